@@ -1,0 +1,59 @@
+"""Radiographs in, model tensors out: pure functions on bytes and arrays.
+
+The gateway and a training pipeline use the same functions, so that a model is served what it was
+trained on. Nothing here reads a file, opens a socket or knows of the gateway.
+"""
+
+from preprocess.decode import decode, measure, sniff
+from preprocess.errors import (
+    CorruptImageError,
+    DecodeTimeoutError,
+    PreprocessError,
+    TooManyFramesError,
+    TooManyPixelsError,
+    TooManyScansError,
+    TruncatedImageError,
+    UnrecognisedImageError,
+    UnsupportedImageError,
+)
+from preprocess.tensor import to_tensor
+from preprocess.types import (
+    Aspect,
+    Frame,
+    FullRange,
+    Header,
+    InputSpec,
+    Intensity,
+    Limits,
+    MediaType,
+    Percentile,
+    Resample,
+    Window,
+)
+
+__all__ = [
+    "Aspect",
+    "CorruptImageError",
+    "DecodeTimeoutError",
+    "Frame",
+    "FullRange",
+    "Header",
+    "InputSpec",
+    "Intensity",
+    "Limits",
+    "MediaType",
+    "Percentile",
+    "PreprocessError",
+    "Resample",
+    "TooManyFramesError",
+    "TooManyPixelsError",
+    "TooManyScansError",
+    "TruncatedImageError",
+    "UnrecognisedImageError",
+    "UnsupportedImageError",
+    "Window",
+    "decode",
+    "measure",
+    "sniff",
+    "to_tensor",
+]

@@ -1,0 +1,133 @@
+"""From the bytes of a file to upright grey frames."""
+
+from preprocess import jpeg, png
+from preprocess.errors import TooManyPixelsError, UnrecognisedImageError
+from preprocess.exif import apply_orientation, is_transposed
+from preprocess.types import Buffer, Frame, Header, Limits, MediaType
+
+_DICOM_PREAMBLE = 128
+
+
+def sniff(data: Buffer) -> MediaType:
+    """The media type that the bytes themselves tell.
+
+    Raises
+    ------
+    UnrecognisedImageError
+        They tell none of those taken.
+
+    References
+    ----------
+    ITU-T T.81, B.1.1.3 (SOI); PNG (Third Edition), 5.2; DICOM PS3.10, 7.1 (preamble, "DICM").
+    """
+    # DICOM first: its preamble is free, so it may also be the beginning of another format.
+    if bytes(data[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4]) == b"DICM":
+        return MediaType.DICOM
+    head = bytes(data[:8])
+    if head.startswith(jpeg.SIGNATURE):
+        return MediaType.JPEG
+    if head == png.SIGNATURE:
+        return MediaType.PNG
+    raise UnrecognisedImageError
+
+
+def measure(data: Buffer) -> Header:
+    """Size and depth of the picture as its header declares them; no pixel is decoded.
+
+    Raises
+    ------
+    UnrecognisedImageError, UnsupportedImageError, CorruptImageError, TruncatedImageError
+    """
+    match sniff(data):
+        case MediaType.JPEG:
+            coded = jpeg.read_header(data)
+            rows, columns = coded.rows, coded.columns
+            if is_transposed(coded.orientation):
+                rows, columns = columns, rows
+            return Header(
+                MediaType.JPEG, rows, columns, coded.precision, samples_per_pixel=coded.components
+            )
+        case MediaType.PNG:
+            head = png.read_header(data)
+            rows, columns = head.rows, head.columns
+            if is_transposed(png.read_chunks(data).orientation):
+                rows, columns = columns, rows
+            return Header(
+                MediaType.PNG, rows, columns, head.bit_depth, samples_per_pixel=head.channels
+            )
+        case MediaType.DICOM:
+            raise UnrecognisedImageError
+
+
+def decode(
+    data: Buffer, limits: Limits | None = None, *, at_least: tuple[int, int] | None = None
+) -> tuple[Frame, ...]:
+    """The frames of a JPEG, PNG or DICOM file.
+
+    Parameters
+    ----------
+    data : bytes-like
+        The whole file; not changed and not kept.
+    limits : Limits, optional
+        What the file may cost. The size is checked before any pixel is allocated.
+    at_least : (rows, columns), optional
+        A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as it keeps this many rows and
+        columns. Without it every picture is decoded in full.
+
+    Returns
+    -------
+    tuple of Frame
+        One for each frame; a JPEG or PNG has one.
+
+    Raises
+    ------
+    PreprocessError
+        One of its kinds, for every way in which a file can be bad.
+    """
+    limits = limits or Limits()
+    match sniff(data):
+        case MediaType.JPEG:
+            return (_decode_jpeg(data, limits, at_least),)
+        case MediaType.PNG:
+            return (_decode_png(data, limits),)
+        case MediaType.DICOM:
+            raise UnrecognisedImageError
+
+
+def _decode_jpeg(data: Buffer, limits: Limits, at_least: tuple[int, int] | None) -> Frame:
+    header = jpeg.read_header(data)
+    _check_pixels(header.rows, header.columns, header.components, limits)
+    jpeg.check_scans(data, header, limits.jpeg_scans)
+    transposed = is_transposed(header.orientation)
+    reduction = 1
+    if at_least is not None:
+        rows, columns = reversed(at_least) if transposed else at_least
+        reduction = max(
+            factor
+            for factor in (1, 2, 4, 8)
+            if factor == 1 or (header.rows >= rows * factor and header.columns >= columns * factor)
+        )
+    pixels = apply_orientation(jpeg.decode_grey(data, header, reduction), header.orientation)
+    if transposed:
+        return Frame(pixels, 8, rows=header.columns, columns=header.rows)
+    return Frame(pixels, 8, rows=header.rows, columns=header.columns)
+
+
+def _decode_png(data: Buffer, limits: Limits) -> Frame:
+    header = png.read_header(data)
+    _check_pixels(header.rows, header.columns, header.channels, limits)
+    chunks = png.read_chunks(data)
+    png.check_image_data(header, chunks.image_data)
+    pixels = png.decode_grey(data, header)
+    bits = 8
+    if header.bit_depth == 16:
+        bits = png.bits_stored(pixels, chunks.significant_bits)
+        pixels = png.to_depth(pixels, bits)
+    pixels = apply_orientation(pixels, chunks.orientation)
+    rows, columns = pixels.shape
+    return Frame(pixels, bits, rows=rows, columns=columns)
+
+
+def _check_pixels(rows: int, columns: int, samples_per_pixel: int, limits: Limits) -> None:
+    if rows * columns * samples_per_pixel > limits.pixels:
+        raise TooManyPixelsError(rows, columns, limits.pixels, samples_per_pixel=samples_per_pixel)

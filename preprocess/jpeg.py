@@ -1,0 +1,221 @@
+"""JPEG files: what their markers say, and their grey pixels.
+
+Decoding is libjpeg-turbo's, in its strict mode: it repairs a broken picture by filling in grey, and
+says so only in a warning, so every warning refuses the picture here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from preprocess.errors import (
+    CorruptImageError,
+    TooManyScansError,
+    TruncatedImageError,
+    UnsupportedImageError,
+)
+from preprocess.exif import read_orientation
+from preprocess.types import Buffer
+
+SIGNATURE = b"\xff\xd8\xff"
+
+_SOI, _EOI, _SOS, _APP1, _APP14, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0xEE, 0x01
+_RESTARTS = range(0xD0, 0xD8)
+# Start of frame: baseline, extended and progressive, with Huffman (C0-C2) or arithmetic coding
+# (C9, CA). C4, C8 and CC are other segments, the rest are lossless or hierarchical processes.
+_DCT_FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
+_OTHER_FRAMES = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7))
+_PROGRESSIVE = frozenset((0xC2, 0xCA))
+# Inside entropy-coded data FF is followed by a stuffed zero, a restart marker or a fill byte.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """Frame header of a JPEG.
+
+    Attributes
+    ----------
+    rows, columns : int
+        Size as coded, before orientation.
+    components : int
+        1 grey, 3 colour, 4 CMYK or YCCK.
+    precision : int
+        Bits of a sample.
+    progressive : bool
+    adobe : bool
+        An Adobe marker is there: CMYK samples are stored inverted.
+    orientation : int
+        Exif Orientation, 1 to 8.
+    first_scan : int
+        Offset of the first start-of-scan marker.
+    """
+
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    progressive: bool
+    adobe: bool
+    orientation: int
+    first_scan: int
+
+
+def read_header(data: Buffer) -> JpegHeader:
+    """The header of a JPEG, read from its markers up to the first scan.
+
+    Raises
+    ------
+    UnsupportedImageError
+        Lossless or hierarchical coding, or a sample depth other than 8 bits.
+    CorruptImageError, TruncatedImageError
+        The markers make no picture.
+
+    References
+    ----------
+    ITU-T T.81, Annex B.
+    """
+    view = memoryview(data)
+    frame: tuple[int, memoryview] | None = None
+    adobe, orientation = False, 1
+    for marker, offset, segment in _segments(view):
+        if marker == _SOS:
+            if frame is None:
+                raise CorruptImageError("the JPEG has a scan before its frame header")
+            return _header(*frame, adobe=adobe, orientation=orientation, first_scan=offset)
+        if marker in _OTHER_FRAMES:
+            raise UnsupportedImageError("lossless and hierarchical JPEG are taken in DICOM only")
+        if marker in _DCT_FRAMES:
+            if frame is not None:
+                raise CorruptImageError("the JPEG has more than one frame header")
+            frame = (marker, segment)
+        elif marker == _APP1 and bytes(segment[:6]) == b"Exif\0\0":
+            orientation = read_orientation(bytes(segment[6:]))
+        elif marker == _APP14 and bytes(segment[:5]) == b"Adobe":
+            adobe = True
+    raise TruncatedImageError
+
+
+def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Marker, its offset and the segment's body, up to the end of the data."""
+    position = 2
+    while position + 4 <= len(view):
+        if view[position] != 0xFF:
+            raise CorruptImageError("the JPEG has bytes where a marker must stand")
+        marker = view[position + 1]
+        if marker == 0xFF:  # a fill byte
+            position += 1
+            continue
+        if marker in _RESTARTS or marker in (_SOI, _EOI, _TEM, 0x00):
+            raise CorruptImageError("the JPEG has a marker where none may stand")
+        length = int.from_bytes(view[position + 2 : position + 4])
+        if length < 2:
+            raise CorruptImageError("a segment of the JPEG has an impossible length")
+        if position + 2 + length > len(view):
+            raise TruncatedImageError
+        yield marker, position, view[position + 4 : position + 2 + length]
+        position += 2 + length
+
+
+def _header(
+    marker: int, frame: memoryview, *, adobe: bool, orientation: int, first_scan: int
+) -> JpegHeader:
+    if len(frame) < 6 or len(frame) != 6 + 3 * frame[5]:
+        raise CorruptImageError("the JPEG's frame header has the wrong length")
+    precision, components = frame[0], frame[5]
+    rows, columns = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])
+    if rows == 0 or columns == 0:
+        raise UnsupportedImageError("the JPEG declares no rows or no columns")
+    if precision != 8:
+        raise UnsupportedImageError("JPEG with other than 8 bits is taken in DICOM only")
+    if components not in (1, 3, 4):
+        raise UnsupportedImageError("the JPEG has neither 1, 3 nor 4 components")
+    return JpegHeader(
+        rows=rows,
+        columns=columns,
+        components=components,
+        precision=precision,
+        progressive=marker in _PROGRESSIVE,
+        adobe=adobe,
+        orientation=orientation,
+        first_scan=first_scan,
+    )
+
+
+def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:
+    """Refuse a JPEG of more than `limit_scans` scans: each is a pass over the whole picture.
+
+    Raises
+    ------
+    TooManyScansError
+    """
+    scans, position = 0, header.first_scan
+    while (match := _NEXT_MARKER.search(data, position)) is not None:
+        marker = data[match.start() + 1]
+        position = match.end()
+        if marker == _EOI:
+            return
+        if marker == _SOS:
+            scans += 1
+            if scans > limit_scans:
+                raise TooManyScansError(limit_scans)
+        # Skip the segment's body, which may hold any bytes.
+        position += max(2, int.from_bytes(data[position : position + 2]))
+
+
+def decode_grey(data: Buffer, header: JpegHeader, reduction: int = 1) -> NDArray[np.uint8]:
+    """The JPEG's luma, shape (rows, columns), as coded: the orientation is not applied.
+
+    Parameters
+    ----------
+    data : bytes-like
+    header : JpegHeader
+        As `read_header` gives it for the same data.
+    reduction : {1, 2, 4, 8}
+        The picture is reduced by this factor in the DCT domain; sizes are rounded up.
+
+    Raises
+    ------
+    CorruptImageError, TruncatedImageError
+        libjpeg-turbo had any complaint, or its pixels are not those of the header.
+
+    Notes
+    -----
+    Colour gives the Y of its YCbCr coding (ITU-R BT.601 luma, T.871); CMYK is taken to RGB first,
+    without its profile. ICC profiles are ignored: radiographs are coded in display values.
+    """
+    rows, columns = -(-header.rows // reduction), -(-header.columns // reduction)
+    try:
+        coded_rows, coded_columns, _, _ = simplejpeg.decode_jpeg_header(data)
+        # libjpeg reads the header for itself: agree on the size before it allocates.
+        if (coded_rows, coded_columns) != (header.rows, header.columns):
+            raise CorruptImageError("the JPEG declares two sizes")
+        pixels = simplejpeg.decode_jpeg(
+            data,
+            "CMYK" if header.components == 4 else "GRAY",
+            min_height=rows if reduction > 1 else 0,
+            min_width=columns if reduction > 1 else 0,
+            min_factor=reduction,
+        )
+    except (ValueError, RuntimeError) as error:
+        if "remature end of JPEG file" in str(error):
+            raise TruncatedImageError from error
+        raise CorruptImageError("the JPEG's compressed data are damaged") from error
+    if pixels.shape[:2] != (rows, columns):
+        raise CorruptImageError("the JPEG declares two sizes")
+    return (
+        _cmyk_to_grey(pixels, inverted=header.adobe) if header.components == 4 else pixels[..., 0]
+    )
+
+
+def _cmyk_to_grey(cmyk: NDArray[np.uint8], *, inverted: bool) -> NDArray[np.uint8]:
+    """BT.601 luma of CMYK samples, shape (rows, columns, 4); RGB is ink x black, both as light."""
+    light = cmyk if inverted else cv2.bitwise_not(cmyk)
+    cyan, magenta, yellow, black = cv2.split(light)
+    rgb = [cv2.multiply(ink, black, scale=1 / 255) for ink in (cyan, magenta, yellow)]
+    return np.asarray(cv2.cvtColor(cv2.merge(rgb), cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -1,0 +1,195 @@
+"""The values that pass between decoding and the tensor."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import isfinite
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
+
+
+class MediaType(StrEnum):
+    """The formats taken, by their media type."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    DICOM = "application/dicom"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its picture before any pixel is decoded.
+
+    Attributes
+    ----------
+    media_type : MediaType
+    rows, columns : int
+        Size as it will be decoded, that is after the Exif orientation has been applied.
+    bits_stored : int
+        Bits of a sample as the file declares them.
+    frames : int
+    samples_per_pixel : int
+        Channels as stored: 1 for grey or palette, 3 for colour, 4 for CMYK, and alpha counts.
+    """
+
+    media_type: MediaType
+    rows: int
+    columns: int
+    bits_stored: int
+    frames: int = 1
+    samples_per_pixel: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded radiograph: grey, upright, larger means brighter (MONOCHROME2).
+
+    Attributes
+    ----------
+    samples : ndarray of uint8 or uint16, shape (rows, columns)
+        `uint8` if `bits_stored` is at most 8, `uint16` otherwise. Smaller than `rows` x `columns`
+        only where a reduced size was asked for.
+    bits_stored : int
+        1 to 16. The full range of `samples` is [0, 2**bits_stored - 1].
+    rows, columns : int
+        Size of the whole picture as sent, after orientation.
+    """
+
+    samples: Samples
+    bits_stored: int
+    rows: int
+    columns: int
+
+    @property
+    def largest(self) -> int:
+        """Largest value a sample can have."""
+        return (1 << self.bits_stored) - 1
+
+
+class Resample(StrEnum):
+    """How samples are brought to the size of the model's input.
+
+    `AREA` averages the exact area that an output pixel covers. `BILINEAR` is Pillow's antialiased
+    triangle filter, whose support grows with the reduction.
+    """
+
+    AREA = "area"
+    BILINEAR = "bilinear"
+
+
+class Aspect(StrEnum):
+    """What is done when picture and model input differ in shape.
+
+    `STRETCH` resizes each axis for itself. `LETTERBOX` fits the whole picture and fills the rest
+    with the low end of the output range. `CROP` cuts the centre to the input's shape first.
+    """
+
+    STRETCH = "stretch"
+    LETTERBOX = "letterbox"
+    CROP = "crop"
+
+
+@dataclass(frozen=True, slots=True)
+class FullRange:
+    """The whole range of the stored bits is spread over the output range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A linear window; what lies outside is clipped.
+
+    Attributes
+    ----------
+    center, width : float
+        In fractions of the full range, so that one window fits every bit depth. `width` > 0.
+    """
+
+    center: float
+    width: float
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.center) and isfinite(self.width) and self.width > 0):
+            raise ValueError("a window needs a finite center and a width above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """A linear window between two percentiles of the resampled picture; the rest is clipped.
+
+    Attributes
+    ----------
+    low, high : float
+        0 <= low < high <= 100. Taken with linear interpolation, letterbox filling left out.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 100:
+            raise ValueError("percentiles need 0 <= low < high <= 100")
+
+
+Intensity: TypeAlias = FullRange | Window | Percentile
+
+
+_LONGEST_SIDE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a model contract says of the model's picture input.
+
+    Attributes
+    ----------
+    rows, columns : int
+        Size of the input, 1 to 8192 each.
+    channels : int
+        1, or 3 for three equal channels.
+    resample : Resample
+    aspect : Aspect
+    intensity : FullRange, Window or Percentile
+    output_range : (low, high)
+        Values that black and white take in the tensor; both finite and different. `low` may be the
+        greater, for a model that was trained on inverted pictures.
+    """
+
+    rows: int
+    columns: int
+    channels: int = 1
+    resample: Resample = Resample.BILINEAR
+    aspect: Aspect = Aspect.STRETCH
+    intensity: Intensity = field(default_factory=FullRange)
+    output_range: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.rows <= _LONGEST_SIDE and 1 <= self.columns <= _LONGEST_SIDE):
+            raise ValueError(f"rows and columns must lie between 1 and {_LONGEST_SIDE}")
+        if self.channels not in (1, 3):
+            raise ValueError("channels must be 1 or 3")
+        low, high = self.output_range
+        if not (isfinite(low) and isfinite(high) and low != high):
+            raise ValueError("output_range needs two finite, different values")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost.
+
+    Attributes
+    ----------
+    pixels : int
+        Rows x columns x samples per pixel x frames, as declared.
+    frames : int
+        Frames of a multi-frame object.
+    jpeg_scans : int
+        Scans of a JPEG: each is a pass over the whole picture. Ten are usual in a progressive one.
+    """
+
+    pixels: int = 100_000_000
+    frames: int = 64
+    jpeg_scans: int = 100
