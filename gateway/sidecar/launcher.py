@@ -1,0 +1,177 @@
+"""The embedded Triton: started, watched, restarted and stopped with the gateway."""
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from gateway.sidecar.errors import TritonStartError
+from gateway.sidecar.folder import TritonFolder
+from gateway.sidecar.log import LogSink, log_line
+from gateway.sidecar.ports import LOOPBACK, TritonPorts, choose_ports
+from gateway.sidecar.process import GuardedProcess
+from gateway.sidecar.runtime import find_runtime
+from gateway.sidecar.server import TritonServer
+
+_log = structlog.get_logger("triton")
+
+_PORT_ATTEMPTS = 5
+_PORT_TAKEN = "already in use"
+
+_FIRST_DELAY_S = 0.5
+_MAX_DELAY_S = 30.0
+_STEADY_AFTER_S = 60.0  # a server that lived this long did not die of its start
+
+
+class EmbeddedTriton:
+    """The real `tritonserver` as a child process on loopback ports.
+
+    It serves a model repository unchanged: `backend: "onnxruntime"` is Triton's own C++ backend
+    in production and the Python-based backend of this package here. It runs on the CPU. All
+    models are loaded at the start, and can be unloaded and loaded again over gRPC. If the process
+    dies it is started again, on the same ports. An async context manager; `start` and `stop` do
+    the same.
+
+    Parameters
+    ----------
+    model_repository : Path
+        In Triton's layout. Only read.
+    on_log : callable
+        Called with each line that the server or a backend process prints.
+    start_timeout_s : float
+        Seconds from the birth of the process until it is live; every model loads in them.
+    stop_grace_s : float
+        Seconds the server has for requests in flight once it is told to stop.
+    """
+
+    def __init__(
+        self,
+        model_repository: Path,
+        *,
+        on_log: LogSink = log_line,
+        start_timeout_s: float = 120.0,
+        stop_grace_s: float = 10.0,
+    ) -> None:
+        self._model_repository = model_repository.resolve()
+        self._on_log = on_log
+        self._start_timeout_s = start_timeout_s
+        self._stop_grace_s = stop_grace_s
+        self._ports: TritonPorts | None = None
+        self._cleanup = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def grpc_url(self) -> str:
+        """Host and port of the gRPC service, the same from `start` to `stop`."""
+        return f"{LOOPBACK}:{self._started_ports.grpc}"
+
+    @property
+    def http_url(self) -> str:
+        """Host and port of the HTTP service, the same from `start` to `stop`."""
+        return f"{LOOPBACK}:{self._started_ports.http}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The address of Triton's Prometheus metrics, the same from `start` to `stop`."""
+        return f"http://{LOOPBACK}:{self._started_ports.metrics}/metrics"
+
+    async def start(self) -> None:
+        """Return once the server answers; its models are loaded, or have failed, by then.
+
+        Raises
+        ------
+        UnsupportedPlatformError
+            The server cannot run here.
+        TritonStartError
+            The server ended, or was not live in time. Its last log lines are in the message.
+        """
+        async with contextlib.AsyncExitStack() as cleanup:
+            runtime = find_runtime()
+            folder = TritonFolder(runtime)
+            cleanup.callback(folder.remove)
+            for attempts_left in reversed(range(_PORT_ATTEMPTS)):
+                server = TritonServer(
+                    runtime=runtime,
+                    folder=folder,
+                    model_repository=self._model_repository,
+                    ports=choose_ports(),
+                    start_timeout_s=self._start_timeout_s,
+                    stop_grace_s=self._stop_grace_s,
+                    on_log=self._on_log,
+                )
+                try:
+                    process = await server.launch()
+                    break
+                except TritonStartError as error:
+                    port_taken = any(_PORT_TAKEN in line for line in error.log_tail)
+                    if not (port_taken and attempts_left):
+                        raise
+            self._ports = server.ports
+            watch = asyncio.create_task(_keep_running(server, process))
+            cleanup.push_async_callback(_cancel, watch)
+            self._cleanup = cleanup.pop_all()
+        _log.info("triton.started", grpc=self.grpc_url, http=self.http_url)
+
+    async def stop(self) -> None:
+        """End the server and delete all it left; nothing happens if it was not started."""
+        await self._cleanup.aclose()
+        self._ports = None
+
+    @property
+    def _started_ports(self) -> TritonPorts:
+        if self._ports is None:
+            raise RuntimeError("the embedded Triton is not running")
+        return self._ports
+
+
+async def _keep_running(server: TritonServer, process: GuardedProcess) -> None:
+    """Start the server again whenever it ends; stop it when cancelled."""
+    delay_s = _FIRST_DELAY_S
+    while True:
+        live_since = time.monotonic()
+        try:
+            exit_code = await process.wait()
+        except asyncio.CancelledError:
+            await process.stop()
+            _log.info("triton.stopped")
+            raise
+        uptime_s = time.monotonic() - live_since
+        if uptime_s > _STEADY_AFTER_S:
+            delay_s = _FIRST_DELAY_S
+        _log.error("triton.died", exit_code=exit_code, uptime_s=uptime_s, restart_in_s=delay_s)
+        process, delay_s = await _restart(server, delay_s)
+
+
+async def _restart(server: TritonServer, delay_s: float) -> tuple[GuardedProcess, float]:
+    """A live process, and the delay before the next restart should it die soon."""
+    while True:
+        await asyncio.sleep(delay_s)
+        delay_s = min(2 * delay_s, _MAX_DELAY_S)
+        try:
+            process = await server.launch()
+        except TritonStartError as error:
+            _log.error("triton.restart_failed", reason=str(error), restart_in_s=delay_s)
+        else:
+            _log.info("triton.restarted")
+            return process, delay_s
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,1 @@
+"""Triton's Python-based backend `onnxruntime`; only Triton imports its module."""

@@ -1,0 +1,26 @@
+"""A real Triton for the tests: the embedded one, on free ports, over any model repository."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway.sidecar import EmbeddedTriton
+from gateway.sidecar.log import LogSink, log_line
+
+
+@asynccontextmanager
+async def running_triton(
+    model_repository: Path, *, on_log: LogSink = log_line
+) -> AsyncIterator[EmbeddedTriton]:
+    """A live server with the repository's models loaded; killed, not drained, at the end.
+
+    Make it a fixture of the module or session with the repository that the tests need:
+
+        @pytest.fixture(scope="session")
+        async def triton() -> AsyncIterator[EmbeddedTriton]:
+            async with running_triton(MODEL_REPOSITORY) as triton:
+                yield triton
+    """
+    # No grace: Triton takes two to three seconds to say goodbye to its models.
+    async with EmbeddedTriton(model_repository, on_log=on_log, stop_grace_s=0) as triton:
+        yield triton
