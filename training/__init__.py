@@ -1,0 +1,1 @@
+"""How the reference models of `model_repository/` were made."""

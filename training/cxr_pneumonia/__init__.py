@@ -1,0 +1,1 @@
+"""The `cxr_pneumonia` model: data, network, training, export, evaluation."""

@@ -1,0 +1,129 @@
+"""Trains one member of the ensemble: one seed, one file of weights."""
+
+import argparse
+import copy
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from training.cxr_pneumonia.augment import augment
+from training.cxr_pneumonia.dataset import Split, as_input, load_split, spoil
+from training.cxr_pneumonia.network import PneumoniaNet
+from training.cxr_pneumonia.scoring import auc
+
+BATCH = 32
+PEAK_LEARNING_RATE = 3e-3
+WEIGHT_DECAY = 0.03
+AVERAGING = 0.998
+LABEL_SMOOTHING = 0.05
+
+
+def balanced_order(labels: NDArray[np.int64], rng: Generator) -> NDArray[np.int64]:
+    """One epoch's indices: as many of each label, together about as many as there are pictures."""
+    half = len(labels) // 2
+    draws = []
+    for label in (0, 1):
+        members = np.flatnonzero(labels == label)
+        rounds = [rng.permutation(members) for _ in range(half // len(members) + 1)]
+        draws.append(np.concatenate(rounds)[:half])
+    return rng.permutation(np.concatenate(draws))
+
+
+def batches(split: Split, rng: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of augmented pictures (n, 1, 224, 224) and their labels (n,)."""
+    order = balanced_order(split.labels, rng)
+    for start in range(0, len(order) - BATCH + 1, BATCH):
+        chosen = order[start : start + BATCH]
+        pictures = np.stack([augment(split.pictures[index], rng) for index in chosen])
+        yield torch.from_numpy(as_input(pictures)), torch.from_numpy(split.labels[chosen]).float()
+
+
+def follow(average: PneumoniaNet, network: PneumoniaNet, step: int) -> None:
+    """Move the averaged weights and statistics towards those of `network`."""
+    weight = min(AVERAGING, step / (step + 10))
+    with torch.no_grad():
+        for mean, now in zip(
+            average.state_dict().values(), network.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(now, 1 - weight)
+
+
+@torch.no_grad()
+def logits_of(network: PneumoniaNet, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Uncalibrated logits, (n,)."""
+    network.eval()
+    parts = [
+        network(torch.from_numpy(as_input(pictures[start : start + 64]))).mean(dim=(1, 2, 3))
+        for start in range(0, len(pictures), 64)
+    ]
+    return torch.cat(parts).double().numpy()
+
+
+def train(data: Path, seed: int, epochs: int) -> PneumoniaNet:
+    """The averaged network after `epochs` epochs; the same seed gives the same network."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    split, val = load_split(data, "train"), load_split(data, "val")
+    spoilt = spoil(val.pictures, "JPEG quality 40")
+    network = PneumoniaNet()
+    # torch's stubs leave this overload out.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average: PneumoniaNet = copy.deepcopy(network)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        PEAK_LEARNING_RATE,
+        total_steps=epochs * (2 * (len(split.labels) // 2) // BATCH),
+        pct_start=0.15,
+    )
+    started, step = time.monotonic(), 0
+    for epoch in range(epochs):
+        network.train()
+        losses = []
+        for pictures, labels in batches(split, rng):
+            logits = network(pictures).mean(dim=(1, 2, 3))
+            target = labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2
+            loss = functional.binary_cross_entropy_with_logits(logits, target)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+            optimiser.step()
+            schedule.step()
+            step += 1
+            follow(average, network, step)
+            losses.append(loss.item())
+        print(
+            f"epoch {epoch + 1}/{epochs}  loss {np.mean(losses):.4f}  "
+            f"val AUC {auc(val.labels, logits_of(average, val.pictures)):.4f}  "
+            f"at JPEG 40 {auc(val.labels, logits_of(average, spoilt)):.4f}  "
+            f"{time.monotonic() - started:.0f} s",
+            flush=True,
+        )
+    return average
+
+
+def main() -> None:
+    """Train and save one member."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of images.zip, labels.csv")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="where the weights go (.pt)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    cv2.setNumThreads(1)
+    network = train(arguments.data, arguments.seed, arguments.epochs)
+    torch.save(network.state_dict(), arguments.out)
+
+
+if __name__ == "__main__":
+    main()
