@@ -1,0 +1,44 @@
+# Everything a fresh Linux machine with Python 3.11+ needs:
+#   make run    the gateway and a real Triton on http://127.0.0.1:8080
+#   make test   the whole test suite
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
+LOCKED := $(PIP) --no-deps --require-hashes
+
+.PHONY: run test lint lock clean
+
+run: $(VENV)/run.stamp
+	@exec $(BIN)/radstream up
+
+test: $(VENV)/dev.stamp
+	$(BIN)/pytest
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+# Rewrites the locks from pyproject.toml for every supported Python and platform.
+lock: $(VENV)/dev.stamp
+	requirements/lock
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "RadStream needs Python 3.11 or newer (PYTHON=$(PYTHON))" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: install python3-venv (Debian, Ubuntu)" >&2; rm -rf $(VENV); exit 1; }
+
+$(VENV)/run.stamp: requirements/run.txt requirements/triton.txt pyproject.toml | $(VENV)/bin/python
+	$(LOCKED) -r requirements/run.txt
+	$(LOCKED) -r requirements/triton.txt || echo "No Triton wheel for this platform: see 'radstream up'" >&2
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	$(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,100 @@
+"""`create_app`: routers, middleware and error handlers put together. Opens nothing."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypedDict
+
+from fastapi import FastAPI
+
+from gateway import __version__, problems
+from gateway.lifespan import open_gateway
+from gateway.metrics import Metrics, process_registry
+from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors
+from gateway.routers import documentation, health, models, studies
+from gateway.routers.dependencies import Gateway
+from gateway.schemas.problem import Problem
+from gateway.services.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Any
+
+    from gateway.settings import Settings
+
+_DESCRIPTION = """
+Send radiographs, get stored and explainable findings.
+
+* **Send** images with their metadata to `POST /v1/studies`; the answer is the result.
+* **Read** it again at `GET /v1/studies/{study_id}`, with a heat map for every image.
+* **Repeat** freely: an image is known by its bytes, and is read once by each model version.
+
+Errors are problem details (RFC 9457): `type` names the kind, `errors` lists all there is to mend.
+"""
+
+
+class State(TypedDict):
+    """What the lifespan hands to every request."""
+
+    gateway: Gateway
+
+
+def create_app(settings: Settings, health_state: Health | None = None) -> FastAPI:
+    """The ASGI application.
+
+    Parameters
+    ----------
+    settings
+        Read by nothing else afterwards.
+    health_state
+        The server's say in readiness, where a server drains the application.
+    """
+    metrics = Metrics(process_registry())
+    process_health = health_state or Health()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        async with open_gateway(settings, metrics, process_health) as gateway:
+            yield {"gateway": gateway}
+
+    app = FastAPI(
+        title="RadStream",
+        version=__version__,
+        summary="The gateway between the hospital and its radiology AI models",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=[
+            {"name": "studies", "description": "Send studies and read their results."},
+            {"name": "models", "description": "What reads the studies."},
+            {"name": "operation", "description": "Health and metrics, for machines."},
+        ],
+    )
+    problems.install(app)
+    for router in (studies.router, models.router, health.router, documentation.router):
+        app.include_router(router)
+    documentation.mount_assets(app)
+    # The last added is the outermost.
+    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(RequestMetrics, metrics=metrics)
+    app.add_middleware(RequestContext)
+    _publish_problem_schema(app)
+    return app
+
+
+def _publish_problem_schema(app: FastAPI) -> None:
+    """Put the problem's schema into the OpenAPI document: no route returns it as its model."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        template = "#/components/schemas/{model}"
+        schema = Problem.model_json_schema(ref_template=template)
+        schemas.update(schema.pop("$defs", {}))
+        schemas["Problem"] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -1,0 +1,160 @@
+"""The `radstream` command."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import httpx
+from pydantic import ValidationError
+
+from gateway import __version__, logs
+from gateway.server import serve, serve_with_triton
+from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
+from gateway.sidecar import EmbeddedTriton, SidecarError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="radstream")
+def main() -> None:
+    """The gateway between the hospital and its radiology AI models.
+
+    Settings are environment variables named RADSTREAM_<GROUP>__<NAME>; docs/settings.md has them.
+    """
+
+
+@main.command()
+def up() -> None:
+    """Run the gateway and a real Triton on this machine."""
+    settings = _settings()
+    try:
+        came_up = asyncio.run(serve_with_triton(settings, _announce_all(settings)))
+    except SidecarError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if came_up else 1)
+
+
+@main.command("serve")
+def serve_command() -> None:
+    """Run the gateway alone, in front of a Triton that runs elsewhere."""
+    settings = _settings()
+    came_up = asyncio.run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
+    sys.exit(0 if came_up else 1)
+
+
+@main.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The gateway.")
+@click.option("--study-id", help="Send all files as one study of this id; else each is its own.")
+@click.option("--view", default="AP", show_default=True, help="PA, AP, LATERAL, OBLIQUE or OTHER.")
+@click.option("--json", "as_json", is_flag=True, help="Print each result whole, a line each.")
+def send(
+    files: Sequence[Path], url: str, study_id: str | None, view: str, *, as_json: bool
+) -> None:
+    """Send radiographs and print what was found.
+
+    A sidecar beside a file (picture.json for picture.jpg) gives its metadata.
+    """
+    groups = [list(files)] if study_id else [[file] for file in files]
+    failed = 0
+    with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
+        for group in groups:
+            metadata = _metadata(group[0], study_id, view)
+            try:
+                response = client.post(
+                    "/v1/studies",
+                    files=[
+                        ("metadata", (None, json.dumps(metadata), "application/json")),
+                        *[("image", (file.name, file.read_bytes())) for file in group],
+                    ],
+                )
+            except httpx.TransportError as error:
+                raise click.ClickException(f"{url} does not answer: {error}") from error
+            answer = response.json()
+            failed += not response.is_success
+            click.echo(
+                json.dumps(answer) if as_json else _told(group, answer), err=response.is_error
+            )
+    sys.exit(1 if failed else 0)
+
+
+def _settings() -> Settings:
+    """The settings, or an end with every fault they have."""
+    faults = [f"{name}: no such setting" for name in unknown_names(os.environ)]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults += [
+            f"{PREFIX}{DELIMITER.join(str(step) for step in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
+        ]
+    if faults:
+        raise click.ClickException("the settings are not valid\n  " + "\n  ".join(faults))
+    logs.configure(settings.logs)
+    return settings
+
+
+def _announce_all(settings: Settings) -> Any:
+    def announce(url: str, triton: EmbeddedTriton) -> None:
+        click.echo(
+            f"""
+RadStream is ready. Ctrl-C stops it.
+
+  studies    {url}/v1/studies
+  models     {url}/v1/models
+  API docs   {url}/docs
+  readiness  {url}/readyz
+  metrics    {url}/metrics
+  Triton     grpc {triton.grpc_url}, http {triton.http_url}, metrics {triton.metrics_url}
+  models in  {settings.triton.model_repository.absolute()}
+  results in {settings.store.folder.absolute()}
+
+Try: radstream send tests/data/images/*.jpeg
+"""
+        )
+
+    return announce
+
+
+def _metadata(file: Path, study_id: str | None, view: str) -> dict[str, Any]:
+    sidecar = file.with_suffix(".json")
+    metadata: dict[str, Any] = {
+        "study_id": f"study-{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}",
+        "view": view,
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if sidecar.exists():
+        metadata |= json.loads(sidecar.read_bytes())
+    if study_id:
+        metadata["study_id"] = study_id
+    return metadata
+
+
+def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
+    """What a person wants to know of an answer, a line a finding."""
+    names = ", ".join(file.name for file in group)
+    if "images" not in answer:
+        lines = [f"{names}: {answer['title']}. {answer['detail']}"]
+        lines += [f"  {fault['pointer']} {fault['detail']}" for fault in answer.get("errors", ())]
+        return "\n".join(lines)
+    lines = [f"{names}: study {answer['study_id']}"]
+    for image in answer["images"]:
+        for finding in image["findings"]:
+            verdict = "positive" if finding["positive"] else "negative"
+            lines.append(
+                f"  image {image['number']}  {finding['label']:<20} {finding['probability']:.3f}"
+                f"  {verdict}  {image['timings_ms']['total']:.0f} ms"
+            )
+    return "\n".join(lines)

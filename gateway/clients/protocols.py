@@ -1,0 +1,110 @@
+"""What the gateway asks of the outside: an inference server and an object store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gateway.deadline import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryEntry:
+    """One version of a model, as the server's repository index gives it."""
+
+    name: str
+    version: str
+    ready: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMetadata:
+    """A tensor's name, Open Inference Protocol datatype and shape without the batch axis."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What a model's configuration says of its tensors, and its free parameters."""
+
+    max_batch_size: int
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+    parameters: Mapping[str, str]
+
+
+class InferenceServer(Protocol):
+    """A server of the Open Inference Protocol (KServe v2) with a model repository.
+
+    Every method raises `InferenceUnavailableError` when the server does not answer and
+    `DeadlineExceededError` when the deadline passes first.
+    """
+
+    async def repository_index(self, *, deadline: Deadline) -> Sequence[RepositoryEntry]:
+        """Every model version the server knows, loaded or not."""
+        ...
+
+    async def model_config(self, name: str, version: str, *, deadline: Deadline) -> ModelConfig:
+        """The configuration of one loaded model version."""
+        ...
+
+    async def infer(
+        self,
+        name: str,
+        version: str,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        *,
+        deadline: Deadline,
+    ) -> Mapping[str, NDArray[Any]]:
+        """The named outputs for the inputs, batch axis first in both.
+
+        Raises
+        ------
+        InferenceOverloadedError
+            The model's queue is full.
+        InferenceFailedError
+            The model failed on this input.
+        """
+        ...
+
+    async def reload_model(self, name: str, *, deadline: Deadline) -> None:
+        """Unload and load the model: what mends a backend process that died."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Objects under keys, as S3 has them: whole reads, atomic writes, lexicographic listing.
+
+    Every method raises `StoreUnavailableError` when the store does not answer and
+    `InvalidKeyError` for a key it cannot hold.
+    """
+
+    async def read(self, key: str) -> bytes:
+        """The object's bytes; `ObjectNotFoundError` where there is none."""
+        ...
+
+    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
+        """Whether the object was written: False when the key was taken (If-None-Match: *)."""
+        ...
+
+    async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
+        """Write the object, over whatever the key held."""
+        ...
+
+    async def keys(self, prefix: str) -> Sequence[str]:
+        """All keys that start with the prefix, in lexicographic order."""
+        ...
+
+    async def folders(self, prefix: str, *, after: str, limit: int) -> Sequence[str]:
+        """Names directly under the prefix that hold objects, in order, beyond `after`."""
+        ...

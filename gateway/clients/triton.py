@@ -1,0 +1,184 @@
+"""NVIDIA Triton over gRPC; the only module that knows tritonclient's ways."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from gateway.clients.protocols import ModelConfig, RepositoryEntry, TensorMetadata
+from gateway.errors import (
+    BackendDiedError,
+    DeadlineExceededError,
+    InferenceFailedError,
+    InferenceOverloadedError,
+    InferenceUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gateway.deadline import Deadline
+
+# Triton's words for a full queue: its status, UNAVAILABLE, is also that of a stopped server.
+_QUEUE_FULL = "Exceeds maximum queue size"
+_QUEUE_TIMEOUT = "Request timeout expired"
+# A backend process that died leaves the model "ready"; only a reload mends it.
+_BACKEND_DIED = "is not healthy"
+
+
+class TritonClient:
+    """One long-lived channel to one Triton.
+
+    Parameters
+    ----------
+    url
+        ``host:port`` of the gRPC endpoint.
+    message_bytes
+        The largest gRPC message in either direction.
+    """
+
+    def __init__(self, url: str, *, message_bytes: int) -> None:
+        self._client = InferenceServerClient(
+            url,
+            channel_args=[
+                ("grpc.max_send_message_length", message_bytes),
+                ("grpc.max_receive_message_length", message_bytes),
+                # gRPC backs off up to two minutes by itself; a restarted sidecar is back sooner.
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1000),
+                ("grpc.keepalive_time_ms", 30_000),
+                ("grpc.keepalive_timeout_ms", 5_000),
+                # A proxy in the environment is never on the way to a sidecar.
+                ("grpc.enable_http_proxy", 0),
+            ],
+        )
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._client.close()
+
+    async def repository_index(self, *, deadline: Deadline) -> Sequence[RepositoryEntry]:
+        """See `InferenceServer.repository_index`."""
+        async with _translated("repository index", "", deadline):
+            index = await self._client.get_model_repository_index(
+                client_timeout=deadline.remaining_s()
+            )
+        return [
+            RepositoryEntry(
+                name=entry.name,
+                version=entry.version,
+                ready=entry.state == "READY",
+                reason=entry.reason,
+            )
+            for entry in index.models
+        ]
+
+    async def model_config(self, name: str, version: str, *, deadline: Deadline) -> ModelConfig:
+        """See `InferenceServer.model_config`."""
+        async with _translated("model config", name, deadline):
+            answer = await self._client.get_model_config(
+                name, version, client_timeout=deadline.remaining_s()
+            )
+        config = answer.config
+        return ModelConfig(
+            max_batch_size=config.max_batch_size,
+            inputs=tuple(_tensor(tensor) for tensor in MessageToDict(config)["input"]),
+            outputs=tuple(_tensor(tensor) for tensor in MessageToDict(config)["output"]),
+            parameters={key: value.string_value for key, value in config.parameters.items()},
+        )
+
+    async def infer(
+        self,
+        name: str,
+        version: str,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        *,
+        deadline: Deadline,
+    ) -> Mapping[str, NDArray[Any]]:
+        """See `InferenceServer.infer`."""
+        tensors = []
+        for tensor_name, array in inputs.items():
+            tensor = InferInput(tensor_name, list(array.shape), np_to_triton_dtype(array.dtype))
+            tensor.set_data_from_numpy(array)
+            tensors.append(tensor)
+        remaining_s = deadline.remaining_s()
+        async with _translated("inference", name, deadline):
+            answer = await self._client.infer(
+                name,
+                tensors,
+                model_version=version,
+                outputs=[InferRequestedOutput(output) for output in outputs],
+                timeout=max(1, int(remaining_s * 1e6)),  # microseconds: Triton's own queue
+                client_timeout=remaining_s,  # seconds: this call
+            )
+        arrays = {output: answer.as_numpy(output) for output in outputs}
+        if missing := [output for output, array in arrays.items() if array is None]:
+            raise InferenceFailedError(name, f"the answer lacks {', '.join(missing)}")
+        return arrays
+
+    async def reload_model(self, name: str, *, deadline: Deadline) -> None:
+        """See `InferenceServer.reload_model`."""
+        async with _translated("reload", name, deadline):
+            await self._client.unload_model(name, client_timeout=deadline.remaining_s())
+            await self._client.load_model(name, client_timeout=deadline.remaining_s())
+
+
+def _tensor(tensor: Mapping[str, Any]) -> TensorMetadata:
+    return TensorMetadata(
+        name=tensor["name"],
+        datatype=str(tensor["dataType"]).removeprefix("TYPE_"),
+        shape=tuple(int(size) for size in tensor.get("dims", ())),
+    )
+
+
+@asynccontextmanager
+async def _translated(stage: str, model_name: str, deadline: Deadline) -> AsyncIterator[None]:
+    """Turn what tritonclient and grpc raise into our errors."""
+    try:
+        yield
+    except InferenceServerException as error:
+        raise _error(stage, model_name, error, deadline) from error
+    except grpc.aio.UsageError as error:  # the channel was closed under a call
+        raise InferenceUnavailableError("the channel is closed") from error
+    except asyncio.CancelledError:
+        # grpc.aio cancels the call when its task is cancelled; a call cancelled from within
+        # (the channel closing) looks the same but for the task.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise InferenceUnavailableError("the call was cancelled") from None
+
+
+def _error(
+    stage: str, model_name: str, error: InferenceServerException, deadline: Deadline
+) -> Exception:
+    status = str(error.status() or "").removeprefix("StatusCode.")
+    message = str(error.message() or "")
+    match status:
+        case "DEADLINE_EXCEEDED":
+            return DeadlineExceededError(stage)
+        case "UNAVAILABLE" if _QUEUE_FULL in message:
+            return InferenceOverloadedError(model_name)
+        case "UNAVAILABLE" if _QUEUE_TIMEOUT in message:
+            return DeadlineExceededError("queue")
+        case "UNAVAILABLE" | "CANCELLED":
+            return InferenceUnavailableError("Triton does not answer")
+        case "NOT_FOUND":
+            return InferenceUnavailableError(f"Triton does not serve {model_name}")
+        case "INTERNAL" if _BACKEND_DIED in message:
+            return BackendDiedError(f"the backend of {model_name} died")
+        case _ if deadline.remaining_s() == 0:
+            return DeadlineExceededError(stage)
+        case _:
+            return InferenceFailedError(model_name, f"{status}: {message}"[:500])

@@ -1,0 +1,240 @@
+"""What can go wrong on a study's way. Nothing here knows FastAPI, gRPC or botocore.
+
+Every class carries fields, not a finished sentence: `gateway.problems` is the one place that turns
+an error into a status and words, and a test walks this tree to see that none is forgotten there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(eq=False)
+class RadStreamError(Exception):
+    """The root of everything the gateway raises on purpose."""
+
+    def __str__(self) -> str:
+        """Class and fields, for a developer's eyes; callers get `gateway.problems`' words."""
+        inner = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        return f"{type(self).__name__}({inner})"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing to mend in what was sent.
+
+    Parameters
+    ----------
+    pointer
+        A JSON pointer (RFC 6901) into the metadata, or the name of a part: ``image[2]``.
+    detail
+        What to mend, in a sentence.
+    """
+
+    pointer: str
+    detail: str
+
+
+# --- the request ---------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class MalformedRequestError(RadStreamError):
+    """The body cannot be taken apart: a broken multipart frame, a missing boundary."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class RequestMediaTypeError(RadStreamError):
+    """The request's Content-Type is none this route takes."""
+
+    media_type: str
+
+
+@dataclass(eq=False)
+class BodyTooLargeError(RadStreamError):
+    """The body has more bytes than the gateway takes."""
+
+    limit_bytes: int
+
+
+@dataclass(eq=False)
+class TooManyPartsError(RadStreamError):
+    """The multipart body has more parts than the gateway takes."""
+
+    limit: int
+
+
+@dataclass(eq=False)
+class InvalidPartsError(RadStreamError):
+    """A part is missing, unknown or sent twice."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class InvalidMetadataError(RadStreamError):
+    """The metadata document breaks its schema; every fault is listed."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class InvalidQueryError(RadStreamError):
+    """A query or path parameter is out of its range."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class CallerGoneError(RadStreamError):
+    """The caller closed the connection before the answer."""
+
+
+# --- the images ----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class UnreadableImagesError(RadStreamError):
+    """One or more images are damaged, or contradict what they declare."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class UnsupportedImagesError(RadStreamError):
+    """One or more parts are no image, or of a kind the gateway does not read."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class ImagesTooLargeError(RadStreamError):
+    """One or more images go beyond the pixel, frame or time budget."""
+
+    faults: tuple[Fault, ...]
+
+
+# --- the study -----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class StudyConflictError(RadStreamError):
+    """The metadata contradict what is stored under the same study_id."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class StudyNotFoundError(RadStreamError):
+    """No study is stored under this id."""
+
+
+@dataclass(eq=False)
+class ImageNotFoundError(RadStreamError):
+    """The study is stored, but has no image of this number."""
+
+    number: int
+    images: int
+
+
+@dataclass(eq=False)
+class NoHeatMapError(RadStreamError):
+    """The image was read by a model that gives no activation map."""
+
+    model_name: str
+
+
+# --- the models ----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NoModelAcceptsError(RadStreamError):
+    """No served model's contract accepts this modality, body part and view."""
+
+    modality: str | None
+    body_part: str | None
+    view: str
+    accepted: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class UnknownModelError(RadStreamError):
+    """The metadata name a model, or a version of one, that is not served."""
+
+    model: str
+    served: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class ContractError(RadStreamError):
+    """A model's contract is missing, unreadable or does not fit the model's tensors."""
+
+    reason: str
+
+
+# --- what the gateway stands on ------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class InferenceUnavailableError(RadStreamError):
+    """Triton, or the model in it, does not answer; the study may be sent again."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class BackendDiedError(InferenceUnavailableError):
+    """Triton answers, but the process that runs the model is gone; a reload mends it."""
+
+
+@dataclass(eq=False)
+class InferenceOverloadedError(RadStreamError):
+    """Triton's queue for the model is full; the study may be sent again."""
+
+    model_name: str
+
+
+@dataclass(eq=False)
+class InferenceFailedError(RadStreamError):
+    """Triton took the tensor and the model failed on it."""
+
+    model_name: str
+    reason: str
+
+
+@dataclass(eq=False)
+class DeadlineExceededError(RadStreamError):
+    """The request's time was used up in this stage."""
+
+    stage: str
+
+
+@dataclass(eq=False)
+class DrainingError(RadStreamError):
+    """The gateway is shutting down and takes no new study."""
+
+
+@dataclass(eq=False)
+class StoreError(RadStreamError):
+    """The root of what an object store raises."""
+
+
+@dataclass(eq=False)
+class ObjectNotFoundError(StoreError):
+    """No object has this key."""
+
+
+@dataclass(eq=False)
+class InvalidKeyError(StoreError):
+    """The key would leave the store's root, or is none the store can hold."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class StoreUnavailableError(StoreError):
+    """The object store does not answer, or cannot write."""
+
+    reason: str

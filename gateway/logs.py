@@ -1,0 +1,76 @@
+"""Structured logging for the gateway, its server and its libraries: one line an event."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from gateway.settings import LogSettings
+
+
+def configure(settings: LogSettings) -> None:
+    """Send structlog's and the standard library's events to standard error in one format."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _drop_colour_copy,
+    ]
+    if settings.format == "json":
+        last: list[structlog.typing.Processor] = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
+    # The multipart parser warns of every broken body; the sender hears of it in the answer.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _drop_colour_copy(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Drop the second, coloured copy of the message that uvicorn attaches to its records."""
+    event.pop("color_message", None)
+    return event
+
+
+class Pseudonyms:
+    """Names for studies that may leave the store: keyed hashes, the same for the same study.
+
+    Parameters
+    ----------
+    key
+        The secret; None takes a random one, so that names hold until the process ends.
+    """
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key.encode() if key is not None else secrets.token_bytes(32)
+
+    def study_ref(self, study_id: str) -> str:
+        """32 hexadecimal digits of HMAC-SHA-256 (RFC 2104)."""
+        return hmac.new(self._key, study_id.encode(), hashlib.sha256).hexdigest()[:32]

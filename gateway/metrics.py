@@ -1,0 +1,97 @@
+"""Every metric the gateway has, on a registry that is passed in."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Gauge,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from gateway import __version__
+
+# From a replayed answer (1 ms) to the request's deadline.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The gateway's metrics; labels come from short fixed sets, never from a sender's text."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.http_requests = Counter(
+            "radstream_http_requests_total",
+            "HTTP requests answered, by route template, method and status.",
+            ["route", "method", "status"],
+            registry=registry,
+        )
+        self.http_request_seconds = Histogram(
+            "radstream_http_request_seconds",
+            "Seconds from a request's head to the end of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.http_in_flight = Gauge(
+            "radstream_http_requests_in_flight",
+            "HTTP requests being answered now.",
+            registry=registry,
+        )
+        self.studies = Counter(
+            "radstream_studies_total",
+            "Studies by way in and outcome; for a failure the kind of problem.",
+            ["route", "outcome"],
+            registry=registry,
+        )
+        self.studies_in_flight = Gauge(
+            "radstream_studies_in_flight",
+            "Studies being read now.",
+            registry=registry,
+        )
+        self.stage_seconds = Histogram(
+            "radstream_stage_seconds",
+            "Seconds a study's stage took.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.images = Counter(
+            "radstream_images_total",
+            "Images answered, by media type: read anew, or replayed from the store.",
+            ["media_type", "outcome"],
+            registry=registry,
+        )
+        self.findings = Counter(
+            "radstream_findings_total",
+            "Findings by model, label and whether the probability reached the threshold.",
+            ["model", "label", "positive"],
+            registry=registry,
+        )
+        self.inference_errors = Counter(
+            "radstream_inference_errors_total",
+            "Calls to Triton that failed, by kind of error.",
+            ["error"],
+            registry=registry,
+        )
+        self.model_ready = Gauge(
+            "radstream_model_ready",
+            "1 where the model's contract and golden image passed and it answers, else 0.",
+            ["model", "version"],
+            registry=registry,
+        )
+        self.build = Info("radstream_build", "The gateway's version.", registry=registry)
+        self.build.info({"version": __version__})
+
+
+def process_registry() -> CollectorRegistry:
+    """A new registry that also tells of this process, its platform and its garbage collector."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry

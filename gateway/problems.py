@@ -1,0 +1,326 @@
+"""The one place that turns an error into a status and problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gateway import errors
+from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI
+
+URN = "urn:radstream:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem.
+
+    Parameters
+    ----------
+    name
+        The last part of its `type`.
+    status
+        The HTTP status.
+    title
+        What is the matter, the same in every occurrence.
+    detail
+        What the sender can do; ``{field}`` stands for a field of the error.
+    retry_after_s
+        Where sending again may help: after how many seconds.
+    """
+
+    name: str
+    status: int
+    title: str
+    detail: str
+    retry_after_s: int | None = None
+
+
+KINDS: Mapping[type[errors.RadStreamError], Kind] = {
+    errors.MalformedRequestError: Kind(
+        "malformed-request", 400, "The request cannot be read", "{reason}"
+    ),
+    errors.RequestMediaTypeError: Kind(
+        "unsupported-content-type",
+        415,
+        "The Content-Type is not taken here",
+        "Send multipart/form-data, or one image as image/jpeg, image/png or application/dicom.",
+    ),
+    errors.BodyTooLargeError: Kind(
+        "body-too-large",
+        413,
+        "The body is too large",
+        "The body has more than {limit_bytes} bytes. Send fewer images at a time.",
+    ),
+    errors.TooManyPartsError: Kind(
+        "too-many-parts",
+        413,
+        "The body has too many parts",
+        "The body has more than {limit} parts. Send fewer images at a time.",
+    ),
+    errors.InvalidPartsError: Kind(
+        "invalid-parts",
+        422,
+        "The parts are not as they should be",
+        "Send one part named 'metadata' and one or more named 'image'.",
+    ),
+    errors.InvalidMetadataError: Kind(
+        "invalid-metadata",
+        422,
+        "The metadata are not valid",
+        "Mend what 'errors' lists and send the study again.",
+    ),
+    errors.InvalidQueryError: Kind(
+        "invalid-query",
+        422,
+        "A parameter is not valid",
+        "Mend what 'errors' lists and ask again.",
+    ),
+    errors.UnsupportedImagesError: Kind(
+        "unsupported-image",
+        415,
+        "An image is of no kind that is read here",
+        "Send JPEG, PNG or DICOM; 'errors' names the parts.",
+    ),
+    errors.UnreadableImagesError: Kind(
+        "unreadable-image",
+        422,
+        "An image is damaged",
+        "Export the images that 'errors' names again and send them anew.",
+    ),
+    errors.ImagesTooLargeError: Kind(
+        "image-too-large",
+        413,
+        "An image is beyond what is read here",
+        "Send the images that 'errors' names smaller, or as plain baseline files.",
+    ),
+    errors.StudyConflictError: Kind(
+        "study-conflict",
+        409,
+        "The metadata contradict the stored study",
+        "Another patient or order is stored under this study_id. Send the study under its own.",
+    ),
+    errors.StudyNotFoundError: Kind(
+        "study-not-found", 404, "No such study", "No study is stored under this study_id."
+    ),
+    errors.ImageNotFoundError: Kind(
+        "image-not-found",
+        404,
+        "No such image",
+        "The study has no image {number}; it has {images}, numbered from 1.",
+    ),
+    errors.NoHeatMapError: Kind(
+        "no-heat-map",
+        404,
+        "No heat map for this image",
+        "Model {model_name} gives no activation map.",
+    ),
+    errors.NoModelAcceptsError: Kind(
+        "no-model-accepts",
+        422,
+        "No model reads such a study",
+        "No contract accepts modality {modality}, body part {body_part}, view {view}. "
+        "Accepted: {accepted}.",
+    ),
+    errors.UnknownModelError: Kind(
+        "unknown-model",
+        422,
+        "No such model",
+        "The model the metadata name is not served. Served: {served}.",
+    ),
+    errors.ContractError: Kind(
+        "model-failed", 502, "The model failed", "The model broke its contract: {reason}."
+    ),
+    errors.InferenceFailedError: Kind(
+        "model-failed",
+        502,
+        "The model failed",
+        "Model {model_name} could not read this study. The operator's log has the reason.",
+    ),
+    errors.InferenceUnavailableError: Kind(
+        "model-unavailable",
+        503,
+        "The model is not ready",
+        "Nothing was stored. Send the study again.",
+        retry_after_s=2,
+    ),
+    errors.InferenceOverloadedError: Kind(
+        "overloaded",
+        503,
+        "Too many studies at once",
+        "Nothing was stored. Send the study again, more slowly.",
+        retry_after_s=1,
+    ),
+    errors.DrainingError: Kind(
+        "draining",
+        503,
+        "The gateway is shutting down",
+        "Nothing was stored. Send the study again; another replica takes it.",
+        retry_after_s=1,
+    ),
+    errors.DeadlineExceededError: Kind(
+        "deadline-exceeded",
+        504,
+        "The study took too long",
+        "The time for a request ended in stage '{stage}'. Send the study again.",
+    ),
+    errors.CallerGoneError: Kind(
+        "caller-gone", 499, "The caller went away", "The request was stopped; nothing was stored."
+    ),
+    errors.StoreError: Kind(
+        "store-failed",
+        503,
+        "The object store failed",
+        "The result could not be stored or read. Send the request again.",
+        retry_after_s=5,
+    ),
+}
+
+_UNEXPECTED = Kind(
+    "internal", 500, "Something broke here", "The operator finds it in the log by this instance."
+)
+
+# What the framework itself refuses, by status.
+_FRAMEWORK = {
+    404: Kind("not-found", 404, "Nothing is here", "See /docs for what is."),
+    405: Kind("method-not-allowed", 405, "Not with this method", "See the Allow header."),
+}
+
+
+def kind_of(error: errors.RadStreamError) -> Kind:
+    """The kind of problem an error is: its own class's, or the nearest base's."""
+    for ancestor in type(error).__mro__:
+        if ancestor in KINDS:
+            return KINDS[ancestor]
+    return _UNEXPECTED
+
+
+def all_kinds() -> list[Kind]:
+    """Every kind a caller can meet, each once."""
+    return list(dict.fromkeys([*KINDS.values(), *_FRAMEWORK.values(), _UNEXPECTED]))
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error with a problem."""
+    app.add_exception_handler(errors.RadStreamError, _on_radstream_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+def response_of(error: errors.RadStreamError, instance: str | None) -> JSONResponse:
+    """The answer an error gets."""
+    kind = kind_of(error)
+    values = {field.name: _words(getattr(error, field.name)) for field in fields(error)}
+    faults = getattr(error, "faults", None)
+    return _response(kind, instance, kind.detail.format(**values), faults)
+
+
+def internal_error(instance: str | None) -> JSONResponse:
+    """The answer where nobody knows what broke: an id to find it by, and nothing else."""
+    return _response(_UNEXPECTED, instance, _UNEXPECTED.detail, None)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(str(item) for item in value)
+    return "not given" if value is None else str(value)
+
+
+def _response(
+    kind: Kind,
+    instance: str | None,
+    detail: str,
+    faults: tuple[errors.Fault, ...] | None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    problem = Problem(
+        type=URN + kind.name,
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=f"urn:radstream:request:{instance}" if instance else None,
+        errors=[ProblemFault(pointer=fault.pointer, detail=fault.detail) for fault in faults]
+        if faults
+        else None,
+    )
+    retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else {}
+    return JSONResponse(
+        problem.model_dump(exclude_none=True),
+        status_code=kind.status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={**(headers or {}), **retry},
+    )
+
+
+def _instance(request: Request) -> str | None:
+    return getattr(request.state, "request_id", None)
+
+
+async def _on_radstream_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.RadStreamError)  # noqa: S101 - registered for this class alone
+    return response_of(error, _instance(request))
+
+
+async def _on_invalid_parameters(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    faults = tuple(
+        errors.Fault("/".join(str(step) for step in item["loc"]), str(item["msg"]))
+        for item in error.errors()
+    )
+    return response_of(errors.InvalidQueryError(faults), _instance(request))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    kind = _FRAMEWORK.get(
+        error.status_code,
+        Kind("malformed-request", error.status_code, "The request cannot be read", ""),
+    )
+    return _response(kind, _instance(request), kind.detail, None, error.headers)
+
+
+def documented(*kinds: type[errors.RadStreamError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for these errors, grouped by status."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for error in kinds:
+        kind = KINDS[error]
+        response = by_status.setdefault(
+            kind.status,
+            {
+                "description": "",
+                "content": {
+                    PROBLEM_MEDIA_TYPE: {
+                        "schema": {"$ref": "#/components/schemas/Problem"},
+                        "examples": {},
+                    }
+                },
+            },
+        )
+        response["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {
+            "summary": kind.title,
+            "value": {
+                "type": URN + kind.name,
+                "title": kind.title,
+                "status": kind.status,
+                "detail": kind.detail,
+            },
+        }
+        response["description"] = "; ".join(filter(None, [response["description"], kind.title]))
+        if kind.retry_after_s is not None:
+            response["headers"] = {
+                "Retry-After": {
+                    "description": "Seconds after which sending again may help.",
+                    "schema": {"type": "integer"},
+                }
+            }
+    return by_status

@@ -1,0 +1,37 @@
+"""What routes are handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from gateway.metrics import Metrics
+from gateway.services.health import Health
+from gateway.services.imaging import Imaging
+from gateway.services.models import ModelRegistry
+from gateway.services.pipeline import Pipeline
+from gateway.services.results import ResultStore
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything the routes translate for, open while the application runs."""
+
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    models: ModelRegistry
+    imaging: Imaging
+    results: ResultStore
+    pipeline: Pipeline
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.state.gateway
+    return gateway
+
+
+GatewayDependency = Annotated[Gateway, Depends(_gateway)]

@@ -1,0 +1,65 @@
+"""The API's documentation as a page that needs no other server."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fastapi_offline
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+router = APIRouter(include_in_schema=False)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>RadStream API</title>
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+
+_START = """SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  presets: [SwaggerUIBundle.presets.apis],
+});
+"""
+
+
+@router.get("/")
+async def home() -> RedirectResponse:
+    """The documentation is the way in for a person."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """Swagger UI over /openapi.json."""
+    return HTMLResponse(_PAGE)
+
+
+@router.get("/docs/start.js")
+async def start() -> Response:
+    """What starts Swagger UI, as a file of its own: the page has no inline script."""
+    return Response(_START, media_type="text/javascript")
+
+
+def mount_assets(app: FastAPI) -> None:
+    """Serve Swagger UI's own files from the installed package that carries them."""
+    folder = Path(str(files(fastapi_offline) / "static"))
+    app.mount("/docs/assets", StaticFiles(directory=folder), name="docs-assets")

@@ -1,0 +1,46 @@
+"""Liveness, readiness and metrics, for the machines that ask."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.routers.dependencies import GatewayDependency
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/livez", summary="Is the process alive?", response_class=JSONResponse)
+async def livez() -> dict[str, str]:
+    """Answers while the event loop runs; asks nothing else, so that Triton's trouble restarts nobody."""
+    return {"status": "alive"}
+
+
+@router.get(
+    "/readyz",
+    summary="Should it get studies?",
+    response_class=JSONResponse,
+    responses={503: {"description": "Not now; `checks` says why."}},
+)
+async def readyz(gateway: GatewayDependency) -> JSONResponse:
+    """Whether Triton and each of its models answer, and the gateway is not shutting down."""
+    answers = await gateway.models.check()
+    checks = {
+        "draining": gateway.health.draining,
+        "triton": answers,
+        "models": {
+            f"{state.name}/{state.version}": state.state.value for state in gateway.models.states()
+        },
+    }
+    ready = answers and not gateway.health.draining
+    return JSONResponse(
+        {"status": "ready" if ready else "not ready", "checks": checks},
+        status_code=200 if ready else 503,
+    )
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics(gateway: GatewayDependency) -> Response:
+    """All metrics in Prometheus' text format."""
+    return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)

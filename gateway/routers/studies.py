@@ -1,0 +1,224 @@
+"""Studies over HTTP: send, list, read, look at."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from gateway import errors
+from gateway.deadline import Deadline
+from gateway.problems import documented
+from gateway.routers.body import while_connected
+from gateway.routers.dependencies import Gateway, GatewayDependency
+from gateway.routers.submission import METADATA_HEADER, read_submission
+from gateway.schemas.metadata import STUDY_ID_PATTERN, StudyMetadata
+from gateway.schemas.result import StudyList, StudyResult
+from gateway.schemas.stored import FrameReading, Reading
+from gateway.services.rendering import heatmap_png, preview_png
+from gateway.services.views import numbered_frames, study_path
+from preprocess import Frame, MediaType
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+
+StudyId = Annotated[str, Path(pattern=STUDY_ID_PATTERN, description="The study's study_id.")]
+ImageNumber = Annotated[int, Path(ge=1, description="The image's number in the study, from 1.")]
+
+_SUBMISSION: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": METADATA_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "With one image as the body: the metadata document, in ASCII "
+            "(other characters as \\u escapes).",
+            "schema": {"type": "string"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["metadata", "image"],
+                    "properties": {
+                        "metadata": StudyMetadata.model_json_schema(),
+                        "image": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "JPEG, PNG or DICOM files; the bytes decide which.",
+                        },
+                    },
+                },
+                "encoding": {"metadata": {"contentType": "application/json"}},
+            },
+            **{
+                media_type.value: {"schema": {"type": "string", "format": "binary"}}
+                for media_type in MediaType
+            },
+        },
+    },
+}
+
+
+@router.post(
+    "",
+    summary="Send a study and get its result",
+    response_description="The study's current view: the images sent now and any sent before.",
+    response_model=StudyResult,
+    responses={
+        200: {
+            "headers": {
+                "Idempotent-Replayed": {
+                    "description": "true where every image had been read before.",
+                    "schema": {"type": "string"},
+                }
+            }
+        },
+        **documented(
+            errors.MalformedRequestError,
+            errors.StudyConflictError,
+            errors.BodyTooLargeError,
+            errors.TooManyPartsError,
+            errors.ImagesTooLargeError,
+            errors.RequestMediaTypeError,
+            errors.UnsupportedImagesError,
+            errors.InvalidPartsError,
+            errors.InvalidMetadataError,
+            errors.UnreadableImagesError,
+            errors.NoModelAcceptsError,
+            errors.UnknownModelError,
+            errors.InferenceFailedError,
+            errors.InferenceUnavailableError,
+            errors.InferenceOverloadedError,
+            errors.StoreError,
+            errors.DeadlineExceededError,
+        ),
+    },
+    openapi_extra=_SUBMISSION,
+)
+async def send_study(request: Request, gateway: GatewayDependency) -> Response:
+    """Send one or more images with their metadata, as `multipart/form-data`.
+
+    A single image may also be the whole body, with the metadata in the header
+    `RadStream-Metadata`. Sending the same image again answers with the stored result.
+    """
+    study = await read_submission(request, gateway.settings.limits)
+    deadline = Deadline.after(gateway.settings.http.request_timeout_s)
+    answer = await while_connected(request, gateway.pipeline.read(study, deadline))
+    return Response(
+        answer.result.model_dump_json(exclude_none=True),
+        media_type="application/json",
+        headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
+    )
+
+
+@router.get(
+    "",
+    summary="List studies",
+    response_model_exclude_none=True,
+    responses=documented(errors.InvalidQueryError, errors.StoreError),
+)
+async def list_studies(
+    gateway: GatewayDependency,
+    after: Annotated[
+        str, Query(max_length=64, description="Where to go on: the last study_id seen.")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=200, description="Studies on a page.")] = 50,
+) -> StudyList:
+    """One page of studies, in the order of their ids."""
+    found = await gateway.results.summaries(after=after, limit=limit)
+    full = len(found) == limit
+    following = f"/v1/studies?after={found[-1].study_id}&limit={limit}" if full else None
+    return StudyList(studies=tuple(found), next=following)
+
+
+@router.get(
+    "/{study_id}",
+    summary="Read a study's result",
+    response_model_exclude_none=True,
+    responses=documented(errors.StudyNotFoundError, errors.InvalidQueryError, errors.StoreError),
+)
+async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
+    """The study's current view."""
+    return await gateway.results.result(study_id)
+
+
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+    **documented(
+        errors.StudyNotFoundError,
+        errors.ImageNotFoundError,
+        errors.InvalidQueryError,
+        errors.StoreError,
+    ),
+}
+
+
+@router.get(
+    "/{study_id}/images/{number}/preview.png",
+    summary="Look at an image",
+    response_class=Response,
+    responses=_PICTURE,
+)
+async def preview(study_id: StudyId, number: ImageNumber, gateway: GatewayDependency) -> Response:
+    """The image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
+    frame, _, _ = await _frame(gateway, study_id, number)
+    return _png(await gateway.imaging.run(partial(preview_png, frame)))
+
+
+@router.get(
+    "/{study_id}/images/{number}/heatmap.png",
+    summary="See what a finding rests on",
+    response_class=Response,
+    responses=_PICTURE | documented(errors.StudyNotFoundError, errors.NoHeatMapError),
+)
+async def heatmap(
+    study_id: StudyId,
+    number: ImageNumber,
+    gateway: GatewayDependency,
+    label: Annotated[
+        str | None,
+        Query(max_length=64, description="The finding; the most probable one if left out."),
+    ] = None,
+) -> Response:
+    """The model's evidence for a finding, in colour over the radiograph."""
+    frame, reading, read = await _frame(gateway, study_id, number)
+    if read.activation_map is None:
+        raise errors.NoHeatMapError(reading.model.name)
+    chosen = max(
+        range(len(read.findings)),
+        key=lambda index: (read.findings[index].label == label, read.findings[index].probability),
+    )
+    if label is not None and read.findings[chosen].label != label:
+        known = ", ".join(finding.label for finding in read.findings)
+        raise errors.InvalidQueryError((errors.Fault("label", f"must be one of: {known}"),))
+    cells = np.frombuffer(read.activation_map.data, "<f2").reshape(read.activation_map.shape)
+    return _png(
+        await gateway.imaging.run(
+            partial(heatmap_png, frame, cells[chosen].astype(np.float32), read.findings[chosen])
+        )
+    )
+
+
+async def _frame(
+    gateway: Gateway, study_id: str, number: int
+) -> tuple[Frame, Reading, FrameReading]:
+    """An image of a stored study, decoded, with what was read of it."""
+    numbered = list(numbered_frames(await gateway.results.readings(study_id)))
+    if number > len(numbered):
+        raise errors.ImageNotFoundError(number, len(numbered))
+    _, reading, index, read = numbered[number - 1]
+    frames = await gateway.imaging.frames(await gateway.results.image(reading))
+    return frames[index], reading, read
+
+
+def _png(data: bytes) -> Response:
+    # A stored image never changes; the study it belongs to is nobody else's business.
+    return Response(
+        data, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
+    )

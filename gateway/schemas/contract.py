@@ -1,0 +1,152 @@
+"""A model's contract: the `radstream` parameter of its config.pbtxt."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+
+from gateway.schemas.metadata import View
+from gateway.schemas.result import Code
+from preprocess import Aspect, FullRange, InputSpec, Percentile, Resample, Window
+
+PARAMETER = "radstream"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Activation(StrEnum):
+    """What turns the output tensor into probabilities."""
+
+    SIGMOID = "sigmoid"
+    SOFTMAX = "softmax"
+    IDENTITY = "identity"
+
+
+class Accepts(_Part):
+    """The studies the model is made for; an empty list takes all."""
+
+    modalities: frozenset[str] = frozenset()
+    body_parts: frozenset[str] = frozenset()
+    views: frozenset[View] = frozenset()
+
+
+class FullRangeRule(_Part):
+    """The whole range of the stored bits."""
+
+    rule: Literal["full_range"] = "full_range"
+
+    def spec(self) -> FullRange:
+        """The rule as `preprocess` takes it."""
+        return FullRange()
+
+
+class WindowRule(_Part):
+    """A window, in fractions of the full range."""
+
+    rule: Literal["window"]
+    center: float
+    width: float = Field(gt=0)
+
+    def spec(self) -> Window:
+        """The rule as `preprocess` takes it."""
+        return Window(self.center, self.width)
+
+
+class PercentileRule(_Part):
+    """A window between two percentiles of the picture."""
+
+    rule: Literal["percentile"]
+    low: float = Field(ge=0, le=100)
+    high: float = Field(ge=0, le=100)
+
+    def spec(self) -> Percentile:
+        """The rule as `preprocess` takes it."""
+        return Percentile(self.low, self.high)
+
+
+class InputContract(_Part):
+    """The picture tensor the model takes: FP32, channels x rows x columns."""
+
+    name: str = Field(description="Of the tensor.")
+    rows: int
+    columns: int
+    channels: Literal[1, 3] = 1
+    resample: Resample
+    aspect: Aspect
+    intensity: Annotated[
+        FullRangeRule | WindowRule | PercentileRule, Field(discriminator="rule")
+    ] = FullRangeRule()
+    range: tuple[float, float] = Field(description="Values of black and of white in the tensor.")
+
+    @model_validator(mode="after")
+    def _fits_preprocess(self) -> Self:
+        self.spec()
+        return self
+
+    def spec(self) -> InputSpec:
+        """The input as `preprocess` takes it; ValueError where it makes no sense."""
+        return InputSpec(
+            rows=self.rows,
+            columns=self.columns,
+            channels=self.channels,
+            resample=self.resample,
+            aspect=self.aspect,
+            intensity=self.intensity.spec(),
+            output_range=self.range,
+        )
+
+
+class Label(_Part):
+    """One entry of the output, and from where on it counts as found."""
+
+    label: str = Field(min_length=1, max_length=64)
+    threshold: float = Field(ge=0, le=1)
+    code: Code | None = None
+
+
+class OutputContract(_Part):
+    """The tensors the model gives."""
+
+    name: str = Field(description="Of the tensor with one number a label.")
+    activation: Activation
+    labels: tuple[Label, ...] = Field(min_length=1)
+    activation_map: str | None = Field(
+        None, description="Name of the tensor labels x rows x columns that explains each label."
+    )
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Self:
+        if len({label.label for label in self.labels}) < len(self.labels):
+            raise ValueError("two labels are the same")
+        return self
+
+
+class Golden(_Part):
+    """An image with the probabilities it must give: proof that the contract tells the truth."""
+
+    image: Base64Bytes = Field(description="A small JPEG or PNG, in base64.")
+    probabilities: dict[str, float] = Field(description="By label; every label of the output.")
+    tolerance: float = Field(0.01, gt=0, le=0.1)
+
+
+class Contract(_Part):
+    """What the gateway must know of a model to route, feed and read it."""
+
+    schema_: Literal["radstream.model/1"] = Field(alias="schema")
+    title: str
+    summary: str = Field(description="What it is for and what it is not, for a person's eyes.")
+    priority: int = Field(0, description="The highest wins where several models accept a study.")
+    accepts: Accepts = Accepts()
+    input: InputContract
+    output: OutputContract
+    golden: Golden
+
+    @model_validator(mode="after")
+    def _golden_covers_the_labels(self) -> Self:
+        if set(self.golden.probabilities) != {label.label for label in self.output.labels}:
+            raise ValueError("golden.probabilities must name every label, and no other")
+        return self

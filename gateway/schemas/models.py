@@ -1,0 +1,30 @@
+"""What the gateway tells of its models."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.schemas.contract import Contract
+
+
+class ModelReport(BaseModel):
+    """A model version, how it stands, and what it promises."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(examples=["cxr_pneumonia"])
+    version: str = Field(examples=["1"])
+    state: str = Field(
+        description="ready; refused, where its contract or golden image does not hold; "
+        "unavailable, where Triton does not serve it now."
+    )
+    reason: str | None = Field(None, description="Why it is not ready.")
+    contract: Contract | None = None
+
+
+class ModelList(BaseModel):
+    """Every model version in Triton's repository."""
+
+    model_config = ConfigDict(frozen=True)
+
+    models: tuple[ModelReport, ...]

@@ -1,0 +1,28 @@
+"""Problem details for HTTP APIs (RFC 9457)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemFault(BaseModel):
+    """One thing to mend."""
+
+    pointer: str = Field(
+        description="JSON pointer (RFC 6901) into the metadata, or the name of a part.",
+        examples=["/view", "image[1]"],
+    )
+    detail: str = Field(examples=["is required"])
+
+
+class Problem(BaseModel):
+    """What went wrong, and what the sender can mend."""
+
+    type: str = Field(examples=["urn:radstream:problem:invalid-metadata"])
+    title: str = Field(examples=["The metadata are not valid"])
+    status: int = Field(examples=[422])
+    detail: str
+    instance: str | None = Field(None, description="This occurrence: its X-Request-ID.")
+    errors: list[ProblemFault] | None = Field(None, description="Every fault, where they are many.")

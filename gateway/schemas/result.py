@@ -1,0 +1,105 @@
+"""What a study's reading is told as: the answer of a POST, and `result.json` in the store."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Status(StrEnum):
+    """How far a study has come."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    PENDING = "pending"
+
+
+class Code(_Wire):
+    """A coded concept, as DICOM's Code Sequence Macro and FHIR's Coding have it."""
+
+    system: str = Field(description="URI of the code system.", examples=["http://snomed.info/sct"])
+    code: str = Field(examples=["233604007"])
+    display: str = Field(examples=["Pneumonia"])
+
+
+class ModelVersion(_Wire):
+    """A model, and which version of it."""
+
+    name: str = Field(examples=["cxr_pneumonia"])
+    version: str = Field(examples=["1"])
+
+
+class Finding(_Wire):
+    """What a model says of one label."""
+
+    label: str = Field(examples=["pneumonia"])
+    code: Code | None = None
+    probability: float = Field(ge=0, le=1)
+    threshold: float = Field(ge=0, le=1, description="From the model's contract.")
+    positive: bool = Field(description="Whether the probability reaches the threshold.")
+
+
+class Notice(_Wire):
+    """Something the sender should know, though the study was read."""
+
+    pointer: str = Field(description="JSON pointer into the metadata, or the name of a part.")
+    detail: str
+
+
+class ImageResult(_Wire):
+    """One image, read by one model."""
+
+    number: int = Field(description="The image's place in the study, from 1; its links use it.")
+    sha256: str = Field(description="Of the image's bytes, in hexadecimal.")
+    frame: int | None = Field(
+        None, description="The frame's number, from 1, where the file has several."
+    )
+    media_type: str = Field(examples=["image/jpeg"])
+    rows: int = Field(description="Rows (0028,0010) of the image as sent.")
+    columns: int = Field(description="Columns (0028,0011) of the image as sent.")
+    bits_stored: int = Field(description="Bits Stored (0028,0101).")
+    view: str
+    model: ModelVersion
+    findings: tuple[Finding, ...]
+    heatmap: str | None = Field(
+        None, description="Path of the heat map, where the model explains itself."
+    )
+    preview: str = Field(description="Path of the image as an 8-bit PNG.")
+    received_at: AwareDatetime
+    completed_at: AwareDatetime
+    timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
+
+
+class StudyResult(_Wire):
+    """A study's current view: every image read so far, oldest first."""
+
+    study_id: str
+    status: Status
+    received_at: AwareDatetime
+    completed_at: AwareDatetime | None = None
+    warnings: tuple[Notice, ...] = ()
+    images: tuple[ImageResult, ...] = ()
+
+
+class StudySummary(_Wire):
+    """A study in a list."""
+
+    study_id: str
+    status: Status
+    received_at: AwareDatetime
+    completed_at: AwareDatetime | None = None
+    images: int
+    positive: tuple[str, ...] = Field(description="Labels found positive in any image.")
+    href: str = Field(description="Path of the study's result.")
+
+
+class StudyList(_Wire):
+    """One page of studies, by study_id."""
+
+    studies: tuple[StudySummary, ...]
+    next: str | None = Field(None, description="Path of the next page, where there is one.")

@@ -1,0 +1,55 @@
+"""The documents the store holds of a study, beside the image itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+
+from gateway.schemas.result import Finding, ModelVersion, Notice
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class StudyDocument(_Document):
+    """Who a study is about, as the first document that came under its id said."""
+
+    schema_: Literal["radstream.study/1"] = Field("radstream.study/1", alias="schema")
+    study_id: str
+    received_at: AwareDatetime
+    identity: dict[str, str | None]
+
+
+class ActivationMap(_Document):
+    """What the model gives to explain itself: little-endian half floats, C order."""
+
+    shape: tuple[int, int, int] = Field(description="Labels, rows, columns.")
+    data: Base64Bytes
+
+
+class FrameReading(_Document):
+    """What the model made of one frame."""
+
+    rows: int
+    columns: int
+    bits_stored: int
+    findings: tuple[Finding, ...]
+    activation_map: ActivationMap | None = None
+
+
+class Reading(_Document):
+    """What one model version made of one image."""
+
+    schema_: Literal["radstream.reading/1"] = Field("radstream.reading/1", alias="schema")
+    study_id: str
+    sha256: str
+    media_type: str
+    model: ModelVersion
+    received_at: AwareDatetime
+    completed_at: AwareDatetime
+    timings_ms: dict[str, float]
+    warnings: tuple[Notice, ...]
+    metadata: dict[str, Any] = Field(description="The document the image came with, whole.")
+    frames: tuple[FrameReading, ...]

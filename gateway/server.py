@@ -1,0 +1,106 @@
+"""Running the application: uvicorn, told to stop the way a pod is."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+from gateway.app import create_app
+from gateway.services.health import Health
+from gateway.sidecar import EmbeddedTriton
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from gateway.settings import Settings
+
+log = structlog.get_logger()
+
+
+class GatewayServer(uvicorn.Server):
+    """Turns readiness off at the first stop signal, and lets work in flight finish.
+
+    Parameters
+    ----------
+    settings
+        Where to listen and how long to wait.
+    on_ready
+        Called with the base URL once the gateway listens.
+    """
+
+    def __init__(self, settings: Settings, on_ready: Callable[[str], None]) -> None:
+        self._http = settings.http
+        self._health = Health()
+        self._on_ready = on_ready
+        super().__init__(
+            uvicorn.Config(
+                create_app(settings, self._health),
+                host=settings.http.host,
+                port=settings.http.port,
+                log_config=None,
+                access_log=False,  # one summary line a study says more; see `gateway.services`
+                server_header=False,
+                timeout_graceful_shutdown=int(settings.http.grace_period_s),
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and tell where."""
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and SIGINT, without raising them again once all is closed."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        if self._health.draining:  # the second signal: whoever sent it has no patience left
+            self.force_exit = self.should_exit = True
+            return
+        self._health.drain()
+        log.info("gateway.draining", delay_s=self._http.drain_delay_s)
+        asyncio.get_running_loop().call_later(self._http.drain_delay_s, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+async def serve(settings: Settings, on_ready: Callable[[str], None]) -> bool:
+    """Run the gateway until it is told to stop; whether it came up at all."""
+    server = GatewayServer(settings, on_ready)
+    await server.serve()
+    return server.started
+
+
+async def serve_with_triton(
+    settings: Settings, on_ready: Callable[[str, EmbeddedTriton], None]
+) -> bool:
+    """Run the embedded Triton and the gateway before it; Triton outlives the gateway.
+
+    Raises
+    ------
+    SidecarError
+        Triton cannot run on this platform, or did not come up.
+    """
+    async with EmbeddedTriton(settings.triton.model_repository) as triton:
+        wired = settings.model_copy(
+            update={"triton": settings.triton.model_copy(update={"url": triton.grpc_url})}
+        )
+        return await serve(wired, lambda url: on_ready(url, triton))

@@ -1,0 +1,146 @@
+"""Image work, off the event loop: hashing, decoding, the model's tensor."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from gateway.errors import (
+    Fault,
+    ImagesTooLargeError,
+    RadStreamError,
+    UnreadableImagesError,
+    UnsupportedImagesError,
+)
+from preprocess import (
+    CorruptImageError,
+    Limits,
+    MediaType,
+    PreprocessError,
+    UnrecognisedImageError,
+    UnsupportedImageError,
+    decode,
+    sniff,
+    to_tensor,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gateway.services.contracts import ServedModel
+    from gateway.services.study import SubmittedImage
+    from preprocess import Frame
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFrame:
+    """One frame as the model takes it.
+
+    Parameters
+    ----------
+    rows, columns, bits_stored
+        Of the frame as sent.
+    tensor
+        FP32, (1, channels, rows, columns) of the model's input.
+    """
+
+    rows: int
+    columns: int
+    bits_stored: int
+    tensor: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """A decoded file, with what its decoding cost."""
+
+    media_type: MediaType
+    frames: tuple[PreparedFrame, ...]
+    decode_s: float
+    tensor_s: float
+
+
+class Imaging:
+    """Runs `preprocess` on a bounded number of threads; OpenCV and the codecs release the GIL.
+
+    Parameters
+    ----------
+    threads
+        How many images may be worked on at once.
+    limits
+        What one file may cost.
+    """
+
+    def __init__(self, *, threads: int, limits: Limits) -> None:
+        self._limiter = anyio.CapacityLimiter(threads)
+        self._limits = limits
+
+    async def sha256(self, data: bytes | memoryview) -> str:
+        """The SHA-256 of the bytes, in hexadecimal."""
+        return await self._run(lambda: hashlib.sha256(data).hexdigest())
+
+    async def prepare(self, image: SubmittedImage, model: ServedModel) -> PreparedImage:
+        """The image as the model takes it.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            Naming the image's part.
+        """
+        return await self._run(partial(_prepare, image, model, self._limits))
+
+    async def frames(self, data: bytes) -> tuple[Frame, ...]:
+        """The decoded frames of an image that was accepted before."""
+        return await self._run(partial(decode, data, self._limits))
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of other image work, such as drawing, under the same bound."""
+        return await self._run(work)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        # A thread cannot be stopped: a caller that goes away waits for its own, so that the bound
+        # holds for threads that really run, and with it the memory they take.
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+def _prepare(image: SubmittedImage, model: ServedModel, limits: Limits) -> PreparedImage:
+    began = time.perf_counter()
+    try:
+        media_type = sniff(image.data)
+        frames = decode(image.data, limits)
+    except PreprocessError as error:
+        raise _named(image.part, error) from error
+    decoded = time.perf_counter()
+    spec = model.contract.input.spec()
+    prepared = tuple(
+        PreparedFrame(
+            rows=frame.rows,
+            columns=frame.columns,
+            bits_stored=frame.bits_stored,
+            tensor=to_tensor(frame, spec)[None],
+        )
+        for frame in frames
+    )
+    return PreparedImage(media_type, prepared, decoded - began, time.perf_counter() - decoded)
+
+
+def _named(part: str, error: PreprocessError) -> RadStreamError:
+    faults = (Fault(part, error.reason),)
+    match error:
+        case UnrecognisedImageError() | UnsupportedImageError():
+            return UnsupportedImagesError(faults)
+        case CorruptImageError():
+            return UnreadableImagesError(faults)
+        case _:
+            return ImagesTooLargeError(faults)

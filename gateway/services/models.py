@@ -1,0 +1,328 @@
+"""The models that may be used: those whose contract and golden image hold, watched all the time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NoReturn
+
+import anyio.to_thread
+import numpy as np
+import structlog
+
+from gateway.deadline import Deadline
+from gateway.errors import (
+    BackendDiedError,
+    ContractError,
+    InferenceFailedError,
+    InferenceUnavailableError,
+    NoModelAcceptsError,
+    RadStreamError,
+    UnknownModelError,
+)
+from gateway.services.contracts import ServedModel, probabilities, read_contract
+from preprocess import Limits, PreprocessError, decode, to_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gateway.clients.protocols import InferenceServer, RepositoryEntry
+    from gateway.metrics import Metrics
+    from gateway.schemas.metadata import ModelReference, StudyMetadata
+
+log = structlog.get_logger()
+
+
+class State(StrEnum):
+    """What stands between a model and its use."""
+
+    READY = "ready"  # contract and golden image hold
+    REFUSED = "refused"  # Triton serves it, but its contract or golden image does not hold
+    UNAVAILABLE = "unavailable"  # Triton does not serve it now
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model version and how it stands."""
+
+    name: str
+    version: str
+    state: State
+    reason: str = ""
+    served: ServedModel | None = None
+
+
+class ModelRegistry:
+    """All model versions in Triton's repository, and the choice among them.
+
+    Parameters
+    ----------
+    server
+        Where the models are.
+    metrics
+        Told of each model's readiness.
+    refresh_s
+        Seconds between two looks at the repository while all is well.
+    probe_timeout_s
+        Seconds that one question may take.
+    """
+
+    def __init__(
+        self,
+        server: InferenceServer,
+        metrics: Metrics,
+        *,
+        refresh_s: float,
+        probe_timeout_s: float,
+    ) -> None:
+        self._server = server
+        self._metrics = metrics
+        self._refresh_s = refresh_s
+        self._probe_timeout_s = probe_timeout_s
+        self._states: dict[tuple[str, str], ModelState] = {}
+        self._reachable = False
+        self._answered_at: dict[tuple[str, str], float] = {}
+        self._doubted = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._looked_at = -math.inf
+
+    def states(self) -> Sequence[ModelState]:
+        """Every model version, by name and version."""
+        return [self._states[key] for key in sorted(self._states, key=_by_version)]
+
+    def ready(self) -> bool:
+        """Whether Triton answers and every model whose contract holds is ready, one at the least."""
+        standing = [state.state for state in self._states.values() if state.served is not None]
+        return self._reachable and bool(standing) and set(standing) == {State.READY}
+
+    def select(self, metadata: StudyMetadata) -> ServedModel:
+        """The model that reads such a study.
+
+        The newest version of the accepting model with the highest priority, unless the metadata
+        name another.
+
+        Raises
+        ------
+        UnknownModelError
+            The metadata name a model that is not served.
+        NoModelAcceptsError
+            No contract takes the modality, body part and view.
+        InferenceUnavailableError
+            The model is not ready, or none is.
+        """
+        if metadata.model is not None:
+            return self._ready(self._named(metadata.model))
+        served = [state for state in self.states() if state.served is not None]
+        if not served:
+            raise InferenceUnavailableError("no model is ready")
+        accepting = [state for state in served if state.served and state.served.accepts(metadata)]
+        if not accepting:
+            self._refuse(metadata, served)
+        return self._ready(max(accepting, key=_preference))
+
+    def answered(self, model: ServedModel) -> None:
+        """Note that the model read a study just now."""
+        self._answered_at[model.name, model.version] = time.monotonic()
+
+    def doubt(self, model: ServedModel) -> None:
+        """Look at the repository now: the model did not answer a study."""
+        self._answered_at.pop((model.name, model.version), None)
+        self._doubted.set()
+
+    async def watch(self) -> NoReturn:
+        """Look at the repository for ever: at once when in doubt, often while anything is amiss."""
+        while True:
+            await self.refresh()
+            pause_s = self._refresh_s if self.ready() else min(self._refresh_s, 0.5)
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._doubted.wait()
+            except TimeoutError:
+                pass
+            self._doubted.clear()
+
+    async def check(self) -> bool:
+        """See `ready`, by a look that is at most a second old: many may ask, Triton is asked once."""
+        async with self._looking:
+            if time.monotonic() - self._looked_at > 1.0:
+                await self._look()
+            return self.ready()
+
+    async def refresh(self) -> None:
+        """Look once: take up new versions, drop gone ones, try every served one's golden image."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        try:
+            index = await self._server.repository_index(deadline=self._deadline())
+        except RadStreamError as error:
+            self._lose_all(str(error))
+            return
+        self._reachable = True
+        seen = {(entry.name, entry.version) for entry in index if entry.version}
+        for entry in index:
+            if entry.version:
+                self._note(await self._look_at(entry))
+        for gone in self._states.keys() - seen:
+            self._drop(self._states.pop(gone))
+
+    async def _look_at(self, entry: RepositoryEntry) -> ModelState:
+        known = self._states.get((entry.name, entry.version))
+        served = known.served if known else None
+        reason = entry.reason or "not loaded"
+        if entry.ready:
+            try:
+                config = await self._server.model_config(
+                    entry.name, entry.version, deadline=self._deadline()
+                )
+                served = read_contract(entry.name, entry.version, config)
+                if not self._answered_lately(entry):
+                    await self._try_golden(served)
+            except (ContractError, InferenceFailedError) as error:
+                return ModelState(entry.name, entry.version, State.REFUSED, error.reason)
+            except BackendDiedError as error:
+                await self._mend(entry)
+                reason = error.reason
+            except RadStreamError as error:
+                reason = str(error)
+            else:
+                return ModelState(entry.name, entry.version, State.READY, served=served)
+        return ModelState(entry.name, entry.version, State.UNAVAILABLE, reason, served)
+
+    def _answered_lately(self, entry: RepositoryEntry) -> bool:
+        """Whether real studies prove the model already; a probe would only join their queue."""
+        known = self._states.get((entry.name, entry.version))
+        answered_at = self._answered_at.get((entry.name, entry.version), -math.inf)
+        return (
+            known is not None
+            and known.state is State.READY
+            and time.monotonic() - answered_at < self._refresh_s
+        )
+
+    async def _try_golden(self, served: ServedModel) -> None:
+        """Read the golden image.
+
+        Raises
+        ------
+        ContractError
+            The probabilities differ from the contract's by more than its tolerance.
+        """
+        golden = served.contract.golden
+        tensor = await anyio.to_thread.run_sync(_golden_tensor, served)
+        answer = await self._server.infer(
+            served.name,
+            served.version,
+            {served.contract.input.name: tensor[np.newaxis]},
+            [served.contract.output.name],
+            deadline=self._deadline(),
+        )
+        got = probabilities(served.contract, answer[served.contract.output.name])
+        for label, probability in zip(served.contract.output.labels, got, strict=True):
+            expected = golden.probabilities[label.label]
+            if abs(probability - expected) > golden.tolerance:
+                raise ContractError(
+                    f"the golden image gives {label.label} {probability:.4f}, not {expected:.4f}"
+                )
+
+    async def _mend(self, entry: RepositoryEntry) -> None:
+        """Ask for a reload: the server says ready, but the model's process is gone."""
+        log.warning("model.backend_died", model=entry.name, version=entry.version)
+        try:
+            await self._server.reload_model(entry.name, deadline=Deadline.after(30.0))
+        except RadStreamError as error:
+            # Not a failure of the gateway's: a server whose models are fixed refuses to reload.
+            log.warning("model.reload_refused", model=entry.name, reason=str(error))
+
+    def _named(self, wanted: ModelReference) -> ModelState:
+        versions = [
+            state
+            for state in self._states.values()
+            if state.name == wanted.name
+            and state.served is not None
+            and wanted.version in {None, state.version}
+        ]
+        if not versions:
+            served = {state.name for state in self._states.values() if state.served}
+            raise UnknownModelError(str(wanted), tuple(sorted(served)))
+        return max(versions, key=_preference)
+
+    def _ready(self, chosen: ModelState) -> ServedModel:
+        if not self._reachable or chosen.state is not State.READY or chosen.served is None:
+            raise InferenceUnavailableError(f"model {chosen.name} is not ready")
+        return chosen.served
+
+    def _refuse(self, metadata: StudyMetadata, served: Sequence[ModelState]) -> NoReturn:
+        raise NoModelAcceptsError(
+            modality=metadata.modality,
+            body_part=metadata.body_part,
+            view=metadata.view.value,
+            accepted=tuple(_accepted(state.served) for state in served if state.served),
+        )
+
+    def _note(self, state: ModelState) -> None:
+        before = self._states.get((state.name, state.version))
+        self._states[state.name, state.version] = state
+        self._metrics.model_ready.labels(state.name, state.version).set(state.state is State.READY)
+        if before is None or before.state is not state.state:
+            tell = log.info if state.state is State.READY else log.warning
+            tell(
+                f"model.{state.state}",
+                model=state.name,
+                version=state.version,
+                reason=state.reason or None,
+            )
+
+    def _drop(self, state: ModelState) -> None:
+        self._metrics.model_ready.remove(state.name, state.version)
+        log.info("model.gone", model=state.name, version=state.version)
+
+    def _lose_all(self, reason: str) -> None:
+        if self._reachable:
+            log.warning("triton.unreachable", reason=reason)
+        self._reachable = False
+        for state in list(self._states.values()):
+            if state.state is State.READY:
+                self._note(
+                    ModelState(state.name, state.version, State.UNAVAILABLE, reason, state.served)
+                )
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._probe_timeout_s)
+
+
+def _golden_tensor(served: ServedModel) -> NDArray[np.float32]:
+    try:
+        frames = decode(served.contract.golden.image, Limits())
+    except PreprocessError as error:
+        raise ContractError(f"the golden image cannot be read: {error.reason}") from error
+    return to_tensor(frames[0], served.contract.input.spec())
+
+
+def _by_version(key: tuple[str, str]) -> tuple[str, int]:
+    return key[0], int(key[1])
+
+
+def _preference(state: ModelState) -> tuple[int, str, bool, int]:
+    """What the best of several models is the greatest by."""
+    priority = state.served.contract.priority if state.served else 0
+    return priority, state.name, state.state is State.READY, int(state.version)
+
+
+def _accepted(served: ServedModel) -> str:
+    accepts = served.contract.accepts
+    words = [
+        "/".join(sorted(choice)) or f"any {kind}"
+        for kind, choice in (
+            ("modality", accepts.modalities),
+            ("body part", accepts.body_parts),
+            ("view", accepts.views),
+        )
+    ]
+    return f"{served.name}: {', '.join(words)}"

@@ -1,0 +1,311 @@
+"""The way of a study: admit, decode, tensor, infer, findings, store. Every way in ends here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from gateway.errors import (
+    Fault,
+    ImagesTooLargeError,
+    InferenceFailedError,
+    InferenceUnavailableError,
+    InvalidMetadataError,
+    RadStreamError,
+    UnreadableImagesError,
+    UnsupportedImagesError,
+)
+from gateway.schemas.result import Notice
+from gateway.schemas.stored import ActivationMap, FrameReading, Reading
+from gateway.services.contracts import findings
+from gateway.services.stages import Stages
+from gateway.services.tasks import together
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from gateway.clients.protocols import InferenceServer
+    from gateway.deadline import Deadline
+    from gateway.logs import Pseudonyms
+    from gateway.metrics import Metrics
+    from gateway.schemas.result import StudyResult
+    from gateway.services.contracts import ServedModel
+    from gateway.services.imaging import Imaging, PreparedFrame, PreparedImage
+    from gateway.services.models import ModelRegistry
+    from gateway.services.results import ResultStore
+    from gateway.services.study import Study, SubmittedImage
+
+log = structlog.get_logger()
+
+_IMAGE_ERRORS = (UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a study's sender is told.
+
+    Parameters
+    ----------
+    result
+        The study's current view.
+    replayed
+        Whether every image sent had been read before, so that nothing was inferred.
+    """
+
+    result: StudyResult
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """An image not read before by the chosen model."""
+
+    image: SubmittedImage
+    sha256: str
+    prepared: PreparedImage
+
+
+class Pipeline:
+    """Takes studies through the gateway; knows no transport and no vendor."""
+
+    def __init__(
+        self,
+        *,
+        models: ModelRegistry,
+        inference: InferenceServer,
+        imaging: Imaging,
+        results: ResultStore,
+        metrics: Metrics,
+        pseudonyms: Pseudonyms,
+    ) -> None:
+        self._models = models
+        self._inference = inference
+        self._imaging = imaging
+        self._results = results
+        self._metrics = metrics
+        self._pseudonyms = pseudonyms
+
+    async def read(self, study: Study, deadline: Deadline) -> Answer:
+        """Read the study's images and store what was found.
+
+        Nothing is written before every image has been decoded and read.
+
+        Raises
+        ------
+        RadStreamError
+            One of its subclasses; `gateway.problems` says what each means to the sender.
+        """
+        stages = Stages(self._metrics)
+        study_ref = self._pseudonyms.study_ref(study.metadata.study_id)
+        with self._metrics.studies_in_flight.track_inprogress():
+            try:
+                async with deadline.bounds("study"):
+                    answer, model = await self._read(study, deadline, stages)
+            except asyncio.CancelledError:
+                self._count(study, "cancelled")
+                raise
+            except RadStreamError as error:
+                self._count(study, type(error).__name__)
+                log.info(
+                    "study.failed",
+                    study_ref=study_ref,
+                    route=study.route,
+                    images=len(study.images),
+                    error=type(error).__name__,
+                    total_ms=stages.total_ms(),
+                    **stages.milliseconds,
+                )
+                raise
+        self._count(study, "replayed" if answer.replayed else "completed")
+        log.info(
+            "study.completed",
+            study_ref=study_ref,
+            route=study.route,
+            images=len(study.images),
+            image_bytes=sum(len(image.data) for image in study.images),
+            model=model.name,
+            model_version=model.version,
+            replayed=answer.replayed,
+            total_ms=stages.total_ms(),
+            **{f"{stage}_ms": value for stage, value in stages.milliseconds.items()},
+        )
+        return answer
+
+    async def _read(
+        self, study: Study, deadline: Deadline, stages: Stages
+    ) -> tuple[Answer, ServedModel]:
+        model = self._models.select(study.metadata)
+        await self._results.check_identity(study.metadata)
+        taken = await self._take(study, model)
+        fresh = [item for item in taken if isinstance(item, _Fresh)]
+        for item in fresh:
+            stages.add("decode", item.prepared.decode_s)
+            stages.add("tensor", item.prepared.tensor_s)
+        _check_sizes(study, fresh)
+        with stages.time("infer"):
+            frames = await together(
+                self._infer_image(item.prepared, model, deadline) for item in fresh
+            )
+        with stages.time("store"):
+            readings = [
+                self._reading(study, model, item, read, stages)
+                for item, read in zip(fresh, frames, strict=True)
+            ]
+            await self._results.add(
+                study.metadata,
+                study.received_at,
+                [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
+            )
+            result = await self._results.rebuild(study.metadata.study_id)
+        self._count_images(taken, readings)
+        return Answer(result, replayed=not fresh), model
+
+    async def _take(self, study: Study, model: ServedModel) -> list[_Fresh | Reading]:
+        """Each distinct image: as it was read before, or ready for the model.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            The gravest kind found, with the faults of all images.
+        """
+        digests = await together(self._imaging.sha256(image.data) for image in study.images)
+        distinct = dict(zip(digests, study.images, strict=True))
+        outcomes = await together(
+            self._take_image(study, image, sha256, model) for sha256, image in distinct.items()
+        )
+        errors = [outcome for outcome in outcomes if isinstance(outcome, _IMAGE_ERRORS)]
+        if errors:
+            gravest = min(errors, key=lambda error: _IMAGE_ERRORS.index(type(error)))
+            raise type(gravest)(tuple(fault for error in errors for fault in error.faults))
+        return [outcome for outcome in outcomes if not isinstance(outcome, _IMAGE_ERRORS)]
+
+    async def _take_image(
+        self, study: Study, image: SubmittedImage, sha256: str, model: ServedModel
+    ) -> _Fresh | Reading | UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError:
+        stored = await self._results.reading(study.metadata.study_id, sha256, model.reference)
+        if stored is not None:
+            return stored
+        try:
+            return _Fresh(image, sha256, await self._imaging.prepare(image, model))
+        except _IMAGE_ERRORS as error:
+            return error  # the other images may have faults to report as well
+
+    async def _infer_image(
+        self, prepared: PreparedImage, model: ServedModel, deadline: Deadline
+    ) -> list[FrameReading]:
+        return await together(self._infer(frame, model, deadline) for frame in prepared.frames)
+
+    async def _infer(
+        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
+    ) -> FrameReading:
+        try:
+            output = await self._inference.infer(
+                model.name,
+                model.version,
+                {model.contract.input.name: frame.tensor},
+                model.outputs,
+                deadline=deadline,
+            )
+        except RadStreamError as error:
+            self._metrics.inference_errors.labels(type(error).__name__).inc()
+            if isinstance(error, InferenceUnavailableError | InferenceFailedError):
+                self._models.doubt(model)
+            raise
+        self._models.answered(model)
+        return _frame_reading(frame, model, output)
+
+    def _reading(
+        self,
+        study: Study,
+        model: ServedModel,
+        item: _Fresh,
+        frames: Sequence[FrameReading],
+        stages: Stages,
+    ) -> Reading:
+        return Reading(
+            study_id=study.metadata.study_id,
+            sha256=item.sha256,
+            media_type=item.prepared.media_type,
+            model=model.reference,
+            received_at=study.received_at,
+            completed_at=dt.datetime.now(dt.UTC),
+            timings_ms={
+                "decode": round(item.prepared.decode_s * 1000, 3),
+                "tensor": round(item.prepared.tensor_s * 1000, 3),
+                "infer": stages.milliseconds["infer"],
+                "total": stages.total_ms(),
+            },
+            warnings=tuple(
+                Notice(pointer=f"/{name}", detail="unknown field, kept with the study")
+                for name in study.metadata.unknown_fields()
+            ),
+            metadata=study.metadata.model_dump(mode="json", exclude_none=True),
+            frames=tuple(frames),
+        )
+
+    def _count(self, study: Study, outcome: str) -> None:
+        self._metrics.studies.labels(study.route, outcome).inc()
+
+    def _count_images(self, taken: Sequence[_Fresh | Reading], readings: Sequence[Reading]) -> None:
+        for item in taken:
+            if isinstance(item, _Fresh):
+                self._metrics.images.labels(item.prepared.media_type, "read").inc()
+            else:
+                self._metrics.images.labels(item.media_type, "replayed").inc()
+        for reading in readings:
+            for frame in reading.frames:
+                for finding in frame.findings:
+                    self._metrics.findings.labels(
+                        reading.model.name, finding.label, str(finding.positive).lower()
+                    ).inc()
+
+
+def _check_sizes(study: Study, fresh: Sequence[_Fresh]) -> None:
+    """Hold the size the sender declared to the pixels."""
+    declared = study.metadata.image_size
+    if declared is None:
+        return
+    faults = tuple(
+        Fault(
+            "/image_size",
+            f"{item.image.part} has width {frame.columns} and height {frame.rows}",
+        )
+        for item in fresh
+        for frame in item.prepared.frames
+        if (frame.rows, frame.columns) != (declared.height, declared.width)
+    )
+    if faults:
+        raise InvalidMetadataError(faults)
+
+
+def _frame_reading(
+    frame: PreparedFrame, model: ServedModel, output: Mapping[str, NDArray[Any]]
+) -> FrameReading:
+    contract = model.contract
+    activation_map = None
+    if contract.output.activation_map is not None:
+        # Half precision: eight bits of colour are made of it, and it is read by nothing else.
+        cells = output[contract.output.activation_map][0].astype("<f2")
+        labels, rows, columns = cells.shape
+        activation_map = ActivationMap(shape=(labels, rows, columns), data=_base64(cells))
+    return FrameReading(
+        rows=frame.rows,
+        columns=frame.columns,
+        bits_stored=frame.bits_stored,
+        findings=findings(contract, output[contract.output.name][0]),
+        activation_map=activation_map,
+    )
+
+
+def _base64(cells: NDArray[np.float16]) -> bytes:
+    """What pydantic's Base64Bytes takes: the encoded form."""
+    return base64.b64encode(cells.tobytes())

@@ -1,0 +1,112 @@
+"""Pictures for a person's eyes: a radiograph's preview, and a heat map drawn over it."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gateway.schemas.result import Finding
+    from preprocess import Frame
+
+_LONGEST_SIDE = 1024
+_MARGIN = 64  # rows under the picture, for its words and the colour bar
+_OPACITY = 0.55
+_STEPS = 256
+_INK = (235, 235, 235)
+
+# Inferno: lightness grows evenly along it, so equal steps of evidence look like equal steps, in
+# grey and to colour-blind eyes as well (van der Walt and Smith, SciPy 2015).
+_COLOURS: NDArray[np.uint8] = np.asarray(
+    cv2.applyColorMap(np.arange(_STEPS, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO),
+    dtype=np.uint8,
+).reshape(_STEPS, 3)[:, ::-1]  # OpenCV's colours are blue first
+
+
+def preview_png(frame: Frame) -> bytes:
+    """The frame as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
+    return _png(Image.fromarray(_screen(frame)))
+
+
+def heatmap_png(frame: Frame, cells: NDArray[np.float32], finding: Finding) -> bytes:
+    """The evidence for a finding in colour over the radiograph, with a colour bar and its name.
+
+    Parameters
+    ----------
+    frame
+        The radiograph.
+    cells
+        (rows, columns) of the activation map for this finding, spread evenly over the picture:
+        each cell's share of the evidence, in the model's own unit. What speaks against the finding
+        (below 0) stays clear.
+    finding
+        Its probability sets how strong the colours are: full from its threshold up, fainter below,
+        so that a negative picture's brightest cell does not look like a finding.
+
+    Returns
+    -------
+    bytes
+        An RGB PNG.
+    """
+    grey = _screen(frame)
+    rows, columns = grey.shape
+    strength = _strength(cells, finding)
+    smooth = cv2.resize(strength, (columns, rows), interpolation=cv2.INTER_CUBIC).clip(0.0, 1.0)
+    coloured = _COLOURS[(smooth * (_STEPS - 1)).astype(np.uint8)]
+    opacity = (_OPACITY * np.sqrt(smooth))[..., None]
+    blended = grey[..., None] * (1.0 - opacity) + coloured * opacity
+    canvas = Image.new("RGB", (max(columns, 320), rows + _MARGIN))
+    canvas.paste(Image.fromarray(blended.astype(np.uint8)), (0, 0))
+    _legend(canvas, rows, finding)
+    return _png(canvas)
+
+
+def _screen(frame: Frame) -> NDArray[np.uint8]:
+    """The frame in 8 bits, reduced to fit a screen."""
+    samples: NDArray[Any] = frame.samples
+    rows, columns = samples.shape
+    scale = _LONGEST_SIDE / max(rows, columns)
+    if scale < 1:
+        size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+        samples = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+    if samples.dtype == np.uint8:
+        return np.asarray(samples * np.uint8(255 // frame.largest), dtype=np.uint8)
+    # Deeper pictures seldom use their whole range; a screen shows 8 bits of what they do use.
+    low, high = np.percentile(samples, (0.5, 99.5))
+    scaled = (samples.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))
+    return np.asarray(scaled.clip(0, 255), dtype=np.uint8)
+
+
+def _strength(cells: NDArray[np.float32], finding: Finding) -> NDArray[np.float32]:
+    evidence = np.maximum(np.asarray(cells, dtype=np.float32), 0.0)
+    highest = float(evidence.max())
+    if highest <= 0:
+        return evidence
+    certainty = min(1.0, finding.probability / finding.threshold) if finding.threshold else 1.0
+    return np.asarray(evidence * (certainty / highest), dtype=np.float32)
+
+
+def _legend(canvas: Image.Image, top: int, finding: Finding) -> None:
+    draw = ImageDraw.Draw(canvas)
+    name = finding.code.display if finding.code else finding.label
+    verdict = "positive" if finding.positive else "negative"
+    words = f"{name}: {finding.probability:.2f} ({verdict}, threshold {finding.threshold:.2f})"
+    draw.text((12, top + 6), words, fill=_INK, font=ImageFont.load_default(16))
+    small = ImageFont.load_default(12)
+    left, right = 12 + 64, canvas.width - 12 - 72
+    bar = np.repeat(_COLOURS[np.linspace(0, _STEPS - 1, right - left).astype(int)][None], 10, 0)
+    canvas.paste(Image.fromarray(np.ascontiguousarray(bar)), (left, top + 40))
+    draw.text((12, top + 38), "no evidence", fill=_INK, font=small, anchor=None)
+    draw.text((right + 6, top + 38), "strongest", fill=_INK, font=small)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=3)
+    return file.getvalue()

@@ -1,0 +1,248 @@
+"""What is kept of a study: written once under content-addressed keys, and the view made of it.
+
+Under ``results/{study_id}/``:
+
+``study.json``
+    A `StudyDocument`: who the study is about, as its first document said.
+``identity/{attribute}.json``
+    An identifying attribute that a later document was the first to give.
+``images/{sha256}/image.{jpg,png,dcm}``
+    The image as it was sent.
+``images/{sha256}/{model}-{version}.json``
+    A `Reading`: what one model version made of the image.
+``result.json``
+    The current view, rebuilt from the readings; the one object that is ever replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
+from gateway.schemas.result import StudyResult, StudySummary
+from gateway.schemas.stored import Reading, StudyDocument
+from gateway.services.tasks import together
+from gateway.services.views import study_result, study_summary
+from preprocess import MediaType
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from pydantic import BaseModel
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.schemas.metadata import StudyMetadata
+    from gateway.schemas.result import ModelVersion
+
+JSON = "application/json"
+ROOT = "results/"
+
+# Two documents of one study that differ in one of these speak of two patients or two orders.
+_IDENTITY = ("patient_id", "accession_number")
+_EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
+
+
+class ResultStore:
+    """Studies and their readings in an object store.
+
+    Nothing is ever overwritten but the view, and the view can be rebuilt: two gateways that store
+    the same reading at once leave one, and both answer with it.
+    """
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    async def check_identity(self, metadata: StudyMetadata) -> None:
+        """Compare the metadata to what is stored under the study's id; writes nothing.
+
+        Raises
+        ------
+        StudyConflictError
+            With each attribute that contradicts.
+        """
+        try:
+            stored = await self._study(metadata.study_id)
+        except StudyNotFoundError:
+            return
+        claims = {name: await self._claim(metadata.study_id, name, stored) for name in _IDENTITY}
+        _compare(metadata, claims)
+
+    async def reading(self, study_id: str, sha256: str, model: ModelVersion) -> Reading | None:
+        """What this model version made of this image, if it has read it."""
+        try:
+            return Reading.model_validate_json(
+                await self._objects.read(_reading_key(study_id, sha256, model))
+            )
+        except ObjectNotFoundError:
+            return None
+
+    async def add(
+        self,
+        metadata: StudyMetadata,
+        received_at: dt.datetime,
+        images: Sequence[tuple[bytes | memoryview, Reading]],
+    ) -> list[Reading]:
+        """Store images with their readings.
+
+        Returns
+        -------
+        list of Reading
+            The stored ones, in order: where another gateway was first, its reading stands.
+
+        Raises
+        ------
+        StudyConflictError
+            Another document came first and contradicts this one; no reading was written.
+        """
+        await self._claim_identity(metadata, received_at)
+        return await together(self._add(data, reading) for data, reading in images)
+
+    async def rebuild(self, study_id: str) -> StudyResult:
+        """The study's current view, made of all its readings and written to `result.json`."""
+        keys = await self._reading_keys(study_id)
+        while True:
+            result = await self._view(study_id, keys)
+            await self._write(f"{ROOT}{study_id}/result.json", result)
+            # A reading stored meanwhile may have been missed here and written over there.
+            now = await self._reading_keys(study_id)
+            if now == keys:
+                return result
+            keys = now
+
+    async def result(self, study_id: str) -> StudyResult:
+        """The study's current view.
+
+        Raises
+        ------
+        StudyNotFoundError
+        """
+        try:
+            return StudyResult.model_validate_json(
+                await self._objects.read(f"{ROOT}{study_id}/result.json")
+            )
+        except ObjectNotFoundError as error:
+            raise StudyNotFoundError from error
+
+    async def readings(self, study_id: str) -> list[Reading]:
+        """All readings of a study, oldest first.
+
+        Raises
+        ------
+        StudyNotFoundError
+            There is none.
+        """
+        readings = await self._load(await self._reading_keys(study_id))
+        if not readings:
+            raise StudyNotFoundError
+        return readings
+
+    async def image(self, reading: Reading) -> bytes:
+        """The image a reading was made of, as it was sent."""
+        return await self._objects.read(_image_key(reading))
+
+    async def summaries(self, *, after: str, limit: int) -> list[StudySummary]:
+        """Studies in the order of their ids, beyond `after`."""
+        study_ids = await self._objects.folders(ROOT, after=after, limit=limit)
+        found = await together(self._summary(study_id) for study_id in study_ids)
+        return [summary for summary in found if summary is not None]
+
+    async def _summary(self, study_id: str) -> StudySummary | None:
+        try:
+            return study_summary(await self.result(study_id))
+        except StudyNotFoundError:  # begun, but no reading is stored yet
+            return None
+
+    async def _study(self, study_id: str) -> StudyDocument:
+        try:
+            return StudyDocument.model_validate_json(
+                await self._objects.read(f"{ROOT}{study_id}/study.json")
+            )
+        except ObjectNotFoundError as error:
+            raise StudyNotFoundError from error
+
+    async def _claim_identity(self, metadata: StudyMetadata, received_at: dt.datetime) -> None:
+        identity = {name: getattr(metadata, name) for name in _IDENTITY}
+        document = StudyDocument(
+            study_id=metadata.study_id, received_at=received_at, identity=identity
+        )
+        if await self._create(f"{ROOT}{metadata.study_id}/study.json", document):
+            return
+        stored = await self._study(metadata.study_id)
+        claims = stored.identity | {
+            name: await self._claim_attribute(metadata.study_id, name, value)
+            for name, value in identity.items()
+            if value is not None and stored.identity.get(name) is None
+        }
+        _compare(metadata, claims)
+
+    async def _claim_attribute(self, study_id: str, name: str, value: str) -> str:
+        """The attribute's value: this one, unless another document gave it first."""
+        key = f"{ROOT}{study_id}/identity/{name}.json"
+        if await self._objects.create(key, json.dumps(value).encode(), media_type=JSON):
+            return value
+        return str(json.loads(await self._objects.read(key)))
+
+    async def _claim(self, study_id: str, name: str, stored: StudyDocument) -> str | None:
+        value = stored.identity.get(name)
+        if value is not None:
+            return value
+        try:
+            return str(
+                json.loads(await self._objects.read(f"{ROOT}{study_id}/identity/{name}.json"))
+            )
+        except ObjectNotFoundError:
+            return None
+
+    async def _add(self, data: bytes | memoryview, reading: Reading) -> Reading:
+        # The image first: whoever finds a reading finds its image.
+        await self._objects.create(_image_key(reading), data, media_type=reading.media_type)
+        key = _reading_key(reading.study_id, reading.sha256, reading.model)
+        if await self._create(key, reading):
+            return reading
+        return Reading.model_validate_json(await self._objects.read(key))
+
+    async def _reading_keys(self, study_id: str) -> list[str]:
+        keys = await self._objects.keys(f"{ROOT}{study_id}/images/")
+        return [key for key in keys if key.endswith(".json")]
+
+    async def _load(self, keys: Sequence[str]) -> list[Reading]:
+        documents = await together(self._objects.read(key) for key in keys)
+        readings = [Reading.model_validate_json(document) for document in documents]
+        return sorted(readings, key=lambda reading: (reading.received_at, reading.sha256))
+
+    async def _view(self, study_id: str, keys: Sequence[str]) -> StudyResult:
+        study = await self._study(study_id)
+        return study_result(study, await self._load(keys))
+
+    async def _create(self, key: str, document: BaseModel) -> bool:
+        return await self._objects.create(key, _json(document), media_type=JSON)
+
+    async def _write(self, key: str, document: BaseModel) -> None:
+        await self._objects.replace(key, _json(document), media_type=JSON)
+
+
+def _json(document: BaseModel) -> bytes:
+    return document.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def _reading_key(study_id: str, sha256: str, model: ModelVersion) -> str:
+    return f"{ROOT}{study_id}/images/{sha256}/{model.name}-{model.version}.json"
+
+
+def _image_key(reading: Reading) -> str:
+    extension = _EXTENSIONS[MediaType(reading.media_type)]
+    return f"{ROOT}{reading.study_id}/images/{reading.sha256}/image.{extension}"
+
+
+def _compare(metadata: StudyMetadata, stored: dict[str, str | None]) -> None:
+    faults = tuple(
+        Fault(f"/{name}", "differs from what is stored under this study_id")
+        for name in _IDENTITY
+        if getattr(metadata, name) is not None
+        and stored.get(name) is not None
+        and getattr(metadata, name) != stored[name]
+    )
+    if faults:
+        raise StudyConflictError(faults)

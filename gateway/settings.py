@@ -1,0 +1,150 @@
+"""One frozen `Settings`, read once from RADSTREAM_… environment variables at start-up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX = "RADSTREAM_"
+DELIMITER = "__"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpSettings(_Group):
+    """Where the gateway listens."""
+
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on; loopback only, since callers are not yet asked who "
+        "they are.",
+    )
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    request_timeout_s: float = Field(
+        30.0, gt=0, le=600, description="Seconds a study may take from its last byte to the answer."
+    )
+    grace_period_s: float = Field(
+        20.0, ge=0, le=600, description="Seconds that work in flight may take after a stop signal."
+    )
+    drain_delay_s: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="Seconds between readiness turning false and the listener closing.",
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _is_loopback(cls, host: str) -> str:
+        if host != "localhost" and not ip_address(host).is_loopback:
+            raise ValueError("must be a loopback address: there is no authentication yet")
+        return host
+
+
+class LimitSettings(_Group):
+    """What one request may cost."""
+
+    body_bytes: int = Field(64 * 2**20, gt=0, description="Bytes of a request body.")
+    metadata_bytes: int = Field(256 * 2**10, gt=0, description="Bytes of a metadata document.")
+    parts: int = Field(16, ge=2, le=1000, description="Parts of a multipart body.")
+    image_pixels: int = Field(100_000_000, gt=0, description="Pixels of one image.")
+    image_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=256,
+        description="Threads for image work; as many as cores, unless set.",
+    )
+
+
+class TritonSettings(_Group):
+    """The Triton Inference Server the gateway calls."""
+
+    url: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC endpoint.")
+    message_bytes: int = Field(
+        128 * 2**20, gt=0, description="Bytes of the largest gRPC message in either direction."
+    )
+    refresh_s: float = Field(
+        5.0, gt=0, le=300, description="Seconds between two looks at Triton's model repository."
+    )
+    probe_timeout_s: float = Field(
+        2.0, gt=0, le=60, description="Seconds that one readiness question to Triton may take."
+    )
+    model_repository: Path = Field(
+        Path("model_repository"),
+        description="Folder the embedded Triton serves; `radstream up` alone reads it.",
+    )
+
+
+class StoreSettings(_Group):
+    """Where studies and results are kept."""
+
+    folder: Path = Field(Path("data/store"), description="Root of the folder object store.")
+
+
+class TelemetrySettings(_Group):
+    """What may be said of a study outside the store."""
+
+    study_ref_key: SecretStr | None = Field(
+        None,
+        description="Key of the hash that stands for a study_id in logs; random a start if unset.",
+    )
+
+
+class LogSettings(_Group):
+    """How the gateway logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+    format: Literal["json", "console"] = Field(
+        default_factory=lambda: "console" if sys.stderr.isatty() else "json",
+        description="JSON lines, or lines for a person's eyes; console on a terminal if unset.",
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that differs between one machine and a cluster."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        extra="forbid",
+    )
+
+    http: HttpSettings = HttpSettings()
+    limits: LimitSettings = LimitSettings()
+    triton: TritonSettings = TritonSettings()
+    store: StoreSettings = StoreSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    logs: LogSettings = LogSettings()
+
+
+def setting_names() -> Iterator[tuple[str, str]]:
+    """Each environment variable with its description, in the order of `Settings`."""
+    for group_name, group in Settings.model_fields.items():
+        group_type = group.annotation
+        if not (isinstance(group_type, type) and issubclass(group_type, BaseModel)):
+            continue
+        for name, field in group_type.model_fields.items():
+            variable = f"{PREFIX}{group_name}{DELIMITER}{name}".upper()
+            yield variable, field.description or ""
+
+
+def unknown_names(environment: Mapping[str, str]) -> list[str]:
+    """RADSTREAM_… variables that name no setting; pydantic-settings passes over them."""
+    known = {name for name, _ in setting_names()}
+    return sorted(
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
