@@ -98,8 +98,11 @@ class EmbeddedTriton:
         UnsupportedPlatformError
             The server cannot run here.
         TritonStartError
-            The server ended, or was not live in time. Its last log lines are in the message.
+            There is no model repository, or the server ended or was not live in time. Its last log
+            lines are in the message.
         """
+        if not self._model_repository.is_dir():  # Triton would start, and serve nothing
+            raise TritonStartError(f"{self._model_repository} is not a folder", ())
         async with contextlib.AsyncExitStack() as cleanup:
             runtime = find_runtime()
             folder = TritonFolder(runtime)

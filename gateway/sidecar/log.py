@@ -16,8 +16,8 @@ _GLOG = re.compile(
 )
 _LEVELS = {"I": logging.INFO, "W": logging.WARNING, "E": logging.ERROR, "F": logging.CRITICAL}
 
-# Triton calls it an error that a machine without a GPU has no GPU driver.
-_EXPECTED = {"CudaDriverHelper has not been initialized."}
+# What a server on a CPU says at every start, as an error, and at every stop, without prefix.
+_EXPECTED = {"CudaDriverHelper has not been initialized.", "Signal (15) received."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ def parse_line(line: str) -> TritonLogLine | None:
     """
     found = _GLOG.fullmatch(line)
     if found is None:
-        is_table = not line.strip() or line.startswith(("+-", "| "))
-        return None if is_table else TritonLogLine(logging.WARNING, line, None)
-    message = _unquoted(found["message"])
-    if not message:
+        message, level, source = line.rstrip(), logging.WARNING, None
+    else:
+        message = _unquoted(found["message"])
+        level, source = _LEVELS[found["severity"]], found["source"]
+    if not message or message.startswith(("+-", "| ")):
         return None
-    level = logging.DEBUG if message in _EXPECTED else _LEVELS[found["severity"]]
-    return TritonLogLine(level, message, found["source"])
+    return TritonLogLine(logging.DEBUG if message in _EXPECTED else level, message, source)
 
 
 def _unquoted(message: str) -> str:

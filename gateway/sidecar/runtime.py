@@ -84,12 +84,7 @@ def find_runtime() -> TritonRuntime:
     root = site_packages / "pytriton" / "tritonserver"
     libraries = site_packages / "nvidia_pytriton.libs"
     python_minor = "{}.{}".format(*sys.version_info)
-    stub = root / "python_backend_stubs" / python_minor / "triton_python_backend_stub"
-    if not stub.exists():
-        known = sorted((p.name for p in stub.parents[1].glob("3.*")), key=lambda v: int(v[2:]))
-        raise UnsupportedPlatformError(
-            f"its backend runs on Python {known[0]} to {known[-1]}, not on {python_minor}"
-        )
+    stub = _find_stub(root / "python_backend_stubs", python_minor)
     packages = {
         _package_folder(name, f"pip install {name}"): None for name in ("numpy", "onnxruntime")
     }
@@ -118,6 +113,16 @@ def _package_folder(name: str, remedy: str) -> Path:
     if spec is None or spec.origin is None:
         raise UnsupportedPlatformError(f"the package {name} is not installed ({remedy})")
     return Path(spec.origin).parents[1]
+
+
+def _find_stub(stubs: Path, python_minor: str) -> Path:
+    stub = stubs / python_minor / "triton_python_backend_stub"
+    if not stub.exists():
+        known = sorted((p.name for p in stubs.glob("3.*")), key=lambda name: int(name[2:]))
+        raise UnsupportedPlatformError(
+            f"its backend runs on Python {known[0]} to {known[-1]}, not on {python_minor}"
+        )
+    return stub
 
 
 def _find_libpython(python_minor: str, stub: Path) -> Path | None:

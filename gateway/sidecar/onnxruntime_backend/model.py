@@ -78,12 +78,9 @@ class TritonPythonModel:
                 "first dimension of an input or output is fixed"
             )
         batched = config["max_batch_size"] > 0
-        if not config["input"]:
-            for tensor in session.get_inputs():
-                auto_complete_model_config.add_input(_describe(tensor, batched=batched))
-        if not config["output"]:
-            for tensor in session.get_outputs():
-                auto_complete_model_config.add_output(_describe(tensor, batched=batched))
+        # Not with add_input and add_output, which take no reshape.
+        config["input"] = config["input"] or _describe(session.get_inputs(), batched=batched)
+        config["output"] = config["output"] or _describe(session.get_outputs(), batched=batched)
         return auto_complete_model_config
 
     def initialize(self, args: dict[str, str]) -> None:
@@ -93,6 +90,7 @@ class TritonPythonModel:
         self._batched = config["max_batch_size"] > 0
         self._session = _open_session(folder, config)
         _check_tensors(config, self._session, batched=self._batched)
+        self._reshaped = {o["name"]: o["dims"] for o in config["output"] if "reshape" in o}
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """One response for each request, in their order; a request's error is its own."""
@@ -115,32 +113,44 @@ class TritonPythonModel:
         outputs = self._run(joined, set().union(*wanted))
         responses = []
         for names, part in zip(wanted, _split(outputs, rows), strict=True):
-            responses.append(_respond({name: part[name] for name in names}))
+            responses.append(self._respond({name: part[name] for name in names}))
         return responses
 
     def _run_alone(self, request: Any) -> Any:
         try:
             outputs = self._run(_read_inputs(request), set(request.requested_output_names()))
-            return _respond(outputs)
+            return self._respond(outputs)
         except Exception as error:  # noqa: BLE001 - anything but a response would end the stub
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
 
     def _run(self, inputs: Tensors, names: set[str]) -> Tensors:
         ordered = sorted(names)
-        return dict(zip(ordered, self._session.run(ordered, inputs), strict=True))
+        outputs = self._session.run(ordered, inputs)
+        return dict(zip(ordered, outputs, strict=True))
+
+    def _respond(self, outputs: Tensors) -> Any:
+        tensors = []
+        for name, array in outputs.items():
+            if dims := self._reshaped.get(name):
+                array = array.reshape((len(array), *dims) if self._batched else dims)  # noqa: PLW2901
+            tensors.append(_to_tensor(name, array))
+        return pb_utils.InferenceResponse(output_tensors=tensors)
 
 
 def _open_session(folder: Path, config: dict[str, Any]) -> Any:
     """An ONNX Runtime session on the CPU for the model file in `folder`."""
     parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
     options = ort.SessionOptions()
-    # 0 leaves the number to ONNX Runtime, which takes a thread for each physical core.
-    options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", 0))
+    # 0 leaves the number to ONNX Runtime: a thread for each core, and they spin while they wait.
+    # Beside the gateway's own image work that doubles the CPU time of an image and makes it late,
+    # so unlike the C++ backend this one takes a single thread unless it is told otherwise.
+    options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", 1))
     options.inter_op_num_threads = int(parameters.get("inter_op_thread_count", 0))
     if int(parameters.get("execution_mode", 0)) == 1:
         options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
     options.enable_cpu_mem_arena = _as_bool(parameters.get("enable_mem_arena", "true"))
     options.enable_mem_pattern = _as_bool(parameters.get("enable_mem_pattern", "true"))
+    options.log_severity_level = 4  # an error is raised too, and Triton or the response tells it
     level = config.get("optimization", {}).get("graph", {}).get("level", 0)
     options.graph_optimization_level = _GRAPH_LEVELS.get(
         str(level), ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -169,15 +179,16 @@ def _can_batch(session: Any) -> bool:
     return all(shape and shape[0] == -1 for shape in shapes)
 
 
-def _describe(tensor: Any, *, batched: bool) -> dict[str, Any]:
-    """The tensor as an entry of the configuration, which does not mention the batch axis."""
-    dims = _dims(tensor)[1:] if batched else _dims(tensor)
-    if not dims:
-        raise pb_utils.TritonModelException(
-            f"tensor {tensor.name}: a single number, which config.pbtxt has to declare "
-            "with dims: [ 1 ] and reshape: { shape: [ ] }"
-        )
-    return {"name": tensor.name, "data_type": _data_type(tensor), "dims": dims}
+def _describe(tensors: Sequence[Any], *, batched: bool) -> list[dict[str, Any]]:
+    """The tensors as entries of the configuration, which does not mention the batch axis."""
+    entries = []
+    for tensor in tensors:
+        dims = _dims(tensor)[1:] if batched else _dims(tensor)
+        entry = {"name": tensor.name, "data_type": _data_type(tensor), "dims": dims or [1]}
+        if batched and not dims:  # Triton has no notation for a single number
+            entry["reshape"] = {"shape": []}
+        entries.append(entry)
+    return entries
 
 
 def _check_tensors(config: dict[str, Any], session: Any, *, batched: bool) -> None:
@@ -230,11 +241,6 @@ def _split(outputs: Tensors, rows: list[int]) -> Iterator[Tensors]:
     for count in rows:
         yield {name: array[start : start + count] for name, array in outputs.items()}
         start += count
-
-
-def _respond(outputs: Tensors) -> Any:
-    tensors = [_to_tensor(name, array) for name, array in outputs.items()]
-    return pb_utils.InferenceResponse(output_tensors=tensors)
 
 
 def _to_tensor(name: str, array: npt.NDArray[Any]) -> Any:
