@@ -1,0 +1,23 @@
+"""What tests of every kind share: one real Triton over models whose answers follow by hand."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.sidecar import EmbeddedTriton
+from tests.support.models import write_repository
+from tests.support.triton import running_triton
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with `brightness` alone; nobody writes to it."""
+    return write_repository(tmp_path_factory.mktemp("model_repository"))
+
+
+@pytest.fixture(scope="session")
+async def triton(repository: Path) -> AsyncIterator[EmbeddedTriton]:
+    """A real Triton that serves `repository`; a test that kills or stops one takes its own."""
+    async with running_triton(repository) as triton:
+        yield triton
