@@ -12,7 +12,6 @@ from gateway.lifespan import open_gateway
 from gateway.metrics import Metrics, process_registry
 from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors
 from gateway.routers import documentation, health, models, studies
-from gateway.routers.dependencies import Gateway
 from gateway.schemas.problem import Problem
 from gateway.services.health import Health
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Any
 
+    from gateway.routers.dependencies import Gateway
     from gateway.settings import Settings
 
 _DESCRIPTION = """

@@ -14,6 +14,7 @@ from gateway.clients.triton import TritonClient
 from gateway.logs import Pseudonyms
 from gateway.routers.dependencies import Gateway
 from gateway.services.imaging import Imaging
+from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
@@ -57,6 +58,7 @@ async def open_gateway(
             threads=settings.limits.image_threads,
             limits=Limits(pixels=settings.limits.image_pixels),
         )
+        intake = Intake(imaging, metadata_bytes=settings.limits.metadata_bytes)
         results = ResultStore(objects)
         secret = settings.telemetry.study_ref_key
         pipeline = Pipeline(
@@ -68,7 +70,7 @@ async def open_gateway(
             pseudonyms=Pseudonyms(secret.get_secret_value() if secret else None),
         )
         log.info("gateway.open", triton=settings.triton.url, ready=models.ready())
-        yield Gateway(settings, metrics, health, models, imaging, results, pipeline)
+        yield Gateway(settings, metrics, health, models, intake, imaging, results, pipeline)
         log.info("gateway.closing")
 
 

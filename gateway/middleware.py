@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: ids for logs and traces, metrics, and the last word on unexpected errors."""
+"""Pure ASGI middleware: ids for logs and traces, metrics, the last word on unexpected errors."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class RequestContext:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Bind the ids, then pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -68,6 +69,7 @@ class RequestMetrics:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and note how it went."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -102,6 +104,7 @@ class UnexpectedErrors:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and catch what nobody else caught."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -16,7 +15,7 @@ from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemFault
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Request
 
 URN = "urn:radstream:problem:"
 

@@ -160,7 +160,7 @@ async def _translated(stage: str, model_name: str, deadline: Deadline) -> AsyncI
         raise InferenceUnavailableError("the call was cancelled") from None
 
 
-def _error(
+def _error(  # noqa: PLR0911 - one return a status reads better than a variable
     stage: str, model_name: str, error: InferenceServerException, deadline: Deadline
 ) -> Exception:
     status = str(error.status() or "").removeprefix("StatusCode.")

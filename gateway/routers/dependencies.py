@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from gateway.metrics import Metrics
 from gateway.services.health import Health
 from gateway.services.imaging import Imaging
+from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
@@ -24,6 +25,7 @@ class Gateway:
     metrics: Metrics
     health: Health
     models: ModelRegistry
+    intake: Intake
     imaging: Imaging
     results: ResultStore
     pipeline: Pipeline

@@ -13,7 +13,7 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/livez", summary="Is the process alive?", response_class=JSONResponse)
 async def livez() -> dict[str, str]:
-    """Answers while the event loop runs; asks nothing else, so that Triton's trouble restarts nobody."""
+    """Answers while the event loop runs; asks Triton nothing, whose trouble is not its own."""
     return {"status": "alive"}
 
 

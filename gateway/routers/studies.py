@@ -18,7 +18,7 @@ from gateway.schemas.metadata import STUDY_ID_PATTERN, StudyMetadata
 from gateway.schemas.result import StudyList, StudyResult
 from gateway.schemas.stored import FrameReading, Reading
 from gateway.services.rendering import heatmap_png, preview_png
-from gateway.services.views import numbered_frames, study_path
+from gateway.services.views import numbered_frames
 from preprocess import Frame, MediaType
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
@@ -43,7 +43,7 @@ _SUBMISSION: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["metadata", "image"],
+                    "required": ["image"],
                     "properties": {
                         "metadata": StudyMetadata.model_json_schema(),
                         "image": {
@@ -104,10 +104,13 @@ _SUBMISSION: dict[str, Any] = {
 async def send_study(request: Request, gateway: GatewayDependency) -> Response:
     """Send one or more images with their metadata, as `multipart/form-data`.
 
+    DICOM files speak for themselves: with them `metadata` may be left out, or complete what
+    their attributes lack, and must not contradict them.
+
     A single image may also be the whole body, with the metadata in the header
     `RadStream-Metadata`. Sending the same image again answers with the stored result.
     """
-    study = await read_submission(request, gateway.settings.limits)
+    study = await read_submission(request, gateway.intake, gateway.settings.limits)
     deadline = Deadline.after(gateway.settings.http.request_timeout_s)
     answer = await while_connected(request, gateway.pipeline.read(study, deadline))
     return Response(

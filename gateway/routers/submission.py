@@ -5,16 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from gateway.errors import (
-    Fault,
-    InvalidMetadataError,
-    InvalidPartsError,
-    RequestMediaTypeError,
-)
+from gateway.errors import Fault, InvalidPartsError, RequestMediaTypeError
 from gateway.routers.body import read_body
 from gateway.routers.multipart import split
-from gateway.schemas.metadata import parse_metadata
-from gateway.services.study import Route, Study, SubmittedImage
+from gateway.services.study import Route
 from preprocess import MediaType
 
 if TYPE_CHECKING:
@@ -23,12 +17,14 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from gateway.routers.multipart import Part
+    from gateway.services.intake import Intake
+    from gateway.services.study import Study
     from gateway.settings import LimitSettings
 
 METADATA_HEADER = "RadStream-Metadata"
 
 
-async def read_submission(request: Request, limits: LimitSettings) -> Study:
+async def read_submission(request: Request, intake: Intake, limits: LimitSettings) -> Study:
     """The study that a POST carries, as multipart/form-data or as one image.
 
     Raises
@@ -36,39 +32,35 @@ async def read_submission(request: Request, limits: LimitSettings) -> Study:
     RequestMediaTypeError, MalformedRequestError, BodyTooLargeError, TooManyPartsError
         The request cannot be taken apart.
     InvalidPartsError, InvalidMetadataError
-        It can, but the parts or the metadata are not as they should be.
+        It can, but the parts or the metadata are not as they should be; see `Intake.study`.
     CallerGoneError
     """
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
+    document: bytes | memoryview | None
     if media_type == "multipart/form-data":
         body = await read_body(request, limits.body_bytes)
-        parts = split(body, content_type, limit=limits.parts)
-        document, images = _sort(parts)
+        document, files = _sort(split(body, content_type, limit=limits.parts))
     elif media_type in set(MediaType):
         header = request.headers.get(METADATA_HEADER)
-        if header is None:
-            raise InvalidPartsError(
-                (Fault(METADATA_HEADER, "is required, as a JSON object in ASCII, with one image"),)
-            )
-        document = memoryview(header.encode("latin-1"))
-        images = (SubmittedImage("body", memoryview(await read_body(request, limits.body_bytes))),)
+        document = None if header is None else header.encode("latin-1")
+        files = [("body", memoryview(await read_body(request, limits.body_bytes)))]
     else:
         raise RequestMediaTypeError(media_type)
     received_at = dt.datetime.now(dt.UTC)
-    if len(document) > limits.metadata_bytes:
-        raise InvalidMetadataError((Fault("", f"is longer than {limits.metadata_bytes} bytes"),))
-    return Study(parse_metadata(document), images, Route.REST, received_at)
+    return await intake.study(document, files, route=Route.REST, received_at=received_at)
 
 
-def _sort(parts: Sequence[Part]) -> tuple[memoryview, tuple[SubmittedImage, ...]]:
+def _sort(
+    parts: Sequence[Part],
+) -> tuple[memoryview | None, list[tuple[str, memoryview]]]:
     """The metadata document and the images, told apart by the parts' names."""
     documents = [part.data for part in parts if part.name == "metadata"]
-    pictures = [part.data for part in parts if part.name == "image"]
+    images = [part.data for part in parts if part.name == "image"]
     faults = []
-    if len(documents) != 1:
-        faults.append(Fault("metadata", f"is needed exactly once; there are {len(documents)}"))
-    if not pictures:
+    if len(documents) > 1:
+        faults.append(Fault("metadata", f"is taken once; there are {len(documents)}"))
+    if not images:
         faults.append(Fault("image", "is needed at least once"))
     faults += [
         Fault(f"part[{index}]", "is named neither 'metadata' nor 'image'")
@@ -77,5 +69,5 @@ def _sort(parts: Sequence[Part]) -> tuple[memoryview, tuple[SubmittedImage, ...]
     ]
     if faults:
         raise InvalidPartsError(tuple(faults))
-    images = tuple(SubmittedImage(f"image[{index}]", data) for index, data in enumerate(pictures))
-    return documents[0], images
+    named = [(f"image[{index}]", data) for index, data in enumerate(images)]
+    return (documents[0] if documents else None), named

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
+from collections import Counter
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -22,13 +24,22 @@ from pydantic import (
 
 from gateway.errors import Fault, InvalidMetadataError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # RFC 3339, section 5.6: the zone is not optional, and a space may not stand for the T here.
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE
 )
 
-# PS3.5 section 6.2, VR DA.
-_DICOM_DATE = re.compile(r"\d{8}")
+# RFC 3339's full-date, or PS3.5 section 6.2, VR DA: no time and no count of seconds beside them.
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]{2})")
+
+# pydantic writes 255 levels and reads 200; what is kept of a document lies a few levels down.
+_LEVELS = 64
+
+# Who a message of pydantic's is about; here the pointer says it.
+_SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) (?=should )")
 
 STUDY_ID_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
 
@@ -59,11 +70,10 @@ def _rfc_3339(value: Any) -> Any:
 
 
 def _study_date(value: Any) -> Any:
-    if isinstance(value, str) and _DICOM_DATE.fullmatch(value):
-        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
-    if not isinstance(value, str):
-        raise ValueError("must be a date such as 2026-01-31 or 20260131")  # noqa: TRY004 - pydantic turns ValueError into a fault
-    return value
+    found = _DATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a date such as 2026-01-31 or 20260131")
+    return "-".join(filter(None, found.groups()))
 
 
 def _modality(value: str) -> str:
@@ -159,8 +169,8 @@ class StudyMetadata(BaseModel):
         return tuple(self.model_extra or ())
 
 
-def parse_metadata(document: bytes | memoryview) -> StudyMetadata:
-    """The metadata in a JSON document.
+def parse_document(document: bytes | memoryview) -> dict[str, Any]:
+    """The JSON object in a document, its fields not yet looked at.
 
     Parameters
     ----------
@@ -170,49 +180,92 @@ def parse_metadata(document: bytes | memoryview) -> StudyMetadata:
     Raises
     ------
     InvalidMetadataError
-        With every fault the document has, each with its JSON pointer.
+        It is no JSON object, or one that could not be kept as it is.
     """
     value = _parse_json(bytes(document))
     if not isinstance(value, dict):
         _refuse("", "must be a JSON object")
+    return value
+
+
+def validate_document(document: dict[str, Any]) -> StudyMetadata:
+    """The metadata that a parsed document holds.
+
+    Raises
+    ------
+    InvalidMetadataError
+        With every fault the document has, each with its JSON pointer.
+    """
     try:
-        return StudyMetadata.model_validate(value)
+        return StudyMetadata.model_validate(document)
     except ValidationError as error:
         raise InvalidMetadataError(
             tuple(Fault(_pointer(item["loc"]), _sentence(item)) for item in error.errors())
         ) from error
 
 
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which of its names stood there more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.repeated: tuple[str, ...] = ()
+        if len(self) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            self.repeated = tuple(name for name, count in counts.items() if count > 1)
+
+
 def _parse_json(document: bytes) -> Any:
     try:
         value = json.loads(
             document.decode("utf-8-sig"),
-            object_pairs_hook=_without_duplicates,
+            object_pairs_hook=_Object,
             parse_constant=lambda name: _refuse("", f"{name} is not JSON (RFC 8259, section 6)"),
         )
-        # Lone surrogates and numbers beyond a double parse, but could never be written again.
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         _refuse("", f"must be UTF-8: byte {error.start} is not", error)
-    except UnicodeEncodeError as error:
-        _refuse("", "must not hold unpaired surrogates", error)
     except RecursionError as error:
-        _refuse("", "is nested too deep", error)
+        _refuse("", f"is nested deeper than {_LEVELS} levels", error)
     except json.JSONDecodeError as error:
         _refuse("", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", error)
-    except ValueError as error:
+    except ValueError as error:  # CPython reads no integer of more than 4300 digits
         _refuse("", "holds a number out of range", error)
+    if faults := tuple(_unkeepable(value, ())):
+        raise InvalidMetadataError(faults)
     return value
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, where no name stands twice: RFC 8259 leaves the meaning of that open."""
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        _refuse(_pointer((twice,)), "stands twice in one object")
-    return value
+def _unkeepable(value: Any, location: tuple[int | str, ...]) -> Iterator[Fault]:
+    """What JSON's grammar allows, but what has two meanings or could never be written again."""
+    if isinstance(value, str):
+        if not _is_text(value):
+            yield Fault(_pointer(location), "must not hold unpaired surrogates")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield Fault(_pointer(location), "is a number out of range")
+    elif isinstance(value, (list, _Object)):
+        if len(location) >= _LEVELS:
+            yield Fault(_pointer(location), f"is nested deeper than {_LEVELS} levels")
+            return
+        items: Any = enumerate(value)
+        if isinstance(value, _Object):
+            names = list(filter(_is_text, value))
+            if len(names) < len(value):
+                yield Fault(_pointer(location), "has a name that holds unpaired surrogates")
+            for name in filter(_is_text, value.repeated):
+                yield Fault(_pointer((*location, name)), "stands twice in one object")
+            items = ((name, value[name]) for name in names)
+        for step, item in items:
+            yield from _unkeepable(item, (*location, step))
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can hold it: JSON's escapes can make unpaired surrogates, which it cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(pointer: str, detail: str, cause: Exception | None = None) -> NoReturn:
@@ -230,7 +283,9 @@ def _sentence(item: Any) -> str:
             return "is required"
         case "value_error":
             return str(item["ctx"]["error"])
+        case "extra_forbidden":
+            return "is not a field of this object"
         case "string_pattern_mismatch" if item["loc"] == ("study_id",):
             return "must be 1 to 64 letters, digits, '.', '_' or '-', not beginning with a dot"
         case _:
-            return str(item["msg"]).removeprefix("Input ").replace("should be", "must be")
+            return _SUBJECT.sub("", str(item["msg"])).replace("should ", "must ")

@@ -46,7 +46,7 @@ class ServedModel:
         )
 
     def accepts(self, metadata: StudyMetadata) -> bool:
-        """Whether the contract takes such a study; what the metadata leave open does not exclude."""
+        """Whether the contract takes such a study; a field that is not given excludes nothing."""
         accepts = self.contract.accepts
         return (
             (not accepts.views or metadata.view in accepts.views)
@@ -106,7 +106,7 @@ def _hold(tensor: TensorMetadata, shape: tuple[int, ...]) -> None:
         for has, wanted in zip(tensor.shape, shape, strict=True)
     ):
         raise ContractError(
-            f"tensor '{tensor.name}' has shape {list(tensor.shape)}; the contract means {list(shape)}"
+            f"tensor '{tensor.name}' has shape {list(tensor.shape)}, not {list(shape)}"
         )
 
 

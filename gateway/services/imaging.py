@@ -26,6 +26,8 @@ from preprocess import (
     UnrecognisedImageError,
     UnsupportedImageError,
     decode,
+    measure,
+    read_metadata,
     sniff,
     to_tensor,
 )
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from gateway.services.contracts import ServedModel
     from gateway.services.study import SubmittedImage
-    from preprocess import Frame
+    from preprocess import DicomMetadata, Frame
 
 T = TypeVar("T")
 
@@ -90,6 +92,18 @@ class Imaging:
         """The SHA-256 of the bytes, in hexadecimal."""
         return await self._run(lambda: hashlib.sha256(data).hexdigest())
 
+    async def dicom_metadata(self, part: str, data: bytes | memoryview) -> DicomMetadata | None:
+        """What a DICOM file says of itself; None for a file of another kind.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            Naming the part.
+        """
+        if not is_dicom(data):
+            return None
+        return await self._run(partial(_read_metadata, part, data, self._limits))
+
     async def prepare(self, image: SubmittedImage, model: ServedModel) -> PreparedImage:
         """The image as the model takes it.
 
@@ -114,10 +128,25 @@ class Imaging:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
+def is_dicom(data: bytes | memoryview) -> bool:
+    """Whether the bytes are a DICOM file; what else they are is for the decoder to say."""
+    try:
+        return sniff(data) is MediaType.DICOM
+    except UnrecognisedImageError:
+        return False
+
+
+def _read_metadata(part: str, data: bytes | memoryview, limits: Limits) -> DicomMetadata:
+    try:
+        return read_metadata(data, limits)
+    except PreprocessError as error:
+        raise _named(part, error) from error
+
+
 def _prepare(image: SubmittedImage, model: ServedModel, limits: Limits) -> PreparedImage:
     began = time.perf_counter()
     try:
-        media_type = sniff(image.data)
+        header = measure(image.data)
         frames = decode(image.data, limits)
     except PreprocessError as error:
         raise _named(image.part, error) from error
@@ -127,12 +156,12 @@ def _prepare(image: SubmittedImage, model: ServedModel, limits: Limits) -> Prepa
         PreparedFrame(
             rows=frame.rows,
             columns=frame.columns,
-            bits_stored=frame.bits_stored,
+            bits_stored=header.bits_stored,
             tensor=to_tensor(frame, spec)[None],
         )
         for frame in frames
     )
-    return PreparedImage(media_type, prepared, decoded - began, time.perf_counter() - decoded)
+    return PreparedImage(header.media_type, prepared, decoded - began, time.perf_counter() - decoded)
 
 
 def _named(part: str, error: PreprocessError) -> RadStreamError:

@@ -96,7 +96,7 @@ class ModelRegistry:
         return [self._states[key] for key in sorted(self._states, key=_by_version)]
 
     def ready(self) -> bool:
-        """Whether Triton answers and every model whose contract holds is ready, one at the least."""
+        """Whether Triton answers, and every model whose contract holds; one at the least."""
         standing = [state.state for state in self._states.values() if state.served is not None]
         return self._reachable and bool(standing) and set(standing) == {State.READY}
 
@@ -147,7 +147,7 @@ class ModelRegistry:
             self._doubted.clear()
 
     async def check(self) -> bool:
-        """See `ready`, by a look that is at most a second old: many may ask, Triton is asked once."""
+        """See `ready`; by a look at most a second old, so that Triton is asked once for many."""
         async with self._looking:
             if time.monotonic() - self._looked_at > 1.0:
                 await self._look()

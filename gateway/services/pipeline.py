@@ -8,7 +8,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 
 from gateway.errors import (
@@ -21,7 +20,6 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
-from gateway.schemas.result import Notice
 from gateway.schemas.stored import ActivationMap, FrameReading, Reading
 from gateway.services.contracts import findings
 from gateway.services.stages import Stages
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from gateway.clients.protocols import InferenceServer
@@ -67,10 +66,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
-    """An image not read before by the chosen model."""
+    """An image its model has not read before."""
 
     image: SubmittedImage
     sha256: str
+    model: ServedModel
     prepared: PreparedImage
 
 
@@ -109,7 +109,7 @@ class Pipeline:
         with self._metrics.studies_in_flight.track_inprogress():
             try:
                 async with deadline.bounds("study"):
-                    answer, model = await self._read(study, deadline, stages)
+                    answer = await self._read(study, deadline, stages)
             except asyncio.CancelledError:
                 self._count(study, "cancelled")
                 raise
@@ -132,32 +132,27 @@ class Pipeline:
             route=study.route,
             images=len(study.images),
             image_bytes=sum(len(image.data) for image in study.images),
-            model=model.name,
-            model_version=model.version,
+            models=sorted({image.model.name for image in answer.result.images}),
             replayed=answer.replayed,
             total_ms=stages.total_ms(),
             **{f"{stage}_ms": value for stage, value in stages.milliseconds.items()},
         )
         return answer
 
-    async def _read(
-        self, study: Study, deadline: Deadline, stages: Stages
-    ) -> tuple[Answer, ServedModel]:
-        model = self._models.select(study.metadata)
+    async def _read(self, study: Study, deadline: Deadline, stages: Stages) -> Answer:
+        models = [self._models.select(image.metadata) for image in study.images]
         await self._results.check_identity(study.metadata)
-        taken = await self._take(study, model)
+        taken = await self._take(study, models)
         fresh = [item for item in taken if isinstance(item, _Fresh)]
         for item in fresh:
             stages.add("decode", item.prepared.decode_s)
             stages.add("tensor", item.prepared.tensor_s)
-        _check_sizes(study, fresh)
+        _check_sizes(fresh)
         with stages.time("infer"):
-            frames = await together(
-                self._infer_image(item.prepared, model, deadline) for item in fresh
-            )
+            frames = await together(self._infer_image(item, deadline) for item in fresh)
         with stages.time("store"):
             readings = [
-                self._reading(study, model, item, read, stages)
+                _reading(study, item, read, stages)
                 for item, read in zip(fresh, frames, strict=True)
             ]
             await self._results.add(
@@ -167,10 +162,10 @@ class Pipeline:
             )
             result = await self._results.rebuild(study.metadata.study_id)
         self._count_images(taken, readings)
-        return Answer(result, replayed=not fresh), model
+        return Answer(result, replayed=not fresh)
 
-    async def _take(self, study: Study, model: ServedModel) -> list[_Fresh | Reading]:
-        """Each distinct image: as it was read before, or ready for the model.
+    async def _take(self, study: Study, models: Sequence[ServedModel]) -> list[_Fresh | Reading]:
+        """Each distinct image: as its model read it before, or ready to be read.
 
         Raises
         ------
@@ -178,9 +173,13 @@ class Pipeline:
             The gravest kind found, with the faults of all images.
         """
         digests = await together(self._imaging.sha256(image.data) for image in study.images)
-        distinct = dict(zip(digests, study.images, strict=True))
+        distinct = {
+            (sha256, model.reference): (image, model)
+            for sha256, image, model in zip(digests, study.images, models, strict=True)
+        }
         outcomes = await together(
-            self._take_image(study, image, sha256, model) for sha256, image in distinct.items()
+            self._take_image(image, sha256, model)
+            for (sha256, _), (image, model) in distinct.items()
         )
         errors = [outcome for outcome in outcomes if isinstance(outcome, _IMAGE_ERRORS)]
         if errors:
@@ -189,20 +188,21 @@ class Pipeline:
         return [outcome for outcome in outcomes if not isinstance(outcome, _IMAGE_ERRORS)]
 
     async def _take_image(
-        self, study: Study, image: SubmittedImage, sha256: str, model: ServedModel
+        self, image: SubmittedImage, sha256: str, model: ServedModel
     ) -> _Fresh | Reading | UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError:
-        stored = await self._results.reading(study.metadata.study_id, sha256, model.reference)
+        study_id = image.metadata.study_id
+        stored = await self._results.reading(study_id, sha256, model.reference)
         if stored is not None:
             return stored
         try:
-            return _Fresh(image, sha256, await self._imaging.prepare(image, model))
+            return _Fresh(image, sha256, model, await self._imaging.prepare(image, model))
         except _IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
 
-    async def _infer_image(
-        self, prepared: PreparedImage, model: ServedModel, deadline: Deadline
-    ) -> list[FrameReading]:
-        return await together(self._infer(frame, model, deadline) for frame in prepared.frames)
+    async def _infer_image(self, item: _Fresh, deadline: Deadline) -> list[FrameReading]:
+        return await together(
+            self._infer(frame, item.model, deadline) for frame in item.prepared.frames
+        )
 
     async def _infer(
         self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
@@ -223,35 +223,6 @@ class Pipeline:
         self._models.answered(model)
         return _frame_reading(frame, model, output)
 
-    def _reading(
-        self,
-        study: Study,
-        model: ServedModel,
-        item: _Fresh,
-        frames: Sequence[FrameReading],
-        stages: Stages,
-    ) -> Reading:
-        return Reading(
-            study_id=study.metadata.study_id,
-            sha256=item.sha256,
-            media_type=item.prepared.media_type,
-            model=model.reference,
-            received_at=study.received_at,
-            completed_at=dt.datetime.now(dt.UTC),
-            timings_ms={
-                "decode": round(item.prepared.decode_s * 1000, 3),
-                "tensor": round(item.prepared.tensor_s * 1000, 3),
-                "infer": stages.milliseconds["infer"],
-                "total": stages.total_ms(),
-            },
-            warnings=tuple(
-                Notice(pointer=f"/{name}", detail="unknown field, kept with the study")
-                for name in study.metadata.unknown_fields()
-            ),
-            metadata=study.metadata.model_dump(mode="json", exclude_none=True),
-            frames=tuple(frames),
-        )
-
     def _count(self, study: Study, outcome: str) -> None:
         self._metrics.studies.labels(study.route, outcome).inc()
 
@@ -269,17 +240,36 @@ class Pipeline:
                     ).inc()
 
 
-def _check_sizes(study: Study, fresh: Sequence[_Fresh]) -> None:
+def _reading(study: Study, item: _Fresh, frames: Sequence[FrameReading], stages: Stages) -> Reading:
+    metadata = item.image.metadata
+    return Reading(
+        study_id=metadata.study_id,
+        sha256=item.sha256,
+        media_type=item.prepared.media_type,
+        model=item.model.reference,
+        received_at=study.received_at,
+        completed_at=dt.datetime.now(dt.UTC),
+        timings_ms={
+            "decode": round(item.prepared.decode_s * 1000, 3),
+            "tensor": round(item.prepared.tensor_s * 1000, 3),
+            "infer": stages.milliseconds["infer"],
+            "total": stages.total_ms(),
+        },
+        warnings=item.image.notices,
+        metadata=metadata.model_dump(mode="json", exclude_none=True),
+        frames=tuple(frames),
+    )
+
+
+def _check_sizes(fresh: Sequence[_Fresh]) -> None:
     """Hold the size the sender declared to the pixels."""
-    declared = study.metadata.image_size
-    if declared is None:
-        return
     faults = tuple(
         Fault(
             "/image_size",
             f"{item.image.part} has width {frame.columns} and height {frame.rows}",
         )
         for item in fresh
+        if (declared := item.image.metadata.image_size) is not None
         for frame in item.prepared.frames
         if (frame.rows, frame.columns) != (declared.height, declared.width)
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from gateway.schemas.metadata import StudyMetadata
+    from gateway.schemas.result import Notice
 
 
 class Route(StrEnum):
@@ -28,17 +29,27 @@ class SubmittedImage:
         What the sender knows it by: the name of the part, with its index.
     data
         The file's bytes.
+    metadata
+        Its own: the view, for one, may differ among the images of a study.
+    notices
+        What the sender should know though the image is taken.
     """
 
     part: str
     data: bytes | memoryview
+    metadata: StudyMetadata
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Valid metadata and the images sent with them."""
+    """Images sent together, with valid metadata that agree on the study and the patient."""
 
-    metadata: StudyMetadata
     images: tuple[SubmittedImage, ...]
     route: Route
     received_at: dt.datetime
+
+    @property
+    def metadata(self) -> StudyMetadata:
+        """What holds for the study: its id, its patient, its order."""
+        return self.images[0].metadata

@@ -1,0 +1,152 @@
+"""From what an edge received, a document and files, to a `Study`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import Fault, InvalidMetadataError, InvalidPartsError
+from gateway.schemas.metadata import View, parse_document, validate_document
+from gateway.schemas.result import Notice
+from gateway.services.dicom import ATTRIBUTES, Described, describe
+from gateway.services.study import Study, SubmittedImage
+from gateway.services.tasks import together
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from gateway.schemas.metadata import StudyMetadata
+    from gateway.services.imaging import Imaging
+    from gateway.services.study import Route
+
+# What all images of a study have in common; the rest, such as the view, is each image's own.
+_SHARED = ("study_id", "patient_id", "accession_number")
+
+
+class Intake:
+    """Makes studies; for DICOM files their own attributes are the metadata.
+
+    Parameters
+    ----------
+    imaging
+        Reads the files' headers, off the event loop.
+    metadata_bytes
+        The longest document taken.
+    """
+
+    def __init__(self, imaging: Imaging, *, metadata_bytes: int) -> None:
+        self._imaging = imaging
+        self._metadata_bytes = metadata_bytes
+
+    async def study(
+        self,
+        document: bytes | memoryview | None,
+        files: Sequence[tuple[str, bytes | memoryview]],
+        *,
+        route: Route,
+        received_at: dt.datetime,
+    ) -> Study:
+        """The study that a document and files make.
+
+        Parameters
+        ----------
+        document
+            The metadata document; None where the files, all DICOM, speak for themselves.
+        files
+            The name of the part and the bytes of each.
+        route, received_at
+            How and when they came.
+
+        Raises
+        ------
+        InvalidPartsError
+            A file is no DICOM, and there is no document.
+        InvalidMetadataError
+            The document is not valid, contradicts a data set, or the data sets one another.
+        UnreadableImagesError, UnsupportedImagesError, ImagesTooLargeError
+            A DICOM file's header cannot be read.
+        """
+        sent = self._parse(document)
+        described = await together(self._describe(part, data, received_at) for part, data in files)
+        images: list[SubmittedImage] = []
+        faults: list[Fault] = []
+        for (part, data), header in zip(files, described, strict=True):
+            try:
+                metadata = _metadata(part, sent, header)
+            except InvalidMetadataError as error:
+                faults += error.faults
+                continue
+            assumed = header.notices if header and "timestamp" not in (sent or {}) else ()
+            images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + assumed))
+        faults = faults or _disagreements(images)
+        if faults:
+            raise InvalidMetadataError(tuple(dict.fromkeys(faults)))
+        return Study(_joined(images), route, received_at)
+
+    def _parse(self, document: bytes | memoryview | None) -> dict[str, Any] | None:
+        if document is None:
+            return None
+        if len(document) > self._metadata_bytes:
+            raise InvalidMetadataError((Fault("", f"is longer than {self._metadata_bytes} bytes"),))
+        return parse_document(document)
+
+    async def _describe(
+        self, part: str, data: bytes | memoryview, received_at: dt.datetime
+    ) -> Described | None:
+        header = await self._imaging.dicom_metadata(part, data)
+        return None if header is None else describe(part, header, received_at)
+
+
+def _metadata(part: str, sent: dict[str, Any] | None, described: Described | None) -> StudyMetadata:
+    """The metadata of one image: the document, completed by the data set and held to it."""
+    if described is None:
+        if sent is None:
+            raise InvalidPartsError((Fault("metadata", f"is needed: {part} is no DICOM file"),))
+        return validate_document(sent)
+    document = dict(sent or {})
+    if document.get("modality") == "X-RAY":
+        document.pop("modality")  # says less than the data set does
+    metadata = validate_document(described.document | document)
+    own = validate_document(metadata.model_dump(mode="json") | described.document)
+    faults = tuple(
+        Fault(f"/{name}", f"contradicts {ATTRIBUTES[name]} of {part}")
+        for name in described.document.keys() & document.keys() & ATTRIBUTES.keys()
+        # A study may well be known by another id than its UID.
+        if name != "study_id"
+        # A term that is none of the document's five words says nothing against any of them.
+        and not (name == "view" and own.view is View.OTHER)
+        and getattr(metadata, name) != getattr(own, name)
+    )
+    if faults:
+        raise InvalidMetadataError(faults)
+    return metadata
+
+
+def _unknown(metadata: StudyMetadata) -> tuple[Notice, ...]:
+    return tuple(
+        Notice(pointer=f"/{name}", detail="unknown field, kept with the study")
+        for name in metadata.unknown_fields()
+    )
+
+
+def _disagreements(images: Sequence[SubmittedImage]) -> list[Fault]:
+    """Faults where the images of one request speak of different studies or patients."""
+    return [
+        Fault(f"/{name}", "differs among the images sent together")
+        for name in _SHARED
+        if len({getattr(image.metadata, name) for image in images} - {None}) > 1
+    ]
+
+
+def _joined(images: Sequence[SubmittedImage]) -> tuple[SubmittedImage, ...]:
+    """The images, each with the shared fields that only some of them gave."""
+    shared = {
+        name: next(filter(None, (getattr(image.metadata, name) for image in images)), None)
+        for name in _SHARED
+    }
+    return tuple(
+        SubmittedImage(
+            image.part, image.data, image.metadata.model_copy(update=shared), image.notices
+        )
+        for image in images
+    )
