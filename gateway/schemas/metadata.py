@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import math
 import re
-from collections import Counter
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -23,9 +20,7 @@ from pydantic import (
 )
 
 from gateway.errors import Fault, InvalidMetadataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from gateway.schemas.document import parse_json, pointer
 
 # RFC 3339, section 5.6: the zone is not optional, and a space may not stand for the T here.
 _RFC_3339 = re.compile(
@@ -34,9 +29,6 @@ _RFC_3339 = re.compile(
 
 # RFC 3339's full-date, or PS3.5 section 6.2, VR DA: no time and no count of seconds beside them.
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]{2})")
-
-# pydantic writes 255 levels and reads 200; what is kept of a document lies a few levels down.
-_LEVELS = 64
 
 # Who a message of pydantic's is about; here the pointer says it.
 _SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) (?=should )")
@@ -182,9 +174,9 @@ def parse_document(document: bytes | memoryview) -> dict[str, Any]:
     InvalidMetadataError
         It is no JSON object, or one that could not be kept as it is.
     """
-    value = _parse_json(bytes(document))
+    value = parse_json(bytes(document))
     if not isinstance(value, dict):
-        _refuse("", "must be a JSON object")
+        raise InvalidMetadataError((Fault("", "must be a JSON object"),))
     return value
 
 
@@ -200,81 +192,8 @@ def validate_document(document: dict[str, Any]) -> StudyMetadata:
         return StudyMetadata.model_validate(document)
     except ValidationError as error:
         raise InvalidMetadataError(
-            tuple(Fault(_pointer(item["loc"]), _sentence(item)) for item in error.errors())
+            tuple(Fault(pointer(item["loc"]), _sentence(item)) for item in error.errors())
         ) from error
-
-
-class _Object(dict[str, Any]):
-    """A JSON object that remembers which of its names stood there more than once."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        self.repeated: tuple[str, ...] = ()
-        if len(self) < len(pairs):
-            counts = Counter(name for name, _ in pairs)
-            self.repeated = tuple(name for name, count in counts.items() if count > 1)
-
-
-def _parse_json(document: bytes) -> Any:
-    try:
-        value = json.loads(
-            document.decode("utf-8-sig"),
-            object_pairs_hook=_Object,
-            parse_constant=lambda name: _refuse("", f"{name} is not JSON (RFC 8259, section 6)"),
-        )
-    except UnicodeDecodeError as error:
-        _refuse("", f"must be UTF-8: byte {error.start} is not", error)
-    except RecursionError as error:
-        _refuse("", f"is nested deeper than {_LEVELS} levels", error)
-    except json.JSONDecodeError as error:
-        _refuse("", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", error)
-    except ValueError as error:  # CPython reads no integer of more than 4300 digits
-        _refuse("", "holds a number out of range", error)
-    if faults := tuple(_unkeepable(value, ())):
-        raise InvalidMetadataError(faults)
-    return value
-
-
-def _unkeepable(value: Any, location: tuple[int | str, ...]) -> Iterator[Fault]:
-    """What JSON's grammar allows, but what has two meanings or could never be written again."""
-    if isinstance(value, str):
-        if not _is_text(value):
-            yield Fault(_pointer(location), "must not hold unpaired surrogates")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield Fault(_pointer(location), "is a number out of range")
-    elif isinstance(value, (list, _Object)):
-        if len(location) >= _LEVELS:
-            yield Fault(_pointer(location), f"is nested deeper than {_LEVELS} levels")
-            return
-        items: Any = enumerate(value)
-        if isinstance(value, _Object):
-            names = list(filter(_is_text, value))
-            if len(names) < len(value):
-                yield Fault(_pointer(location), "has a name that holds unpaired surrogates")
-            for name in filter(_is_text, value.repeated):
-                yield Fault(_pointer((*location, name)), "stands twice in one object")
-            items = ((name, value[name]) for name in names)
-        for step, item in items:
-            yield from _unkeepable(item, (*location, step))
-
-
-def _is_text(value: str) -> bool:
-    """Whether UTF-8 can hold it: JSON's escapes can make unpaired surrogates, which it cannot."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _refuse(pointer: str, detail: str, cause: Exception | None = None) -> NoReturn:
-    raise InvalidMetadataError((Fault(pointer, detail),)) from cause
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """The JSON pointer (RFC 6901) of a pydantic location."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in location)
 
 
 def _sentence(item: Any) -> str:
