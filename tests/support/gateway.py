@@ -1,0 +1,234 @@
+"""A live gateway for the tests: uvicorn on a free port in this event loop, or a whole process."""
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.server import GatewayServer
+from gateway.settings import HttpSettings, LimitSettings, Settings, StoreSettings, TritonSettings
+from gateway.sidecar import EmbeddedTriton
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class LiveGateway:
+    """A gateway that listens, with a client of its own."""
+
+    url: str
+    settings: Settings
+    server: GatewayServer
+    client: httpx.AsyncClient
+
+    def stored(self) -> list[str]:
+        """Every file in the store, unfinished ones included."""
+        return files_in(self.settings.store.folder)
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """A sample's value now; 0 where there is none yet."""
+        return metric((await self.client.get("/metrics")).text, name, **labels)
+
+
+class _Server(GatewayServer):
+    """Leaves signals to pytest."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def settings_for(triton_url: str, folder: Path, **limits: int) -> Settings:
+    """Settings of a gateway on a free port that keeps its studies in the folder."""
+    return Settings(
+        http=HttpSettings(port=0),
+        limits=LimitSettings(**limits),
+        triton=TritonSettings(url=triton_url),
+        store=StoreSettings(folder=folder),
+    )
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings) -> AsyncIterator[LiveGateway]:
+    """A gateway that listens; drained and closed at the end."""
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    server = _Server(settings, listening.set_result)
+    task = asyncio.create_task(server.serve())
+    await asyncio.wait({listening, task}, return_when=asyncio.FIRST_COMPLETED)
+    assert listening.done(), "the gateway did not come up"
+    try:
+        async with client_of(listening.result()) as client:
+            yield LiveGateway(listening.result(), settings, server, client)
+    finally:
+        server.should_exit = True
+        await task
+
+
+def client_of(url: str) -> httpx.AsyncClient:
+    """A client that no proxy of the environment gets in the way of."""
+    return httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
+
+
+# --- what is sent ---------------------------------------------------------------------------------
+
+
+def metadata(**changes: Any) -> dict[str, Any]:
+    """A valid document under a new study_id; a change to None leaves the field out."""
+    document = {
+        "study_id": f"S-{secrets.token_hex(8)}",
+        "view": "AP",
+        "timestamp": "2026-01-31T08:15:00Z",
+    } | changes
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def multipart(document: Mapping[str, Any] | bytes | None, *images: bytes) -> dict[str, Any]:
+    """Arguments of httpx for a POST of the document, as JSON or as these bytes, and the images."""
+    files: list[tuple[str, tuple[None | str, bytes, str]]] = []
+    if isinstance(document, bytes):
+        files.append(("metadata", (None, document, "application/json")))
+    elif document is not None:
+        files.append(("metadata", (None, _json(document), "application/json")))
+    files += [("image", ("picture", image, "application/octet-stream")) for image in images]
+    return {"files": files}
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return httpx.Request("POST", "http://_", json=document).read()
+
+
+# --- a whole process ------------------------------------------------------------------------------
+
+
+@dataclass
+class Command:
+    """A `radstream` process and what it has printed so far."""
+
+    process: asyncio.subprocess.Process
+    out: list[str] = field(default_factory=list)
+    err: list[str] = field(default_factory=list)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self.process.pid
+
+    async def url(self) -> str:
+        """The gateway's address, once it has said it."""
+        await until(lambda: any("http://" in line for line in self.out) or self._ended())
+        line = next(line for line in self.out if "http://" in line)
+        return line[line.index("http://") :].split()[0].removesuffix("/v1/studies")
+
+    async def stop(self) -> int:
+        """The exit code after SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+        return await self.process.wait()
+
+    def _ended(self) -> bool:
+        assert self.process.returncode is None, "\n".join(self.err)
+        return False
+
+
+@asynccontextmanager
+async def running_command(*arguments: str, **environment: str) -> AsyncIterator[Command]:
+    """`radstream` with these arguments and RADSTREAM_… variables; killed if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *arguments),
+        cwd=ROOT,
+        env=_environment(environment),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    command = Command(process)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    readers = [
+        asyncio.create_task(_collect(process.stdout, command.out)),
+        asyncio.create_task(_collect(process.stderr, command.err)),
+    ]
+    try:
+        yield command
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await asyncio.gather(*readers)
+
+
+async def run_command(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `radstream` with these arguments."""
+    async with running_command(*arguments, **environment) as command:
+        code = await command.process.wait()
+    return code, "\n".join(command.out), "\n".join(command.err)
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RADSTREAM_") and not name.lower().endswith("_proxy")
+    }
+    return inherited | variables
+
+
+async def _collect(stream: asyncio.StreamReader, lines: list[str]) -> None:
+    async for line in stream:
+        lines.append(line.decode().rstrip("\n"))
+
+
+# --- watching -------------------------------------------------------------------------------------
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 30) -> None:
+    """Return when the condition holds, which is looked at again and again."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return
+            await asyncio.sleep(0.01)
+
+
+def metric(text: str, name: str, **labels: str) -> float:
+    """A sample's value in Prometheus' text format; 0 where there is none."""
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return float(sample.value)
+    return 0.0
+
+
+def files_in(folder: Path) -> list[str]:
+    """Every file under the folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def server_process(triton: EmbeddedTriton) -> psutil.Process:
+    """The tritonserver process itself, known by its port."""
+    port = triton.grpc_url.rpartition(":")[2]
+    return next(
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.name() == "tritonserver" and f"--grpc-port={port}" in process.cmdline()
+    )
+
+
+@contextmanager
+def suspended(triton: EmbeddedTriton) -> Iterator[psutil.Process]:
+    """Triton takes connections and requests, and answers none of them before the block's end."""
+    process = server_process(triton)
+    process.suspend()
+    try:
+        yield process
+    finally:
+        process.resume()
