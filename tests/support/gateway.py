@@ -94,7 +94,7 @@ def metadata(**changes: Any) -> dict[str, Any]:
 
 def multipart(document: Mapping[str, Any] | bytes | None, *images: bytes) -> dict[str, Any]:
     """Arguments of httpx for a POST of the document, as JSON or as these bytes, and the images."""
-    files: list[tuple[str, tuple[None | str, bytes, str]]] = []
+    files: list[tuple[str, tuple[str | None, bytes, str]]] = []
     if isinstance(document, bytes):
         files.append(("metadata", (None, document, "application/json")))
     elif document is not None:
@@ -182,7 +182,7 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _collect(stream: asyncio.StreamReader, lines: list[str]) -> None:
-    async for line in stream:
+    while line := await stream.readline():
         lines.append(line.decode().rstrip("\n"))
 
 

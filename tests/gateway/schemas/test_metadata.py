@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import InvalidMetadataError
+from gateway.errors import Fault, InvalidMetadataError
 from gateway.schemas.metadata import (
     ModelReference,
     StudyMetadata,
@@ -239,12 +239,7 @@ def test_no_fault_repeats_a_value():
     fields = StudyMetadata.model_fields
     nested = {"image_size": {"width": mark, "height": mark, "x": mark}, "model": {"version": mark}}
     for value in (mark, [mark], {"name": mark, "width": mark}, f"2026-01-31 {mark}"):
-        try:
-            validate_document(dict.fromkeys(fields, value) | nested)
-        except InvalidMetadataError as error:
-            assert mark not in str(error)
-        else:
-            pytest.fail("taken")
+        assert mark not in str(faults(dict.fromkeys(fields, value) | nested))
 
 
 @pytest.mark.parametrize("document", [b"[]", b'"a"', b"null", b"1"])
@@ -267,9 +262,9 @@ _VALUES = st.recursive(
 )
 def test_any_document_is_taken_or_refused_with_pointers(document: dict[str, Any], complete: bool):
     document = VALID | document if complete else document
+    found: tuple[Fault, ...] = ()
     try:
-        metadata = validate_document(document)
+        json.dumps(validate_document(document).model_dump(mode="json"))
     except InvalidMetadataError as error:
-        assert all(fault.pointer.startswith("/") and fault.detail for fault in error.faults)
-    else:
-        json.dumps(metadata.model_dump(mode="json"))
+        found = error.faults
+    assert all(fault.pointer.startswith("/") and fault.detail for fault in found)
