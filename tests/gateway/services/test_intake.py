@@ -1,0 +1,144 @@
+"""A document and files become one Study, or every fault is told."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+
+from gateway.errors import (
+    InvalidMetadataError,
+    InvalidPartsError,
+    UnreadableImagesError,
+)
+from gateway.schemas.metadata import View
+from gateway.services.imaging import Imaging
+from gateway.services.intake import Intake
+from gateway.services.study import Route, Study
+from preprocess import Limits
+from tests.support.dicom import file_of, radiograph
+
+RECEIVED_AT = dt.datetime(2026, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
+DOCUMENT = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
+JPEG = b"\xff\xd8\xff\xe0 stands for a picture: the intake looks no further"
+
+
+async def study(document: dict[str, Any] | None, *files: bytes) -> Study:
+    intake = Intake(Imaging(threads=1, limits=Limits()), metadata_bytes=1000)
+    return await intake.study(
+        None if document is None else json.dumps(document).encode(),
+        [(f"image[{index}]", data) for index, data in enumerate(files)],
+        route=Route.REST,
+        received_at=RECEIVED_AT,
+    )
+
+
+async def faults(document: dict[str, Any] | None, *files: bytes) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidMetadataError) as caught:
+        await study(document, *files)
+    return [(fault.pointer, fault.detail) for fault in caught.value.faults]
+
+
+async def test_a_picture_takes_its_metadata_from_the_document() -> None:
+    made = await study(DOCUMENT, JPEG)
+    assert (made.metadata.study_id, made.metadata.view) == ("S1", View.AP)
+    assert (made.images[0].part, made.images[0].data) == ("image[0]", JPEG)
+
+
+async def test_a_picture_without_a_document_is_refused() -> None:
+    with pytest.raises(InvalidPartsError) as caught:
+        await study(None, file_of(radiograph()), JPEG)
+    assert "image[1]" in caught.value.faults[0].detail
+
+
+async def test_a_dicom_file_needs_no_document() -> None:
+    dataset = radiograph(PatientID="P-1", ViewPosition="PA")
+    made = await study(None, file_of(dataset))
+    assert made.metadata.study_id == dataset.StudyInstanceUID
+    assert made.metadata.patient_id == "P-1"
+    assert made.images[0].metadata.view is View.PA
+
+
+async def test_each_dicom_image_keeps_its_own_view() -> None:
+    uid = radiograph().StudyInstanceUID
+    files = [file_of(radiograph(ViewPosition=term, StudyInstanceUID=uid)) for term in ("PA", "LL")]
+    made = await study(None, *files)
+    assert [image.metadata.view for image in made.images] == [View.PA, View.LATERAL]
+
+
+async def test_the_document_gives_what_the_data_set_lacks() -> None:
+    dataset = radiograph()
+    del dataset.ViewPosition
+    assert await faults(None, file_of(dataset)) == [("/view", "is required")]
+    made = await study({"view": "PA", "timestamp": DOCUMENT["timestamp"]}, file_of(dataset))
+    assert made.metadata.view is View.PA
+    assert made.images[0].notices == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "attribute"),
+    [
+        ("patient_id", "P-2", "Patient ID (0010,0020)"),
+        ("accession_number", "A-2", "Accession Number (0008,0050)"),
+        ("view", "LATERAL", "View Position (0018,5101)"),
+        ("modality", "CR", "Modality (0008,0060)"),
+        ("body_part", "ABDOMEN", "Body Part Examined (0018,0015)"),
+        ("study_date", "2026-01-30", "Study Date (0008,0020)"),
+    ],
+)
+async def test_a_contradiction_is_told_by_field_and_attribute(
+    field: str, sent: str, attribute: str
+) -> None:
+    dataset = radiograph(PatientID="P-1", AccessionNumber="A-1", StudyDate="20260131")
+    document = {"study_id": "S1", "timestamp": DOCUMENT["timestamp"], field: sent}
+    assert await faults(document, file_of(dataset)) == [
+        (f"/{field}", f"contradicts {attribute} of image[0]")
+    ]
+
+
+async def test_what_agrees_in_another_form_is_no_contradiction() -> None:
+    dataset = radiograph(StudyDate="20260131", Modality="CR")
+    made = await study(
+        {"study_id": "S1", "study_date": "20260131", "modality": "X-RAY"}, file_of(dataset)
+    )
+    assert (made.metadata.study_id, made.metadata.modality) == ("S1", "CR")
+
+
+async def test_a_view_term_outside_the_five_words_contradicts_none() -> None:
+    made = await study({"view": "AP"}, file_of(radiograph(ViewPosition="LLD")))
+    assert made.metadata.view is View.AP
+
+
+async def test_images_of_two_patients_are_no_study() -> None:
+    uid = radiograph().StudyInstanceUID
+    files = [
+        file_of(radiograph(PatientID=patient, StudyInstanceUID=uid)) for patient in ("P-1", "P-2")
+    ]
+    assert await faults(None, *files) == [("/patient_id", "differs among the images sent together")]
+
+
+async def test_a_patient_given_by_one_image_holds_for_all() -> None:
+    uid = radiograph().StudyInstanceUID
+    made = await study(
+        None,
+        file_of(radiograph(StudyInstanceUID=uid)),
+        file_of(radiograph(StudyInstanceUID=uid, PatientID="P-1")),
+    )
+    assert [image.metadata.patient_id for image in made.images] == ["P-1", "P-1"]
+
+
+async def test_an_unknown_field_is_noted() -> None:
+    made = await study({**DOCUMENT, "ward": "7b"}, JPEG)
+    assert [notice.pointer for notice in made.images[0].notices] == ["/ward"]
+
+
+async def test_a_long_document_is_refused_before_it_is_parsed() -> None:
+    assert await faults({**DOCUMENT, "note": "x" * 1000}, JPEG) == [
+        ("", "is longer than 1000 bytes")
+    ]
+
+
+async def test_a_broken_data_set_names_its_part() -> None:
+    with pytest.raises(UnreadableImagesError) as caught:
+        await study(None, file_of(radiograph())[:200])
+    assert caught.value.faults[0].pointer == "image[0]"
