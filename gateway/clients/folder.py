@@ -5,26 +5,26 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from gateway.clients.keys import split_key, split_prefix
 from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 T = TypeVar("T")
 
 # Where objects are written before they get their name; no key may begin with a dot.
 _UNFINISHED = ".unfinished"
-_SEGMENT_BYTES = 255  # NAME_MAX of ext4, xfs and tmpfs
 _STALE_S = 3600.0
-_KEY_BYTES = 1024  # S3's limit, so that both stores hold the same keys
+_NESTED = "a folder cannot hold an object whose key begins with another object's key and a slash"
 
 
 class FolderStore:
@@ -56,7 +56,7 @@ class FolderStore:
 
     async def read(self, key: str) -> bytes:
         """See `ObjectStore.read`."""
-        return await self._run(self._path(key).read_bytes)
+        return await self._run(partial(_read, self._path(key)))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`; a folder keeps no media type but the name's."""
@@ -81,71 +81,94 @@ class FolderStore:
             return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
     def _path(self, key: str) -> Path:
-        segments = key.split("/")
-        if not key or len(key.encode()) > _KEY_BYTES:
-            raise InvalidKeyError("a key has 1 to 1024 bytes")
-        for segment in segments:
-            if not segment or segment.startswith(".") or "\0" in segment:
-                raise InvalidKeyError("no part of a key may be empty or begin with a dot")
-            if len(segment.encode()) > _SEGMENT_BYTES:
-                raise InvalidKeyError(f"no part of a key may be longer than {_SEGMENT_BYTES} bytes")
-        return self._root.joinpath(*segments)
+        return self._root.joinpath(*split_key(key))
 
     def _prepare(self) -> None:
         unfinished = self._root / _UNFINISHED
         unfinished.mkdir(parents=True, exist_ok=True)
         for file in unfinished.iterdir():
             # Another process may be writing here now; nothing it writes takes this long.
-            if time.time() - file.stat().st_mtime > _STALE_S:
-                file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _STALE_S:
+                    file.unlink()
 
     def _create(self, path: Path, data: bytes | memoryview) -> bool:
         with self._written(path, data) as unfinished:
             try:
                 os.link(unfinished, path)
             except FileExistsError:
+                if path.is_dir():
+                    raise InvalidKeyError(_NESTED) from None
                 return False
             _sync(path.parent)
             return True
 
     def _replace(self, path: Path, data: bytes | memoryview) -> None:
         with self._written(path, data) as unfinished:
-            unfinished.rename(path)
+            try:
+                unfinished.rename(path)
+            except IsADirectoryError as error:
+                raise InvalidKeyError(_NESTED) from error
             _sync(path.parent)
 
     @contextmanager
     def _written(self, path: Path, data: bytes | memoryview) -> Iterator[Path]:
-        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
         try:
             with unfinished.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            _make(path.parent)  # now, so that a full disk leaves no empty folder
             yield unfinished
         finally:
             unfinished.unlink(missing_ok=True)
 
     def _keys(self, prefix: str) -> list[str]:
-        folder = self._path(prefix.rstrip("/")) if prefix else self._root
-        found = [
-            path.relative_to(self._root).as_posix()
-            for path in folder.rglob("*")
-            if path.is_file() and _UNFINISHED not in path.parts
-        ]
-        return sorted(found)
+        folder = self._root.joinpath(*split_prefix(prefix))
+        found = []
+        for parent, folders, files in os.walk(folder, onerror=_unless_missing):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            path = Path(parent).relative_to(self._root)
+            found += [(path / name).as_posix() for name in files]
+        return sorted(key for key in found if key.startswith(prefix))
 
     def _folders(self, prefix: str, after: str, limit: int) -> list[str]:
-        folder = self._path(prefix.rstrip("/")) if prefix else self._root
+        folder = self._root.joinpath(*split_prefix(prefix))
         try:
-            names = sorted(
+            names = [
                 entry.name
                 for entry in os.scandir(folder)
-                if entry.is_dir() and not entry.name.startswith(".") and entry.name > after
-            )
-        except FileNotFoundError:
+                if entry.is_dir() and not entry.name.startswith(".")
+            ]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return names[:limit]
+        # As their keys stand: the slash that follows a name takes part in the order.
+        beyond = [name for name in names if not after or f"{name}/" > f"{after}/"]
+        return sorted(beyond, key=lambda name: f"{name}/")[:limit]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise ObjectNotFoundError from error
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and what is missing above it, and force the new names to disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InvalidKeyError(_NESTED) from error
+    for path in missing:
+        _sync(path.parent)
+
+
+def _unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _sync(folder: Path) -> None:
@@ -161,7 +184,5 @@ def _sync(folder: Path) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise ObjectNotFoundError from error
     except OSError as error:
         raise StoreUnavailableError(error.strerror or "input/output error") from error

@@ -102,9 +102,13 @@ class ObjectStore(Protocol):
         ...
 
     async def keys(self, prefix: str) -> Sequence[str]:
-        """All keys that start with the prefix, in lexicographic order."""
+        """All keys that start with the prefix, in the order of their UTF-8 bytes."""
         ...
 
     async def folders(self, prefix: str, *, after: str, limit: int) -> Sequence[str]:
-        """Names directly under the prefix that hold objects, in order, beyond `after`."""
+        """Names under the prefix, empty or ending in a slash, that a slash and objects follow.
+
+        At most `limit`, beyond `after`, in the order of their keys: "a-b" stands before "a", as
+        "a-b/" does before "a/".
+        """
         ...

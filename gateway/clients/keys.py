@@ -1,0 +1,40 @@
+"""Which keys an object may have: what both a folder and S3 can hold."""
+
+from __future__ import annotations
+
+from gateway.errors import InvalidKeyError
+
+_KEY_BYTES = 1024  # S3's limit
+_SEGMENT_BYTES = 255  # NAME_MAX of ext4, xfs and tmpfs
+
+
+def split_key(key: str) -> list[str]:
+    """The parts of a key between its slashes.
+
+    Raises
+    ------
+    InvalidKeyError
+        Some store could not hold the key, or would read a part of it as a way out of its root.
+    """
+    if not 1 <= len(_utf8(key)) <= _KEY_BYTES:
+        raise InvalidKeyError("a key has 1 to 1024 bytes")
+    segments = key.split("/")
+    for segment in segments:
+        if not segment or segment.startswith(".") or "\0" in segment:
+            raise InvalidKeyError("no part of a key may be empty, begin with a dot or hold NUL")
+        if len(_utf8(segment)) > _SEGMENT_BYTES:
+            raise InvalidKeyError(f"no part of a key may be longer than {_SEGMENT_BYTES} bytes")
+    return segments
+
+
+def split_prefix(prefix: str) -> list[str]:
+    """The parts of a prefix before its last slash, none where it has none; see `split_key`."""
+    folder, slash, _ = prefix.rpartition("/")
+    return split_key(folder) if slash else []
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidKeyError("a key is UTF-8, which has no lone surrogates") from error
