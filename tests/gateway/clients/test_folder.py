@@ -1,0 +1,278 @@
+"""What is a folder's own: crashes, full disks, and that nothing leads out of its root."""
+
+import asyncio
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from gateway.clients.folder import FolderStore
+from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreError, StoreUnavailableError
+
+TYPE = "application/octet-stream"
+MEBIBYTE = 2**20
+
+# Writes 256 MiB under a key and says so; killed long before it is done.
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from gateway.clients.folder import FolderStore
+
+async def main(root, call):
+    store = FolderStore(Path(root))
+    await store.open()
+    await getattr(store, call)("a/b", b"new" * (256 * 2**20 // 3), media_type="")
+    print("written")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+async def store(root: Path) -> FolderStore:
+    store = FolderStore(root)
+    await store.open()
+    return store
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def killed_while_writing(root: Path, call: str) -> None:
+    """Run WRITER and kill it once some of its bytes are on the disk."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, root, call], stdout=subprocess.PIPE
+    ) as writer:
+        while not any(file.stat().st_size for file in files(root / ".unfinished")):
+            assert writer.poll() is None
+        writer.send_signal(signal.SIGKILL)
+        assert writer.wait() == -signal.SIGKILL
+        assert writer.stdout is not None
+        assert writer.stdout.read() == b""
+    for file in files(root / ".unfinished"):  # large, and pytest keeps a test's folder
+        file.unlink()
+
+
+async def test_writer_killed_in_a_create_leaves_no_object(root: Path, store: FolderStore):
+    await asyncio.to_thread(killed_while_writing, root, "create")
+    assert await store.keys("") == []
+    with pytest.raises(ObjectNotFoundError):
+        await store.read("a/b")
+    assert await store.folders("", after="", limit=10) == []
+    assert await store.create("a/b", b"after", media_type=TYPE)
+
+
+async def test_writer_killed_in_a_replace_leaves_the_old_object(root: Path, store: FolderStore):
+    await store.create("a/b", b"old", media_type=TYPE)
+    await asyncio.to_thread(killed_while_writing, root, "replace")
+    assert await store.read("a/b") == b"old"
+    assert await store.keys("") == ["a/b"]
+
+
+async def test_opening_clears_what_a_crash_left_long_ago_and_nothing_newer(
+    root: Path, store: FolderStore
+):
+    old, new = root / ".unfinished" / "old", root / ".unfinished" / "new"
+    old.write_bytes(b"x")
+    new.write_bytes(b"x")
+    two_hours_ago = time.time() - 7200
+    os.utime(old, (two_hours_ago, two_hours_ago))
+    await store.create("a", b"kept", media_type=TYPE)
+    await FolderStore(root).open()
+    assert files(root / ".unfinished") == [new]
+    assert await store.read("a") == b"kept"
+
+
+async def test_objects_outlive_the_store(root: Path, store: FolderStore):
+    await store.create("a/b", b"data", media_type=TYPE)
+    again = FolderStore(root)
+    await again.open()
+    assert await again.read("a/b") == b"data"
+
+
+async def test_nothing_unfinished_stays_after_a_call(root: Path, store: FolderStore):
+    await store.create("a", b"1", media_type=TYPE)
+    await store.create("a", b"2", media_type=TYPE)
+    await store.replace("a", b"3", media_type=TYPE)
+    assert files(root) == [root / "a"]
+
+
+async def test_two_stores_on_one_folder_agree_on_who_was_first(root: Path):
+    stores = [FolderStore(root), FolderStore(root)]
+    for store in stores:
+        await store.open()
+    created = await asyncio.gather(
+        *(store.create("a", str(i).encode(), media_type=TYPE) for i, store in enumerate(stores))
+    )
+    assert sorted(created) == [False, True]
+    assert (root / "a").read_bytes() == str(created.index(True)).encode()
+
+
+@pytest.mark.parametrize("call", ["create", "replace"])
+async def test_key_cannot_lie_under_another_object_nor_over_others(store: FolderStore, call: str):
+    await store.create("a/b", b"data", media_type=TYPE)
+    for key in ("a", "a/b/c", "a/b/c/d"):
+        with pytest.raises(InvalidKeyError):
+            await getattr(store, call)(key, b"x", media_type=TYPE)
+    assert await store.keys("") == ["a/b"]
+
+
+# --- what the disk refuses -----------------------------------------------------------------------
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """The kernel refuses any write past this size, as a full disk or a quota does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # CPython ignores SIGXFSZ
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may write anywhere; nobody may not."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def read_only_folder() -> Iterator[Path]:
+    # Not under tmp_path, which nobody but the user may even look into.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / ".unfinished").mkdir()
+        (folder / "a").write_bytes(b"data")
+        for path in (folder / ".unfinished", folder):
+            path.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
+
+
+async def test_full_disk_makes_the_store_unavailable_and_leaves_what_was(
+    root: Path, store: FolderStore
+):
+    await store.create("a", b"old", media_type=TYPE)
+    with no_file_beyond(16 * MEBIBYTE):
+        with pytest.raises(StoreUnavailableError, match="File too large"):
+            await store.replace("a", b"x" * (17 * MEBIBYTE), media_type=TYPE)
+        with pytest.raises(StoreUnavailableError, match="File too large"):
+            await store.create("folder/b", b"x" * (17 * MEBIBYTE), media_type=TYPE)
+    assert files(root) == [root / "a"]
+    assert await store.read("a") == b"old"
+    assert await store.folders("", after="", limit=10) == []
+    assert await store.create("folder/b", b"x", media_type=TYPE)
+
+
+async def test_read_only_folder_is_read_and_no_more(read_only_folder: Path):
+    store = FolderStore(read_only_folder)
+    with without_privileges():
+        assert await store.read("a") == b"data"
+        assert await store.keys("") == ["a"]
+        for call in (store.create, store.replace):
+            with pytest.raises(StoreUnavailableError, match="Permission denied"):
+                await call("b", b"x", media_type=TYPE)
+    assert files(read_only_folder) == [read_only_folder / "a"]
+
+
+async def test_object_that_may_not_be_read_is_not_taken_for_a_missing_one(
+    read_only_folder: Path,
+):
+    (read_only_folder / "a").chmod(0)
+    with without_privileges(), pytest.raises(StoreUnavailableError):
+        await FolderStore(read_only_folder).read("a")
+
+
+async def test_root_that_cannot_be_a_folder_is_said_at_the_start(tmp_path: Path):
+    (tmp_path / "file").touch()
+    for root in (tmp_path / "file", tmp_path / "file" / "store"):
+        with pytest.raises(StoreUnavailableError):
+            await FolderStore(root).open()
+
+
+async def test_root_that_is_gone_is_no_missing_object_to_a_writer(root: Path, store: FolderStore):
+    shutil.rmtree(root)
+    with pytest.raises(StoreUnavailableError):
+        await store.create("a", b"x", media_type=TYPE)
+
+
+# --- nothing outside the root --------------------------------------------------------------------
+
+SEGMENTS = st.sampled_from(
+    [
+        "..",
+        ".",
+        "",
+        "a",
+        "outside",
+        "\0",
+        "..\\",
+        "\\..\\",
+        "~",
+        "...",
+        ".. ",
+        "%2e%2e",
+        "\uff0e\uff0e",
+    ]
+) | st.text(max_size=4)
+KEYS = st.lists(SEGMENTS, min_size=1, max_size=6).map("/".join) | st.text(max_size=20)
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(key=KEYS)
+@example(key="../outside/secret")
+@example(key="a/../../outside/secret")
+@example(key="/etc/passwd")
+@example(key="../outside/new\0.json")
+async def test_no_key_reaches_outside_the_root(tmp_path: Path, key: str):
+    outside = tmp_path / "outside"
+    outside.mkdir(exist_ok=True)
+    (outside / "secret").write_bytes(b"secret")
+    store = FolderStore(tmp_path / "store")
+    await store.open()
+    for absolute in ("", f"{tmp_path}/outside/"):
+        await _try_everything(store, absolute + key)
+    assert sorted(os.listdir(tmp_path)) == ["outside", "store"]
+    assert files(outside) == [outside / "secret"]
+    assert (outside / "secret").read_bytes() == b"secret"
+
+
+async def _try_everything(store: FolderStore, key: str) -> None:
+    with suppress(StoreError):
+        assert await store.read(key) == b"written"
+    with suppress(StoreError):
+        await store.create(key, b"written", media_type=TYPE)
+    with suppress(StoreError):
+        await store.replace(key, b"written", media_type=TYPE)
+        assert await store.read(key) == b"written"
+        assert key in await store.keys("")
+    with suppress(StoreError):
+        assert all(found.startswith(key) for found in await store.keys(key))
+    with suppress(StoreError):
+        assert "secret" not in await store.folders(key, after="", limit=100)

@@ -1,0 +1,62 @@
+"""An object store in memory, held to the same contract tests as the real ones."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from gateway.clients.keys import split_key, split_prefix
+from gateway.errors import ObjectNotFoundError
+
+
+async def _let_others_run() -> None:
+    await asyncio.sleep(0)
+
+
+class MemoryStore:
+    """The store that `results` is tested with where the order of its calls matters.
+
+    Parameters
+    ----------
+    turn
+        Awaited before each call takes effect.
+    """
+
+    def __init__(self, turn: Callable[[], Awaitable[None]] = _let_others_run) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.calls: list[tuple[str, str]] = []
+        self._turn = turn
+
+    async def read(self, key: str) -> bytes:
+        await self._step("read", key)
+        try:
+            return self.objects[key]
+        except KeyError:
+            raise ObjectNotFoundError from None
+
+    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
+        del media_type
+        await self._step("create", key)
+        if key in self.objects:
+            return False
+        self.objects[key] = bytes(data)
+        return True
+
+    async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
+        del media_type
+        await self._step("replace", key)
+        self.objects[key] = bytes(data)
+
+    async def keys(self, prefix: str) -> Sequence[str]:
+        await self._step("keys", prefix)
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+    async def folders(self, prefix: str, *, after: str, limit: int) -> Sequence[str]:
+        await self._step("folders", prefix)
+        rests = [key.removeprefix(prefix) for key in self.objects if key.startswith(prefix)]
+        found = {rest.partition("/")[0] + "/" for rest in rests if "/" in rest}
+        beyond = [name for name in found if not after or name > f"{after}/"]
+        return [name.removesuffix("/") for name in sorted(beyond)][:limit]
+
+    async def _step(self, call: str, key: str) -> None:
+        (split_prefix if call in {"keys", "folders"} else split_key)(key)
+        await self._turn()
+        self.calls.append((call, key))
