@@ -9,6 +9,7 @@ It ends with the server's exit code (128 plus the signal's number if one ended i
 
 - the server ended by itself;
 - SIGTERM asked for an orderly stop: the server gets SIGTERM and `--grace` seconds;
+- SIGINT asked for the end at once: the server is killed;
 - standard input closed, since the gateway died: the server is killed and its folder removed.
 """
 
@@ -79,7 +80,10 @@ def _watch(server: subprocess.Popen[bytes], wakeup: int, grace_s: float) -> bool
         ready, _, _ = select.select([_STDIN, wakeup], [], [], timeout)
         if _STDIN in ready:  # nothing is ever written: this is the end of file
             return False
-        if wakeup in ready and signal.SIGTERM in os.read(wakeup, 512):
+        arrived = os.read(wakeup, 512) if wakeup in ready else b""
+        if signal.SIGINT in arrived:
+            return True
+        if signal.SIGTERM in arrived:
             server.terminate()
             deadline = min(deadline, time.monotonic() + grace_s)
     return True

@@ -1,8 +1,6 @@
 """The embedded Triton: started, watched, restarted and stopped with the gateway."""
 
-import asyncio
 import contextlib
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,18 +11,14 @@ from gateway.sidecar.errors import TritonStartError
 from gateway.sidecar.folder import TritonFolder
 from gateway.sidecar.log import LogSink, log_line
 from gateway.sidecar.ports import LOOPBACK, TritonPorts, choose_ports
-from gateway.sidecar.process import GuardedProcess
 from gateway.sidecar.runtime import find_runtime
 from gateway.sidecar.server import TritonServer
+from gateway.sidecar.watch import WatchedServer
 
 _log = structlog.get_logger("triton")
 
 _PORT_ATTEMPTS = 5
 _PORT_TAKEN = "already in use"
-
-_FIRST_DELAY_S = 0.5
-_MAX_DELAY_S = 30.0
-_STEADY_AFTER_S = 60.0  # a server that lived this long did not die of its start
 
 
 class EmbeddedTriton:
@@ -45,7 +39,8 @@ class EmbeddedTriton:
     start_timeout_s : float
         Seconds from the birth of the process until it is live; every model loads in them.
     stop_grace_s : float
-        Seconds the server has for requests in flight once it is told to stop.
+        Seconds the server has to end in order once it is told to stop. It takes two or three when
+        nothing is in flight, and all of them if a backend process had died.
     """
 
     def __init__(
@@ -54,7 +49,7 @@ class EmbeddedTriton:
         *,
         on_log: LogSink = log_line,
         start_timeout_s: float = 120.0,
-        stop_grace_s: float = 10.0,
+        stop_grace_s: float = 5.0,
     ) -> None:
         self._model_repository = model_repository.resolve()
         self._on_log = on_log
@@ -125,56 +120,20 @@ class EmbeddedTriton:
                     if not (port_taken and attempts_left):
                         raise
             self._ports = server.ports
-            watch = asyncio.create_task(_keep_running(server, process))
-            cleanup.push_async_callback(_cancel, watch)
+            cleanup.push_async_callback(WatchedServer(server, process).stop)
             self._cleanup = cleanup.pop_all()
         _log.info("triton.started", grpc=self.grpc_url, http=self.http_url)
 
     async def stop(self) -> None:
         """End the server and delete all it left; nothing happens if it was not started."""
+        if self._ports is None:
+            return
         await self._cleanup.aclose()
         self._ports = None
+        _log.info("triton.stopped")
 
     @property
     def _started_ports(self) -> TritonPorts:
         if self._ports is None:
             raise RuntimeError("the embedded Triton is not running")
         return self._ports
-
-
-async def _keep_running(server: TritonServer, process: GuardedProcess) -> None:
-    """Start the server again whenever it ends; stop it when cancelled."""
-    delay_s = _FIRST_DELAY_S
-    while True:
-        live_since = time.monotonic()
-        try:
-            exit_code = await process.wait()
-        except asyncio.CancelledError:
-            await process.stop()
-            _log.info("triton.stopped")
-            raise
-        uptime_s = time.monotonic() - live_since
-        if uptime_s > _STEADY_AFTER_S:
-            delay_s = _FIRST_DELAY_S
-        _log.error("triton.died", exit_code=exit_code, uptime_s=uptime_s, restart_in_s=delay_s)
-        process, delay_s = await _restart(server, delay_s)
-
-
-async def _restart(server: TritonServer, delay_s: float) -> tuple[GuardedProcess, float]:
-    """A live process, and the delay before the next restart should it die soon."""
-    while True:
-        await asyncio.sleep(delay_s)
-        delay_s = min(2 * delay_s, _MAX_DELAY_S)
-        try:
-            process = await server.launch()
-        except TritonStartError as error:
-            _log.error("triton.restart_failed", reason=str(error), restart_in_s=delay_s)
-        else:
-            _log.info("triton.restarted")
-            return process, delay_s
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

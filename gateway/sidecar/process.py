@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -73,8 +74,15 @@ class GuardedProcess:
 
     async def stop(self) -> None:
         """End the server: in order within the grace, by force after it."""
+        await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """End the server at once."""
+        await self._end(signal.SIGINT)
+
+    async def _end(self, request: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
-            self._guardian.terminate()
+            self._guardian.send_signal(request)
         try:
             async with asyncio.timeout(self._grace_s + _KILL_MARGIN_S):
                 await self.wait()

@@ -69,7 +69,7 @@ class TritonServer:
         try:
             await self._wait_until_live(process)
         except BaseException:  # cancellation too must leave no process
-            await process.stop()
+            await process.kill()
             raise
         return process
 
@@ -103,8 +103,17 @@ class TritonServer:
 
     def _environment(self) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k.startswith(_INHERITED)}
-        # Without devices every instance group of KIND_AUTO is one of KIND_CPU.
-        return inherited | self.folder.environment(self.runtime) | {"CUDA_VISIBLE_DEVICES": ""}
+        return (
+            inherited
+            | self.folder.environment(self.runtime)
+            | {
+                # Without devices every instance group of KIND_AUTO is one of KIND_CPU.
+                "CUDA_VISIBLE_DEVICES": "",
+                # Without it onnxruntime 1.32 writes a device id and a queue of usage events to the
+                # home folder as soon as it is imported, and sends them to its maker.
+                "ORT_DISABLE_TELEMETRY": "1",
+            }
+        )
 
     async def _wait_until_live(self, process: GuardedProcess) -> None:
         ended = asyncio.create_task(process.wait())

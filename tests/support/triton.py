@@ -12,7 +12,7 @@ from gateway.sidecar.log import LogSink, log_line
 async def running_triton(
     model_repository: Path, *, on_log: LogSink = log_line
 ) -> AsyncIterator[EmbeddedTriton]:
-    """A live server with the repository's models loaded; killed, not drained, at the end.
+    """A live server with the repository's models loaded; it takes two seconds to start and to end.
 
     Make it a fixture of the module or session with the repository that the tests need:
 
@@ -21,6 +21,5 @@ async def running_triton(
             async with running_triton(MODEL_REPOSITORY) as triton:
                 yield triton
     """
-    # No grace: Triton takes two to three seconds to say goodbye to its models.
-    async with EmbeddedTriton(model_repository, on_log=on_log, stop_grace_s=0) as triton:
+    async with EmbeddedTriton(model_repository, on_log=on_log) as triton:
         yield triton

@@ -120,7 +120,7 @@ class TritonPythonModel:
         try:
             outputs = self._run(_read_inputs(request), set(request.requested_output_names()))
             return self._respond(outputs)
-        except Exception as error:  # noqa: BLE001 - anything but a response would end the stub
+        except Exception as error:  # noqa: BLE001 - whatever it was, one request is to blame
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
 
     def _run(self, inputs: Tensors, names: set[str]) -> Tensors:

@@ -8,7 +8,8 @@ from onnx import TensorProto, helper
 
 Shapes = Mapping[str, tuple[int, list[int | str]]]  # name: element type, shape
 
-BACKEND = 'backend: "onnxruntime"\n'
+# One instance: Triton starts two backend processes for each model that does not say.
+BACKEND = 'backend: "onnxruntime" instance_group [ { count: 1 kind: KIND_CPU } ]\n'
 
 
 def affine(model: Path, config: str = "max_batch_size: 8") -> None:

@@ -23,7 +23,6 @@ from tests.support.triton import running_triton
 PATIENT_BATCHING = """
 max_batch_size: 8
 dynamic_batching { max_queue_delay_microseconds: 500000 preferred_batch_size: [ 8 ] }
-instance_group [ { count: 1 kind: KIND_CPU } ]
 """
 TYPES = {
     "BOOL": TensorProto.BOOL,

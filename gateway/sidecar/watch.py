@@ -1,0 +1,59 @@
+"""Starts a server again whenever it dies."""
+
+import asyncio
+import time
+
+import structlog
+
+from gateway.sidecar.errors import TritonStartError
+from gateway.sidecar.process import GuardedProcess
+from gateway.sidecar.server import TritonServer
+
+_log = structlog.get_logger("triton")
+
+_FIRST_DELAY_S = 0.5
+_MAX_DELAY_S = 30.0
+_STEADY_AFTER_S = 60.0  # a server that lived this long did not die of its start
+
+
+class WatchedServer:
+    """A live server that is restarted, on the same ports, until it is stopped.
+
+    The delay before a restart doubles from half a second to half a minute while the server keeps
+    dying, and begins anew once it has lived for a minute.
+    """
+
+    def __init__(self, server: TritonServer, process: GuardedProcess) -> None:
+        self._server = server
+        self._process = process
+        self._watch = asyncio.create_task(self._keep_running())
+
+    async def stop(self) -> None:
+        """End the watch and the server."""
+        self._watch.cancel()
+        await asyncio.wait([self._watch])
+        await self._process.stop()
+
+    async def _keep_running(self) -> None:
+        delay_s = _FIRST_DELAY_S
+        while True:
+            live_since = time.monotonic()
+            exit_code = await self._process.wait()
+            uptime_s = time.monotonic() - live_since
+            if uptime_s > _STEADY_AFTER_S:
+                delay_s = _FIRST_DELAY_S
+            _log.error("triton.died", exit_code=exit_code, uptime_s=uptime_s, restart_in_s=delay_s)
+            delay_s = await self._restart(delay_s)
+
+    async def _restart(self, delay_s: float) -> float:
+        """Bring the server back; the delay before the next restart, should it die soon."""
+        while True:
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, _MAX_DELAY_S)
+            try:
+                self._process = await self._server.launch()
+            except TritonStartError as error:
+                _log.error("triton.restart_failed", reason=str(error), restart_in_s=delay_s)
+            else:
+                _log.info("triton.restarted")
+                return delay_s

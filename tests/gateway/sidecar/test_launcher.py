@@ -1,0 +1,244 @@
+"""The life of the embedded server: start, faults, restart, stop and what is left of it."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from structlog.testing import capture_logs
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from gateway.sidecar import EmbeddedTriton, TritonStartError
+from gateway.sidecar import launcher as launcher_module
+from gateway.sidecar.ports import TritonPorts, choose_ports
+from tests.gateway.sidecar import onnx_models
+from tests.support.triton import running_triton
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+@pytest.fixture(scope="module")
+def model_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repository = tmp_path_factory.mktemp("models")
+    onnx_models.affine(repository / "affine")
+    return repository
+
+
+@pytest.fixture(scope="module")
+async def triton(model_repository: Path) -> AsyncIterator[EmbeddedTriton]:
+    async with running_triton(model_repository) as triton:
+        yield triton
+
+
+class Traces:
+    """What the kernel and the file system know of one embedded server."""
+
+    def __init__(self, triton: EmbeddedTriton) -> None:
+        port = triton.grpc_url.split(":")[1]
+        [self.server] = [
+            child
+            for child in psutil.Process().children(recursive=True)
+            if child.name() == "tritonserver" and f"--grpc-port={port}" in child.cmdline()
+        ]
+        # Triton does not reap a backend process that was killed.
+        [self.stub] = [c for c in self.server.children() if c.status() != psutil.STATUS_ZOMBIE]
+        self.guardian = self.server.parent()
+        self.processes = [self.guardian, self.server, self.stub]
+        [name] = [a for a in self.server.cmdline() if a.startswith("--id=")]
+        self.folder = Path(tempfile.gettempdir()) / name.removeprefix("--id=")
+
+    def shared_memory(self) -> list[Path]:
+        return list(SHARED_MEMORY.glob(f"{self.folder.name}*"))
+
+    def assert_none_is_left(self) -> None:
+        assert not any(process.is_running() for process in self.processes)
+        assert not self.shared_memory()
+        assert not self.folder.exists()
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder in which only the test's own server can make its own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+async def affine(client: InferenceServerClient) -> list[list[float]]:
+    x = InferInput("x", [1, 3], "FP32")
+    x.set_data_from_numpy(np.array([[1, 2, 3]], np.float32))
+    result = await client.infer("affine", [x], client_timeout=10)
+    return result.as_numpy("y").tolist()
+
+
+async def answer_in_the_end(client: InferenceServerClient) -> list[list[float]]:
+    while True:
+        with suppress(InferenceServerException):
+            return await affine(client)
+        await asyncio.sleep(0.05)
+
+
+async def test_stop_leaves_nothing_behind(model_repository: Path):
+    triton = EmbeddedTriton(model_repository)
+    await triton.start()
+    traces = Traces(triton)
+    assert len(traces.shared_memory()) == 1
+    assert traces.folder.is_dir()
+    with capture_logs() as events:
+        await triton.stop()
+    assert "All models are stopped, unloading models" in {e.get("message") for e in events}
+    traces.assert_none_is_left()
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = triton.grpc_url
+    await triton.stop()  # again: nothing to do
+
+
+async def test_server_that_dies_is_back_on_the_same_ports(triton: EmbeddedTriton):
+    urls = (triton.grpc_url, triton.http_url, triton.metrics_url)
+    before = Traces(triton)
+    async with InferenceServerClient(triton.grpc_url) as client:
+        with capture_logs() as events:
+            before.server.kill()
+            assert await answer_in_the_end(client) == [[3, 5, 7]]
+    assert not any(process.is_running() for process in before.processes)
+    assert (triton.grpc_url, triton.http_url, triton.metrics_url) == urls
+    [died] = [event for event in events if event["event"] == "triton.died"]
+    assert died["exit_code"] == 128 + 9
+    assert {"event": "triton.restarted", "log_level": "info"} in events
+    assert len(before.shared_memory()) == 1  # the new backend process's alone
+
+
+async def test_dead_backend_process_is_mended_by_unload_and_load(triton: EmbeddedTriton):
+    async with InferenceServerClient(triton.grpc_url) as client:
+        Traces(triton).stub.kill()
+        with pytest.raises(InferenceServerException, match="is not healthy") as caught:
+            await affine(client)
+        assert caught.value.status() == "StatusCode.INTERNAL"
+        # Why readiness has to infer.
+        assert await client.is_server_ready()
+        assert await client.is_model_ready("affine")
+
+        await client.unload_model("affine")
+        await client.load_model("affine")
+        assert await affine(client) == [[3, 5, 7]]
+
+
+async def test_dead_guardian_takes_the_server_with_it_and_both_come_back(triton: EmbeddedTriton):
+    before = Traces(triton)
+    async with InferenceServerClient(triton.grpc_url) as client:
+        before.guardian.kill()
+        assert await answer_in_the_end(client) == [[3, 5, 7]]
+    assert not any(process.is_running() for process in before.processes)
+    assert len(before.shared_memory()) == 1
+
+
+async def test_second_server_takes_other_ports_even_if_it_first_chose_the_same(
+    model_repository: Path, triton: EmbeddedTriton, monkeypatch: pytest.MonkeyPatch
+):
+    taken, free = int(triton.grpc_url.split(":")[1]), choose_ports()
+    # The race itself cannot be provoked: the choice is made as if it had been lost.
+    choices = [TritonPorts(taken, free.http, free.metrics), free]
+    monkeypatch.setattr(launcher_module, "choose_ports", lambda: choices.pop(0))
+    messages: list[str] = []
+    async with running_triton(
+        model_repository, on_log=lambda line: messages.append(line.message)
+    ) as second:
+        assert any("already in use" in message for message in messages)
+        assert second.grpc_url == f"127.0.0.1:{free.grpc}"
+        for side in (triton, second):
+            async with InferenceServerClient(side.grpc_url) as client:
+                assert await affine(client) == [[3, 5, 7]]
+    Traces(triton)  # still one server, one backend process
+
+
+async def test_missing_model_repository_is_told_before_anything_starts(tmp_path: Path):
+    with pytest.raises(TritonStartError, match="nowhere is not a folder"):
+        await EmbeddedTriton(tmp_path / "nowhere").start()
+
+
+async def test_server_that_is_not_live_in_time_is_ended_and_its_last_words_told(
+    model_repository: Path, own_temporary_folder: Path
+):
+    triton = EmbeddedTriton(model_repository, start_timeout_s=1)
+    with pytest.raises(TritonStartError, match=r"not live after 1 s") as caught:
+        await triton.start()
+    assert any("CUDA memory pool disabled" in line for line in caught.value.log_tail)
+    assert not names_in(own_temporary_folder)
+
+
+async def test_start_that_is_cancelled_leaves_nothing_behind(
+    model_repository: Path, own_temporary_folder: Path
+):
+    first_line = asyncio.Event()
+    triton = EmbeddedTriton(model_repository, on_log=lambda _: first_line.set())
+    start = asyncio.create_task(triton.start())
+    await first_line.wait()
+    [folder] = names_in(own_temporary_folder)
+    family = psutil.Process().children(recursive=True)
+    processes = [child for child in family if folder in " ".join(child.cmdline())]
+    assert len(processes) >= 2  # guardian and server
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert not any(process.is_running() for process in processes)
+    assert not names_in(own_temporary_folder)
+    assert not [name for name in names_in(SHARED_MEMORY) if name.startswith(folder)]
+
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from gateway.sidecar import EmbeddedTriton
+
+async def main():
+    async with EmbeddedTriton(Path(sys.argv[1]), on_log=lambda line: None):
+        print("live", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def owner_process(model_repository: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that runs an embedded Triton, once that is live."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, model_repository], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        try:
+            assert any(line == "live\n" for line in owner.stdout)
+            yield owner
+        finally:
+            owner.kill()
+
+
+def test_nothing_outlives_an_owner_that_is_killed(
+    model_repository: Path, own_temporary_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", str(own_temporary_folder))
+    monkeypatch.setenv("HOME", str(own_temporary_folder))
+    with owner_process(model_repository) as owner:
+        [folder] = own_temporary_folder.iterdir()  # and no file of onnxruntime's telemetry
+        assert len(list(SHARED_MEMORY.glob(f"{folder.name}*"))) == 1
+        family = psutil.Process(owner.pid).children(recursive=True)
+        assert len(family) == 3  # guardian, server, backend process
+        # Ctrl-C reaches the processes of the terminal's session only.
+        assert os.getsid(owner.pid) not in {os.getsid(process.pid) for process in family}
+        owner.kill()
+        _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+    assert not list(SHARED_MEMORY.glob(f"{folder.name}*"))
+    assert not folder.exists()
