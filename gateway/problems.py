@@ -36,6 +36,9 @@ class Kind:
         What the sender can do; ``{field}`` stands for a field of the error.
     retry_after_s
         Where sending again may help: after how many seconds.
+    closes
+        Whether the connection ends with the answer: a body that was announced and not read would
+        be taken for the next request.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Kind:
     title: str
     detail: str
     retry_after_s: int | None = None
+    closes: bool = False
 
 
 KINDS: Mapping[type[errors.RadStreamError], Kind] = {
@@ -60,6 +64,7 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         413,
         "The body is too large",
         "The body has more than {limit_bytes} bytes. Send fewer images at a time.",
+        closes=True,
     ),
     errors.TooManyPartsError: Kind(
         "too-many-parts",
@@ -128,8 +133,7 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "no-model-accepts",
         422,
         "No model reads such a study",
-        "No contract accepts modality {modality}, body part {body_part}, view {view}. "
-        "Accepted: {accepted}.",
+        "No contract accepts this modality, body part and view. Accepted: {accepted}.",
     ),
     errors.UnknownModelError: Kind(
         "unknown-model",
@@ -253,11 +257,12 @@ def _response(
         else None,
     )
     retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else {}
+    closing = {"Connection": "close"} if kind.closes else {}
     return JSONResponse(
         problem.model_dump(exclude_none=True),
         status_code=kind.status,
         media_type=PROBLEM_MEDIA_TYPE,
-        headers={**(headers or {}), **retry},
+        headers={**(headers or {}), **retry, **closing},
     )
 
 
