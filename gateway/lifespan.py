@@ -44,13 +44,18 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         objects = FolderStore(settings.store.folder)
         await objects.open()
-        triton = TritonClient(settings.triton.url, message_bytes=settings.triton.message_bytes)
+        triton = TritonClient(
+            settings.triton.url,
+            message_bytes=settings.triton.message_bytes,
+            shared_memory_bytes=settings.triton.shared_memory_bytes,
+        )
         stack.push_async_callback(triton.close)
         models = ModelRegistry(
             triton,
             metrics,
             refresh_s=settings.triton.refresh_s,
             probe_timeout_s=settings.triton.probe_timeout_s,
+            use_ensembles=settings.triton.placement == "triton",
         )
         await models.refresh()
         await stack.enter_async_context(_running(models.watch()))

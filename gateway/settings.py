@@ -74,6 +74,17 @@ class TritonSettings(_Group):
     message_bytes: int = Field(
         128 * 2**20, gt=0, description="Bytes of the largest gRPC message in either direction."
     )
+    placement: Literal["gateway", "triton"] = Field(
+        "gateway",
+        description="Where pictures become tensors; triton where `radstream models build` has "
+        "made the ensembles for it.",
+    )
+    shared_memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Bytes of /dev/shm for large tensors on their way to a Triton that shares it; "
+        "0 sends everything over gRPC.",
+    )
     refresh_s: float = Field(
         5.0, gt=0, le=300, description="Seconds between two looks at Triton's model repository."
     )

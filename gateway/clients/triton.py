@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
 import grpc
 from google.protobuf.json_format import MessageToDict
 from tritonclient.grpc import InferInput, InferRequestedOutput
@@ -13,6 +14,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from gateway.clients.protocols import ModelConfig, RepositoryEntry, TensorMetadata
+from gateway.clients.shared_memory import RegionPool
 from gateway.errors import (
     BackendDiedError,
     DeadlineExceededError,
@@ -26,11 +28,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gateway.clients.shared_memory import Region
     from gateway.deadline import Deadline
 
 # Triton's words for a full queue: its status, UNAVAILABLE, is also that of a stopped server.
 _QUEUE_FULL = "Exceeds maximum queue size"
 _QUEUE_TIMEOUT = "Request timeout expired"
+# A server that was started anew has forgotten what was registered with the old one.
+_REGION_UNKNOWN = "Unable to find shared memory region"
+# Below this a copy into a message costs less than the bookkeeping.
+_SHARED_FROM_BYTES = 1 << 18
+_REGISTER_TIMEOUT_S = 2.0
 # A backend process that died leaves the model "ready"; only a reload mends it.
 _BACKEND_DIED = "is not healthy"
 
@@ -44,9 +52,12 @@ class TritonClient:
         ``host:port`` of the gRPC endpoint.
     message_bytes
         The largest gRPC message in either direction.
+    shared_memory_bytes
+        Of /dev/shm for large inputs, where Triton shares it; 0 where it does not.
     """
 
-    def __init__(self, url: str, *, message_bytes: int) -> None:
+    def __init__(self, url: str, *, message_bytes: int, shared_memory_bytes: int = 0) -> None:
+        self._regions = RegionPool(shared_memory_bytes)
         self._client = InferenceServerClient(
             url,
             channel_args=[
@@ -64,8 +75,9 @@ class TritonClient:
         )
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the channel and take the shared memory away."""
         await self._client.close()
+        self._regions.close()
 
     async def repository_index(self, *, deadline: Deadline) -> Sequence[RepositoryEntry]:
         """See `InferenceServer.repository_index`."""
@@ -107,13 +119,8 @@ class TritonClient:
         deadline: Deadline,
     ) -> Mapping[str, NDArray[Any]]:
         """See `InferenceServer.infer`."""
-        tensors = []
-        for tensor_name, array in inputs.items():
-            tensor = InferInput(tensor_name, list(array.shape), np_to_triton_dtype(array.dtype))
-            tensor.set_data_from_numpy(array)
-            tensors.append(tensor)
         remaining_s = deadline.remaining_s()
-        async with _translated("inference", name, deadline):
+        async with _translated("inference", name, deadline), self._sent(inputs) as tensors:
             answer = await self._client.infer(
                 name,
                 tensors,
@@ -126,6 +133,38 @@ class TritonClient:
         if missing := [output for output, array in arrays.items() if array is None]:
             raise InferenceFailedError(name, f"the answer lacks {', '.join(missing)}")
         return arrays
+
+    @asynccontextmanager
+    async def _sent(self, inputs: Mapping[str, NDArray[Any]]) -> AsyncIterator[list[InferInput]]:
+        """The inputs as tritonclient takes them: large ones in shared memory, until the answer."""
+        taken: list[Region] = []
+        try:
+            yield [await self._tensor(name, array, taken) for name, array in inputs.items()]
+        except BaseException as error:
+            if _REGION_UNKNOWN in str(error):
+                self._regions.forget_registrations()
+            for region in taken:
+                region.rest()  # no answer: Triton may still be reading
+            raise
+        finally:
+            for region in taken:
+                self._regions.give_back(region)
+
+    async def _tensor(self, name: str, array: NDArray[Any], taken: list[Region]) -> InferInput:
+        tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+        region = self._regions.take(array.nbytes) if array.nbytes >= _SHARED_FROM_BYTES else None
+        if region is None:
+            tensor.set_data_from_numpy(array)
+            return tensor
+        taken.append(region)
+        if not region.registered:
+            await self._client.register_system_shared_memory(
+                region.name, region.key, region.size, client_timeout=_REGISTER_TIMEOUT_S
+            )
+            region.registered = True
+        await anyio.to_thread.run_sync(region.write, array)
+        tensor.set_shared_memory(region.name, array.nbytes)
+        return tensor
 
     async def reload_model(self, name: str, *, deadline: Deadline) -> None:
         """See `InferenceServer.reload_model`."""
@@ -174,6 +213,8 @@ def _error(  # noqa: PLR0911 - one return a status reads better than a variable
             return DeadlineExceededError("queue")
         case "UNAVAILABLE" | "CANCELLED":
             return InferenceUnavailableError("Triton does not answer")
+        case "NOT_FOUND" if _REGION_UNKNOWN in message:
+            return InferenceUnavailableError("Triton was started anew")
         case "NOT_FOUND":
             return InferenceUnavailableError(f"Triton does not serve {model_name}")
         case "INTERNAL" if _BACKEND_DIED in message:

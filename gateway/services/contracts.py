@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 
     from gateway.clients.protocols import ModelConfig, TensorMetadata
     from gateway.schemas.metadata import StudyMetadata
+    from gateway.services.placement import Ensemble
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model version with the contract it keeps."""
+    """A model version with the contract it keeps.
+
+    Parameters
+    ----------
+    ensembles
+        By NumPy type name, those that take pictures of such samples as they are.
+    """
 
     name: str
     version: str
     contract: Contract
-    batched: bool
+    ensembles: Mapping[str, Ensemble] = field(default_factory=dict)
 
     @property
     def reference(self) -> ModelVersion:
@@ -75,7 +82,7 @@ def read_contract(name: str, version: str, config: ModelConfig) -> ServedModel:
         )
         raise ContractError(f"parameter '{PARAMETER}': {faults}") from error
     _hold_to_tensors(contract, config)
-    return ServedModel(name, version, contract, batched=config.max_batch_size > 0)
+    return ServedModel(name, version, contract)
 
 
 def _hold_to_tensors(contract: Contract, config: ModelConfig) -> None:

@@ -18,6 +18,7 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
+from gateway.services.placement import call_for
 from preprocess import (
     CorruptImageError,
     Limits,
@@ -29,16 +30,13 @@ from preprocess import (
     measure,
     read_metadata,
     sniff,
-    to_tensor,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gateway.services.contracts import ServedModel
+    from gateway.services.placement import ModelCall
     from gateway.services.study import SubmittedImage
     from preprocess import DicomMetadata, Frame
 
@@ -53,14 +51,14 @@ class PreparedFrame:
     ----------
     rows, columns, bits_stored
         Of the frame as sent.
-    tensor
-        FP32, (1, channels, rows, columns) of the model's input.
+    call
+        The frame in the form its model takes it.
     """
 
     rows: int
     columns: int
     bits_stored: int
-    tensor: NDArray[np.float32]
+    call: ModelCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +149,18 @@ def _prepare(image: SubmittedImage, model: ServedModel, limits: Limits) -> Prepa
     except PreprocessError as error:
         raise _named(image.part, error) from error
     decoded = time.perf_counter()
-    spec = model.contract.input.spec()
     prepared = tuple(
         PreparedFrame(
             rows=frame.rows,
             columns=frame.columns,
             bits_stored=header.bits_stored,
-            tensor=to_tensor(frame, spec)[None],
+            call=call_for(model, frame),
         )
         for frame in frames
     )
-    return PreparedImage(header.media_type, prepared, decoded - began, time.perf_counter() - decoded)
+    return PreparedImage(
+        header.media_type, prepared, decoded - began, time.perf_counter() - decoded
+    )
 
 
 def _named(part: str, error: PreprocessError) -> RadStreamError:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn
 
-import anyio.to_thread
-import numpy as np
 import structlog
 
 from gateway.deadline import Deadline
@@ -23,17 +21,18 @@ from gateway.errors import (
     RadStreamError,
     UnknownModelError,
 )
-from gateway.services.contracts import ServedModel, probabilities, read_contract
-from preprocess import Limits, PreprocessError, decode, to_tensor
+from gateway.services.contracts import ServedModel, read_contract
+from gateway.services.golden import try_golden
+from gateway.services.placement import collect_ensembles, read_placement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from gateway.clients.protocols import InferenceServer, RepositoryEntry
+    from gateway.clients.protocols import InferenceServer, ModelConfig, RepositoryEntry
     from gateway.metrics import Metrics
     from gateway.schemas.metadata import ModelReference, StudyMetadata
+    from gateway.schemas.placement import PlacementDocument
+    from gateway.services.placement import Ensemble, Key
 
 log = structlog.get_logger()
 
@@ -70,6 +69,8 @@ class ModelRegistry:
         Seconds between two looks at the repository while all is well.
     probe_timeout_s
         Seconds that one question may take.
+    use_ensembles
+        Whether pictures become tensors in Triton, where a model has ensembles for it.
     """
 
     def __init__(
@@ -79,11 +80,13 @@ class ModelRegistry:
         *,
         refresh_s: float,
         probe_timeout_s: float,
+        use_ensembles: bool = False,
     ) -> None:
         self._server = server
         self._metrics = metrics
         self._refresh_s = refresh_s
         self._probe_timeout_s = probe_timeout_s
+        self._use_ensembles = use_ensembles
         self._states: dict[tuple[str, str], ModelState] = {}
         self._reachable = False
         self._answered_at: dict[tuple[str, str], float] = {}
@@ -162,29 +165,49 @@ class ModelRegistry:
         self._looked_at = time.monotonic()
         try:
             index = await self._server.repository_index(deadline=self._deadline())
+            configs = {
+                (entry.name, entry.version): await self._server.model_config(
+                    entry.name, entry.version, deadline=self._deadline()
+                )
+                for entry in index
+                if entry.ready
+            }
         except RadStreamError as error:
             self._lose_all(str(error))
             return
         self._reachable = True
-        seen = {(entry.name, entry.version) for entry in index if entry.version}
-        for entry in index:
-            if entry.version:
-                self._note(await self._look_at(entry))
-        for gone in self._states.keys() - seen:
+        placements, faults = _placements(configs)
+        ensembles = collect_ensembles(placements) if self._use_ensembles else {}
+        models = [
+            entry
+            for entry in index
+            if entry.version and (entry.name, entry.version) not in placements
+        ]
+        for entry in models:
+            key = entry.name, entry.version
+            if key in faults:
+                self._note(ModelState(*key, State.REFUSED, faults[key]))
+            else:
+                self._note(await self._look_at(entry, configs.get(key), ensembles.get(key, {})))
+        for gone in self._states.keys() - {(entry.name, entry.version) for entry in models}:
             self._drop(self._states.pop(gone))
 
-    async def _look_at(self, entry: RepositoryEntry) -> ModelState:
+    async def _look_at(
+        self,
+        entry: RepositoryEntry,
+        config: ModelConfig | None,
+        ensembles: Mapping[str, Ensemble],
+    ) -> ModelState:
         known = self._states.get((entry.name, entry.version))
         served = known.served if known else None
         reason = entry.reason or "not loaded"
-        if entry.ready:
+        if config is not None:
             try:
-                config = await self._server.model_config(
-                    entry.name, entry.version, deadline=self._deadline()
+                served = replace(
+                    read_contract(entry.name, entry.version, config), ensembles=ensembles
                 )
-                served = read_contract(entry.name, entry.version, config)
-                if not self._answered_lately(entry):
-                    await self._try_golden(served)
+                if not self._answered_lately(served):
+                    await try_golden(self._server, served, self._deadline())
             except (ContractError, InferenceFailedError) as error:
                 return ModelState(entry.name, entry.version, State.REFUSED, error.reason)
             except BackendDiedError as error:
@@ -196,40 +219,16 @@ class ModelRegistry:
                 return ModelState(entry.name, entry.version, State.READY, served=served)
         return ModelState(entry.name, entry.version, State.UNAVAILABLE, reason, served)
 
-    def _answered_lately(self, entry: RepositoryEntry) -> bool:
+    def _answered_lately(self, served: ServedModel) -> bool:
         """Whether real studies prove the model already; a probe would only join their queue."""
-        known = self._states.get((entry.name, entry.version))
-        answered_at = self._answered_at.get((entry.name, entry.version), -math.inf)
+        known = self._states.get((served.name, served.version))
+        answered_at = self._answered_at.get((served.name, served.version), -math.inf)
         return (
             known is not None
             and known.state is State.READY
+            and known.served == served
             and time.monotonic() - answered_at < self._refresh_s
         )
-
-    async def _try_golden(self, served: ServedModel) -> None:
-        """Read the golden image.
-
-        Raises
-        ------
-        ContractError
-            The probabilities differ from the contract's by more than its tolerance.
-        """
-        golden = served.contract.golden
-        tensor = await anyio.to_thread.run_sync(_golden_tensor, served)
-        answer = await self._server.infer(
-            served.name,
-            served.version,
-            {served.contract.input.name: tensor[np.newaxis]},
-            [served.contract.output.name],
-            deadline=self._deadline(),
-        )
-        got = probabilities(served.contract, answer[served.contract.output.name])
-        for label, probability in zip(served.contract.output.labels, got, strict=True):
-            expected = golden.probabilities[label.label]
-            if abs(probability - expected) > golden.tolerance:
-                raise ContractError(
-                    f"the golden image gives {label.label} {probability:.4f}, not {expected:.4f}"
-                )
 
     async def _mend(self, entry: RepositoryEntry) -> None:
         """Ask for a reload: the server says ready, but the model's process is gone."""
@@ -297,12 +296,20 @@ class ModelRegistry:
         return Deadline.after(self._probe_timeout_s)
 
 
-def _golden_tensor(served: ServedModel) -> NDArray[np.float32]:
-    try:
-        frames = decode(served.contract.golden.image, Limits())
-    except PreprocessError as error:
-        raise ContractError(f"the golden image cannot be read: {error.reason}") from error
-    return to_tensor(frames[0], served.contract.input.spec())
+def _placements(
+    configs: Mapping[Key, ModelConfig],
+) -> tuple[dict[Key, PlacementDocument], dict[Key, str]]:
+    """The graphs and ensembles among the models, and those that claim to be one and are not."""
+    placements, faults = {}, {}
+    for key, config in configs.items():
+        try:
+            document = read_placement(config)
+        except ContractError as error:
+            faults[key] = error.reason
+        else:
+            if document is not None:
+                placements[key] = document
+    return placements, faults
 
 
 def _by_version(key: tuple[str, str]) -> tuple[str, int]:

@@ -209,9 +209,9 @@ class Pipeline:
     ) -> FrameReading:
         try:
             output = await self._inference.infer(
-                model.name,
-                model.version,
-                {model.contract.input.name: frame.tensor},
+                frame.call.name,
+                frame.call.version,
+                frame.call.inputs,
                 model.outputs,
                 deadline=deadline,
             )

@@ -1,0 +1,132 @@
+"""POSIX shared memory for tensors on their way to a Triton on the same machine.
+
+A picture of five megapixels crosses gRPC in some 70 ms on one core, since it is copied and framed
+several times; through shared memory in some 20 (docs/preprocess.md has the command).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FOLDER = Path("/dev/shm")  # noqa: S108 - where Linux keeps what shm_open(3) makes
+_PREFIX = "radstream-tensors-"
+_LEAST_BYTES = 1 << 20
+# A call that ended without an answer may still be read by Triton: its region rests longer than any
+# request may wait and run there, before another picture is written over it.
+_REST_S = 600.0
+
+
+@dataclass(slots=True)
+class Region:
+    """One piece of shared memory, known to Triton by its name once it is registered."""
+
+    name: str
+    size: int
+    view: mmap.mmap
+    registered: bool = False
+    rests_until: float = field(default=0.0)
+
+    @property
+    def key(self) -> str:
+        """The name that shm_open(3) takes."""
+        return f"/{self.name}"
+
+    def write(self, array: NDArray[Any]) -> None:
+        """Copy the array's elements, in C order, to the region's beginning."""
+        target = np.frombuffer(self.view, dtype=array.dtype, count=array.size)
+        np.copyto(target.reshape(array.shape), array)
+
+    def rest(self) -> None:
+        """Keep the region from use until nobody can be reading it any more."""
+        self.rests_until = time.monotonic() + _REST_S
+
+    def close(self) -> None:
+        """Take the region away; Triton keeps its own mapping until it lets go."""
+        (_FOLDER / self.name).unlink(missing_ok=True)
+        self.view.close()
+
+
+class RegionPool:
+    """Regions for reuse, of a bounded size in all.
+
+    Parameters
+    ----------
+    limit_bytes
+        Of all regions together. Where no more can be had, tensors travel in the message instead.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._used_bytes = 0
+        self._all: list[Region] = []
+        self._free: list[Region] = []
+        self._prefix = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        if limit_bytes:
+            _remove_orphans()
+
+    def take(self, size: int) -> Region | None:
+        """A region of at least this many bytes, or None where the limit is reached."""
+        now = time.monotonic()
+        fitting = [
+            region for region in self._free if region.size >= size and region.rests_until <= now
+        ]
+        if fitting:
+            region = min(fitting, key=lambda candidate: candidate.size)
+            self._free.remove(region)
+            return region
+        wanted = max(_LEAST_BYTES, 1 << (size - 1).bit_length())
+        if self._used_bytes + wanted > self._limit_bytes:
+            return None
+        return self._make(wanted)
+
+    def give_back(self, region: Region) -> None:
+        """Let others have the region, once it has rested."""
+        self._free.append(region)
+
+    def forget_registrations(self) -> None:
+        """Triton was started anew and knows none of the regions."""
+        for region in self._all:
+            region.registered = False
+
+    def close(self) -> None:
+        """Take all regions away."""
+        for region in self._all:
+            region.close()
+        self._all.clear()
+        self._free.clear()
+
+    def _make(self, size: int) -> Region | None:
+        name = f"{self._prefix}-{len(self._all)}"
+        try:
+            descriptor = os.open(_FOLDER / name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, size)  # now, not as SIGBUS at the first write
+                view = mmap.mmap(descriptor, size)
+            finally:
+                os.close(descriptor)
+        except OSError:  # /dev/shm is full, or there is none
+            (_FOLDER / name).unlink(missing_ok=True)
+            return None
+        region = Region(name, size, view)
+        self._used_bytes += size
+        self._all.append(region)
+        return region
+
+
+def _remove_orphans() -> None:
+    """Take away what processes that were killed have left."""
+    for path in _FOLDER.glob(f"{_PREFIX}*"):
+        process_id = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", process_id).exists():
+            path.unlink(missing_ok=True)

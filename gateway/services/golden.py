@@ -1,0 +1,74 @@
+"""The golden image: proof, at load, that a model's contract tells the truth."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import numpy as np
+
+from gateway.errors import ContractError
+from gateway.services.contracts import probabilities
+from gateway.services.placement import call_for
+from gateway.services.tasks import together
+from preprocess import Frame, Limits, PreprocessError, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.clients.protocols import InferenceServer
+    from gateway.deadline import Deadline
+    from gateway.services.contracts import ServedModel
+    from gateway.services.placement import ModelCall
+
+
+async def try_golden(server: InferenceServer, model: ServedModel, deadline: Deadline) -> None:
+    """Have the model read its golden image, on every way a picture may take to it.
+
+    Raises
+    ------
+    ContractError
+        The image cannot be read, or a probability differs from the contract's by more than its
+        tolerance.
+    RadStreamError
+        The model does not answer.
+    """
+    calls = await anyio.to_thread.run_sync(partial(_calls, model))
+    await together(_try(server, model, call, deadline) for call in calls)
+
+
+async def _try(
+    server: InferenceServer, model: ServedModel, call: ModelCall, deadline: Deadline
+) -> None:
+    output = model.contract.output
+    answer = await server.infer(
+        call.name, call.version, call.inputs, [output.name], deadline=deadline
+    )
+    golden = model.contract.golden
+    got = probabilities(model.contract, answer[output.name])
+    for label, probability in zip(output.labels, got, strict=True):
+        expected = golden.probabilities[label.label]
+        if abs(probability - expected) > golden.tolerance:
+            raise ContractError(
+                f"the golden image gives {label.label} {probability:.4f} by {call.name}, "
+                f"not {expected:.4f}"
+            )
+
+
+def _calls(model: ServedModel) -> Sequence[ModelCall]:
+    try:
+        frame = decode(model.contract.golden.image, Limits())[0]
+    except PreprocessError as error:
+        raise ContractError(f"the golden image cannot be read: {error.reason}") from error
+    frames = [frame]
+    if model.ensembles:  # one for each type of samples: deeper pictures have a graph of their own
+        frames.append(_deepened(frame))
+    return [call_for(model, frame) for frame in frames]
+
+
+def _deepened(frame: Frame) -> Frame:
+    """The same picture in 16 bits."""
+    factor = ((1 << 16) - 1) / frame.largest
+    samples = np.round(frame.samples * factor).astype(np.uint16)
+    return Frame(samples, 16, frame.rows, frame.columns)

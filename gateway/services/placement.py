@@ -1,0 +1,98 @@
+"""Where a picture becomes the model's tensor: here, or in Triton, next to the model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+
+from gateway.errors import ContractError
+from gateway.schemas.placement import PARAMETER, PlacementDocument, Role
+from preprocess import to_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from gateway.clients.protocols import ModelConfig
+    from gateway.services.contracts import ServedModel
+    from preprocess import Frame
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """A Triton ensemble: a preprocessing graph and then the model.
+
+    Parameters
+    ----------
+    name, version
+        Of the ensemble.
+    pixels, largest
+        Names of its inputs: samples (rows, columns), and the value of white, shape (1,).
+    """
+
+    name: str
+    version: str
+    pixels: str
+    largest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One question to Triton: which model, and its inputs by name."""
+
+    name: str
+    version: str
+    inputs: Mapping[str, NDArray[Any]]
+
+
+def call_for(model: ServedModel, frame: Frame) -> ModelCall:
+    """What to send to Triton so that the model reads this frame.
+
+    An ensemble for the samples' type takes them as they are; without one they are made the model's
+    tensor here.
+    """
+    ensemble = model.ensembles.get(frame.samples.dtype.name)
+    if ensemble is None:
+        tensor = to_tensor(frame, model.contract.input.spec())
+        return ModelCall(model.name, model.version, {model.contract.input.name: tensor[None]})
+    white = np.array([frame.largest], dtype=np.float32)
+    inputs = {ensemble.pixels: frame.samples, ensemble.largest: white}
+    return ModelCall(ensemble.name, ensemble.version, inputs)
+
+
+def read_placement(config: ModelConfig) -> PlacementDocument | None:
+    """What a model's configuration says of its part in another model's placement, if it has one.
+
+    Raises
+    ------
+    ContractError
+        It says so in a form that cannot be read.
+    """
+    document = config.parameters.get(PARAMETER)
+    if document is None:
+        return None
+    try:
+        return PlacementDocument.model_validate_json(document)
+    except ValidationError as error:
+        raise ContractError(f"parameter '{PARAMETER}' is not valid") from error
+
+
+def collect_ensembles(
+    placements: Mapping[Key, PlacementDocument],
+) -> Mapping[Key, Mapping[str, Ensemble]]:
+    """For each model version its ensembles, by the NumPy name of the samples' type."""
+    found: defaultdict[Key, dict[str, Ensemble]] = defaultdict(dict)
+    for (name, version), document in placements.items():
+        if document.role is Role.ENSEMBLE:
+            found[document.model, document.version][document.datatype.lower()] = Ensemble(
+                name, version, document.pixels, document.largest
+            )
+    return found
