@@ -7,6 +7,7 @@ import hmac
 import logging
 import secrets
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from gateway.settings import LogSettings
 
 
+_MOST_CAUSES = 5
+
+
 def configure(settings: LogSettings) -> None:
     """Send structlog's and the standard library's events to standard error in one format."""
     shared: list[structlog.typing.Processor] = [
@@ -24,14 +28,13 @@ def configure(settings: LogSettings) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _drop_colour_copy,
+        _place_without_words,
     ]
-    if settings.format == "json":
-        last: list[structlog.typing.Processor] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
-    else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -42,7 +45,7 @@ def configure(settings: LogSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
@@ -56,6 +59,30 @@ def _drop_colour_copy(
 ) -> MutableMapping[str, Any]:
     """Drop the second, coloured copy of the message that uvicorn attaches to its records."""
     event.pop("color_message", None)
+    return event
+
+
+def _place_without_words(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Log of an exception its type and where it came from, cause by cause, but not its message.
+
+    A library's message may quote what it stumbled over, and that may be a patient's name.
+    """
+    exc_info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if exc_info is True else exc_info
+    if isinstance(error, tuple):
+        error = error[1]
+    places = []
+    while isinstance(error, BaseException) and len(places) < _MOST_CAUSES:
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        places.append({"error": type(error).__qualname__, "frames": frames})
+        error = error.__cause__ or error.__context__
+    if places:
+        event["exception"] = places
     return event
 
 
