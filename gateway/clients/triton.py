@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import grpc
 from google.protobuf.json_format import MessageToDict
-from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
@@ -129,10 +129,7 @@ class TritonClient:
                 timeout=max(1, int(remaining_s * 1e6)),  # microseconds: Triton's own queue
                 client_timeout=remaining_s,  # seconds: this call
             )
-        arrays = {output: answer.as_numpy(output) for output in outputs}
-        if missing := [output for output, array in arrays.items() if array is None]:
-            raise InferenceFailedError(name, f"the answer lacks {', '.join(missing)}")
-        return arrays
+        return {output: _array(name, answer, output) for output in outputs}
 
     @asynccontextmanager
     async def _sent(self, inputs: Mapping[str, NDArray[Any]]) -> AsyncIterator[list[InferInput]]:
@@ -179,6 +176,16 @@ def _tensor(tensor: Mapping[str, Any]) -> TensorMetadata:
         datatype=str(tensor["dataType"]).removeprefix("TYPE_"),
         shape=tuple(int(size) for size in tensor.get("dims", ())),
     )
+
+
+def _array(model_name: str, answer: InferResult, output: str) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] | None = answer.as_numpy(output)
+    except (ValueError, TypeError) as error:  # the bytes are not those of the shape and type
+        raise InferenceFailedError(model_name, f"output {output} is malformed") from error
+    if array is None:
+        raise InferenceFailedError(model_name, f"the answer lacks {output}")
+    return array
 
 
 @asynccontextmanager
