@@ -121,8 +121,7 @@ class Pipeline:
                     route=study.route,
                     images=len(study.images),
                     error=type(error).__name__,
-                    total_ms=stages.total_ms(),
-                    **stages.milliseconds,
+                    **stages.log_fields(),
                 )
                 raise
         self._count(study, "replayed" if answer.replayed else "completed")
@@ -134,8 +133,7 @@ class Pipeline:
             image_bytes=sum(len(image.data) for image in study.images),
             models=sorted({image.model.name for image in answer.result.images}),
             replayed=answer.replayed,
-            total_ms=stages.total_ms(),
-            **{f"{stage}_ms": value for stage, value in stages.milliseconds.items()},
+            **stages.log_fields(),
         )
         return answer
 

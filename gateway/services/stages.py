@@ -37,3 +37,8 @@ class Stages:
     def total_ms(self) -> float:
         """Milliseconds since the study came in."""
         return round((time.perf_counter() - self._began) * 1000, 3)
+
+    def log_fields(self) -> dict[str, float]:
+        """Milliseconds by stage and in all, as a log line carries them."""
+        fields = {f"{stage}_ms": value for stage, value in self.milliseconds.items()}
+        return {**fields, "total_ms": self.total_ms()}
