@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
 
 from gateway import __version__, problems
 from gateway.lifespan import open_gateway
 from gateway.metrics import Metrics, process_registry
 from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors
 from gateway.routers import documentation, health, models, studies
+from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.problem import Problem
 from gateway.services.health import Health
 
@@ -80,21 +82,24 @@ def create_app(settings: Settings, health_state: Health | None = None) -> FastAP
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(RequestContext)
-    _publish_problem_schema(app)
+    _publish_schemas(app)
     return app
 
 
-def _publish_problem_schema(app: FastAPI) -> None:
-    """Put the problem's schema into the OpenAPI document: no route returns it as its model."""
+def _publish_schemas(app: FastAPI) -> None:
+    """Put schemas into the OpenAPI document that no route has as its model.
+
+    Problems are answered by the error handlers, and the metadata come as a part of a body.
+    """
     generate = app.openapi
+    _, published = models_json_schema(
+        [(Problem, "serialization"), (StudyMetadata, "validation")],
+        ref_template="#/components/schemas/{model}",
+    )
 
     def openapi() -> dict[str, Any]:
         document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        template = "#/components/schemas/{model}"
-        schema = Problem.model_json_schema(ref_template=template)
-        schemas.update(schema.pop("$defs", {}))
-        schemas["Problem"] = schema
+        document["components"]["schemas"].update(published["$defs"])
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -14,7 +14,7 @@ from gateway.problems import documented
 from gateway.routers.body import while_connected
 from gateway.routers.dependencies import Gateway, GatewayDependency
 from gateway.routers.submission import METADATA_HEADER, read_submission
-from gateway.schemas.metadata import STUDY_ID_PATTERN, StudyMetadata
+from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult
 from gateway.schemas.stored import FrameReading, Reading
 from gateway.services.rendering import heatmap_png, preview_png
@@ -45,7 +45,7 @@ _SUBMISSION: dict[str, Any] = {
                     "type": "object",
                     "required": ["image"],
                     "properties": {
-                        "metadata": StudyMetadata.model_json_schema(),
+                        "metadata": {"$ref": "#/components/schemas/StudyMetadata"},
                         "image": {
                             "type": "array",
                             "minItems": 1,
@@ -151,22 +151,22 @@ async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResu
     return await gateway.results.result(study_id)
 
 
-_PICTURE: dict[int | str, dict[str, Any]] = {
+_PNG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-    **documented(
-        errors.StudyNotFoundError,
-        errors.ImageNotFoundError,
-        errors.InvalidQueryError,
-        errors.StoreError,
-    ),
 }
+_PICTURE_ERRORS = (
+    errors.StudyNotFoundError,
+    errors.ImageNotFoundError,
+    errors.InvalidQueryError,
+    errors.StoreError,
+)
 
 
 @router.get(
     "/{study_id}/images/{number}/preview.png",
     summary="Look at an image",
     response_class=Response,
-    responses=_PICTURE,
+    responses=_PNG | documented(*_PICTURE_ERRORS),
 )
 async def preview(study_id: StudyId, number: ImageNumber, gateway: GatewayDependency) -> Response:
     """The image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
@@ -178,7 +178,7 @@ async def preview(study_id: StudyId, number: ImageNumber, gateway: GatewayDepend
     "/{study_id}/images/{number}/heatmap.png",
     summary="See what a finding rests on",
     response_class=Response,
-    responses=_PICTURE | documented(errors.StudyNotFoundError, errors.NoHeatMapError),
+    responses=_PNG | documented(*_PICTURE_ERRORS, errors.NoHeatMapError),
 )
 async def heatmap(
     study_id: StudyId,

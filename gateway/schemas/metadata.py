@@ -152,7 +152,13 @@ class StudyMetadata(BaseModel):
     annotations: list[JsonValue] | None = Field(
         None, max_length=1000, description="Kept with the study as they are."
     )
-    model: Annotated[ModelReference, BeforeValidator(_model_reference)] | None = Field(
+    model: (
+        Annotated[
+            ModelReference,
+            BeforeValidator(_model_reference, json_schema_input_type=str | ModelReference),
+        ]
+        | None
+    ) = Field(
         None, description="A model's name, or {name, version}: reads the images past all routing."
     )
 
