@@ -16,11 +16,7 @@ async def gateway(
     """A gateway that is ready."""
     settings = settings_for(triton.grpc_url, tmp_path_factory.mktemp("store"))
     async with running_gateway(settings) as gateway:
-
-        async def is_ready() -> bool:
-            return (await gateway.client.get("/readyz")).is_success
-
-        await until(is_ready)
+        await until(gateway.is_ready)
         yield gateway
 
 

@@ -6,7 +6,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ class LiveGateway:
     def stored(self) -> list[str]:
         """Every file in the store, unfinished ones included."""
         return files_in(self.settings.store.folder)
+
+    async def is_ready(self) -> bool:
+        """Whether it says that it should get studies."""
+        return (await self.client.get("/readyz")).is_success
 
     async def metric(self, name: str, **labels: str) -> float:
         """A sample's value now; 0 where there is none yet."""
@@ -231,4 +235,5 @@ def suspended(triton: EmbeddedTriton) -> Iterator[psutil.Process]:
     try:
         yield process
     finally:
-        process.resume()
+        with suppress(psutil.NoSuchProcess):  # killed by the test
+            process.resume()

@@ -248,14 +248,7 @@ async def test_a_caller_who_leaves_stops_the_inference(
         assert await is_at("radstream_studies_in_flight", 0)
     await until(lambda: is_at("radstream_http_requests_total", left + 1, **gone))
     assert gateway.stored() == before
-    await _wait_until_ready(gateway)
-
-
-async def _wait_until_ready(gateway: LiveGateway) -> None:
-    async def is_ready() -> bool:
-        return (await gateway.client.get("/readyz")).is_success
-
-    await until(is_ready)
+    await until(gateway.is_ready)
 
 
 async def test_outcomes_are_counted(gateway: LiveGateway):

@@ -1,0 +1,99 @@
+"""Alive, ready, and what callers see when Triton is not there."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.sidecar.ports import choose_ports
+from tests.support.gateway import (
+    LiveGateway,
+    metadata,
+    multipart,
+    running_gateway,
+    settings_for,
+    suspended,
+    until,
+)
+from tests.support.models import flat_png
+from tests.support.triton import running_triton
+
+
+def is_unavailable(answer: httpx.Response) -> bool:
+    """Whether the answer is the problem that Triton's absence is."""
+    return (
+        answer.status_code == 503
+        and answer.json()["type"] == "urn:radstream:problem:model-unavailable"
+        and answer.headers["retry-after"] == "2"
+    )
+
+
+async def test_a_gateway_with_its_models_is_ready(client: httpx.AsyncClient):
+    assert (await client.get("/livez")).json() == {"status": "alive"}
+    answer = await client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "checks": {"draining": False, "triton": True, "models": {"brightness/1": "ready"}},
+    }
+
+
+async def test_without_triton_it_lives_but_is_not_ready(tmp_path: Path):
+    nobody = f"127.0.0.1:{choose_ports().grpc}"
+    async with running_gateway(settings_for(nobody, tmp_path)) as gateway:
+        assert (await gateway.client.get("/livez")).status_code == 200
+        answer = await gateway.client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json() == {
+            "status": "not ready",
+            "checks": {"draining": False, "triton": False, "models": {}},
+        }
+        study = multipart(metadata(), flat_png(1))
+        assert is_unavailable(await gateway.client.post("/v1/studies", **study))
+        assert (await gateway.client.get("/v1/models")).json() == {"models": []}
+        assert gateway.stored() == []
+
+
+async def test_a_draining_gateway_still_answers_but_is_not_ready(
+    gateway: LiveGateway, tmp_path: Path
+):
+    settings = settings_for(gateway.settings.triton.url, tmp_path)
+    async with running_gateway(settings) as draining:
+        await until(draining.is_ready)
+        draining.server._health.drain()
+        answer = await draining.client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["checks"]["draining"] is True
+        study = multipart(metadata(), flat_png(1))
+        assert (await draining.client.post("/v1/studies", **study)).status_code == 200
+
+
+async def test_a_triton_killed_under_a_study_comes_back_by_itself(repository: Path, tmp_path: Path):
+    async with (
+        running_triton(repository) as triton,
+        running_gateway(settings_for(triton.grpc_url, tmp_path)) as gateway,
+    ):
+        await until(gateway.is_ready)
+        with suspended(triton) as process:
+            study = multipart(metadata(), flat_png(1))
+            answer = asyncio.create_task(gateway.client.post("/v1/studies", **study))
+            await until(lambda: _is_inferring(gateway))
+            process.kill()
+            assert is_unavailable(await answer)
+        assert gateway.stored() == []
+        assert not await gateway.is_ready()
+        await until(gateway.is_ready)
+        assert (await gateway.client.post("/v1/studies", **study)).status_code == 200
+
+
+async def _is_inferring(gateway: LiveGateway) -> bool:
+    return await gateway.metric("radstream_stage_seconds_count", stage="decode") == 1
+
+
+async def test_metrics_are_what_prometheus_reads(client: httpx.AsyncClient):
+    await client.post("/v1/studies", **multipart(metadata(), flat_png(1)))
+    answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = {family.name for family in text_string_to_metric_families(answer.text)}
+    assert {"radstream_studies", "radstream_stage_seconds", "process_cpu_seconds"} <= families

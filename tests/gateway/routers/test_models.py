@@ -1,0 +1,46 @@
+"""The models as callers see them."""
+
+from pathlib import Path
+
+import httpx
+
+from gateway.schemas.contract import Contract
+from tests.support.gateway import running_gateway, settings_for, until
+from tests.support.models import contract, write_model, write_repository
+from tests.support.triton import running_triton
+
+
+async def test_a_model_is_listed_with_the_contract_it_keeps(client: httpx.AsyncClient):
+    answer = await client.get("/v1/models")
+    assert answer.status_code == 200
+    [model] = answer.json()["models"]
+    assert (model["name"], model["version"], model["state"]) == ("brightness", "1", "ready")
+    assert "reason" not in model
+    sent = contract()
+    assert model["contract"]["schema"] == sent["schema"]
+    assert model["contract"]["output"] == sent["output"]
+    assert model["contract"]["golden"] == sent["golden"]
+    assert Contract.model_validate(model["contract"]) == Contract.model_validate(sent)
+
+
+async def test_a_model_kept_out_is_listed_with_the_reason(tmp_path: Path):
+    repository = write_repository(tmp_path / "models")
+    write_model(
+        repository, "liar", document=contract({"golden": {"probabilities": {"bright": 0.1}}})
+    )
+    write_model(repository, "stranger", document="")
+    async with (
+        running_triton(repository) as triton,
+        running_gateway(settings_for(triton.grpc_url, tmp_path / "store")) as gateway,
+    ):
+        await until(gateway.is_ready)
+        models = (await gateway.client.get("/v1/models")).json()["models"]
+        metrics = (await gateway.client.get("/metrics")).text
+    told = {model["name"]: (model["state"], model.get("reason")) for model in models}
+    assert told == {
+        "brightness": ("ready", None),
+        "liar": ("refused", "the golden image gives bright 0.6900 by liar, not 0.1000"),
+        "stranger": ("refused", "config.pbtxt has no parameter 'radstream'"),
+    }
+    assert 'radstream_model_ready{model="brightness",version="1"} 1.0' in metrics
+    assert 'radstream_model_ready{model="liar",version="1"} 0.0' in metrics
