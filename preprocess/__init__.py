@@ -16,6 +16,7 @@ from preprocess.errors import (
     UnrecognisedImageError,
     UnsupportedImageError,
 )
+from preprocess.metadata import DicomMetadata, read_metadata
 from preprocess.tensor import to_tensor
 from preprocess.types import (
     Aspect,
@@ -35,6 +36,7 @@ __all__ = [
     "Aspect",
     "CorruptImageError",
     "DecodeTimeoutError",
+    "DicomMetadata",
     "Frame",
     "FullRange",
     "Header",
@@ -54,6 +56,7 @@ __all__ = [
     "Window",
     "decode",
     "measure",
+    "read_metadata",
     "sniff",
     "to_tensor",
 ]

@@ -1,6 +1,6 @@
 """From the bytes of a file to upright grey frames."""
 
-from preprocess import jpeg, png
+from preprocess import dicom, jpeg, png
 from preprocess.errors import TooManyPixelsError, UnrecognisedImageError
 from preprocess.exif import apply_orientation, is_transposed
 from preprocess.types import Buffer, Frame, Header, Limits, MediaType
@@ -31,7 +31,7 @@ def sniff(data: Buffer) -> MediaType:
     raise UnrecognisedImageError
 
 
-def measure(data: Buffer) -> Header:
+def measure(data: Buffer, limits: Limits | None = None) -> Header:
     """Size and depth of the picture as its header declares them; no pixel is decoded.
 
     Raises
@@ -41,6 +41,7 @@ def measure(data: Buffer) -> Header:
     match sniff(data):
         case MediaType.JPEG:
             coded = jpeg.read_header(data)
+            jpeg.check_file_kind(coded)
             rows, columns = coded.rows, coded.columns
             if is_transposed(coded.orientation):
                 rows, columns = columns, rows
@@ -56,7 +57,7 @@ def measure(data: Buffer) -> Header:
                 MediaType.PNG, rows, columns, head.bit_depth, samples_per_pixel=head.channels
             )
         case MediaType.DICOM:
-            raise UnrecognisedImageError
+            return dicom.measure(data, limits or Limits())
 
 
 def decode(
@@ -91,11 +92,12 @@ def decode(
         case MediaType.PNG:
             return (_decode_png(data, limits),)
         case MediaType.DICOM:
-            raise UnrecognisedImageError
+            return dicom.decode(data, limits)
 
 
 def _decode_jpeg(data: Buffer, limits: Limits, at_least: tuple[int, int] | None) -> Frame:
     header = jpeg.read_header(data)
+    jpeg.check_file_kind(header)
     _check_pixels(header.rows, header.columns, header.components, limits)
     jpeg.check_scans(data, header, limits.jpeg_scans)
     transposed = is_transposed(header.orientation)

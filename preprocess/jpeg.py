@@ -1,4 +1,4 @@
-"""JPEG files: what their markers say, and their grey pixels.
+"""JPEG: what the markers of a file or frame say, and the grey pixels of 8-bit ones.
 
 Decoding is libjpeg-turbo's, in its strict mode: it repairs a broken picture by filling in grey, and
 says so only in a warning, so every warning refuses the picture here.
@@ -7,6 +7,7 @@ says so only in a warning, so every warning refuses the picture here.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import cv2
 import numpy as np
@@ -26,13 +27,26 @@ SIGNATURE = b"\xff\xd8\xff"
 
 _SOI, _EOI, _SOS, _APP1, _APP14, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0xEE, 0x01
 _RESTARTS = range(0xD0, 0xD8)
-# Start of frame: baseline, extended and progressive, with Huffman (C0-C2) or arithmetic coding
-# (C9, CA). C4, C8 and CC are other segments, the rest are lossless or hierarchical processes.
-_DCT_FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
-_OTHER_FRAMES = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7))
-_PROGRESSIVE = frozenset((0xC2, 0xCA))
 # Inside entropy-coded data FF is followed by a stuffed zero, a restart marker or a fill byte.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+class Kind(Enum):
+    """How samples are coded."""
+
+    DCT = auto()
+    LOSSLESS = auto()
+    JPEG_LS = auto()
+    HIERARCHICAL = auto()
+
+
+# Start of frame markers, T.81 table B.1 and T.87 C.2.2. C4, C8 and CC are other segments.
+_FRAMES = {
+    **dict.fromkeys((0xC0, 0xC1, 0xC2, 0xC9, 0xCA), Kind.DCT),
+    **dict.fromkeys((0xC3, 0xCB), Kind.LOSSLESS),
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), Kind.HIERARCHICAL),
+    0xF7: Kind.JPEG_LS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +74,25 @@ class JpegHeader:
     columns: int
     components: int
     precision: int
-    progressive: bool
+    kind: Kind
     adobe: bool
     orientation: int
     first_scan: int
 
 
 def read_header(data: Buffer) -> JpegHeader:
-    """The header of a JPEG, read from its markers up to the first scan.
+    """The header of a JPEG or JPEG-LS, read from its markers up to the first scan.
 
     Raises
     ------
     UnsupportedImageError
-        Lossless or hierarchical coding, or a sample depth other than 8 bits.
+        The number of rows is given only after the first scan (DNL), or there are 2 components.
     CorruptImageError, TruncatedImageError
         The markers make no picture.
 
     References
     ----------
-    ITU-T T.81, Annex B.
+    ITU-T T.81, Annex B; T.87, Annex C.
     """
     view = memoryview(data)
     frame: tuple[int, memoryview] | None = None
@@ -88,9 +102,7 @@ def read_header(data: Buffer) -> JpegHeader:
             if frame is None:
                 raise CorruptImageError("the JPEG has a scan before its frame header")
             return _header(*frame, adobe=adobe, orientation=orientation, first_scan=offset)
-        if marker in _OTHER_FRAMES:
-            raise UnsupportedImageError("lossless and hierarchical JPEG are taken in DICOM only")
-        if marker in _DCT_FRAMES:
+        if marker in _FRAMES:
             if frame is not None:
                 raise CorruptImageError("the JPEG has more than one frame header")
             frame = (marker, segment)
@@ -131,8 +143,6 @@ def _header(
     rows, columns = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])
     if rows == 0 or columns == 0:
         raise UnsupportedImageError("the JPEG declares no rows or no columns")
-    if precision != 8:
-        raise UnsupportedImageError("JPEG with other than 8 bits is taken in DICOM only")
     if components not in (1, 3, 4):
         raise UnsupportedImageError("the JPEG has neither 1, 3 nor 4 components")
     return JpegHeader(
@@ -140,11 +150,34 @@ def _header(
         columns=columns,
         components=components,
         precision=precision,
-        progressive=marker in _PROGRESSIVE,
+        kind=_FRAMES[marker],
         adobe=adobe,
         orientation=orientation,
         first_scan=first_scan,
     )
+
+
+def check_file_kind(header: JpegHeader) -> None:
+    """Refuse what no JPEG file outside of DICOM has reason to be.
+
+    Raises
+    ------
+    UnsupportedImageError
+        Lossless, hierarchical or JPEG-LS coding, or a sample depth other than 8 bits.
+    """
+    if header.kind is not Kind.DCT:
+        raise UnsupportedImageError("lossless and hierarchical JPEG are taken in DICOM only")
+    if header.precision != 8:
+        raise UnsupportedImageError("JPEG with other than 8 bits is taken in DICOM only")
+
+
+def declare_rgb(data: Buffer) -> bytes:
+    """The same JPEG, with an Adobe marker that says its components are RGB.
+
+    Without one, decoders take three components for YCbCr. A marker of its own comes later and wins.
+    """
+    adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+    return bytes(data[:2]) + adobe + bytes(data[2:])
 
 
 def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
+StoredSamples: TypeAlias = NDArray[np.integer]
 
 
 class MediaType(StrEnum):
@@ -188,8 +189,11 @@ class Limits:
         Frames of a multi-frame object.
     jpeg_scans : int
         Scans of a JPEG: each is a pass over the whole picture. Ten are usual in a progressive one.
+    inflated_bytes : int
+        Size to which a deflated DICOM data set may grow.
     """
 
     pixels: int = 100_000_000
     frames: int = 64
     jpeg_scans: int = 100
+    inflated_bytes: int = 128 << 20

@@ -28,7 +28,7 @@ def header(rows: int, columns: int, depth: int = 8, colour: int = 0, *, interlac
 
 
 def scan_lines(samples: NDArray) -> bytes:
-    """Unfiltered scan lines of 8- or 16-bit samples, (rows, columns) or (rows, columns, channels)."""
+    """Unfiltered scan lines of samples, (rows, columns) or (rows, columns, channels)."""
     big_endian = samples.astype(samples.dtype.newbyteorder(">"))
     return b"".join(b"\0" + row.tobytes() for row in big_endian)
 

@@ -1,0 +1,156 @@
+"""Values of DICOM attributes, converted from the raw bytes that pydicom finds.
+
+pydicom's own conversion warns with the value it dislikes, and that value may name a patient.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import config
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+
+from preprocess.errors import CorruptImageError, PreprocessError
+
+_LONGEST_SEQUENCE_BYTES = 4 << 20
+
+
+@contextmanager
+def translate_parse_errors() -> Iterator[None]:
+    """Whatever pydicom raises on malformed bytes becomes a CorruptImageError."""
+    try:
+        yield
+    except PreprocessError:
+        raise
+    # pydicom raises RecursionError, TypeError, struct.error, NotImplementedError and more.
+    except Exception as error:
+        raise CorruptImageError("the DICOM data set cannot be parsed") from error
+
+
+class Attributes:
+    """Typed, bounded access to a data set by keyword (PS3.6).
+
+    Every method gives None (or nothing) for an element that is absent, empty or not of the kind
+    asked for.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        As pydicom reads it, its elements not converted.
+    little_endian : bool
+        Byte order of its values.
+    """
+
+    def __init__(self, dataset: Dataset, *, little_endian: bool) -> None:
+        self.dataset = dataset
+        self._little_endian = little_endian
+
+    def __contains__(self, keyword: str) -> bool:
+        return tag_of(keyword) in self.dataset
+
+    def raw(self, keyword: str) -> bytes | None:
+        """Bytes of the value as they stand in the file."""
+        element = self._element(keyword)
+        value = element.value if isinstance(element, RawDataElement) else None
+        return value or None
+
+    def text(self, keyword: str) -> str | None:
+        """The first value of a text element, without padding."""
+        raw = self.raw(keyword)
+        if raw is None:
+            return None
+        value = self._decoded(raw).split("\\")[0].strip(" \0\t\r\n")
+        return value or None
+
+    def _decoded(self, raw: bytes) -> str:
+        if raw.isascii():
+            return raw.decode("ascii")
+        charset = self.raw("SpecificCharacterSet") or b""
+        with translate_parse_errors():
+            names = charset.decode("ascii", "replace").strip(" \0").split("\\")
+            return decode_bytes(raw, convert_encodings(names), set())
+
+    def uid(self, keyword: str) -> UID | None:
+        """The UID of a UI element, whether well formed or not."""
+        text = self.text(keyword)
+        return None if text is None else UID(text, config.IGNORE)
+
+    def decimals(self, keyword: str) -> tuple[float, ...]:
+        """The numbers of a DS or IS element.
+
+        Raises
+        ------
+        CorruptImageError
+            A value is no finite number.
+        """
+        raw = self.raw(keyword)
+        if raw is None:
+            return ()
+        try:
+            values = tuple(float(part) for part in raw.decode("ascii").strip(" \0").split("\\"))
+        except ValueError as error:  # UnicodeDecodeError is one
+            raise CorruptImageError(f"{keyword} is no decimal string") from error
+        if not all(map(math.isfinite, values)):
+            raise CorruptImageError(f"{keyword} is not finite")
+        return values
+
+    def words(self, keyword: str, *, signed: bool = False) -> tuple[int, ...]:
+        """The 16-bit integers of a US or SS element."""
+        raw = self.raw(keyword)
+        if raw is None or len(raw) % 2:
+            return ()
+        return tuple(int(word) for word in self.as_words(raw, signed=signed))
+
+    def as_words(self, raw: bytes, *, signed: bool = False) -> NDArray[np.int16 | np.uint16]:
+        """The bytes read as 16-bit integers in the data set's byte order."""
+        order = "<" if self._little_endian else ">"
+        return np.frombuffer(raw, np.dtype(f"{order}{'i' if signed else 'u'}2"))
+
+    def items(self, keyword: str) -> "list[Attributes]":
+        """The items of a sequence.
+
+        Raises
+        ------
+        CorruptImageError
+            The sequence is too long or cannot be parsed.
+        """
+        if keyword not in self:
+            return []
+        element = self._element(keyword)
+        if isinstance(element, RawDataElement) and element.VR not in (None, "SQ", "UN"):
+            return []
+        if len(self.raw(keyword) or b"") > _LONGEST_SEQUENCE_BYTES:
+            raise CorruptImageError(f"{keyword} is too long")
+        with translate_parse_errors():
+            sequence = self.dataset[keyword].value
+            if not isinstance(sequence, Sequence):
+                return []
+            return [Attributes(item, little_endian=self._little_endian) for item in sequence]
+
+    def overlaid(self, others: "list[Attributes]") -> "Attributes":
+        """These attributes with those of `others` put over them, the last on top."""
+        merged = Dataset()
+        for dataset in (self.dataset, *(other.dataset for other in others)):
+            for tag in dataset.keys():  # noqa: SIM118  # iterating a Dataset converts its values
+                merged[tag] = dataset.get_item(tag)
+        return Attributes(merged, little_endian=self._little_endian)
+
+    def _element(self, keyword: str) -> object:
+        tag = tag_of(keyword)
+        return self.dataset.get_item(tag) if tag in self.dataset else None
+
+
+def tag_of(keyword: str) -> BaseTag:
+    """The tag of a keyword of the standard."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return BaseTag(tag)

@@ -1,0 +1,172 @@
+"""The Image Pixel module of a DICOM data set, checked."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from preprocess.attributes import Attributes
+from preprocess.dataset import DicomFile
+from preprocess.errors import (
+    CorruptImageError,
+    TooManyFramesError,
+    TooManyPixelsError,
+    UnsupportedImageError,
+)
+from preprocess.types import Limits
+
+PHOTOMETRIC_INTERPRETATIONS = {
+    "MONOCHROME1": 1,
+    "MONOCHROME2": 1,
+    "PALETTE COLOR": 1,
+    "RGB": 3,
+    "YBR_FULL": 3,
+    "YBR_FULL_422": 3,
+    "YBR_PARTIAL_422": 3,
+    "YBR_PARTIAL_420": 3,
+    "YBR_ICT": 3,
+    "YBR_RCT": 3,
+}
+"""Photometric interpretations taken, with their samples per pixel (PS3.3 C.7.6.3.1.2)."""
+
+KEYWORDS = (
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PlanarConfiguration",
+    "SOPClassUID",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePixel:
+    """The attributes that tell how samples are stored (PS3.3 C.7.6.3).
+
+    Attributes
+    ----------
+    rows, columns, frames, samples_per_pixel : int
+    photometric_interpretation : str
+        One of `PHOTOMETRIC_INTERPRETATIONS`.
+    bits_allocated : {8, 16, 32}
+    bits_stored : int
+        1 to 16.
+    high_bit : int
+    signed : bool
+        Samples are two's complement.
+    planar : bool
+        Uncompressed colour comes plane by plane.
+    """
+
+    rows: int
+    columns: int
+    frames: int
+    samples_per_pixel: int
+    photometric_interpretation: str
+    bits_allocated: Literal[8, 16, 32]
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    planar: bool
+
+    @property
+    def colour(self) -> bool:
+        """True if a pixel has three samples."""
+        return self.samples_per_pixel == 3
+
+
+def read_image_pixel(file: DicomFile) -> ImagePixel:
+    """The Image Pixel module of a file.
+
+    Raises
+    ------
+    UnsupportedImageError
+        The object holds no picture, or one of a kind that is not taken.
+    CorruptImageError
+        The module contradicts itself.
+    """
+    attributes = file.attributes
+    if not file.has_pixel_data:
+        raise UnsupportedImageError(_why_no_picture(attributes))
+    photometric = attributes.text("PhotometricInterpretation")
+    if photometric not in PHOTOMETRIC_INTERPRETATIONS:
+        raise UnsupportedImageError("Photometric Interpretation is none of those taken")
+    image = ImagePixel(
+        rows=_word(attributes, "Rows"),
+        columns=_word(attributes, "Columns"),
+        frames=_frames(attributes),
+        samples_per_pixel=_word(attributes, "SamplesPerPixel", default=1),
+        photometric_interpretation=photometric,
+        bits_allocated=_bits_allocated(attributes),
+        bits_stored=_word(attributes, "BitsStored"),
+        high_bit=_word(attributes, "HighBit", default=_word(attributes, "BitsStored") - 1),
+        signed=bool(_word(attributes, "PixelRepresentation", default=0)),
+        planar=bool(_word(attributes, "PlanarConfiguration", default=0)),
+    )
+    if image.rows == 0 or image.columns == 0:
+        raise CorruptImageError("Rows or Columns is 0")
+    if image.samples_per_pixel != PHOTOMETRIC_INTERPRETATIONS[photometric]:
+        raise CorruptImageError("Samples per Pixel does not fit Photometric Interpretation")
+    if image.bits_stored > 16:
+        raise UnsupportedImageError("more than 16 Bits Stored are not taken")
+    if not 1 <= image.bits_stored <= image.high_bit + 1 <= image.bits_allocated:
+        raise CorruptImageError("Bits Allocated, Bits Stored and High Bit do not go together")
+    return image
+
+
+def check_size(image: ImagePixel, limits: Limits) -> None:
+    """Refuse more frames or pixels than the limits allow.
+
+    Raises
+    ------
+    TooManyFramesError, TooManyPixelsError
+    """
+    if image.frames > limits.frames:
+        raise TooManyFramesError(image.frames, limits.frames)
+    if image.rows * image.columns * image.samples_per_pixel * image.frames > limits.pixels:
+        raise TooManyPixelsError(
+            image.rows,
+            image.columns,
+            limits.pixels,
+            frames=image.frames,
+            samples_per_pixel=image.samples_per_pixel,
+        )
+
+
+def _why_no_picture(attributes: Attributes) -> str:
+    """The SOP class by its name in the standard, which is all that is said of the object."""
+    sop_class = attributes.uid("SOPClassUID")
+    if sop_class is not None and sop_class.name != sop_class:
+        return f"{sop_class.name} objects hold no Pixel Data"
+    return "the object holds no Pixel Data"
+
+
+def _word(attributes: Attributes, keyword: str, default: int | None = None) -> int:
+    words = attributes.words(keyword)
+    if len(words) == 1:
+        return words[0]
+    if default is None or words:
+        raise CorruptImageError(f"{keyword} is missing or malformed")
+    return default
+
+
+def _bits_allocated(attributes: Attributes) -> Literal[8, 16, 32]:
+    match _word(attributes, "BitsAllocated"):
+        case 8:
+            return 8
+        case 16:
+            return 16
+        case 32:
+            return 32
+        case _:
+            raise UnsupportedImageError("Bits Allocated is neither 8, 16 nor 32")
+
+
+def _frames(attributes: Attributes) -> int:
+    frames = attributes.decimals("NumberOfFrames") or (1.0,)
+    if len(frames) != 1 or frames[0] < 1 or frames[0] != int(frames[0]):
+        raise CorruptImageError("NumberOfFrames is no whole number above 0")
+    return int(frames[0])

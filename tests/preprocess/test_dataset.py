@@ -1,0 +1,142 @@
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+
+from preprocess import (
+    CorruptImageError,
+    Limits,
+    PreprocessError,
+    UnsupportedImageError,
+    decode,
+    measure,
+    read_metadata,
+)
+from tests.preprocess import dicoms
+from tests.preprocess.pngs import ramp
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+IMPLICIT = "1.2.840.10008.1.2"
+
+
+def split(data: bytes) -> tuple[bytes, bytes]:
+    """File meta information with its preamble, and the data set."""
+    (length,) = struct.unpack("<I", data[140:144])
+    return data[: 144 + length], data[144 + length :]
+
+
+def head(syntax: str = "1.2.840.10008.1.2.1") -> bytes:
+    return split(dicoms.write(dicoms.image(ramp(4, 4)), syntax))[0]
+
+
+def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", group, number, vr, len(value)) + value
+
+
+def refused(data: bytes) -> None:
+    for function in (decode, measure, read_metadata):
+        with pytest.raises(PreprocessError):
+            function(data)
+
+
+def peak_of(function) -> int:
+    tracemalloc.start()
+    function()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_deflate_bomb_stops_at_its_limit():
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = head(DEFLATED) + bomb.compress(bytes(400 << 20)) + bomb.flush()
+    assert len(data) < 500_000
+
+    def attempt() -> None:
+        with pytest.raises(UnsupportedImageError, match="grows beyond 16777216 bytes"):
+            decode(data, Limits(inflated_bytes=16 << 20))
+
+    assert peak_of(attempt) < 50 << 20
+
+
+def test_damaged_deflate_stream_is_refused():
+    meta, body = split(dicoms.write(dicoms.image(np.tile(ramp(40, 40), (9, 9))), DEFLATED))
+    refused(meta + b"\xff" * 50 + body)
+    with pytest.raises(PreprocessError):
+        decode(meta + body[: len(body) // 2])
+
+
+def test_millions_of_elements_are_not_parsed():
+    junk = element(0x0009, 0x0001, b"LO", b"") * 1_000_000
+    with pytest.raises(CorruptImageError, match="too many elements"):
+        read_metadata(head() + junk)
+
+
+@pytest.mark.parametrize("depth", [50, 100_000])
+def test_nested_sequences_of_undefined_length(depth):
+    opening = struct.pack("<HH2sHI", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF)
+    opening += struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    closing = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    data = head() + opening * depth + closing * depth
+    if depth == 50:
+        assert not read_metadata(data).has_pixel_data
+    else:
+        refused(data)
+
+
+def test_nested_sequences_in_an_attribute_that_is_read():
+    nested = b""
+    for _ in range(2000):
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, len(nested)) + nested
+        nested = struct.pack("<HH2sHI", 0x0028, 0x3000, b"SQ", 0, len(item)) + item
+    data = dicoms.write(dicoms.image(ramp(4, 4)))
+    at = data.index(b"\xe0\x7f\x10\x00")
+    with pytest.raises(CorruptImageError):
+        decode(data[:at] + nested + data[at:])
+
+
+def test_oversized_sequence_is_not_parsed():
+    dataset = dicoms.image(ramp(4, 4), VOILUTSequence=[dicoms.lut([0, 1], 0, 16)])
+    dataset.VOILUTSequence[0].LUTData = bytes(5 << 20)
+    with pytest.raises(CorruptImageError, match="VOILUTSequence is too long"):
+        decode(dicoms.write(dataset))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x08",
+        b"\x08\x00\x16\x00",
+        b"\x08\x00\x16\x00UI\xff\xff",
+        b"\x08\x00\x16\x00SQ\x00\x00\xff\xff\xff\xff",
+        b"\x08\x00\x05\x00CS\x04\x00\xff\xfe\xfd\xfc",
+        b"\xfe\xff\x0d\xe0\x00\x00\x00\x00" * 3,
+        b"\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff",
+        b"\xe0\x7f\x10\x00OW\x00\x00\xff\xff\xff\x7f",
+        b"\x00" * 1000,
+        b"\xff" * 1000,
+    ],
+)
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", IMPLICIT, DEFLATED])
+def test_malformed_bodies_give_typed_errors(body, syntax):
+    for function in (decode, measure):
+        with pytest.raises(PreprocessError):
+            function(head(syntax) + body)
+
+
+def test_missing_transfer_syntax_is_refused():
+    refused(bytes(128) + b"DICM" + split(dicoms.write(dicoms.image(ramp(4, 4))))[1])
+
+
+def test_meta_group_without_its_length_is_read():
+    meta, body = split(dicoms.write(dicoms.image(ramp(4, 4))))
+    np.testing.assert_array_equal(decode(meta[:132] + meta[144:] + body)[0].samples, ramp(4, 4))
+
+
+def test_pixels_are_not_copied_to_read_attributes():
+    data = dicoms.write(dicoms.image(np.zeros((4000, 4000), np.uint8)))
+    assert peak_of(lambda: read_metadata(data)) < 1_000_000
+    assert peak_of(lambda: measure(data)) < 1_000_000
