@@ -137,7 +137,7 @@ def _decode_jpeg(codestream: bytes, image: ImagePixel, limits: Limits) -> Stored
     header = jpeg.read_header(codestream)
     _check(_Declared(header.rows, header.columns, header.components, header.precision), image)
     jpeg.check_scans(codestream, header, limits.jpeg_scans)
-    if codestream.rstrip(b"\0")[-2:] != _EOC:  # a frame may be padded to an even length
+    if codestream.rstrip(b"\0\xff")[-2:] != _EOC:  # a frame is padded to an even length
         raise TruncatedImageError
     if header.kind is jpeg.Kind.JPEG_LS:
         return _decoded(imagecodecs.jpegls_decode, codestream, image)
