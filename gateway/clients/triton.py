@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,8 @@ class TritonClient:
                 ("grpc.max_receive_message_length", message_bytes),
                 # gRPC backs off up to two minutes by itself; a restarted sidecar is back sooner.
                 ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.min_reconnect_backoff_ms", 100),
+                # The time one attempt may take: a busy machine needs more than a moment for it.
+                ("grpc.min_reconnect_backoff_ms", 1000),
                 ("grpc.max_reconnect_backoff_ms", 1000),
                 ("grpc.keepalive_time_ms", 30_000),
                 ("grpc.keepalive_timeout_ms", 5_000),
@@ -181,7 +183,8 @@ def _tensor(tensor: Mapping[str, Any]) -> TensorMetadata:
 def _array(model_name: str, answer: InferResult, output: str) -> NDArray[Any]:
     try:
         array: NDArray[Any] | None = answer.as_numpy(output)
-    except (ValueError, TypeError) as error:  # the bytes are not those of the shape and type
+    except (ValueError, TypeError, struct.error) as error:
+        # The bytes are not those of the shape and type.
         raise InferenceFailedError(model_name, f"output {output} is malformed") from error
     if array is None:
         raise InferenceFailedError(model_name, f"the answer lacks {output}")
@@ -191,6 +194,8 @@ def _array(model_name: str, answer: InferResult, output: str) -> NDArray[Any]:
 @asynccontextmanager
 async def _translated(stage: str, model_name: str, deadline: Deadline) -> AsyncIterator[None]:
     """Turn what tritonclient and grpc raise into our errors."""
+    if deadline.remaining_s() == 0:
+        raise DeadlineExceededError(stage)  # grpc may answer even a call with no time at all
     try:
         yield
     except InferenceServerException as error:
