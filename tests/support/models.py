@@ -137,7 +137,7 @@ def write_model(
             repository / name / version / "model.onnx",
         )
     text = document if isinstance(document, str) else json.dumps(document or contract())
-    config = _config(name, labels, element_type, max_batch_size, batching)
+    config = model_config(name, labels, element_type, max_batch_size, batching)
     if text:
         config.parameters["radstream"].string_value = text
     (repository / name / "config.pbtxt").write_text(text_format.MessageToString(config))
@@ -176,9 +176,14 @@ def _network(labels: int, element_type: int, max_batch_size: int, gain: float) -
     return model
 
 
-def _config(
-    name: str, labels: int, element_type: int, max_batch_size: int, batching: str
+def model_config(
+    name: str = "brightness",
+    labels: int = 1,
+    element_type: int = TensorProto.FLOAT,
+    max_batch_size: int = 8,
+    batching: str = BATCHING,
 ) -> pb.ModelConfig:
+    """The configuration of a model that `write_model` writes, without a contract."""
     data_type = {
         TensorProto.FLOAT: pb.TYPE_FP32,
         TensorProto.FLOAT16: pb.TYPE_FP16,

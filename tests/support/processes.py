@@ -1,0 +1,54 @@
+"""The processes of an embedded Triton, to be stopped and killed."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+
+def triton_process(grpc_url: str) -> psutil.Process:
+    """The `tritonserver` that listens there, started by this process or by a child of it."""
+    port = grpc_url.rpartition(":")[2]
+    [server] = [
+        process
+        for process in _descendants(psutil.Process())
+        if process.name() == "tritonserver" and f"--grpc-port={port}" in _arguments(process)
+    ]
+    return server
+
+
+def backend_process(grpc_url: str, model_name: str) -> psutil.Process:
+    """The process in which that Triton runs the one instance of a model."""
+    [backend] = [
+        process
+        for process in _descendants(triton_process(grpc_url))
+        if f"{model_name}_0_0" in _arguments(process)
+    ]
+    return backend
+
+
+@contextmanager
+def stopped(process: psutil.Process) -> Iterator[None]:
+    """The process lives but does nothing until the block ends."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if process.is_running():
+            process.send_signal(signal.SIGCONT)
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    return [
+        child
+        for child in process.children(recursive=True)
+        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # ended, or a zombie by now
+        return []
