@@ -106,8 +106,8 @@ class TritonClient:
         config = answer.config
         return ModelConfig(
             max_batch_size=config.max_batch_size,
-            inputs=tuple(_tensor(tensor) for tensor in MessageToDict(config)["input"]),
-            outputs=tuple(_tensor(tensor) for tensor in MessageToDict(config)["output"]),
+            inputs=tuple(_tensor(tensor) for tensor in MessageToDict(config).get("input", ())),
+            outputs=tuple(_tensor(tensor) for tensor in MessageToDict(config).get("output", ())),
             parameters={key: value.string_value for key, value in config.parameters.items()},
         )
 

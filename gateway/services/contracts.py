@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gateway.schemas.metadata import StudyMetadata
     from gateway.services.placement import Ensemble
 
+_ROUNDING = 1e-6
+_MAP_AXES = 4  # image, label, row, column
+
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
@@ -123,7 +126,7 @@ def probabilities(contract: Contract, output: NDArray[Any]) -> NDArray[np.float6
     Parameters
     ----------
     output
-        The output tensor for one image, one number a label; not changed.
+        The output tensor for one image, shape (1, labels); not changed.
 
     Raises
     ------
@@ -131,9 +134,9 @@ def probabilities(contract: Contract, output: NDArray[Any]) -> NDArray[np.float6
         The tensor has another count of numbers, or one of them is not finite or, with the identity
         activation, no probability.
     """
-    values = np.asarray(output, dtype=np.float64).reshape(-1)
-    if values.size != len(contract.output.labels):
-        raise ContractError(f"{values.size} numbers for {len(contract.output.labels)} labels")
+    if output.shape != (1, len(contract.output.labels)):
+        raise ContractError(f"the output has shape {list(output.shape)}")
+    values = np.asarray(output[0], dtype=np.float64)
     if not np.isfinite(values).all():
         raise ContractError("the output is not finite")
     match contract.output.activation:
@@ -143,22 +146,46 @@ def probabilities(contract: Contract, output: NDArray[Any]) -> NDArray[np.float6
             shifted = np.exp(values - values.max())
             return np.asarray(shifted / shifted.sum(), dtype=np.float64)
         case Activation.IDENTITY:
-            if ((values < 0) | (values > 1)).any():
+            # A model's own softmax in single precision may pass 1 by a rounding.
+            if ((values < -_ROUNDING) | (values > 1 + _ROUNDING)).any():
                 raise ContractError("the output lies outside 0 to 1")
-            return values
+            return np.clip(values, 0.0, 1.0)
 
 
 def findings(contract: Contract, output: NDArray[Any]) -> tuple[Finding, ...]:
     """What the model says of each label, in the contract's order; see `probabilities`."""
+    rounded = [round(float(value), 6) for value in probabilities(contract, output)]
     return tuple(
         Finding(
             label=label.label,
             code=label.code,
-            probability=round(float(probability), 6),
+            probability=probability,
             threshold=label.threshold,
-            positive=bool(probability >= label.threshold),
+            positive=probability >= label.threshold,  # as the reader of the finding can check
         )
-        for label, probability in zip(
-            contract.output.labels, probabilities(contract, output), strict=True
-        )
+        for label, probability in zip(contract.output.labels, rounded, strict=True)
     )
+
+
+def activation_cells(contract: Contract, output: NDArray[Any]) -> NDArray[np.float16]:
+    """The activation map in little-endian half precision, shape (labels, rows, columns).
+
+    Eight bits of colour are made of it, and it is read by nothing else.
+
+    Parameters
+    ----------
+    output
+        The tensor for one image, shape (1, labels, rows, columns); not changed.
+
+    Raises
+    ------
+    ContractError
+        The tensor has another shape, or a number in it is not finite.
+    """
+    labels = len(contract.output.labels)
+    if output.ndim != _MAP_AXES or output.shape[:2] != (1, labels) or not output.size:
+        raise ContractError(f"the activation map has shape {list(output.shape)}")
+    if not np.isfinite(output).all():
+        raise ContractError("the activation map is not finite")
+    largest = np.finfo(np.float16).max
+    return np.clip(output[0], -largest, largest).astype("<f2")

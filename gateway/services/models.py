@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from gateway.deadline import Deadline
 from gateway.errors import (
     BackendDiedError,
     ContractError,
+    DeadlineExceededError,
     InferenceFailedError,
+    InferenceOverloadedError,
     InferenceUnavailableError,
     NoModelAcceptsError,
     RadStreamError,
@@ -90,6 +93,7 @@ class ModelRegistry:
         self._states: dict[tuple[str, str], ModelState] = {}
         self._reachable = False
         self._answered_at: dict[tuple[str, str], float] = {}
+        self._in_doubt: set[tuple[str, str]] = set()
         self._doubted = asyncio.Event()
         self._looking = asyncio.Lock()
         self._looked_at = -math.inf
@@ -134,7 +138,7 @@ class ModelRegistry:
 
     def doubt(self, model: ServedModel) -> None:
         """Look at the repository now: the model did not answer a study."""
-        self._answered_at.pop((model.name, model.version), None)
+        self._in_doubt.add((model.name, model.version))
         self._doubted.set()
 
     async def watch(self) -> NoReturn:
@@ -162,19 +166,16 @@ class ModelRegistry:
             await self._look()
 
     async def _look(self) -> None:
-        self._looked_at = time.monotonic()
         try:
-            index = await self._server.repository_index(deadline=self._deadline())
-            configs = {
-                (entry.name, entry.version): await self._server.model_config(
-                    entry.name, entry.version, deadline=self._deadline()
-                )
-                for entry in index
-                if entry.ready
-            }
+            await self._take_stock()
         except RadStreamError as error:
             self._lose_all(str(error))
-            return
+        finally:
+            self._looked_at = time.monotonic()
+
+    async def _take_stock(self) -> None:
+        index = await self._server.repository_index(deadline=self._deadline())
+        configs = await self._configs(index)
         self._reachable = True
         placements, faults = _placements(configs)
         ensembles = collect_ensembles(placements) if self._use_ensembles else {}
@@ -192,13 +193,26 @@ class ModelRegistry:
         for gone in self._states.keys() - {(entry.name, entry.version) for entry in models}:
             self._drop(self._states.pop(gone))
 
+    async def _configs(self, index: Sequence[RepositoryEntry]) -> dict[Key, ModelConfig]:
+        """The configurations of the models that are loaded."""
+        configs = {}
+        for entry in index:
+            # A model may be unloaded between the index and this question.
+            with contextlib.suppress(InferenceUnavailableError):
+                if entry.ready:
+                    configs[entry.name, entry.version] = await self._server.model_config(
+                        entry.name, entry.version, deadline=self._deadline()
+                    )
+        return configs
+
     async def _look_at(
         self,
         entry: RepositoryEntry,
         config: ModelConfig | None,
         ensembles: Mapping[str, Ensemble],
     ) -> ModelState:
-        known = self._states.get((entry.name, entry.version))
+        key = entry.name, entry.version
+        known = self._states.get(key)
         served = known.served if known else None
         reason = entry.reason or "not loaded"
         if config is not None:
@@ -206,13 +220,19 @@ class ModelRegistry:
                 served = replace(
                     read_contract(entry.name, entry.version, config), ensembles=ensembles
                 )
-                if not self._answered_lately(served):
+                if key in self._in_doubt or not self._answered_lately(served):
                     await try_golden(self._server, served, self._deadline())
+                    self._in_doubt.discard(key)
             except (ContractError, InferenceFailedError) as error:
                 return ModelState(entry.name, entry.version, State.REFUSED, error.reason)
             except BackendDiedError as error:
                 await self._mend(entry)
                 reason = error.reason
+            except (InferenceOverloadedError, DeadlineExceededError) as error:
+                # Busy is not dead: studies are answered while the golden image waits.
+                if known and served and self._answered_lately(served):
+                    return known
+                reason = str(error)
             except RadStreamError as error:
                 reason = str(error)
             else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.errors import (
+    ContractError,
     Fault,
     ImagesTooLargeError,
     InferenceFailedError,
@@ -21,7 +22,7 @@ from gateway.errors import (
     UnsupportedImagesError,
 )
 from gateway.schemas.stored import ActivationMap, FrameReading, Reading
-from gateway.services.contracts import findings
+from gateway.services.contracts import activation_cells, findings
 from gateway.services.stages import Stages
 from gateway.services.tasks import together
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
 _IMAGE_ERRORS = (UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError)
 
 
@@ -213,13 +215,14 @@ class Pipeline:
                 model.outputs,
                 deadline=deadline,
             )
+            reading = _frame_reading(frame, model, output)
         except RadStreamError as error:
             self._metrics.inference_errors.labels(type(error).__name__).inc()
-            if isinstance(error, InferenceUnavailableError | InferenceFailedError):
+            if isinstance(error, _MODEL_ERRORS):
                 self._models.doubt(model)
             raise
         self._models.answered(model)
-        return _frame_reading(frame, model, output)
+        return reading
 
     def _count(self, study: Study, outcome: str) -> None:
         self._metrics.studies.labels(study.route, outcome).inc()
@@ -281,15 +284,14 @@ def _frame_reading(
     contract = model.contract
     activation_map = None
     if contract.output.activation_map is not None:
-        # Half precision: eight bits of colour are made of it, and it is read by nothing else.
-        cells = output[contract.output.activation_map][0].astype("<f2")
+        cells = activation_cells(contract, output[contract.output.activation_map])
         labels, rows, columns = cells.shape
         activation_map = ActivationMap(shape=(labels, rows, columns), data=_base64(cells))
     return FrameReading(
         rows=frame.rows,
         columns=frame.columns,
         bits_stored=frame.bits_stored,
-        findings=findings(contract, output[contract.output.name][0]),
+        findings=findings(contract, output[contract.output.name]),
         activation_map=activation_map,
     )
 
