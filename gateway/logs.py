@@ -73,7 +73,7 @@ def _place_without_words(
     error = sys.exc_info()[1] if exc_info is True else exc_info
     if isinstance(error, tuple):
         error = error[1]
-    places = []
+    places: list[dict[str, Any]] = []
     while isinstance(error, BaseException) and len(places) < _MOST_CAUSES:
         frames = [
             f"{frame.filename}:{frame.lineno} {frame.name}"
