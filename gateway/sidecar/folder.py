@@ -1,8 +1,10 @@
 """The temporary folder of one embedded Triton: its backends and a Python environment for them."""
 
+import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -46,7 +48,7 @@ class TritonFolder:
     @property
     def shm_prefix(self) -> str:
         """What the names of the server's shared memory files begin with."""
-        return f"{self.path.name}-"
+        return _shm_prefix(self.path)
 
     def environment(self, runtime: TritonRuntime) -> dict[str, str]:
         """The variables that make the backend's Python find its library and packages.
@@ -58,6 +60,18 @@ class TritonFolder:
             "PATH": os.pathsep.join([str(self.path / "bin"), os.environ.get("PATH", os.defpath)]),
             "LD_LIBRARY_PATH": os.pathsep.join([str(runtime.libraries), str(self.path / "lib")]),
         }
+
+    def kill_backend_processes(self) -> None:
+        """Kill what runs from this folder, for the guardian that was killed before it could.
+
+        The kernel ends the server with its guardian. A backend process looks now and then whether
+        its server lives, but can by then be waiting for a lock that nobody will release.
+        """
+        _kill_backend_processes(self.path)
+
+    def remove_shared_memory(self) -> None:
+        """Delete the shared memory files of this folder's server."""
+        _remove_shared_memory(self.path)
 
     def remove(self) -> None:
         """Delete the folder and let go of its lock."""
@@ -88,12 +102,6 @@ class TritonFolder:
             (library / runtime.libpython.name).symlink_to(runtime.libpython)
 
 
-def remove_shared_memory(prefix: str) -> None:
-    """Delete the shared memory files whose names begin with `prefix`."""
-    for region in _SHARED_MEMORY.glob(f"{prefix}*"):
-        region.unlink(missing_ok=True)
-
-
 def _remove_abandoned() -> None:
     """Delete what an owner left that was killed together with its guardian."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
@@ -108,7 +116,26 @@ def _remove_abandoned() -> None:
         except BlockingIOError:  # its owner lives
             continue
         else:
-            remove_shared_memory(f"{path.name}-")
+            _kill_backend_processes(path)
+            _remove_shared_memory(path)
             shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(lock_fd)
+
+
+def _shm_prefix(folder: Path) -> str:
+    return f"{folder.name}-"
+
+
+def _remove_shared_memory(folder: Path) -> None:
+    for region in _SHARED_MEMORY.glob(f"{_shm_prefix(folder)}*"):
+        region.unlink(missing_ok=True)
+
+
+def _kill_backend_processes(folder: Path) -> None:
+    """Kill the processes that were started as a program in this folder."""
+    programs = os.fsencode(folder / "backends") + b"/"
+    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended by now
+            if command_line.read_bytes().startswith(programs):
+                os.kill(int(command_line.parent.name), signal.SIGKILL)

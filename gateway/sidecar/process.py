@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from gateway.sidecar.folder import TritonFolder, remove_shared_memory
+from gateway.sidecar.folder import TritonFolder
 from gateway.sidecar.log import LogSink, parse_line
 
 _GUARDIAN = Path(__file__).with_name("guardian.py")
@@ -68,8 +68,13 @@ class GuardedProcess:
     async def wait(self) -> int:
         """The exit code, once the server and its backend processes have ended."""
         exit_code = await self._guardian.wait()
-        await asyncio.wait([self._reader])  # to the end of file: the last line has been logged
-        remove_shared_memory(self._folder.shm_prefix)  # in case the guardian itself was killed
+        guardian_was_killed = exit_code < 0
+        # The server and its backend processes hold the other end of the pipe that is read.
+        while not self._reader.done():
+            if guardian_was_killed:
+                self._folder.kill_backend_processes()
+            await asyncio.wait([self._reader], timeout=0.1 if guardian_was_killed else None)
+        self._folder.remove_shared_memory()
         return exit_code
 
     async def stop(self) -> None:

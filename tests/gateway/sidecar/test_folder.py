@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -57,15 +58,19 @@ def test_removed_folder_is_gone(runtime: TritonRuntime):
     assert not folder.path.exists()
 
 
-def test_abandoned_folder_and_its_shared_memory_are_removed(runtime: TritonRuntime):
+def test_abandoned_folder_is_removed_with_its_processes_and_shared_memory(runtime: TritonRuntime):
     abandoned = TritonFolder(runtime)
     os.close(abandoned.lock_fd)  # as the death of its owner does
+    program = abandoned.backends / "orphan"
+    program.symlink_to("/bin/sleep")
+    orphan = subprocess.Popen([program, "60"])
     region = Path("/dev/shm") / f"{abandoned.shm_prefix}region"  # noqa: S108
     region.touch()
     os.utime(abandoned.path, (AN_HOUR_AGO, AN_HOUR_AGO))
     TritonFolder(runtime).remove()
     assert not abandoned.path.exists()
     assert not region.exists()
+    assert orphan.wait(10) == -signal.SIGKILL
 
 
 def test_folder_of_a_living_owner_is_left_alone(folder: TritonFolder, runtime: TritonRuntime):

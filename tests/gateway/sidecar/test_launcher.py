@@ -137,6 +137,8 @@ async def test_dead_backend_process_is_mended_by_unload_and_load(triton: Embedde
 
 async def test_dead_guardian_takes_the_server_with_it_and_both_come_back(triton: EmbeddedTriton):
     before = Traces(triton)
+    # As if it waited for the server's lock: the case in which it does not notice its death.
+    before.stub.suspend()
     async with InferenceServerClient(triton.grpc_url) as client:
         before.guardian.kill()
         assert await answer_in_the_end(client) == [[3, 5, 7]]
