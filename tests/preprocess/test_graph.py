@@ -1,6 +1,7 @@
 """The ONNX twin gives the tensor of `to_tensor`, for every rule and every size."""
 
 import itertools
+from functools import cache
 
 import numpy as np
 import onnxruntime as ort
@@ -30,12 +31,16 @@ DEPTHS = [("UINT8", 8), ("UINT16", 12), ("UINT16", 16)]
 SHAPES = [(1, 1), (1, 500), (500, 1), (3, 7), (32, 40), (61, 97), (64, 80), (33, 900), (300, 313)]
 
 
-def run(spec: InputSpec, datatype: str, frame: Frame) -> np.ndarray:
+@cache
+def session(spec: InputSpec, datatype: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(build_graph(spec, datatype).SerializeToString(), options)
+    return ort.InferenceSession(build_graph(spec, datatype).SerializeToString(), options)
+
+
+def run(spec: InputSpec, datatype: str, frame: Frame) -> np.ndarray:
     largest = np.array([frame.largest], dtype=np.float32)
-    return session.run(None, {"pixels": frame.samples, "largest": largest})[0][0]
+    return session(spec, datatype).run(None, {"pixels": frame.samples, "largest": largest})[0][0]
 
 
 def one_grey_level(frame: Frame, spec: InputSpec) -> float:
