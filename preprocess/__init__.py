@@ -12,6 +12,7 @@ from preprocess.errors import (
     TooManyFramesError,
     TooManyPixelsError,
     TooManyScansError,
+    TooMuchMemoryError,
     TruncatedImageError,
     UnrecognisedImageError,
     UnsupportedImageError,
@@ -31,11 +32,13 @@ from preprocess.types import (
     Resample,
     Window,
 )
+from preprocess.workers import DecodeWorkers
 
 __all__ = [
     "Aspect",
     "CorruptImageError",
     "DecodeTimeoutError",
+    "DecodeWorkers",
     "DicomMetadata",
     "Frame",
     "FullRange",
@@ -50,6 +53,7 @@ __all__ = [
     "TooManyFramesError",
     "TooManyPixelsError",
     "TooManyScansError",
+    "TooMuchMemoryError",
     "TruncatedImageError",
     "UnrecognisedImageError",
     "UnsupportedImageError",

@@ -4,12 +4,20 @@ A codestream's header is compared with the data set before anything is allocated
 is held to what it declares: the more lenient ones fill what is missing in silence.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
-from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
 
 from preprocess import jpeg
 from preprocess.errors import (
@@ -21,7 +29,11 @@ from preprocess.errors import (
 from preprocess.image import ImagePixel
 from preprocess.types import Limits, StoredSamples
 
-_HTJ2K_PREFIX = "1.2.840.10008.1.2.4.20"  # .201, .202 and .203
+_HTJ2K = frozenset((HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL))
+_JPEG_2000 = _HTJ2K.union(JPEG2000TransferSyntaxes)
+RISKY_TRANSFER_SYNTAXES = _JPEG_2000.union(JPEGLSTransferSyntaxes)
+"""Those whose decoders can take long, or much memory, over a small file."""
+
 _J2K_START = b"\xff\x4f\xff\x51"
 _SOT, _EOC = b"\xff\x90", b"\xff\xd9"  # end of codestream, and of image in JPEG
 _SHORTEST_TILE_PART = 14
@@ -64,12 +76,13 @@ def decode_frame(
     if transfer_syntax_uid == RLELossless:
         return _decode_rle(codestream, image)
     if codestream.startswith(jpeg.SIGNATURE[:2]):
-        return _decode_jpeg(codestream, image, limits)
-    is_htj2k = transfer_syntax_uid.startswith(_HTJ2K_PREFIX)
-    if is_htj2k or transfer_syntax_uid in JPEG2000TransferSyntaxes:
+        return _decode_jpeg(codestream, transfer_syntax_uid, image, limits)
+    if transfer_syntax_uid in _JPEG_2000:
         _check(_read_j2k(codestream), image)
         _check_tile_parts(codestream)
-        decoder = imagecodecs.htj2k_decode if is_htj2k else imagecodecs.jpeg2k_decode
+        decoder = (
+            imagecodecs.htj2k_decode if transfer_syntax_uid in _HTJ2K else imagecodecs.jpeg2k_decode
+        )
         return _decoded(decoder, codestream, image)
     raise UnsupportedImageError("the Transfer Syntax is none of those taken")
 
@@ -133,13 +146,17 @@ def _check_tile_parts(codestream: bytes) -> None:
         raise TruncatedImageError
 
 
-def _decode_jpeg(codestream: bytes, image: ImagePixel, limits: Limits) -> StoredSamples:
+def _decode_jpeg(
+    codestream: bytes, transfer_syntax_uid: str, image: ImagePixel, limits: Limits
+) -> StoredSamples:
     header = jpeg.read_header(codestream)
     _check(_Declared(header.rows, header.columns, header.components, header.precision), image)
     jpeg.check_scans(codestream, header, limits.jpeg_scans)
     if codestream.rstrip(b"\0\xff")[-2:] != _EOC:  # a frame is padded to an even length
         raise TruncatedImageError
     if header.kind is jpeg.Kind.JPEG_LS:
+        if transfer_syntax_uid not in JPEGLSTransferSyntaxes:
+            raise CorruptImageError("a compressed frame is not coded as Transfer Syntax UID says")
         return _decoded(imagecodecs.jpegls_decode, codestream, image)
     if header.precision == 8 and header.kind is jpeg.Kind.DCT:
         if image.photometric_interpretation == "RGB":
@@ -159,15 +176,21 @@ def _decode_deep_jpeg(codestream: bytes, image: ImagePixel) -> StoredSamples:
     """
     end = codestream.rfind(_EOC)
     entropy, rest = codestream[:end], codestream[end:]
-    samples = _decoded(imagecodecs.jpeg8_decode, codestream, image)
-    longer = _decoded(imagecodecs.jpeg8_decode, entropy + _PROBE + rest, image)
-    if not np.array_equal(samples, longer):
-        raise TruncatedImageError
+    longer = _check_sum(entropy + _PROBE + rest, image)
     tail = bytes(byte ^ 0x55 for byte in entropy[-_TAIL:]).replace(b"\xff", b"\xfe")
-    other = _decoded(imagecodecs.jpeg8_decode, entropy[:-_TAIL] + tail + rest, image)
-    if np.array_equal(samples, other):
+    other = _check_sum(entropy[:-_TAIL] + tail + rest, image)
+    samples = _decoded(imagecodecs.jpeg8_decode, codestream, image)
+    whole = zlib.crc32(samples.data)
+    if whole != longer:
+        raise TruncatedImageError
+    if whole == other:
         raise CorruptImageError("a compressed frame holds more data than its size accounts for")
     return samples
+
+
+def _check_sum(codestream: bytes, image: ImagePixel) -> int:
+    """Check sum of the decoded samples, which are not kept: two pictures may be too large."""
+    return zlib.crc32(_decoded(imagecodecs.jpeg8_decode, codestream, image).data)
 
 
 def _decode_rle(codestream: bytes, image: ImagePixel) -> StoredSamples:

@@ -115,3 +115,16 @@ class DecodeTimeoutError(PreprocessError):
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"decoding was stopped after {limit_s:g} s")
         self.limit_s = limit_s
+
+
+class TooMuchMemoryError(PreprocessError):
+    """Decoding would have needed more memory than its budget.
+
+    Attributes
+    ----------
+    limit_bytes : int
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"decoding needs more than {limit_bytes} bytes of memory")
+        self.limit_bytes = limit_bytes

@@ -1,0 +1,237 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import imagecodecs
+import numpy as np
+import pytest
+from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless
+
+from preprocess import (
+    CorruptImageError,
+    DecodeTimeoutError,
+    DecodeWorkers,
+    Limits,
+    TooManyPixelsError,
+    TooMuchMemoryError,
+    TruncatedImageError,
+    decode,
+    wire,
+)
+from preprocess.workers import is_risky
+from tests.preprocess import dicoms
+from tests.preprocess.pngs import ramp, write
+
+PICTURE = ramp(70, 90, np.uint16)
+
+
+def jpeg_ls(samples: np.ndarray = PICTURE, **attributes: object) -> bytes:
+    codestream = imagecodecs.jpegls_encode(samples)
+    return dicoms.write(dicoms.compressed(samples, codestream, **attributes), JPEGLSLossless)
+
+
+def slow_file() -> bytes:
+    """JPEG 2000 of four megapixels of noise, a tile repeated: half a second's work and more."""
+    tile = np.random.default_rng(8).integers(0, 65536, (256, 256), np.uint16)
+    one = imagecodecs.jpeg2k_encode(tile, level=0, codecformat="j2k", reversible=True)
+    start = one.index(b"\xff\x90")
+    side, size = 2048, (2048).to_bytes(4)
+    head = bytearray(one[:start])
+    head[8:16] = size + size
+    parts = bytearray()
+    for index in range((side // 256) ** 2):
+        part = bytearray(one[start:-2])
+        part[4:6] = index.to_bytes(2)
+        parts += part
+    samples = np.zeros((1, 1), np.uint16)
+    dataset = dicoms.compressed(samples, bytes(head + parts) + b"\xff\xd9", Rows=side, Columns=side)
+    return dicoms.write(dataset, "1.2.840.10008.1.2.4.90")
+
+
+@pytest.fixture(scope="module")
+def workers():
+    with DecodeWorkers() as pool:
+        yield pool
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def process_of(pool: DecodeWorkers) -> "subprocess.Popen[bytes] | None":
+    return pool._workers[0]._process
+
+
+def started(pool: DecodeWorkers) -> "subprocess.Popen[bytes]":
+    """A process that has answered, however short the pool's own time is."""
+    pool._workers[0].start()
+    process = process_of(pool)
+    assert process is not None
+    return process
+
+
+def test_only_codecs_that_may_run_away_are_risky(radiograph):
+    limits = Limits()
+    assert is_risky(jpeg_ls(), limits)
+    assert not is_risky(radiograph, limits)
+    assert not is_risky(write(ramp(4, 4)), limits)
+    assert not is_risky(dicoms.write(dicoms.image(PICTURE)), limits)
+
+
+def test_a_risky_codec_under_another_name_is_refused():
+    codestream = imagecodecs.jpegls_encode(PICTURE)
+    data = dicoms.write(dicoms.compressed(PICTURE, codestream), JPEGBaseline8Bit)
+    assert not is_risky(data, Limits())
+    with pytest.raises(CorruptImageError):
+        decode(data)
+
+
+def test_frames_are_those_of_decode(workers):
+    two = np.concatenate([PICTURE, PICTURE[::-1]])
+    streams = [imagecodecs.jpegls_encode(part) for part in np.split(two, 2)]
+    dataset = dicoms.compressed(PICTURE, *streams, NumberOfFrames=2, BitsStored=16)
+    data = dicoms.write(dataset, JPEGLSLossless)
+    for ours, theirs in zip(workers.decode(data), decode(data), strict=True):
+        np.testing.assert_array_equal(ours.samples, theirs.samples)
+        assert ours.samples.dtype == theirs.samples.dtype
+        assert (ours.bits_stored, ours.rows, ours.columns) == (16, 70, 90)
+
+
+def test_a_process_is_used_again(workers):
+    workers.decode(jpeg_ls())
+    first = process_of(workers)
+    workers.decode(jpeg_ls())
+    assert process_of(workers) is first
+
+
+def test_what_is_not_risky_needs_no_process(radiograph):
+    with DecodeWorkers() as pool:
+        assert pool.decode(radiograph)[0].rows == 712
+        assert process_of(pool) is None
+
+
+def test_errors_arrive_with_their_fields(workers):
+    whole = jpeg_ls()
+    with pytest.raises(TruncatedImageError):
+        workers.decode(whole[: len(whole) // 2])
+    with pytest.raises(TooManyPixelsError) as caught:
+        workers.decode(jpeg_ls(NumberOfFrames=3), Limits(pixels=100))
+    assert (caught.value.rows, caught.value.columns, caught.value.frames) == (70, 90, 3)
+    assert caught.value.reason == "70 rows x 90 columns x 3 frames exceed the limit of 100 pixels"
+
+
+def test_a_slow_decode_is_stopped_for_real_and_the_next_one_served():
+    with DecodeWorkers(timeout_s=0.05) as pool:
+        process = started(pool)
+        with pytest.raises(DecodeTimeoutError) as caught:
+            pool.decode(slow_file())
+        assert caught.value.limit_s == 0.05
+        assert not alive(process.pid)
+        started(pool)
+
+
+def test_the_time_that_the_caller_has_left_counts():
+    with DecodeWorkers(timeout_s=30) as pool:
+        with pytest.raises(DecodeTimeoutError) as caught:
+            pool.decode(slow_file(), timeout_s=0.04)
+        assert caught.value.limit_s == 0.04
+
+
+def test_memory_is_bounded():
+    with DecodeWorkers(memory_bytes=48 << 20) as pool:
+        with pytest.raises((TooMuchMemoryError, CorruptImageError)):
+            pool.decode(jpeg_ls(np.zeros((8000, 8000), np.uint16)))
+        np.testing.assert_array_equal(pool.decode(jpeg_ls())[0].samples, PICTURE)
+
+
+def test_a_process_that_dies_costs_one_file():
+    with DecodeWorkers() as pool:
+        pool.decode(jpeg_ls())
+        process = process_of(pool)
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)  # so that it dies within the request
+        failed: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                pool.decode(jpeg_ls())
+            except CorruptImageError as error:
+                failed.append(error)
+
+        caller = threading.Thread(target=ask)
+        caller.start()
+        while pool._idle.qsize():
+            time.sleep(0)
+        process.kill()
+        caller.join()
+        assert len(failed) == 1
+        np.testing.assert_array_equal(pool.decode(jpeg_ls())[0].samples, PICTURE)
+
+
+def test_a_process_that_died_idle_is_replaced():
+    with DecodeWorkers() as pool:
+        pool.decode(jpeg_ls())
+        process = process_of(pool)
+        assert process is not None
+        process.kill()
+        process.wait()
+        np.testing.assert_array_equal(pool.decode(jpeg_ls())[0].samples, PICTURE)
+
+
+def test_threads_share_the_pool(workers):
+    data, results = jpeg_ls(), []
+    callers = [
+        threading.Thread(target=lambda: results.append(workers.decode(data))) for _ in range(6)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(results) == 6
+    assert all(np.array_equal(frames[0].samples, PICTURE) for frames in results)
+
+
+def test_closing_leaves_no_process():
+    pool = DecodeWorkers()
+    pool.decode(jpeg_ls())
+    process = process_of(pool)
+    assert process is not None
+    pool.close()
+    assert not alive(process.pid)
+
+
+def test_a_process_ends_when_its_owner_does():
+    program = (
+        "import os, sys; from preprocess import DecodeWorkers; pool = DecodeWorkers();"
+        "pool.decode(sys.stdin.buffer.read());"
+        "print(pool._workers[0]._process.pid, flush=True); os._exit(1)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    owner = subprocess.run(
+        [sys.executable, "-c", program],
+        input=jpeg_ls(),
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    pid = int(owner.stdout)
+    while alive(pid):
+        time.sleep(0.01)
+
+
+def test_an_answer_larger_than_asked_for_is_not_believed():
+    head = {"frames": [{"shape": [5000, 5000], "dtype": "uint8"}]}
+    with pytest.raises(ValueError, match="limits"):
+        wire.unpack_frames(head, Limits(pixels=1000))
+
+
+def test_an_answer_cannot_name_any_class():
+    with pytest.raises(KeyError):
+        wire.unpack_error({"error": "annotations", "fields": {}})
