@@ -227,6 +227,13 @@ class ObjectNotFoundError(StoreError):
 
 
 @dataclass(eq=False)
+class ObjectTooLargeError(StoreError):
+    """The object has more bytes than the reader takes."""
+
+    limit_bytes: int
+
+
+@dataclass(eq=False)
 class InvalidKeyError(StoreError):
     """The key would leave the store's root, or is none the store can hold."""
 

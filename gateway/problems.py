@@ -180,6 +180,15 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
     errors.CallerGoneError: Kind(
         "caller-gone", 499, "The caller went away", "The request was stopped; nothing was stored."
     ),
+    errors.InvalidKeyError: Kind(
+        "invalid-key", 422, "The object's key cannot be taken", "Name the object anew: {reason}."
+    ),
+    errors.ObjectTooLargeError: Kind(
+        "object-too-large",
+        413,
+        "The object is too large",
+        "The object has more than {limit_bytes} bytes.",
+    ),
     errors.StoreError: Kind(
         "store-failed",
         503,

@@ -6,9 +6,9 @@ import os
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 if TYPE_CHECKING:
@@ -100,7 +100,73 @@ class TritonSettings(_Group):
 class StoreSettings(_Group):
     """Where studies and results are kept."""
 
+    kind: Literal["folder", "s3"] = Field(
+        "folder", description="A folder on this machine, or two buckets of S3."
+    )
     folder: Path = Field(Path("data/store"), description="Root of the folder object store.")
+    images_bucket: str | None = Field(
+        None, min_length=3, max_length=63, description="S3 bucket that hospitals drop studies into."
+    )
+    results_bucket: str | None = Field(
+        None, min_length=3, max_length=63, description="S3 bucket for all that the gateway keeps."
+    )
+    region: str | None = Field(
+        None, description="AWS region of the buckets; AWS's own variables and files if unset."
+    )
+    endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="URL of an S3 other than AWS's."
+    )
+    sse: Literal["AES256", "aws:kms"] | None = Field(
+        None, description="Server-side encryption of every write; the bucket's default if unset."
+    )
+    kms_key_id: str | None = Field(
+        None, description="Key for aws:kms: its id or ARN; the account's own for S3 if unset."
+    )
+    connections: int = Field(
+        64, ge=1, le=1000, description="Requests to S3 that may be under way at once."
+    )
+    timeout_s: float = Field(
+        15.0, gt=0, le=300, description="Seconds a call of S3 may take, repetitions included."
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.kind == "s3" and not (self.images_bucket and self.results_bucket):
+            raise ValueError("kind s3 needs images_bucket and results_bucket")
+        if self.kms_key_id and self.sse != "aws:kms":
+            raise ValueError("kms_key_id needs sse aws:kms")
+        return self
+
+
+class DropFolderSettings(_Group):
+    """The way in for files: a bucket whose events come in, or a watched folder."""
+
+    folder: Path | None = Field(
+        None,
+        description="Folder that is watched for studies, where the store is a folder; "
+        "data/dropfolder with `radstream up` if unset.",
+    )
+    settle_s: float = Field(
+        1.0,
+        gt=0,
+        le=60,
+        description="Seconds that a file in the watched folder must stay as it is to count as "
+        "copied to its end.",
+    )
+    waiting_deadline_s: float = Field(
+        3600.0,
+        gt=0,
+        le=7 * 86400,
+        description="Seconds that an image or a sidecar waits for its other half, then it is "
+        "parked.",
+    )
+    sweep_s: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="Seconds between two looks for halves that waited too long and for studies "
+        "whose gateway died.",
+    )
 
 
 class TelemetrySettings(_Group):
@@ -136,6 +202,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     triton: TritonSettings = TritonSettings()
     store: StoreSettings = StoreSettings()
+    dropfolder: DropFolderSettings = DropFolderSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     logs: LogSettings = LogSettings()
 

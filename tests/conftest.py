@@ -7,6 +7,7 @@ import pytest
 
 from gateway.sidecar import EmbeddedTriton
 from tests.support.models import write_repository
+from tests.support.s3 import aws_environment, running_s3
 from tests.support.triton import running_triton
 
 
@@ -14,6 +15,14 @@ from tests.support.triton import running_triton
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model repository with `brightness` alone; nobody writes to it."""
     return write_repository(tmp_path_factory.mktemp("model_repository"))
+
+
+@pytest.fixture(scope="session")
+async def s3_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A real S3 API server; every test makes its own buckets."""
+    with aws_environment():
+        async with running_s3(tmp_path_factory.mktemp("s3")) as url:
+            yield url
 
 
 @pytest.fixture(scope="session")

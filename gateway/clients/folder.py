@@ -14,7 +14,12 @@ import anyio
 import anyio.to_thread
 
 from gateway.clients.keys import split_key, split_prefix
-from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreUnavailableError
+from gateway.errors import (
+    InvalidKeyError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,9 +59,12 @@ class FolderStore:
         """
         await self._run(self._prepare)
 
-    async def read(self, key: str) -> bytes:
-        """See `ObjectStore.read`."""
-        return await self._run(partial(_read, self._path(key)))
+    async def read(
+        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+    ) -> bytes:
+        """See `ObjectStore.read`; a folder keeps no version but the current one."""
+        del version_id
+        return await self._run(partial(_read, self._path(key), limit_bytes))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`; a folder keeps no media type but the name's."""
@@ -67,6 +75,10 @@ class FolderStore:
         """See `ObjectStore.replace`."""
         del media_type
         await self._run(partial(self._replace, self._path(key), data))
+
+    async def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        await self._run(partial(_delete, self._path(key)))
 
     async def keys(self, prefix: str) -> Sequence[str]:
         """See `ObjectStore.keys`."""
@@ -148,11 +160,22 @@ class FolderStore:
         return sorted(beyond, key=lambda name: f"{name}/")[:limit]
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit_bytes: int | None) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            if limit_bytes is not None and os.fstat(file.fileno()).st_size > limit_bytes:
+                raise ObjectTooLargeError(limit_bytes)
+            return file.read()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ObjectNotFoundError from error
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return
+    _sync(path.parent)
 
 
 def _make(folder: Path) -> None:

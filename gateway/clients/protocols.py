@@ -89,8 +89,27 @@ class ObjectStore(Protocol):
     `InvalidKeyError` for a key it cannot hold.
     """
 
-    async def read(self, key: str) -> bytes:
-        """The object's bytes; `ObjectNotFoundError` where there is none."""
+    async def read(
+        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+    ) -> bytes:
+        """The object's bytes.
+
+        Parameters
+        ----------
+        key
+            Of the object.
+        limit_bytes
+            The longest object taken; a longer one is not read to its end.
+        version_id
+            Of S3; None reads the current version, as does a store that keeps one version only.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            No object has this key, or not in this version.
+        ObjectTooLargeError
+            The object is longer than the limit.
+        """
         ...
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
@@ -99,6 +118,10 @@ class ObjectStore(Protocol):
 
     async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
         """Write the object, over whatever the key held."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove the object, if there is one."""
         ...
 
     async def keys(self, prefix: str) -> Sequence[str]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.clients.keys import split_key, split_prefix
-from gateway.errors import ObjectNotFoundError
+from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
 
 
 async def _let_others_run() -> None:
@@ -25,12 +25,18 @@ class MemoryStore:
         self.calls: list[tuple[str, str]] = []
         self._turn = turn
 
-    async def read(self, key: str) -> bytes:
+    async def read(
+        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+    ) -> bytes:
+        del version_id
         await self._step("read", key)
         try:
-            return self.objects[key]
+            data = self.objects[key]
         except KeyError:
             raise ObjectNotFoundError from None
+        if limit_bytes is not None and len(data) > limit_bytes:
+            raise ObjectTooLargeError(limit_bytes)
+        return data
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         del media_type
@@ -44,6 +50,10 @@ class MemoryStore:
         del media_type
         await self._step("replace", key)
         self.objects[key] = bytes(data)
+
+    async def delete(self, key: str) -> None:
+        await self._step("delete", key)
+        self.objects.pop(key, None)
 
     async def keys(self, prefix: str) -> Sequence[str]:
         await self._step("keys", prefix)

@@ -1,32 +1,43 @@
 """What every object store keeps to: one suite, run against each."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.clients.folder import FolderStore
 from gateway.clients.protocols import ObjectStore
-from gateway.errors import InvalidKeyError, ObjectNotFoundError
+from gateway.errors import InvalidKeyError, ObjectNotFoundError, ObjectTooLargeError
+from tests.support.s3 import new_store
 from tests.support.store import MemoryStore
 
 TYPE = "application/octet-stream"
 LONGEST = "/".join(["é" * 127, "b" * 255, "c" * 255, "d" * 255, "e"])  # 1,024 bytes
 
 
+@pytest.fixture
 async def folder_store(tmp_path: Path) -> ObjectStore:
     store = FolderStore(tmp_path / "store")
     await store.open()
     return store
 
 
-async def memory_store(_tmp_path: Path) -> ObjectStore:
+@pytest.fixture
+async def memory_store() -> ObjectStore:
     return MemoryStore()
 
 
-@pytest.fixture(params=[folder_store, memory_store])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    opened: ObjectStore = await request.param(tmp_path)
+@pytest.fixture
+async def s3_store(s3_url: str) -> AsyncIterator[ObjectStore]:
+    async with new_store(s3_url) as store:
+        await store.open()
+        yield store
+
+
+@pytest.fixture(params=["folder_store", "memory_store", "s3_store"])
+def store(request: pytest.FixtureRequest) -> ObjectStore:
+    opened: ObjectStore = request.getfixturevalue(request.param)
     return opened
 
 
@@ -64,6 +75,30 @@ async def test_replace_writes_over_an_object_and_where_there_is_none(store: Obje
     await store.replace("a", b"a longer text", media_type=TYPE)
     await store.replace("a", b"short", media_type=TYPE)
     assert await store.read("a") == b"short"
+
+
+async def test_object_of_the_limit_is_read_and_a_longer_one_is_not(store: ObjectStore):
+    await store.create("a", b"12345", media_type=TYPE)
+    assert await store.read("a", limit_bytes=5) == b"12345"
+    with pytest.raises(ObjectTooLargeError) as caught:
+        await store.read("a", limit_bytes=4)
+    assert caught.value.limit_bytes == 4
+
+
+async def test_deleted_object_is_gone_and_its_key_is_free(store: ObjectStore):
+    await put(store, "a/b", "a/c")
+    await store.delete("a/b")
+    with pytest.raises(ObjectNotFoundError):
+        await store.read("a/b")
+    assert await store.keys("") == ["a/c"]
+    assert await store.create("a/b", b"again", media_type=TYPE)
+
+
+@pytest.mark.parametrize("key", ["nothing", "a", "a/b/c"])
+async def test_deleting_what_is_not_there_changes_nothing(store: ObjectStore, key: str):
+    await put(store, "a/b")
+    await store.delete(key)
+    assert await store.keys("") == ["a/b"]
 
 
 async def test_readers_beside_a_writer_see_a_whole_object(store: ObjectStore):
@@ -135,6 +170,8 @@ async def test_key_that_some_store_could_not_hold_is_refused(store: ObjectStore,
         await store.create(key, b"data", media_type=TYPE)
     with pytest.raises(InvalidKeyError):
         await store.replace(key, b"data", media_type=TYPE)
+    with pytest.raises(InvalidKeyError):
+        await store.delete(key)
     assert await store.keys("") == []
 
 

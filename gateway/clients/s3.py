@@ -1,0 +1,225 @@
+"""The object store as an S3 bucket; the only module that knows botocore's ways."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gateway.clients.keys import split_key, split_prefix
+from gateway.errors import (
+    InvalidKeyError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+# No such key; no such version of it; the version is a delete marker; what a HEAD says of either.
+_NOT_FOUND = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"}
+# The greatest character: what follows a name and it in a listing is beyond all that begins so.
+_LAST = "\U0010ffff"
+
+
+@asynccontextmanager
+async def s3_client(
+    *, region: str | None, endpoint: str | None, connections: int, timeout_s: float
+) -> AsyncIterator[Any]:
+    """A client of S3 with one connection pool, open until the block ends.
+
+    Credentials come from the environment: a web identity (IRSA), a container's (Pod Identity), a
+    profile. Failed requests are repeated here, by botocore's standard mode, which backs off with
+    jitter and within a budget, and nowhere else.
+
+    Parameters
+    ----------
+    region, endpoint
+        Of S3; None leaves them to the environment. An endpoint other than AWS's is asked with the
+        bucket in the path.
+    connections
+        How many requests may be under way at once; more wait for a connection.
+    timeout_s
+        Seconds of silence that end a request.
+    """
+    config = AioConfig(
+        max_pool_connections=connections,
+        connect_timeout=min(2.0, timeout_s),
+        read_timeout=timeout_s,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        s3={"addressing_style": "path" if endpoint else "auto"},
+        # CRC of what is sent, checked by S3, and of what comes, checked here.
+        request_checksum_calculation="when_supported",
+        response_checksum_validation="when_supported",
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(
+                get_session().create_client(
+                    "s3", region_name=region, endpoint_url=endpoint, config=config
+                )
+            )
+        except BotoCoreError as error:  # no region, a profile that is not there
+            raise StoreUnavailableError(str(error)) from error
+        yield client
+
+
+def encryption(sse: str | None, kms_key_id: str | None) -> dict[str, str]:
+    """What a write says of its encryption at rest; nothing leaves it to the bucket's default."""
+    named = {"ServerSideEncryption": sse, "SSEKMSKeyId": kms_key_id}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+class S3Store:
+    """Objects in one bucket.
+
+    Parameters
+    ----------
+    client
+        From `s3_client`; several stores may share it.
+    bucket
+        Its name.
+    timeout_s
+        Seconds a call may take, repetitions included, where its caller's deadline is not sooner.
+    encryption
+        See `encryption`.
+    """
+
+    def __init__(
+        self, client: Any, bucket: str, *, timeout_s: float, encryption: Mapping[str, str]
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._timeout_s = timeout_s
+        self._encryption = encryption
+
+    async def open(self) -> None:
+        """Ask for the bucket.
+
+        Raises
+        ------
+        StoreUnavailableError
+            There is none, or it may not be used.
+        """
+        try:
+            async with self._calling():
+                await self._client.head_bucket(Bucket=self._bucket)
+        except ObjectNotFoundError as error:
+            raise StoreUnavailableError(f"no bucket {self._bucket}") from error
+
+    async def read(
+        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+    ) -> bytes:
+        """See `ObjectStore.read`."""
+        split_key(key)
+        version = {} if version_id is None else {"VersionId": version_id}
+        async with self._calling():
+            response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
+            async with response["Body"] as body:
+                if limit_bytes is not None and response["ContentLength"] > limit_bytes:
+                    raise ObjectTooLargeError(limit_bytes)
+                data: bytes = await body.read()
+                return data
+
+    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
+        """See `ObjectStore.create`.
+
+        A write whose answer was lost is repeated and finds its own object: False then.
+        """
+        split_key(key)
+        async with self._calling():
+            while True:
+                try:
+                    await self._put(key, data, media_type, IfNoneMatch="*")
+                except ClientError as error:
+                    if _code(error) == "PreconditionFailed":
+                        return False
+                    # Another write of the key is under way; who wins shows when it is done.
+                    if _code(error) != "ConditionalRequestConflict":
+                        raise
+                    await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+                else:
+                    return True
+
+    async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
+        """See `ObjectStore.replace`."""
+        split_key(key)
+        async with self._calling():
+            await self._put(key, data, media_type)
+
+    async def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`; a versioned bucket keeps what was there."""
+        split_key(key)
+        async with self._calling():
+            await self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    async def keys(self, prefix: str) -> Sequence[str]:
+        """See `ObjectStore.keys`."""
+        split_prefix(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        async with self._calling():
+            return [item["Key"] async for page in pages for item in page.get("Contents", ())]
+
+    async def folders(self, prefix: str, *, after: str, limit: int) -> Sequence[str]:
+        """See `ObjectStore.folders`."""
+        split_prefix(prefix)
+        beyond = {"StartAfter": f"{prefix}{after}/{_LAST}"} if after else {}
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, Delimiter="/", **beyond
+        )
+        found: list[str] = []
+        async with self._calling():
+            async for page in pages:
+                names = (item["Prefix"] for item in page.get("CommonPrefixes", ()))
+                found += [name.removeprefix(prefix).removesuffix("/") for name in names]
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def _put(
+        self, key: str, data: bytes | memoryview, media_type: str, **conditions: str
+    ) -> None:
+        await self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=bytes(data),
+            ContentType=media_type,
+            **self._encryption,
+            **conditions,
+        )
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator[None]:
+        """Bound the calls in the block, and turn what botocore raises into our errors."""
+        timeout = asyncio.timeout(self._timeout_s)
+        try:
+            async with timeout:
+                yield
+        except ClientError as error:
+            code = _code(error)
+            if code in _NOT_FOUND:
+                raise ObjectNotFoundError from error
+            if code == "KeyTooLongError":
+                raise InvalidKeyError("the store takes no key as long") from error
+            raise StoreUnavailableError(code) from error
+        except (BotoCoreError, aiohttp.ClientError) as error:
+            # aiohttp's own come from a body that breaks off. The class alone: some messages name
+            # the key.
+            raise StoreUnavailableError(type(error).__name__) from error
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise StoreUnavailableError(f"no answer within {self._timeout_s:g} s") from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))

@@ -1,0 +1,162 @@
+"""A real S3 API server for the tests, in a process of its own, and faults in front of it."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.clients.s3 import S3Store, s3_client
+from gateway.settings import StoreSettings
+from gateway.sidecar.ports import choose_ports
+from tests.support.gateway import until
+
+# What the emulator and every client of it is given; nothing else of AWS may come from outside.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+
+@contextmanager
+def aws_environment() -> Iterator[None]:
+    """The credentials in this process's environment, and nothing else of AWS."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield
+
+
+@asynccontextmanager
+async def running_s3(folder: Path) -> AsyncIterator[str]:
+    """The URL of an emulator that keeps all in memory."""
+    port = choose_ports().http
+    environment = {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "LAMBDA_EXECUTOR": "local",
+        "IOT_MTLS_ENABLED": "0",  # listens on a port of its own otherwise
+    }
+    url = f"http://127.0.0.1:{port}"
+    async with _server("ministack", folder, environment, f"{url}/_ministack/health"):
+        yield url
+
+
+@asynccontextmanager
+async def faults(upstream: str, folder: Path) -> AsyncIterator["Faults"]:
+    """A proxy in front of the emulator that lets everything pass until told otherwise."""
+    port = choose_ports().http
+    url = f"http://127.0.0.1:{port}"
+    arguments = ("--upstream", upstream, "--port", str(port))
+    async with (
+        _server("microburst", folder, {}, f"{url}/_microburst/health", *arguments),
+        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
+        yield Faults(url, client)
+
+
+@asynccontextmanager
+async def _server(
+    module: str, folder: Path, environment: Mapping[str, str], health: str, *arguments: str
+) -> AsyncIterator[None]:
+    """A module's server as a process that is up; its log lies in the folder."""
+    log = folder / f"{module}.log"
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module, *arguments),
+            cwd=folder,
+            env=os.environ | CREDENTIALS | environment,
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+
+            async def is_up() -> bool:
+                assert process.returncode is None, log.read_text()
+                try:
+                    return (await client.get(health)).is_success
+                except httpx.TransportError:
+                    return False
+
+            await until(is_up)
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()  # nothing of it is kept, and a fault may still hold a connection
+        await process.wait()
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What the proxy does to the calls that go through it."""
+
+    url: str
+    client: httpx.AsyncClient
+
+    async def set(self, *rules: Mapping[str, Any]) -> None:
+        """These faults from now on, and no others."""
+        response = await self.client.post("/_microburst/rules", json=list(rules))
+        response.raise_for_status()
+
+    async def fired(self) -> Sequence[Mapping[str, Any]]:
+        """Every fault that was done to a call."""
+        fired: Sequence[Mapping[str, Any]] = (await self.client.get("/_microburst/fired")).json()
+        return fired
+
+
+def store_settings(endpoint: str, **changes: Any) -> StoreSettings:
+    """Settings for two buckets of new names; see `make_buckets`."""
+    name = secrets.token_hex(6)
+    values: dict[str, Any] = {
+        "kind": "s3",
+        "endpoint": endpoint,
+        "images_bucket": f"images-{name}",
+        "results_bucket": f"results-{name}",
+    }
+    return StoreSettings(**values | changes)
+
+
+@asynccontextmanager
+async def s3(endpoint: str) -> AsyncIterator[Any]:
+    """A client of the emulator."""
+    async with s3_client(region=None, endpoint=endpoint, connections=16, timeout_s=20) as client:
+        yield client
+
+
+async def make_buckets(client: Any, settings: StoreSettings) -> None:
+    """The settings' buckets, versioned, as serverless.yml has them."""
+    for bucket in (settings.images_bucket, settings.results_bucket):
+        await client.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        await client.put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+
+
+@asynccontextmanager
+async def new_store(endpoint: str, **options: Any) -> AsyncIterator[S3Store]:
+    """A store in a new bucket."""
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(s3(endpoint))
+        bucket = f"store-{secrets.token_hex(6)}"
+        await client.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        yield S3Store(client, bucket, **{"timeout_s": 20.0, "encryption": {}} | options)
