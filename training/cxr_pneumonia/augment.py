@@ -12,19 +12,22 @@ from numpy.random import Generator
 from training.cxr_pneumonia.dataset import SIDE, Picture, blurred, jpeg, resized, scaled, sharpened
 
 
-def augment(picture: Picture, rng: Generator) -> Picture:
-    """Another view of the same radiograph, 224x224 uint8; `picture` is not changed."""
-    changed = _warped(picture, rng)
+def augment(picture: Picture, rng: Generator, zoom: float) -> Picture:
+    """Another view of the same radiograph, 224x224 uint8, magnified up to `zoom` times.
+
+    `picture` is not changed.
+    """
+    changed = _warped(picture, rng, zoom)
     changed = scaled(changed, float(rng.uniform(0.7, 1.2)), float(np.exp(rng.uniform(-0.5, 0.5))))
     if rng.random() < 0.5:
         changed = _covered(changed, rng)
     return _restored_otherwise(changed, rng)
 
 
-def _warped(picture: Picture, rng: Generator) -> Picture:
+def _warped(picture: Picture, rng: Generator, zoom: float) -> Picture:
     """Flipped, turned, stretched in each direction on its own, and shifted."""
     angle = np.deg2rad(rng.uniform(-10, 10))
-    stretch = rng.uniform(0.85, 1.2, size=2)
+    stretch = rng.uniform(0.85, zoom, size=2)
     stretch[0] *= rng.choice((-1.0, 1.0))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn * stretch

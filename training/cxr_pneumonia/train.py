@@ -4,6 +4,7 @@ import argparse
 import copy
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,6 @@ from training.cxr_pneumonia.network import PneumoniaNet
 from training.cxr_pneumonia.scoring import auc
 
 BATCH = 32
-PEAK_LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.03
 AVERAGING = 0.998
 LABEL_SMOOTHING = 0.05
@@ -37,12 +37,12 @@ def balanced_order(labels: NDArray[np.int64], rng: Generator) -> NDArray[np.int6
     return rng.permutation(np.concatenate(draws))
 
 
-def batches(split: Split, rng: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(split: Split, rng: Generator, zoom: float) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented pictures (n, 1, 224, 224) and their labels (n,)."""
     order = balanced_order(split.labels, rng)
     for start in range(0, len(order) - BATCH + 1, BATCH):
         chosen = order[start : start + BATCH]
-        pictures = np.stack([augment(split.pictures[index], rng) for index in chosen])
+        pictures = np.stack([augment(split.pictures[index], rng, zoom) for index in chosen])
         yield torch.from_numpy(as_input(pictures)), torch.from_numpy(split.labels[chosen]).float()
 
 
@@ -68,28 +68,36 @@ def logits_of(network: PneumoniaNet, pictures: NDArray[np.uint8]) -> NDArray[np.
     return torch.cat(parts).double().numpy()
 
 
-def train(data: Path, seed: int, epochs: int) -> PneumoniaNet:
-    """The averaged network after `epochs` epochs; the same seed gives the same network."""
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
+@dataclass(frozen=True)
+class Phase:
+    """One phase of training: how long, how fast, and how far pictures are magnified."""
+
+    seed: int
+    epochs: int
+    rate: float
+    zoom: float
+
+
+def train(data: Path, network: PneumoniaNet, phase: Phase) -> PneumoniaNet:
+    """The network's running average over the phase, which also trains `network` itself."""
+    rng = np.random.default_rng(phase.seed)
     split, val = load_split(data, "train"), load_split(data, "val")
     spoilt = spoil(val.pictures, "JPEG quality 40")
-    network = PneumoniaNet()
     # torch's stubs leave this overload out.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average: PneumoniaNet = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
-        PEAK_LEARNING_RATE,
-        total_steps=epochs * (2 * (len(split.labels) // 2) // BATCH),
+        phase.rate,
+        total_steps=phase.epochs * (2 * (len(split.labels) // 2) // BATCH),
         pct_start=0.15,
     )
     started, step = time.monotonic(), 0
-    for epoch in range(epochs):
+    for epoch in range(phase.epochs):
         network.train()
         losses = []
-        for pictures, labels in batches(split, rng):
+        for pictures, labels in batches(split, rng, phase.zoom):
             logits = network(pictures).mean(dim=(1, 2, 3))
             target = labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2
             loss = functional.binary_cross_entropy_with_logits(logits, target)
@@ -101,7 +109,7 @@ def train(data: Path, seed: int, epochs: int) -> PneumoniaNet:
             follow(average, network, step)
             losses.append(loss.item())
         print(
-            f"epoch {epoch + 1}/{epochs}  loss {np.mean(losses):.4f}  "
+            f"epoch {epoch + 1}/{phase.epochs}  loss {np.mean(losses):.4f}  "
             f"val AUC {auc(val.labels, logits_of(average, val.pictures)):.4f}  "
             f"at JPEG 40 {auc(val.labels, logits_of(average, spoilt)):.4f}  "
             f"{time.monotonic() - started:.0f} s",
@@ -115,14 +123,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of images.zip, labels.csv")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--zoom", type=float, default=1.2, help="largest magnification")
+    parser.add_argument("--start", type=Path, help="weights of an earlier phase to go on from")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="where the weights go (.pt)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
-    network = train(arguments.data, arguments.seed, arguments.epochs)
-    torch.save(network.state_dict(), arguments.out)
+    torch.manual_seed(arguments.seed)
+    network = PneumoniaNet()
+    if arguments.start is not None:
+        network.load_state_dict(torch.load(arguments.start, weights_only=True))
+    phase = Phase(arguments.seed, arguments.epochs, arguments.rate, arguments.zoom)
+    average = train(arguments.data, network, phase)
+    torch.save(average.state_dict(), arguments.out)
 
 
 if __name__ == "__main__":
