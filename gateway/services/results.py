@@ -4,8 +4,8 @@ Under ``results/{study_id}/``:
 
 ``study.json``
     A `StudyDocument`: who the study is about, as its first document said.
-``identity/{attribute}.json``
-    An identifying attribute that a later document was the first to give.
+``identity/{n}.json``
+    Identifying attributes that a later document was the first to give; n counts from 1.
 ``images/{sha256}/image.{jpg,png,dcm}``
     The image as it was sent.
 ``images/{sha256}/{model}-{version}.json``
@@ -62,12 +62,7 @@ class ResultStore:
         StudyConflictError
             With each attribute that contradicts.
         """
-        try:
-            stored = await self._study(metadata.study_id)
-        except StudyNotFoundError:
-            return
-        claims = {name: await self._claim(metadata.study_id, name, stored) for name in _IDENTITY}
-        _compare(metadata, claims)
+        _compare(metadata, (await self._identity(metadata.study_id))[0])
 
     async def reading(self, study_id: str, sha256: str, model: ModelVersion) -> Reading | None:
         """What this model version made of this image, if it has read it."""
@@ -163,37 +158,40 @@ class ResultStore:
             raise StudyNotFoundError from error
 
     async def _claim_identity(self, metadata: StudyMetadata, received_at: dt.datetime) -> None:
-        identity = {name: getattr(metadata, name) for name in _IDENTITY}
         document = StudyDocument(
-            study_id=metadata.study_id, received_at=received_at, identity=identity
+            study_id=metadata.study_id,
+            received_at=received_at,
+            identity={name: getattr(metadata, name) for name in _IDENTITY},
         )
         if await self._create(f"{ROOT}{metadata.study_id}/study.json", document):
             return
-        stored = await self._study(metadata.study_id)
-        claims = stored.identity | {
-            name: await self._claim_attribute(metadata.study_id, name, value)
-            for name, value in identity.items()
-            if value is not None and stored.identity.get(name) is None
-        }
-        _compare(metadata, claims)
-
-    async def _claim_attribute(self, study_id: str, name: str, value: str) -> str:
-        """The attribute's value: this one, unless another document gave it first."""
-        key = f"{ROOT}{study_id}/identity/{name}.json"
-        if await self._objects.create(key, json.dumps(value).encode(), media_type=JSON):
-            return value
-        return str(json.loads(await self._objects.read(key)))
-
-    async def _claim(self, study_id: str, name: str, stored: StudyDocument) -> str | None:
-        value = stored.identity.get(name)
-        if value is not None:
-            return value
-        try:
-            return str(
-                json.loads(await self._objects.read(f"{ROOT}{study_id}/identity/{name}.json"))
+        claimed = False
+        while not claimed:
+            known, number = await self._identity(metadata.study_id)
+            _compare(metadata, known)
+            news = {name: value for name, value in _given(metadata).items() if name not in known}
+            # One object for all that is new, under a number that one document alone can take: of
+            # two that come at once, the later one is compared to the whole of the earlier.
+            key = _identity_key(metadata.study_id, number)
+            claimed = not news or await self._objects.create(
+                key, json.dumps(news).encode(), media_type=JSON
             )
-        except ObjectNotFoundError:
-            return None
+
+    async def _identity(self, study_id: str) -> tuple[dict[str, str], int]:
+        """Who the study is about, as far as it is known, and the number of the next claim."""
+        try:
+            stored = await self._study(study_id)
+        except StudyNotFoundError:
+            return {}, 1
+        known = {name: value for name, value in stored.identity.items() if value is not None}
+        number = 1
+        while True:
+            try:
+                claim = await self._objects.read(_identity_key(study_id, number))
+            except ObjectNotFoundError:
+                return known, number
+            known |= json.loads(claim)
+            number += 1
 
     async def _add(self, data: bytes | memoryview, reading: Reading) -> Reading:
         # The image first: whoever finds a reading finds its image.
@@ -236,13 +234,20 @@ def _image_key(reading: Reading) -> str:
     return f"{ROOT}{reading.study_id}/images/{reading.sha256}/image.{extension}"
 
 
-def _compare(metadata: StudyMetadata, stored: dict[str, str | None]) -> None:
+def _identity_key(study_id: str, number: int) -> str:
+    return f"{ROOT}{study_id}/identity/{number}.json"
+
+
+def _given(metadata: StudyMetadata) -> dict[str, str]:
+    values = {name: getattr(metadata, name) for name in _IDENTITY}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _compare(metadata: StudyMetadata, known: dict[str, str]) -> None:
     faults = tuple(
         Fault(f"/{name}", "differs from what is stored under this study_id")
-        for name in _IDENTITY
-        if getattr(metadata, name) is not None
-        and stored.get(name) is not None
-        and getattr(metadata, name) != stored[name]
+        for name, value in _given(metadata).items()
+        if known.get(name, value) != value
     )
     if faults:
         raise StudyConflictError(faults)
