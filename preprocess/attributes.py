@@ -20,7 +20,8 @@ from pydicom.uid import UID
 
 from preprocess.errors import CorruptImageError, PreprocessError
 
-_LONGEST_SEQUENCE_BYTES = 4 << 20
+_LONGEST_SEQUENCE_BYTES = 1 << 20
+_LONGEST_TEXT_BYTES = 4096  # of the kinds read here: UI, CS, LO, SH, DA, TM, DS, IS
 
 
 @contextmanager
@@ -63,12 +64,24 @@ class Attributes:
         return value or None
 
     def text(self, keyword: str) -> str | None:
-        """The first value of a text element, without padding."""
-        raw = self.raw(keyword)
+        """The first value of a text element, without padding.
+
+        Raises
+        ------
+        CorruptImageError
+            It is far longer than its kind may be, or in an unknown character set.
+        """
+        raw = self._short(keyword)
         if raw is None:
             return None
         value = self._decoded(raw).split("\\")[0].strip(" \0\t\r\n")
         return value or None
+
+    def _short(self, keyword: str) -> bytes | None:
+        raw = self.raw(keyword)
+        if raw is not None and len(raw) > _LONGEST_TEXT_BYTES:
+            raise CorruptImageError(f"{keyword} is too long")
+        return raw
 
     def _decoded(self, raw: bytes) -> str:
         if raw.isascii():
@@ -91,7 +104,7 @@ class Attributes:
         CorruptImageError
             A value is no finite number.
         """
-        raw = self.raw(keyword)
+        raw = self._short(keyword)
         if raw is None:
             return ()
         try:

@@ -26,12 +26,19 @@ _INFLATE_STEP = 1 << 20
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 
-class _MeteredStream(io.BytesIO):
-    """Bytes that can be read only so many times, so that parsing ends."""
+class MeteredStream(io.BytesIO):
+    """Bytes that can be read only so many times, so that parsing ends.
+
+    Raises
+    ------
+    CorruptImageError
+        By `read`, after some hundred thousand calls.
+    """
 
     reads_left = _MOST_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Up to `size` bytes, as of any stream."""
         self.reads_left -= 1
         if self.reads_left < 0:
             raise CorruptImageError("the DICOM data set has too many elements")
@@ -85,7 +92,7 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
     DICOM PS3.10, 7.1 (file meta information); PS3.5, 7 and A.5 (deflated).
     """
     source = memoryview(data)
-    stream = _MeteredStream(data)
+    stream = MeteredStream(data)
     stream.seek(_PREAMBLE_AND_PREFIX)
     with translate_parse_errors():
         meta = read_dataset(
@@ -99,7 +106,7 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
             raise CorruptImageError("the DICOM file does not name its Transfer Syntax UID")
         if syntax == DeflatedExplicitVRLittleEndian:
             inflated = _inflate(source[stream.tell() :], limits)
-            source, stream = memoryview(inflated), _MeteredStream(inflated)
+            source, stream = memoryview(inflated), MeteredStream(inflated)
         implicit = syntax == ImplicitVRLittleEndian
         little_endian = syntax != ExplicitVRBigEndian
         dataset = read_dataset(

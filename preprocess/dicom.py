@@ -11,7 +11,7 @@ from preprocess import image as image_module
 from preprocess import lut
 from preprocess.attributes import translate_parse_errors
 from preprocess.codestream import decode_frame
-from preprocess.dataset import DicomFile, read_file
+from preprocess.dataset import DicomFile, MeteredStream, read_file
 from preprocess.errors import CorruptImageError, TruncatedImageError, UnsupportedImageError
 from preprocess.image import ImagePixel, check_size, read_image_pixel
 from preprocess.types import Buffer, Frame, Header, Limits, MediaType, Samples, StoredSamples
@@ -140,14 +140,14 @@ def _stored_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterat
 
 def _codestreams(file: DicomFile, image: ImagePixel) -> Iterator[bytes]:
     """The compressed frames, one by one (PS3.5 A.4)."""
-    buffer = bytes(file.pixel_data)
+    items = MeteredStream(file.pixel_data)
     with translate_parse_errors():
         if image.frames == 1:  # all fragments are its, whatever the offset table says
-            fragments = generate_fragments(buffer)
+            fragments = generate_fragments(items)
             next(fragments)  # the Basic Offset Table
             frames: Iterator[bytes] = iter((b"".join(fragments),))
         else:
-            frames = generate_frames(buffer, number_of_frames=image.frames)
+            frames = generate_frames(items, number_of_frames=image.frames)
         found = 0
         for codestream in frames:
             found += 1

@@ -27,6 +27,7 @@ SIGNATURE = b"\xff\xd8\xff"
 
 _SOI, _EOI, _SOS, _APP1, _APP14, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0xEE, 0x01
 _RESTARTS = range(0xD0, 0xD8)
+_MOST_SEGMENTS = 10_000
 # Inside entropy-coded data FF is followed by a stuffed zero, a restart marker or a fill byte.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -116,7 +117,9 @@ def read_header(data: Buffer) -> JpegHeader:
 def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     """Marker, its offset and the segment's body, up to the end of the data."""
     position = 2
-    while position + 4 <= len(view):
+    for _ in range(_MOST_SEGMENTS):
+        if position + 4 > len(view):
+            return
         if view[position] != 0xFF:
             raise CorruptImageError("the JPEG has bytes where a marker must stand")
         marker = view[position + 1]
@@ -132,6 +135,7 @@ def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
             raise TruncatedImageError
         yield marker, position, view[position + 4 : position + 2 + length]
         position += 2 + length
+    raise CorruptImageError("the JPEG is made of too many segments")
 
 
 def _header(
@@ -185,10 +189,14 @@ def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:
 
     Raises
     ------
-    TooManyScansError
+    TooManyScansError, CorruptImageError
+        The latter if other segments are without number.
     """
     scans, position = 0, header.first_scan
-    while (match := _NEXT_MARKER.search(data, position)) is not None:
+    for _ in range(_MOST_SEGMENTS):
+        match = _NEXT_MARKER.search(data, position)
+        if match is None:
+            return
         marker = data[match.start() + 1]
         position = match.end()
         if marker == _EOI:
@@ -199,6 +207,7 @@ def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:
                 raise TooManyScansError(limit_scans)
         # Skip the segment's body, which may hold any bytes.
         position += max(2, int.from_bytes(data[position : position + 2]))
+    raise CorruptImageError("the JPEG is made of too many segments")
 
 
 def decode_grey(data: Buffer, header: JpegHeader, reduction: int = 1) -> NDArray[np.uint8]:

@@ -99,7 +99,7 @@ def test_nested_sequences_in_an_attribute_that_is_read():
 
 def test_oversized_sequence_is_not_parsed():
     dataset = dicoms.image(ramp(4, 4), VOILUTSequence=[dicoms.lut([0, 1], 0, 16)])
-    dataset.VOILUTSequence[0].LUTData = bytes(5 << 20)
+    dataset.VOILUTSequence[0].LUTData = bytes(2 << 20)
     with pytest.raises(CorruptImageError, match="VOILUTSequence is too long"):
         decode(dicoms.write(dataset))
 
@@ -140,3 +140,18 @@ def test_pixels_are_not_copied_to_read_attributes():
     data = dicoms.write(dicoms.image(np.zeros((4000, 4000), np.uint8)))
     assert peak_of(lambda: read_metadata(data)) < 1_000_000
     assert peak_of(lambda: measure(data)) < 1_000_000
+
+
+def test_millions_of_empty_fragments_are_not_joined():
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 1_000_000
+    whole = dicoms.write(dicoms.compressed(ramp(4, 4), b"\xff\xd8"), "1.2.840.10008.1.2.4.50")
+    at = whole.index(b"\xfe\xff\x00\xe0")
+    with pytest.raises(CorruptImageError, match="too many elements"):
+        decode(whole[:at] + items)
+
+
+def test_endless_text_is_refused():
+    dataset = dicoms.image(ramp(4, 4))
+    dataset.add_new("AccessionNumber", "UT", "7" * 5000)
+    with pytest.raises(CorruptImageError, match="AccessionNumber is too long"):
+        read_metadata(dicoms.write(dataset))

@@ -254,3 +254,14 @@ def test_malformed_headers_give_a_typed_error(data):
         measure(data)
     with pytest.raises(PreprocessError):
         decode(data)
+
+
+@pytest.mark.parametrize("filler", [b"\xff\xfe\x00\x02", b"\xff" * 4])
+def test_segments_without_number_are_refused(filler, radiograph):
+    before = radiograph[:2] + filler * 100_000 + radiograph[2:]
+    with pytest.raises(CorruptImageError, match="too many segments"):
+        decode(before)
+    at = radiograph.index(b"\xff\xda") + 10
+    within = radiograph[:at] + b"\xff\xfe\x00\x02" * 100_000 + radiograph[at:]
+    with pytest.raises(CorruptImageError, match="too many segments"):
+        decode(within)
