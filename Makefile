@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# ONNX Runtime's wheel would report its use to Microsoft.
+export ORT_DISABLE_TELEMETRY = 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
 LOCKED := $(PIP) --no-deps --require-hashes

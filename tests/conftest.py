@@ -1,5 +1,6 @@
 """What tests of every kind share: one real Triton over models whose answers follow by hand."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from gateway.sidecar import EmbeddedTriton
 from tests.support.models import write_repository
 from tests.support.s3 import aws_environment, running_s3
 from tests.support.triton import running_triton
+
+
+# ONNX Runtime's wheel would report its use to Microsoft; it looks when it is first imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session")

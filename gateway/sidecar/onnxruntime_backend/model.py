@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort  # type: ignore[import-untyped]  # it ships no type information
+import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
 
 Tensors = dict[str, npt.NDArray[Any]]
