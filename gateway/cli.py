@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import httpx
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from gateway import __version__, logs
+from gateway.errors import InvalidMetadataError
+from gateway.schemas.metadata import parse_document
 from gateway.server import serve, serve_with_triton
 from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.sidecar import EmbeddedTriton, SidecarError
@@ -82,7 +86,7 @@ def send(
                 )
             except httpx.TransportError as error:
                 raise click.ClickException(f"{url} does not answer: {error}") from error
-            answer = response.json()
+            answer = _answer(response)
             failed += not response.is_success
             click.echo(
                 json.dumps(answer) if as_json else _told(group, answer), err=response.is_error
@@ -99,7 +103,10 @@ def _settings() -> Settings:
         faults += [
             f"{PREFIX}{DELIMITER.join(str(step) for step in item['loc']).upper()}: {item['msg']}"
             for item in error.errors()
+            if item["type"] != "extra_forbidden"  # an unknown name, listed above
         ]
+    except SettingsError as error:  # a group's own name, which is unknown as well
+        faults = faults or [str(error)]
     if faults:
         raise click.ClickException("the settings are not valid\n  " + "\n  ".join(faults))
     logs.configure(settings.logs)
@@ -136,10 +143,26 @@ def _metadata(file: Path, study_id: str | None, view: str) -> dict[str, Any]:
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if sidecar.exists():
-        metadata |= json.loads(sidecar.read_bytes())
+        try:
+            metadata |= parse_document(sidecar.read_bytes())
+        except InvalidMetadataError as error:
+            [fault, *_] = error.faults
+            raise click.ClickException(f"{sidecar} {fault.pointer} {fault.detail}") from error
     if study_id:
         metadata["study_id"] = study_id
     return metadata
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    """The result or problem answered; whatever answers otherwise is no gateway."""
+    with contextlib.suppress(ValueError):
+        answer = response.json()
+        if isinstance(answer, dict) and ("images" in answer or "title" in answer):
+            return answer
+    raise click.ClickException(
+        f"{response.url} is no RadStream: its answer, of status {response.status_code}, is neither "
+        "result nor problem"
+    )
 
 
 def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
