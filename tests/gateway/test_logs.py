@@ -1,0 +1,177 @@
+"""Logs are JSON lines that say what happened, and never to whom."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from gateway.logs import Pseudonyms
+from gateway.sidecar import EmbeddedTriton
+from tests.gateway.routers.test_submission import BAD, png_header
+from tests.support.gateway import (
+    ROOT,
+    client_of,
+    files_in,
+    metadata,
+    multipart,
+    running_command,
+    until,
+)
+from tests.support.models import flat_png
+
+MARK = "MUSTERMANN"
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# A process of its own: pytest's handlers and structlog's cached loggers would be in the way.
+PROGRAM = """
+import logging, structlog
+from gateway import logs
+from gateway.settings import LogSettings
+logs.configure(LogSettings(format="json", level="info"))
+structlog.get_logger().info("study.completed", images=2)
+logging.getLogger("some.library").warning("took %s\\nlines", 2)
+logging.getLogger("some.library").debug("too much")
+try:
+    try:
+        int("MUSTERMANN")
+    except ValueError as error:
+        raise KeyError("MUSTERMANN") from error
+except KeyError:
+    structlog.get_logger().exception("request.unexpected_error")
+    logging.getLogger("some.library").exception("failed")
+"""
+
+
+def test_structlog_and_the_standard_library_speak_one_format():
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert ran.stdout == ""
+    assert MARK not in ran.stderr  # an exception's words may quote anything
+    first, second, *failures = lines(ran.stderr)
+    assert (first["event"], first["level"], first["images"]) == ("study.completed", "info", 2)
+    assert (second["event"], second["level"]) == ("took 2\nlines", "warning")
+    assert first["timestamp"].endswith("Z")
+    assert [line["event"] for line in failures] == ["request.unexpected_error", "failed"]
+    for line in failures:
+        assert [place["error"] for place in line["exception"]] == ["KeyError", "ValueError"]
+        [frame] = line["exception"][0]["frames"]
+        assert re.fullmatch(r"<string>:\d+ <module>", frame)
+
+
+def test_a_study_has_one_name_under_one_key():
+    # RFC 4231, test case 2, cut to 128 bits.
+    assert (
+        Pseudonyms("Jefe").study_ref("what do ya want for nothing?")
+        == "5bdcc146bf60754e6a042426089575c7"
+    )
+    assert Pseudonyms("a").study_ref("1") != Pseudonyms("b").study_ref("1")
+    assert Pseudonyms(None).study_ref("1") != Pseudonyms(None).study_ref("1")
+
+
+async def test_nothing_that_names_a_patient_leaves_the_store(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    study_id = f"{MARK}-1"
+    named = metadata(
+        study_id=study_id,
+        patient_id=MARK,
+        accession_number=MARK,
+        annotations=[{"by": MARK}],
+        **{f"{MARK}_name": MARK},
+    )
+    bad = [
+        named | {"patient_id": "ANOTHER"},
+        named | {"view": MARK},
+        named | {"study_id": MARK, "body_part": MARK},
+        named | {"study_id": MARK, "model": MARK},
+        named | {"study_id": MARK, "image_size": {"width": 1, "height": 1}},
+    ]
+    variables = {
+        "RADSTREAM_HTTP__PORT": "0",
+        "RADSTREAM_TRITON__URL": triton.grpc_url,
+        "RADSTREAM_STORE__FOLDER": str(tmp_path),
+        "RADSTREAM_LOGS__LEVEL": "debug",
+    }
+    async with running_command("serve", **variables) as command:
+        async with client_of(await command.url()) as client:
+            for _ in range(2):
+                answer = await client.post("/v1/studies", **multipart(named, flat_png(1)))
+                assert answer.status_code == 200
+            problems = [
+                await client.post("/v1/studies", **multipart(document, flat_png(2)))
+                for document in bad
+            ]
+            problems.append(
+                await client.post(
+                    "/v1/studies", files={"metadata": MARK, MARK: (MARK, MARK), "image": MARK}
+                )
+            )
+            heatmap = await client.get(f"/v1/studies/{study_id}/images/1/heatmap.png")
+            assert heatmap.status_code == 200
+            problems.append(await client.get(f"/v1/studies/{study_id}/images/1/{MARK}"))
+            # A store that broke: what its documents hold must not come out with the failure.
+            [reading] = (tmp_path / "results" / study_id / "images").rglob("brightness-1.json")
+            reading.write_text(reading.read_text().replace('"rows"', f'"{MARK}"'))
+            broken = await client.get(f"/v1/studies/{study_id}/images/1/preview.png")
+            problems.append(broken)
+            metrics = (await client.get("/metrics")).text
+        assert await command.stop() == 0
+    assert all(problem.is_client_error for problem in problems[:-1])
+    assert not any(MARK in problem.text for problem in problems)
+    assert MARK not in metrics
+    assert not [line for line in command.err if MARK in line]
+    events = lines("\n".join(command.err))
+    [completed, *_] = [event for event in events if event["event"] == "study.completed"]
+    assert len(completed["study_ref"]) == 32
+    assert {"request_id", "trace_id", "total_ms", "images", "image_bytes"} <= completed.keys()
+    unexpected = [event for event in events if event["event"] == "request.unexpected_error"]
+    assert broken.status_code == 500
+    assert [event["exception"][0]["error"] for event in unexpected] == ["ValidationError"]
+
+
+async def test_bad_requests_leave_memory_flat_and_the_store_empty(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    variables = {
+        "RADSTREAM_HTTP__PORT": "0",
+        "RADSTREAM_TRITON__URL": triton.grpc_url,
+        "RADSTREAM_STORE__FOLDER": str(tmp_path),
+        "RADSTREAM_LIMITS__BODY_BYTES": "1000000",
+    }
+    bombs = [
+        multipart(metadata(), png_header(60_000, 60_000)),
+        multipart(metadata(), b"\0" * 2_000_000),
+        multipart(b'{"x":' + b"[" * 200_000, flat_png(1)),
+    ]
+    requests = [*(bad[0] for bad in BAD.values()), *bombs]
+    async with running_command("serve", **variables) as command:
+        process = psutil.Process(command.pid)
+        async with client_of(await command.url()) as client:
+
+            async def send_all(times: int) -> None:
+                for _ in range(times):
+                    for request in requests:
+                        answer = await client.post("/v1/studies", **request)
+                        assert answer.is_client_error, answer.text
+
+            await until(lambda: _is_ready(client))
+            await send_all(2)
+            before = process.memory_info().rss
+            await send_all(200 // len(requests) + 1)
+            growth = process.memory_info().rss - before
+    # One 60000x60000 picture decoded would be 3.6 GB.
+    assert growth < 48 * 2**20
+    assert files_in(tmp_path) == []
+
+
+async def _is_ready(client: Any) -> bool:
+    return bool((await client.get("/readyz")).is_success)
