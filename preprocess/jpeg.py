@@ -27,6 +27,7 @@ SIGNATURE = b"\xff\xd8\xff"
 
 _SOI, _EOI, _SOS, _APP1, _APP14, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0xEE, 0x01
 _RESTARTS = range(0xD0, 0xD8)
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _MOST_SEGMENTS = 10_000
 # Inside entropy-coded data FF is followed by a stuffed zero, a restart marker or a fill byte.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -69,6 +70,8 @@ class JpegHeader:
         Exif Orientation, 1 to 8.
     first_scan : int
         Offset of the first start-of-scan marker.
+    single_scan : bool
+        One scan holds the whole picture: decoders refuse any that follow.
     """
 
     rows: int
@@ -79,6 +82,7 @@ class JpegHeader:
     adobe: bool
     orientation: int
     first_scan: int
+    single_scan: bool
 
 
 def read_header(data: Buffer) -> JpegHeader:
@@ -102,7 +106,13 @@ def read_header(data: Buffer) -> JpegHeader:
         if marker == _SOS:
             if frame is None:
                 raise CorruptImageError("the JPEG has a scan before its frame header")
-            return _header(*frame, adobe=adobe, orientation=orientation, first_scan=offset)
+            return _header(
+                *frame,
+                adobe=adobe,
+                orientation=orientation,
+                first_scan=offset,
+                components_in_scan=segment[0] if segment else 0,
+            )
         if marker in _FRAMES:
             if frame is not None:
                 raise CorruptImageError("the JPEG has more than one frame header")
@@ -139,7 +149,13 @@ def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 
 
 def _header(
-    marker: int, frame: memoryview, *, adobe: bool, orientation: int, first_scan: int
+    marker: int,
+    frame: memoryview,
+    *,
+    adobe: bool,
+    orientation: int,
+    first_scan: int,
+    components_in_scan: int,
 ) -> JpegHeader:
     if len(frame) < 6 or len(frame) != 6 + 3 * frame[5]:
         raise CorruptImageError("the JPEG's frame header has the wrong length")
@@ -158,6 +174,7 @@ def _header(
         adobe=adobe,
         orientation=orientation,
         first_scan=first_scan,
+        single_scan=marker not in _PROGRESSIVE and components_in_scan == components,
     )
 
 
@@ -192,6 +209,8 @@ def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:
     TooManyScansError, CorruptImageError
         The latter if other segments are without number.
     """
+    if header.single_scan:
+        return
     scans, position = 0, header.first_scan
     for _ in range(_MOST_SEGMENTS):
         match = _NEXT_MARKER.search(data, position)
