@@ -1,4 +1,4 @@
-"""What the gateway asks of the outside: an inference server and an object store."""
+"""What the gateway asks of the outside: an inference server, an object store, a telemetry sink."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gateway.clients.records import TelemetryRecord
     from gateway.deadline import Deadline
 
 
@@ -133,5 +134,24 @@ class ObjectStore(Protocol):
 
         At most `limit`, beyond `after`, in the order of their keys: "a-b" stands before "a", as
         "a-b/" does before "a/".
+        """
+        ...
+
+
+class TelemetrySink(Protocol):
+    """Where telemetry goes: at least once, in no promised order."""
+
+    async def put(self, records: Sequence[TelemetryRecord]) -> Sequence[int]:
+        """The positions of the records that were refused; all the others are safe there.
+
+        Parameters
+        ----------
+        records
+            At most `BATCH_RECORDS`, of `BATCH_BYTES` together; more is a ValueError.
+
+        Raises
+        ------
+        SinkUnavailableError
+            None is known to be safe there.
         """
         ...
