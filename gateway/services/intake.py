@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Fault, InvalidMetadataError, InvalidPartsError
+from gateway.schemas.document import pointer
 from gateway.schemas.metadata import View, parse_document, validate_document
 from gateway.schemas.result import Notice
 from gateway.services.dicom import ATTRIBUTES, Described, describe
@@ -124,7 +125,7 @@ def _metadata(part: str, sent: dict[str, Any] | None, described: Described | Non
 
 def _unknown(metadata: StudyMetadata) -> tuple[Notice, ...]:
     return tuple(
-        Notice(pointer=f"/{name}", detail="unknown field, kept with the study")
+        Notice(pointer=pointer((name,)), detail="unknown field, kept with the study")
         for name in metadata.unknown_fields()
     )
 

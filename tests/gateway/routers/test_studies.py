@@ -41,13 +41,13 @@ def half_white() -> bytes:
 
 
 async def test_a_study_is_read_and_can_be_read_again(client: httpx.AsyncClient):
-    document = metadata(patient_id="P-1", wristband="blue")
+    document = metadata(patient_id="P-1", **{"wrist/band": "blue"})
     image = flat_png(255)
     result = await send(client, document, image)
     assert result["study_id"] == document["study_id"]
     assert result["status"] == "completed"
     assert result["warnings"] == [
-        {"pointer": "/wristband", "detail": "unknown field, kept with the study"}
+        {"pointer": "/wrist~1band", "detail": "unknown field, kept with the study"}
     ]
     [read] = result["images"]
     assert read["sha256"] == hashlib.sha256(image).hexdigest()
