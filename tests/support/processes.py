@@ -1,5 +1,6 @@
 """The processes of an embedded Triton, to be stopped and killed."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ def triton_process(grpc_url: str) -> psutil.Process:
     port = grpc_url.rpartition(":")[2]
     [server] = [
         process
-        for process in _descendants(psutil.Process())
+        for process in descendants(os.getpid())
         if process.name() == "tritonserver" and f"--grpc-port={port}" in _arguments(process)
     ]
     return server
@@ -22,7 +23,7 @@ def backend_process(grpc_url: str, model_name: str) -> psutil.Process:
     """The process in which that Triton runs the one instance of a model."""
     [backend] = [
         process
-        for process in _descendants(triton_process(grpc_url))
+        for process in descendants(triton_process(grpc_url).pid)
         if f"{model_name}_0_0" in _arguments(process)
     ]
     return backend
@@ -39,10 +40,11 @@ def stopped(process: psutil.Process) -> Iterator[None]:
             process.send_signal(signal.SIGCONT)
 
 
-def _descendants(process: psutil.Process) -> list[psutil.Process]:
+def descendants(pid: int) -> list[psutil.Process]:
+    """The processes that live below that one."""
     return [
         child
-        for child in process.children(recursive=True)
+        for child in psutil.Process(pid).children(recursive=True)
         if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
     ]
 

@@ -1,7 +1,7 @@
 """Which models may be used, whatever becomes of Triton; see `tests.support.models` for theirs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from gateway.metrics import Metrics
 from gateway.schemas.metadata import StudyMetadata
 from gateway.services.models import ModelRegistry, State
 from gateway.sidecar import EmbeddedTriton
+from tests.support.gateway import until
 from tests.support.inference import (
     ScriptedTriton,
     answers,
@@ -64,12 +65,6 @@ async def watched(registry: ModelRegistry) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - another process's state sets no event here
-            await asyncio.sleep(0.01)
 
 
 def states(registry: ModelRegistry) -> dict[str, tuple[str, str]]:
