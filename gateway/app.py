@@ -12,7 +12,8 @@ from gateway import __version__, problems
 from gateway.lifespan import open_gateway
 from gateway.metrics import Metrics, process_registry
 from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors
-from gateway.routers import documentation, health, models, studies
+from gateway.routers import documentation, events, health, models, parked, studies
+from gateway.schemas.events import S3Event
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.problem import Problem
 from gateway.services.health import Health
@@ -70,13 +71,14 @@ def create_app(settings: Settings, health_state: Health | None = None) -> FastAP
         redoc_url=None,
         openapi_tags=[
             {"name": "studies", "description": "Send studies and read their results."},
+            {"name": "drop folder", "description": "Studies as files in a bucket or folder."},
             {"name": "models", "description": "What reads the studies."},
             {"name": "operation", "description": "Health and metrics, for machines."},
         ],
     )
     problems.install(app)
-    for router in (studies.router, models.router, health.router, documentation.router):
-        app.include_router(router)
+    for routes in (studies, events, parked, models, health, documentation):
+        app.include_router(routes.router)
     documentation.mount_assets(app)
     # The last added is the outermost.
     app.add_middleware(UnexpectedErrors)
@@ -89,11 +91,12 @@ def create_app(settings: Settings, health_state: Health | None = None) -> FastAP
 def _publish_schemas(app: FastAPI) -> None:
     """Put schemas into the OpenAPI document that no route has as its model.
 
-    Problems are answered by the error handlers, and the metadata come as a part of a body.
+    Problems are answered by the error handlers, the metadata come as a part of a body, and events
+    are read under a limit of their own.
     """
     generate = app.openapi
     _, published = models_json_schema(
-        [(Problem, "serialization"), (StudyMetadata, "validation")],
+        [(Problem, "serialization"), (StudyMetadata, "validation"), (S3Event, "validation")],
         ref_template="#/components/schemas/{model}",
     )
 

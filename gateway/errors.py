@@ -146,6 +146,41 @@ class NoHeatMapError(RadStreamError):
     model_name: str
 
 
+# --- the drop folder -----------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class InvalidEventError(RadStreamError):
+    """The body is no S3 event as EventBridge sends it; every fault is listed."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class ForeignBucketError(RadStreamError):
+    """The event is of a bucket that is not this gateway's drop folder."""
+
+
+@dataclass(eq=False)
+class MissingHalfError(RadStreamError):
+    """An image's sidecar, or a sidecar's image, did not come in time."""
+
+    missing: str
+    waited_s: int
+
+
+@dataclass(eq=False)
+class DeliveryUnfinishedError(RadStreamError):
+    """A delivery ended before its study was stored or parked; it may be repeated."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class ParkedItemNotFoundError(RadStreamError):
+    """Nothing is parked under this id."""
+
+
 # --- the models ----------------------------------------------------------------------------------
 
 

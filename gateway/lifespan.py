@@ -9,25 +9,43 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.clients.dropfolder import WatchedFolder
 from gateway.clients.folder import FolderStore
+from gateway.clients.s3 import S3Store, encryption, s3_client
 from gateway.clients.triton import TritonClient
 from gateway.logs import Pseudonyms
+from gateway.problems import problem_of
 from gateway.routers.dependencies import Gateway
+from gateway.services.claims import Claims
+from gateway.services.collecting import collect, sweep_for_ever
 from gateway.services.imaging import Imaging
+from gateway.services.inbox import Inbox
 from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
+from gateway.services.pairing import Pairing
+from gateway.services.parking import Parking
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
+from gateway.services.study import Route
+from gateway.services.waiting import WaitingRoom
 from preprocess import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
+    from gateway.clients.protocols import ObjectStore
     from gateway.metrics import Metrics
     from gateway.services.health import Health
     from gateway.settings import Settings
 
 log = structlog.get_logger()
+
+# A claim outlives its work's deadline by more than the clocks of two gateways differ.
+_CLOCK_SKEW_S = 10.0
+# How long a delivery waits for the one that is at the same study now.
+_PATIENCE_S = 5.0
+# Images of the drop folder under way at once: one is worked on while others are fetched and stored.
+_IMAGES_A_THREAD = 4
 
 
 @asynccontextmanager
@@ -42,8 +60,7 @@ async def open_gateway(
         The store cannot be opened. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
-        objects = FolderStore(settings.store.folder)
-        await objects.open()
+        objects, dropped = await _open_stores(settings, stack)
         triton = TritonClient(
             settings.triton.url,
             message_bytes=settings.triton.message_bytes,
@@ -62,21 +79,110 @@ async def open_gateway(
         imaging = Imaging(
             threads=settings.limits.image_threads,
             limits=Limits(pixels=settings.limits.image_pixels),
+            decode_timeout_s=settings.limits.decode_s,
         )
+        stack.callback(imaging.close)
         intake = Intake(imaging, metadata_bytes=settings.limits.metadata_bytes)
         results = ResultStore(objects)
         secret = settings.telemetry.study_ref_key
+        pseudonyms = Pseudonyms(secret.get_secret_value() if secret else None)
         pipeline = Pipeline(
             models=models,
             inference=triton,
             imaging=imaging,
             results=results,
             metrics=metrics,
-            pseudonyms=Pseudonyms(secret.get_secret_value() if secret else None),
+            pseudonyms=pseudonyms,
         )
+        parking = Parking(objects, problem_of)
+        timeout_s = settings.http.request_timeout_s
+        pairing = Pairing(
+            inbox=_inbox(settings, dropped),
+            objects=objects,
+            intake=intake,
+            pipeline=pipeline,
+            imaging=imaging,
+            claims=Claims(objects, lease_s=timeout_s + _CLOCK_SKEW_S, patience_s=_PATIENCE_S),
+            waiting=WaitingRoom(objects),
+            parking=parking,
+            metrics=metrics,
+            pseudonyms=pseudonyms,
+            timeout_s=timeout_s,
+            waiting_deadline_s=settings.dropfolder.waiting_deadline_s,
+            at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
+        )
+        for work in _drop_folder_work(settings, pairing):
+            await stack.enter_async_context(_running(work))
         log.info("gateway.open", triton=settings.triton.url, ready=models.ready())
-        yield Gateway(settings, metrics, health, models, intake, imaging, results, pipeline)
+        yield Gateway(
+            settings,
+            metrics,
+            health,
+            models,
+            intake,
+            imaging,
+            results,
+            pipeline,
+            pairing,
+            parking,
+        )
         log.info("gateway.closing")
+
+
+async def _open_stores(
+    settings: Settings, stack: AsyncExitStack
+) -> tuple[ObjectStore, ObjectStore]:
+    """The store of all that is kept, and the drop folder's."""
+    store = settings.store
+    if store.kind == "folder":
+        folder = FolderStore(store.folder)
+        await folder.open()
+        # Never opened, which would write to it: the drop folder is its senders'.
+        return folder, FolderStore(settings.dropfolder.folder)
+    client = await stack.enter_async_context(
+        s3_client(
+            region=store.region,
+            endpoint=store.endpoint,
+            connections=store.connections,
+            timeout_s=store.timeout_s,
+        )
+    )
+    results, images = (
+        S3Store(
+            client,
+            bucket,
+            timeout_s=store.timeout_s,
+            encryption=encryption(store.sse, store.kms_key_id),
+        )
+        for bucket in (store.results_bucket or "", store.images_bucket or "")
+    )
+    await results.open()
+    await images.open()
+    return results, images
+
+
+def _inbox(settings: Settings, objects: ObjectStore) -> Inbox:
+    in_bucket = settings.store.kind == "s3"
+    return Inbox(
+        objects,
+        prefix="images/" if in_bucket else "",
+        route=Route.EVENT if in_bucket else Route.FOLDER,
+        image_bytes=settings.limits.body_bytes,
+        metadata_bytes=settings.limits.metadata_bytes,
+    )
+
+
+def _drop_folder_work(
+    settings: Settings, pairing: Pairing
+) -> Iterator[Coroutine[object, object, object]]:
+    """What runs beside the requests while there is a drop folder."""
+    watched = settings.store.kind == "folder" and settings.dropfolder.watch
+    if watched:
+        folder = WatchedFolder(settings.dropfolder.folder, settle_s=settings.dropfolder.settle_s)
+        at_once = _IMAGES_A_THREAD * settings.limits.image_threads
+        yield collect(folder.settled(), pairing, at_once=at_once)
+    if watched or settings.store.kind == "s3":
+        yield sweep_for_ever(pairing, settings.dropfolder.sweep_s)
 
 
 @asynccontextmanager

@@ -72,6 +72,22 @@ class Metrics:
             ["model", "label", "positive"],
             registry=registry,
         )
+        self.deliveries = Counter(
+            "radstream_dropfolder_deliveries_total",
+            "Objects of the drop folder delivered, by way in and outcome.",
+            ["route", "outcome"],
+            registry=registry,
+        )
+        self.waiting_halves = Gauge(
+            "radstream_dropfolder_waiting",
+            "Images and sidecars that waited for their other half at the last sweep.",
+            registry=registry,
+        )
+        self.parked_items = Gauge(
+            "radstream_dropfolder_parked",
+            "Objects that were parked at the last sweep.",
+            registry=registry,
+        )
         self.inference_errors = Counter(
             "radstream_inference_errors_total",
             "Calls to Triton that failed, by kind of error.",

@@ -129,6 +129,34 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "No heat map for this image",
         "Model {model_name} gives no activation map.",
     ),
+    errors.InvalidEventError: Kind(
+        "invalid-event",
+        422,
+        "The event is not valid",
+        "Send an S3 event as EventBridge delivers it; 'errors' lists what differs.",
+    ),
+    errors.ForeignBucketError: Kind(
+        "foreign-bucket",
+        422,
+        "The event is of another bucket",
+        "Events are taken of the bucket that RADSTREAM_STORE__IMAGES_BUCKET names.",
+    ),
+    errors.MissingHalfError: Kind(
+        "missing-half",
+        422,
+        "The other half of a study did not come",
+        "No {missing} came within {waited_s} s. Put it beside this object: it is still taken up.",
+    ),
+    errors.DeliveryUnfinishedError: Kind(
+        "delivery-unfinished",
+        503,
+        "The delivery is not finished",
+        "Deliver the event again: {reason}.",
+        retry_after_s=5,
+    ),
+    errors.ParkedItemNotFoundError: Kind(
+        "parked-item-not-found", 404, "No such item", "Nothing is parked under this id."
+    ),
     errors.NoModelAcceptsError: Kind(
         "no-model-accepts",
         422,
@@ -231,15 +259,27 @@ def install(app: FastAPI) -> None:
 
 def response_of(error: errors.RadStreamError, instance: str | None) -> JSONResponse:
     """The answer an error gets."""
+    return _response(kind_of(error), problem_of(error, instance))
+
+
+def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Problem:
+    """The problem an error is.
+
+    Parameters
+    ----------
+    error
+        What went wrong.
+    instance
+        The id of the request it went wrong in.
+    """
     kind = kind_of(error)
     values = {field.name: _words(getattr(error, field.name)) for field in fields(error)}
-    faults = getattr(error, "faults", None)
-    return _response(kind, instance, kind.detail.format(**values), faults)
+    return _problem(kind, instance, kind.detail.format(**values), getattr(error, "faults", None))
 
 
 def internal_error(instance: str | None) -> JSONResponse:
     """The answer where nobody knows what broke: an id to find it by, and nothing else."""
-    return _response(_UNEXPECTED, instance, _UNEXPECTED.detail, None)
+    return _response(_UNEXPECTED, _problem(_UNEXPECTED, instance, _UNEXPECTED.detail))
 
 
 def _words(value: object) -> str:
@@ -248,14 +288,13 @@ def _words(value: object) -> str:
     return "not given" if value is None else str(value)
 
 
-def _response(
+def _problem(
     kind: Kind,
     instance: str | None,
     detail: str,
-    faults: tuple[errors.Fault, ...] | None,
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    problem = Problem(
+    faults: tuple[errors.Fault, ...] | None = None,
+) -> Problem:
+    return Problem(
         type=URN + kind.name,
         title=kind.title,
         status=kind.status,
@@ -265,6 +304,11 @@ def _response(
         if faults
         else None,
     )
+
+
+def _response(
+    kind: Kind, problem: Problem, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else {}
     closing = {"Connection": "close"} if kind.closes else {}
     return JSONResponse(
@@ -299,7 +343,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         error.status_code,
         Kind("malformed-request", error.status_code, "The request cannot be read", ""),
     )
-    return _response(kind, _instance(request), kind.detail, None, error.headers)
+    return _response(kind, _problem(kind, _instance(request), kind.detail), error.headers)
 
 
 def documented(*kinds: type[errors.RadStreamError]) -> dict[int | str, dict[str, Any]]:

@@ -101,6 +101,11 @@ async def serve_with_triton(
     """
     async with EmbeddedTriton(settings.triton.model_repository) as triton:
         wired = settings.model_copy(
-            update={"triton": settings.triton.model_copy(update={"url": triton.grpc_url})}
+            update={
+                "triton": settings.triton.model_copy(update={"url": triton.grpc_url}),
+                "dropfolder": settings.dropfolder.model_copy(
+                    update={"watch": settings.dropfolder.watch is not False}
+                ),
+            }
         )
         return await serve(wired, lambda url: on_ready(url, triton))

@@ -59,6 +59,9 @@ class LimitSettings(_Group):
     metadata_bytes: int = Field(256 * 2**10, gt=0, description="Bytes of a metadata document.")
     parts: int = Field(16, ge=2, le=1000, description="Parts of a multipart body.")
     image_pixels: int = Field(100_000_000, gt=0, description="Pixels of one image.")
+    decode_s: float = Field(
+        10.0, gt=0, le=60, description="Seconds that one file may take in a risky codec."
+    )
     image_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
@@ -141,10 +144,13 @@ class StoreSettings(_Group):
 class DropFolderSettings(_Group):
     """The way in for files: a bucket whose events come in, or a watched folder."""
 
-    folder: Path | None = Field(
+    folder: Path = Field(
+        Path("data/dropfolder"), description="Folder for studies, where the store is a folder."
+    )
+    watch: bool | None = Field(
         None,
-        description="Folder that is watched for studies, where the store is a folder; "
-        "data/dropfolder with `radstream up` if unset.",
+        description="Whether studies are taken from the folder; `radstream up` does, "
+        "`radstream serve` does not, if unset.",
     )
     settle_s: float = Field(
         1.0,

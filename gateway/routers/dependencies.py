@@ -12,6 +12,8 @@ from gateway.services.health import Health
 from gateway.services.imaging import Imaging
 from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
+from gateway.services.pairing import Pairing
+from gateway.services.parking import Parking
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
 from gateway.settings import Settings
@@ -29,6 +31,8 @@ class Gateway:
     imaging: Imaging
     results: ResultStore
     pipeline: Pipeline
+    pairing: Pairing
+    parking: Parking
 
 
 def _gateway(request: Request) -> Gateway:

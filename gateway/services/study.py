@@ -17,6 +17,8 @@ class Route(StrEnum):
     """How a study came in."""
 
     REST = "rest"
+    EVENT = "event"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True, slots=True)

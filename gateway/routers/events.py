@@ -1,0 +1,59 @@
+"""S3's events over HTTP, as EventBridge and the forwarder bring them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from gateway import errors
+from gateway.problems import documented
+from gateway.routers.body import read_body
+from gateway.routers.dependencies import GatewayDependency
+from gateway.schemas.events import OBJECT_CREATED, Delivery, Outcome, parse_event
+
+router = APIRouter(prefix="/v1/events", tags=["drop folder"])
+
+_EVENT_BYTES = 256 * 2**10  # EventBridge's own limit for an entry
+
+_EVENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/S3Event"}}},
+    }
+}
+
+
+@router.post(
+    "/s3",
+    summary="Take an S3 event",
+    response_model_exclude_none=True,
+    responses=documented(
+        errors.BodyTooLargeError,
+        errors.InvalidEventError,
+        errors.ForeignBucketError,
+        errors.DeliveryUnfinishedError,
+        errors.InferenceUnavailableError,
+        errors.InferenceOverloadedError,
+        errors.StoreError,
+    ),
+    openapi_extra=_EVENT,
+)
+async def take_event(request: Request, gateway: GatewayDependency) -> Delivery:
+    """Take an "Object Created" event of the images bucket, exactly as EventBridge sends it.
+
+    The object is read from the bucket; the answer says what became of it. 503 asks for the same
+    event again. What fails for good is parked and answered with 200 and its problem, so that it
+    is not sent again. Events may come more than once and in any order.
+    """
+    event = parse_event(await read_body(request, _EVENT_BYTES))
+    store = gateway.settings.store
+    if store.kind != "s3" or event.detail.bucket.name != store.images_bucket:
+        raise errors.ForeignBucketError
+    if event.detail_type != OBJECT_CREATED:
+        return Delivery(
+            outcome=Outcome.IGNORED, detail=f"Only {OBJECT_CREATED!r} events are acted on."
+        )
+    # Not stopped when the caller goes away: it comes again, and is glad of a stored result.
+    dropped = event.detail.object
+    return await gateway.pairing.deliver(dropped.key, dropped.version_id)

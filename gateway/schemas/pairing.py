@@ -1,0 +1,45 @@
+"""What the store holds of a drop folder's studies while they are on their way."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class Half(StrEnum):
+    """What an object of a drop folder is."""
+
+    IMAGE = "image"
+    SIDECAR = "sidecar"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class WaitingHalf(_Document):
+    """An image without its sidecar, or a sidecar without any image."""
+
+    schema_: Literal["radstream.waiting/1"] = Field("radstream.waiting/1", alias="schema")
+    key: str
+    version_id: str | None = None
+    since: AwareDatetime
+
+
+class Claim(_Document):
+    """An image that one gateway is reading now."""
+
+    schema_: Literal["radstream.claim/1"] = Field("radstream.claim/1", alias="schema")
+    key: str
+    version_id: str | None = None
+    owner: str
+    expires_at: AwareDatetime
+
+
+class Binding(_Document):
+    """The study that an image outside of any study's folder was read for."""
+
+    schema_: Literal["radstream.binding/1"] = Field("radstream.binding/1", alias="schema")
+    study_id: str

@@ -1,0 +1,35 @@
+"""What could not be processed, kept for the operator."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from gateway.schemas.pairing import Half
+from gateway.schemas.problem import Problem
+
+PARKED_ID_PATTERN = r"^[0-9a-f]{32}$"
+
+
+class ParkedItem(BaseModel):
+    """An object of the drop folder that failed for good, and why. It holds no image bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_: Literal["radstream.parked/1"] = Field("radstream.parked/1", alias="schema")
+    id: str = Field(pattern=PARKED_ID_PATTERN, examples=["9f86d081884c7d659a2feaa0c55ad015"])
+    parked_at: AwareDatetime
+    half: Half = Field(description="What the object is.")
+    key: str = Field(description="The object's key in the images bucket or the drop folder.")
+    version_id: str | None = Field(None, description="The object's version, where it has one.")
+    problem: Problem
+
+
+class ParkedList(BaseModel):
+    """One page of parked items, by id."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parked: tuple[ParkedItem, ...]
+    next: str | None = Field(None, description="Path of the next page, where there is one.")

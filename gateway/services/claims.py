@@ -1,0 +1,141 @@
+"""Who reads an image now: claims in the object store, by conditional create.
+
+A claim is an object ``pairing/claims/{image}/{sha256}/{generation}.json`` with an owner and an
+expiry. The newest generation counts. Whoever finds none creates the first; whoever finds one that
+has expired creates the next; only one can. Its owner deletes it, and those before it, when the
+result is stored or the study parked.
+
+A claim saves a second inference and nothing else hangs on it: a reading is created once whoever
+comes (see `gateway.services.results`). It is therefore enough that a claim outlives the deadline
+of its owner's work by more than the clocks of two replicas differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+import secrets
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from gateway.deadline import Deadline
+from gateway.errors import DeliveryUnfinishedError, ObjectNotFoundError, StoreError
+from gateway.schemas.pairing import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.services.inbox import Dropped
+
+ROOT = "pairing/claims/"
+
+
+class Claims:
+    """Claims of all gateways on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    lease_s
+        Seconds until a claim expires.
+    patience_s
+        Seconds to wait for another's claim to end.
+    """
+
+    def __init__(self, objects: ObjectStore, *, lease_s: float, patience_s: float) -> None:
+        self._objects = objects
+        self._lease_s = lease_s
+        self._patience_s = patience_s
+
+    @asynccontextmanager
+    async def held(
+        self, image: Dropped, version_id: str | None, sha256: str
+    ) -> AsyncIterator[None]:
+        """Hold the claim on an image's bytes during the block.
+
+        Raises
+        ------
+        DeliveryUnfinishedError
+            Another gateway holds it, and went on holding it.
+        """
+        folder = f"{ROOT}{image.reference}/{sha256}/"
+        generation = await self._take(folder, image, version_id)
+        try:
+            yield
+        finally:
+            # A claim that cannot be given back expires.
+            with suppress(StoreError):
+                await self._give_back(folder, generation)
+
+    async def expired(self) -> list[tuple[str, Claim]]:
+        """Claims whose owner did not end its work in time, the newest on each image, by key."""
+        newest = {key.rpartition("/")[0]: key for key in await self._objects.keys(ROOT)}
+        claims = [(key, await self._load(key)) for key in newest.values()]
+        return [(key, claim) for key, claim in claims if claim is not None and _is_over(claim)]
+
+    async def forget(self, key: str) -> None:
+        """Remove an expired claim, and those before it, whose work somebody else has ended."""
+        folder, _, _ = key.rpartition("/")
+        await self._give_back(f"{folder}/", _generation(key))
+
+    async def _take(self, folder: str, image: Dropped, version_id: str | None) -> int:
+        patience = Deadline.after(self._patience_s)
+        owner = secrets.token_hex(16)
+        while True:
+            generation = await self._free_generation(folder)
+            if generation is not None:
+                claim = Claim(
+                    key=image.key,
+                    version_id=version_id,
+                    owner=owner,
+                    expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s),
+                )
+                if await self._create(_key(folder, generation), claim):
+                    return generation
+            elif not patience.remaining_s():
+                raise DeliveryUnfinishedError("another delivery of this study is being processed")
+            await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+
+    async def _free_generation(self, folder: str) -> int | None:
+        """The generation that may be created now; None while somebody holds the claim."""
+        keys = await self._objects.keys(folder)
+        if not keys:
+            return 1
+        claim = await self._load(keys[-1])
+        if claim is not None and not _is_over(claim):
+            return None
+        return _generation(keys[-1]) + 1
+
+    async def _create(self, key: str, claim: Claim) -> bool:
+        document = claim.model_dump_json(by_alias=True, exclude_none=True).encode()
+        if await self._objects.create(key, document, media_type="application/json"):
+            return True
+        # A write whose answer was lost is repeated, and finds itself.
+        stored = await self._load(key)
+        return stored is not None and stored.owner == claim.owner
+
+    async def _load(self, key: str) -> Claim | None:
+        try:
+            return Claim.model_validate_json(await self._objects.read(key))
+        except ObjectNotFoundError:
+            return None
+
+    async def _give_back(self, folder: str, generation: int) -> None:
+        for key in await self._objects.keys(folder):
+            if _generation(key) <= generation:  # in order: the own one, which counts, last
+                await self._objects.delete(key)
+
+
+def _key(folder: str, generation: int) -> str:
+    return f"{folder}{generation:06}.json"
+
+
+def _generation(key: str) -> int:
+    return int(key.rpartition("/")[2].removesuffix(".json"))
+
+
+def _is_over(claim: Claim) -> bool:
+    return claim.expires_at <= dt.datetime.now(dt.UTC)

@@ -1,0 +1,57 @@
+"""What keeps a drop folder going beside the requests: deliveries of files, and the sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+from gateway.errors import RadStreamError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.services.pairing import Pairing
+
+log = structlog.get_logger()
+
+_LONGEST_PAUSE_S = 30.0
+
+
+async def collect(keys: AsyncIterator[str], pairing: Pairing, *, at_once: int) -> None:
+    """Deliver every key, so many at once, until each is done: nobody else repeats a delivery."""
+    turns = asyncio.Semaphore(at_once)
+    async with asyncio.TaskGroup() as group:
+        async for key in keys:
+            group.create_task(_deliver(key, pairing, turns))
+
+
+async def _deliver(key: str, pairing: Pairing, turns: asyncio.Semaphore) -> None:
+    pause_s = 0.5
+    while True:
+        try:
+            async with turns:
+                await pairing.deliver(key)
+        except RadStreamError as error:
+            log.warning("dropfolder.postponed", error=type(error).__name__)
+        except Exception:
+            log.exception("dropfolder.unexpected_error")
+            return
+        else:
+            return
+        await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+async def sweep_for_ever(pairing: Pairing, every_s: float) -> NoReturn:
+    """Sweep about every so many seconds; gateways that started together drift apart."""
+    while True:
+        await asyncio.sleep(every_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
+        try:
+            await pairing.sweep()
+        except RadStreamError as error:
+            log.warning("dropfolder.sweep_failed", error=type(error).__name__)
+        except Exception:
+            log.exception("dropfolder.sweep_failed")

@@ -1,0 +1,392 @@
+"""From objects that come to the drop folder, in any order and more than once, to studies.
+
+There is no database: the drop folder and the store say all there is to know. Any number of
+gateways work on them at once, and what follows holds whatever the order of their steps.
+
+1. **No pair is overlooked.** A delivery comes after its object. Of two halves, the delivery that
+   looks last finds both. Whoever finds one alone first notes that it waits and then looks again:
+   either it sees the other half now, or the other half comes later and its delivery sees both.
+2. **A pair is read once.** The claim on an image's bytes is held from before the look for a stored
+   reading until the reading is stored (`gateway.services.claims`). Whoever gets the claim after
+   that finds the reading. A claim that outlived its owner is taken over by the next delivery or
+   sweep. Should two still read at once, the store keeps one reading, and both answer with it.
+3. **Nobody answers for another.** A delivery says that its study is done only when it has seen the
+   stored result or the parked item; else it ends in an error and is repeated.
+4. **Nothing waits for ever, nothing is dropped.** What waits longer than the deadline is parked by
+   a sweep; then the sweep looks again, since the other half may have been taken while it parked.
+   What is taken after all clears what waited and was parked of it, in that order of steps: the
+   reading first.
+5. **Bytes and versions decide.** An image's delivery reads the version that it names; the same
+   bytes are a duplicate, other bytes another image of the study. A sidecar is read as it is now.
+   A sidecar that names another study, patient or order than before is a conflict: the image is
+   parked, and nothing stored changes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from gateway.deadline import Deadline
+from gateway.errors import (
+    DeadlineExceededError,
+    DeliveryUnfinishedError,
+    DrainingError,
+    Fault,
+    InferenceOverloadedError,
+    InferenceUnavailableError,
+    InvalidMetadataError,
+    InvalidPartsError,
+    MissingHalfError,
+    ObjectNotFoundError,
+    RadStreamError,
+    StoreUnavailableError,
+    StudyConflictError,
+)
+from gateway.schemas.events import Delivery, Outcome
+from gateway.schemas.metadata import parse_document
+from gateway.schemas.pairing import Binding, Half
+from gateway.services.views import study_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.logs import Pseudonyms
+    from gateway.metrics import Metrics
+    from gateway.schemas.pairing import WaitingHalf
+    from gateway.schemas.parked import ParkedItem
+    from gateway.services.claims import Claims
+    from gateway.services.imaging import Imaging
+    from gateway.services.inbox import Dropped, Inbox
+    from gateway.services.intake import Intake
+    from gateway.services.parking import Parking
+    from gateway.services.pipeline import Pipeline
+    from gateway.services.study import Study
+    from gateway.services.waiting import WaitingRoom
+
+log = structlog.get_logger()
+
+# What may go well when it is tried again as it is; everything else needs somebody to mend it.
+_TRANSIENT = (
+    DeadlineExceededError,
+    DeliveryUnfinishedError,
+    DrainingError,
+    InferenceOverloadedError,
+    InferenceUnavailableError,
+    StoreUnavailableError,
+)
+# What a sidecar may mend where a DICOM file came without one.
+_INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
+
+# Of the outcomes of one delivery the one that is told: what needs somebody's eye first.
+_GRAVEST = (
+    Outcome.PARKED,
+    Outcome.PROCESSED,
+    Outcome.DUPLICATE,
+    Outcome.WAITING,
+    Outcome.IGNORED,
+)
+_DETAILS = {
+    Outcome.PARKED: "It failed for good and is parked until an operator retries or discards it.",
+    Outcome.PROCESSED: "The study's result is stored.",
+    Outcome.DUPLICATE: "The same bytes had been read before; the stored result stands.",
+    Outcome.WAITING: "It waits for its other half.",
+    Outcome.IGNORED: "It is no image or sidecar of the drop folder, or is there no longer.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What became of one image, or of a half that has no other."""
+
+    outcome: Outcome
+    study_id: str | None = None
+    parked: ParkedItem | None = None
+
+
+class Pairing:
+    """Brings halves together and their studies through the pipeline.
+
+    Parameters
+    ----------
+    inbox, objects
+        Where the halves are, and where state and results are kept.
+    intake, pipeline, imaging
+        What every way in ends in.
+    claims, waiting, parking
+        The state, each under its own keys.
+    timeout_s
+        Seconds that a delivery may take.
+    waiting_deadline_s
+        Seconds that a half may wait.
+    at_once
+        How many images may be under way at once, for the memory they take.
+    """
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        objects: ObjectStore,
+        intake: Intake,
+        pipeline: Pipeline,
+        imaging: Imaging,
+        claims: Claims,
+        waiting: WaitingRoom,
+        parking: Parking,
+        metrics: Metrics,
+        pseudonyms: Pseudonyms,
+        timeout_s: float,
+        waiting_deadline_s: float,
+        at_once: int,
+    ) -> None:
+        self._inbox = inbox
+        self._objects = objects
+        self._intake = intake
+        self._pipeline = pipeline
+        self._imaging = imaging
+        self._claims = claims
+        self._waiting = waiting
+        self._parking = parking
+        self._metrics = metrics
+        self._pseudonyms = pseudonyms
+        self._timeout_s = timeout_s
+        self._waiting_deadline_s = waiting_deadline_s
+        self._limiter = anyio.CapacityLimiter(at_once)
+
+    async def deliver(self, key: str, version_id: str | None = None) -> Delivery:
+        """What became of an object that came to the drop folder.
+
+        Parameters
+        ----------
+        key, version_id
+            Of the object; without a version the current one is meant.
+
+        Raises
+        ------
+        DeliveryUnfinishedError, InferenceUnavailableError, InferenceOverloadedError,
+        StoreUnavailableError
+            The delivery is to be repeated.
+        """
+        dropped = self._inbox.find(key)
+        if dropped is None:
+            return self._told(key, [_Taken(Outcome.IGNORED)])
+        if dropped.half is Half.SIDECAR:
+            version_id = None  # the latest word counts
+        taken = await self._take(dropped, version_id)
+        if not taken:
+            await self._waiting.add(dropped, version_id)
+            taken = await self._take(dropped, version_id)
+        return self._told(dropped.stem, taken or [_Taken(Outcome.WAITING)])
+
+    async def retry(self, parked_id: str) -> Delivery:
+        """What became of a parked object that was tried again.
+
+        Raises
+        ------
+        ParkedItemNotFoundError
+        DeliveryUnfinishedError, InferenceUnavailableError, InferenceOverloadedError,
+        StoreUnavailableError
+            It stays parked.
+        """
+        item = await self._parking.item(parked_id)
+        dropped = self._inbox.find(item.key)
+        taken = await self._take(dropped, item.version_id) if dropped else []
+        return self._told(item.key, taken or [_Taken(Outcome.PARKED, parked=item)])
+
+    async def sweep(self) -> None:
+        """Take up what was left: studies whose gateway died, halves whose other half is there now.
+
+        Halves that waited too long are parked. Any gateway may sweep, and several at once.
+        """
+        for claim_key, claim in await self._claims.expired():
+            with _postponing():
+                await self.deliver(claim.key, claim.version_id)
+                await self._claims.forget(claim_key)
+        halves = await self._waiting.all()
+        for half in halves:
+            with _postponing():
+                await self._look_after(half)
+        self._metrics.waiting_halves.set(len(await self._waiting.all()) if halves else 0)
+        self._metrics.parked_items.set(await self._parking.count())
+
+    async def _look_after(self, half: WaitingHalf) -> None:
+        dropped = self._inbox.find(half.key)
+        if dropped is None:  # waits since the drop folder had another prefix
+            return
+        taken = await self._take(dropped, half.version_id)
+        waited = dt.datetime.now(dt.UTC) - half.since
+        if not taken and waited.total_seconds() >= self._waiting_deadline_s:
+            missing = "sidecar" if dropped.half is Half.IMAGE else "image"
+            error = MissingHalfError(missing, int(self._waiting_deadline_s))
+            self._told(dropped.stem, [await self._park(dropped, half.version_id, error)])
+            taken = await self._take(dropped, half.version_id)
+        if taken:
+            self._told(dropped.stem, taken)
+
+    async def _take(self, dropped: Dropped, version_id: str | None) -> list[_Taken]:
+        """What became of the images that the object makes complete; none where its half lacks."""
+        deadline = Deadline.after(self._timeout_s)
+        try:
+            async with deadline.bounds("dropfolder"), self._limiter:
+                if dropped.half is Half.IMAGE:
+                    return await self._take_image(dropped, version_id, deadline)
+                return await self._take_sidecar(dropped, deadline)
+        except DeadlineExceededError as error:
+            raise DeliveryUnfinishedError(f"its time was used up in stage {error.stage}") from error
+        except _TRANSIENT:
+            raise
+        except RadStreamError as error:  # the sidecar cannot be read, whatever image it is for
+            return [await self._park(dropped, version_id, error)]
+
+    async def _take_image(
+        self, image: Dropped, version_id: str | None, deadline: Deadline
+    ) -> list[_Taken]:
+        document = await self._inbox.document(image)
+        if document is None and not image.may_stand_alone:
+            return []
+        return await self._read(image, version_id, document, deadline)
+
+    async def _take_sidecar(self, sidecar: Dropped, deadline: Deadline) -> list[_Taken]:
+        document = await self._inbox.document(sidecar)
+        if document is None:
+            await self._waiting.remove((sidecar, None))
+            return [_Taken(Outcome.IGNORED)]
+        taken: list[_Taken] = []
+        for image, version_id in await self._images(sidecar):
+            taken += await self._read(image, version_id, document, deadline)
+        return taken
+
+    async def _images(self, sidecar: Dropped) -> list[tuple[Dropped, str | None]]:
+        """The images beside a sidecar: every version that waits, and what is there now."""
+        waiting = [
+            (image, half.version_id)
+            for half in await self._waiting.beside(sidecar)
+            if (image := self._inbox.find(half.key)) and image.half is Half.IMAGE
+        ]
+        known = {image.key for image, _ in waiting}
+        there = await self._inbox.images_of(sidecar)
+        return waiting + [(image, None) for image in there if image.key not in known]
+
+    async def _read(
+        self, image: Dropped, version_id: str | None, document: bytes | None, deadline: Deadline
+    ) -> list[_Taken]:
+        """What became of an image; none where it needs a sidecar after all."""
+        try:
+            data = await self._inbox.image(image, version_id)
+        except ObjectNotFoundError:
+            await self._waiting.remove((image, version_id))
+            return [_Taken(Outcome.IGNORED)]
+        sha256 = await self._imaging.sha256(data)
+        async with self._claims.held(image, version_id, sha256):
+            try:
+                study = await self._study(image, data, document)
+                await self._check_binding(image, study)
+                answer = await self._pipeline.read(study, deadline)
+            except _TRANSIENT:
+                raise
+            except RadStreamError as error:
+                if document is None and isinstance(error, _INCOMPLETE):
+                    return []
+                return [await self._park(image, version_id, error)]
+            study_id = study.metadata.study_id
+            await self._bind(image, study_id)
+            await self._clear(image, version_id)
+        outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED
+        return [_Taken(outcome, study_id)]
+
+    async def _study(self, image: Dropped, data: bytes, document: bytes | None) -> Study:
+        study = await self._intake.study(
+            _completed(image, document),
+            [("image", data)],
+            route=self._inbox.route,
+            received_at=dt.datetime.now(dt.UTC),
+        )
+        if image.study_folder not in {None, study.metadata.study_id}:
+            raise InvalidMetadataError(
+                (Fault("/study_id", "differs from the folder that the image lies in"),)
+            )
+        return study
+
+    async def _check_binding(self, image: Dropped, study: Study) -> None:
+        """Refuse an image that was read for another study; its folder cannot tell."""
+        if image.study_folder is not None:
+            return
+        try:
+            bound = Binding.model_validate_json(await self._objects.read(_binding_key(image)))
+        except ObjectNotFoundError:
+            return
+        if bound.study_id != study.metadata.study_id:
+            raise StudyConflictError(
+                (Fault("/study_id", "differs from the study this image was read for before"),)
+            )
+
+    async def _bind(self, image: Dropped, study_id: str) -> None:
+        if image.study_folder is None:
+            document = Binding(study_id=study_id).model_dump_json(by_alias=True).encode()
+            await self._objects.create(_binding_key(image), document, media_type="application/json")
+
+    async def _park(
+        self, dropped: Dropped, version_id: str | None, error: RadStreamError
+    ) -> _Taken:
+        item = await self._parking.park(dropped, version_id, error)
+        await self._waiting.remove((dropped, version_id))
+        return _Taken(Outcome.PARKED, parked=item)
+
+    async def _clear(self, image: Dropped, version_id: str | None) -> None:
+        """Forget what waited and was parked of an image that was taken."""
+        sidecar = self._inbox.sidecar_of(image)
+        await self._waiting.remove((image, version_id), (sidecar, None))
+        await self._parking.clear(image, sidecar)
+
+    def _told(self, subject: str, taken: Sequence[_Taken]) -> Delivery:
+        """The answer, counted and logged."""
+        outcome = min((item.outcome for item in taken), key=_GRAVEST.index)
+        parked = tuple(item.parked for item in taken if item.parked is not None)
+        study_id = next((item.study_id for item in taken if item.study_id is not None), None)
+        self._metrics.deliveries.labels(self._inbox.route, outcome).inc()
+        tell = log.warning if parked else log.info
+        tell(
+            "dropfolder.delivered",
+            object_ref=self._pseudonyms.study_ref(subject),
+            study_ref=self._pseudonyms.study_ref(study_id) if study_id else None,
+            outcome=outcome,
+            problems=[item.problem.type for item in parked] or None,
+        )
+        return Delivery(
+            outcome=outcome,
+            detail=_DETAILS[outcome],
+            study=study_path(study_id) if study_id else None,
+            parked=parked,
+        )
+
+
+@contextmanager
+def _postponing() -> Iterator[None]:
+    """Leave for the next sweep what cannot be done now."""
+    try:
+        yield
+    except _TRANSIENT as error:
+        log.warning("dropfolder.postponed", error=type(error).__name__)
+
+
+def _completed(image: Dropped, document: bytes | None) -> bytes | None:
+    """The document; for a DICOM file in a study's folder with the study_id that the folder says.
+
+    So it is the same study whether its sidecar came or not.
+    """
+    if image.study_folder is None or not image.may_stand_alone:
+        return document
+    fields = parse_document(document) if document is not None else {}
+    return json.dumps({"study_id": image.study_folder} | fields).encode()
+
+
+def _binding_key(image: Dropped) -> str:
+    return f"pairing/bindings/{image.reference}.json"

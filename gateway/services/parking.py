@@ -1,0 +1,117 @@
+"""What failed for good, where an operator finds it: ``parked/{id}.json``.
+
+The id is made of the object's key: an object that fails again is parked once, and an object that
+is taken after all can be found and cleared.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from gateway.errors import ObjectNotFoundError, ParkedItemNotFoundError
+from gateway.schemas.parked import ParkedItem
+from gateway.services.tasks import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.errors import RadStreamError
+    from gateway.schemas.problem import Problem
+    from gateway.services.inbox import Dropped
+
+ROOT = "parked/"
+
+
+class Parking:
+    """Parked items of all gateways on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    problem_of
+        Says what an error means to the sender.
+    """
+
+    def __init__(
+        self, objects: ObjectStore, problem_of: Callable[[RadStreamError], Problem]
+    ) -> None:
+        self._objects = objects
+        self._problem_of = problem_of
+
+    async def park(
+        self, dropped: Dropped, version_id: str | None, error: RadStreamError
+    ) -> ParkedItem:
+        """The item as it is parked now, in place of an older one of the same object."""
+        parked_id = _id(dropped)
+        problem = self._problem_of(error)
+        item = ParkedItem(
+            id=parked_id,
+            parked_at=dt.datetime.now(dt.UTC),
+            half=dropped.half,
+            key=dropped.key,
+            version_id=version_id,
+            problem=problem.model_copy(update={"instance": f"urn:radstream:parked:{parked_id}"}),
+        )
+        document = item.model_dump_json(by_alias=True, exclude_none=True).encode()
+        await self._objects.replace(_key(parked_id), document, media_type="application/json")
+        return item
+
+    async def clear(self, *taken: Dropped) -> None:
+        """Remove the items of objects that were taken after all."""
+        keys = {_key(_id(dropped)) for dropped in taken}
+        listed = await self._objects.keys(ROOT + _pair(taken[0]))
+        await together(self._objects.delete(key) for key in listed if key in keys)
+
+    async def items(self, *, after: str, limit: int) -> list[ParkedItem]:
+        """Items in the order of their ids, beyond `after`."""
+        keys = [key for key in await self._objects.keys(ROOT) if key > _key(after)]
+        found = await together(self._read(key) for key in keys[:limit])
+        return [item for item in found if item is not None]
+
+    async def count(self) -> int:
+        """How many items there are."""
+        return len(await self._objects.keys(ROOT))
+
+    async def item(self, parked_id: str) -> ParkedItem:
+        """The item of this id.
+
+        Raises
+        ------
+        ParkedItemNotFoundError
+        """
+        item = await self._read(_key(parked_id))
+        if item is None:
+            raise ParkedItemNotFoundError
+        return item
+
+    async def discard(self, parked_id: str) -> None:
+        """Remove the item of this id.
+
+        Raises
+        ------
+        ParkedItemNotFoundError
+        """
+        await self.item(parked_id)
+        await self._objects.delete(_key(parked_id))
+
+    async def _read(self, key: str) -> ParkedItem | None:
+        try:
+            return ParkedItem.model_validate_json(await self._objects.read(key))
+        except ObjectNotFoundError:
+            return None
+
+
+def _id(dropped: Dropped) -> str:
+    return _pair(dropped) + dropped.reference[:16]
+
+
+def _pair(dropped: Dropped) -> str:
+    """What the ids of an image and its sidecar begin with."""
+    return dropped.pair_reference[:16]
+
+
+def _key(parked_id: str) -> str:
+    return f"{ROOT}{parked_id}.json"
