@@ -188,4 +188,4 @@ def activation_cells(contract: Contract, output: NDArray[Any]) -> NDArray[np.flo
     if not np.isfinite(output).all():
         raise ContractError("the activation map is not finite")
     largest = np.finfo(np.float16).max
-    return np.clip(output[0], -largest, largest).astype("<f2")
+    return np.asarray(np.clip(output[0], -largest, largest), dtype=np.dtype("<f2"))

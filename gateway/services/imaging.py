@@ -21,12 +21,12 @@ from gateway.errors import (
 from gateway.services.placement import call_for
 from preprocess import (
     CorruptImageError,
+    DecodeWorkers,
     Limits,
     MediaType,
     PreprocessError,
     UnrecognisedImageError,
     UnsupportedImageError,
-    decode,
     measure,
     read_metadata,
     sniff,
@@ -35,6 +35,7 @@ from preprocess import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.deadline import Deadline
     from gateway.services.contracts import ServedModel
     from gateway.services.placement import ModelCall
     from gateway.services.study import SubmittedImage
@@ -80,11 +81,18 @@ class Imaging:
         How many images may be worked on at once.
     limits
         What one file may cost.
+    decode_timeout_s
+        Seconds that one file may take in a codec; beyond it the codec's process is killed.
     """
 
-    def __init__(self, *, threads: int, limits: Limits) -> None:
+    def __init__(self, *, threads: int, limits: Limits, decode_timeout_s: float = 10.0) -> None:
         self._limiter = anyio.CapacityLimiter(threads)
         self._limits = limits
+        self._workers = DecodeWorkers(threads, timeout_s=decode_timeout_s)
+
+    def close(self) -> None:
+        """End the processes that codecs run in."""
+        self._workers.close()
 
     async def sha256(self, data: bytes | memoryview) -> str:
         """The SHA-256 of the bytes, in hexadecimal."""
@@ -102,19 +110,21 @@ class Imaging:
             return None
         return await self._run(partial(_read_metadata, part, data, self._limits))
 
-    async def prepare(self, image: SubmittedImage, model: ServedModel) -> PreparedImage:
-        """The image as the model takes it.
+    async def prepare(
+        self, image: SubmittedImage, model: ServedModel, deadline: Deadline
+    ) -> PreparedImage:
+        """The image as the model takes it, decoded in what the request has left.
 
         Raises
         ------
         UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
             Naming the image's part.
         """
-        return await self._run(partial(_prepare, image, model, self._limits))
+        return await self._run(partial(self._prepare, image, model, deadline))
 
     async def frames(self, data: bytes) -> tuple[Frame, ...]:
         """The decoded frames of an image that was accepted before."""
-        return await self._run(partial(decode, data, self._limits))
+        return await self._run(partial(self._workers.decode, data, self._limits))
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of other image work, such as drawing, under the same bound."""
@@ -124,6 +134,31 @@ class Imaging:
         # A thread cannot be stopped: a caller that goes away waits for its own, so that the bound
         # holds for threads that really run, and with it the memory they take.
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+    def _prepare(
+        self, image: SubmittedImage, model: ServedModel, deadline: Deadline
+    ) -> PreparedImage:
+        began = time.perf_counter()
+        try:
+            header = measure(image.data, self._limits)
+            frames = self._workers.decode(
+                image.data, self._limits, timeout_s=deadline.remaining_s()
+            )
+        except PreprocessError as error:
+            raise _named(image.part, error) from error
+        decoded = time.perf_counter()
+        prepared = tuple(
+            PreparedFrame(
+                rows=frame.rows,
+                columns=frame.columns,
+                bits_stored=header.bits_stored,
+                call=call_for(model, frame),
+            )
+            for frame in frames
+        )
+        return PreparedImage(
+            header.media_type, prepared, decoded - began, time.perf_counter() - decoded
+        )
 
 
 def is_dicom(data: bytes | memoryview) -> bool:
@@ -139,28 +174,6 @@ def _read_metadata(part: str, data: bytes | memoryview, limits: Limits) -> Dicom
         return read_metadata(data, limits)
     except PreprocessError as error:
         raise _named(part, error) from error
-
-
-def _prepare(image: SubmittedImage, model: ServedModel, limits: Limits) -> PreparedImage:
-    began = time.perf_counter()
-    try:
-        header = measure(image.data)
-        frames = decode(image.data, limits)
-    except PreprocessError as error:
-        raise _named(image.part, error) from error
-    decoded = time.perf_counter()
-    prepared = tuple(
-        PreparedFrame(
-            rows=frame.rows,
-            columns=frame.columns,
-            bits_stored=header.bits_stored,
-            call=call_for(model, frame),
-        )
-        for frame in frames
-    )
-    return PreparedImage(
-        header.media_type, prepared, decoded - began, time.perf_counter() - decoded
-    )
 
 
 def _named(part: str, error: PreprocessError) -> RadStreamError:

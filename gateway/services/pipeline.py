@@ -142,7 +142,7 @@ class Pipeline:
     async def _read(self, study: Study, deadline: Deadline, stages: Stages) -> Answer:
         models = [self._models.select(image.metadata) for image in study.images]
         await self._results.check_identity(study.metadata)
-        taken = await self._take(study, models)
+        taken = await self._take(study, models, deadline)
         fresh = [item for item in taken if isinstance(item, _Fresh)]
         for item in fresh:
             stages.add("decode", item.prepared.decode_s)
@@ -164,7 +164,9 @@ class Pipeline:
         self._count_images(taken, readings)
         return Answer(result, replayed=not fresh)
 
-    async def _take(self, study: Study, models: Sequence[ServedModel]) -> list[_Fresh | Reading]:
+    async def _take(
+        self, study: Study, models: Sequence[ServedModel], deadline: Deadline
+    ) -> list[_Fresh | Reading]:
         """Each distinct image: as its model read it before, or ready to be read.
 
         Raises
@@ -178,7 +180,7 @@ class Pipeline:
             for sha256, image, model in zip(digests, study.images, models, strict=True)
         }
         outcomes = await together(
-            self._take_image(image, sha256, model)
+            self._take_image(image, sha256, model, deadline)
             for (sha256, _), (image, model) in distinct.items()
         )
         errors = [outcome for outcome in outcomes if isinstance(outcome, _IMAGE_ERRORS)]
@@ -188,14 +190,14 @@ class Pipeline:
         return [outcome for outcome in outcomes if not isinstance(outcome, _IMAGE_ERRORS)]
 
     async def _take_image(
-        self, image: SubmittedImage, sha256: str, model: ServedModel
+        self, image: SubmittedImage, sha256: str, model: ServedModel, deadline: Deadline
     ) -> _Fresh | Reading | UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError:
         study_id = image.metadata.study_id
         stored = await self._results.reading(study_id, sha256, model.reference)
         if stored is not None:
             return stored
         try:
-            return _Fresh(image, sha256, model, await self._imaging.prepare(image, model))
+            return _Fresh(image, sha256, model, await self._imaging.prepare(image, model, deadline))
         except _IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
 
