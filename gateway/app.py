@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from gateway import __version__, problems
 from gateway.lifespan import open_gateway
 from gateway.metrics import Metrics, process_registry
-from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors
+from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors, UnsentBodies
 from gateway.routers import documentation, events, health, models, parked, studies
 from gateway.schemas.events import S3Event
 from gateway.schemas.metadata import StudyMetadata
@@ -83,6 +83,7 @@ def create_app(settings: Settings, health_state: Health | None = None) -> FastAP
     # The last added is the outermost.
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(RequestMetrics, metrics=metrics)
+    app.add_middleware(UnsentBodies)
     app.add_middleware(RequestContext)
     _publish_schemas(app)
     return app

@@ -61,6 +61,32 @@ class RequestContext:
         await self._app(scope, receive, send_with_ids)
 
 
+class UnsentBodies:
+    """Ends the connection with an answer to a caller that waits for leave to send its body.
+
+    Otherwise the next request on it would be read as that body (RFC 9110, section 10.1.1).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; close behind an answer that came before its body."""
+        waits = scope["type"] == "http" and Headers(scope=scope).get("expect", "") != ""
+
+        async def receive_body() -> Message:
+            nonlocal waits
+            waits = False  # the server gives leave when it is asked for the body
+            return await receive()
+
+        async def send_closing(message: Message) -> None:
+            if waits and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive_body, send_closing)
+
+
 class RequestMetrics:
     """Counts and times every request by its route's template."""
 

@@ -36,9 +36,6 @@ class Kind:
         What the sender can do; ``{field}`` stands for a field of the error.
     retry_after_s
         Where sending again may help: after how many seconds.
-    closes
-        Whether the connection ends with the answer: a body that was announced and not read would
-        be taken for the next request.
     """
 
     name: str
@@ -46,7 +43,6 @@ class Kind:
     title: str
     detail: str
     retry_after_s: int | None = None
-    closes: bool = False
 
 
 KINDS: Mapping[type[errors.RadStreamError], Kind] = {
@@ -64,7 +60,6 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         413,
         "The body is too large",
         "The body has more than {limit_bytes} bytes. Send fewer images at a time.",
-        closes=True,
     ),
     errors.TooManyPartsError: Kind(
         "too-many-parts",
@@ -310,12 +305,11 @@ def _response(
     kind: Kind, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else {}
-    closing = {"Connection": "close"} if kind.closes else {}
     return JSONResponse(
         problem.model_dump(exclude_none=True),
         status_code=kind.status,
         media_type=PROBLEM_MEDIA_TYPE,
-        headers={**(headers or {}), **retry, **closing},
+        headers={**(headers or {}), **retry},
     )
 
 

@@ -75,11 +75,6 @@ def test_an_error_without_a_kind_is_nobodys_business():
     assert problems.kind_of(ForgottenError()).status == 500
 
 
-def test_the_connection_ends_where_a_body_may_be_left_unread():
-    response = problems.response_of(errors.BodyTooLargeError(64), None)
-    assert response.headers["connection"] == "close"
-
-
 def test_a_problem_says_when_to_come_back():
     response = problems.response_of(errors.InferenceUnavailableError("down"), None)
     assert response.headers["retry-after"] == "2"

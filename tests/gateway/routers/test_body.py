@@ -37,7 +37,9 @@ async def exchange(gateway: LiveGateway, *pieces: bytes) -> bytes:
 
 
 def head(*headers: str) -> bytes:
-    lines = ["POST /v1/studies HTTP/1.1", "Host: gateway", "Content-Type: image/png", *headers]
+    lines = ["POST /v1/studies HTTP/1.1", "Host: gateway", *headers]
+    if not any(header.startswith("Content-Type") for header in headers):
+        lines.append("Content-Type: image/png")
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -72,9 +74,14 @@ async def test_a_chunked_body_is_held_to_the_limit_too(small: LiveGateway):
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_a_caller_that_asks_first_is_refused_before_it_sends(small: LiveGateway):
-    answer = await exchange(small, head("Content-Length: 100001", "Expect: 100-continue"))
-    assert answer.startswith(b"HTTP/1.1 413 ")
+@pytest.mark.parametrize(
+    ("header", "status"), [("X-Nothing: special", b"413"), ("Content-Type: text/plain", b"415")]
+)
+async def test_a_caller_that_asks_first_is_refused_before_it_sends(
+    small: LiveGateway, header: str, status: bytes
+):
+    answer = await exchange(small, head("Content-Length: 100001", "Expect: 100-continue", header))
+    assert answer.startswith(b"HTTP/1.1 " + status)
     # The body that was never sent would be looked for in the next request.
     assert b"\r\nconnection: close\r\n" in answer.lower()
 
