@@ -1,0 +1,386 @@
+"""The way of a study, with a real Triton at the far end and every stage's faults on the way."""
+
+import asyncio
+import datetime as dt
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from gateway.clients.protocols import ObjectStore
+from gateway.clients.triton import TritonClient
+from gateway.deadline import Deadline
+from gateway.errors import (
+    ContractError,
+    DeadlineExceededError,
+    ImagesTooLargeError,
+    InferenceFailedError,
+    InferenceUnavailableError,
+    InvalidMetadataError,
+    NoModelAcceptsError,
+    RadStreamError,
+    StudyConflictError,
+    UnreadableImagesError,
+    UnsupportedImagesError,
+)
+from gateway.logs import Pseudonyms
+from gateway.metrics import Metrics
+from gateway.schemas.metadata import StudyMetadata
+from gateway.services.imaging import Imaging
+from gateway.services.models import ModelRegistry
+from gateway.services.pipeline import Answer, Pipeline
+from gateway.services.results import ResultStore
+from gateway.services.study import Route, Study, SubmittedImage
+from gateway.sidecar import EmbeddedTriton
+from preprocess import Limits
+from tests.support.inference import (
+    ScriptedTriton,
+    answers,
+    brightness,
+    inferred,
+    never,
+    refuses,
+    serving,
+)
+from tests.support.models import flat_png, png, probability
+from tests.support.store import MemoryStore
+
+WHITE, BLACK = flat_png(255), flat_png(0)
+
+
+class Parts:
+    """A pipeline and all that it stands on."""
+
+    def __init__(self, client: TritonClient, objects: ObjectStore) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.models = ModelRegistry(client, self.metrics, refresh_s=5, probe_timeout_s=10)
+        self.results = ResultStore(objects)
+        self.pipeline = Pipeline(
+            models=self.models,
+            inference=client,
+            imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000)),
+            results=self.results,
+            metrics=self.metrics,
+            pseudonyms=Pseudonyms("key"),
+        )
+
+    async def read(self, *images: bytes, seconds: float = 30, **fields: Any) -> Answer:
+        return await self.pipeline.read(study(*images, **fields), Deadline.after(seconds))
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"radstream_{name}", labels) or 0
+
+
+def study(*images: bytes, **fields: Any) -> Study:
+    document = {
+        "study_id": f"S-{secrets.token_hex(8)}",
+        "view": "AP",
+        "timestamp": "2026-01-31T12:00:00Z",
+    }
+    metadata = StudyMetadata.model_validate(document | fields)
+    return Study(
+        images=tuple(
+            SubmittedImage(f"image[{i}]", data, metadata) for i, data in enumerate(images)
+        ),
+        route=Route.REST,
+        received_at=dt.datetime.now(dt.UTC),
+    )
+
+
+@asynccontextmanager
+async def piped(url: str, objects: ObjectStore) -> AsyncIterator[Parts]:
+    client = TritonClient(url, message_bytes=2**24)
+    try:
+        parts = Parts(client, objects)
+        await parts.models.refresh()
+        yield parts
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+def objects() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+async def parts(triton: EmbeddedTriton, objects: MemoryStore) -> AsyncIterator[Parts]:
+    async with piped(triton.grpc_url, objects) as parts:
+        yield parts
+
+
+async def test_study_comes_back_with_its_findings(parts: Parts):
+    pictures = {255: probability(1.0), 0: probability(0.0), 153: probability(0.6)}
+    answer = await parts.read(*(flat_png(level) for level in pictures))
+    assert not answer.replayed
+    found = {image.sha256: image.findings[0] for image in answer.result.images}
+    for level, expected in pictures.items():
+        finding = found[hashlib.sha256(flat_png(level)).hexdigest()]
+        assert finding.probability == pytest.approx(expected, abs=1e-5)
+        assert (finding.label, finding.threshold) == ("bright", 0.5)
+        assert finding.positive is (level > 0)
+    for image in answer.result.images:
+        assert (image.rows, image.columns, image.bits_stored) == (32, 32, 8)
+        assert set(image.timings_ms) == {"decode", "tensor", "infer", "total"}
+
+
+async def test_what_is_answered_is_what_is_stored(parts: Parts):
+    answer = await parts.read(WHITE)
+    assert await parts.results.result(answer.result.study_id) == answer.result
+    [reading] = await parts.results.readings(answer.result.study_id)
+    assert await parts.results.image(reading) == WHITE
+    activation_map = reading.frames[0].activation_map
+    assert activation_map is not None
+    assert activation_map.shape == (1, 8, 8)
+    cells = np.frombuffer(activation_map.data, "<f2").reshape(activation_map.shape)
+    assert cells == pytest.approx(np.full((1, 8, 8), 4.0))  # 8 * 1 - 4
+
+
+async def test_activation_map_lies_as_the_picture_does(parts: Parts):
+    picture = np.zeros((32, 32), np.uint8)
+    picture[4:8, 24:28] = 255  # cell row 1, column 6
+    answer = await parts.read(png(picture))
+    [reading] = await parts.results.readings(answer.result.study_id)
+    activation_map = reading.frames[0].activation_map
+    assert activation_map is not None
+    cells = np.frombuffer(activation_map.data, "<f2").reshape(8, 8)
+    assert cells[1, 6] == 4.0
+    assert (cells == 4.0).sum() == 1
+    assert (cells == -4.0).sum() == 63
+
+
+async def test_same_image_again_is_replayed_without_inference(parts: Parts):
+    first = await parts.read(WHITE, study_id="S1")
+    second = await parts.read(WHITE, study_id="S1")
+    assert second.replayed
+    assert second.result == first.result
+    assert parts.metric("stage_seconds_count", stage="decode") == 1
+
+
+async def test_image_that_stands_twice_in_one_study_is_read_once(parts: Parts):
+    answer = await parts.read(WHITE, BLACK, WHITE)
+    assert len(answer.result.images) == 2
+    assert parts.metric("images_total", media_type="image/png", outcome="read") == 2
+
+
+async def test_study_grows_and_only_the_new_image_is_read(parts: Parts):
+    await parts.read(WHITE, study_id="S1")
+    answer = await parts.read(WHITE, BLACK, study_id="S1")
+    assert not answer.replayed
+    assert [image.number for image in answer.result.images] == [1, 2]
+    assert answer.result.images[0].sha256 == hashlib.sha256(WHITE).hexdigest()
+    assert parts.metric("images_total", media_type="image/png", outcome="read") == 2
+    assert parts.metric("images_total", media_type="image/png", outcome="replayed") == 1
+
+
+async def test_same_image_in_another_study_is_read_anew(parts: Parts):
+    await parts.read(WHITE, study_id="S1")
+    assert not (await parts.read(WHITE, study_id="S2")).replayed
+
+
+# --- what is wrong with a study is told whole, and nothing is kept of it -------------------------
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "parts_named"),
+    [
+        ([WHITE, b"no image"], UnsupportedImagesError, ["image[1]"]),
+        ([WHITE[:-20], WHITE], UnreadableImagesError, ["image[0]"]),
+        ([flat_png(0, 1000, 1001)], ImagesTooLargeError, ["image[0]"]),
+        (
+            [WHITE[:-20], b"no image", flat_png(0, 1000, 1001)],
+            UnsupportedImagesError,
+            ["image[0]", "image[1]", "image[2]"],
+        ),
+    ],
+)
+async def test_every_bad_image_is_named_and_nothing_is_written(
+    parts: Parts,
+    objects: MemoryStore,
+    images: list[bytes],
+    error: type[RadStreamError],
+    parts_named: list[str],
+):
+    with pytest.raises(error) as caught:
+        await parts.read(*images)
+    assert [fault.pointer for fault in caught.value.faults] == parts_named  # type: ignore[attr-defined]  # one of the three
+    assert objects.objects == {}
+    assert parts.metric("studies_total", route="rest", outcome=error.__name__) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"image_size": {"width": 32, "height": 31}}, InvalidMetadataError),
+        ({"view": "LATERAL"}, NoModelAcceptsError),
+        ({"modality": "MR"}, NoModelAcceptsError),
+    ],
+)
+async def test_metadata_that_do_not_fit_write_nothing(
+    parts: Parts, objects: MemoryStore, fields: Mapping[str, Any], error: type[RadStreamError]
+):
+    with pytest.raises(error):
+        await parts.read(WHITE, **fields)
+    assert objects.objects == {}
+
+
+async def test_declared_size_is_columns_by_rows(parts: Parts):
+    wide = flat_png(255, rows=10, columns=20)
+    assert await parts.read(wide, image_size={"width": 20, "height": 10})
+    with pytest.raises(InvalidMetadataError) as caught:
+        await parts.read(wide, image_size={"width": 10, "height": 20})
+    [fault] = caught.value.faults
+    assert (fault.pointer, fault.detail) == ("/image_size", "image[0] has width 20 and height 10")
+
+
+async def test_another_patient_is_a_conflict_before_any_work(parts: Parts, objects: MemoryStore):
+    await parts.read(WHITE, study_id="S1", patient_id="P1")
+    before = dict(objects.objects)
+    with pytest.raises(StudyConflictError):
+        await parts.read(BLACK, study_id="S1", patient_id="P2")
+    assert objects.objects == before
+    assert parts.metric("stage_seconds_count", stage="decode") == 1
+
+
+# --- what is wrong with Triton -------------------------------------------------------------------
+
+
+@pytest.fixture
+async def scripted(objects: MemoryStore) -> AsyncIterator[tuple[ScriptedTriton, Parts]]:
+    triton = ScriptedTriton()
+    async with serving(triton) as url, piped(url, objects) as parts:
+        yield triton, parts
+
+
+Scripted = tuple[ScriptedTriton, Parts]
+
+NAN = float("nan")
+FLAT_MAP = np.zeros((1, 1, 8, 8), np.float32)
+LOGITS = np.zeros((1, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("infer", "error"),
+    [
+        (refuses(grpc.StatusCode.INTERNAL, "out of memory"), InferenceFailedError),
+        (refuses(grpc.StatusCode.UNAVAILABLE), InferenceUnavailableError),
+        (answers(inferred(logits=LOGITS)), InferenceFailedError),
+        (answers(brightness(NAN)), ContractError),
+        (answers(inferred(logits=LOGITS[:0], activation_map=FLAT_MAP)), ContractError),
+        (answers(inferred(logits=np.zeros((1, 2), "f4"), activation_map=FLAT_MAP)), ContractError),
+        (answers(inferred(logits=LOGITS, activation_map=FLAT_MAP[0])), ContractError),
+        (answers(inferred(logits=LOGITS, activation_map=FLAT_MAP * NAN)), ContractError),
+        (answers(inferred(logits=LOGITS, activation_map=FLAT_MAP[..., :0])), ContractError),
+    ],
+)
+async def test_study_the_model_fails_on_is_counted_and_leaves_nothing(
+    scripted: Scripted, objects: MemoryStore, infer: Any, error: type[RadStreamError]
+):
+    triton, parts = scripted
+    triton.infer = infer
+    with pytest.raises(error):
+        await parts.read(WHITE)
+    assert objects.objects == {}
+    assert parts.metric("inference_errors_total", error=error.__name__) == 1
+    assert parts.metric("studies_total", route="rest", outcome=error.__name__) == 1
+    assert parts.metric("studies_in_flight") == 0
+
+
+async def test_map_beyond_half_precision_is_kept_at_its_bounds(scripted: Scripted):
+    triton, parts = scripted
+    cells = np.full((1, 1, 8, 8), 1e6, np.float32)
+    triton.infer = answers(inferred(logits=LOGITS, activation_map=cells))
+    answer = await parts.read(WHITE)
+    [reading] = await parts.results.readings(answer.result.study_id)
+    activation_map = reading.frames[0].activation_map
+    assert activation_map is not None
+    assert set(np.frombuffer(activation_map.data, "<f2")) == {65504.0}
+
+
+async def test_one_failure_among_many_images_leaves_none_of_them(
+    scripted: Scripted, objects: MemoryStore
+):
+    triton, parts = scripted
+
+    async def fail_on_white(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        if request.raw_input_contents[0] == np.ones((1, 1, 32, 32), np.float32).tobytes():
+            await context.abort(grpc.StatusCode.INTERNAL, "no white")
+        return brightness()
+
+    triton.infer = fail_on_white
+    with pytest.raises(InferenceFailedError):
+        await parts.read(BLACK, flat_png(100), WHITE)
+    assert objects.objects == {}
+
+
+async def test_deadline_ends_a_study_that_is_not_answered(scripted: Scripted, objects: MemoryStore):
+    triton, parts = scripted
+    triton.infer = never
+    with pytest.raises(DeadlineExceededError):
+        await parts.read(WHITE, seconds=0.3)
+    await triton.cancelled.wait()
+    assert objects.objects == {}
+
+
+async def test_caller_that_goes_away_ends_the_work_in_triton(
+    scripted: Scripted, objects: MemoryStore
+):
+    triton, parts = scripted
+    triton.infer = never
+    triton.arrived.clear()
+    reading = asyncio.create_task(parts.read(WHITE))
+    await triton.arrived.wait()
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled()
+    await triton.cancelled.wait()
+    assert objects.objects == {}
+    assert parts.metric("studies_total", route="rest", outcome="cancelled") == 1
+    assert parts.metric("studies_in_flight") == 0
+
+
+async def test_images_of_a_study_are_inferred_side_by_side(scripted: Scripted):
+    triton, parts = scripted
+    meeting = asyncio.Barrier(3)
+
+    async def meet(_request: Any, _context: Any) -> Any:
+        await meeting.wait()
+        return brightness()
+
+    triton.infer = meet
+    answer = await parts.read(WHITE, BLACK, flat_png(100))
+    assert len(answer.result.images) == 3
+
+
+# --- what is told of it --------------------------------------------------------------------------
+
+
+async def test_outcomes_and_findings_are_counted(parts: Parts):
+    await parts.read(WHITE, BLACK, study_id="S1")
+    await parts.read(WHITE, study_id="S1")
+    assert parts.metric("studies_total", route="rest", outcome="completed") == 1
+    assert parts.metric("studies_total", route="rest", outcome="replayed") == 1
+    for positive in ("true", "false"):
+        labels = {"model": "brightness", "label": "bright", "positive": positive}
+        assert parts.metric("findings_total", **labels) == 1
+
+
+async def test_log_names_neither_study_nor_patient(parts: Parts):
+    identity = {"study_id": "SECRET-STUDY", "patient_id": "SECRET-PATIENT"}
+    with capture_logs() as events:
+        await parts.read(WHITE, **identity, accession_number="SECRET-ORDER")
+        with pytest.raises(UnsupportedImagesError):
+            await parts.read(b"no image", **identity)
+    told = [event for event in events if event["event"].startswith("study.")]
+    assert [event["event"] for event in told] == ["study.completed", "study.failed"]
+    assert "SECRET" not in str(events)
+    assert (
+        told[0]["study_ref"] == told[1]["study_ref"] == Pseudonyms("key").study_ref("SECRET-STUDY")
+    )
