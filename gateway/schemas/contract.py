@@ -81,6 +81,9 @@ class InputContract(_Part):
         FullRangeRule | WindowRule | PercentileRule, Field(discriminator="rule")
     ] = FullRangeRule()
     range: tuple[float, float] = Field(description="Values of black and of white in the tensor.")
+    jpeg_reduction: Literal[1, 2, 4, 8] = Field(
+        1, description="How far a JPEG may be reduced while it is decoded; measure before use."
+    )
 
     @model_validator(mode="after")
     def _fits_preprocess(self) -> Self:

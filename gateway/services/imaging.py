@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.deadline import Deadline
+    from gateway.schemas.contract import InputContract
     from gateway.services.contracts import ServedModel
     from gateway.services.placement import ModelCall
     from gateway.services.study import SubmittedImage
-    from preprocess import DicomMetadata, Frame
+    from preprocess import DicomMetadata, Frame, Header
 
 T = TypeVar("T")
 
@@ -142,7 +143,10 @@ class Imaging:
         try:
             header = measure(image.data, self._limits)
             frames = self._workers.decode(
-                image.data, self._limits, timeout_s=deadline.remaining_s()
+                image.data,
+                self._limits,
+                at_least=_least_size(header, model.contract.input),
+                timeout_s=deadline.remaining_s(),
             )
         except PreprocessError as error:
             raise _named(image.part, error) from error
@@ -159,6 +163,12 @@ class Imaging:
         return PreparedImage(
             header.media_type, prepared, decoded - began, time.perf_counter() - decoded
         )
+
+
+def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
+    """Rows and columns a JPEG must keep while it is decoded, by the model's contract."""
+    factor = wanted.jpeg_reduction
+    return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
 
 
 def is_dicom(data: bytes | memoryview) -> bool:
