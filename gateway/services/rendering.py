@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -57,7 +58,8 @@ def heatmap_png(frame: Frame, cells: NDArray[np.float32], finding: Finding) -> b
     grey = _screen(frame)
     rows, columns = grey.shape
     strength = _strength(cells, finding)
-    smooth = cv2.resize(strength, (columns, rows), interpolation=cv2.INTER_CUBIC).clip(0.0, 1.0)
+    # Linear: anything smoother rings, and would colour places that have no evidence at all.
+    smooth = cv2.resize(strength, (columns, rows), interpolation=cv2.INTER_LINEAR)
     coloured = _COLOURS[(smooth * (_STEPS - 1)).astype(np.uint8)]
     opacity = (_OPACITY * np.sqrt(smooth))[..., None]
     blended = grey[..., None] * (1.0 - opacity) + coloured * opacity
@@ -99,11 +101,13 @@ def _legend(canvas: Image.Image, top: int, finding: Finding) -> None:
     words = f"{name}: {finding.probability:.2f} ({verdict}, threshold {finding.threshold:.2f})"
     draw.text((12, top + 6), words, fill=_INK, font=ImageFont.load_default(16))
     small = ImageFont.load_default(12)
-    left, right = 12 + 64, canvas.width - 12 - 72
+    least, most = "no evidence", "strongest"
+    left = 12 + math.ceil(draw.textlength(least, small)) + 6
+    right = canvas.width - 12 - math.ceil(draw.textlength(most, small)) - 6
     bar = np.repeat(_COLOURS[np.linspace(0, _STEPS - 1, right - left).astype(int)][None], 10, 0)
     canvas.paste(Image.fromarray(np.ascontiguousarray(bar)), (left, top + 40))
-    draw.text((12, top + 38), "no evidence", fill=_INK, font=small, anchor=None)
-    draw.text((right + 6, top + 38), "strongest", fill=_INK, font=small)
+    draw.text((12, top + 38), least, fill=_INK, font=small)
+    draw.text((right + 6, top + 38), most, fill=_INK, font=small)
 
 
 def _png(image: Image.Image) -> bytes:
