@@ -1,0 +1,74 @@
+"""Things side by side, and what becomes of the rest when one fails."""
+
+import asyncio
+
+import pytest
+
+from gateway.services.tasks import together
+
+
+class FirstError(Exception):
+    pass
+
+
+async def value(number: int, after: asyncio.Event | None = None) -> int:
+    if after is not None:
+        await after.wait()
+    return number
+
+
+async def test_results_come_in_the_order_of_the_coroutines():
+    gate = asyncio.Event()
+
+    async def opens() -> int:
+        gate.set()
+        return 2
+
+    assert await together([value(1, gate), opens(), value(3)]) == [1, 2, 3]
+    assert await together([]) == []
+
+
+async def test_first_error_is_raised_bare_and_stops_the_rest():
+    stopped = asyncio.Event()
+
+    async def long() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async def fails() -> None:
+        raise FirstError
+
+    with pytest.raises(FirstError):
+        await together([long(), fails()])
+    assert stopped.is_set()
+
+
+async def test_cancelling_the_whole_cancels_every_part():
+    started, stopped = asyncio.Barrier(3), []
+
+    async def long(name: str) -> None:
+        await started.wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(name)
+
+    task = asyncio.create_task(together([long("a"), long("b")]))
+    await started.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert sorted(stopped) == ["a", "b"]
+
+
+async def test_error_of_a_nested_group_comes_out_bare():
+    async def fails() -> None:
+        raise FirstError
+
+    async def nested() -> None:
+        await together([fails(), asyncio.Event().wait()])
+
+    with pytest.raises(FirstError):
+        await together([nested()])
