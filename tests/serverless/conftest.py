@@ -1,7 +1,6 @@
 """The packaged stack, made once for all tests, and a receiver in the gateway's place."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -228,7 +228,7 @@ def test_every_fault_of_the_environment_is_named() -> None:
 
 def test_two_sources_of_the_key_are_one_too_many(receiver: Receiver) -> None:
     with pytest.raises(forwarder.ConfigurationError, match="exactly one"):
-        forwarder.read_config(environ(receiver.url, GATEWAY_API_KEY_SECRET="arn"))
+        forwarder.read_config(environ(receiver.url) | {"GATEWAY_API_KEY_SECRET": "arn"})
 
 
 # --- the key in AWS -------------------------------------------------------------------------------

@@ -1,0 +1,357 @@
+"""What `serverless package` makes of serverless.yml, checked by tools and against our own rules."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.aws import ROOT, Package, package
+
+# Every optional part on. The values have the form of real ones, which cfn-lint looks at.
+EVERYTHING = {
+    "apiKeyParameter": "/radstream/prod/key",
+    "forwarderSubnets": "subnet-0123456789abcdef0",
+    "forwarderSecurityGroups": "sg-0123456789abcdef0",
+    "alarmEmail": "radiology-it@example.org",
+    "kinesisShards": "4",
+    "oidcProvider": "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE",
+    "guardDuty": "true",
+    "cloudTrail": "true",
+    "quickSightUser": "arn:aws:quicksight:eu-central-1:210987654321:user/default/analyst",
+    "vpcId": "vpc-0123456789abcdef0",
+    "routeTables": "rtb-0123456789abcdef0",
+    "endpointSubnets": "subnet-0123456789abcdef0",
+    "endpointSecurityGroups": "sg-0123456789abcdef0",
+}
+
+
+@pytest.fixture(scope="module")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The stage prod with every optional part."""
+    return package(tmp_path_factory.mktemp("prod"), stage="prod", **EVERYTHING)
+
+
+@pytest.fixture(params=["dev", "prod"])
+def stack(request: pytest.FixtureRequest) -> Package:
+    """Each of the two stages."""
+    found: Package = request.getfixturevalue(request.param)
+    return found
+
+
+# --- the tools ------------------------------------------------------------------------------------
+
+
+def test_cfn_lint_has_nothing_to_say(stack: Package) -> None:
+    # W3005: the packager writes DependsOn where a reference says the same; not ours to change.
+    command = [sys.executable, "-m", "cfnlint", "--ignore-checks", "W3005"]
+    command += ["--regions", "eu-central-1", "--template", str(stack.template_file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_security_scanner_finds_nothing_but_what_is_excused(prod: Package) -> None:
+    command = [str(ROOT / ".venv/checkov/bin/checkov"), "--file", str(prod.template_file)]
+    command += ["--framework", "cloudformation", "--skip-download", "--output", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
+    failed = [
+        (check["check_id"], check["resource"]) for check in report["results"]["failed_checks"]
+    ]
+    assert not failed
+    assert report["summary"]["passed"] > 50
+    assert all(
+        check["check_result"]["suppress_comment"] for check in report["results"]["skipped_checks"]
+    )
+
+
+# --- the archive ----------------------------------------------------------------------------------
+
+
+def test_the_function_is_one_file(dev: Package) -> None:
+    with zipfile.ZipFile(dev.forwarder_zip) as archive:
+        assert archive.namelist() == ["serverless/forwarder.py"]
+    assert "Layers" not in dev.properties("ForwarderLambdaFunction")
+
+
+def test_the_npm_lock_names_no_registry() -> None:
+    assert "resolved" not in (ROOT / "serverless/package-lock.json").read_text()
+
+
+# --- names and stages -----------------------------------------------------------------------------
+
+NAMES = {
+    "AlarmName", "AliasName", "BucketName", "DashboardName", "DeliveryStreamName", "FunctionName",
+    "LogGroupName", "QueueName", "RoleName", "TopicName", "TrailName",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_every_name_has_its_stage(stage: str, request: pytest.FixtureRequest) -> None:
+    template = request.getfixturevalue(stage).template
+    named = [
+        (logical_id, json.dumps(properties[name]))
+        for logical_id, resource in template["Resources"].items()
+        if (properties := resource.get("Properties", {}))
+        for name in NAMES & properties.keys()
+        if "Ref" not in properties[name]
+    ]
+    assert len(named) > 30
+    assert not [(name, value) for name, value in named if f"radstream-{stage}" not in value]
+
+
+def test_the_stages_share_no_glue_database(dev: Package, prod: Package) -> None:
+    names = [
+        stack.template["Parameters"]["AnalyticsDatabaseName"]["Default"] for stack in (dev, prod)
+    ]
+    assert names == ["radstream_analytics_dev", "radstream_analytics"]
+
+
+# --- buckets --------------------------------------------------------------------------------------
+
+KEPT = ("Images", "Results", "Telemetry", "Artifacts")
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_bucket_is_encrypted_versioned_private_and_logged(name: str, dev: Package) -> None:
+    bucket = dev.properties(f"{name}Bucket")
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"] == {
+        "SSEAlgorithm": "aws:kms",
+        "KMSMasterKeyID": {"Fn::GetAtt": ["Key", "Arn"]},
+    }
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["LoggingConfiguration"]["DestinationBucketName"] == {"Ref": "LogsBucket"}
+    assert bucket["LifecycleConfiguration"]["Rules"]
+    assert dev.template["Resources"][f"{name}Bucket"]["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", [*KEPT, "Logs"])
+def test_a_bucket_refuses_what_comes_without_tls(name: str, dev: Package) -> None:
+    policy = dev.properties(f"{name}BucketPolicy")
+    assert policy["Bucket"] == {"Ref": f"{name}Bucket"}
+    first = policy["PolicyDocument"]["Statement"][0]
+    assert (first["Effect"], first["Principal"], first["Action"]) == ("Deny", "*", "s3:*")
+    assert first["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(first["Resource"]) == 2
+
+
+def test_no_rule_deletes_a_current_image_or_result(dev: Package) -> None:
+    for name in ("Images", "Results"):
+        for rule in dev.properties(f"{name}Bucket")["LifecycleConfiguration"]["Rules"]:
+            assert "ExpirationInDays" not in rule or rule["Prefix"] == "pairing/"
+
+
+def test_new_objects_become_events(dev: Package) -> None:
+    enabled = {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    assert dev.properties("ImagesBucket")["NotificationConfiguration"] == enabled
+    assert dev.properties("ResultsBucket")["NotificationConfiguration"] == enabled
+
+
+# --- rules and queues -----------------------------------------------------------------------------
+
+
+def test_the_rules_and_the_forwarder_know_the_same_suffixes(dev: Package) -> None:
+    variables = dev.properties("ForwarderLambdaFunction")["Environment"]["Variables"]
+    patterns = {
+        matcher["wildcard"]
+        for rule in ("ImageUploadRule", "MetadataUploadRule")
+        for matcher in dev.properties(rule)["EventPattern"]["detail"]["object"]["key"]
+    }
+    suffixes = variables["KEY_SUFFIXES"].split(",")
+    assert patterns == {
+        f"{variables['KEY_PREFIX']}*{case}" for each in suffixes for case in (each, each.upper())
+    }
+
+
+@pytest.mark.parametrize("rule", ["ImageUploadRule", "MetadataUploadRule"])
+def test_an_event_that_cannot_be_queued_is_kept(rule: str, dev: Package) -> None:
+    (target,) = dev.properties(rule)["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["UploadQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UploadDeadLetterQueue", "Arn"]}}
+
+
+def test_a_message_is_not_handed_out_twice_while_it_is_worked_on(dev: Package) -> None:
+    queue = dev.properties("UploadQueue")
+    assert queue["VisibilityTimeout"] > dev.properties("ForwarderLambdaFunction")["Timeout"]
+    tried_for_s = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"]
+    assert tried_for_s == 3600
+    # A dead letter keeps the age of its message: it must have time left when it gets there.
+    kept_s = dev.properties("UploadDeadLetterQueue")["MessageRetentionPeriod"]
+    assert kept_s > queue["MessageRetentionPeriod"]
+
+
+def test_a_message_holds_one_event(dev: Package) -> None:
+    (mapping,) = dev.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["BatchSize"] == 1
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 10}
+
+
+def test_a_notice_of_a_parked_study_does_not_tell_which(dev: Package) -> None:
+    (target,) = dev.properties("ParkedRule")["Targets"]
+    assert target["InputTransformer"]["InputPathsMap"] == {"time": "$.time"}
+
+
+# --- telemetry ------------------------------------------------------------------------------------
+
+# DESIGN's radstream.telemetry/1, in its order.
+EVENT_FIELDS = {
+    "event_id": "string", "schema": "string", "occurred_at": "timestamp", "study_ref": "string",
+    "stage": "string", "status": "string", "latency_ms": "double", "error_code": "string",
+    "modality": "string", "body_part": "string", "view": "string", "model": "string",
+    "model_version": "string", "image_bytes": "bigint", "rows": "int", "columns": "int",
+    "route": "string", "gateway_version": "string", "instance": "string", "trace_id": "string",
+}  # fmt: skip
+
+
+def test_the_tables_columns_are_the_events_fields(dev: Package) -> None:
+    table = dev.properties("TelemetryTable")["TableInput"]
+    columns = {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
+    assert list(columns.items()) == list(EVENT_FIELDS.items())
+
+
+def test_firehose_writes_where_the_table_projects_its_partitions(dev: Package) -> None:
+    destination = dev.properties("TelemetryDelivery")["ExtendedS3DestinationConfiguration"]
+    table = dev.properties("TelemetryTable")["TableInput"]
+    (partition,) = table["PartitionKeys"]
+    folder, pattern = re.fullmatch(
+        rf"(.*/){partition['Name']}=!{{timestamp:(.*)}}/", destination["Prefix"]
+    ).groups()  # type: ignore[union-attr]  # fails the test where it does not match
+    location = table["StorageDescriptor"]["Location"]["Fn::Sub"]
+    assert location == f"s3://${{TelemetryBucket}}/{folder}"
+    assert table["Parameters"][f"projection.{partition['Name']}.format"] == pattern
+    assert table["Parameters"]["projection.enabled"] == "true"
+    conversion = destination["DataFormatConversionConfiguration"]["SchemaConfiguration"]
+    assert conversion["TableName"] == {"Ref": "TelemetryTable"}
+
+
+def test_every_query_is_in_the_workgroup_as_it_stands_in_its_file(dev: Package) -> None:
+    files = {path.read_text() for path in (ROOT / "serverless/athena").glob("*.sql")}
+    queries = dev.of_type("AWS::Athena::NamedQuery").values()
+    assert {query["QueryString"] for query in queries} == files
+    assert all(query["WorkGroup"] == {"Ref": "Workgroup"} for query in queries)
+
+
+# --- permissions ----------------------------------------------------------------------------------
+
+# Actions AWS gives no resource for, or whose resource does not exist yet when it is asked.
+RESOURCELESS = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+}
+
+
+def statements(stack: Package) -> Iterator[dict[str, Any]]:
+    """Every statement of a policy of a role; both sides of each condition."""
+    for role in stack.of_type("AWS::IAM::Role").values():
+        for policy in role.get("Policies", []):
+            yield from _flat(policy["PolicyDocument"]["Statement"])
+    for policy in stack.of_type("AWS::IAM::Policy").values():
+        yield from _flat(policy["PolicyDocument"]["Statement"])
+
+
+def _flat(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        if "Fn::If" in entry:
+            yield from _flat([side for side in entry["Fn::If"][1:] if "Ref" not in side])
+        else:
+            yield entry
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_no_role_may_do_more_than_is_written_out(stack: Package) -> None:
+    found = list(statements(stack))
+    assert len(found) > 15
+    for statement in found:
+        actions = set(listed(statement["Action"]))
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in actions if "*" in action]
+        if statement["Resource"] == "*":
+            assert actions <= RESOURCELESS
+        assert not {"NotAction", "NotResource"} & statement.keys()
+
+
+def test_the_gateway_may_not_write_images_nor_delete_results(dev: Package) -> None:
+    allowed = [
+        (action, json.dumps(resource))
+        for statement in dev.properties("GatewayPolicy")["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    ]
+    assert not [pair for pair in allowed if pair[0] == "s3:PutObject" and "ImagesBucket" in pair[1]]
+    deleted = [resource for action, resource in allowed if action == "s3:DeleteObject"]
+    assert len(deleted) == 2
+    assert not [resource for resource in deleted if "/results/" in resource]
+
+
+def test_only_the_gateways_service_account_takes_its_role(dev: Package) -> None:
+    condition, irsa, pod_identity = dev.properties("GatewayRole")["AssumeRolePolicyDocument"][
+        "Fn::If"
+    ]
+    assert condition == "UsesIrsa"
+    document = irsa["Fn::Sub"]
+    for name, value in {"OidcProvider": "issuer/id/1", "Namespace": "ns"}.items():
+        document = document.replace(f"${{{name}}}", value)
+    (statement,) = json.loads(document)["Statement"]
+    assert statement["Condition"]["StringEquals"] == {
+        "issuer/id/1:aud": "sts.amazonaws.com",
+        "issuer/id/1:sub": "system:serviceaccount:ns:${ServiceAccount}",
+    }
+    (statement,) = pod_identity["Statement"]
+    assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"].keys() == {
+        "aws:SourceAccount",
+        "aws:RequestTag/kubernetes-namespace",
+        "aws:RequestTag/kubernetes-service-account",
+    }
+
+
+# --- alarms and the dashboard ---------------------------------------------------------------------
+
+
+def test_every_alarm_tells_somebody_and_is_explained(dev: Package) -> None:
+    page = (ROOT / "docs/deploy-aws.md").read_text()
+    alarms = dev.of_type("AWS::CloudWatch::Alarm").values()
+    assert {alarm["MetricName"] for alarm in alarms} >= {
+        "Errors", "ApproximateNumberOfMessagesVisible", "GetRecords.IteratorAgeMilliseconds",
+        "DeliveryToS3.Success", "FailedConversion.Records", "RefusedEvents",
+    }  # fmt: skip
+    for alarm in alarms:
+        assert alarm["AlarmActions"] == [{"Ref": "Notices"}]
+        assert f"`{alarm['AlarmName'].removeprefix('radstream-dev-')}`" in page
+
+
+def test_the_dashboard_is_json_over_the_stacks_own_resources(dev: Package) -> None:
+    body = dev.properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    named = set(re.findall(r"\$\{([A-Za-z]+)(?:\.[A-Za-z]+)?\}", body))
+    assert named <= dev.template["Resources"].keys()
+    assert len(named) >= 8
+    titles = [widget["properties"]["title"] for widget in json.loads(body)["widgets"]]
+    assert len(titles) == len(set(titles)) == 10
+
+
+# --- the documents --------------------------------------------------------------------------------
+
+
+def test_every_parameter_is_documented() -> None:
+    page = (ROOT / "docs/deploy-aws.md").read_text()
+    defaults = yaml.safe_load(_without_tags(ROOT / "serverless.yml"))["params"]["default"]
+    assert not [name for name in defaults if f"`{name}`" not in page]
+
+
+def _without_tags(path: Path) -> str:
+    return re.sub(r"!(Ref|GetAtt|If|Sub)\b", "", path.read_text())
