@@ -175,17 +175,27 @@ def _decode_deep_jpeg(codestream: bytes, image: ImagePixel) -> StoredSamples:
     must change with the second.
     """
     end = codestream.rfind(_EOC)
-    entropy, rest = codestream[:end], codestream[end:]
-    longer = _check_sum(entropy + _PROBE + rest, image)
-    tail = bytes(byte ^ 0x55 for byte in entropy[-_TAIL:]).replace(b"\xff", b"\xfe")
-    other = _check_sum(entropy[:-_TAIL] + tail + rest, image)
+    before, rest = codestream[:end].rstrip(b"\xff"), codestream[end:]  # less the fill bytes
+    longer = _check_sum(before + _PROBE + rest, image)
+    start = _tail_start(before)
+    tail = bytes(byte ^ 0x55 for byte in before[start:]).replace(b"\xff", b"\xfe")
+    other = _check_sum(before[:start] + tail + rest, image)
     samples = _decoded(imagecodecs.jpeg8_decode, codestream, image)
     whole = zlib.crc32(samples.data)
     if whole != longer:
         raise TruncatedImageError
-    if whole == other:
+    # The codes of a picture of one grey level may say the same whatever their bits are.
+    if whole == other and samples.min() != samples.max():
         raise CorruptImageError("a compressed frame holds more data than its size accounts for")
     return samples
+
+
+def _tail_start(before: bytes) -> int:
+    """Where the last bytes of the last scan begin, at no zero that is stuffed behind an FF."""
+    scan = before.rfind(b"\xff\xda") + 2
+    scan += int.from_bytes(before[scan : scan + 2])
+    start = max(scan, len(before) - _TAIL)
+    return start - 1 if start > scan and before[start - 1] == 0xFF else start
 
 
 def _check_sum(codestream: bytes, image: ImagePixel) -> int:

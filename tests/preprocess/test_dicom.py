@@ -279,6 +279,36 @@ def test_twelve_bit_jpeg_whole_cut_and_long():
         decode(dicoms.write(dicoms.compressed(half, shorter, BitsStored=12), JPEGExtended12Bit))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (8, 8), (17, 33), (100, 100)])
+@pytest.mark.parametrize("level", [0, 1, 2048, 4095])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_deep_jpegs_of_every_kind_are_taken_for_whole(shape, level, noisy):
+    samples = np.full(shape, level, np.uint16)
+    if noisy:
+        samples[: shape[0] // 2] = RNG.integers(0, 4096, (shape[0] // 2, shape[1]))
+    for syntax, options in (
+        (JPEGExtended12Bit, {"level": 95, "bitspersample": 12}),
+        (JPEGLosslessSV1, {"lossless": True, "bitspersample": 12}),
+        (JPEGLosslessSV1, {"lossless": True, "bitspersample": 16}),
+    ):
+        codestream = imagecodecs.jpeg8_encode(samples, **options)
+        fill = codestream[:-2] + b"\xff\xff" + codestream[-2:]
+        for stream in (codestream, fill):
+            data = dicoms.write(dicoms.compressed(samples, stream, BitsStored=12), syntax)
+            (frame,) = decode(data)
+            if "lossless" in options:
+                np.testing.assert_array_equal(frame.samples, samples)
+
+
+def test_deep_jpegs_of_every_length_are_taken_for_whole():
+    # The last bytes of noise fall in every way, stuffed zeros among them.
+    for size in range(20, 120):
+        samples = RNG.integers(0, 65536, (7, size), np.uint16)
+        codestream = imagecodecs.jpeg8_encode(samples, lossless=True, bitspersample=16)
+        data = dicoms.write(dicoms.compressed(samples, codestream), JPEGLosslessSV1)
+        np.testing.assert_array_equal(decode(data)[0].samples, samples)
+
+
 def test_overshoot_of_a_lossy_coding_is_clipped_not_wrapped():
     edge = np.zeros((64, 64), np.uint16)
     edge[:, 35:] = 1023
