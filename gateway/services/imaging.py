@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
-
-import anyio
-import anyio.to_thread
 
 from gateway.errors import (
     Fault,
@@ -87,12 +86,13 @@ class Imaging:
     """
 
     def __init__(self, *, threads: int, limits: Limits, decode_timeout_s: float = 10.0) -> None:
-        self._limiter = anyio.CapacityLimiter(threads)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
         self._limits = limits
         self._workers = DecodeWorkers(threads, timeout_s=decode_timeout_s)
 
     def close(self) -> None:
         """End the processes that codecs run in."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._workers.close()
 
     async def sha256(self, data: bytes | memoryview) -> str:
@@ -132,9 +132,10 @@ class Imaging:
         return await self._run(work)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        # A thread cannot be stopped: a caller that goes away waits for its own, so that the bound
-        # holds for threads that really run, and with it the memory they take.
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        # A thread cannot be stopped: when a caller goes away its work is dropped if it still waits,
+        # and keeps its thread if it runs, so that the bound holds, and with it the memory. (anyio's
+        # limiter would let go at once: its shield knows no cancellation but anyio's own.)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _prepare(
         self, image: SubmittedImage, model: ServedModel, deadline: Deadline
