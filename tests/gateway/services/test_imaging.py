@@ -1,0 +1,137 @@
+"""Image work on threads: what comes out, and how much of it runs at once."""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway.deadline import Deadline
+from gateway.errors import (
+    ImagesTooLargeError,
+    RadStreamError,
+    UnreadableImagesError,
+    UnsupportedImagesError,
+)
+from gateway.schemas.contract import Contract
+from gateway.schemas.metadata import StudyMetadata
+from gateway.services.contracts import ServedModel
+from gateway.services.imaging import Imaging
+from gateway.services.study import SubmittedImage
+from preprocess import Limits, MediaType
+from tests.support.models import contract, flat_png, png
+
+METADATA = StudyMetadata.model_validate(
+    {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z"}
+)
+
+SOON = Deadline.after(300)
+
+
+@pytest.fixture
+def imaging() -> Iterator[Imaging]:
+    imaging = Imaging(threads=2, limits=Limits(pixels=10_000))
+    yield imaging
+    imaging.close()
+
+
+def image(data: bytes | memoryview) -> SubmittedImage:
+    return SubmittedImage("image[7]", data, METADATA)
+
+
+def model(**changes: Any) -> ServedModel:
+    return ServedModel("brightness", "1", Contract.model_validate(contract(changes)))
+
+
+async def test_hash_is_that_of_the_bytes(imaging: Imaging):
+    assert await imaging.sha256(memoryview(b"abc")) == hashlib.sha256(b"abc").hexdigest()
+
+
+async def test_picture_becomes_the_models_tensor(imaging: Imaging):
+    prepared = await imaging.prepare(image(flat_png(51, rows=40, columns=60)), model(), SOON)
+    [frame] = prepared.frames
+    assert (frame.rows, frame.columns, frame.bits_stored) == (40, 60, 8)
+    assert prepared.media_type is MediaType.PNG
+    assert (frame.call.name, frame.call.version) == ("brightness", "1")
+    tensor = frame.call.inputs["image"]
+    assert (tensor.shape, tensor.dtype) == ((1, 1, 32, 32), np.float32)
+    assert tensor == pytest.approx(np.full((1, 1, 32, 32), 0.2))  # 51 / 255
+
+
+async def test_range_and_channels_are_the_contracts(imaging: Imaging):
+    served = model(input={"range": [-1024, 1024], "channels": 3})
+    prepared = await imaging.prepare(image(memoryview(flat_png(255))), served, SOON)
+    tensor = prepared.frames[0].call.inputs["image"]
+    assert tensor.shape == (1, 3, 32, 32)
+    assert (tensor == 1024).all()
+
+
+async def test_sixteen_bits_keep_their_depth(imaging: Imaging):
+    prepared = await imaging.prepare(image(png(np.full((8, 8), 52_428, np.uint16))), model(), SOON)
+    assert prepared.frames[0].bits_stored == 16
+    tensor = prepared.frames[0].call.inputs["image"]
+    assert tensor == pytest.approx(np.full((1, 1, 32, 32), 0.8))
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", UnsupportedImagesError),
+        (b"GIF89a", UnsupportedImagesError),
+        (flat_png(0)[:-10], UnreadableImagesError),
+        (flat_png(0, 100, 101), ImagesTooLargeError),
+    ],
+)
+async def test_bad_picture_is_named_by_its_part(
+    imaging: Imaging, data: bytes, error: type[RadStreamError]
+):
+    with pytest.raises(error) as caught:
+        await imaging.prepare(image(data), model(), SOON)
+    assert caught.value.faults[0].pointer == "image[7]"  # type: ignore[attr-defined]  # one of the three
+    assert caught.value.faults[0].detail  # type: ignore[attr-defined]
+
+
+async def test_no_more_runs_at_once_than_there_are_threads(imaging: Imaging):
+    running, most, lock = 0, 0, threading.Lock()
+    pair = threading.Barrier(2)
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        pair.wait(30)  # so that two do run at once
+        with lock:
+            running -= 1
+
+    await asyncio.gather(*(imaging.run(work) for _ in range(8)))
+    assert most == 2
+
+
+async def test_work_of_a_caller_that_gave_up_keeps_its_thread_or_never_begins():
+    imaging = Imaging(threads=1, limits=Limits())
+    started, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def long() -> None:
+        started.set()
+        go_on.wait(30)
+        order.append("long")
+
+    given_up = asyncio.create_task(imaging.run(long))
+    await asyncio.to_thread(started.wait, 30)
+    never_begun = asyncio.create_task(imaging.run(lambda: order.append("never begun")))
+    await asyncio.sleep(0)
+    for task in (given_up, never_begun):
+        task.cancel()
+    await asyncio.wait([given_up, never_begun])  # neither caller waits for the thread
+    assert (given_up.cancelled(), never_begun.cancelled(), order) == (True, True, [])
+    after = asyncio.create_task(imaging.run(lambda: order.append("after")))
+    await asyncio.sleep(0)
+    go_on.set()
+    await after
+    assert order == ["long", "after"]
+    imaging.close()
