@@ -1,11 +1,21 @@
 """From the bytes of a file to upright grey frames."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from preprocess import dicom, jpeg, png
-from preprocess.errors import TooManyPixelsError, UnrecognisedImageError
+from preprocess.errors import (
+    CorruptImageError,
+    PreprocessError,
+    TooManyPixelsError,
+    UnrecognisedImageError,
+)
 from preprocess.exif import apply_orientation, is_transposed
 from preprocess.types import Buffer, Frame, Header, Limits, MediaType
 
 _DICOM_PREAMBLE = 128
+UNFORESEEN = "the file cannot be decoded"
+"""Reason of an error that this package did not foresee; the fuzz tests fail on it."""
 
 
 def sniff(data: Buffer) -> MediaType:
@@ -38,6 +48,11 @@ def measure(data: Buffer, limits: Limits | None = None) -> Header:
     ------
     UnrecognisedImageError, UnsupportedImageError, CorruptImageError, TruncatedImageError
     """
+    with _unforeseen_errors_translated():
+        return _measure(data, limits or Limits())
+
+
+def _measure(data: Buffer, limits: Limits) -> Header:
     match sniff(data):
         case MediaType.JPEG:
             coded = jpeg.read_header(data)
@@ -57,7 +72,7 @@ def measure(data: Buffer, limits: Limits | None = None) -> Header:
                 MediaType.PNG, rows, columns, head.bit_depth, samples_per_pixel=head.channels
             )
         case MediaType.DICOM:
-            return dicom.measure(data, limits or Limits())
+            return dicom.measure(data, limits)
 
 
 def decode(
@@ -85,7 +100,22 @@ def decode(
     PreprocessError
         One of its kinds, for every way in which a file can be bad.
     """
-    limits = limits or Limits()
+    with _unforeseen_errors_translated():
+        return _decode(data, limits or Limits(), at_least)
+
+
+@contextmanager
+def _unforeseen_errors_translated() -> Iterator[None]:
+    """No file may bring a service down, so what is not a typed error becomes one."""
+    try:
+        yield
+    except (PreprocessError, MemoryError):
+        raise
+    except Exception as error:
+        raise CorruptImageError(UNFORESEEN) from error
+
+
+def _decode(data: Buffer, limits: Limits, at_least: tuple[int, int] | None) -> tuple[Frame, ...]:
     match sniff(data):
         case MediaType.JPEG:
             return (_decode_jpeg(data, limits, at_least),)

@@ -172,6 +172,8 @@ def _native_frames(file: DicomFile, image: ImagePixel) -> Iterator[StoredSamples
         raise TruncatedImageError
     if len(data) >= frame_bytes * (image.frames + 1):
         raise CorruptImageError("there are more pixels than Rows, Columns and Frames account for")
+    if is_422 and image.columns % 2:
+        raise CorruptImageError("YBR 4:2:2 has an odd number of columns")
     if image.photometric_interpretation == "YBR_PARTIAL_420":
         raise UnsupportedImageError("uncompressed YBR_PARTIAL_420 is not taken")
     order = "<" if file.little_endian else ">"

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from preprocess import wire
 from preprocess.decode import decode
-from preprocess.errors import CorruptImageError, PreprocessError, TooMuchMemoryError
+from preprocess.errors import PreprocessError, TooMuchMemoryError
 from preprocess.types import Limits
 
 READY = b"ready\n"
@@ -53,9 +53,6 @@ def _answer(
         answers.write(wire.pack_error(error))
     except MemoryError:
         answers.write(wire.pack_error(TooMuchMemoryError(memory_bytes)))
-    # This is the outermost handler: whatever else a decoder raises is a fault of the file.
-    except Exception:  # noqa: BLE001
-        answers.write(wire.pack_error(CorruptImageError("the file cannot be decoded")))
     else:
         answers.write(wire.pack_frames(frames))
         answers.writelines(frame.samples.data for frame in frames)

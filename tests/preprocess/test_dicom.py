@@ -376,6 +376,13 @@ def test_partial_range_luma_is_spread():
     assert decode(dicoms.write(dataset))[0].samples.tolist() == [[0, 255, 0, 255]]
 
 
+def test_odd_columns_of_half_resolution_colour_are_refused():
+    dataset = dicoms.image(np.zeros((2, 3, 3), np.uint8), PhotometricInterpretation="YBR_FULL_422")
+    dataset.PixelData = bytes(12)
+    with pytest.raises(CorruptImageError, match="odd number"):
+        decode(dicoms.write(dataset))
+
+
 # Several frames.
 
 

@@ -38,6 +38,7 @@ from preprocess import (
     sniff,
     to_tensor,
 )
+from preprocess.decode import UNFORESEEN
 from preprocess.workers import is_risky
 from tests.preprocess import dicoms
 from tests.preprocess.mutations import mutated
@@ -102,6 +103,11 @@ def plain_dicoms() -> list[bytes]:
         dicoms.write(dicoms.compressed(DEEP, lossless), JPEGLosslessSV1),
         dicoms.write(dicoms.compressed(DEEP, extended, BitsStored=12), JPEGExtended12Bit),
         dicoms.write(dicoms.image(np.stack([PICTURE] * 3, axis=-1))),
+        dicoms.write(
+            dicoms.image(
+                np.stack([PICTURE] * 3, axis=-1), PhotometricInterpretation="YBR_PARTIAL_422"
+            )
+        ),
     ]
 
 
@@ -137,6 +143,7 @@ def check(data: bytes, pool: DecodeWorkers) -> None:
         result = outcome(data, pool)
     if isinstance(result, str):
         assert 0 < len(result) < 200
+        assert result != UNFORESEEN
         return
     header, frames = result
     assert len(frames) == header.frames
