@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import structlog
 
 from gateway.clients.dropfolder import WatchedFolder
 from gateway.clients.folder import FolderStore
+from gateway.clients.jsonl import JsonLinesSink
+from gateway.clients.kinesis import KinesisSink, kinesis_client
 from gateway.clients.s3 import S3Store, encryption, s3_client
 from gateway.clients.triton import TritonClient
 from gateway.logs import Pseudonyms
@@ -22,21 +25,25 @@ from gateway.services.imaging import Imaging
 from gateway.services.inbox import Inbox
 from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
+from gateway.services.outcomes import Outcomes
 from gateway.services.pairing import Pairing
 from gateway.services.parking import Parking
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
+from gateway.services.spool import Spool
 from gateway.services.study import Route
+from gateway.services.telemetry import Telemetry
 from gateway.services.waiting import WaitingRoom
 from preprocess import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
-    from gateway.clients.protocols import ObjectStore
+    from gateway.clients.protocols import ObjectStore, TelemetrySink
     from gateway.metrics import Metrics
+    from gateway.schemas.telemetry import TelemetryEvent
     from gateway.services.health import Health
-    from gateway.settings import Settings
+    from gateway.settings import Settings, TelemetrySettings
 
 log = structlog.get_logger()
 
@@ -82,10 +89,17 @@ async def open_gateway(
             decode_timeout_s=settings.limits.decode_s,
         )
         stack.callback(imaging.close)
-        intake = Intake(imaging, metadata_bytes=settings.limits.metadata_bytes)
-        results = ResultStore(objects)
         secret = settings.telemetry.study_ref_key
         pseudonyms = Pseudonyms(secret.get_secret_value() if secret else None)
+        outcomes = Outcomes(
+            await stack.enter_async_context(open_telemetry(settings.telemetry, metrics)),
+            metrics=metrics,
+            pseudonyms=pseudonyms,
+            problem_of=problem_of,
+            instance=socket.gethostname(),
+        )
+        intake = Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes)
+        results = ResultStore(objects)
         pipeline = Pipeline(
             models=models,
             inference=triton,
@@ -93,6 +107,7 @@ async def open_gateway(
             results=results,
             metrics=metrics,
             pseudonyms=pseudonyms,
+            outcomes=outcomes,
         )
         parking = Parking(objects, problem_of)
         timeout_s = settings.http.request_timeout_s
@@ -127,6 +142,44 @@ async def open_gateway(
             parking,
         )
         log.info("gateway.closing")
+
+
+@asynccontextmanager
+async def open_telemetry(
+    settings: TelemetrySettings, metrics: Metrics
+) -> AsyncIterator[Callable[[TelemetryEvent], None]]:
+    """What takes events; they are on their way or in the spool when the block has ended."""
+    async with AsyncExitStack() as stack:
+        sink: TelemetrySink
+        if settings.kind == "none":
+            yield lambda _event: None
+            return
+        if settings.kind == "file":
+            sink = JsonLinesSink(
+                settings.folder,
+                file_bytes=settings.file_bytes,
+                folder_bytes=settings.folder_bytes,
+            )
+            stack.push_async_callback(sink.close)
+        else:
+            client = await stack.enter_async_context(
+                kinesis_client(
+                    region=settings.region,
+                    endpoint=settings.endpoint,
+                    timeout_s=settings.timeout_s,
+                )
+            )
+            sink = KinesisSink(client, settings.stream_name or "", timeout_s=settings.timeout_s)
+        telemetry = Telemetry(
+            sink,
+            Spool(settings.spool_folder, limit_bytes=settings.spool_bytes),
+            metrics,
+            queue_bytes=settings.queue_bytes,
+            linger_s=settings.linger_ms / 1000,
+            drain_s=settings.drain_s,
+        )
+        await stack.enter_async_context(telemetry.running())
+        yield telemetry.emit
 
 
 async def _open_stores(

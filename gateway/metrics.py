@@ -100,6 +100,49 @@ class Metrics:
             ["model", "version"],
             registry=registry,
         )
+        self.telemetry_queued = Counter(
+            "radstream_telemetry_queued_total",
+            "Telemetry events that the gateway made.",
+            registry=registry,
+        )
+        self.telemetry_sent = Counter(
+            "radstream_telemetry_sent_total",
+            "Telemetry records that the sink took, replayed ones among them.",
+            registry=registry,
+        )
+        self.telemetry_retried = Counter(
+            "radstream_telemetry_retried_total",
+            "Telemetry records sent again after a refusal.",
+            registry=registry,
+        )
+        self.telemetry_spooled = Counter(
+            "radstream_telemetry_spooled_total",
+            "Telemetry records put on disk while the sink was slow or away.",
+            registry=registry,
+        )
+        self.telemetry_replayed = Counter(
+            "radstream_telemetry_replayed_total",
+            "Telemetry records that the sink took from the disk.",
+            registry=registry,
+        )
+        self.telemetry_dropped = Counter(
+            "radstream_telemetry_dropped_total",
+            "Telemetry records lost, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in ("queue_full", "spool_full", "damaged"):
+            self.telemetry_dropped.labels(reason)
+        self.telemetry_queue_bytes = Gauge(
+            "radstream_telemetry_queue_bytes",
+            "Memory that telemetry records take while they wait.",
+            registry=registry,
+        )
+        self.telemetry_spool_bytes = Gauge(
+            "radstream_telemetry_spool_bytes",
+            "Disk that telemetry records take while they wait.",
+            registry=registry,
+        )
         self.build = Info("radstream_build", "The gateway's version.", registry=registry)
         self.build.info({"version": __version__})
 

@@ -176,12 +176,67 @@ class DropFolderSettings(_Group):
 
 
 class TelemetrySettings(_Group):
-    """What may be said of a study outside the store."""
+    """What is said of a study outside the store, and where it goes."""
 
+    kind: Literal["none", "file", "kinesis"] = Field(
+        "file",
+        description="Nowhere, JSON lines in files on this machine, or a Kinesis data stream.",
+    )
     study_ref_key: SecretStr | None = Field(
         None,
-        description="Key of the hash that stands for a study_id in logs; random a start if unset.",
+        description="Key of the hash that stands for a study_id in logs and telemetry, random a "
+        "start if unset; needed for kind kinesis, and the same for all replicas.",
     )
+    folder: Path = Field(
+        Path("data/telemetry"), description="Folder of the files, where the kind is file."
+    )
+    file_bytes: int = Field(
+        64 * 2**20, gt=0, description="Bytes of a file from which a new one is begun."
+    )
+    folder_bytes: int = Field(
+        2**30, gt=0, description="Bytes of all files beyond which the oldest are removed."
+    )
+    stream_name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Name of the Kinesis data stream."
+    )
+    region: str | None = Field(
+        None, description="AWS region of the stream; AWS's own variables and files if unset."
+    )
+    endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="URL of a Kinesis other than AWS's."
+    )
+    timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds a call of Kinesis may take.")
+    linger_ms: int = Field(
+        500,
+        ge=0,
+        le=60_000,
+        description="Milliseconds that an event waits for others to be sent with.",
+    )
+    queue_bytes: int = Field(
+        16 * 2**20,
+        ge=2**16,
+        description="Bytes of memory for events that wait; from half of it they go to the spool.",
+    )
+    spool_folder: Path = Field(
+        Path("data/telemetry-spool"),
+        description="Folder for events whose sink is slow or away; one gateway's alone.",
+    )
+    spool_bytes: int = Field(
+        256 * 2**20, ge=0, description="Bytes of the spool; events beyond are dropped and counted."
+    )
+    drain_s: float = Field(
+        5.0,
+        ge=0,
+        le=600,
+        description="Seconds that delivery goes on after the last study when the gateway stops; "
+        "the rest is spooled.",
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.kind == "kinesis" and not (self.stream_name and self.study_ref_key):
+            raise ValueError("kind kinesis needs stream_name and study_ref_key")
+        return self
 
 
 class LogSettings(_Group):

@@ -182,8 +182,8 @@ class TelemetryEvent(BaseModel):
     gateway_version: Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}$")] = (
         Field(description="Version of RadStream.")
     )
-    instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")] = (
-        Field(description="Host name of the gateway.")
+    instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
+        description="Host name of the gateway."
     )
     trace_id: Annotated[str, _Hex32] | None = Field(
         None, description="Trace of the request (W3C Trace Context), where there was one."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gateway.schemas.metadata import StudyMetadata
     from gateway.services.imaging import Imaging
+    from gateway.services.outcomes import Outcomes
     from gateway.services.study import Route
 
 # What all images of a study have in common; the rest, such as the view, is each image's own.
@@ -31,12 +32,15 @@ class Intake:
     ----------
     imaging
         Reads the files' headers, off the event loop.
+    outcomes
+        Told of studies that are refused here.
     metadata_bytes
         The longest document taken.
     """
 
-    def __init__(self, imaging: Imaging, *, metadata_bytes: int) -> None:
+    def __init__(self, imaging: Imaging, outcomes: Outcomes, *, metadata_bytes: int) -> None:
         self._imaging = imaging
+        self._outcomes = outcomes
         self._metadata_bytes = metadata_bytes
 
     async def study(
@@ -67,22 +71,16 @@ class Intake:
         UnreadableImagesError, UnsupportedImagesError, ImagesTooLargeError
             A DICOM file's header cannot be read.
         """
-        sent = self._parse(document)
-        described = await together(self._describe(part, data, received_at) for part, data in files)
-        images: list[SubmittedImage] = []
-        faults: list[Fault] = []
-        for (part, data), header in zip(files, described, strict=True):
-            try:
-                metadata = _metadata(part, sent, header)
-            except InvalidMetadataError as error:
-                faults += error.faults
-                continue
-            assumed = header.notices if header and "timestamp" not in (sent or {}) else ()
-            images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + assumed))
-        faults = faults or _disagreements(images)
-        if faults:
-            raise InvalidMetadataError(tuple(dict.fromkeys(faults)))
-        return Study(_joined(images), route, received_at)
+        with self._outcomes.of_validation(route, files) as validation:
+            sent = self._parse(document)
+            validation.names(sent)
+            headers = await together(
+                self._describe(part, data, received_at) for part, data in files
+            )
+            for header in filter(None, headers):
+                validation.names(header.document)
+            images = _images(sent, files, headers)
+            return Study(_joined(images), route, received_at, validation.seconds())
 
     def _parse(self, document: bytes | memoryview | None) -> dict[str, Any] | None:
         if document is None:
@@ -96,6 +94,28 @@ class Intake:
     ) -> Described | None:
         header = await self._imaging.dicom_metadata(part, data)
         return None if header is None else describe(part, header, received_at)
+
+
+def _images(
+    sent: dict[str, Any] | None,
+    files: Sequence[tuple[str, bytes | memoryview]],
+    headers: Sequence[Described | None],
+) -> list[SubmittedImage]:
+    """The files with their metadata; the faults of all of them, if there are any."""
+    images: list[SubmittedImage] = []
+    faults: list[Fault] = []
+    for (part, data), header in zip(files, headers, strict=True):
+        try:
+            metadata = _metadata(part, sent, header)
+        except InvalidMetadataError as error:
+            faults += error.faults
+            continue
+        assumed = header.notices if header and "timestamp" not in (sent or {}) else ()
+        images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + assumed))
+    faults = faults or _disagreements(images)
+    if faults:
+        raise InvalidMetadataError(tuple(dict.fromkeys(faults)))
+    return images
 
 
 def _metadata(part: str, sent: dict[str, Any] | None, described: Described | None) -> StudyMetadata:

@@ -22,12 +22,13 @@ from gateway.errors import (
     UnsupportedImagesError,
 )
 from gateway.schemas.stored import ActivationMap, FrameReading, Reading
+from gateway.schemas.telemetry import Stage
 from gateway.services.contracts import activation_cells, findings
-from gateway.services.stages import Stages
+from gateway.services.outcomes import in_common
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     import numpy as np
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from gateway.services.contracts import ServedModel
     from gateway.services.imaging import Imaging, PreparedFrame, PreparedImage
     from gateway.services.models import ModelRegistry
+    from gateway.services.outcomes import Outcomes
     from gateway.services.results import ResultStore
+    from gateway.services.stages import Stages
     from gateway.services.study import Study, SubmittedImage
 
 log = structlog.get_logger()
@@ -88,6 +91,7 @@ class Pipeline:
         results: ResultStore,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
+        outcomes: Outcomes,
     ) -> None:
         self._models = models
         self._inference = inference
@@ -95,6 +99,7 @@ class Pipeline:
         self._results = results
         self._metrics = metrics
         self._pseudonyms = pseudonyms
+        self._outcomes = outcomes
 
     async def read(self, study: Study, deadline: Deadline) -> Answer:
         """Read the study's images and store what was found.
@@ -106,9 +111,11 @@ class Pipeline:
         RadStreamError
             One of its subclasses; `gateway.problems` says what each means to the sender.
         """
-        stages = Stages(self._metrics)
         study_ref = self._pseudonyms.study_ref(study.metadata.study_id)
-        with self._metrics.studies_in_flight.track_inprogress():
+        with (
+            self._metrics.studies_in_flight.track_inprogress(),
+            self._outcomes.of(study) as stages,
+        ):
             try:
                 async with deadline.bounds("study"):
                     answer = await self._read(study, deadline, stages)
@@ -140,17 +147,23 @@ class Pipeline:
         return answer
 
     async def _read(self, study: Study, deadline: Deadline, stages: Stages) -> Answer:
-        models = [self._models.select(image.metadata) for image in study.images]
-        await self._results.check_identity(study.metadata)
-        taken = await self._take(study, models, deadline)
-        fresh = [item for item in taken if isinstance(item, _Fresh)]
-        for item in fresh:
-            stages.add("decode", item.prepared.decode_s)
-            stages.add("tensor", item.prepared.tensor_s)
-        _check_sizes(fresh)
-        with stages.time("infer"):
-            frames = await together(self._infer_image(item, deadline) for item in fresh)
-        with stages.time("store"):
+        with stages.time(Stage.ADMIT):
+            models = [self._models.select(image.metadata) for image in study.images]
+            stages.model = in_common(model.reference for model in models)
+            await self._results.check_identity(study.metadata)
+        with stages.within(Stage.DECODE):
+            taken = await self._take(study, models, deadline)
+            fresh = [item for item in taken if isinstance(item, _Fresh)]
+            for item in fresh:
+                stages.add(Stage.DECODE, item.prepared.decode_s)
+                stages.add(Stage.TENSOR, item.prepared.tensor_s)
+            stages.size = in_common(_sizes(taken))
+            _check_sizes(fresh)
+        frames: list[list[FrameReading]] = []
+        if fresh:
+            with stages.time(Stage.INFER):
+                frames = await together(self._infer_image(item, deadline) for item in fresh)
+        with stages.time(Stage.STORE):
             readings = [
                 _reading(study, item, read, stages)
                 for item, read in zip(fresh, frames, strict=True)
@@ -255,13 +268,20 @@ def _reading(study: Study, item: _Fresh, frames: Sequence[FrameReading], stages:
         timings_ms={
             "decode": round(item.prepared.decode_s * 1000, 3),
             "tensor": round(item.prepared.tensor_s * 1000, 3),
-            "infer": stages.milliseconds["infer"],
+            "infer": stages.milliseconds(Stage.INFER),
             "total": stages.total_ms(),
         },
         warnings=item.image.notices,
-        metadata=metadata.model_dump(mode="json", exclude_none=True),
+        metadata=metadata.model_dump(mode="json", exclude_unset=True),
         frames=tuple(frames),
     )
+
+
+def _sizes(taken: Sequence[_Fresh | Reading]) -> Iterator[tuple[int, int]]:
+    """Rows and columns of every frame."""
+    for item in taken:
+        for frame in item.prepared.frames if isinstance(item, _Fresh) else item.frames:
+            yield frame.rows, frame.columns
 
 
 def _check_sizes(fresh: Sequence[_Fresh]) -> None:

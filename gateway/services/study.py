@@ -45,11 +45,22 @@ class SubmittedImage:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Images sent together, with valid metadata that agree on the study and the patient."""
+    """Images sent together, with valid metadata that agree on the study and the patient.
+
+    Parameters
+    ----------
+    images
+        One or more.
+    route, received_at
+        How and when they came.
+    validate_s
+        Seconds that it took to find them valid.
+    """
 
     images: tuple[SubmittedImage, ...]
     route: Route
     received_at: dt.datetime
+    validate_s: float = 0.0
 
     @property
     def metadata(self) -> StudyMetadata:

@@ -16,7 +16,14 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.server import GatewayServer
-from gateway.settings import HttpSettings, LimitSettings, Settings, StoreSettings, TritonSettings
+from gateway.settings import (
+    HttpSettings,
+    LimitSettings,
+    Settings,
+    StoreSettings,
+    TelemetrySettings,
+    TritonSettings,
+)
 from gateway.sidecar import EmbeddedTriton
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +60,20 @@ class _Server(GatewayServer):
 
 
 def settings_for(triton_url: str, folder: Path, **limits: int) -> Settings:
-    """Settings of a gateway on a free port that keeps its studies in the folder."""
+    """Settings of a gateway on a free port that keeps its studies in the folder.
+
+    Its telemetry goes to the folder of the same name and ``-telemetry``.
+    """
     return Settings(
         http=HttpSettings(port=0),
         limits=LimitSettings(**limits),
         triton=TritonSettings(url=triton_url),
         store=StoreSettings(folder=folder),
+        telemetry=TelemetrySettings(
+            folder=folder.with_name(f"{folder.name}-telemetry"),
+            spool_folder=folder.with_name(f"{folder.name}-spool"),
+            linger_ms=20,
+        ),
     )
 
 
@@ -182,7 +197,7 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("RADSTREAM_") and not name.lower().endswith("_proxy")
     }
-    return inherited | variables
+    return inherited | {"RADSTREAM_TELEMETRY__KIND": "none"} | variables
 
 
 async def _collect(stream: asyncio.StreamReader, lines: list[str]) -> None:

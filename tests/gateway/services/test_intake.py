@@ -17,6 +17,7 @@ from gateway.services.intake import Intake
 from gateway.services.study import Route, Study
 from preprocess import Limits
 from tests.support.dicom import file_of, radiograph
+from tests.support.telemetry import Told
 
 RECEIVED_AT = dt.datetime(2026, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 DOCUMENT = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
@@ -24,7 +25,7 @@ JPEG = b"\xff\xd8\xff\xe0 stands for a picture: the intake looks no further"
 
 
 async def study(document: dict[str, Any] | None, *files: bytes) -> Study:
-    intake = Intake(Imaging(threads=1, limits=Limits()), metadata_bytes=1000)
+    intake = Intake(Imaging(threads=1, limits=Limits()), Told(), metadata_bytes=1000)
     return await intake.study(
         None if document is None else json.dumps(document).encode(),
         [(f"image[{index}]", data) for index, data in enumerate(files)],

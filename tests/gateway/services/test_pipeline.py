@@ -51,6 +51,7 @@ from tests.support.inference import (
 )
 from tests.support.models import flat_png, png, probability
 from tests.support.store import MemoryStore
+from tests.support.telemetry import Told
 
 WHITE, BLACK = flat_png(255), flat_png(0)
 
@@ -60,6 +61,7 @@ class Parts:
 
     def __init__(self, client: TritonClient, objects: ObjectStore) -> None:
         self.metrics = Metrics(CollectorRegistry())
+        self.told = Told(self.metrics)
         self.models = ModelRegistry(client, self.metrics, refresh_s=5, probe_timeout_s=10)
         self.results = ResultStore(objects)
         self.pipeline = Pipeline(
@@ -69,6 +71,7 @@ class Parts:
             results=self.results,
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
+            outcomes=self.told,
         )
 
     async def read(self, *images: bytes, seconds: float = 30, **fields: Any) -> Answer:

@@ -1,0 +1,183 @@
+"""What telemetry is told of a study: an event for each stage it went through, and one in all."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import re
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from gateway import __version__
+from gateway.errors import CallerGoneError, RadStreamError
+from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.telemetry import Stage, Status, TelemetryEvent
+from gateway.services.stages import Stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from gateway.logs import Pseudonyms
+    from gateway.metrics import Metrics
+    from gateway.schemas.problem import Problem
+    from gateway.services.study import Route, Study
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+_STUDY_ID = re.compile(STUDY_ID_PATTERN)
+
+
+class Validation:
+    """A study in the making; of some no more is ever known than that they were refused."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self.study_id: str | None = None
+
+    def names(self, document: Mapping[str, Any] | None) -> None:
+        """Learn the study's id from a document that may say anything; the first one counts."""
+        study_id = (document or {}).get("study_id")
+        if self.study_id is None and isinstance(study_id, str) and _STUDY_ID.fullmatch(study_id):
+            self.study_id = study_id
+
+    def seconds(self) -> float:
+        """What it has taken so far."""
+        return time.perf_counter() - self._began
+
+
+class Outcomes:
+    """Follows studies and makes their events, whatever becomes of them.
+
+    Parameters
+    ----------
+    emit
+        Takes the events.
+    metrics
+        Told of each stage's time.
+    pseudonyms
+        Names the studies.
+    problem_of
+        Says what an error means to the sender.
+    instance
+        Host name of this gateway.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[TelemetryEvent], None],
+        *,
+        metrics: Metrics,
+        pseudonyms: Pseudonyms,
+        problem_of: Callable[[RadStreamError], Problem],
+        instance: str,
+    ) -> None:
+        self._emit = emit
+        self._metrics = metrics
+        self._pseudonyms = pseudonyms
+        self._problem_of = problem_of
+        self._instance = instance
+
+    @contextmanager
+    def of_validation(
+        self, route: Route, files: Sequence[tuple[str, bytes | memoryview]]
+    ) -> Iterator[Validation]:
+        """Follow a study's making; told only if it fails and the study's id is known by then."""
+        validation = Validation()
+        try:
+            yield validation
+        except BaseException as error:
+            if validation.study_id is not None:
+                stages = Stages(self._metrics, validate_s=validation.seconds())
+                stages.current = Stage.VALIDATE
+                facts = {"image_bytes": sum(len(data) for _, data in files)}
+                self._tell(validation.study_id, route, stages, error, facts)
+            raise
+
+    @contextmanager
+    def of(self, study: Study) -> Iterator[Stages]:
+        """Follow a study from its making to its result."""
+        stages = Stages(self._metrics, validate_s=study.validate_s)
+        study_id = study.metadata.study_id
+        try:
+            yield stages
+        except BaseException as error:
+            self._tell(study_id, study.route, stages, error, _facts(study, stages))
+            raise
+        self._tell(study_id, study.route, stages, None, _facts(study, stages))
+
+    def _tell(
+        self,
+        study_id: str,
+        route: Route,
+        stages: Stages,
+        error: BaseException | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        try:
+            common = {
+                **facts,
+                "study_ref": self._pseudonyms.study_ref(study_id),
+                "route": route,
+                "gateway_version": __version__,
+                "instance": self._instance,
+                "trace_id": structlog.contextvars.get_contextvars().get("trace_id"),
+            }
+            for outcome in self._outcomes(stages, error):
+                self._emit(TelemetryEvent(**outcome, **common))
+        except Exception:  # no study ends for its telemetry
+            log.exception("telemetry.unexpected_error")
+
+    def _outcomes(self, stages: Stages, error: BaseException | None) -> Iterator[dict[str, Any]]:
+        """What differs among the events of one study."""
+        failed_in = stages.current if error is not None else None
+        for stage, timing in stages.timings.items():
+            if stage is not failed_in:
+                yield {
+                    "stage": stage,
+                    "status": Status.SUCCESS,
+                    "latency_ms": stages.milliseconds(stage),
+                    "occurred_at": timing.ended_at,
+                }
+        ending: dict[str, Any] = {"status": Status.SUCCESS, "occurred_at": dt.datetime.now(dt.UTC)}
+        if error is not None:
+            ending["status"], ending["error_code"] = self._ending(error)
+        if failed_in is not None:
+            yield {"stage": failed_in, "latency_ms": stages.current_ms(), **ending}
+        yield {"stage": Stage.TOTAL, "latency_ms": stages.total_ms(), **ending}
+
+    def _ending(self, error: BaseException) -> tuple[Status, str]:
+        """How an error ends a study, and the short name of its kind of problem."""
+        if isinstance(error, asyncio.CancelledError):
+            error = CallerGoneError()
+        if not isinstance(error, RadStreamError):
+            return Status.ERROR, "internal"
+        problem = self._problem_of(error)
+        status = Status.ERROR if problem.status >= 500 else Status.FAILED  # noqa: PLR2004 - HTTP's
+        return status, problem.type.rpartition(":")[2]
+
+
+def in_common(values: Iterable[T]) -> T | None:
+    """The one value that all of these are; None where they differ, or there are none."""
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+def _facts(study: Study, stages: Stages) -> dict[str, Any]:
+    documents = [image.metadata for image in study.images]
+    rows, columns = stages.size or (None, None)
+    return {
+        "modality": in_common(document.modality for document in documents),
+        "body_part": in_common(document.body_part for document in documents),
+        "view": in_common(document.view for document in documents),
+        "model": stages.model.name if stages.model else None,
+        "model_version": stages.model.version if stages.model else None,
+        "image_bytes": sum(len(image.data) for image in study.images),
+        "rows": rows,
+        "columns": columns,
+    }
