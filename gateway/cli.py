@@ -18,9 +18,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from gateway import __version__, logs
-from gateway.errors import InvalidMetadataError
+from gateway.errors import ContractError, InvalidMetadataError
 from gateway.schemas.metadata import parse_document
 from gateway.server import serve, serve_with_triton
+from gateway.services.imaging import is_dicom
 from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.sidecar import EmbeddedTriton, SidecarError
 
@@ -62,14 +63,15 @@ def serve_command() -> None:
 )
 @click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The gateway.")
 @click.option("--study-id", help="Send all files as one study of this id; else each is its own.")
-@click.option("--view", default="AP", show_default=True, help="PA, AP, LATERAL, OBLIQUE or OTHER.")
+@click.option("--view", help="PA, AP, LATERAL, OBLIQUE or OTHER; of pictures AP if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print each result whole, a line each.")
 def send(
-    files: Sequence[Path], url: str, study_id: str | None, view: str, *, as_json: bool
+    files: Sequence[Path], url: str, study_id: str | None, view: str | None, *, as_json: bool
 ) -> None:
     """Send radiographs and print what was found.
 
-    A sidecar beside a file (picture.json for picture.jpg) gives its metadata.
+    A sidecar beside a file (picture.json for picture.jpg) gives its metadata; a DICOM file brings
+    its own.
     """
     groups = [list(files)] if study_id else [[file] for file in files]
     failed = 0
@@ -92,6 +94,29 @@ def send(
                 json.dumps(answer) if as_json else _told(group, answer), err=response.is_error
             )
     sys.exit(1 if failed else 0)
+
+
+@main.group()
+def models() -> None:
+    """Work on a model repository."""
+
+
+@models.command("build")
+@click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("names", nargs=-1)
+def build(repository: Path, names: Sequence[str]) -> None:
+    """Write the ensembles that let Triton do the preprocessing of models.
+
+    For the models named, or all that have a contract. Then set RADSTREAM_TRITON__PLACEMENT=triton.
+    """
+    from gateway.model_builder import build_placements, models_with_contract  # noqa: PLC0415 - onnx is not needed to serve
+
+    try:
+        for name in names or models_with_contract(repository):
+            for folder in build_placements(repository, name):
+                click.echo(folder)
+    except ContractError as error:
+        raise click.ClickException(error.reason) from error
 
 
 def _settings() -> Settings:
@@ -117,7 +142,7 @@ def _announce_all(settings: Settings) -> Any:
     def announce(url: str, triton: EmbeddedTriton) -> None:
         click.echo(
             f"""
-RadStream is ready. Ctrl-C stops it.
+RadStream is running. Ctrl-C stops it.
 
   studies    {url}/v1/studies
   models     {url}/v1/models
@@ -128,20 +153,25 @@ RadStream is ready. Ctrl-C stops it.
   models in  {settings.triton.model_repository.absolute()}
   results in {settings.store.folder.absolute()}
 
-Try: radstream send tests/data/images/*.jpeg
+Try: {sys.argv[0]} send tests/data/images/*.jpeg
 """
         )
 
     return announce
 
 
-def _metadata(file: Path, study_id: str | None, view: str) -> dict[str, Any]:
+def _metadata(file: Path, study_id: str | None, view: str | None) -> dict[str, Any]:
     sidecar = file.with_suffix(".json")
-    metadata: dict[str, Any] = {
-        "study_id": f"study-{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}",
-        "view": view,
-        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    metadata: dict[str, Any] = {}
+    data = file.read_bytes()
+    if not is_dicom(data):
+        metadata = {
+            "study_id": f"study-{hashlib.sha256(data).hexdigest()[:16]}",
+            "view": "AP",
+            "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+    if view:
+        metadata["view"] = view
     if sidecar.exists():
         try:
             metadata |= parse_document(sidecar.read_bytes())

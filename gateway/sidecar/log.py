@@ -17,7 +17,10 @@ _GLOG = re.compile(
 _LEVELS = {"I": logging.INFO, "W": logging.WARNING, "E": logging.ERROR, "F": logging.CRITICAL}
 
 # What a server on a CPU says at every start, as an error, and at every stop, without prefix.
-_EXPECTED = {"CudaDriverHelper has not been initialized.", "Signal (15) received."}
+_EXPECTED = re.compile(
+    r"CudaDriverHelper has not been initialized\.|Signal \(15\) received\."
+    r"|unable to create stream for .*: CUDA driver version is insufficient .*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def parse_line(line: str) -> TritonLogLine | None:
         level, source = _LEVELS[found["severity"]], found["source"]
     if not message or message.startswith(("+-", "| ")):
         return None
-    return TritonLogLine(logging.DEBUG if message in _EXPECTED else level, message, source)
+    return TritonLogLine(logging.DEBUG if _EXPECTED.fullmatch(message) else level, message, source)
 
 
 def _unquoted(message: str) -> str:
