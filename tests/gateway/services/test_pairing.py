@@ -1,0 +1,485 @@
+"""The invariants of `gateway.services.pairing`, under many orders of its steps."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.errors import (
+    DeliveryUnfinishedError,
+    InferenceFailedError,
+    InferenceOverloadedError,
+    ParkedItemNotFoundError,
+    RadStreamError,
+    StoreUnavailableError,
+)
+from gateway.problems import problem_of
+from gateway.schemas.events import Delivery, Outcome
+from gateway.services.pairing import Pairing
+from gateway.services.parking import Parking
+from tests.support.dicom import file_of, radiograph
+from tests.support.gateway import until
+from tests.support.models import flat_png
+from tests.support.pairing import Readings, gateway_on, no_turn, sidecar
+from tests.support.store import MemoryStore
+
+IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
+PNG = flat_png(200)
+
+
+@pytest.fixture
+def objects() -> MemoryStore:
+    return MemoryStore(no_turn)
+
+
+@pytest.fixture
+def dropped() -> MemoryStore:
+    return MemoryStore(no_turn)
+
+
+@pytest.fixture
+def readings() -> Readings:
+    return Readings()
+
+
+@pytest.fixture
+def pairing(objects: MemoryStore, dropped: MemoryStore, readings: Readings) -> Pairing:
+    return gateway_on(objects, dropped, readings)
+
+
+def put(dropped: MemoryStore, **files: bytes) -> None:
+    """`a_png=` is put as images/S1/a.png."""
+    for name, data in files.items():
+        dropped.objects[f"images/S1/{name.replace('_', '.')}"] = data
+
+
+def left_of(objects: MemoryStore, *prefixes: str) -> list[str]:
+    """Keys of claims, waiting halves and parked items."""
+    state = prefixes or ("pairing/claims/", "pairing/waiting/", "parked/")
+    return [key for key in objects.objects if key.startswith(state)]
+
+
+def problem(delivery: Delivery) -> str:
+    [item] = delivery.parked
+    return item.problem.type.removeprefix("urn:radstream:problem:")
+
+
+# --- what meets what -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [(IMAGE, SIDECAR), (SIDECAR, IMAGE)], ids=["image", "sidecar"])
+async def test_first_half_waits_and_the_second_completes_the_study(
+    pairing: Pairing,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    readings: Readings,
+    order: tuple[str, str],
+):
+    files = {IMAGE: PNG, SIDECAR: sidecar("S1")}
+    first, second = order
+    dropped.objects[first] = files[first]
+    assert (await pairing.deliver(first)).outcome is Outcome.WAITING
+    dropped.objects[second] = files[second]
+    answer = await pairing.deliver(second)
+    assert (answer.outcome, answer.study) == (Outcome.PROCESSED, "/v1/studies/S1")
+    assert (await pairing.deliver(first)).outcome is Outcome.DUPLICATE
+    assert readings.inferences.total() == 1
+    assert left_of(objects) == []
+
+
+async def test_same_bytes_under_the_same_key_are_a_duplicate_and_others_another_image(
+    pairing: Pairing, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    await pairing.deliver(IMAGE)
+    put(dropped, a_png=PNG)
+    assert (await pairing.deliver(IMAGE)).outcome is Outcome.DUPLICATE
+    put(dropped, a_png=flat_png(100))
+    assert (await pairing.deliver(IMAGE)).outcome is Outcome.PROCESSED
+    assert list(readings.inferences.values()) == [1, 1]
+
+
+async def test_sidecar_serves_every_image_of_its_name(
+    pairing: Pairing, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG, a_jpeg=flat_png(1), b_png=flat_png(2), a_b_png=flat_png(3))
+    put(dropped, a_json=sidecar("S1"))
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+    assert readings.inferences.total() == 2
+
+
+async def test_pair_outside_of_a_folder_makes_a_study(pairing: Pairing, dropped: MemoryStore):
+    dropped.objects |= {"images/x.PNG": PNG, "images/x.json": sidecar("S2")}
+    answer = await pairing.deliver("images/x.PNG")
+    assert (answer.outcome, answer.study) == (Outcome.PROCESSED, "/v1/studies/S2")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "images/S1/notes.txt",
+        "images/S1/a",
+        "images/S1/.a.png",
+        "images/.hidden/a.png",
+        "images/S1/deeper/a.png",
+        "images//a.png",
+        "images/S1/",
+        "images/S1/a.json.part",
+        "other/S1/a.png",
+    ],
+)
+async def test_what_is_no_image_and_no_sidecar_is_ignored(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, key: str
+):
+    dropped.objects[key] = b"?"
+    assert (await pairing.deliver(key)).outcome is Outcome.IGNORED
+    assert objects.calls == []
+
+
+async def test_object_that_was_taken_away_is_ignored(pairing: Pairing, dropped: MemoryStore):
+    put(dropped, a_json=sidecar("S1"))
+    assert (await pairing.deliver(IMAGE)).outcome is Outcome.IGNORED
+    assert (await pairing.deliver("images/S1/b.json")).outcome is Outcome.IGNORED
+
+
+async def test_dicom_needs_no_sidecar_and_belongs_to_its_folder(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+):
+    dropped.objects["images/S1/a.dcm"] = file_of(radiograph())
+    answer = await pairing.deliver("images/S1/a.dcm")
+    assert (answer.outcome, answer.study) == (Outcome.PROCESSED, "/v1/studies/S1")
+    put(dropped, a_json=sidecar("S1"))
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.DUPLICATE
+    assert left_of(objects) == []
+
+
+async def test_dicom_that_lacks_its_view_waits_for_a_sidecar(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+):
+    dropped.objects["images/S1/a.dcm"] = file_of(radiograph(ViewPosition=None))
+    assert (await pairing.deliver("images/S1/a.dcm")).outcome is Outcome.WAITING
+    put(dropped, a_json=sidecar("S1"))
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+# --- what fails for good -------------------------------------------------------------------------
+
+
+async def test_sidecar_of_another_study_than_its_folder_is_parked(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG, a_json=sidecar("S9"))
+    answer = await pairing.deliver(IMAGE)
+    assert (answer.outcome, problem(answer)) == (Outcome.PARKED, "invalid-metadata")
+    assert answer.parked[0].problem.errors
+    assert answer.parked[0].problem.errors[0].pointer == "/study_id"
+    assert readings.inferences.total() == 0
+    put(dropped, a_json=sidecar("S1"))
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+async def test_image_is_not_read_for_a_second_study_that_a_later_sidecar_names(
+    pairing: Pairing, dropped: MemoryStore, readings: Readings
+):
+    dropped.objects |= {"images/x.png": PNG, "images/x.json": sidecar("S1")}
+    await pairing.deliver("images/x.png")
+    dropped.objects["images/x.json"] = sidecar("S2")
+    answer = await pairing.deliver("images/x.json")
+    assert (answer.outcome, problem(answer)) == (Outcome.PARKED, "study-conflict")
+    assert readings.inferences.total() == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        ({"a_json": b"{"}, "invalid-metadata"),
+        ({"a_json": b" " * 1001}, "object-too-large"),
+        ({"a_png": b" " * 10_001}, "object-too-large"),
+        ({"a_dcm": b"\0" * 128 + b"DICM" + b"\xff" * 100}, "unreadable-image"),
+    ],
+    ids=["document", "long document", "long image", "DICOM"],
+)
+async def test_what_cannot_be_read_is_parked_with_its_problem(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, files: dict[str, bytes], kind: str
+):
+    put(dropped, **{"a_json": sidecar("S1"), "a_png": PNG} | files)
+    key = next(key for key in dropped.objects if key.endswith(("dcm", "png")))
+    key = "images/S1/a.dcm" if "a_dcm" in files else key
+    answer = await pairing.deliver(key)
+    assert (answer.outcome, problem(answer)) == (Outcome.PARKED, kind)
+    [parked] = left_of(objects)
+    assert parked == f"parked/{answer.parked[0].id}.json"
+    assert PNG not in objects.objects.values()
+
+
+async def test_parked_item_is_retried_and_discarded(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    readings.errors = [InferenceFailedError("m", "") for _ in range(2)]
+    [item] = (await pairing.deliver(IMAGE)).parked
+    assert item.problem.instance == f"urn:radstream:parked:{item.id}"
+    assert (await pairing.retry(item.id)).outcome is Outcome.PARKED
+    assert (await pairing.retry(item.id)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+    with pytest.raises(ParkedItemNotFoundError):
+        await pairing.retry(item.id)
+
+
+# --- what may be repeated ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError(""), InferenceOverloadedError("m")])
+async def test_transient_trouble_is_raised_and_the_next_delivery_need_not_wait(
+    pairing: Pairing,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    readings: Readings,
+    error: RadStreamError,
+):
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    readings.errors = [error]
+    with pytest.raises(type(error)):
+        await pairing.deliver(IMAGE)
+    assert left_of(objects) == []
+    assert (await pairing.deliver(IMAGE)).outcome is Outcome.PROCESSED
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_delivery_beside_one_that_never_ends_is_not_said_to_be_done(
+    objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    slow = gateway_on(objects, dropped, readings, turn=for_ever)
+    reading = asyncio.create_task(slow.deliver(IMAGE))
+    await until(lambda: readings.inferences.total() == 1)
+    hasty = gateway_on(objects, dropped, readings, patience_s=0)
+    with pytest.raises(DeliveryUnfinishedError):
+        await hasty.deliver(SIDECAR)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert (await hasty.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+
+
+# --- deadlines -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("key", "missing"), [(IMAGE, "sidecar"), (SIDECAR, "image")])
+async def test_half_that_waited_too_long_is_parked_and_still_taken_up(
+    objects: MemoryStore, dropped: MemoryStore, readings: Readings, key: str, missing: str
+):
+    pairing = gateway_on(objects, dropped, readings, waiting_deadline_s=0)
+    files = {IMAGE: PNG, SIDECAR: sidecar("S1")}
+    dropped.objects[key] = files.pop(key)
+    await pairing.deliver(key)
+    await pairing.sweep()
+    [item] = await Parking(objects, problem_of).items(after="", limit=9)
+    assert (item.key, item.problem.status) == (key, 422)
+    assert f"No {missing} came" in item.problem.detail
+    assert left_of(objects, "pairing/") == []
+    dropped.objects |= files
+    [other] = files
+    assert (await pairing.deliver(other)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+async def test_half_waits_from_its_first_delivery(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+):
+    put(dropped, a_png=PNG)
+    await pairing.deliver(IMAGE)
+    [waiting] = left_of(objects)
+    first = objects.objects[waiting]
+    await pairing.deliver(IMAGE)
+    await pairing.sweep()
+    assert {key: objects.objects[key] for key in left_of(objects)} == {waiting: first}
+
+
+async def test_sweep_takes_up_a_pair_whose_second_event_was_lost(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG)
+    await pairing.deliver(IMAGE)
+    put(dropped, a_json=sidecar("S1"))
+    await pairing.sweep()
+    assert readings.inferences.total() == 1
+    assert left_of(objects) == []
+
+
+# --- the orders that matter ----------------------------------------------------------------------
+
+
+class HeldStore(MemoryStore):
+    """The view of the shared objects that a gateway has which is held before a step."""
+
+    def __init__(self, objects: dict[str, bytes], call: str, prefix: str) -> None:
+        super().__init__(no_turn)
+        self.objects = objects
+        self.reached, self.released = asyncio.Event(), asyncio.Event()
+        self._at = call, prefix
+
+    async def _step(self, call: str, key: str) -> None:
+        if call == self._at[0] and key.startswith(self._at[1]):
+            self.reached.set()
+            await self.released.wait()
+        await super()._step(call, key)
+
+
+async def test_half_that_is_noted_as_waiting_after_its_pair_was_read_waits_no_longer(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+):
+    put(dropped, a_png=PNG)
+    held = HeldStore(objects.objects, "create", "pairing/waiting/")
+    first = asyncio.create_task(gateway_on(held, dropped, Readings()).deliver(IMAGE))
+    await held.reached.wait()
+    put(dropped, a_json=sidecar("S1"))
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+    held.released.set()
+    assert (await first).outcome is Outcome.DUPLICATE
+    assert left_of(objects) == []
+
+
+async def test_half_that_is_parked_after_its_pair_was_read_is_cleared(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+):
+    put(dropped, a_png=PNG)
+    await pairing.deliver(IMAGE)
+    held = HeldStore(objects.objects, "replace", "parked/")
+    sweep = asyncio.create_task(gateway_on(held, dropped, Readings(), waiting_deadline_s=0).sweep())
+    await held.reached.wait()
+    put(dropped, a_json=sidecar("S1"))
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+    held.released.set()
+    await sweep
+    assert left_of(objects) == []
+
+
+async def test_pair_whose_reader_lost_its_claim_is_kept_once(
+    objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    held = HeldStore(objects.objects, "create", "results/")
+    late = asyncio.create_task(gateway_on(held, dropped, readings, lease_s=0).deliver(IMAGE))
+    await held.reached.wait()
+    heir = gateway_on(objects, dropped, readings)
+    assert (await heir.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+    held.released.set()
+    await late
+    assert len([key for key in objects.objects if key.startswith("results/")]) == 1
+    assert left_of(objects) == []
+
+
+# --- any order of the steps ----------------------------------------------------------------------
+
+
+async def until_done(pairing: Pairing, key: str) -> Outcome:
+    """Deliver as EventBridge and the forwarder do: again after trouble."""
+    while True:
+        try:
+            return (await pairing.deliver(key)).outcome
+        except RadStreamError:
+            await asyncio.sleep(0)
+
+
+def random_turns(seed: int) -> Callable[[], Awaitable[None]]:
+    """Lets others run between any two steps, for as many of theirs as the seed says."""
+    rng = random.Random(seed)  # noqa: S311 - orders of steps, no secrets
+
+    async def turn() -> None:
+        for _ in range(rng.choice([0, 1, 2, 5, 20])):
+            await asyncio.sleep(0)
+
+    return turn
+
+
+@pytest.mark.parametrize("sweeping", [False, True], ids=["patient", "parking"])
+async def test_any_interleaving_of_two_gateways_reads_a_pair_once(sweeping: bool):
+    await asyncio.gather(*(race(seed, sweeping=sweeping) for seed in range(150)))
+
+
+async def race(seed: int, *, sweeping: bool) -> None:
+    turn = random_turns(seed)
+    objects, dropped, readings = MemoryStore(turn), MemoryStore(turn), Readings()
+    gateways = [
+        gateway_on(objects, dropped, readings, turn=turn, waiting_deadline_s=0) for _ in range(2)
+    ]
+    outcomes: list[Outcome] = []
+
+    async def send(key: str, data: bytes) -> None:
+        await turn()
+        await dropped.replace(key, data, media_type="")
+        outcomes.extend(await asyncio.gather(*(until_done(gateway, key) for gateway in gateways)))
+
+    async def sweep(gateway: Pairing) -> None:
+        while sweeping and len(outcomes) < 4:
+            await gateway.sweep()
+
+    await asyncio.gather(
+        send(IMAGE, PNG), send(SIDECAR, sidecar("S1")), *(sweep(gateway) for gateway in gateways)
+    )
+    assert readings.inferences.total() == 1, seed
+    assert outcomes.count(Outcome.PROCESSED) == 1 or sweeping, seed
+    assert left_of(objects) == [], seed
+
+
+class DiedError(BaseException):
+    """Nothing catches it, as nothing catches kill -9."""
+
+
+class MortalStore(MemoryStore):
+    """The view of the shared objects that a gateway has which dies before its nth call."""
+
+    def __init__(self, objects: dict[str, bytes], dies_at: int) -> None:
+        super().__init__(self._count)
+        self.objects = objects
+        self._left = dies_at
+
+    async def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise DiedError
+
+
+@pytest.mark.parametrize("redelivered", [True, False], ids=["redelivered", "swept"])
+async def test_gateway_may_die_at_any_step(redelivered: bool):
+    died = 0
+    for step in range(60):
+        objects, dropped, readings = MemoryStore(no_turn), MemoryStore(no_turn), Readings()
+        put(dropped, a_png=PNG)
+        heir = gateway_on(objects, dropped, readings, lease_s=0)
+        await heir.deliver(IMAGE)
+        put(dropped, a_json=sidecar("S1"))
+        mortal = gateway_on(MortalStore(objects.objects, step), dropped, readings, lease_s=0)
+        try:
+            await mortal.deliver(SIDECAR)
+        except* DiedError:
+            died += 1
+        if redelivered:
+            assert (await heir.deliver(SIDECAR)).outcome in {Outcome.PROCESSED, Outcome.DUPLICATE}
+        await heir.sweep()
+        assert [key for key in objects.objects if key.startswith("results/")], step
+        assert readings.inferences.total() <= 2, step
+        assert left_of(objects) == [], step
+    assert 8 < died < 60  # it came to its end, too
+
+
+async def test_claim_is_taken_over_by_one_alone(
+    objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    dead = gateway_on(MortalStore(objects.objects, 2), dropped, readings, lease_s=0)
+    with pytest.raises(DiedError):
+        await dead.deliver(IMAGE)
+    assert len(left_of(objects, "pairing/claims/")) == 1
+    heirs = [gateway_on(objects, dropped, readings, turn=random_turns(i)) for i in range(6)]
+    outcomes = await asyncio.gather(*(heir.deliver(IMAGE) for heir in heirs))
+    assert sorted(outcome.outcome for outcome in outcomes) == ["duplicate"] * 5 + ["processed"]
+    assert readings.inferences.total() == 1
+    assert left_of(objects) == []

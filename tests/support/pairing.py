@@ -1,0 +1,112 @@
+"""The drop folder's pairing over stores in memory, before a pipeline that only counts."""
+
+import datetime as dt
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry
+
+from gateway.clients.protocols import ObjectStore
+from gateway.deadline import Deadline
+from gateway.errors import ObjectNotFoundError, RadStreamError
+from gateway.logs import Pseudonyms
+from gateway.metrics import Metrics
+from gateway.problems import problem_of
+from gateway.schemas.result import Status, StudyResult
+from gateway.services.claims import Claims
+from gateway.services.imaging import Imaging
+from gateway.services.inbox import Inbox
+from gateway.services.intake import Intake
+from gateway.services.pairing import Pairing
+from gateway.services.parking import Parking
+from gateway.services.pipeline import Answer, Pipeline
+from gateway.services.study import Route, Study
+from gateway.services.waiting import WaitingRoom
+from preprocess import Limits
+from tests.support.store import MemoryStore
+from tests.support.telemetry import Told
+
+
+@dataclass
+class Readings:
+    """What the double of the pipeline did, and what it shall raise, once each."""
+
+    inferences: Counter[str] = field(default_factory=Counter)
+    errors: list[RadStreamError] = field(default_factory=list)
+
+
+class CountingPipeline:
+    """Keeps the pipeline's promise: an image is read once, then answered from the store."""
+
+    def __init__(
+        self, objects: ObjectStore, readings: Readings, turn: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._objects = objects
+        self._readings = readings
+        self._turn = turn
+
+    async def read(self, study: Study, deadline: Deadline) -> Answer:
+        del deadline
+        [image] = study.images
+        sha256 = hashlib.sha256(image.data).hexdigest()
+        key = f"results/{study.metadata.study_id}/{sha256}"
+        result = StudyResult(
+            study_id=study.metadata.study_id,
+            status=Status.COMPLETED,
+            received_at=dt.datetime.now(dt.UTC),
+        )
+        try:
+            await self._objects.read(key)
+        except ObjectNotFoundError:
+            if self._readings.errors:
+                raise self._readings.errors.pop() from None
+            self._readings.inferences[key] += 1
+            await self._turn()
+            await self._objects.create(key, b"", media_type="text/plain")
+            return Answer(result, replayed=False)
+        return Answer(result, replayed=True)
+
+
+async def no_turn() -> None:
+    """Goes on at once."""
+
+
+def gateway_on(
+    objects: ObjectStore,
+    dropped: MemoryStore,
+    readings: Readings,
+    *,
+    turn: Callable[[], Awaitable[None]] = no_turn,
+    lease_s: float = 30.0,
+    patience_s: float = 5.0,
+    waiting_deadline_s: float = 3600.0,
+) -> Pairing:
+    """One gateway's pairing."""
+    imaging = Imaging(threads=2, limits=Limits())
+    return Pairing(
+        inbox=Inbox(
+            dropped, prefix="images/", route=Route.EVENT, image_bytes=10_000, metadata_bytes=1000
+        ),
+        objects=objects,
+        intake=Intake(imaging, Told(), metadata_bytes=1000),
+        pipeline=cast("Pipeline", CountingPipeline(objects, readings, turn)),
+        imaging=imaging,
+        claims=Claims(objects, lease_s=lease_s, patience_s=patience_s),
+        waiting=WaitingRoom(objects),
+        parking=Parking(objects, problem_of),
+        metrics=Metrics(CollectorRegistry()),
+        pseudonyms=Pseudonyms("key"),
+        timeout_s=20.0,
+        waiting_deadline_s=waiting_deadline_s,
+        at_once=8,
+    )
+
+
+def sidecar(study_id: str, **changes: Any) -> bytes:
+    """A valid document."""
+    document = {"study_id": study_id, "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
+    return json.dumps(document | changes).encode()
