@@ -19,6 +19,7 @@ from pydantic_settings import SettingsError
 
 from gateway import __version__, logs
 from gateway.errors import ContractError, InvalidMetadataError
+from gateway.parked_command import parked
 from gateway.schemas.metadata import parse_document
 from gateway.server import serve, serve_with_triton
 from gateway.services.imaging import is_dicom
@@ -96,6 +97,9 @@ def send(
     sys.exit(1 if failed else 0)
 
 
+main.add_command(parked)
+
+
 @main.group()
 def models() -> None:
     """Work on a model repository."""
@@ -151,6 +155,7 @@ RadStream is running. Ctrl-C stops it.
   metrics    {url}/metrics
   Triton     grpc {triton.grpc_url}, http {triton.http_url}, metrics {triton.metrics_url}
   models in  {settings.triton.model_repository.absolute()}
+  drop here  {settings.dropfolder.folder.absolute()}
   results in {settings.store.folder.absolute()}
 
 Try: {sys.argv[0]} send tests/data/images/*.jpeg

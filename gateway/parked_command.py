@@ -1,0 +1,97 @@
+"""`radstream parked`: what failed for good in the drop folder, for the operator."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_URL = click.option(
+    "--url", default="http://127.0.0.1:8080", show_default=True, help="The gateway."
+)
+
+
+@click.group()
+def parked() -> None:
+    """Look at what failed for good in the drop folder, try it again, discard it."""
+
+
+@parked.command("list")
+@_URL
+@click.option("--json", "as_json", is_flag=True, help="Print each item whole, a line each.")
+def list_command(url: str, *, as_json: bool) -> None:
+    """List what is parked, and why."""
+    with _client(url) as client:
+        for item in _items(client):
+            if as_json:
+                click.echo(json.dumps(item))
+                continue
+            click.echo(f"{item['id']}  {item['parked_at']}  {item['half']}  {item['key']}")
+            _tell(item["problem"])
+
+
+@parked.command()
+@_URL
+@click.argument("ids", nargs=-1, required=True)
+def retry(url: str, ids: tuple[str, ...]) -> None:
+    """Try parked items again, once what was amiss is mended."""
+    failed = 0
+    with _client(url) as client:
+        for parked_id in ids:
+            answer = _ask(client, "POST", f"/v1/parked/{parked_id}/retry").json()
+            click.echo(f"{parked_id}  {answer['outcome']}  {answer.get('study', '')}".rstrip())
+            for item in answer["parked"]:
+                _tell(item["problem"])
+            failed += answer["outcome"] == "parked"
+    sys.exit(1 if failed else 0)
+
+
+@parked.command()
+@_URL
+@click.argument("ids", nargs=-1, required=True)
+def discard(url: str, ids: tuple[str, ...]) -> None:
+    """Forget parked items; their objects stay in the drop folder."""
+    with _client(url) as client:
+        for parked_id in ids:
+            _ask(client, "DELETE", f"/v1/parked/{parked_id}")
+            click.echo(f"{parked_id}  discarded")
+
+
+def _client(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, timeout=60.0, trust_env=False)
+
+
+def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:
+    path: str | None = "/v1/parked?limit=200"
+    while path is not None:
+        page = _ask(client, "GET", path).json()
+        yield from page["parked"]
+        path = page.get("next")
+
+
+def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
+    """The answer, or an end with the problem it is."""
+    try:
+        response = client.request(method, path)
+    except httpx.TransportError as error:
+        raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
+    if response.is_success:
+        return response
+    try:
+        problem = response.json()
+        told = f"{problem['title']}. {problem['detail']}"
+    except (ValueError, KeyError):  # something else answers there
+        told = f"{client.base_url} answers {response.status_code}"
+    raise click.ClickException(told)
+
+
+def _tell(problem: dict[str, Any]) -> None:
+    click.echo(f"  {problem['title']}. {problem['detail']}")
+    for fault in problem.get("errors", ()):
+        click.echo(f"  {fault['pointer']} {fault['detail']}")
