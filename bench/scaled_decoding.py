@@ -1,6 +1,6 @@
 """What decoding JPEGs at 1/2, 1/4 or 1/8 size does to a model's tensors and probabilities.
 
-    python bench/scaled_decoding.py MODEL.onnx IMAGE.jpeg...
+    python bench/scaled_decoding.py MODEL.onnx THRESHOLD IMAGE.jpeg...
 
 For each reduction that leaves at least the model's input size, every picture is decoded in full
 and reduced, and both tensors are run through the model.
@@ -40,13 +40,14 @@ def reduced(data: bytes, reduction: int) -> Frame:
 
 def main() -> None:
     """Print a line for each reduction."""
+    threshold = float(sys.argv[2])
     model = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 
     def probability(tensor: np.ndarray) -> float:
         (logits,) = model.run(["logits"], {"image": tensor[None]})
         return float(1 / (1 + np.exp(-logits[0, 0])))
 
-    pictures = [Path(name).read_bytes() for name in sys.argv[2:]]
+    pictures = [Path(name).read_bytes() for name in sys.argv[3:]]
     print("reduction  cases  least rest  tensor max  tensor mean  probability max  flips  speed-up")
     for reduction in (2, 4, 8):
         rows = []
@@ -66,7 +67,7 @@ def main() -> None:
                 ours, theirs = to_tensor(small, SPEC), to_tensor(full, SPEC)
                 p, q = probability(ours), probability(theirs)
                 difference = np.abs(ours - theirs)
-                flip = (p >= THRESHOLD) != (q >= THRESHOLD)
+                flip = (p >= threshold) != (q >= threshold)
                 gain = (middle - start) / (end - middle)
                 rows.append((rest, difference.max(), difference.mean(), abs(p - q), flip, gain))
         rest, most, mean, change, flips, gain = np.array(rows, float).T
