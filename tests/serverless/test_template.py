@@ -50,7 +50,7 @@ def stack(request: pytest.FixtureRequest) -> Package:
 
 def test_cfn_lint_has_nothing_to_say(stack: Package) -> None:
     # W3005: the packager writes DependsOn where a reference says the same; not ours to change.
-    command = [sys.executable, "-m", "cfnlint", "--ignore-checks", "W3005"]
+    command = [str(Path(sys.executable).parent / "cfn-lint"), "--ignore-checks", "W3005"]
     command += ["--regions", "eu-central-1", "--template", str(stack.template_file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -100,7 +100,7 @@ def test_every_name_has_its_stage(stage: str, request: pytest.FixtureRequest) ->
         for logical_id, resource in template["Resources"].items()
         if (properties := resource.get("Properties", {}))
         for name in NAMES & properties.keys()
-        if "Ref" not in properties[name]
+        if not {"Ref", "Fn::GetAtt"} & set(properties[name])
     ]
     assert len(named) > 30
     assert not [(name, value) for name, value in named if f"radstream-{stage}" not in value]

@@ -1,14 +1,17 @@
 """The firewall's rules by their structure, and a stand-in that shows the idea at work.
 
-AWS's managed rules run in AWS alone. `TestStandIn` therefore puts nginx with ModSecurity and the
-OWASP core rule set in front of a server, with the same exception for uploads: it shows that a
-radiograph trips body rules, that attacks are refused elsewhere and that the exception is as narrow
-as meant. It does not show what AWS's own rules match.
+AWS's managed rules run in AWS alone. The stand-in is nginx with ModSecurity and the OWASP core rule
+set before a small server, with the web ACL's own expressions as the exception for uploads: it shows
+that attacks are refused, that ten megabytes pass whole, and that the exception is as narrow as
+meant. What AWS's rules match it does not show, and the body it reads does not end after 8 KB.
 """
 
+import json
 import re
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +22,7 @@ import numpy as np
 import pytest
 from cv2 import IMWRITE_JPEG_QUALITY, imencode
 
-from tests.support.aws import Package, _free_port
+from tests.support.aws import ROOT, Package, free_port
 
 # The managed groups' rules that look into a body, as AWS's documentation lists them.
 BODY_RULES = {
@@ -192,9 +195,12 @@ SecPcreMatchLimit 500000
 SecPcreMatchLimitRecursion 500000
 SecTmpDir {folder}
 SecDataDir {folder}
-Include /usr/share/modsecurity-crs/crs-setup.conf
+Include /etc/modsecurity/crs/crs-setup.conf
 SecAction "id:1000,phase:1,nolog,pass,\
-setvar:'tx.allowed_request_content_type=|application/json| |multipart/form-data| |multipart/related| |application/dicom|'"
+setvar:'tx.allowed_request_content_type={content_types}'"
+# As ModSecurity's own recommended configuration reads JSON.
+SecRule REQUEST_HEADERS:Content-Type "@rx ^application/json" \
+  "id:1002,phase:1,nolog,pass,t:lowercase,ctl:requestBodyProcessor=JSON"
 # The exception of waf.yml: same method, paths and content types. Bodies of uploads pass unread.
 SecRule REQUEST_METHOD "@streq POST" "id:1001,phase:1,nolog,pass,chain"
   SecRule REQUEST_URI_RAW "@rx {path}" "chain"
@@ -203,7 +209,11 @@ SecRule REQUEST_METHOD "@streq POST" "id:1001,phase:1,nolog,pass,chain"
 Include /usr/share/modsecurity-crs/rules/*.conf
 """
 
+CONTENT_TYPES = ("application/json", "multipart/form-data", "multipart/related")
+
 NGINX = """\
+# The worker reads pytest's private folders; as another user than root this line is passed over.
+user root;
 load_module /usr/lib/nginx/modules/ngx_http_modsecurity_module.so;
 daemon off;
 worker_processes 1;
@@ -236,7 +246,8 @@ class _Upstream(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    do_GET = do_POST
+    def do_GET(self) -> None:
+        self.do_POST()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
         """Says nothing."""
@@ -254,18 +265,18 @@ def upstream() -> Iterator[str]:
 
 
 def firewall(folder: Path, upstream: str, dev: Package, *, uploads: str) -> Iterator[httpx.Client]:
-    """nginx with ModSecurity and the core rule set; `uploads` says whether their bodies are read."""
+    """nginx with ModSecurity and the core rules; `uploads` says whether their bodies are read."""
     _, path, content_type = exemption(
         sorted(dev.properties("WebAcl")["Rules"], key=lambda rule: rule["Priority"])
     )
-    folder.chmod(0o777)  # nginx's worker is another user
-    port = _free_port()
+    port = free_port()
     (folder / "modsecurity.conf").write_text(
         MODSECURITY.format(
             folder=folder,
             limit=64 * 1024 * 1024,
             path=path["RegexMatchStatement"]["RegexString"],
             content_type=content_type["RegexMatchStatement"]["RegexString"],
+            content_types=" ".join(f"|{each}|" for each in CONTENT_TYPES),
             uploads=uploads,
         )
     )
@@ -273,15 +284,29 @@ def firewall(folder: Path, upstream: str, dev: Package, *, uploads: str) -> Iter
     config.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
     process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(config), "-p", str(folder)])
     url = f"http://127.0.0.1:{port}"
-    transport = httpx.HTTPTransport(retries=10)  # until it listens
     try:
-        with httpx.Client(base_url=url, timeout=60, trust_env=False, transport=transport) as client:
+        wait_for_port(port, process)
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
             client.headers["User-Agent"] = "radstream-test"
-            client.headers["Accept"] = "*/*"
+            # A name, since the core rules mark an address in numbers as suspicious.
+            client.headers["Host"] = "radstream.example.org"
             yield client
     finally:
         process.terminate()
         process.wait(20)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + 20
+    while True:
+        assert process.poll() is None, "nginx ended"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < give_up, "nginx does not listen"
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +328,7 @@ def unexempted(
 @pytest.fixture(scope="module")
 def radiograph() -> bytes:
     """A JPEG of about 10 MB: noise, which compresses badly, in a size that films have."""
-    noise = np.random.default_rng(7).integers(0, 256, (3000, 3600), dtype=np.uint8)
+    noise = np.random.default_rng(7).integers(0, 256, (3400, 3800), dtype=np.uint8)
     done, jpeg = imencode(".jpg", noise, [IMWRITE_JPEG_QUALITY, 90])
     assert done
     return bytes(jpeg)
@@ -323,11 +348,12 @@ def upload(client: httpx.Client, path: str, image: bytes) -> httpx.Response:
 ATTACKS = {
     "SQL injection in the query": ("GET", "/v1/studies?patient_id=1'%20OR%20'1'='1'--", {}),
     "cross-site scripting in the query": ("GET", "/?q=<script>alert(1)</script>", {}),
-    "path traversal": ("GET", "/v1/studies/..%2f..%2f..%2fetc%2fpasswd", {}),
+    "path traversal": ("GET", "/v1/studies/S-1/images/..%2f..%2f..%2fetc%2fpasswd", {}),
     "local file in the query": ("GET", "/?file=../../../../etc/passwd", {}),
-    "Log4Shell in a header": ("GET", "/", {"X-Trace": "${jndi:ldap://192.0.2.1/a}"}),
+    "Log4Shell in the query": ("GET", "/?q=${jndi:ldap://192.0.2.1/a}", {}),
     "command injection in the query": ("GET", "/?q=;cat%20/etc/passwd", {}),
-    "SQL injection in the path of an upload": ("GET", "/v1/studies/1'%20UNION%20SELECT%201--", {}),
+    "a scanner": ("GET", "/", {"User-Agent": "sqlmap/1.7"}),
+    "a file that is none of ours": ("GET", "/.env", {}),
 }
 
 
@@ -370,15 +396,18 @@ def test_stand_in_an_upload_elsewhere_is_read(guarded: httpx.Client) -> None:
     assert guarded.post("/v1/models", files=attack).status_code == 403
 
 
-def test_stand_in_without_the_exception_an_upload_is_refused(unexempted: httpx.Client) -> None:
-    attack_like = b"\xff\xd8 ' UNION SELECT password FROM users-- \xff\xd9"
-    parts = {"metadata": (None, attack_like.decode("latin-1"), "text/plain")}
+def test_stand_in_it_is_the_exception_that_lets_an_uploads_body_pass(
+    guarded: httpx.Client, unexempted: httpx.Client
+) -> None:
+    parts = {"metadata": (None, "' UNION SELECT password FROM users--", "text/plain")}
     assert unexempted.post("/v1/studies", files=parts).status_code == 403
+    assert guarded.post("/v1/studies", files=parts).status_code == 200
 
 
 def test_stand_in_what_the_gateway_is_asked_daily_passes(guarded: httpx.Client) -> None:
     for path in ("/", "/livez", "/v1/studies", "/v1/studies/S-1/images/1/heatmap.png"):
         assert guarded.get(path).status_code == 200
-    event = (Path(__file__).parents[1] / "data/events/utf8.json").read_bytes()
+    # On one line, as AWS sends it: a line that ends in "POST Object" looks like a smuggled request.
+    event = json.dumps(json.loads((ROOT / "tests/data/events/utf8.json").read_text()))
     headers = {"Content-Type": "application/json", "X-API-Key": "0123456789abcdef"}
     assert guarded.post("/v1/events/s3", content=event, headers=headers).status_code == 200

@@ -93,7 +93,7 @@ def running_ministack(
     folder: Path, environ: Mapping[str, str] | None = None
 ) -> Iterator[Ministack]:
     """An emulator on a free port that keeps all in memory; functions inherit the environment."""
-    port = _free_port()
+    port = free_port()
     environment = _clean_environment() | {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
@@ -140,7 +140,8 @@ def _clean_environment() -> dict[str, str]:
     return kept | CREDENTIALS
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
