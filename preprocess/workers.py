@@ -142,7 +142,7 @@ class _Worker:
             return
         self.kill()
         self._process = subprocess.Popen(  # noqa: S603  # this interpreter, this package
-            [sys.executable, "-m", "preprocess.worker", str(self._memory_bytes)],
+            [sys.executable, "-P", "-m", "preprocess.worker", str(self._memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # codecs print there, of the files they read
