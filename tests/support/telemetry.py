@@ -1,12 +1,22 @@
 """Telemetry for the tests: what studies tell, kept in a list."""
 
+import datetime as dt
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
 from prometheus_client import CollectorRegistry
 
+from gateway.clients.records import TelemetryRecord, check_batch
 from gateway.logs import Pseudonyms
 from gateway.metrics import Metrics
 from gateway.problems import problem_of
 from gateway.schemas.telemetry import TelemetryEvent
 from gateway.services.outcomes import Outcomes
+
+Refusal = Callable[[Sequence[TelemetryRecord]], Awaitable[Sequence[int]]]
 
 
 class Told(Outcomes):
@@ -23,3 +33,51 @@ class Told(Outcomes):
             problem_of=problem_of,
             instance="test",
         )
+
+
+def event(**changes: Any) -> TelemetryEvent:
+    """An event of some study."""
+    fields: dict[str, Any] = {
+        "occurred_at": dt.datetime.now(dt.UTC),
+        "study_ref": secrets.token_hex(16),
+        "stage": "total",
+        "status": "success",
+        "latency_ms": 12.5,
+        "route": "rest",
+        "gateway_version": "0.1.0",
+        "instance": "test",
+    }
+    return TelemetryEvent(**fields | changes)
+
+
+class MemorySink:
+    """A sink in memory, held to the same contract tests as the real ones.
+
+    Parameters
+    ----------
+    refuse
+        Asked before each call: the positions to refuse. It may raise, or wait.
+    """
+
+    def __init__(self, refuse: Refusal | None = None) -> None:
+        self.refuse = refuse
+        self.calls: list[Sequence[TelemetryRecord]] = []
+        self.taken: list[TelemetryRecord] = []
+
+    async def put(self, records: Sequence[TelemetryRecord]) -> Sequence[int]:
+        check_batch(records)
+        self.calls.append(records)
+        refused = await self.refuse(records) if self.refuse is not None else ()
+        self.taken += [record for i, record in enumerate(records) if i not in refused]
+        return refused
+
+
+def event_ids(records: Iterable[TelemetryRecord]) -> list[str]:
+    """Of each record's event."""
+    return [json.loads(record.data)["event_id"] for record in records]
+
+
+def events_in(folder: Path) -> list[dict[str, Any]]:
+    """Every event in the files of a folder, in the order of the files."""
+    files = sorted(folder.glob("telemetry-*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
