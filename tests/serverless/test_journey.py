@@ -126,6 +126,24 @@ def test_what_is_no_study_stays_where_it_is(drop: Any, receiver: Receiver) -> No
     assert json.loads(request.body)["detail"]["object"]["key"] == "images/S-5/last.jpg"
 
 
+def test_a_parked_study_is_noticed_without_its_name(
+    ministack: Ministack, outputs: dict[str, str]
+) -> None:
+    sqs = ministack.client("sqs")
+    mailbox = sqs.create_queue(QueueName="mailbox")["QueueUrl"]
+    names = ["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=mailbox, AttributeNames=names)["Attributes"]["QueueArn"]
+    ministack.client("sns").subscribe(
+        TopicArn=outputs["NoticesTopicArn"], Protocol="sqs", Endpoint=arn
+    )
+    ministack.client("s3").put_object(
+        Bucket=outputs["ResultsBucketName"], Key="parked/Doe_Jane/problem.json", Body=b"{}"
+    )
+    (message,) = sqs.receive_message(QueueUrl=mailbox, WaitTimeSeconds=20)["Messages"]
+    assert "a study was parked at 20" in json.loads(message["Body"])["Message"]
+    assert "Doe" not in message["Body"]
+
+
 def set_retries(ministack: Ministack, outputs: dict[str, str], *, pause_s: int, tries: int) -> None:
     """Shortens the queue's pause of 90 s and its 40 tries; nothing else of it changes."""
     policy = {

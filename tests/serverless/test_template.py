@@ -19,6 +19,7 @@ EVERYTHING = {
     "apiKeyParameter": "/radstream/prod/key",
     "forwarderSubnets": "subnet-0123456789abcdef0",
     "forwarderSecurityGroups": "sg-0123456789abcdef0",
+    "forwarderConcurrency": "20",
     "alarmEmail": "radiology-it@example.org",
     "kinesisShards": "4",
     "oidcProvider": "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE",
@@ -56,8 +57,8 @@ def test_cfn_lint_has_nothing_to_say(stack: Package) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_security_scanner_finds_nothing_but_what_is_excused(prod: Package) -> None:
-    command = [str(ROOT / ".venv/checkov/bin/checkov"), "--file", str(prod.template_file)]
+def test_the_security_scanner_finds_nothing_but_what_is_excused(stack: Package) -> None:
+    command = [str(ROOT / ".venv/checkov/bin/checkov"), "--file", str(stack.template_file)]
     command += ["--framework", "cloudformation", "--skip-download", "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)
