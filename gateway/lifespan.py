@@ -163,11 +163,7 @@ async def open_telemetry(
             stack.push_async_callback(sink.close)
         else:
             client = await stack.enter_async_context(
-                kinesis_client(
-                    region=settings.region,
-                    endpoint=settings.endpoint,
-                    timeout_s=settings.timeout_s,
-                )
+                kinesis_client(region=settings.region, endpoint=settings.endpoint)
             )
             sink = KinesisSink(client, settings.stream_name or "", timeout_s=settings.timeout_s)
         telemetry = Telemetry(

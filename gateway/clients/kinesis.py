@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def kinesis_client(
-    *, region: str | None, endpoint: str | None, timeout_s: float
-) -> AsyncIterator[Any]:
+async def kinesis_client(*, region: str | None, endpoint: str | None) -> AsyncIterator[Any]:
     """A client of Kinesis, open until the block ends; it connects at the first call.
 
     Credentials come from the environment, as for S3. Nothing is repeated here: what was refused is
@@ -32,20 +30,13 @@ async def kinesis_client(
     ----------
     region, endpoint
         Of Kinesis; None leaves them to the environment.
-    timeout_s
-        Seconds of silence that end a request.
 
     Raises
     ------
     SinkUnavailableError
         There is no region, or a profile that is not there.
     """
-    config = AioConfig(
-        max_pool_connections=4,
-        connect_timeout=min(2.0, timeout_s),
-        read_timeout=timeout_s,
-        retries={"total_max_attempts": 1},
-    )
+    config = AioConfig(connect_timeout=2.0, retries={"total_max_attempts": 1})
     async with AsyncExitStack() as stack:
         try:
             client = await stack.enter_async_context(
