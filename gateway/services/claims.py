@@ -124,9 +124,12 @@ class Claims:
             return None
 
     async def _give_back(self, folder: str, generation: int) -> None:
-        for key in await self._objects.keys(folder):
-            if _generation(key) <= generation:  # in order: the own one, which counts, last
+        """Delete the claims up to this generation, in order: the one that counts last."""
+        older = await self._objects.keys(folder) if generation > 1 else []
+        for key in older:
+            if _generation(key) < generation:
                 await self._objects.delete(key)
+        await self._objects.delete(_key(folder, generation))
 
 
 def _key(folder: str, generation: int) -> str:

@@ -52,6 +52,7 @@ from gateway.errors import (
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import parse_document
 from gateway.schemas.pairing import Binding, Half
+from gateway.services.tasks import together
 from gateway.services.views import study_path
 
 if TYPE_CHECKING:
@@ -343,8 +344,12 @@ class Pairing:
     async def _clear(self, image: Dropped, version_id: str | None) -> None:
         """Forget what waited and was parked of an image that was taken."""
         sidecar = self._inbox.sidecar_of(image)
-        await self._waiting.remove((image, version_id), (sidecar, None))
-        await self._parking.clear(image, sidecar)
+        await together(
+            [
+                self._waiting.remove((image, version_id), (sidecar, None)),
+                self._parking.clear(image, sidecar),
+            ]
+        )
 
     def _told(self, subject: str, taken: Sequence[_Taken]) -> Delivery:
         """The answer, counted and logged."""

@@ -1,0 +1,82 @@
+"""The drop folder on one machine: files come to a folder, results lie in the store."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import DropFolderSettings
+from gateway.sidecar import EmbeddedTriton
+from tests.support.dicom import file_of, radiograph
+from tests.support.gateway import LiveGateway, running_gateway, settings_for, until
+from tests.support.models import flat_png
+from tests.support.pairing import sidecar
+
+
+@pytest.fixture
+async def gateway(triton: EmbeddedTriton, tmp_path: Path) -> AsyncIterator[LiveGateway]:
+    """A gateway whose drop folder had a study and half another when it came up."""
+    drop = tmp_path / "drop"
+    (drop / "S1").mkdir(parents=True)
+    (drop / "S1/x.png").write_bytes(flat_png(255))
+    (drop / "S1/x.json").write_bytes(sidecar("S1"))
+    (drop / "half.png").write_bytes(flat_png(1))
+    watched = DropFolderSettings(folder=drop, watch=True, settle_s=0.3, sweep_s=0.5)
+    settings = settings_for(triton.grpc_url, tmp_path / "store")
+    async with running_gateway(settings.model_copy(update={"dropfolder": watched})) as gateway:
+        yield gateway
+
+
+def result(gateway: LiveGateway, study_id: str) -> Path:
+    return gateway.settings.store.folder / f"results/{study_id}/result.json"
+
+
+async def test_studies_that_are_there_and_that_come_are_read(gateway: LiveGateway):
+    drop = gateway.settings.dropfolder.folder
+    await until(result(gateway, "S1").exists)
+    [image] = json.loads(result(gateway, "S1").read_text())["images"]
+    assert image["findings"][0]["positive"]
+
+    whole = flat_png(2)
+    (drop / "S2").mkdir()
+    (drop / "S2/x.json").write_bytes(sidecar("S2"))
+    with (drop / "S2/x.png").open("wb", buffering=0) as file:
+        file.write(whole[:20])
+        file.write(whole[20:])
+    (drop / "half.json").write_bytes(sidecar("S3"))
+    (drop / "S4").mkdir()
+    (drop / "S4/IM1.dcm").write_bytes(file_of(radiograph()))
+    for study_id in ("S2", "S3", "S4"):
+        await until(result(gateway, study_id).exists)
+    assert (await gateway.client.get("/v1/parked")).json() == {"parked": []}
+    assert sorted(path.name for path in drop.iterdir()) == [
+        "S1",
+        "S2",
+        "S4",
+        "half.json",
+        "half.png",
+    ]
+
+
+async def test_broken_file_is_parked_and_its_successor_read(gateway: LiveGateway):
+    drop = gateway.settings.dropfolder.folder
+    (drop / "S5").mkdir()
+    (drop / "S5/x.json").write_bytes(sidecar("S5"))
+    (drop / "S5/x.png").write_bytes(flat_png(3)[:-20])
+
+    async def parked() -> list[str]:
+        answer = (await gateway.client.get("/v1/parked")).json()
+        return [item["key"] for item in answer["parked"]]
+
+    async def is_parked() -> bool:
+        return await parked() == ["S5/x.png"]
+
+    await until(is_parked)
+    (drop / "S5/x.png").write_bytes(flat_png(3))
+    await until(result(gateway, "S5").exists)
+
+    async def is_cleared() -> bool:
+        return await parked() == []
+
+    await until(is_cleared)
