@@ -15,7 +15,7 @@ LOCKED := $(PIP) --no-deps --require-hashes
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
 
-test: $(VENV)/dev.stamp
+test: $(VENV)/dev.stamp $(VENV)/tools.stamp
 	$(BIN)/pytest
 
 lint: $(VENV)/dev.stamp
@@ -40,6 +40,10 @@ $(VENV)/run.stamp: requirements/run.txt requirements/triton.txt pyproject.toml |
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/tools.stamp: .ci/install-tools .ci/checkov.txt serverless/package-lock.json | $(VENV)/bin/python
+	.ci/install-tools
 	@touch $@
 
 clean:

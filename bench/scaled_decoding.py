@@ -18,7 +18,6 @@ from PIL import Image
 from preprocess import Frame, InputSpec, decode, jpeg, to_tensor
 
 SPEC = InputSpec(rows=224, columns=224)
-THRESHOLD = 0.86
 QUALITIES = (None, 95, 75, 50)
 
 
