@@ -6,6 +6,7 @@ left out by name below, so that a newer one shows in a failing test.
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,6 +143,22 @@ def test_a_parked_study_is_noticed_without_its_name(
     (message,) = sqs.receive_message(QueueUrl=mailbox, WaitTimeSeconds=20)["Messages"]
     assert "a study was parked at 20" in json.loads(message["Body"])["Message"]
     assert "Doe" not in message["Body"]
+
+
+def test_telemetry_reaches_the_tables_partition_of_the_day(
+    ministack: Ministack, outputs: dict[str, str]
+) -> None:
+    # Neither the wait for more nor the conversion to Parquet: the emulator has none of them.
+    ministack.client("kinesis").put_records(
+        StreamName=outputs["TelemetryStreamName"],
+        Records=[{"Data": b'{"event_id": "e1"}', "PartitionKey": "s1"}],
+    )
+    s3 = ministack.client("s3")
+    give_up = time.monotonic() + 60
+    while not (found := s3.list_objects_v2(Bucket=outputs["TelemetryBucketName"]).get("Contents")):
+        assert time.monotonic() < give_up, "nothing was delivered"
+        time.sleep(0.1)
+    assert re.match(r"telemetry/arrived_on=\d{4}-\d\d-\d\d/", found[0]["Key"])
 
 
 def set_retries(ministack: Ministack, outputs: dict[str, str], *, pause_s: int, tries: int) -> None:
