@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+# Triton's reason for a model that was taken out of service by a request to its repository.
+_UNLOADED = "unloaded"
+
+
 class State(StrEnum):
     """What stands between a model and its use."""
 
@@ -215,6 +219,8 @@ class ModelRegistry:
         known = self._states.get(key)
         served = known.served if known else None
         reason = entry.reason or "not loaded"
+        if reason == _UNLOADED:  # somebody's wish, which speaks against nobody's readiness
+            served = None
         if config is not None:
             try:
                 served = replace(

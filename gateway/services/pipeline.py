@@ -50,7 +50,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
-_IMAGE_ERRORS = (UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError)
+# What is wrong with one image while others may have faults as well; the gravest kind first.
+_IMAGE_ERRORS = (
+    UnsupportedImagesError,
+    ImagesTooLargeError,
+    UnreadableImagesError,
+    InvalidMetadataError,
+)
+_ImageError = (
+    UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError | InvalidMetadataError
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,6 @@ class Pipeline:
                 stages.add(Stage.DECODE, item.prepared.decode_s)
                 stages.add(Stage.TENSOR, item.prepared.tensor_s)
             stages.size = in_common(_sizes(taken))
-            _check_sizes(fresh)
         frames: list[list[FrameReading]] = []
         if fresh:
             with stages.time(Stage.INFER):
@@ -184,7 +192,7 @@ class Pipeline:
 
         Raises
         ------
-        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError, InvalidMetadataError
             The gravest kind found, with the faults of all images.
         """
         digests = await together(self._imaging.sha256(image.data) for image in study.images)
@@ -204,15 +212,18 @@ class Pipeline:
 
     async def _take_image(
         self, image: SubmittedImage, sha256: str, model: ServedModel, deadline: Deadline
-    ) -> _Fresh | Reading | UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError:
+    ) -> _Fresh | Reading | _ImageError:
         study_id = image.metadata.study_id
         stored = await self._results.reading(study_id, sha256, model.reference)
-        if stored is not None:
-            return stored
         try:
-            return _Fresh(image, sha256, model, await self._imaging.prepare(image, model, deadline))
+            if stored is not None:
+                _check_size(image, stored.frames)
+                return stored
+            prepared = await self._imaging.prepare(image, model, deadline)
+            _check_size(image, prepared.frames)
         except _IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
+        return _Fresh(image, sha256, model, prepared)
 
     async def _infer_image(self, item: _Fresh, deadline: Deadline) -> list[FrameReading]:
         return await together(
@@ -234,6 +245,7 @@ class Pipeline:
         except RadStreamError as error:
             self._metrics.inference_errors.labels(type(error).__name__).inc()
             if isinstance(error, _MODEL_ERRORS):
+                log.warning("model.failed", model=frame.call.name, reason=str(error))
                 self._models.doubt(model)
             raise
         self._models.answered(model)
@@ -284,16 +296,16 @@ def _sizes(taken: Sequence[_Fresh | Reading]) -> Iterator[tuple[int, int]]:
             yield frame.rows, frame.columns
 
 
-def _check_sizes(fresh: Sequence[_Fresh]) -> None:
+def _check_size(
+    image: SubmittedImage, frames: Sequence[PreparedFrame] | Sequence[FrameReading]
+) -> None:
     """Hold the size the sender declared to the pixels."""
+    declared = image.metadata.image_size
+    if declared is None:
+        return
     faults = tuple(
-        Fault(
-            "/image_size",
-            f"{item.image.part} has width {frame.columns} and height {frame.rows}",
-        )
-        for item in fresh
-        if (declared := item.image.metadata.image_size) is not None
-        for frame in item.prepared.frames
+        Fault("/image_size", f"{image.part} has width {frame.columns} and height {frame.rows}")
+        for frame in frames
         if (frame.rows, frame.columns) != (declared.height, declared.width)
     )
     if faults:
