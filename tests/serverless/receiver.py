@@ -79,10 +79,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     receiver: Receiver
-
-    def setup(self) -> None:
-        super().setup()
-        self.timeout = 10
+    timeout = 10
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -338,7 +338,7 @@ METADATA = '{"study_id": "S-1", "view": "PA", "timestamp": "2026-01-31T08:15:00Z
 
 
 def upload(client: httpx.Client, path: str, image: bytes) -> httpx.Response:
-    parts = {
+    parts: dict[str, Any] = {
         "metadata": (None, METADATA, "application/json"),
         "image": ("study.jpg", image, "image/jpeg"),
     }

@@ -59,8 +59,9 @@ class Package:
 
 def package(folder: Path, *, stage: str, **params: str) -> Package:
     """The stack, packaged for a stage without an account; the parameters replace its defaults."""
-    command = [ROOT / "serverless/node_modules/.bin/serverless", "package", "--stage", stage]
-    command += ["--package", folder] + [f"--param={name}={value}" for name, value in params.items()]
+    command = [str(ROOT / "serverless/node_modules/.bin/serverless"), "package", "--stage", stage]
+    command += ["--package", str(folder)]
+    command += [f"--param={name}={value}" for name, value in params.items()]
     environment = _clean_environment() | {"SLS_TELEMETRY_DISABLED": "1", "CI": "1"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
