@@ -42,7 +42,7 @@ class Backoff:
     """
 
     first_s: float = 0.2
-    longest_s: float = 15.0
+    longest_s: float = 5.0
     tries: int = 5
 
     def wait_s(self, failures: int) -> float:
