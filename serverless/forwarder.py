@@ -36,6 +36,9 @@ MAX_ANSWER_BYTES = 64 * 1024
 # the moment are at fault. Dropping the event would lose a study, so it stays in the queue.
 RETRIED_4XX = frozenset({401, 403, 404, 405, 408, 421, 425, 429})
 
+# Of the gateway's own refusals, the one that says it is set up for another bucket than this stack.
+RETRIED_PROBLEMS = frozenset({"urn:radstream:problem:foreign-bucket"})
+
 REQUIRED = ("IMAGES_BUCKET", "KEY_PREFIX", "KEY_SUFFIXES")
 
 PROBLEM_TYPE = re.compile(r"urn:radstream:problem:[a-z0-9-]{1,64}")
@@ -132,7 +135,7 @@ def forward(config: Config, body: str) -> Outcome:
         _log(created, "failed", started, error=type(error).__name__)
         # The library's own message is left out: the log is to hold nothing but what we put there.
         raise DeliveryError(f"no answer from the gateway: {type(error).__name__}") from None
-    outcome = judge(answer.status)
+    outcome = judge(answer)
     _log(created, outcome, started, status=answer.status, problem=answer.problem)
     if outcome == "failed":
         raise DeliveryError(f"the gateway answered {answer.status}")
@@ -193,14 +196,15 @@ def is_ours(config: Config, created: ObjectCreated) -> bool:
     )
 
 
-def judge(status: int) -> Outcome:
-    """What a status means for the message: taken, refused for good, or to be tried again.
+def judge(answer: Answer) -> Outcome:
+    """What an answer means for the message: taken, refused for good, or to be tried again.
 
     A redirect is a failure too: following it would carry the key to another server.
     """
-    if HTTP_OK <= status < HTTP_REDIRECTS:
+    if HTTP_OK <= answer.status < HTTP_REDIRECTS:
         return "delivered"
-    if HTTP_CLIENT_ERRORS <= status < HTTP_SERVER_ERRORS and status not in RETRIED_4XX:
+    may_change = answer.status in RETRIED_4XX or answer.problem in RETRIED_PROBLEMS
+    if HTTP_CLIENT_ERRORS <= answer.status < HTTP_SERVER_ERRORS and not may_change:
         return "refused"
     return "failed"
 

@@ -143,6 +143,12 @@ def test_a_refusal_for_good_is_logged_with_its_problem_and_swallowed(
     )
 
 
+def test_a_gateway_set_up_for_another_bucket_does_not_cost_the_study(receiver: Receiver) -> None:
+    receiver.script.append((422, b'{"type": "urn:radstream:problem:foreign-bucket"}'))
+    with pytest.raises(forwarder.DeliveryError, match="422"):
+        invoke(body("image"))
+
+
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b'{"type": "Doe^Jane"}', b"\xff"])
 def test_an_answer_that_is_no_problem_of_the_gateways_is_not_logged(answer: bytes) -> None:
     assert forwarder.problem_type(answer) is None
