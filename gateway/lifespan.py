@@ -29,6 +29,7 @@ from gateway.services.outcomes import Outcomes
 from gateway.services.pairing import Pairing
 from gateway.services.parking import Parking
 from gateway.services.pipeline import Pipeline
+from gateway.services.results import ROOT as RESULTS
 from gateway.services.results import ResultStore
 from gateway.services.spool import Spool
 from gateway.services.study import Route
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+# Where the drop folder lies in its bucket.
+_IMAGES = "images/"
 # A claim outlives its work's deadline by more than the clocks of two gateways differ.
 _CLOCK_SKEW_S = 10.0
 # How long a delivery waits for the one that is at the same study now.
@@ -205,8 +208,8 @@ async def _open_stores(
         )
         for bucket in (store.results_bucket or "", store.images_bucket or "")
     )
-    await results.open()
-    await images.open()
+    await results.open(RESULTS)
+    await images.open(_IMAGES)
     return results, images
 
 
@@ -214,7 +217,7 @@ def _inbox(settings: Settings, objects: ObjectStore) -> Inbox:
     in_bucket = settings.store.kind == "s3"
     return Inbox(
         objects,
-        prefix="images/" if in_bucket else "",
+        prefix=_IMAGES if in_bucket else "",
         route=Route.EVENT if in_bucket else Route.FOLDER,
         image_bytes=settings.limits.body_bytes,
         metadata_bytes=settings.limits.metadata_bytes,

@@ -28,6 +28,8 @@ _NOT_FOUND = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"}
 # The greatest character: what follows a name and it in a listing is beyond all that begins so.
 _LAST = "\U0010ffff"
 
+_PIECE_BYTES = 2**18
+
 
 @asynccontextmanager
 async def s3_client(
@@ -100,19 +102,16 @@ class S3Store:
         self._timeout_s = timeout_s
         self._encryption = encryption
 
-    async def open(self) -> None:
-        """Ask for the bucket.
+    async def open(self, prefix: str) -> None:
+        """Look below a prefix: what a role may do that may not ask for the bucket as a whole.
 
         Raises
         ------
         StoreUnavailableError
-            There is none, or it may not be used.
+            There is no such bucket, or it may not be used.
         """
-        try:
-            async with self._calling():
-                await self._client.head_bucket(Bucket=self._bucket)
-        except ObjectNotFoundError as error:
-            raise StoreUnavailableError(f"no bucket {self._bucket}") from error
+        async with self._calling():
+            await self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
 
     async def read(
         self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
@@ -123,10 +122,7 @@ class S3Store:
         async with self._calling():
             response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
             async with response["Body"] as body:
-                if limit_bytes is not None and response["ContentLength"] > limit_bytes:
-                    raise ObjectTooLargeError(limit_bytes)
-                data: bytes = await body.read()
-                return data
+                return await _whole(body, limit_bytes)
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`.
@@ -219,6 +215,18 @@ class S3Store:
             if not timeout.expired():
                 raise
             raise StoreUnavailableError(f"no answer within {self._timeout_s:g} s") from error
+
+
+async def _whole(body: Any, limit_bytes: int | None) -> bytes:
+    """The body's bytes; no more are read than one piece beyond the limit."""
+    pieces: list[bytes] = []
+    length = 0
+    async for piece in body.iter_chunks(_PIECE_BYTES):
+        pieces.append(piece)
+        length += len(piece)
+        if limit_bytes is not None and length > limit_bytes:
+            raise ObjectTooLargeError(limit_bytes)
+    return b"".join(pieces)
 
 
 def _code(error: ClientError) -> str:

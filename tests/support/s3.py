@@ -67,6 +67,8 @@ async def faults(upstream: str, folder: Path) -> AsyncIterator["Faults"]:
         _server("microburst", folder, {}, f"{url}/_microburst/health", *arguments),
         httpx.AsyncClient(base_url=url, trust_env=False) as client,
     ):
+        async with s3(url) as first:
+            await first.list_buckets()  # the proxy reads AWS's models now, for seconds
         yield Faults(url, client)
 
 

@@ -31,7 +31,7 @@ async def memory_store() -> ObjectStore:
 @pytest.fixture
 async def s3_store(s3_url: str) -> AsyncIterator[ObjectStore]:
     async with new_store(s3_url) as store:
-        await store.open()
+        await store.open("results/")
         yield store
 
 

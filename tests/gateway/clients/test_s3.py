@@ -21,7 +21,7 @@ async def proxy(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
 async def faulty(proxy: Faults) -> AsyncIterator[S3Store]:
     """A store behind the proxy, with one object."""
     await proxy.set()
-    async with new_store(proxy.url, timeout_s=5.0) as store:
+    async with new_store(proxy.url, timeout_s=10.0) as store:
         await store.replace("a", b"data", media_type=TYPE)
         yield store
         await proxy.set()
@@ -70,8 +70,8 @@ async def test_bucket_default_holds_where_nothing_is_said():
 async def test_bucket_that_is_not_there_cannot_be_opened(s3_url: str):
     async with s3(s3_url) as client:
         store = S3Store(client, "no-such-bucket", timeout_s=20, encryption={})
-        with pytest.raises(StoreUnavailableError, match="no bucket no-such-bucket"):
-            await store.open()
+        with pytest.raises(StoreUnavailableError, match="NoSuchBucket"):
+            await store.open("images/")
         with pytest.raises(StoreUnavailableError, match="NoSuchBucket"):
             await store.create("a", b"data", media_type=TYPE)
 
@@ -116,7 +116,7 @@ async def test_call_that_fails_twice_is_repeated(faulty: S3Store, proxy: Faults,
     [
         ({"error": {"code": "InternalError", "status": 500}}, "InternalError"),
         ({"error": {"code": "AccessDenied", "status": 403}}, "AccessDenied"),
-        ({"latency": 60_000}, "no answer within 5 s"),
+        ({"latency": 60_000}, "no answer within 10 s"),
         ({"response": {"truncate_frac": 0.5}}, ""),
         ({"response": {"abort_frac": 0.5}}, ""),
         ({"response": {"corrupt_bytes": 1}}, ""),
