@@ -11,7 +11,6 @@ from tests.support.models import write_repository
 from tests.support.s3 import aws_environment, running_s3
 from tests.support.triton import running_triton
 
-
 # ONNX Runtime's wheel would report its use to Microsoft; it looks when it is first imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
