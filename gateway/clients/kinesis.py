@@ -83,4 +83,5 @@ class KinesisSink:
             raise SinkUnavailableError(type(error).__name__) from error
         except TimeoutError as error:
             raise SinkUnavailableError(f"no answer within {self._timeout_s:g} s") from error
-        return [index for index, result in enumerate(response["Records"]) if "ErrorCode" in result]
+        results = response["Records"]
+        return [index for index, result in enumerate(results) if result.get("ErrorCode")]

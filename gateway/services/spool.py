@@ -14,7 +14,8 @@ import fcntl
 import os
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -22,8 +23,10 @@ from gateway.clients.appending import AppendedFile
 from gateway.clients.records import TelemetryRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -83,41 +86,33 @@ class Spool:
 
     def append(self, records: Sequence[TelemetryRecord]) -> int:
         """How many of the records are on disk now: the first ones, all unless the spool is full."""
-        try:
-            if not self._is_mine():
-                return 0
-            lines = self._fitting([_line(record) for record in records])
-            if lines:
-                self._append(b"".join(lines))
-        except OSError as error:
-            self._note(error.strerror or "input/output error")
+        if not self._try(self._is_mine):
+            return 0
+        lines = self._fitting([_line(record) for record in records])
+        if lines and not self._try(partial(self._append, b"".join(lines))):
             return 0
         self._note(None)
         return len(lines)
 
     def oldest(self) -> Segment | None:
         """The segment to be sent next; it takes no more records from now on."""
-        try:
-            while self._is_mine() and self._sizes:
-                path = next(iter(self._sizes))
-                if self._open is not None and self._open.path == path:
-                    self._seal()
-                segment = _read(path)
-                if segment.records or segment.damaged:
-                    return segment
+        while self._try(self._is_mine) and self._sizes:
+            path = next(iter(self._sizes))
+            if self._open is not None and self._open.path == path:
+                self._seal()
+            segment = self._try(partial(_read, path))
+            if segment is None:
+                self._forget(path)  # until the next start: the others shall not wait behind it
+            elif segment.records or segment.damaged:
+                return segment
+            else:
                 self.remove(segment)
-        except OSError as error:
-            self._note(error.strerror or "input/output error")
         return None
 
     def remove(self, segment: Segment) -> None:
         """Forget a segment that was sent."""
-        try:
-            segment.path.unlink(missing_ok=True)
-        except OSError as error:
-            self._note(error.strerror or "input/output error")
-        # Even if it is still there: it shall not be sent again before the next start.
-        self.used_bytes -= self._sizes.pop(segment.path)
+        self._try(partial(segment.path.unlink, missing_ok=True))
+        self._forget(segment.path)
 
     def close(self) -> None:
         """Leave the folder to another process."""
@@ -128,7 +123,7 @@ class Spool:
         self._sizes.clear()
         self.used_bytes = 0
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes) -> bool:
         if self._open is None:
             number = 1 + max((int(path.stem) for path in self._sizes), default=0)
             self._open = AppendedFile(self._folder / f"{number:012d}{_SUFFIX}")
@@ -138,6 +133,10 @@ class Spool:
         self.used_bytes += len(data)
         if file.size >= self._segment_bytes:
             self._seal()
+        return True
+
+    def _forget(self, path: Path) -> None:
+        self.used_bytes -= self._sizes.pop(path)
 
     def _seal(self) -> None:
         if self._open is not None:
@@ -165,10 +164,18 @@ class Spool:
             self._note("another process uses the folder")
             return False
         self._lock = lock
-        paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
+        paths = sorted(self._folder.glob(f"{'[0-9]' * 12}{_SUFFIX}"))
         self._sizes = {path: path.stat().st_size for path in paths}
         self.used_bytes = sum(self._sizes.values())
         return True
+
+    def _try(self, work: Callable[[], T]) -> T | None:
+        """The work's result; None, and a line in the log, where the disk fails."""
+        try:
+            return work()
+        except OSError as error:
+            self._note(error.strerror or "input/output error")
+            return None
 
     def _note(self, trouble: str | None) -> None:
         if trouble != self._trouble:

@@ -132,6 +132,20 @@ def test_trouble_with_the_disk_is_told_once_and_passes(tmp_path: Path):
     assert emptied(kept) == RECORDS
 
 
+def test_a_segment_that_cannot_be_read_holds_up_no_other(tmp_path: Path):
+    kept = spool(tmp_path, segment_bytes=LINE)
+    for record in RECORDS[:3]:
+        kept.append([record])
+    first, *_ = sorted(tmp_path.glob("*.spool"))
+    first.unlink()
+    first.mkdir()
+    (tmp_path / "notes.spool").write_text("somebody else's")
+    with capture_logs() as logs:
+        assert emptied(kept) == RECORDS[1:3]
+    assert [entry["reason"] for entry in logs] == ["Is a directory"]
+    assert kept.used_bytes == 0
+
+
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path):
     # The limit of a file's size stands for a disk that is full: both fail in the midst of a write.
     script = f"""
