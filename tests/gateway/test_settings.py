@@ -94,6 +94,16 @@ def test_refuses_any_other_address_while_nobody_is_asked_who_they_are(
     assert faults() == {"http.host"}
 
 
+@pytest.mark.parametrize("given", [{}, {"STREAM_NAME": "s"}, {"STUDY_REF_KEY": "k"}])
+def test_kinesis_needs_a_stream_and_a_key(given: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    for name, value in ({"KIND": "kinesis"} | given).items():
+        monkeypatch.setenv(f"RADSTREAM_TELEMETRY__{name}", value)
+    assert faults() == {"telemetry"}
+    monkeypatch.setenv("RADSTREAM_TELEMETRY__STREAM_NAME", "s")
+    monkeypatch.setenv("RADSTREAM_TELEMETRY__STUDY_REF_KEY", "k")
+    assert Settings().telemetry.kind == "kinesis"
+
+
 def test_finds_names_that_are_no_settings():
     environment = {
         "RADSTREAM_HTTP__PORT": "1",
