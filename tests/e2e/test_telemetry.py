@@ -27,7 +27,7 @@ from tests.support.gateway import (
 )
 from tests.support.kinesis import Front, front, kinesis, make_stream, records_in
 from tests.support.models import flat_png
-from tests.support.telemetry import event_ids
+from tests.support.telemetry import event_ids, events_in
 
 KEY = "a key of more than thirty-two characters"
 STAGES = 7  # validate, admit, decode, tensor, infer, store, total
@@ -176,6 +176,29 @@ async def test_what_a_stopped_gateway_could_not_deliver_the_next_one_does(
     assert set((await stream.event_ids()).values()) == {1}
 
 
+async def test_a_stop_signal_lets_queued_events_out(triton: EmbeddedTriton, tmp_path: Path):
+    environment = {
+        "RADSTREAM_HTTP__PORT": "0",
+        "RADSTREAM_STORE__FOLDER": str(tmp_path / "store"),
+        "RADSTREAM_TRITON__URL": triton.grpc_url,
+        "RADSTREAM_TELEMETRY__KIND": "file",
+        "RADSTREAM_TELEMETRY__FOLDER": str(tmp_path / "telemetry"),
+        "RADSTREAM_TELEMETRY__SPOOL_FOLDER": str(tmp_path / "spool"),
+        "RADSTREAM_TELEMETRY__LINGER_MS": "60000",
+    }
+    async with running_command("serve", **environment) as command:
+        async with client_of(await command.url()) as client:
+            await until(lambda: _is_ready(client))
+            await send(client, 3)
+        assert events_in(tmp_path / "telemetry") == []
+        assert await command.stop() == 0
+    assert len(events_in(tmp_path / "telemetry")) == 3 * STAGES
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/readyz")).is_success
+
+
 async def test_what_was_spooled_before_a_kill_comes_out_and_nothing_else(
     triton: EmbeddedTriton, tmp_path: Path, before: Front, stream: Stream
 ):
@@ -215,10 +238,7 @@ async def _killed_under_load(command: Command) -> int:
         async def enough() -> bool:
             return await spooled() >= 20 * STAGES
 
-        async def is_ready() -> bool:
-            return (await client.get("/readyz")).is_success
-
-        await until(is_ready)
+        await until(lambda: _is_ready(client))
         load = [asyncio.create_task(send(client, 250)) for _ in range(2)]
         await until(enough)
         acknowledged = await spooled()
