@@ -1,8 +1,7 @@
 """An object's way into the gateway through the deployed stack.
 
 The template goes through the emulator's CloudFormation and the packaged archive runs in a process
-of its own: bucket → EventBridge → queue → forwarder → HTTPS. What the emulator does not know is
-left out by name below, so that a newer one shows in a failing test.
+of its own: bucket → EventBridge → queue → forwarder → HTTPS.
 """
 
 import json
@@ -15,10 +14,7 @@ from typing import Any
 import pytest
 
 from tests.serverless.receiver import Receiver
-from tests.support.aws import Ministack, Package, running_ministack
-
-STACK = "radstream-dev"
-NOT_EMULATED = {"AWS::Athena::NamedQuery", "AWS::WAFv2::LoggingConfiguration"}
+from tests.support.aws import STACK, Ministack, Package, deploy, running_ministack
 
 
 @pytest.fixture(scope="module")
@@ -32,38 +28,7 @@ def ministack(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def outputs(ministack: Ministack, receiver: Receiver, dev: Package) -> dict[str, str]:
     """The outputs of the stack, deployed as packaged."""
-    template = json.loads(dev.template_file.read_text())
-    template["Resources"] = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if resource["Type"] not in NOT_EMULATED
-    }
-    code = template["Resources"]["ForwarderLambdaFunction"]["Properties"]["Code"]
-    code["S3Bucket"] = "deployment"
-    s3 = ministack.client("s3")
-    s3.create_bucket(
-        Bucket="deployment", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    )
-    s3.upload_file(str(dev.forwarder_zip), "deployment", code["S3Key"])
-    s3.put_object(Bucket="deployment", Key="template.json", Body=json.dumps(template))
-    return deploy(ministack, GatewayUrl=receiver.url)
-
-
-def deploy(ministack: Ministack, **parameters: str) -> dict[str, str]:
-    cloudformation = ministack.client("cloudformation")
-    cloudformation.create_stack(
-        StackName=STACK,
-        TemplateURL=f"{ministack.url}/deployment/template.json",
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-        Parameters=[
-            {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
-        ],
-    )
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
-    (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    return deploy(ministack, dev, GatewayUrl=receiver.url)
 
 
 @pytest.fixture

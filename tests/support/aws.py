@@ -1,5 +1,6 @@
 """AWS for the tests: the packaged stack, and an emulator's server to deploy it into."""
 
+import copy
 import json
 import os
 import socket
@@ -17,6 +18,11 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"
+
+STACK = "radstream-dev"
+
+# What the emulator does not know, by name, so that a newer one shows in a failing test.
+NOT_EMULATED = {"AWS::Athena::NamedQuery", "AWS::WAFv2::LoggingConfiguration"}
 
 # What the emulator and every client of it is given; nothing else of AWS may come from outside.
 CREDENTIALS = {
@@ -118,6 +124,36 @@ def running_ministack(
         finally:
             process.terminate()
             process.wait(10)
+
+
+def deploy(ministack: Ministack, package: Package, **parameters: str) -> dict[str, str]:
+    """The outputs of the stack, once the emulator's CloudFormation has made it as packaged."""
+    template = dict(package.template)
+    template["Resources"] = {
+        name: resource
+        for name, resource in copy.deepcopy(template["Resources"]).items()
+        if resource["Type"] not in NOT_EMULATED
+    }
+    code = template["Resources"]["ForwarderLambdaFunction"]["Properties"]["Code"]
+    code["S3Bucket"] = "deployment"
+    s3 = ministack.client("s3")
+    s3.create_bucket(Bucket="deployment", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.upload_file(str(package.forwarder_zip), "deployment", code["S3Key"])
+    s3.put_object(Bucket="deployment", Key="template.json", Body=json.dumps(template))
+    cloudformation = ministack.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=STACK,
+        TemplateURL=f"{ministack.url}/deployment/template.json",
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
+        ],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def _wait_for_health(stack: Ministack, process: subprocess.Popen[bytes]) -> None:
