@@ -76,7 +76,10 @@ class ImageResult(_Wire):
 
 
 class StudyResult(_Wire):
-    """A study's current view: every image read so far, oldest first."""
+    """A study's current view: every image read so far, oldest first.
+
+    Those of one request stand in the order they were sent in.
+    """
 
     study_id: str
     status: Status

@@ -48,6 +48,9 @@ class Reading(_Document):
     media_type: str
     model: ModelVersion
     received_at: AwareDatetime
+    position: int = Field(
+        0, ge=0, description="The image's place among those that were new in its request, from 0."
+    )
     completed_at: AwareDatetime
     timings_ms: dict[str, float]
     warnings: tuple[Notice, ...]

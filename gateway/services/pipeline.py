@@ -173,8 +173,8 @@ class Pipeline:
                 frames = await together(self._infer_image(item, deadline) for item in fresh)
         with stages.time(Stage.STORE):
             readings = [
-                _reading(study, item, read, stages)
-                for item, read in zip(fresh, frames, strict=True)
+                _reading(study, position, item, read, stages)
+                for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
             ]
             await self._results.add(
                 study.metadata,
@@ -268,7 +268,9 @@ class Pipeline:
                     ).inc()
 
 
-def _reading(study: Study, item: _Fresh, frames: Sequence[FrameReading], stages: Stages) -> Reading:
+def _reading(
+    study: Study, position: int, item: _Fresh, frames: Sequence[FrameReading], stages: Stages
+) -> Reading:
     metadata = item.image.metadata
     return Reading(
         study_id=metadata.study_id,
@@ -276,6 +278,7 @@ def _reading(study: Study, item: _Fresh, frames: Sequence[FrameReading], stages:
         media_type=item.prepared.media_type,
         model=item.model.reference,
         received_at=study.received_at,
+        position=position,
         completed_at=dt.datetime.now(dt.UTC),
         timings_ms={
             "decode": round(item.prepared.decode_s * 1000, 3),

@@ -121,7 +121,7 @@ class ResultStore:
             raise StudyNotFoundError from error
 
     async def readings(self, study_id: str) -> list[Reading]:
-        """All readings of a study, oldest first.
+        """All readings of a study, oldest first; those of one request as they were sent.
 
         Raises
         ------
@@ -208,7 +208,9 @@ class ResultStore:
     async def _load(self, keys: Sequence[str]) -> list[Reading]:
         documents = await together(self._objects.read(key) for key in keys)
         readings = [Reading.model_validate_json(document) for document in documents]
-        return sorted(readings, key=lambda reading: (reading.received_at, reading.sha256))
+        return sorted(
+            readings, key=lambda reading: (reading.received_at, reading.position, reading.sha256)
+        )
 
     async def _view(self, study_id: str, keys: Sequence[str]) -> StudyResult:
         study = await self._study(study_id)

@@ -167,6 +167,18 @@ async def test_same_image_again_is_replayed_without_inference(parts: Parts):
     assert parts.metric("stage_seconds_count", stage="decode") == 1
 
 
+async def test_images_of_one_request_keep_the_order_they_were_sent_in(parts: Parts):
+    pictures = sorted(
+        (flat_png(level) for level in (255, 204, 153, 0)),
+        key=lambda picture: hashlib.sha256(picture).hexdigest(),
+        reverse=True,
+    )
+    answer = await parts.read(*pictures)
+    digests = [hashlib.sha256(picture).hexdigest() for picture in pictures]
+    assert [image.sha256 for image in answer.result.images] == digests
+    assert [image.number for image in answer.result.images] == [1, 2, 3, 4]
+
+
 async def test_image_that_stands_twice_in_one_study_is_read_once(parts: Parts):
     answer = await parts.read(WHITE, BLACK, WHITE)
     assert len(answer.result.images) == 2
