@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from gateway.errors import Fault, InvalidPartsError, RequestMediaTypeError
+import structlog
+
+from gateway.errors import Fault, InvalidPartsError, RadStreamError, RequestMediaTypeError
 from gateway.routers.body import read_body
 from gateway.routers.multipart import split
 from gateway.services.study import Route
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from gateway.services.study import Study
     from gateway.settings import LimitSettings
 
+log = structlog.get_logger()
+
 METADATA_HEADER = "RadStream-Metadata"
 
 
@@ -35,20 +39,29 @@ async def read_submission(request: Request, intake: Intake, limits: LimitSetting
         It can, but the parts or the metadata are not as they should be; see `Intake.study`.
     CallerGoneError
     """
-    content_type = request.headers.get("content-type", "")
-    media_type = content_type.partition(";")[0].strip().lower()
-    document: bytes | memoryview | None
-    if media_type == "multipart/form-data":
-        body = await read_body(request, limits.body_bytes)
-        document, files = _sort(split(body, content_type, limit=limits.parts))
-    elif media_type in set(MediaType):
-        header = request.headers.get(METADATA_HEADER)
-        document = None if header is None else header.encode("latin-1")
-        files = [("body", memoryview(await read_body(request, limits.body_bytes)))]
-    else:
-        raise RequestMediaTypeError(media_type)
+    try:
+        document, files = await _parts(request, limits)
+    except RadStreamError as error:  # not yet a study, whose end has a line of its own
+        log.info("request.refused", error=type(error).__name__)
+        raise
     received_at = dt.datetime.now(dt.UTC)
     return await intake.study(document, files, route=Route.REST, received_at=received_at)
+
+
+async def _parts(
+    request: Request, limits: LimitSettings
+) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
+    """The metadata document, if there is one, and the images with their parts' names."""
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        body = await read_body(request, limits.body_bytes)
+        return _sort(split(body, content_type, limit=limits.parts))
+    if media_type in set(MediaType):
+        header = request.headers.get(METADATA_HEADER)
+        document = None if header is None else header.encode("latin-1")
+        return document, [("body", memoryview(await read_body(request, limits.body_bytes)))]
+    raise RequestMediaTypeError(media_type)
 
 
 def _sort(

@@ -59,7 +59,7 @@ class Outcomes:
     emit
         Takes the events.
     metrics
-        Told of each stage's time.
+        Told of each stage's time, and of the studies refused before their first.
     pseudonyms
         Names the studies.
     problem_of
@@ -87,17 +87,41 @@ class Outcomes:
     def of_validation(
         self, route: Route, files: Sequence[tuple[str, bytes | memoryview]]
     ) -> Iterator[Validation]:
-        """Follow a study's making; told only if it fails and the study's id is known by then."""
+        """Follow a study's making: telemetry hears of it only if it fails with its id known.
+
+        The log and the metrics have every study that is refused here.
+        """
         validation = Validation()
         try:
             yield validation
         except BaseException as error:
+            if isinstance(error, RadStreamError):
+                self._log_refusal(validation, route, files, error)
             if validation.study_id is not None:
                 stages = Stages(self._metrics, validate_s=validation.seconds())
                 stages.current = Stage.VALIDATE
                 facts = {"image_bytes": sum(len(data) for _, data in files)}
                 self._tell(validation.study_id, route, stages, error, facts)
             raise
+
+    def _log_refusal(
+        self,
+        validation: Validation,
+        route: Route,
+        files: Sequence[tuple[str, bytes | memoryview]],
+        error: RadStreamError,
+    ) -> None:
+        """The summary line and the count of a study that never came to the pipeline."""
+        study_id = validation.study_id
+        self._metrics.studies.labels(route, type(error).__name__).inc()
+        log.info(
+            "study.failed",
+            study_ref=None if study_id is None else self._pseudonyms.study_ref(study_id),
+            route=route,
+            images=len(files),
+            error=type(error).__name__,
+            validate_ms=round(validation.seconds() * 1000, 3),
+        )
 
     @contextmanager
     def of(self, study: Study) -> Iterator[Stages]:

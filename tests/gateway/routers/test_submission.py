@@ -5,12 +5,15 @@ import json
 import struct
 import zlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from gateway.sidecar import EmbeddedTriton
 from tests.support.gateway import (
@@ -206,6 +209,26 @@ async def test_bad_input_is_named_and_nothing_is_stored(
     answer = await post(gateway, **request_)
     assert list(problem(answer, status, kind)) == places
     assert gateway.stored() == before
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_operator_finds_bad_input_by_its_request_id(small: LiveGateway, name: str):
+    request, *_ = BAD[name]
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+        answer = await post(small, **request)
+    request_id = answer.headers["x-request-id"]
+    [line] = [event for event in events if event.get("request_id") == request_id]
+    assert line["event"] in {"study.failed", "request.refused"}
+    assert line["error"].endswith("Error")
+
+
+async def test_refused_metadata_count_as_a_study_that_failed(small: LiveGateway):
+    count = partial(
+        small.metric, "radstream_studies_total", route="rest", outcome="InvalidMetadataError"
+    )
+    before = await count()
+    await post(small, **multipart(metadata(view="UP"), flat_png(0)))
+    assert await count() == before + 1
 
 
 async def test_every_limit_is_reached_and_no_further(small: LiveGateway):
