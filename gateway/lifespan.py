@@ -90,6 +90,7 @@ async def open_gateway(
             threads=settings.limits.image_threads,
             limits=Limits(pixels=settings.limits.image_pixels),
             decode_timeout_s=settings.limits.decode_s,
+            message_bytes=settings.triton.message_bytes,
         )
         stack.callback(imaging.close)
         secret = settings.telemetry.study_ref_key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -83,11 +84,21 @@ class Imaging:
         What one file may cost.
     decode_timeout_s
         Seconds that one file may take in a codec; beyond it the codec's process is killed.
+    message_bytes
+        The largest message that Triton takes; see `call_for`.
     """
 
-    def __init__(self, *, threads: int, limits: Limits, decode_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int,
+        limits: Limits,
+        decode_timeout_s: float = 10.0,
+        message_bytes: int = sys.maxsize,
+    ) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
         self._limits = limits
+        self._message_bytes = message_bytes
         self._workers = DecodeWorkers(threads, timeout_s=decode_timeout_s)
 
     def close(self) -> None:
@@ -157,7 +168,7 @@ class Imaging:
                 rows=frame.rows,
                 columns=frame.columns,
                 bits_stored=header.bits_stored,
-                call=call_for(model, frame),
+                call=call_for(model, frame, message_bytes=self._message_bytes),
             )
             for frame in frames
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from preprocess import Frame
 
 Key = tuple[str, str]
+
+_FRAMING_BYTES = 1 << 16  # what a message carries beside the pixels: names, shapes, far less
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,14 @@ class ModelCall:
     inputs: Mapping[str, NDArray[Any]]
 
 
-def call_for(model: ServedModel, frame: Frame) -> ModelCall:
+def call_for(model: ServedModel, frame: Frame, *, message_bytes: int = sys.maxsize) -> ModelCall:
     """What to send to Triton so that the model reads this frame.
 
-    An ensemble for the samples' type takes them as they are; without one they are made the model's
-    tensor here.
+    An ensemble for the samples' type takes them as they are; without one, or where they are more
+    than `message_bytes`, the largest gRPC message, they are made the model's tensor here.
     """
     ensemble = model.ensembles.get(frame.samples.dtype.name)
-    if ensemble is None:
+    if ensemble is None or frame.samples.nbytes + _FRAMING_BYTES > message_bytes:
         tensor = to_tensor(frame, model.contract.input.spec())
         return ModelCall(model.name, model.version, {model.contract.input.name: tensor[None]})
     white = np.array([frame.largest], dtype=np.float32)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import StudyMetadata
 from gateway.services.contracts import ServedModel
 from gateway.services.imaging import Imaging
+from gateway.services.placement import Ensemble
 from gateway.services.study import SubmittedImage
 from preprocess import Limits, MediaType
 from tests.support.models import contract, flat_png, png
@@ -92,6 +94,21 @@ async def test_bad_picture_is_named_by_its_part(
         await imaging.prepare(image(data), model(), SOON)
     assert caught.value.faults[0].pointer == "image[7]"  # type: ignore[attr-defined]  # one of the three
     assert caught.value.faults[0].detail  # type: ignore[attr-defined]
+
+
+async def test_picture_too_large_for_a_message_becomes_the_tensor_here():
+    placed = replace(
+        model(), ensembles={"uint8": Ensemble("brightness_uint8", "1", "pixels", "largest")}
+    )
+    imaging = Imaging(threads=1, limits=Limits(), message_bytes=1 << 17)
+    try:
+        small = await imaging.prepare(image(flat_png(51, rows=200, columns=200)), placed, SOON)
+        large = await imaging.prepare(image(flat_png(51, rows=400, columns=400)), placed, SOON)
+    finally:
+        imaging.close()
+    assert small.frames[0].call.name == "brightness_uint8"
+    assert large.frames[0].call.name == "brightness"
+    assert large.frames[0].call.inputs["image"].shape == (1, 1, 32, 32)
 
 
 async def test_no_more_runs_at_once_than_there_are_threads(imaging: Imaging):
