@@ -1,14 +1,15 @@
 """What tests of every kind share: one real Triton over models whose answers follow by hand."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.sidecar import EmbeddedTriton
+from tests.support.aws import running_ministack
 from tests.support.models import write_repository
-from tests.support.s3 import aws_environment, running_s3
+from tests.support.s3 import aws_environment
 from tests.support.triton import running_triton
 
 # ONNX Runtime's wheel would report its use to Microsoft; it looks when it is first imported.
@@ -22,11 +23,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-async def s3_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real S3 API server; every test makes its own buckets."""
-    with aws_environment():
-        async with running_s3(tmp_path_factory.mktemp("s3")) as url:
-            yield url
+    with aws_environment(), running_ministack(tmp_path_factory.mktemp("s3")) as ministack:
+        yield ministack.url
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 
 from gateway.settings import StoreSettings
+from tests.support.aws import CREDENTIALS
 from tests.support.gateway import Command, client_of, metric, running_command, until
-from tests.support.s3 import CREDENTIALS
 
 ENVELOPE = json.loads((Path(__file__).parents[1] / "data/events/image.json").read_text())
 

@@ -1,4 +1,4 @@
-"""A real S3 API server for the tests, in a process of its own, and faults in front of it."""
+"""Buckets in the emulator, clients of it, and faults in front of it."""
 
 import asyncio
 import os
@@ -16,17 +16,8 @@ import pytest
 from gateway.clients.s3 import S3Store, s3_client
 from gateway.settings import StoreSettings
 from gateway.sidecar.ports import choose_ports
+from tests.support.aws import CREDENTIALS
 from tests.support.gateway import until
-
-# What the emulator and every client of it is given; nothing else of AWS may come from outside.
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-}
 
 
 @contextmanager
@@ -42,65 +33,34 @@ def aws_environment() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def running_s3(folder: Path) -> AsyncIterator[str]:
-    """The URL of an emulator that keeps all in memory."""
-    port = choose_ports().http
-    environment = {
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "MINISTACK_HOST": "127.0.0.1",
-        "LAMBDA_EXECUTOR": "local",
-        "IOT_MTLS_ENABLED": "0",  # listens on a port of its own otherwise
-    }
-    url = f"http://127.0.0.1:{port}"
-    async with _server("ministack", folder, environment, f"{url}/_ministack/health"):
-        yield url
-
-
-@asynccontextmanager
 async def faults(upstream: str, folder: Path) -> AsyncIterator["Faults"]:
     """A proxy in front of the emulator that lets everything pass until told otherwise."""
     port = choose_ports().http
     url = f"http://127.0.0.1:{port}"
-    arguments = ("--upstream", upstream, "--port", str(port))
-    async with (
-        _server("microburst", folder, {}, f"{url}/_microburst/health", *arguments),
-        httpx.AsyncClient(base_url=url, trust_env=False) as client,
-    ):
-        async with s3(url) as first:
-            await first.list_buckets()  # the proxy reads AWS's models now, for seconds
-        yield Faults(url, client)
-
-
-@asynccontextmanager
-async def _server(
-    module: str, folder: Path, environment: Mapping[str, str], health: str, *arguments: str
-) -> AsyncIterator[None]:
-    """A module's server as a process that is up; its log lies in the folder."""
-    log = folder / f"{module}.log"
+    log = folder / "microburst.log"
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *arguments),
-            cwd=folder,
-            env=os.environ | CREDENTIALS | environment,
+            *(sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port)),
             stdout=file,
             stderr=file,
         )
     try:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
 
             async def is_up() -> bool:
                 assert process.returncode is None, log.read_text()
                 try:
-                    return (await client.get(health)).is_success
+                    return (await client.get("/_microburst/health")).is_success
                 except httpx.TransportError:
                     return False
 
             await until(is_up)
-        yield
+            async with s3(url) as first:
+                await first.list_buckets()  # the proxy reads AWS's models now, for seconds
+            yield Faults(url, client)
     finally:
         if process.returncode is None:
-            process.kill()  # nothing of it is kept, and a fault may still hold a connection
+            process.kill()  # a fault may still hold a connection
         await process.wait()
 
 
