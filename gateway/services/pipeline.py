@@ -21,6 +21,7 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
+from gateway.schemas.result import Notice
 from gateway.schemas.stored import ActivationMap, FrameReading, Reading
 from gateway.schemas.telemetry import Stage
 from gateway.services.contracts import activation_cells, findings
@@ -286,10 +287,21 @@ def _reading(
             "infer": stages.milliseconds(Stage.INFER),
             "total": stages.total_ms(),
         },
-        warnings=item.image.notices,
+        warnings=item.image.notices + _outside_of_contract(item),
         metadata=metadata.model_dump(mode="json", exclude_unset=True),
         frames=tuple(frames),
     )
+
+
+def _outside_of_contract(item: _Fresh) -> tuple[Notice, ...]:
+    """A notice where the sender asked for a model that was not made for such a picture."""
+    if item.model.accepts(item.image.metadata):
+        return ()
+    detail = (
+        f"{item.model.name} was not made for the modality, body part or view of {item.image.part}: "
+        "its findings may mean nothing"
+    )
+    return (Notice(pointer="/model", detail=detail),)
 
 
 def _sizes(taken: Sequence[_Fresh | Reading]) -> Iterator[tuple[int, int]]:

@@ -167,6 +167,15 @@ async def test_same_image_again_is_replayed_without_inference(parts: Parts):
     assert parts.metric("stage_seconds_count", stage="decode") == 1
 
 
+async def test_model_asked_for_past_its_contract_is_told_with_a_warning(parts: Parts):
+    inside = await parts.read(WHITE, model={"name": "brightness"})
+    outside = await parts.read(WHITE, model={"name": "brightness"}, body_part="HIP")
+    assert inside.result.warnings == ()
+    [warning] = outside.result.warnings
+    assert warning.pointer == "/model"
+    assert "image[0]" in warning.detail
+
+
 async def test_images_of_one_request_keep_the_order_they_were_sent_in(parts: Parts):
     pictures = sorted(
         (flat_png(level) for level in (255, 204, 153, 0)),
