@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gateway import errors
+from gateway.examples import example_of
 from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemFault
 
 if TYPE_CHECKING:
@@ -345,6 +346,7 @@ def documented(*kinds: type[errors.RadStreamError]) -> dict[int | str, dict[str,
     by_status: dict[int | str, dict[str, Any]] = {}
     for error in kinds:
         kind = KINDS[error]
+        example = problem_of(example_of(error), "8e9341485cd7d503d3932dc54a37fc54")
         response = by_status.setdefault(
             kind.status,
             {
@@ -359,12 +361,7 @@ def documented(*kinds: type[errors.RadStreamError]) -> dict[int | str, dict[str,
         )
         response["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {
             "summary": kind.title,
-            "value": {
-                "type": URN + kind.name,
-                "title": kind.title,
-                "status": kind.status,
-                "detail": kind.detail,
-            },
+            "value": example.model_dump(exclude_none=True),
         }
         response["description"] = "; ".join(filter(None, [response["description"], kind.title]))
         if kind.retry_after_s is not None:

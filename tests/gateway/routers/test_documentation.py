@@ -1,5 +1,6 @@
 """The documentation page needs no other server, and the OpenAPI document tells the truth."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -104,6 +105,7 @@ async def test_every_example_keeps_to_its_schema(document: dict[str, Any]):
             for content in response.get("content", {}).values():
                 for example in content.get("examples", {}).values():
                     check(document, content["schema"], example["value"])
+                    assert not re.search(r"\{\w+\}", json.dumps(example)), example  # no templates
 
 
 async def test_the_example_of_a_study_can_be_sent(

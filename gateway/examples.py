@@ -1,0 +1,57 @@
+"""Errors as they may occur, for the examples of the API's documentation."""
+
+from __future__ import annotations
+
+from gateway import errors
+from gateway.errors import Fault
+
+
+def example_of(error: type[errors.RadStreamError]) -> errors.RadStreamError:
+    """An error of this class, as a sender may meet it."""
+    return _EXAMPLES[error] if error in _EXAMPLES else error()
+
+
+_EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
+    type(example): example
+    for example in (
+        errors.MalformedRequestError("The multipart body ends before its closing boundary."),
+        errors.RequestMediaTypeError("text/plain"),
+        errors.BodyTooLargeError(64 * 2**20),
+        errors.TooManyPartsError(16),
+        errors.InvalidPartsError((Fault("image", "is needed at least once"),)),
+        errors.InvalidMetadataError(
+            (
+                Fault("/view", "must be 'PA', 'AP', 'LATERAL', 'OBLIQUE' or 'OTHER'"),
+                Fault("/timestamp", "is required"),
+            )
+        ),
+        errors.InvalidQueryError((Fault("query/limit", "must be greater than or equal to 1"),)),
+        errors.UnsupportedImagesError(
+            (Fault("image[0]", "the bytes are neither a JPEG, a PNG nor a DICOM file"),)
+        ),
+        errors.UnreadableImagesError(
+            (Fault("image[1]", "the file ends before all of its pixels have been given"),)
+        ),
+        errors.ImagesTooLargeError(
+            (Fault("image[0]", "60000 rows x 60000 columns exceed the limit of 100000000 pixels"),)
+        ),
+        errors.StudyConflictError(
+            (Fault("/patient_id", "differs from what is stored under this study_id"),)
+        ),
+        errors.ImageNotFoundError(number=3, images=2),
+        errors.NoHeatMapError("my_model"),
+        errors.InvalidEventError((Fault("/detail/object/key", "is required"),)),
+        errors.DeliveryUnfinishedError("its study is under way in another delivery"),
+        errors.NoModelAcceptsError(
+            modality="CR",
+            body_part="HIP",
+            view="AP",
+            accepted=("cxr_pneumonia: CR/DX, CHEST, AP",),
+        ),
+        errors.UnknownModelError("my_model version 7", ("cxr_pneumonia",)),
+        errors.InferenceFailedError("cxr_pneumonia", "INTERNAL"),
+        errors.InferenceUnavailableError("Triton does not answer"),
+        errors.InferenceOverloadedError("cxr_pneumonia"),
+        errors.DeadlineExceededError("inference"),
+    )
+}
