@@ -28,6 +28,7 @@ from gateway.services.models import ModelRegistry
 from gateway.services.outcomes import Outcomes
 from gateway.services.pairing import Pairing
 from gateway.services.parking import Parking
+from gateway.services.pictures import Pictures
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ROOT as RESULTS
 from gateway.services.results import ResultStore
@@ -104,6 +105,7 @@ async def open_gateway(
         )
         intake = Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes)
         results = ResultStore(objects)
+        pictures = Pictures(results, imaging)
         pipeline = Pipeline(
             models=models,
             inference=triton,
@@ -120,6 +122,7 @@ async def open_gateway(
             objects=objects,
             intake=intake,
             pipeline=pipeline,
+            pictures=pictures,
             imaging=imaging,
             claims=Claims(objects, lease_s=timeout_s + _CLOCK_SKEW_S, patience_s=_PATIENCE_S),
             waiting=WaitingRoom(objects),
@@ -141,6 +144,7 @@ async def open_gateway(
             intake,
             imaging,
             results,
+            pictures,
             pipeline,
             pairing,
             parking,

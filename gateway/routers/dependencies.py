@@ -14,6 +14,7 @@ from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
 from gateway.services.pairing import Pairing
 from gateway.services.parking import Parking
+from gateway.services.pictures import Pictures
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
 from gateway.settings import Settings
@@ -30,6 +31,7 @@ class Gateway:
     intake: Intake
     imaging: Imaging
     results: ResultStore
+    pictures: Pictures
     pipeline: Pipeline
     pairing: Pairing
     parking: Parking

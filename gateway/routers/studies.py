@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from gateway import errors
 from gateway.deadline import Deadline
 from gateway.problems import documented
 from gateway.routers.body import while_connected
-from gateway.routers.dependencies import Gateway, GatewayDependency
+from gateway.routers.dependencies import GatewayDependency
 from gateway.routers.submission import METADATA_HEADER, read_submission
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult
-from gateway.schemas.stored import FrameReading, Reading
-from gateway.services.rendering import heatmap_png, preview_png
-from gateway.services.views import numbered_frames
-from preprocess import Frame, MediaType
+from preprocess import MediaType
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
@@ -170,8 +165,7 @@ _PICTURE_ERRORS = (
 )
 async def preview(study_id: StudyId, number: ImageNumber, gateway: GatewayDependency) -> Response:
     """The image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
-    frame, _, _ = await _frame(gateway, study_id, number)
-    return _png(await gateway.imaging.run(partial(preview_png, frame)))
+    return _png(await gateway.pictures.preview(study_id, number))
 
 
 @router.get(
@@ -190,34 +184,7 @@ async def heatmap(
     ] = None,
 ) -> Response:
     """The model's evidence for a finding, in colour over the radiograph."""
-    frame, reading, read = await _frame(gateway, study_id, number)
-    if read.activation_map is None:
-        raise errors.NoHeatMapError(reading.model.name)
-    chosen = max(
-        range(len(read.findings)),
-        key=lambda index: (read.findings[index].label == label, read.findings[index].probability),
-    )
-    if label is not None and read.findings[chosen].label != label:
-        known = ", ".join(finding.label for finding in read.findings)
-        raise errors.InvalidQueryError((errors.Fault("label", f"must be one of: {known}"),))
-    cells = np.frombuffer(read.activation_map.data, "<f2").reshape(read.activation_map.shape)
-    return _png(
-        await gateway.imaging.run(
-            partial(heatmap_png, frame, cells[chosen].astype(np.float32), read.findings[chosen])
-        )
-    )
-
-
-async def _frame(
-    gateway: Gateway, study_id: str, number: int
-) -> tuple[Frame, Reading, FrameReading]:
-    """An image of a stored study, decoded, with what was read of it."""
-    numbered = list(numbered_frames(await gateway.results.readings(study_id)))
-    if number > len(numbered):
-        raise errors.ImageNotFoundError(number, len(numbered))
-    _, reading, index, read = numbered[number - 1]
-    frames = await gateway.imaging.frames(await gateway.results.image(reading))
-    return frames[index], reading, read
+    return _png(await gateway.pictures.heatmap(study_id, number, label))
 
 
 def _png(data: bytes) -> Response:

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from gateway.services.inbox import Dropped, Inbox
     from gateway.services.intake import Intake
     from gateway.services.parking import Parking
+    from gateway.services.pictures import Pictures
     from gateway.services.pipeline import Pipeline
     from gateway.services.study import Study
     from gateway.services.waiting import WaitingRoom
@@ -121,6 +122,8 @@ class Pairing:
         Where the halves are, and where state and results are kept.
     intake, pipeline, imaging
         What every way in ends in.
+    pictures
+        Lays the heat maps beside the results, where whoever drops files looks for them.
     claims, waiting, parking
         The state, each under its own keys.
     timeout_s
@@ -138,6 +141,7 @@ class Pairing:
         objects: ObjectStore,
         intake: Intake,
         pipeline: Pipeline,
+        pictures: Pictures,
         imaging: Imaging,
         claims: Claims,
         waiting: WaitingRoom,
@@ -152,6 +156,7 @@ class Pairing:
         self._objects = objects
         self._intake = intake
         self._pipeline = pipeline
+        self._pictures = pictures
         self._imaging = imaging
         self._claims = claims
         self._waiting = waiting
@@ -291,6 +296,7 @@ class Pairing:
                 study = await self._study(image, data, document)
                 await self._check_binding(image, study)
                 answer = await self._pipeline.read(study, deadline)
+                await self._pictures.store_heatmaps(study.metadata.study_id, sha256)
             except _TRANSIENT:
                 raise
             except RadStreamError as error:

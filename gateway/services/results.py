@@ -10,6 +10,8 @@ Under ``results/{study_id}/``:
     The image as it was sent.
 ``images/{sha256}/{model}-{version}.json``
     A `Reading`: what one model version made of the image.
+``images/{sha256}/{model}-{version}.heatmap.png``
+    The heat map, for a sender who reads the store; ``.heatmap-{frame}`` where there are several.
 ``result.json``
     The current view, rebuilt from the readings; the one object that is ever replaced.
 """
@@ -137,6 +139,19 @@ class ResultStore:
         """The image a reading was made of, as it was sent."""
         return await self._objects.read(_image_key(reading))
 
+    async def missing_heatmaps(self, reading: Reading) -> list[int]:
+        """Which frames of a reading could have a heat map in the store, and have none."""
+        there = set(await self._objects.keys(_image_folder(reading)))
+        return [
+            index
+            for index, frame in enumerate(reading.frames)
+            if frame.activation_map is not None and _heatmap_key(reading, index) not in there
+        ]
+
+    async def add_heatmap(self, reading: Reading, index: int, picture: bytes) -> None:
+        """Store the heat map of a reading's frame, unless there is one."""
+        await self._objects.create(_heatmap_key(reading, index), picture, media_type="image/png")
+
     async def summaries(self, *, after: str, limit: int) -> list[StudySummary]:
         """Studies in the order of their ids, beyond `after`."""
         study_ids = await self._objects.folders(ROOT, after=after, limit=limit)
@@ -231,9 +246,18 @@ def _reading_key(study_id: str, sha256: str, model: ModelVersion) -> str:
     return f"{ROOT}{study_id}/images/{sha256}/{model.name}-{model.version}.json"
 
 
+def _image_folder(reading: Reading) -> str:
+    return f"{ROOT}{reading.study_id}/images/{reading.sha256}/"
+
+
 def _image_key(reading: Reading) -> str:
-    extension = _EXTENSIONS[MediaType(reading.media_type)]
-    return f"{ROOT}{reading.study_id}/images/{reading.sha256}/image.{extension}"
+    return f"{_image_folder(reading)}image.{_EXTENSIONS[MediaType(reading.media_type)]}"
+
+
+def _heatmap_key(reading: Reading, index: int) -> str:
+    frame = f"-{index + 1}" if len(reading.frames) > 1 else ""
+    model = f"{reading.model.name}-{reading.model.version}"
+    return f"{_image_folder(reading)}{model}.heatmap{frame}.png"
 
 
 def _identity_key(study_id: str, number: int) -> str:

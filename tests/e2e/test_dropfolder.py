@@ -104,6 +104,8 @@ async def test_result_lies_where_the_hospital_finds_it(shared: Bucket, gateways:
     assert result["status"] == "completed"
     assert result["images"][0]["findings"][0]["probability"] == pytest.approx(0.982, abs=0.001)
     assert result == (await gateways[0].client.get(answer["study"])).json()
+    [image] = result["images"]
+    assert f"results/R-1/images/{image['sha256']}/brightness-1.heatmap.png" in await shared.kept()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, cast, TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -29,6 +29,9 @@ from gateway.services.waiting import WaitingRoom
 from preprocess import Limits
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
+
+if TYPE_CHECKING:
+    from gateway.services.pictures import Pictures
 
 
 @dataclass
@@ -71,6 +74,13 @@ class CountingPipeline:
         return Answer(result, replayed=True)
 
 
+class NoPictures:
+    """Draws nothing: the counting pipeline keeps no readings to draw of."""
+
+    async def store_heatmaps(self, study_id: str, sha256: str) -> None:
+        del study_id, sha256
+
+
 async def no_turn() -> None:
     """Goes on at once."""
 
@@ -94,6 +104,7 @@ def gateway_on(
         objects=objects,
         intake=Intake(imaging, Told(), metadata_bytes=1000),
         pipeline=cast("Pipeline", CountingPipeline(objects, readings, turn)),
+        pictures=cast("Pictures", NoPictures()),
         imaging=imaging,
         claims=Claims(objects, lease_s=lease_s, patience_s=patience_s),
         waiting=WaitingRoom(objects),

@@ -222,7 +222,9 @@ async def test_a_heat_map_can_be_asked_for_by_label(client: httpx.AsyncClient):
     assert chosen.content == (await client.get(image["heatmap"])).content
     answer = await client.get(image["heatmap"], params={"label": "Mustermann"})
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"pointer": "label", "detail": "must be one of: bright"}]
+    assert answer.json()["errors"] == [
+        {"pointer": "query/label", "detail": "must be one of: bright"}
+    ]
 
 
 async def test_a_caller_who_leaves_stops_the_inference(

@@ -1,0 +1,101 @@
+"""Pictures of a stored study: looked at over HTTP, or laid beside the results for a drop folder."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatMapError
+from gateway.services.rendering import heatmap_png, preview_png
+from gateway.services.views import numbered_frames
+
+if TYPE_CHECKING:
+    from gateway.schemas.stored import FrameReading, Reading
+    from gateway.services.imaging import Imaging
+    from gateway.services.results import ResultStore
+    from preprocess import Frame
+
+
+class Pictures:
+    """Draws previews and heat maps from the images and readings in the store."""
+
+    def __init__(self, results: ResultStore, imaging: Imaging) -> None:
+        self._results = results
+        self._imaging = imaging
+
+    async def preview(self, study_id: str, number: int) -> bytes:
+        """An image of a study, by its number in the view, as an 8-bit PNG.
+
+        Raises
+        ------
+        StudyNotFoundError, ImageNotFoundError
+        """
+        reading, index, _ = await self._numbered(study_id, number)
+        frames = await self._frames(reading)
+        return await self._imaging.run(partial(preview_png, frames[index]))
+
+    async def heatmap(self, study_id: str, number: int, label: str | None) -> bytes:
+        """What a finding rests on, as a PNG; without a label the most probable finding.
+
+        Raises
+        ------
+        StudyNotFoundError, ImageNotFoundError
+        NoHeatMapError
+            The model explains nothing.
+        InvalidQueryError
+            The model knows no such label.
+        """
+        reading, index, read = await self._numbered(study_id, number)
+        if read.activation_map is None:
+            raise NoHeatMapError(reading.model.name)
+        chosen = _finding(read, label)
+        return await self._draw((await self._frames(reading))[index], read, chosen)
+
+    async def store_heatmaps(self, study_id: str, sha256: str) -> None:
+        """Lay beside each reading of an image the heat map of its most probable finding.
+
+        What is there already is left alone.
+        """
+        for reading in await self._results.readings(study_id):
+            if reading.sha256 != sha256:
+                continue
+            missing = await self._results.missing_heatmaps(reading)
+            if not missing:
+                continue
+            frames = await self._frames(reading)
+            for index in missing:
+                read = reading.frames[index]
+                picture = await self._draw(frames[index], read, _finding(read, None))
+                await self._results.add_heatmap(reading, index, picture)
+
+    async def _numbered(self, study_id: str, number: int) -> tuple[Reading, int, FrameReading]:
+        numbered = list(numbered_frames(await self._results.readings(study_id)))
+        if number > len(numbered):
+            raise ImageNotFoundError(number, len(numbered))
+        _, reading, index, read = numbered[number - 1]
+        return reading, index, read
+
+    async def _frames(self, reading: Reading) -> tuple[Frame, ...]:
+        return await self._imaging.frames(await self._results.image(reading))
+
+    async def _draw(self, frame: Frame, read: FrameReading, chosen: int) -> bytes:
+        if read.activation_map is None:
+            raise ValueError("the frame has no activation map")
+        cells = np.frombuffer(read.activation_map.data, "<f2").reshape(read.activation_map.shape)
+        return await self._imaging.run(
+            partial(heatmap_png, frame, cells[chosen].astype(np.float32), read.findings[chosen])
+        )
+
+
+def _finding(read: FrameReading, label: str | None) -> int:
+    """The place of a finding among the frame's, and so of its cells in the map."""
+    places = range(len(read.findings))
+    if label is None:
+        return max(places, key=lambda place: read.findings[place].probability)
+    for place in places:
+        if read.findings[place].label == label:
+            return place
+    known = ", ".join(finding.label for finding in read.findings)
+    raise InvalidQueryError((Fault("query/label", f"must be one of: {known}"),))

@@ -1,0 +1,100 @@
+"""Pictures of a stored study, and the heat maps laid beside its results."""
+
+import base64
+import datetime as dt
+import hashlib
+
+import numpy as np
+import pytest
+
+from gateway.errors import ImageNotFoundError, InvalidQueryError, NoHeatMapError, StudyNotFoundError
+from gateway.schemas.metadata import validate_document
+from gateway.schemas.result import Finding, ModelVersion
+from gateway.schemas.stored import ActivationMap, FrameReading, Reading
+from gateway.services.imaging import Imaging
+from gateway.services.pictures import Pictures
+from gateway.services.results import ResultStore
+from preprocess import Limits
+from tests.support.models import flat_png
+from tests.support.store import MemoryStore
+
+NOW = dt.datetime(2026, 1, 31, 8, 15, tzinfo=dt.UTC)
+METADATA = validate_document({"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T08:15:00Z"})
+IMAGE = flat_png(100)
+SHA256 = hashlib.sha256(IMAGE).hexdigest()
+HEATMAP = f"results/S1/images/{SHA256}/brightness-1.heatmap.png"
+
+
+def reading(*, explained: bool = True) -> Reading:
+    labels = [("bright", 0.2), ("dark", 0.8)]
+    cells = np.zeros((2, 4, 4), "<f2")
+    cells[1, 0, 0] = 1
+    data = base64.b64encode(cells.tobytes())
+    frame = FrameReading(
+        rows=32,
+        columns=32,
+        bits_stored=8,
+        findings=tuple(
+            Finding(label=label, probability=value, threshold=0.5, positive=value >= 0.5)
+            for label, value in labels
+        ),
+        activation_map=ActivationMap(shape=cells.shape, data=data) if explained else None,
+    )
+    return Reading(
+        study_id="S1",
+        sha256=SHA256,
+        media_type="image/png",
+        model=ModelVersion(name="brightness", version="1"),
+        received_at=NOW,
+        completed_at=NOW,
+        timings_ms={},
+        warnings=(),
+        metadata={"view": "AP"},
+        frames=(frame,),
+    )
+
+
+@pytest.fixture
+def objects() -> MemoryStore:
+    return MemoryStore()
+
+
+async def pictures_of(objects: MemoryStore, *, explained: bool = True) -> Pictures:
+    results = ResultStore(objects)
+    await results.add(METADATA, NOW, [(IMAGE, reading(explained=explained))])
+    return Pictures(results, Imaging(threads=1, limits=Limits()))
+
+
+async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore) -> None:
+    pictures = await pictures_of(objects)
+    await pictures.store_heatmaps("S1", SHA256)
+    stored = await objects.read(HEATMAP)
+    # The most probable finding's, and the same that is answered over HTTP.
+    assert stored == await pictures.heatmap("S1", 1, "dark")
+    await pictures.store_heatmaps("S1", SHA256)
+    assert await objects.read(HEATMAP) == stored
+
+
+async def test_another_image_of_the_study_is_left_alone(objects: MemoryStore) -> None:
+    pictures = await pictures_of(objects)
+    await pictures.store_heatmaps("S1", "0" * 64)
+    assert HEATMAP not in await objects.keys("results/S1/")
+
+
+async def test_a_model_that_explains_nothing_has_no_heat_map(objects: MemoryStore) -> None:
+    pictures = await pictures_of(objects, explained=False)
+    await pictures.store_heatmaps("S1", SHA256)
+    assert HEATMAP not in await objects.keys("results/S1/")
+    with pytest.raises(NoHeatMapError):
+        await pictures.heatmap("S1", 1, None)
+
+
+async def test_what_is_not_there_is_told(objects: MemoryStore) -> None:
+    pictures = await pictures_of(objects)
+    with pytest.raises(StudyNotFoundError):
+        await pictures.preview("S2", 1)
+    with pytest.raises(ImageNotFoundError):
+        await pictures.preview("S1", 2)
+    with pytest.raises(InvalidQueryError) as caught:
+        await pictures.heatmap("S1", 1, "grey")
+    assert caught.value.faults[0].detail == "must be one of: bright, dark"
