@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 
 class _Wire(BaseModel):
@@ -39,7 +43,7 @@ class Finding(_Wire):
 
     label: str = Field(examples=["pneumonia"])
     code: Code | None = None
-    probability: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1, description="Of the finding, by the model.")
     threshold: float = Field(ge=0, le=1, description="From the model's contract.")
     positive: bool = Field(description="Whether the probability reaches the threshold.")
 
@@ -63,7 +67,7 @@ class ImageResult(_Wire):
     rows: int = Field(description="Rows (0028,0010) of the image as sent.")
     columns: int = Field(description="Columns (0028,0011) of the image as sent.")
     bits_stored: int = Field(description="Bits Stored (0028,0101).")
-    view: str
+    view: str = Field(description="As the metadata or the data set say.", examples=["AP"])
     model: ModelVersion
     findings: tuple[Finding, ...]
     heatmap: str | None = Field(
@@ -75,17 +79,63 @@ class ImageResult(_Wire):
     timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
 
 
+# What the README's own example answers.
+_EXAMPLE: JsonDict = {
+    "study_id": "first",
+    "status": "completed",
+    "received_at": "2026-01-31T08:15:02.133250Z",
+    "completed_at": "2026-01-31T08:15:02.174924Z",
+    "warnings": [],
+    "images": [
+        {
+            "number": 1,
+            "sha256": "dbbb86478e2bc3a7747150adbbda8dcbf278b9c4e1745ab0cd506d25a71a2efb",
+            "media_type": "image/jpeg",
+            "rows": 712,
+            "columns": 984,
+            "bits_stored": 8,
+            "view": "AP",
+            "model": {"name": "cxr_pneumonia", "version": "1"},
+            "findings": [
+                {
+                    "label": "pneumonia",
+                    "code": {
+                        "system": "http://snomed.info/sct",
+                        "code": "233604007",
+                        "display": "Pneumonia",
+                    },
+                    "probability": 0.999983,
+                    "threshold": 0.86,
+                    "positive": True,
+                }
+            ],
+            "heatmap": "/v1/studies/first/images/1/heatmap.png",
+            "preview": "/v1/studies/first/images/1/preview.png",
+            "received_at": "2026-01-31T08:15:02.133250Z",
+            "completed_at": "2026-01-31T08:15:02.174924Z",
+            "timings_ms": {"decode": 1.621, "tensor": 2.699, "infer": 28.059, "total": 41.534},
+        }
+    ],
+}
+
+
 class StudyResult(_Wire):
     """A study's current view: every image read so far, oldest first.
 
     Those of one request stand in the order they were sent in.
     """
 
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+
     study_id: str
     status: Status
-    received_at: AwareDatetime
-    completed_at: AwareDatetime | None = None
-    warnings: tuple[Notice, ...] = ()
+    received_at: AwareDatetime = Field(description="When the study's first image came.")
+    completed_at: AwareDatetime | None = Field(
+        None, description="When the last image so far was read."
+    )
+    warnings: tuple[Notice, ...] = Field(
+        (), description="What the sender should know though the study was read."
+    )
     images: tuple[ImageResult, ...] = ()
 
 
