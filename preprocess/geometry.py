@@ -24,6 +24,26 @@ class Placement:
     source: tuple[int, int, int, int]
     target: tuple[int, int, int, int]
 
+    def covered(
+        self, shape: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[float, float, float, float]:
+        """Top, left, bottom and right of the whole input, in fractions of the picture.
+
+        Where the input is wider or taller than what was fitted into it they lie outside of 0 to 1.
+
+        Parameters
+        ----------
+        shape, size : (rows, columns)
+            Of picture and input, as `place` had them.
+        """
+        edges = []
+        for axis in (0, 1):
+            scale = self.source[axis + 2] / self.target[axis + 2]
+            first = self.source[axis] - self.target[axis] * scale
+            edges.append((first / shape[axis], (first + size[axis] * scale) / shape[axis]))
+        (top, bottom), (left, right) = edges
+        return top, left, bottom, right
+
 
 def place(shape: tuple[int, int], size: tuple[int, int], aspect: Aspect) -> Placement:
     """How a picture of `shape` goes into an input of `size`, both (rows, columns).

@@ -26,6 +26,11 @@ class ActivationMap(_Document):
     """What the model gives to explain itself: little-endian half floats, C order."""
 
     shape: tuple[int, int, int] = Field(description="Labels, rows, columns.")
+    covers: tuple[float, float, float, float] = Field(
+        (0.0, 0.0, 1.0, 1.0),
+        description="Top, left, bottom and right of the map, in fractions of the picture: a model "
+        "may see a part of it, or more than it.",
+    )
     data: Base64Bytes
 
 

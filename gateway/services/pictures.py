@@ -85,7 +85,13 @@ class Pictures:
             raise ValueError("the frame has no activation map")
         cells = np.frombuffer(read.activation_map.data, "<f2").reshape(read.activation_map.shape)
         return await self._imaging.run(
-            partial(heatmap_png, frame, cells[chosen].astype(np.float32), read.findings[chosen])
+            partial(
+                heatmap_png,
+                frame,
+                cells[chosen].astype(np.float32),
+                read.findings[chosen],
+                read.activation_map.covers,
+            )
         )
 
 

@@ -27,6 +27,7 @@ from gateway.schemas.telemetry import Stage
 from gateway.services.contracts import activation_cells, findings
 from gateway.services.outcomes import in_common
 from gateway.services.tasks import together
+from preprocess.geometry import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -335,7 +336,12 @@ def _frame_reading(
     if contract.output.activation_map is not None:
         cells = activation_cells(contract, output[contract.output.activation_map])
         labels, rows, columns = cells.shape
-        activation_map = ActivationMap(shape=(labels, rows, columns), data=_base64(cells))
+        shape, size = (frame.rows, frame.columns), (contract.input.rows, contract.input.columns)
+        activation_map = ActivationMap(
+            shape=(labels, rows, columns),
+            covers=place(shape, size, contract.input.aspect).covered(shape, size),
+            data=_base64(cells),
+        )
     return FrameReading(
         rows=frame.rows,
         columns=frame.columns,

@@ -35,7 +35,12 @@ def preview_png(frame: Frame) -> bytes:
     return _png(Image.fromarray(_screen(frame)))
 
 
-def heatmap_png(frame: Frame, cells: NDArray[np.float32], finding: Finding) -> bytes:
+def heatmap_png(
+    frame: Frame,
+    cells: NDArray[np.float32],
+    finding: Finding,
+    covers: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+) -> bytes:
     """The evidence for a finding in colour over the radiograph, with a colour bar and its name.
 
     Parameters
@@ -43,12 +48,14 @@ def heatmap_png(frame: Frame, cells: NDArray[np.float32], finding: Finding) -> b
     frame
         The radiograph.
     cells
-        (rows, columns) of the activation map for this finding, spread evenly over the picture:
-        each cell's share of the evidence, in the model's own unit. What speaks against the finding
-        (below 0) stays clear.
+        (rows, columns) of the activation map for this finding: each cell's share of the evidence,
+        in the model's own unit. What speaks against the finding (below 0) stays clear.
     finding
         Its probability sets how strong the colours are: full from its threshold up, fainter below,
         so that a negative picture's brightest cell does not look like a finding.
+    covers
+        Top, left, bottom and right of what the cells are spread evenly over, in fractions of the
+        picture. What the model did not see stays clear.
 
     Returns
     -------
@@ -58,8 +65,7 @@ def heatmap_png(frame: Frame, cells: NDArray[np.float32], finding: Finding) -> b
     grey = _screen(frame)
     rows, columns = grey.shape
     strength = _strength(cells, finding)
-    # Linear: anything smoother rings, and would colour places that have no evidence at all.
-    smooth = cv2.resize(strength, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    smooth = _spread(strength, covers, (rows, columns))
     coloured = _COLOURS[(smooth * (_STEPS - 1)).astype(np.uint8)]
     opacity = (_OPACITY * np.sqrt(smooth))[..., None]
     blended = grey[..., None] * (1.0 - opacity) + coloured * opacity
@@ -92,6 +98,25 @@ def _strength(cells: NDArray[np.float32], finding: Finding) -> NDArray[np.float3
         return evidence
     certainty = min(1.0, finding.probability / finding.threshold) if finding.threshold else 1.0
     return np.asarray(evidence * (certainty / highest), dtype=np.float32)
+
+
+def _spread(
+    strength: NDArray[np.float32],
+    covers: tuple[float, float, float, float],
+    shape: tuple[int, int],
+) -> NDArray[np.float32]:
+    """The strength at every pixel of a picture of this shape."""
+    rows, columns = shape
+    top, bottom = round(covers[0] * rows), round(covers[2] * rows)
+    left, right = round(covers[1] * columns), round(covers[3] * columns)
+    # Linear: anything smoother rings, and would colour places that have no evidence at all.
+    size = (max(1, right - left), max(1, bottom - top))
+    seen = cv2.resize(strength, size, interpolation=cv2.INTER_LINEAR)
+    part = seen[max(0, -top) : rows - top, max(0, -left) : columns - left]
+    top, left = max(0, top), max(0, left)
+    spread = np.zeros(shape, np.float32)
+    spread[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return spread
 
 
 def _legend(canvas: Image.Image, top: int, finding: Finding) -> None:

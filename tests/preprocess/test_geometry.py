@@ -38,6 +38,21 @@ def test_placement_in_an_oblong_input():
     assert place((100, 100), (10, 20), Aspect.LETTERBOX).target == (0, 5, 10, 10)
 
 
+@pytest.mark.parametrize(
+    ("shape", "aspect", "covered"),
+    [
+        ((100, 50), Aspect.STRETCH, (0, 0, 1, 1)),
+        ((100, 50), Aspect.LETTERBOX, (0, -0.5, 1, 1.5)),  # 5 of 20 columns on either side
+        ((50, 100), Aspect.LETTERBOX, (-0.5, 0, 1.5, 1)),
+        ((100, 50), Aspect.CROP, (0.25, 0, 0.75, 1)),
+        ((50, 100), Aspect.CROP, (0, 0.25, 1, 0.75)),
+    ],
+)
+def test_what_the_input_covers_of_the_picture(shape, aspect, covered):
+    size = (20, 20)
+    assert place(shape, size, aspect).covered(shape, size) == pytest.approx(covered)
+
+
 def overlaps(before: int, after: int) -> np.ndarray:
     """Row i holds what share of output pixel i each input pixel covers."""
     edges = np.arange(after + 1) * before / after

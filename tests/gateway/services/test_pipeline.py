@@ -44,12 +44,13 @@ from tests.support.inference import (
     ScriptedTriton,
     answers,
     brightness,
+    configured,
     inferred,
     never,
     refuses,
     serving,
 )
-from tests.support.models import flat_png, png, probability
+from tests.support.models import contract, flat_png, png, probability
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
 
@@ -315,6 +316,17 @@ async def test_study_the_model_fails_on_is_counted_and_leaves_nothing(
     assert parts.metric("inference_errors_total", error=error.__name__) == 1
     assert parts.metric("studies_total", route="rest", outcome=error.__name__) == 1
     assert parts.metric("studies_in_flight") == 0
+
+
+async def test_map_of_a_model_that_crops_covers_what_it_saw(scripted: Scripted):
+    triton, parts = scripted
+    triton.config = answers(configured(contract({"input": {"aspect": "crop"}})))
+    await parts.models.refresh()
+    answer = await parts.read(flat_png(255, rows=10, columns=20))
+    [reading] = await parts.results.readings(answer.result.study_id)
+    activation_map = reading.frames[0].activation_map
+    assert activation_map is not None
+    assert activation_map.covers == (0, 0.25, 1, 0.75)
 
 
 async def test_map_beyond_half_precision_is_kept_at_its_bounds(scripted: Scripted):

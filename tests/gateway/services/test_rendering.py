@@ -111,6 +111,39 @@ def test_cells_spread_over_a_picture_of_other_proportions():
     assert (y // 10, x // 80) == (1, 6)
 
 
+@pytest.mark.parametrize(
+    ("size", "covers", "place"),
+    [
+        # A wide picture of which the model saw the middle square.
+        ((320, 640), (0.0, 0.25, 1.0, 0.75), (slice(120, 160), slice(320, 360))),
+        # The same picture between bars above and below: the map reaches beyond the picture.
+        ((320, 640), (-0.5, 0.0, 1.5, 1.0), (slice(80, 160), slice(320, 400))),
+        # A tall picture between bars at its sides.
+        ((640, 320), (0.0, -0.5, 1.0, 1.5), (slice(240, 320), slice(160, 240))),
+    ],
+)
+def test_cells_lie_over_what_the_model_saw(
+    size: tuple[int, int],
+    covers: tuple[float, float, float, float],
+    place: tuple[slice, slice],
+):
+    png = heatmap_png(flat(*size), one_hot(3, 4), finding(1.0), covers)
+    picture = pixels(png)[: size[0], : size[1]].astype(np.float64)
+    strength = np.abs(picture - 100).sum(axis=2)
+    y, x = np.unravel_index(strength.argmax(), strength.shape)
+    assert place[0].start <= y < place[0].stop
+    assert place[1].start <= x < place[1].stop
+
+
+def test_what_the_model_did_not_see_stays_clear():
+    cells = np.full((8, 8), 3.0, np.float32)
+    png = heatmap_png(flat(320, 640), cells, finding(1.0), (0.0, 0.25, 1.0, 0.75))
+    picture = pixels(png)[:320]
+    assert (picture[:, :160] == 100).all()
+    assert (picture[:, 480:] == 100).all()
+    assert (picture[:, 160:480] != 100).any(axis=2).all()
+
+
 @pytest.mark.parametrize("value", [0.0, -5.0])
 def test_what_speaks_against_a_finding_stays_clear(value: float):
     assert heat(np.full((8, 8), value, np.float32)).max() == 0
