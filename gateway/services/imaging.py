@@ -193,9 +193,12 @@ def is_dicom(data: bytes | memoryview) -> bool:
 
 def _read_metadata(part: str, data: bytes | memoryview, limits: Limits) -> DicomMetadata:
     try:
-        return read_metadata(data, limits)
+        header = read_metadata(data, limits)
+        if not header.has_pixel_data:  # a report: say so before anybody asks for its view
+            measure(data, limits)
     except PreprocessError as error:
         raise _named(part, error) from error
+    return header
 
 
 def _named(part: str, error: PreprocessError) -> RadStreamError:

@@ -2,14 +2,17 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.data import get_testdata_file
 
 from gateway.errors import (
     InvalidMetadataError,
     InvalidPartsError,
     UnreadableImagesError,
+    UnsupportedImagesError,
 )
 from gateway.schemas.metadata import View
 from gateway.services.imaging import Imaging
@@ -137,6 +140,17 @@ async def test_a_long_document_is_refused_before_it_is_parsed() -> None:
     assert await faults({**DOCUMENT, "note": "x" * 1000}, JPEG) == [
         ("", "is longer than 1000 bytes")
     ]
+
+
+async def test_an_object_without_a_picture_is_called_by_its_name() -> None:
+    report = Path(get_testdata_file("reportsi.dcm")).read_bytes()  # it has no view either
+    with pytest.raises(UnsupportedImagesError) as caught:
+        await study(None, report)
+    [fault] = caught.value.faults
+    assert (fault.pointer, fault.detail) == (
+        "image[0]",
+        "Basic Text SR Storage objects hold no Pixel Data",
+    )
 
 
 async def test_a_broken_data_set_names_its_part() -> None:
