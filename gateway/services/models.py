@@ -97,7 +97,6 @@ class ModelRegistry:
         self._states: dict[tuple[str, str], ModelState] = {}
         self._reachable = False
         self._answered_at: dict[tuple[str, str], float] = {}
-        self._in_doubt: set[tuple[str, str]] = set()
         self._doubted = asyncio.Event()
         self._looking = asyncio.Lock()
         self._looked_at = -math.inf
@@ -140,9 +139,8 @@ class ModelRegistry:
         """Note that the model read a study just now."""
         self._answered_at[model.name, model.version] = time.monotonic()
 
-    def doubt(self, model: ServedModel) -> None:
-        """Look at the repository now: the model did not answer a study."""
-        self._in_doubt.add((model.name, model.version))
+    def doubt(self) -> None:
+        """Look at the repository now: a model did not answer a study."""
         self._doubted.set()
 
     async def watch(self) -> NoReturn:
@@ -226,9 +224,8 @@ class ModelRegistry:
                 served = replace(
                     read_contract(entry.name, entry.version, config), ensembles=ensembles
                 )
-                if key in self._in_doubt or not self._answered_lately(served):
-                    await try_golden(self._server, served, self._deadline())
-                    self._in_doubt.discard(key)
+                # Even while studies are answered: other weights may have taken the version's place.
+                await try_golden(self._server, served, self._deadline())
             except (ContractError, InferenceFailedError) as error:
                 return ModelState(entry.name, entry.version, State.REFUSED, error.reason)
             except BackendDiedError as error:
@@ -246,7 +243,7 @@ class ModelRegistry:
         return ModelState(entry.name, entry.version, State.UNAVAILABLE, reason, served)
 
     def _answered_lately(self, served: ServedModel) -> bool:
-        """Whether real studies prove the model already; a probe would only join their queue."""
+        """Whether studies show that the model lives while the golden image waits in their queue."""
         known = self._states.get((served.name, served.version))
         answered_at = self._answered_at.get((served.name, served.version), -math.inf)
         return (

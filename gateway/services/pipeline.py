@@ -248,7 +248,7 @@ class Pipeline:
             self._metrics.inference_errors.labels(type(error).__name__).inc()
             if isinstance(error, _MODEL_ERRORS):
                 log.warning("model.failed", model=frame.call.name, reason=str(error))
-                self._models.doubt(model)
+                self._models.doubt()
             raise
         self._models.answered(model)
         return reading
