@@ -9,7 +9,6 @@ from fastapi import Depends, Request
 
 from gateway.metrics import Metrics
 from gateway.services.health import Health
-from gateway.services.imaging import Imaging
 from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
 from gateway.services.pairing import Pairing
@@ -29,7 +28,6 @@ class Gateway:
     health: Health
     models: ModelRegistry
     intake: Intake
-    imaging: Imaging
     results: ResultStore
     pictures: Pictures
     pipeline: Pipeline

@@ -11,10 +11,18 @@ from gateway.routers.dependencies import GatewayDependency
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/livez", summary="Is the process alive?", response_class=JSONResponse)
-async def livez() -> dict[str, str]:
-    """Answers while the event loop runs; asks Triton nothing, whose trouble is not its own."""
-    return {"status": "alive"}
+@router.get(
+    "/livez",
+    summary="Is the process alive?",
+    response_class=JSONResponse,
+    responses={503: {"description": "A part of it has died; only a restart brings it back."}},
+)
+async def livez(gateway: GatewayDependency) -> JSONResponse:
+    """Whether the event loop and the work in the background run; Triton's trouble is not theirs."""
+    if gateway.health.failed:
+        answer = {"status": "failed", "part": gateway.health.failed}
+        return JSONResponse(answer, status_code=503)
+    return JSONResponse({"status": "alive"})
 
 
 @router.get(
@@ -24,16 +32,17 @@ async def livez() -> dict[str, str]:
     responses={503: {"description": "Not now; `checks` says why."}},
 )
 async def readyz(gateway: GatewayDependency) -> JSONResponse:
-    """Whether Triton and each of its models answer, and the gateway is not shutting down."""
+    """Whether Triton and each of its models answer, and the gateway is whole and staying."""
     answers = await gateway.models.check()
     checks = {
         "draining": gateway.health.draining,
+        "failed": gateway.health.failed,
         "triton": answers,
         "models": {
             f"{state.name}/{state.version}": state.state.value for state in gateway.models.states()
         },
     }
-    ready = answers and not gateway.health.draining
+    ready = answers and not gateway.health.draining and gateway.health.failed is None
     return JSONResponse(
         {"status": "ready" if ready else "not ready", "checks": checks},
         status_code=200 if ready else 503,

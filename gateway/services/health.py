@@ -1,14 +1,19 @@
-"""Whether this process should get work."""
+"""Whether this process should get work, and whether it is whole."""
 
 from __future__ import annotations
 
 
 class Health:
-    """What only the process itself knows of its readiness."""
+    """What only the process itself knows of its state."""
 
     def __init__(self) -> None:
         self.draining = False
+        self.failed: str | None = None
 
     def drain(self) -> None:
         """Say from now on that no new work should come; work in flight goes on."""
         self.draining = True
+
+    def fail(self, part: str) -> None:
+        """Say from now on that a part has died and only a restart brings it back."""
+        self.failed = part

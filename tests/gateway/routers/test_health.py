@@ -35,7 +35,12 @@ async def test_a_gateway_with_its_models_is_ready(client: httpx.AsyncClient):
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
-        "checks": {"draining": False, "triton": True, "models": {"brightness/1": "ready"}},
+        "checks": {
+            "draining": False,
+            "failed": None,
+            "triton": True,
+            "models": {"brightness/1": "ready"},
+        },
     }
 
 
@@ -47,7 +52,7 @@ async def test_without_triton_it_lives_but_is_not_ready(tmp_path: Path):
         assert answer.status_code == 503
         assert answer.json() == {
             "status": "not ready",
-            "checks": {"draining": False, "triton": False, "models": {}},
+            "checks": {"draining": False, "failed": None, "triton": False, "models": {}},
         }
         study = multipart(metadata(), flat_png(1))
         assert is_unavailable(await gateway.client.post("/v1/studies", **study))

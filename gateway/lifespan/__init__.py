@@ -1,0 +1,142 @@
+"""Opens what the gateway stands on, in order, and closes it in reverse."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.clients.triton import TritonClient
+from gateway.lifespan.background import running
+from gateway.lifespan.dropfolder import drop_folder_work, make_pairing
+from gateway.lifespan.stores import open_stores
+from gateway.lifespan.telemetry import open_telemetry
+from gateway.logs import Pseudonyms
+from gateway.problems import problem_of
+from gateway.routers.dependencies import Gateway
+from gateway.services.imaging import Imaging
+from gateway.services.intake import Intake
+from gateway.services.models import ModelRegistry
+from gateway.services.outcomes import Outcomes
+from gateway.services.parking import Parking
+from gateway.services.pictures import Pictures
+from gateway.services.pipeline import Pipeline
+from gateway.services.results import ResultStore
+from preprocess import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.clients.protocols import InferenceServer
+    from gateway.metrics import Metrics
+    from gateway.services.health import Health
+    from gateway.settings import Settings
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings, metrics: Metrics, health: Health
+) -> AsyncIterator[Gateway]:
+    """The gateway's parts, open until the block ends.
+
+    Raises
+    ------
+    StoreUnavailableError
+        The store cannot be opened. A Triton that does not answer is no error: it is waited for.
+    """
+    async with AsyncExitStack() as stack:
+        objects, dropped = await open_stores(settings, stack)
+        triton = _triton(settings, stack)
+        models = _models(settings, triton, metrics)
+        await models.refresh()
+        await stack.enter_async_context(running("models", models.watch(), health))
+        imaging = _imaging(settings, stack)
+        pseudonyms = _pseudonyms(settings)
+        outcomes = Outcomes(
+            await stack.enter_async_context(open_telemetry(settings.telemetry, metrics)),
+            metrics=metrics,
+            pseudonyms=pseudonyms,
+            problem_of=problem_of,
+            instance=socket.gethostname(),
+        )
+        intake = Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes)
+        results = ResultStore(objects)
+        pictures = Pictures(results, imaging)
+        pipeline = Pipeline(
+            models=models,
+            inference=triton,
+            imaging=imaging,
+            results=results,
+            metrics=metrics,
+            pseudonyms=pseudonyms,
+            outcomes=outcomes,
+        )
+        parking = Parking(objects, problem_of)
+        pairing = make_pairing(
+            settings,
+            objects,
+            dropped,
+            intake=intake,
+            pipeline=pipeline,
+            pictures=pictures,
+            imaging=imaging,
+            parking=parking,
+            metrics=metrics,
+            pseudonyms=pseudonyms,
+        )
+        for name, work in drop_folder_work(settings, pairing):
+            await stack.enter_async_context(running(name, work, health))
+        log.info("gateway.open", triton=settings.triton.url, ready=models.ready())
+        yield Gateway(
+            settings=settings,
+            metrics=metrics,
+            health=health,
+            models=models,
+            intake=intake,
+            results=results,
+            pictures=pictures,
+            pipeline=pipeline,
+            pairing=pairing,
+            parking=parking,
+        )
+        log.info("gateway.closing")
+
+
+def _triton(settings: Settings, stack: AsyncExitStack) -> TritonClient:
+    triton = TritonClient(
+        settings.triton.url,
+        message_bytes=settings.triton.message_bytes,
+        shared_memory_bytes=settings.triton.shared_memory_bytes,
+    )
+    stack.push_async_callback(triton.close)
+    return triton
+
+
+def _models(settings: Settings, server: InferenceServer, metrics: Metrics) -> ModelRegistry:
+    return ModelRegistry(
+        server,
+        metrics,
+        refresh_s=settings.triton.refresh_s,
+        probe_timeout_s=settings.triton.probe_timeout_s,
+        use_ensembles=settings.triton.placement == "triton",
+    )
+
+
+def _imaging(settings: Settings, stack: AsyncExitStack) -> Imaging:
+    imaging = Imaging(
+        threads=settings.limits.image_threads,
+        limits=Limits(pixels=settings.limits.image_pixels),
+        decode_timeout_s=settings.limits.decode_s,
+        message_bytes=settings.triton.message_bytes,
+    )
+    stack.callback(imaging.close)
+    return imaging
+
+
+def _pseudonyms(settings: Settings) -> Pseudonyms:
+    secret = settings.telemetry.study_ref_key
+    return Pseudonyms(secret.get_secret_value() if secret else None)
