@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,28 +19,22 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
-from gateway.schemas.result import Notice
-from gateway.schemas.stored import ActivationMap, FrameReading, Reading
 from gateway.schemas.telemetry import Stage
-from gateway.services.contracts import activation_cells, findings
 from gateway.services.outcomes import in_common
+from gateway.services.reading import FreshImage, frame_reading, image_reading
 from gateway.services.tasks import together
-from preprocess.geometry import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Sequence
 
     from gateway.clients.protocols import InferenceServer
     from gateway.deadline import Deadline
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
     from gateway.schemas.result import StudyResult
+    from gateway.schemas.stored import FrameReading, Reading
     from gateway.services.contracts import ServedModel
-    from gateway.services.imaging import Imaging, PreparedFrame, PreparedImage
+    from gateway.services.imaging import Imaging, PreparedFrame
     from gateway.services.models import ModelRegistry
     from gateway.services.outcomes import Outcomes
     from gateway.services.results import ResultStore
@@ -78,16 +70,6 @@ class Answer:
 
     result: StudyResult
     replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Fresh:
-    """An image its model has not read before."""
-
-    image: SubmittedImage
-    sha256: str
-    model: ServedModel
-    prepared: PreparedImage
 
 
 class Pipeline:
@@ -164,7 +146,7 @@ class Pipeline:
             await self._results.check_identity(study.metadata)
         with stages.within(Stage.DECODE):
             taken = await self._take(study, models, deadline)
-            fresh = [item for item in taken if isinstance(item, _Fresh)]
+            fresh = [item for item in taken if isinstance(item, FreshImage)]
             for item in fresh:
                 stages.add(Stage.DECODE, item.prepared.decode_s)
                 stages.add(Stage.TENSOR, item.prepared.tensor_s)
@@ -175,7 +157,7 @@ class Pipeline:
                 frames = await together(self._infer_image(item, deadline) for item in fresh)
         with stages.time(Stage.STORE):
             readings = [
-                _reading(study, position, item, read, stages)
+                image_reading(study, position, item, read, stages)
                 for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
             ]
             await self._results.add(
@@ -189,7 +171,7 @@ class Pipeline:
 
     async def _take(
         self, study: Study, models: Sequence[ServedModel], deadline: Deadline
-    ) -> list[_Fresh | Reading]:
+    ) -> list[FreshImage | Reading]:
         """Each distinct image: as its model read it before, or ready to be read.
 
         Raises
@@ -214,7 +196,7 @@ class Pipeline:
 
     async def _take_image(
         self, image: SubmittedImage, sha256: str, model: ServedModel, deadline: Deadline
-    ) -> _Fresh | Reading | _ImageError:
+    ) -> FreshImage | Reading | _ImageError:
         study_id = image.metadata.study_id
         stored = await self._results.reading(study_id, sha256, model.reference)
         try:
@@ -225,9 +207,9 @@ class Pipeline:
             _check_size(image, prepared.frames)
         except _IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
-        return _Fresh(image, sha256, model, prepared)
+        return FreshImage(image, sha256, model, prepared)
 
-    async def _infer_image(self, item: _Fresh, deadline: Deadline) -> list[FrameReading]:
+    async def _infer_image(self, item: FreshImage, deadline: Deadline) -> list[FrameReading]:
         return await together(
             self._infer(frame, item.model, deadline) for frame in item.prepared.frames
         )
@@ -243,7 +225,7 @@ class Pipeline:
                 model.outputs,
                 deadline=deadline,
             )
-            reading = _frame_reading(frame, model, output)
+            reading = frame_reading(frame, model, output)
         except RadStreamError as error:
             self._metrics.inference_errors.labels(type(error).__name__).inc()
             if isinstance(error, _MODEL_ERRORS):
@@ -256,9 +238,11 @@ class Pipeline:
     def _count(self, study: Study, outcome: str) -> None:
         self._metrics.studies.labels(study.route, outcome).inc()
 
-    def _count_images(self, taken: Sequence[_Fresh | Reading], readings: Sequence[Reading]) -> None:
+    def _count_images(
+        self, taken: Sequence[FreshImage | Reading], readings: Sequence[Reading]
+    ) -> None:
         for item in taken:
-            if isinstance(item, _Fresh):
+            if isinstance(item, FreshImage):
                 self._metrics.images.labels(item.prepared.media_type, "read").inc()
             else:
                 self._metrics.images.labels(item.media_type, "replayed").inc()
@@ -268,48 +252,6 @@ class Pipeline:
                     self._metrics.findings.labels(
                         reading.model.name, finding.label, str(finding.positive).lower()
                     ).inc()
-
-
-def _reading(
-    study: Study, position: int, item: _Fresh, frames: Sequence[FrameReading], stages: Stages
-) -> Reading:
-    metadata = item.image.metadata
-    return Reading(
-        study_id=metadata.study_id,
-        sha256=item.sha256,
-        media_type=item.prepared.media_type,
-        model=item.model.reference,
-        received_at=study.received_at,
-        position=position,
-        completed_at=dt.datetime.now(dt.UTC),
-        timings_ms={
-            "decode": round(item.prepared.decode_s * 1000, 3),
-            "tensor": round(item.prepared.tensor_s * 1000, 3),
-            "infer": stages.milliseconds(Stage.INFER),
-            "total": stages.total_ms(),
-        },
-        warnings=item.image.notices + _outside_of_contract(item),
-        metadata=metadata.model_dump(mode="json", exclude_unset=True),
-        frames=tuple(frames),
-    )
-
-
-def _outside_of_contract(item: _Fresh) -> tuple[Notice, ...]:
-    """A notice where the sender asked for a model that was not made for such a picture."""
-    if item.model.accepts(item.image.metadata):
-        return ()
-    detail = (
-        f"{item.model.name} was not made for the modality, body part or view of {item.image.part}: "
-        "its findings may mean nothing"
-    )
-    return (Notice(pointer="/model", detail=detail),)
-
-
-def _sizes(taken: Sequence[_Fresh | Reading]) -> Iterator[tuple[int, int]]:
-    """Rows and columns of every frame."""
-    for item in taken:
-        for frame in item.prepared.frames if isinstance(item, _Fresh) else item.frames:
-            yield frame.rows, frame.columns
 
 
 def _check_size(
@@ -328,29 +270,8 @@ def _check_size(
         raise InvalidMetadataError(faults)
 
 
-def _frame_reading(
-    frame: PreparedFrame, model: ServedModel, output: Mapping[str, NDArray[Any]]
-) -> FrameReading:
-    contract = model.contract
-    activation_map = None
-    if contract.output.activation_map is not None:
-        cells = activation_cells(contract, output[contract.output.activation_map])
-        labels, rows, columns = cells.shape
-        shape, size = (frame.rows, frame.columns), (contract.input.rows, contract.input.columns)
-        activation_map = ActivationMap(
-            shape=(labels, rows, columns),
-            covers=place(shape, size, contract.input.aspect).covered(shape, size),
-            data=_base64(cells),
-        )
-    return FrameReading(
-        rows=frame.rows,
-        columns=frame.columns,
-        bits_stored=frame.bits_stored,
-        findings=findings(contract, output[contract.output.name]),
-        activation_map=activation_map,
-    )
-
-
-def _base64(cells: NDArray[np.float16]) -> bytes:
-    """What pydantic's Base64Bytes takes: the encoded form."""
-    return base64.b64encode(cells.tobytes())
+def _sizes(taken: Sequence[FreshImage | Reading]) -> Iterator[tuple[int, int]]:
+    """Rows and columns of every frame."""
+    for item in taken:
+        for frame in item.prepared.frames if isinstance(item, FreshImage) else item.frames:
+            yield frame.rows, frame.columns

@@ -1,0 +1,113 @@
+"""What a model made of an image, as it is kept: the last stage before the store."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.schemas.result import Notice
+from gateway.schemas.stored import ActivationMap, FrameReading, Reading
+from gateway.schemas.telemetry import Stage
+from gateway.services.contracts import activation_cells, findings
+from preprocess.geometry import place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gateway.services.contracts import ServedModel
+    from gateway.services.imaging import PreparedFrame, PreparedImage
+    from gateway.services.stages import Stages
+    from gateway.services.study import Study, SubmittedImage
+
+
+@dataclass(frozen=True, slots=True)
+class FreshImage:
+    """An image its model has not read before."""
+
+    image: SubmittedImage
+    sha256: str
+    model: ServedModel
+    prepared: PreparedImage
+
+
+def image_reading(
+    study: Study, position: int, item: FreshImage, frames: Sequence[FrameReading], stages: Stages
+) -> Reading:
+    """The reading of one image: what its model made of each of its frames.
+
+    Parameters
+    ----------
+    position
+        Of the image among those sent together, from 0.
+    """
+    metadata = item.image.metadata
+    return Reading(
+        study_id=metadata.study_id,
+        sha256=item.sha256,
+        media_type=item.prepared.media_type,
+        model=item.model.reference,
+        received_at=study.received_at,
+        position=position,
+        completed_at=dt.datetime.now(dt.UTC),
+        timings_ms={
+            "decode": round(item.prepared.decode_s * 1000, 3),
+            "tensor": round(item.prepared.tensor_s * 1000, 3),
+            "infer": stages.milliseconds(Stage.INFER),
+            "total": stages.total_ms(),
+        },
+        warnings=item.image.notices + _outside_of_contract(item),
+        metadata=metadata.model_dump(mode="json", exclude_unset=True),
+        frames=tuple(frames),
+    )
+
+
+def _outside_of_contract(item: FreshImage) -> tuple[Notice, ...]:
+    """A notice where the sender asked for a model that was not made for such a picture."""
+    if item.model.accepts(item.image.metadata):
+        return ()
+    detail = (
+        f"{item.model.name} was not made for the modality, body part or view of {item.image.part}: "
+        "its findings may mean nothing"
+    )
+    return (Notice(pointer="/model", detail=detail),)
+
+
+def frame_reading(
+    frame: PreparedFrame, model: ServedModel, output: Mapping[str, NDArray[Any]]
+) -> FrameReading:
+    """What the model's output says of a frame.
+
+    Raises
+    ------
+    ContractError
+        The output is not what the contract promises.
+    """
+    contract = model.contract
+    activation_map = None
+    if contract.output.activation_map is not None:
+        cells = activation_cells(contract, output[contract.output.activation_map])
+        labels, rows, columns = cells.shape
+        shape, size = (frame.rows, frame.columns), (contract.input.rows, contract.input.columns)
+        activation_map = ActivationMap(
+            shape=(labels, rows, columns),
+            covers=place(shape, size, contract.input.aspect).covered(shape, size),
+            data=_base64(cells),
+        )
+    return FrameReading(
+        rows=frame.rows,
+        columns=frame.columns,
+        bits_stored=frame.bits_stored,
+        findings=findings(contract, output[contract.output.name]),
+        activation_map=activation_map,
+    )
+
+
+def _base64(cells: NDArray[np.float16]) -> bytes:
+    """What pydantic's Base64Bytes takes: the encoded form."""
+    return base64.b64encode(cells.tobytes())
