@@ -22,6 +22,7 @@ _KEYWORDS = (
     "Laterality",
     "ImageLaterality",
     "PhotometricInterpretation",
+    "PresentationIntentType",
     "Rows",
     "Columns",
     "BitsStored",
@@ -54,6 +55,7 @@ class DicomMetadata:
     laterality: str | None
     image_laterality: str | None
     photometric_interpretation: str | None
+    presentation_intent_type: str | None
     rows: int | None
     columns: int | None
     bits_stored: int | None
@@ -94,6 +96,7 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
         laterality=text("Laterality"),
         image_laterality=text("ImageLaterality"),
         photometric_interpretation=text("PhotometricInterpretation"),
+        presentation_intent_type=text("PresentationIntentType"),
         rows=_word(file.attributes, "Rows"),
         columns=_word(file.attributes, "Columns"),
         bits_stored=_word(file.attributes, "BitsStored"),

@@ -20,6 +20,14 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
 StudyId = Annotated[str, Path(pattern=STUDY_ID_PATTERN, description="The study's study_id.")]
 ImageNumber = Annotated[int, Path(ge=1, description="The image's number in the study, from 1.")]
+PictureKey = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9a-f]{16}$",
+        description="From the result's link: the very image that was read, whatever its number is "
+        "by now.",
+    ),
+]
 
 _SUBMISSION: dict[str, Any] = {
     "parameters": [
@@ -163,9 +171,11 @@ _PICTURE_ERRORS = (
     response_class=Response,
     responses=_PNG | documented(*_PICTURE_ERRORS),
 )
-async def preview(study_id: StudyId, number: ImageNumber, gateway: GatewayDependency) -> Response:
+async def preview(
+    study_id: StudyId, number: ImageNumber, gateway: GatewayDependency, key: PictureKey = None
+) -> Response:
     """The image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
-    return _png(await gateway.pictures.preview(study_id, number))
+    return _png(await gateway.pictures.preview(study_id, number, key), key)
 
 
 @router.get(
@@ -182,13 +192,14 @@ async def heatmap(
         str | None,
         Query(max_length=64, description="The finding; the most probable one if left out."),
     ] = None,
+    key: PictureKey = None,
 ) -> Response:
     """The model's evidence for a finding, in colour over the radiograph."""
-    return _png(await gateway.pictures.heatmap(study_id, number, label))
+    return _png(await gateway.pictures.heatmap(study_id, number, label, key), key)
 
 
-def _png(data: bytes) -> Response:
-    # A stored image never changes; the study it belongs to is nobody else's business.
-    return Response(
-        data, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
-    )
+def _png(data: bytes, key: str | None) -> Response:
+    # What a key names never changes; a number may come to mean another image. Nobody else's
+    # business either way.
+    caching = "private, no-cache" if key is None else "private, max-age=3600"
+    return Response(data, media_type="image/png", headers={"Cache-Control": caching})

@@ -34,6 +34,12 @@ ATTRIBUTES = {
     "laterality": "Image Laterality (0020,0062) or Laterality (0020,0060)",
 }
 
+# PS3.3 C.8.11.1: what the detector gave, which no radiologist would be shown as it is.
+_FOR_PROCESSING = (
+    "Presentation Intent Type (0008,0068) is FOR PROCESSING: its findings may mean nothing; send "
+    "the image FOR PRESENTATION"
+)
+
 _ZONE = re.compile(r"([+-])(\d\d)(\d\d)")
 
 
@@ -45,12 +51,15 @@ class Described:
     ----------
     document
         The fields the data set has, in the document's own form.
+    assumed
+        What had to be assumed of the time, unless somebody else tells it.
     notices
-        What had to be assumed.
+        What the sender should know of the picture.
     """
 
     document: dict[str, Any]
-    notices: tuple[Notice, ...]
+    assumed: tuple[Notice, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Described:
@@ -65,7 +74,8 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
     received_at
         Stands for the study's time where the data set has no date.
     """
-    timestamp, notices = _timestamp(part, header, received_at)
+    timestamp, assumed = _timestamp(part, header, received_at)
+    raw = header.presentation_intent_type == "FOR PROCESSING"
     date = _date(header.study_date)
     fields = {
         "study_id": header.study_instance_uid,
@@ -78,7 +88,11 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
         "body_part": header.body_part_examined,
         "laterality": header.image_laterality or header.laterality,
     }
-    return Described({name: value for name, value in fields.items() if value is not None}, notices)
+    return Described(
+        {name: value for name, value in fields.items() if value is not None},
+        assumed,
+        (Notice(pointer=part, detail=_FOR_PROCESSING),) if raw else (),
+    )
 
 
 def _view(term: str | None) -> str | None:

@@ -110,8 +110,10 @@ def _images(
         except InvalidMetadataError as error:
             faults += error.faults
             continue
-        assumed = header.notices if header and "timestamp" not in (sent or {}) else ()
-        images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + assumed))
+        notices = _unknown(metadata)
+        if header is not None:
+            notices += header.notices + (() if "timestamp" in (sent or {}) else header.assumed)
+        images.append(SubmittedImage(part, data, metadata, notices))
     faults = faults or _disagreements(images)
     if faults:
         raise InvalidMetadataError(tuple(dict.fromkeys(faults)))

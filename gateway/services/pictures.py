@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatMapError
 from gateway.services.rendering import heatmap_png, preview_png
-from gateway.services.views import numbered_frames
+from gateway.services.views import numbered_frames, picture_key
 
 if TYPE_CHECKING:
     from gateway.schemas.stored import FrameReading, Reading
@@ -25,18 +25,20 @@ class Pictures:
         self._results = results
         self._imaging = imaging
 
-    async def preview(self, study_id: str, number: int) -> bytes:
-        """An image of a study, by its number in the view, as an 8-bit PNG.
+    async def preview(self, study_id: str, number: int, key: str | None = None) -> bytes:
+        """An image of a study as an 8-bit PNG: the one of this key, else of this number now.
 
         Raises
         ------
         StudyNotFoundError, ImageNotFoundError
         """
-        reading, index, _ = await self._numbered(study_id, number)
+        reading, index, _ = await self._find(study_id, number, key)
         frames = await self._frames(reading)
         return await self._imaging.run(partial(preview_png, frames[index]))
 
-    async def heatmap(self, study_id: str, number: int, label: str | None) -> bytes:
+    async def heatmap(
+        self, study_id: str, number: int, label: str | None = None, key: str | None = None
+    ) -> bytes:
         """What a finding rests on, as a PNG; without a label the most probable finding.
 
         Raises
@@ -47,7 +49,7 @@ class Pictures:
         InvalidQueryError
             The model knows no such label.
         """
-        reading, index, read = await self._numbered(study_id, number)
+        reading, index, read = await self._find(study_id, number, key)
         if read.activation_map is None:
             raise NoHeatMapError(reading.model.name)
         chosen = _finding(read, label)
@@ -70,12 +72,14 @@ class Pictures:
                 picture = await self._draw(frames[index], read, _finding(read, None))
                 await self._results.add_heatmap(reading, index, picture)
 
-    async def _numbered(self, study_id: str, number: int) -> tuple[Reading, int, FrameReading]:
+    async def _find(
+        self, study_id: str, number: int, key: str | None
+    ) -> tuple[Reading, int, FrameReading]:
         numbered = list(numbered_frames(await self._results.readings(study_id)))
-        if number > len(numbered):
-            raise ImageNotFoundError(number, len(numbered))
-        _, reading, index, read = numbered[number - 1]
-        return reading, index, read
+        for place, reading, index, read in numbered:
+            if picture_key(reading, index) == key or (key is None and place == number):
+                return reading, index, read
+        raise ImageNotFoundError(number, len(numbered))
 
     async def _frames(self, reading: Reading) -> tuple[Frame, ...]:
         return await self._imaging.frames(await self._results.image(reading))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from gateway.schemas.result import ImageResult, Notice, Status, StudyResult, StudySummary
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 def study_path(study_id: str) -> str:
     """Path of a study's result."""
     return f"/v1/studies/{study_id}"
+
+
+def picture_key(reading: Reading, index: int) -> str:
+    """What names a frame and its reading for good: 16 hexadecimal digits.
+
+    A number may come to mean another image: of two requests for one study, the one that came first
+    may be the last to be read.
+    """
+    model = reading.model
+    text = f"{reading.sha256}/{model.name}/{model.version}/{index}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def numbered_frames(
@@ -68,7 +80,7 @@ def study_summary(result: StudyResult) -> StudySummary:
 def _image(
     study_id: str, number: int, reading: Reading, index: int, frame: FrameReading
 ) -> ImageResult:
-    path = f"{study_path(study_id)}/images/{number}"
+    path, key = f"{study_path(study_id)}/images/{number}", picture_key(reading, index)
     return ImageResult(
         number=number,
         sha256=reading.sha256,
@@ -80,8 +92,8 @@ def _image(
         view=str(reading.metadata["view"]),
         model=reading.model,
         findings=frame.findings,
-        heatmap=f"{path}/heatmap.png" if frame.activation_map else None,
-        preview=f"{path}/preview.png",
+        heatmap=f"{path}/heatmap.png?key={key}" if frame.activation_map else None,
+        preview=f"{path}/preview.png?key={key}",
         received_at=reading.received_at,
         completed_at=reading.completed_at,
         timings_ms=reading.timings_ms,

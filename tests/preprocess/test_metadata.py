@@ -24,6 +24,7 @@ def test_attributes_of_a_radiograph(images):
         view_position="AP",
         laterality=None,
         image_laterality=None,
+        presentation_intent_type=None,
         photometric_interpretation="MONOCHROME2",
         rows=736,
         columns=952,

@@ -85,8 +85,8 @@ def test_a_time_may_stop_early(time: str, expected: str) -> None:
 def test_without_a_zone_the_time_is_taken_as_utc_and_said_so() -> None:
     found = described(radiograph(StudyDate="20260131", StudyTime="0815"))
     assert found.document["timestamp"] == "2026-01-31T08:15:00+00:00"
-    assert [notice.pointer for notice in found.notices] == ["image[0]"]
-    assert "UTC" in found.notices[0].detail
+    assert [notice.pointer for notice in found.assumed] == ["image[0]"]
+    assert "UTC" in found.assumed[0].detail
 
 
 @pytest.mark.parametrize("date", ["", "20261399", "yesterday"])
@@ -94,4 +94,10 @@ def test_without_a_readable_date_the_time_of_receipt_stands_in(date: str) -> Non
     found = described(radiograph(StudyDate=date))
     assert found.document["timestamp"] == RECEIVED_AT.isoformat()
     assert "study_date" not in found.document
-    assert "Study Date" in found.notices[0].detail
+    assert "Study Date" in found.assumed[0].detail
+
+
+def test_raw_detector_data_are_told() -> None:
+    found = described(radiograph(PresentationIntentType="FOR PROCESSING"))
+    assert "FOR PRESENTATION" in found.notices[0].detail
+    assert described(radiograph(PresentationIntentType="FOR PRESENTATION")).notices == ()

@@ -14,6 +14,7 @@ from gateway.schemas.stored import ActivationMap, FrameReading, Reading
 from gateway.services.imaging import Imaging
 from gateway.services.pictures import Pictures
 from gateway.services.results import ResultStore
+from gateway.services.views import picture_key
 from preprocess import Limits
 from tests.support.models import flat_png
 from tests.support.store import MemoryStore
@@ -98,3 +99,23 @@ async def test_what_is_not_there_is_told(objects: MemoryStore) -> None:
     with pytest.raises(InvalidQueryError) as caught:
         await pictures.heatmap("S1", 1, "grey")
     assert caught.value.faults[0].detail == "must be one of: bright, dark"
+
+
+async def test_a_link_keeps_its_image_when_an_earlier_one_is_read_later(
+    objects: MemoryStore,
+) -> None:
+    pictures = await pictures_of(objects)
+    key = picture_key(reading(), 0)
+    shown = await pictures.preview("S1", 1, key)
+    other = flat_png(200)
+    earlier = reading().model_copy(
+        update={
+            "sha256": hashlib.sha256(other).hexdigest(),
+            "received_at": NOW - dt.timedelta(seconds=1),
+        }
+    )
+    await ResultStore(objects).add(METADATA, NOW, [(other, earlier)])
+    assert await pictures.preview("S1", 1) != shown
+    assert await pictures.preview("S1", 1, key) == shown
+    with pytest.raises(ImageNotFoundError):
+        await pictures.preview("S1", 1, "0" * 16)

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.schemas.result import Finding, ModelVersion, Notice, Status
 from gateway.schemas.stored import ActivationMap, FrameReading, Reading, StudyDocument
-from gateway.services.views import numbered_frames, study_result, study_summary
+from gateway.services.views import numbered_frames, picture_key, study_result, study_summary
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 STUDY = StudyDocument(study_id="S1", received_at=NOON, identity={"patient_id": "P1"})
@@ -52,9 +52,11 @@ def test_frames_are_numbered_through_the_study():
 
 
 def test_image_is_told_with_its_links():
-    [image] = study_result(STUDY, [reading(frame(explained=True))]).images
-    assert image.heatmap == "/v1/studies/S1/images/1/heatmap.png"
-    assert image.preview == "/v1/studies/S1/images/1/preview.png"
+    read = reading(frame(explained=True))
+    [image] = study_result(STUDY, [read]).images
+    key = picture_key(read, 0)
+    assert image.heatmap == f"/v1/studies/S1/images/1/heatmap.png?key={key}"
+    assert image.preview == f"/v1/studies/S1/images/1/preview.png?key={key}"
     assert (image.rows, image.columns, image.bits_stored, image.view) == (2, 3, 12, "AP")
 
 
