@@ -58,7 +58,9 @@ class LimitSettings(_Group):
     body_bytes: int = Field(64 * 2**20, gt=0, description="Bytes of a request body.")
     metadata_bytes: int = Field(256 * 2**10, gt=0, description="Bytes of a metadata document.")
     parts: int = Field(16, ge=2, le=1000, description="Parts of a multipart body.")
-    image_pixels: int = Field(100_000_000, gt=0, description="Pixels of one image.")
+    image_pixels: int = Field(
+        100_000_000, gt=0, description="Pixels of one image, and of all images of a request."
+    )
     decode_s: float = Field(
         10.0, gt=0, le=60, description="Seconds that one file may take in a risky codec."
     )

@@ -121,6 +121,13 @@ class OutputContract(_Part):
         None, description="Name of the tensor labels x rows x columns that explains each label."
     )
 
+    activation_full: float | None = Field(
+        None,
+        gt=0,
+        description="Evidence in a cell that the heat map draws in full colour; left out, each "
+        "picture's strongest cell is.",
+    )
+
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
         if len({label.label for label in self.labels}) < len(self.labels):

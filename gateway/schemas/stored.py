@@ -31,6 +31,7 @@ class ActivationMap(_Document):
         description="Top, left, bottom and right of the map, in fractions of the picture: a model "
         "may see a part of it, or more than it.",
     )
+    full: float | None = Field(None, description="Evidence in a cell that is drawn in full colour.")
     data: Base64Bytes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import sys
 import time
@@ -33,7 +34,7 @@ from preprocess import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway.deadline import Deadline
     from gateway.schemas.contract import InputContract
@@ -122,6 +123,21 @@ class Imaging:
             return None
         return await self._run(partial(_read_metadata, part, data, self._limits))
 
+    async def check_together(self, images: Sequence[SubmittedImage]) -> None:
+        """Hold all images of one request to the pixels that one image may have.
+
+        They are decoded side by side, so their memory adds up. A file that cannot be measured, or
+        is too large by itself, is passed over: its decoding says what is wrong with it.
+
+        Raises
+        ------
+        ImagesTooLargeError
+        """
+        pixels = await self._run(partial(_pixels, images, self._limits))
+        if pixels > self._limits.pixels:
+            detail = f"together have {pixels} pixels; a request may have {self._limits.pixels}"
+            raise ImagesTooLargeError((Fault("image", detail),))
+
     async def prepare(
         self, image: SubmittedImage, model: ServedModel, deadline: Deadline
     ) -> PreparedImage:
@@ -181,6 +197,15 @@ def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
     """Rows and columns a JPEG must keep while it is decoded, by the model's contract."""
     factor = wanted.jpeg_reduction
     return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
+
+
+def _pixels(images: Sequence[SubmittedImage], limits: Limits) -> int:
+    counts = []
+    for image in images:
+        with contextlib.suppress(PreprocessError):
+            header = measure(image.data, limits)
+            counts.append(header.rows * header.columns * header.samples_per_pixel * header.frames)
+    return sum(count for count in counts if count <= limits.pixels)
 
 
 def is_dicom(data: bytes | memoryview) -> bool:

@@ -95,6 +95,7 @@ class Pictures:
                 cells[chosen].astype(np.float32),
                 read.findings[chosen],
                 read.activation_map.covers,
+                read.activation_map.full,
             )
         )
 

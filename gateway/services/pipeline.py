@@ -184,6 +184,8 @@ class Pipeline:
             (sha256, model.reference): (image, model)
             for sha256, image, model in zip(digests, study.images, models, strict=True)
         }
+        if len(study.images) > 1:
+            await self._imaging.check_together(study.images)
         outcomes = await together(
             self._take_image(image, sha256, model, deadline)
             for (sha256, _), (image, model) in distinct.items()

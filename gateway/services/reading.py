@@ -97,6 +97,7 @@ def frame_reading(
         activation_map = ActivationMap(
             shape=(labels, rows, columns),
             covers=place(shape, size, contract.input.aspect).covered(shape, size),
+            full=contract.output.activation_full,
             data=_base64(cells),
         )
     return FrameReading(

@@ -40,6 +40,7 @@ def heatmap_png(
     cells: NDArray[np.float32],
     finding: Finding,
     covers: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+    full: float | None = None,
 ) -> bytes:
     """The evidence for a finding in colour over the radiograph, with a colour bar and its name.
 
@@ -51,11 +52,15 @@ def heatmap_png(
         (rows, columns) of the activation map for this finding: each cell's share of the evidence,
         in the model's own unit. What speaks against the finding (below 0) stays clear.
     finding
-        Its probability sets how strong the colours are: full from its threshold up, fainter below,
-        so that a negative picture's brightest cell does not look like a finding.
+        Named under the picture. Without `full`, its probability sets how strong the colours are:
+        full from its threshold up, fainter below, so that a negative picture's brightest cell does
+        not look like a finding.
     covers
         Top, left, bottom and right of what the cells are spread evenly over, in fractions of the
         picture. What the model did not see stays clear.
+    full
+        Evidence that is drawn in full colour, the same for all pictures of a model; None where
+        each picture's strongest cell is.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def heatmap_png(
     """
     grey = _screen(frame)
     rows, columns = grey.shape
-    strength = _strength(cells, finding)
+    strength = _strength(cells, finding, full)
     smooth = _spread(strength, covers, (rows, columns))
     coloured = _COLOURS[(smooth * (_STEPS - 1)).astype(np.uint8)]
     opacity = (_OPACITY * np.sqrt(smooth))[..., None]
@@ -91,8 +96,12 @@ def _screen(frame: Frame) -> NDArray[np.uint8]:
     return np.asarray(scaled.clip(0, 255), dtype=np.uint8)
 
 
-def _strength(cells: NDArray[np.float32], finding: Finding) -> NDArray[np.float32]:
+def _strength(
+    cells: NDArray[np.float32], finding: Finding, full: float | None
+) -> NDArray[np.float32]:
     evidence = np.maximum(np.asarray(cells, dtype=np.float32), 0.0)
+    if full is not None:
+        return np.minimum(evidence / np.float32(full), np.float32(1.0))
     highest = float(evidence.max())
     if highest <= 0:
         return evidence

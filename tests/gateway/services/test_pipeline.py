@@ -420,3 +420,16 @@ async def test_log_names_neither_study_nor_patient(parts: Parts):
     assert (
         told[0]["study_ref"] == told[1]["study_ref"] == Pseudonyms("key").study_ref("SECRET-STUDY")
     )
+
+
+async def test_images_of_one_request_share_the_pixels_of_one(parts: Parts, objects: MemoryStore):
+    # Each is within the limit of a million; they would be decoded side by side.
+    images = [flat_png(level, 800, 800) for level in (10, 20)]
+    with pytest.raises(ImagesTooLargeError) as caught:
+        await parts.read(*images)
+    assert caught.value.faults[0].detail == (
+        "together have 1280000 pixels; a request may have 1000000"
+    )
+    assert objects.objects == {}
+    for image in images:
+        assert not (await parts.read(image)).replayed

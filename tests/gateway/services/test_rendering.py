@@ -219,3 +219,12 @@ def test_sixteen_bits_and_an_activation_map_of_another_grid():
     y, x = np.unravel_index(colour.argmax(), colour.shape)
     assert y >= 58
     assert x >= 56
+
+
+def test_a_fixed_scale_is_the_same_for_every_picture():
+    cells = np.full((8, 8), 10.0, np.float32)
+    half = pixels(heatmap_png(flat(64, 64), cells, finding(0.1), full=20.0))
+    assert (half == pixels(heatmap_png(flat(64, 64), cells / 2, finding(0.1), full=10.0))).all()
+    more = pixels(heatmap_png(flat(64, 64), cells, finding(0.1), full=10.0))
+    assert (more == pixels(heatmap_png(flat(64, 64), cells * 3, finding(0.1), full=10.0))).all()
+    assert (half != more).any()
