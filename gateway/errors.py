@@ -247,11 +247,6 @@ class DeadlineExceededError(RadStreamError):
 
 
 @dataclass(eq=False)
-class DrainingError(RadStreamError):
-    """The gateway is shutting down and takes no new study."""
-
-
-@dataclass(eq=False)
 class StoreError(RadStreamError):
     """The root of what an object store raises."""
 

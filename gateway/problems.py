@@ -188,13 +188,6 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "Nothing was stored. Send the study again, more slowly.",
         retry_after_s=1,
     ),
-    errors.DrainingError: Kind(
-        "draining",
-        503,
-        "The gateway is shutting down",
-        "Nothing was stored. Send the study again; another replica takes it.",
-        retry_after_s=1,
-    ),
     errors.DeadlineExceededError: Kind(
         "deadline-exceeded",
         504,

@@ -37,7 +37,6 @@ from gateway.deadline import Deadline
 from gateway.errors import (
     DeadlineExceededError,
     DeliveryUnfinishedError,
-    DrainingError,
     Fault,
     InferenceOverloadedError,
     InferenceUnavailableError,
@@ -79,7 +78,6 @@ log = structlog.get_logger()
 _TRANSIENT = (
     DeadlineExceededError,
     DeliveryUnfinishedError,
-    DrainingError,
     InferenceOverloadedError,
     InferenceUnavailableError,
     StoreUnavailableError,
