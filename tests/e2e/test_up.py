@@ -25,7 +25,7 @@ from tests.support.gateway import (
     running_command,
     until,
 )
-from tests.support.processes import descendants, stopped
+from tests.support.processes import descendants, is_alive, stopped
 
 IMAGES = ROOT / "tests/data/images"
 PNEUMONIA = sorted(IMAGES.glob("person*.jpeg"))
@@ -165,7 +165,7 @@ async def test_ctrl_c_ends_all_of_it_in_order(tmp_path: Path):
         shared_memory = regions(started)
         command.process.send_signal(signal.SIGINT)
         assert await command.process.wait() == 0
-        assert not any(each.is_running() for each in started)
+        assert not any(is_alive(each) for each in started)
         assert not any(region.exists() for region in shared_memory)
     assert not any("Traceback" in line for line in command.err)
 
@@ -181,13 +181,6 @@ async def test_killed_gateway_leaves_no_process(tmp_path: Path):
         assert await command.process.wait() == -signal.SIGKILL
         await until(lambda: not any(is_alive(each) for each in started))
         await until(lambda: not any(region.exists() for region in shared_memory))
-
-
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def regions(processes: list[psutil.Process]) -> list[Path]:

@@ -40,13 +40,17 @@ def stopped(process: psutil.Process) -> Iterator[None]:
             process.send_signal(signal.SIGCONT)
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that only waits to be reaped, by init for one, does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def descendants(pid: int) -> list[psutil.Process]:
     """The processes that live below that one."""
-    return [
-        child
-        for child in psutil.Process(pid).children(recursive=True)
-        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [child for child in psutil.Process(pid).children(recursive=True) if is_alive(child)]
 
 
 def _arguments(process: psutil.Process) -> list[str]:

@@ -21,6 +21,8 @@ from gateway.sidecar import EmbeddedTriton, TritonStartError
 from gateway.sidecar import launcher as launcher_module
 from gateway.sidecar.ports import TritonPorts, choose_ports
 from tests.gateway.sidecar import onnx_models
+from tests.support.gateway import until
+from tests.support.processes import is_alive
 from tests.support.triton import running_triton
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -60,7 +62,7 @@ class Traces:
         return list(SHARED_MEMORY.glob(f"{self.folder.name}*"))
 
     def assert_none_is_left(self) -> None:
-        assert not any(process.is_running() for process in self.processes)
+        assert not any(is_alive(process) for process in self.processes)
         assert not self.shared_memory()
         assert not self.folder.exists()
 
@@ -112,12 +114,13 @@ async def test_server_that_dies_is_back_on_the_same_ports(triton: EmbeddedTriton
         with capture_logs() as events:
             before.server.kill()
             assert await answer_in_the_end(client) == [[3, 5, 7]]
-    assert not any(process.is_running() for process in before.processes)
+    await until(lambda: not any(is_alive(process) for process in before.processes))
     assert (triton.grpc_url, triton.http_url, triton.metrics_url) == urls
     [died] = [event for event in events if event["event"] == "triton.died"]
     assert died["exit_code"] == 128 + 9
     assert {"event": "triton.restarted", "log_level": "info"} in events
-    assert len(before.shared_memory()) == 1  # the new backend process's alone
+    # The new backend process's alone.
+    await until(lambda: len(before.shared_memory()) == 1)
 
 
 async def test_dead_backend_process_is_mended_by_unload_and_load(triton: EmbeddedTriton):
@@ -142,8 +145,8 @@ async def test_dead_guardian_takes_the_server_with_it_and_both_come_back(triton:
     async with InferenceServerClient(triton.grpc_url) as client:
         before.guardian.kill()
         assert await answer_in_the_end(client) == [[3, 5, 7]]
-    assert not any(process.is_running() for process in before.processes)
-    assert len(before.shared_memory()) == 1
+    await until(lambda: not any(is_alive(process) for process in before.processes))
+    await until(lambda: len(before.shared_memory()) == 1)
 
 
 async def test_second_server_takes_other_ports_even_if_it_first_chose_the_same(
@@ -194,7 +197,7 @@ async def test_start_that_is_cancelled_leaves_nothing_behind(
     start.cancel()
     with pytest.raises(asyncio.CancelledError):
         await start
-    assert not any(process.is_running() for process in processes)
+    assert not any(is_alive(process) for process in processes)
     assert not names_in(own_temporary_folder)
     assert not [name for name in names_in(SHARED_MEMORY) if name.startswith(folder)]
 
