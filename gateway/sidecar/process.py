@@ -15,6 +15,7 @@ from gateway.sidecar.log import LogSink, parse_line
 _GUARDIAN = Path(__file__).with_name("guardian.py")
 _TAIL_LINES = 30
 _LINE_LIMIT = 1 << 20  # a model's configuration or traceback comes as one line
+_POLL_S = 0.1
 _KILL_MARGIN_S = 5.0  # for the guardian to kill, reap and tidy up after the grace
 
 
@@ -67,14 +68,21 @@ class GuardedProcess:
 
     async def wait(self) -> int:
         """The exit code, once the server and its backend processes have ended."""
-        exit_code = await self._guardian.wait()
+        exit_code = await self._guardian_exit()
         guardian_was_killed = exit_code < 0
         # The server and its backend processes hold the other end of the pipe that is read.
         while not self._reader.done():
             if guardian_was_killed:
                 self._folder.kill_backend_processes()
-            await asyncio.wait([self._reader], timeout=0.1 if guardian_was_killed else None)
+            await asyncio.wait([self._reader], timeout=_POLL_S if guardian_was_killed else None)
         self._folder.remove_shared_memory()
+        return exit_code
+
+    async def _guardian_exit(self) -> int:
+        # Not Process.wait(): before Python 3.12.5 it waits for the pipe to close as well, and a
+        # backend process that outlives a killed guardian holds that open.
+        while (exit_code := self._guardian.returncode) is None:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(_POLL_S)
         return exit_code
 
     async def stop(self) -> None:
