@@ -64,6 +64,9 @@ def test_abandoned_folder_is_removed_with_its_processes_and_shared_memory(runtim
     program = abandoned.backends / "orphan"
     program.symlink_to("/bin/sleep")
     orphan = subprocess.Popen([program, "60"])
+    # The kernel shows a new program's command line a moment after it has started.
+    while not Path(f"/proc/{orphan.pid}/cmdline").read_bytes():
+        time.sleep(0.001)
     region = Path("/dev/shm") / f"{abandoned.shm_prefix}region"  # noqa: S108
     region.touch()
     os.utime(abandoned.path, (AN_HOUR_AGO, AN_HOUR_AGO))
