@@ -282,5 +282,6 @@ async def test_trouble_with_s3_delays_studies_and_loses_none(
             await proxy.set()
             results = await bucket.kept("results/")
             assert len([key for key in results if key.endswith("/result.json")]) == 8
-            assert await inferences(triton) - before <= 8 + 1  # a claim's answer may be lost
+            # More than eight where a claim's answer was lost; a reading an event would be sixteen.
+            assert await inferences(triton) - before < len(events)
             assert await bucket.kept("parked/") == []

@@ -67,7 +67,7 @@ def test_no_field_takes_free_text_or_a_number_without_bounds(name: str):
             assert {"minimum", "maximum"} <= schema.keys()
 
 
-@pytest.mark.parametrize("name", set(properties()) - {"modality", "body_part"})
+@pytest.mark.parametrize("name", sorted(set(properties()) - {"modality", "body_part"}))
 def test_every_field_refuses_a_name(name: str):
     with pytest.raises(ValidationError):
         event(**{name: MARK})
