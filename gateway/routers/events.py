@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from gateway import errors
 from gateway.problems import documented
+from gateway.routers.access import require
 from gateway.routers.body import read_body
 from gateway.routers.dependencies import GatewayDependency
 from gateway.schemas.events import OBJECT_CREATED, Delivery, Outcome, parse_event
+from gateway.services.callers import Scope
 
-router = APIRouter(prefix="/v1/events", tags=["drop folder"])
+router = APIRouter(
+    prefix="/v1/events",
+    tags=["drop folder"],
+    dependencies=[Depends(require(Scope.EVENTS_WRITE))],
+)
 
 _EVENT_BYTES = 256 * 2**10  # EventBridge's own limit for an entry
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.routers.access import require
 from gateway.routers.dependencies import GatewayDependency
+from gateway.services.callers import Scope
 
 router = APIRouter(tags=["operation"])
 
@@ -49,7 +51,12 @@ async def readyz(gateway: GatewayDependency) -> JSONResponse:
     )
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    dependencies=[Depends(require(Scope.OPERATE))],
+)
 async def metrics(gateway: GatewayDependency) -> Response:
     """All metrics in Prometheus' text format."""
     return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)

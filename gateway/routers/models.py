@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from gateway.routers.access import require
 from gateway.routers.dependencies import GatewayDependency
 from gateway.schemas.models import ModelList, ModelReport
+from gateway.services.callers import Scope
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(
+    prefix="/v1/models", tags=["models"], dependencies=[Depends(require(Scope.STUDIES_READ))]
+)
 
 
 @router.get("", summary="List the models with their contracts", response_model_exclude_none=True)

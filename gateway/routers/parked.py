@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from gateway import errors
 from gateway.problems import documented
+from gateway.routers.access import require
 from gateway.routers.dependencies import GatewayDependency
 from gateway.schemas.events import Delivery
 from gateway.schemas.parked import PARKED_ID_PATTERN, ParkedList
+from gateway.services.callers import Scope
 
-router = APIRouter(prefix="/v1/parked", tags=["drop folder"])
+router = APIRouter(
+    prefix="/v1/parked", tags=["drop folder"], dependencies=[Depends(require(Scope.OPERATE))]
+)
 
 ParkedId = Annotated[str, Path(pattern=PARKED_ID_PATTERN, description="The item's id.")]
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from gateway import errors
 from gateway.deadline import Deadline
 from gateway.problems import documented
+from gateway.routers.access import require
 from gateway.routers.body import while_connected
 from gateway.routers.dependencies import GatewayDependency
 from gateway.routers.submission import METADATA_HEADER, read_submission
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult
+from gateway.services.callers import Scope
 from preprocess import MediaType
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
+
+_WRITES = [Depends(require(Scope.STUDIES_WRITE))]
+_READS = [Depends(require(Scope.STUDIES_READ))]
 
 StudyId = Annotated[str, Path(pattern=STUDY_ID_PATTERN, description="The study's study_id.")]
 ImageNumber = Annotated[int, Path(ge=1, description="The image's number in the study, from 1.")]
@@ -70,6 +75,7 @@ _SUBMISSION: dict[str, Any] = {
 
 @router.post(
     "",
+    dependencies=_WRITES,
     summary="Send a study and get its result",
     response_description="The study's current view: the images sent now and any sent before.",
     response_model=StudyResult,
@@ -125,6 +131,7 @@ async def send_study(request: Request, gateway: GatewayDependency) -> Response:
 
 @router.get(
     "",
+    dependencies=_READS,
     summary="List studies",
     response_model_exclude_none=True,
     responses=documented(errors.InvalidQueryError, errors.StoreError),
@@ -145,6 +152,7 @@ async def list_studies(
 
 @router.get(
     "/{study_id}",
+    dependencies=_READS,
     summary="Read a study's result",
     response_model_exclude_none=True,
     responses=documented(errors.StudyNotFoundError, errors.InvalidQueryError, errors.StoreError),
@@ -167,6 +175,7 @@ _PICTURE_ERRORS = (
 
 @router.get(
     "/{study_id}/images/{number}/preview.png",
+    dependencies=_READS,
     summary="Look at an image",
     response_class=Response,
     responses=_PNG | documented(*_PICTURE_ERRORS),
@@ -180,6 +189,7 @@ async def preview(
 
 @router.get(
     "/{study_id}/images/{number}/heatmap.png",
+    dependencies=_READS,
     summary="See what a finding rests on",
     response_class=Response,
     responses=_PNG | documented(*_PICTURE_ERRORS, errors.NoHeatMapError),
