@@ -16,7 +16,7 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
 
 test: $(VENV)/dev.stamp $(VENV)/tools.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -96,17 +96,26 @@ class Bucket:
         return json.loads(await answer["Body"].read())
 
 
-async def deliver(event: dict[str, Any], *gateways: Replica) -> dict[str, Any]:
-    """The answer to an event, which is sent again after 5xx as the queue does, to any gateway."""
+async def deliver(
+    event: dict[str, Any], *gateways: Replica, failures: list[str] | None = None
+) -> dict[str, Any]:
+    """The answer to an event, which is sent again after 5xx as the queue does, to any gateway.
+
+    The reasons why it was sent again are added to `failures`.
+    """
     while True:
         client = random.choice(gateways).client  # noqa: S311 - any will do
         try:
             response = await client.post("/v1/events/s3", json=event)
-        except httpx.TransportError:
+        except httpx.TransportError as error:
+            if failures is not None:
+                failures.append(type(error).__name__)
             continue
         if response.status_code < 500:
             answer: dict[str, Any] = response.json()
             assert response.status_code == 200, answer
             return answer
         assert response.status_code == 503, response.text
+        if failures is not None:
+            failures.append(response.json()["detail"])
         await asyncio.sleep(0.05)
