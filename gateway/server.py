@@ -12,7 +12,7 @@ import uvicorn
 
 from gateway.app import create_app
 from gateway.services.health import Health
-from gateway.sidecar import EmbeddedTriton
+from gateway.sidecar import METRICS_PORT, EmbeddedTriton
 
 if TYPE_CHECKING:
     import socket
@@ -99,7 +99,9 @@ async def serve_with_triton(
     SidecarError
         Triton cannot run on this platform, or did not come up.
     """
-    async with EmbeddedTriton(settings.triton.model_repository) as triton:
+    async with EmbeddedTriton(
+        settings.triton.model_repository, metrics_port=METRICS_PORT
+    ) as triton:
         wired = settings.model_copy(
             update={
                 "triton": settings.triton.model_copy(update={"url": triton.grpc_url}),

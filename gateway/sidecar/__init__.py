@@ -2,5 +2,12 @@
 
 from gateway.sidecar.errors import SidecarError, TritonStartError, UnsupportedPlatformError
 from gateway.sidecar.launcher import EmbeddedTriton
+from gateway.sidecar.ports import METRICS_PORT
 
-__all__ = ["EmbeddedTriton", "SidecarError", "TritonStartError", "UnsupportedPlatformError"]
+__all__ = [
+    "METRICS_PORT",
+    "EmbeddedTriton",
+    "SidecarError",
+    "TritonStartError",
+    "UnsupportedPlatformError",
+]

@@ -10,7 +10,7 @@ import structlog
 from gateway.sidecar.errors import TritonStartError
 from gateway.sidecar.folder import TritonFolder
 from gateway.sidecar.log import LogSink, log_line
-from gateway.sidecar.ports import LOOPBACK, TritonPorts, choose_ports
+from gateway.sidecar.ports import LOOPBACK, TritonPorts, choose_ports, claimed
 from gateway.sidecar.runtime import find_runtime
 from gateway.sidecar.server import TritonServer
 from gateway.sidecar.watch import WatchedServer
@@ -41,6 +41,8 @@ class EmbeddedTriton:
     stop_grace_s : float
         Seconds the server has to end in order once it is told to stop. It takes two or three when
         nothing is in flight, and all of them if a backend process had died.
+    metrics_port : int or None
+        Where its metrics are, unless something else is there already; None takes any free port.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class EmbeddedTriton:
         on_log: LogSink = log_line,
         start_timeout_s: float = 120.0,
         stop_grace_s: float = 5.0,
+        metrics_port: int | None = None,
     ) -> None:
         self._model_repository = model_repository.resolve()
         self._on_log = on_log
         self._start_timeout_s = start_timeout_s
         self._stop_grace_s = stop_grace_s
+        self._metrics_port = metrics_port
         self._ports: TritonPorts | None = None
         self._cleanup = contextlib.AsyncExitStack()
 
@@ -102,12 +106,15 @@ class EmbeddedTriton:
             runtime = find_runtime()
             folder = TritonFolder(runtime)
             cleanup.callback(folder.remove)
+            metrics_port = self._metrics_port
+            if metrics_port and not cleanup.enter_context(claimed(metrics_port)):
+                metrics_port = None
             for attempts_left in reversed(range(_PORT_ATTEMPTS)):
                 server = TritonServer(
                     runtime=runtime,
                     folder=folder,
                     model_repository=self._model_repository,
-                    ports=choose_ports(),
+                    ports=choose_ports(metrics=metrics_port),
                     start_timeout_s=self._start_timeout_s,
                     stop_grace_s=self._stop_grace_s,
                     on_log=self._on_log,
@@ -122,7 +129,11 @@ class EmbeddedTriton:
             self._ports = server.ports
             cleanup.push_async_callback(WatchedServer(server, process).stop)
             self._cleanup = cleanup.pop_all()
-        _log.info("triton.started", grpc=self.grpc_url, http=self.http_url)
+        _log.info(
+            "triton.started", grpc=self.grpc_url, http=self.http_url, metrics=self.metrics_url
+        )
+        if self._metrics_port not in {None, server.ports.metrics}:
+            _log.warning("triton.metrics_port_taken", port=self._metrics_port)
 
     async def stop(self) -> None:
         """End the server and delete all it left; nothing happens if it was not started."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +155,7 @@ async def test_second_server_takes_other_ports_even_if_it_first_chose_the_same(
     taken, free = int(triton.grpc_url.split(":")[1]), choose_ports()
     # The race itself cannot be provoked: the choice is made as if it had been lost.
     choices = [TritonPorts(taken, free.http, free.metrics), free]
-    monkeypatch.setattr(launcher_module, "choose_ports", lambda: choices.pop(0))
+    monkeypatch.setattr(launcher_module, "choose_ports", lambda **_wanted: choices.pop(0))
     messages: list[str] = []
     async with running_triton(
         model_repository, on_log=lambda line: messages.append(line.message)
@@ -166,6 +166,18 @@ async def test_second_server_takes_other_ports_even_if_it_first_chose_the_same(
             async with InferenceServerClient(side.grpc_url) as client:
                 assert await affine(client) == [[3, 5, 7]]
     Traces(triton)  # still one server, one backend process
+
+
+async def test_of_two_servers_started_at_once_one_gets_the_metrics_port(model_repository: Path):
+    port = choose_ports().metrics
+    servers = [EmbeddedTriton(model_repository, metrics_port=port) for _ in range(2)]
+    with capture_logs() as logs:
+        async with AsyncExitStack() as stack:
+            await asyncio.gather(*(stack.enter_async_context(each) for each in servers))
+            urls = {each.metrics_url for each in servers}
+            assert f"http://127.0.0.1:{port}/metrics" in urls
+            assert len(urls) == 2
+    assert [each["port"] for each in logs if each["event"] == "triton.metrics_port_taken"] == [port]
 
 
 async def test_missing_model_repository_is_told_before_anything_starts(tmp_path: Path):

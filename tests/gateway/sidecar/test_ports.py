@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sidecar.ports import LOOPBACK, choose_ports
+from gateway.sidecar.ports import LOOPBACK, choose_ports, claimed
 
 
 def test_ports_differ_and_can_be_bound():
@@ -29,3 +29,20 @@ def test_taken_port_is_not_chosen(monkeypatch: pytest.MonkeyPatch):
         candidates = [free.grpc, port, free.http, free.metrics]
         monkeypatch.setattr("gateway.sidecar.ports._CANDIDATES", candidates)
         assert port not in astuple(choose_ports())
+
+
+def test_metrics_get_the_port_that_is_wanted_unless_it_is_taken():
+    wanted = choose_ports().metrics
+    assert choose_ports(metrics=wanted).metrics == wanted
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, wanted))
+        taken.listen()
+        assert choose_ports(metrics=wanted).metrics != wanted
+
+
+def test_a_port_is_claimed_once_at_a_time():
+    port = choose_ports().metrics
+    with claimed(port) as first, claimed(port) as second:
+        assert (first, second) == (True, False)
+    with claimed(port) as again:
+        assert again
