@@ -59,6 +59,7 @@ def event(number: int) -> TelemetryEvent:
         view="AP",
         model="cxr_pneumonia",
         model_version="1",
+        images=1,
         image_bytes=1_400_000,
         rows=2048,
         columns=2500,

@@ -173,6 +173,9 @@ class TelemetryEvent(BaseModel):
     model_version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = Field(
         None, description="Version of that model."
     )
+    images: int | None = Field(
+        None, ge=0, le=10_000, description="Images of the study, as files that were sent."
+    )
     image_bytes: int | None = Field(
         None, ge=0, le=2**53, description="Bytes of the study's images as they were sent."
     )

@@ -100,7 +100,10 @@ class Outcomes:
             if validation.study_id is not None:
                 stages = Stages(self._metrics, validate_s=validation.seconds())
                 stages.current = Stage.VALIDATE
-                facts = {"image_bytes": sum(len(data) for _, data in files)}
+                facts = {
+                    "images": len(files),
+                    "image_bytes": sum(len(data) for _, data in files),
+                }
                 self._tell(validation.study_id, route, stages, error, facts)
             raise
 
@@ -201,6 +204,7 @@ def _facts(study: Study, stages: Stages) -> dict[str, Any]:
         "view": in_common(document.view for document in documents),
         "model": stages.model.name if stages.model else None,
         "model_version": stages.model.version if stages.model else None,
+        "images": len(study.images),
         "image_bytes": sum(len(image.data) for image in study.images),
         "rows": rows,
         "columns": columns,

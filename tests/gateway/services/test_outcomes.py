@@ -89,6 +89,7 @@ async def test_a_study_that_is_read_tells_every_stage(live: LiveGateway):
         "route": "rest",
         "model": "brightness",
         "model_version": "1",
+        "images": 1,
         "image_bytes": len(image),
         "rows": 20,
         "columns": 30,
