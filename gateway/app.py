@@ -42,7 +42,9 @@ class State(TypedDict):
     gateway: Gateway
 
 
-def create_app(settings: Settings, health_state: Health | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, health_state: Health | None = None, metrics: Metrics | None = None
+) -> FastAPI:
     """The ASGI application.
 
     Parameters
@@ -51,13 +53,15 @@ def create_app(settings: Settings, health_state: Health | None = None) -> FastAP
         Read by nothing else afterwards.
     health_state
         The server's say in readiness, where a server drains the application.
+    metrics
+        Made before the application, where something before it has metrics too.
     """
-    metrics = Metrics(process_registry())
+    process_metrics = metrics or Metrics(process_registry())
     process_health = health_state or Health()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
-        async with open_gateway(settings, metrics, process_health) as gateway:
+        async with open_gateway(settings, process_metrics, process_health) as gateway:
             yield {"gateway": gateway}
 
     app = FastAPI(
@@ -82,7 +86,7 @@ def create_app(settings: Settings, health_state: Health | None = None) -> FastAP
     documentation.mount_assets(app)
     # The last added is the outermost.
     app.add_middleware(UnexpectedErrors)
-    app.add_middleware(RequestMetrics, metrics=metrics)
+    app.add_middleware(RequestMetrics, metrics=process_metrics)
     app.add_middleware(UnsentBodies)
     app.add_middleware(RequestContext)
     _publish_schemas(app)

@@ -108,16 +108,14 @@ class RequestMetrics:
                 status = message["status"]
             await send(message)
 
-        with self._metrics.http_in_flight.track_inprogress():
+        with self._metrics.http.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, send_noting_status)
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
                 method = scope["method"] if scope["method"] in _METHODS else "other"
-                self._metrics.http_requests.labels(route, method, str(status)).inc()
-                self._metrics.http_request_seconds.labels(route).observe(
-                    time.perf_counter() - began
-                )
+                self._metrics.http.requests.labels(route, method, str(status)).inc()
+                self._metrics.http.seconds.labels(route).observe(time.perf_counter() - began)
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from gateway.app import create_app
+from gateway.metrics import Metrics, process_registry
 from gateway.services.health import Health
 from gateway.sidecar import METRICS_PORT, EmbeddedTriton
 
@@ -32,15 +33,19 @@ class GatewayServer(uvicorn.Server):
         Where to listen and how long to wait.
     on_ready
         Called with the base URL once the gateway listens.
+    metrics
+        Made before the gateway, where something before it has metrics too.
     """
 
-    def __init__(self, settings: Settings, on_ready: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, on_ready: Callable[[str], None], metrics: Metrics | None = None
+    ) -> None:
         self._http = settings.http
         self._health = Health()
         self._on_ready = on_ready
         super().__init__(
             uvicorn.Config(
-                create_app(settings, self._health),
+                create_app(settings, self._health, metrics),
                 host=settings.http.host,
                 port=settings.http.port,
                 log_config=None,
@@ -82,9 +87,11 @@ class GatewayServer(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve(settings: Settings, on_ready: Callable[[str], None]) -> bool:
+async def serve(
+    settings: Settings, on_ready: Callable[[str], None], metrics: Metrics | None = None
+) -> bool:
     """Run the gateway until it is told to stop; whether it came up at all."""
-    server = GatewayServer(settings, on_ready)
+    server = GatewayServer(settings, on_ready, metrics)
     await server.serve()
     return server.started
 
@@ -99,8 +106,11 @@ async def serve_with_triton(
     SidecarError
         Triton cannot run on this platform, or did not come up.
     """
+    metrics = Metrics(process_registry())
     async with EmbeddedTriton(
-        settings.triton.model_repository, metrics_port=METRICS_PORT
+        settings.triton.model_repository,
+        metrics_port=METRICS_PORT,
+        on_restart=metrics.triton.restarts.inc,
     ) as triton:
         wired = settings.model_copy(
             update={
@@ -110,4 +120,4 @@ async def serve_with_triton(
                 ),
             }
         )
-        return await serve(wired, lambda url: on_ready(url, triton))
+        return await serve(wired, lambda url: on_ready(url, triton), metrics)

@@ -112,6 +112,11 @@ class DecodeWorkers:
         finally:
             self._idle.put(worker)
 
+    @property
+    def busy(self) -> int:
+        """Processes that are at a file now."""
+        return len(self._workers) - self._idle.qsize()
+
     def close(self) -> None:
         """Kill every process."""
         for worker in self._workers:

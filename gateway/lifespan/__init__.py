@@ -11,6 +11,7 @@ import structlog
 from gateway.clients.triton import TritonClient
 from gateway.lifespan.background import running
 from gateway.lifespan.dropfolder import drop_folder_work, make_pairing
+from gateway.lifespan.eventloop import observe_lag
 from gateway.lifespan.stores import open_stores
 from gateway.lifespan.telemetry import open_telemetry
 from gateway.logs import Pseudonyms
@@ -49,12 +50,13 @@ async def open_gateway(
         The store cannot be opened. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running("event loop lag", observe_lag(metrics), health))
         objects, dropped = await open_stores(settings, stack)
         triton = _triton(settings, stack)
         models = _models(settings, triton, metrics)
         await models.refresh()
         await stack.enter_async_context(running("models", models.watch(), health))
-        imaging = _imaging(settings, stack)
+        imaging = _imaging(settings, metrics, stack)
         pseudonyms = _pseudonyms(settings)
         outcomes = Outcomes(
             await stack.enter_async_context(open_telemetry(settings.telemetry, metrics)),
@@ -126,8 +128,9 @@ def _models(settings: Settings, server: InferenceServer, metrics: Metrics) -> Mo
     )
 
 
-def _imaging(settings: Settings, stack: AsyncExitStack) -> Imaging:
+def _imaging(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Imaging:
     imaging = Imaging(
+        metrics=metrics,
         threads=settings.limits.image_threads,
         limits=Limits(pixels=settings.limits.image_pixels),
         decode_timeout_s=settings.limits.decode_s,

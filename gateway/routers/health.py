@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import exposition
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from gateway.routers.access import require
 from gateway.routers.dependencies import GatewayDependency
 from gateway.services.callers import Scope
 
 router = APIRouter(tags=["operation"])
+
+_OPENMETRICS = "application/openmetrics-text"
 
 
 @router.get(
@@ -57,6 +60,10 @@ async def readyz(gateway: GatewayDependency) -> JSONResponse:
     response_class=Response,
     dependencies=[Depends(require(Scope.OPERATE))],
 )
-async def metrics(gateway: GatewayDependency) -> Response:
-    """All metrics in Prometheus' text format."""
-    return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request, gateway: GatewayDependency) -> Response:
+    """All metrics: with exemplars, as OpenMetrics, to who takes that; else as Prometheus' text."""
+    # prometheus_client's own choice echoes the version asked for, and fails on one that is none.
+    form = openmetrics if _OPENMETRICS in request.headers.get("accept", "") else exposition
+    return Response(
+        form.generate_latest(gateway.metrics.registry), media_type=form.CONTENT_TYPE_LATEST
+    )

@@ -35,8 +35,10 @@ from preprocess import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from gateway.deadline import Deadline
+    from gateway.metrics import Metrics
     from gateway.schemas.contract import InputContract
     from gateway.services.contracts import ServedModel
     from gateway.services.placement import ModelCall
@@ -87,6 +89,8 @@ class Imaging:
         Seconds that one file may take in a codec; beyond it the codec's process is killed.
     message_bytes
         The largest message that Triton takes; see `call_for`.
+    metrics
+        Told how busy the threads are.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Imaging:
         *,
         threads: int,
         limits: Limits,
+        metrics: Metrics,
         decode_timeout_s: float = 10.0,
         message_bytes: int = sys.maxsize,
     ) -> None:
@@ -101,6 +106,9 @@ class Imaging:
         self._limits = limits
         self._message_bytes = message_bytes
         self._workers = DecodeWorkers(threads, timeout_s=decode_timeout_s)
+        self._metrics = metrics.imaging
+        self._metrics.threads.set(threads)
+        self._metrics.decode_processes_busy.set_function(lambda: self._workers.busy)
 
     def close(self) -> None:
         """End the processes that codecs run in."""
@@ -162,7 +170,19 @@ class Imaging:
         # A thread cannot be stopped: when a caller goes away its work is dropped if it still waits,
         # and keeps its thread if it runs, so that the bound holds, and with it the memory. (anyio's
         # limiter would let go at once: its shield knows no cancellation but anyio's own.)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._metrics.jobs_waiting.inc()
+        job = self._threads.submit(self._begun, work)
+        job.add_done_callback(self._dropped)
+        return await asyncio.wrap_future(job)
+
+    def _begun(self, work: Callable[[], T]) -> T:
+        self._metrics.jobs_waiting.dec()
+        with self._metrics.threads_busy.track_inprogress():
+            return work()
+
+    def _dropped(self, job: Future[T]) -> None:
+        if job.cancelled():  # never begun: what runs cannot be cancelled
+            self._metrics.jobs_waiting.dec()
 
     def _prepare(
         self, image: SubmittedImage, model: ServedModel, deadline: Deadline

@@ -291,7 +291,9 @@ class ModelRegistry:
     def _note(self, state: ModelState) -> None:
         before = self._states.get((state.name, state.version))
         self._states[state.name, state.version] = state
-        self._metrics.model_ready.labels(state.name, state.version).set(state.state is State.READY)
+        self._metrics.triton.model_ready.labels(state.name, state.version).set(
+            state.state is State.READY
+        )
         if before is None or before.state is not state.state:
             tell = log.info if state.state is State.READY else log.warning
             tell(
@@ -302,7 +304,7 @@ class ModelRegistry:
             )
 
     def _drop(self, state: ModelState) -> None:
-        self._metrics.model_ready.remove(state.name, state.version)
+        self._metrics.triton.model_ready.remove(state.name, state.version)
         log.info("model.gone", model=state.name, version=state.version)
 
     def _lose_all(self, reason: str) -> None:

@@ -218,8 +218,8 @@ class Pairing:
         for half in halves:
             with _postponing():
                 await self._look_after(half)
-        self._metrics.waiting_halves.set(len(await self._waiting.all()) if halves else 0)
-        self._metrics.parked_items.set(await self._parking.count())
+        self._metrics.dropfolder.waiting.set(len(await self._waiting.all()) if halves else 0)
+        self._metrics.dropfolder.parked.set(await self._parking.count())
 
     async def _look_after(self, half: WaitingHalf) -> None:
         dropped = self._inbox.find(half.key)
@@ -360,7 +360,7 @@ class Pairing:
         outcome = min((item.outcome for item in taken), key=_GRAVEST.index)
         parked = tuple(item.parked for item in taken if item.parked is not None)
         study_id = next((item.study_id for item in taken if item.study_id is not None), None)
-        self._metrics.deliveries.labels(self._inbox.route, outcome).inc()
+        self._metrics.dropfolder.deliveries.labels(self._inbox.route, outcome).inc()
         tell = log.warning if parked else log.info
         tell(
             "dropfolder.delivered",

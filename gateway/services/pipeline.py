@@ -106,7 +106,7 @@ class Pipeline:
         """
         study_ref = self._pseudonyms.study_ref(study.metadata.study_id)
         with (
-            self._metrics.studies_in_flight.track_inprogress(),
+            self._metrics.studies.in_flight.track_inprogress(),
             self._outcomes.of(study) as stages,
         ):
             try:
@@ -229,7 +229,7 @@ class Pipeline:
             )
             reading = frame_reading(frame, model, output)
         except RadStreamError as error:
-            self._metrics.inference_errors.labels(type(error).__name__).inc()
+            self._metrics.triton.errors.labels(type(error).__name__).inc()
             if isinstance(error, _MODEL_ERRORS):
                 log.warning("model.failed", model=frame.call.name, reason=str(error))
                 self._models.doubt()
@@ -238,20 +238,20 @@ class Pipeline:
         return reading
 
     def _count(self, study: Study, outcome: str) -> None:
-        self._metrics.studies.labels(study.route, outcome).inc()
+        self._metrics.studies.ended.labels(study.route, outcome).inc()
 
     def _count_images(
         self, taken: Sequence[FreshImage | Reading], readings: Sequence[Reading]
     ) -> None:
         for item in taken:
             if isinstance(item, FreshImage):
-                self._metrics.images.labels(item.prepared.media_type, "read").inc()
+                self._metrics.studies.images.labels(item.prepared.media_type, "read").inc()
             else:
-                self._metrics.images.labels(item.media_type, "replayed").inc()
+                self._metrics.studies.images.labels(item.media_type, "replayed").inc()
         for reading in readings:
             for frame in reading.frames:
                 for finding in frame.findings:
-                    self._metrics.findings.labels(
+                    self._metrics.studies.findings.labels(
                         reading.model.name, finding.label, str(finding.positive).lower()
                     ).inc()
 

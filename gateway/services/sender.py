@@ -93,7 +93,7 @@ class Sender:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._backoff.wait_s(failures))
             if not stop.is_set():
-                self._metrics.telemetry_retried.inc(len(rest))
+                self._metrics.telemetry.retried.inc(len(rest))
         return rest
 
     async def _put(self, records: Sequence[TelemetryRecord], stop: asyncio.Event) -> Sequence[int]:
@@ -110,7 +110,7 @@ class Sender:
         if refused is None:
             return range(len(records))
         self._reason = "records refused"
-        self._metrics.telemetry_sent.inc(len(records) - len(refused))
+        self._metrics.telemetry.sent.inc(len(records) - len(refused))
         return refused
 
     def _note(self, failures: int) -> None:

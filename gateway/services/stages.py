@@ -75,7 +75,7 @@ class Stages:
 
     def add(self, stage: Stage, seconds: float) -> None:
         """Note seconds that were measured elsewhere, such as on another thread."""
-        self._metrics.stage_seconds.labels(stage).observe(seconds)
+        self._metrics.studies.stage_seconds.labels(stage).observe(seconds)
         before = self.timings[stage].milliseconds if stage in self.timings else 0.0
         self.timings[stage] = Timing(before + seconds * 1000, dt.datetime.now(dt.UTC))
 

@@ -82,15 +82,15 @@ class Telemetry:
         self._spooled = asyncio.Event()
         self._draining = asyncio.Event()
         self._over = asyncio.Event()
-        metrics.telemetry_queue_bytes.set_function(lambda: self._queue.used_bytes)
-        metrics.telemetry_spool_bytes.set_function(lambda: self._spool.used_bytes)
+        metrics.telemetry.queue_bytes.set_function(lambda: self._queue.used_bytes)
+        metrics.telemetry.spool_bytes.set_function(lambda: self._spool.used_bytes)
 
     def emit(self, event: TelemetryEvent) -> None:
         """Take the event; never waits and never fails, whatever becomes of it."""
         record = TelemetryRecord(event.study_ref, _JSON.dump_json(event, by_alias=True) + b"\n")
-        self._metrics.telemetry_queued.inc()
+        self._metrics.telemetry.queued.inc()
         if not self._queue.offer(record):
-            self._metrics.telemetry_dropped.labels("queue_full").inc()
+            self._metrics.telemetry.dropped.labels("queue_full").inc()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -138,8 +138,8 @@ class Telemetry:
         for batch in batches(segment.records):
             if await self._sender.deliver(batch, stop=self._draining, persist=True):
                 return False
-        self._metrics.telemetry_replayed.inc(len(segment.records))
-        self._metrics.telemetry_dropped.labels("damaged").inc(segment.damaged)
+        self._metrics.telemetry.replayed.inc(len(segment.records))
+        self._metrics.telemetry.dropped.labels("damaged").inc(segment.damaged)
         return True
 
     async def _keep(self, records: Sequence[TelemetryRecord]) -> None:
@@ -147,8 +147,8 @@ class Telemetry:
         if not records:
             return
         kept = await self._on_disk(partial(self._spool.append, records))
-        self._metrics.telemetry_spooled.inc(kept)
-        self._metrics.telemetry_dropped.labels("spool_full").inc(len(records) - kept)
+        self._metrics.telemetry.spooled.inc(kept)
+        self._metrics.telemetry.dropped.labels("spool_full").inc(len(records) - kept)
         self._spooled.set()
 
     async def _on_disk(self, work: Callable[[], T]) -> T:

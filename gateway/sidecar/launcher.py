@@ -1,6 +1,7 @@
 """The embedded Triton: started, watched, restarted and stopped with the gateway."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +37,8 @@ class EmbeddedTriton:
         In Triton's layout. Only read.
     on_log : callable
         Called with each line that the server or a backend process prints.
+    on_restart : callable
+        Called each time that the server died and is about to be started again.
     start_timeout_s : float
         Seconds from the birth of the process until it is live; every model loads in them.
     stop_grace_s : float
@@ -50,12 +53,14 @@ class EmbeddedTriton:
         model_repository: Path,
         *,
         on_log: LogSink = log_line,
+        on_restart: Callable[[], None] = lambda: None,
         start_timeout_s: float = 120.0,
         stop_grace_s: float = 5.0,
         metrics_port: int | None = None,
     ) -> None:
         self._model_repository = model_repository.resolve()
         self._on_log = on_log
+        self._on_restart = on_restart
         self._start_timeout_s = start_timeout_s
         self._stop_grace_s = stop_grace_s
         self._metrics_port = metrics_port
@@ -127,7 +132,7 @@ class EmbeddedTriton:
                     if not (port_taken and attempts_left):
                         raise
             self._ports = server.ports
-            cleanup.push_async_callback(WatchedServer(server, process).stop)
+            cleanup.push_async_callback(WatchedServer(server, process, self._on_restart).stop)
             self._cleanup = cleanup.pop_all()
         _log.info(
             "triton.started", grpc=self.grpc_url, http=self.http_url, metrics=self.metrics_url

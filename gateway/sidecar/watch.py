@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -23,8 +24,11 @@ class WatchedServer:
     dying, and begins anew once it has lived for a minute.
     """
 
-    def __init__(self, server: TritonServer, process: GuardedProcess) -> None:
+    def __init__(
+        self, server: TritonServer, process: GuardedProcess, on_restart: Callable[[], None]
+    ) -> None:
         self._server = server
+        self._on_restart = on_restart
         self._process = process
         self._watch = asyncio.create_task(self._keep_running())
 
@@ -50,6 +54,7 @@ class WatchedServer:
         while True:
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, _MAX_DELAY_S)
+            self._on_restart()
             try:
                 self._process = await self._server.launch()
             except TritonStartError as error:

@@ -96,7 +96,7 @@ def gateway_on(
     waiting_deadline_s: float = 3600.0,
 ) -> Pairing:
     """One gateway's pairing."""
-    imaging = Imaging(threads=2, limits=Limits())
+    imaging = Imaging(threads=2, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     return Pairing(
         inbox=Inbox(
             dropped, prefix="images/", route=Route.EVENT, image_bytes=10_000, metadata_bytes=1000

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.deadline import Deadline
 from gateway.errors import (
@@ -17,6 +18,7 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
+from gateway.metrics import Metrics
 from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import StudyMetadata
 from gateway.services.contracts import ServedModel
@@ -35,7 +37,7 @@ SOON = Deadline.after(300)
 
 @pytest.fixture
 def imaging() -> Iterator[Imaging]:
-    imaging = Imaging(threads=2, limits=Limits(pixels=10_000))
+    imaging = Imaging(threads=2, limits=Limits(pixels=10_000), metrics=Metrics(CollectorRegistry()))
     yield imaging
     imaging.close()
 
@@ -100,7 +102,9 @@ async def test_picture_too_large_for_a_message_becomes_the_tensor_here():
     placed = replace(
         model(), ensembles={"uint8": Ensemble("brightness_uint8", "1", "pixels", "largest")}
     )
-    imaging = Imaging(threads=1, limits=Limits(), message_bytes=1 << 17)
+    imaging = Imaging(
+        threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()), message_bytes=1 << 17
+    )
     try:
         small = await imaging.prepare(image(flat_png(51, rows=200, columns=200)), placed, SOON)
         large = await imaging.prepare(image(flat_png(51, rows=400, columns=400)), placed, SOON)
@@ -129,7 +133,7 @@ async def test_no_more_runs_at_once_than_there_are_threads(imaging: Imaging):
 
 
 async def test_work_of_a_caller_that_gave_up_keeps_its_thread_or_never_begins():
-    imaging = Imaging(threads=1, limits=Limits())
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     started, go_on = threading.Event(), threading.Event()
     order: list[str] = []
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pydicom.data import get_testdata_file
 
 from gateway.errors import (
@@ -14,6 +15,7 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
+from gateway.metrics import Metrics
 from gateway.schemas.metadata import View
 from gateway.services.imaging import Imaging
 from gateway.services.intake import Intake
@@ -28,7 +30,11 @@ JPEG = b"\xff\xd8\xff\xe0 stands for a picture: the intake looks no further"
 
 
 async def study(document: dict[str, Any] | None, *files: bytes) -> Study:
-    intake = Intake(Imaging(threads=1, limits=Limits()), Told(), metadata_bytes=1000)
+    intake = Intake(
+        Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry())),
+        Told(),
+        metadata_bytes=1000,
+    )
     return await intake.study(
         None if document is None else json.dumps(document).encode(),
         [(f"image[{index}]", data) for index, data in enumerate(files)],

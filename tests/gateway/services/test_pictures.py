@@ -6,8 +6,10 @@ import hashlib
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.errors import ImageNotFoundError, InvalidQueryError, NoHeatMapError, StudyNotFoundError
+from gateway.metrics import Metrics
 from gateway.schemas.metadata import validate_document
 from gateway.schemas.result import Finding, ModelVersion
 from gateway.schemas.stored import ActivationMap, FrameReading, Reading
@@ -63,7 +65,9 @@ def objects() -> MemoryStore:
 async def pictures_of(objects: MemoryStore, *, explained: bool = True) -> Pictures:
     results = ResultStore(objects)
     await results.add(METADATA, NOW, [(IMAGE, reading(explained=explained))])
-    return Pictures(results, Imaging(threads=1, limits=Limits()))
+    return Pictures(
+        results, Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    )
 
 
 async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore) -> None:

@@ -68,7 +68,7 @@ class Parts:
         self.pipeline = Pipeline(
             models=self.models,
             inference=client,
-            imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000)),
+            imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics),
             results=self.results,
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),

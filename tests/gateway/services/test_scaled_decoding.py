@@ -3,8 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.deadline import Deadline
+from gateway.metrics import Metrics
 from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import validate_document
 from gateway.services.contracts import ServedModel
@@ -41,7 +43,7 @@ async def test_a_jpeg_is_reduced_as_far_as_the_contract_allows(
     # An ensemble takes the samples as they were decoded, so their shape can be seen.
     ensembles = {"uint8": Ensemble("brightness_uint8", "1", "pixels", "largest")}
     model = ServedModel("brightness", "1", Contract.model_validate(document), ensembles)
-    imaging = Imaging(threads=1, limits=Limits())
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     image = SubmittedImage("image[0]", jpeg(rows, columns), METADATA)
     prepared = await imaging.prepare(image, model, Deadline.after(10))
     (frame,) = prepared.frames

@@ -1,0 +1,12 @@
+"""Upper bounds of the histograms' buckets."""
+
+from __future__ import annotations
+
+# From a replayed answer (1 ms) to ten seconds. Most studies take 10 ms to a second: there no bound
+# is more than one and a half times the one before, which is how far a quantile can be off.
+SECONDS = (
+    *(0.001, 0.0025, 0.005),
+    *(0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75),
+    *(1.0, 1.5, 2.5, 5.0, 10.0),
+)

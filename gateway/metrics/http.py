@@ -1,0 +1,36 @@
+"""What the HTTP edge counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from gateway.metrics.buckets import SECONDS
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class HttpMetrics:
+    """Requests, by the template of their route."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "radstream_http_requests_total",
+            "HTTP requests answered, by route template, method and status.",
+            ["route", "method", "status"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "radstream_http_request_seconds",
+            "Seconds from a request's head to the end of its answer.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "radstream_http_requests_in_flight",
+            "HTTP requests being answered now.",
+            registry=registry,
+        )

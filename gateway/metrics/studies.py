@@ -1,0 +1,48 @@
+"""What is counted of studies, whichever way they came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from gateway.metrics.buckets import SECONDS
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class StudyMetrics:
+    """Studies, their stages, their images and what was found in them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ended = Counter(
+            "radstream_studies_total",
+            "Studies by way in and outcome; for a failure the kind of problem.",
+            ["route", "outcome"],
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "radstream_studies_in_flight",
+            "Studies being read now.",
+            registry=registry,
+        )
+        self.stage_seconds = Histogram(
+            "radstream_stage_seconds",
+            "Seconds a study's stage took.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.images = Counter(
+            "radstream_images_total",
+            "Images answered, by media type: read anew, or replayed from the store.",
+            ["media_type", "outcome"],
+            registry=registry,
+        )
+        self.findings = Counter(
+            "radstream_findings_total",
+            "Findings by model, label and whether the probability reached the threshold.",
+            ["model", "label", "positive"],
+            registry=registry,
+        )

@@ -1,0 +1,33 @@
+"""What the gateway sees of Triton; Triton's own metrics stand beside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class TritonMetrics:
+    """Calls that failed, models that answer, and deaths of the embedded server."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.errors = Counter(
+            "radstream_inference_errors_total",
+            "Calls to Triton that failed, by kind of error.",
+            ["error"],
+            registry=registry,
+        )
+        self.model_ready = Gauge(
+            "radstream_model_ready",
+            "1 where the model's contract and golden image passed and it answers, else 0.",
+            ["model", "version"],
+            registry=registry,
+        )
+        self.restarts = Counter(
+            "radstream_triton_restarts_total",
+            "Times that the embedded Triton died and was started again.",
+            registry=registry,
+        )
