@@ -27,6 +27,13 @@ class StudyMetrics:
             "Studies being read now.",
             registry=registry,
         )
+        self.seconds = Histogram(
+            "radstream_study_seconds",
+            "Seconds from a study's last byte to its stored result, where it got one, by way in.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
         self.stage_seconds = Histogram(
             "radstream_stage_seconds",
             "Seconds a study's stage took.",

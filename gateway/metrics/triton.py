@@ -6,8 +6,28 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge
 
+from gateway.errors import (
+    BackendDiedError,
+    ContractError,
+    DeadlineExceededError,
+    InferenceFailedError,
+    InferenceOverloadedError,
+    InferenceUnavailableError,
+)
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+# What a call can fail with. Each count is 0 from the start: for Prometheus one that begins at 1 has
+# not risen.
+_ERRORS = (
+    InferenceUnavailableError,
+    BackendDiedError,
+    InferenceOverloadedError,
+    InferenceFailedError,
+    DeadlineExceededError,
+    ContractError,
+)
 
 
 class TritonMetrics:
@@ -20,6 +40,8 @@ class TritonMetrics:
             ["error"],
             registry=registry,
         )
+        for error in _ERRORS:
+            self.errors.labels(error.__name__)
         self.model_ready = Gauge(
             "radstream_model_ready",
             "1 where the model's contract and golden image passed and it answers, else 0.",

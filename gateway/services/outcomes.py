@@ -59,7 +59,8 @@ class Outcomes:
     emit
         Takes the events.
     metrics
-        Told of each stage's time, and of the studies refused before their first.
+        Told of each stage's and each study's time, and of the studies refused before their first
+        stage.
     pseudonyms
         Names the studies.
     problem_of
@@ -136,6 +137,7 @@ class Outcomes:
         except BaseException as error:
             self._tell(study_id, study.route, stages, error, _facts(study, stages))
             raise
+        self._metrics.studies.seconds.labels(study.route).observe(stages.total_ms() / 1000)
         self._tell(study_id, study.route, stages, None, _facts(study, stages))
 
     def _tell(

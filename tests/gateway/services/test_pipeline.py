@@ -168,6 +168,14 @@ async def test_same_image_again_is_replayed_without_inference(parts: Parts):
     assert parts.metric("stage_seconds_count", stage="decode") == 1
 
 
+async def test_studies_that_get_a_result_are_timed_and_no_others(parts: Parts):
+    await parts.read(WHITE, study_id="S1", patient_id="P1")
+    await parts.read(WHITE, study_id="S1", patient_id="P1")
+    with pytest.raises(StudyConflictError):
+        await parts.read(BLACK, study_id="S1", patient_id="P2")
+    assert parts.metric("study_seconds_count", route="rest") == 2
+
+
 async def test_model_asked_for_past_its_contract_is_told_with_a_warning(parts: Parts):
     inside = await parts.read(WHITE, model={"name": "brightness"})
     outside = await parts.read(WHITE, model={"name": "brightness"}, body_part="HIP")
