@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from gateway import __version__, logs
-from gateway.errors import ContractError, InvalidMetadataError
+from gateway.errors import InvalidMetadataError
+from gateway.models_command import models
 from gateway.parked_command import parked
 from gateway.schemas.metadata import parse_document
 from gateway.server import serve, serve_with_triton
@@ -98,29 +99,7 @@ def send(
 
 
 main.add_command(parked)
-
-
-@main.group()
-def models() -> None:
-    """Work on a model repository."""
-
-
-@models.command("build")
-@click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("names", nargs=-1)
-def build(repository: Path, names: Sequence[str]) -> None:
-    """Write the ensembles that let Triton do the preprocessing of models.
-
-    For the models named, or all that have a contract. Then set RADSTREAM_TRITON__PLACEMENT=triton.
-    """
-    from gateway.model_builder import build_placements, models_with_contract  # noqa: PLC0415 - onnx is not needed to serve
-
-    try:
-        for name in names or models_with_contract(repository):
-            for folder in build_placements(repository, name):
-                click.echo(folder)
-    except ContractError as error:
-        raise click.ClickException(error.reason) from error
+main.add_command(models)
 
 
 def _settings() -> Settings:
