@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway import __version__, problems
 from gateway.lifespan import open_gateway
+from gateway.lifespan.tracing import Tracing
 from gateway.metrics import Metrics, process_registry
 from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors, UnsentBodies
 from gateway.routers import documentation, events, health, models, parked, studies
@@ -58,10 +59,14 @@ def create_app(
     """
     process_metrics = metrics or Metrics(process_registry())
     process_health = health_state or Health()
+    tracing = Tracing(settings.tracing)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
-        async with open_gateway(settings, process_metrics, process_health) as gateway:
+        async with (
+            tracing.exporting(),
+            open_gateway(settings, process_metrics, process_health, tracing.tracer) as gateway,
+        ):
             yield {"gateway": gateway}
 
     app = FastAPI(
@@ -88,7 +93,7 @@ def create_app(
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(RequestMetrics, metrics=process_metrics)
     app.add_middleware(UnsentBodies)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, tracer=tracing.tracer)
     _publish_schemas(app)
     return app
 

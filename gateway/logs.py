@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from gateway.tracing import trace_id
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
@@ -25,6 +27,7 @@ def configure(settings: LogSettings) -> None:
     """Send structlog's and the standard library's events to standard error in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _drop_colour_copy,
@@ -52,6 +55,15 @@ def configure(settings: LogSettings) -> None:
     # The multipart parser warns of every broken body; the sender hears of it in the answer.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _add_trace_id(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Name the trace that the event belongs to, where there is one."""
+    if current := trace_id():
+        event["trace_id"] = current
+    return event
 
 
 def _drop_colour_copy(

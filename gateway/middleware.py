@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 
 from gateway.problems import internal_error
+from gateway.tracing import NO_TRACER, continued, exemplar, failed, spanned, traceparent
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from gateway.metrics import Metrics
@@ -20,19 +24,21 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# W3C Trace Context, section 3.2: version 00; an all-zero id is invalid.
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+# Asked every few seconds by machines: a trace of each would bury the studies.
+_UNTRACED = {"/livez", "/readyz", "/metrics"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class RequestContext:
     """Gives every request an id and a trace, in its logs and in its answer.
 
     ``X-Request-ID`` is taken over where it is short and plain; ``traceparent`` (W3C Trace Context)
-    is continued where it is valid, else begun.
+    is continued where it is valid, else begun. The answer's names the request's own span.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tracer: Tracer = NO_TRACER) -> None:
         self._app = app
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Bind the ids, then pass the request on."""
@@ -42,10 +48,6 @@ class RequestContext:
         headers = Headers(scope=scope)
         offered = headers.get("x-request-id", "")
         request_id = offered if _REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
-        trace_id, flags = secrets.token_hex(16), "00"
-        if parent := _TRACEPARENT.fullmatch(headers.get("traceparent", "")):
-            trace_id, flags = parent.groups()
-        traceparent = f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
 
@@ -53,12 +55,47 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 answer["X-Request-ID"] = request_id
-                answer["traceparent"] = traceparent
+                answer["traceparent"] = own
+                _describe(span, scope, message["status"])
             await send(message)
 
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id, trace_id=trace_id)
-        await self._app(scope, receive, send_with_ids)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        with spanned(
+            NO_TRACER if scope["path"] in _UNTRACED else self._tracer,
+            _method(scope),
+            context=continued(headers.get("traceparent", "")),
+            kind=SpanKind.SERVER,
+        ) as span:
+            own = traceparent() or ""
+            await self._app(scope, receive, send_with_ids)
+
+
+def _describe(span: Span, scope: Scope, status: int) -> None:
+    """Name a request's span by OpenTelemetry's conventions; its path may hold a study's id."""
+    if not span.is_recording():
+        return
+    method, route = _method(scope), _route(scope)
+    span.update_name(f"{method} {route}")
+    span.set_attributes(
+        {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+        }
+    )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        failed(span, str(status))
+
+
+def _route(scope: Scope) -> str:
+    """The template of the request's route, of which there is a fixed number."""
+    return getattr(scope.get("route"), "path", "unmatched")
+
+
+def _method(scope: Scope) -> str:
+    """The request's method, as far as it is one that anybody here answers."""
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 class UnsentBodies:
@@ -112,13 +149,11 @@ class RequestMetrics:
             try:
                 await self._app(scope, receive, send_noting_status)
             finally:
-                route = getattr(scope.get("route"), "path", "unmatched")
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                self._metrics.http.requests.labels(route, method, str(status)).inc()
-                self._metrics.http.seconds.labels(route).observe(time.perf_counter() - began)
-
-
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+                route = _route(scope)
+                self._metrics.http.requests.labels(route, _method(scope), str(status)).inc()
+                self._metrics.http.seconds.labels(route).observe(
+                    time.perf_counter() - began, exemplar()
+                )
 
 
 class UnexpectedErrors:

@@ -111,6 +111,7 @@ async def serve_with_triton(
         settings.triton.model_repository,
         metrics_port=METRICS_PORT,
         on_restart=metrics.triton.restarts.inc,
+        trace_endpoint=settings.tracing.endpoint if settings.tracing.kind == "otlp" else None,
     ) as triton:
         wired = settings.model_copy(
             update={

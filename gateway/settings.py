@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -241,6 +242,38 @@ class TelemetrySettings(_Group):
         return self
 
 
+class TracingSettings(_Group):
+    """Where OpenTelemetry traces go."""
+
+    kind: Literal["none", "otlp"] = Field(
+        "none", description="Nowhere, or to a collector over OTLP/HTTP; that needs the extra."
+    )
+    endpoint: str = Field(
+        "http://127.0.0.1:4318/v1/traces",
+        pattern=r"^https?://",
+        description="URL that the collector takes traces at.",
+    )
+    sample_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the traces begun here that are recorded; a caller's own choice "
+        "stands.",
+    )
+
+    @model_validator(mode="after")
+    def _is_installed(self) -> Self:
+        if self.kind == "otlp" and not _installed("opentelemetry.sdk", "opentelemetry.exporter"):
+            raise ValueError(
+                "kind otlp needs the packages of the extra tracing: install radstream[tracing]"
+            )
+        return self
+
+
+def _installed(*packages: str) -> bool:
+    return all(find_spec(package) is not None for package in packages)
+
+
 class LogSettings(_Group):
     """How the gateway logs."""
 
@@ -267,6 +300,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     dropfolder: DropFolderSettings = DropFolderSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    tracing: TracingSettings = TracingSettings()
     logs: LogSettings = LogSettings()
 
 

@@ -23,6 +23,7 @@ from gateway.errors import (
     InferenceOverloadedError,
     InferenceUnavailableError,
 )
+from gateway.tracing import traceparent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -130,6 +131,7 @@ class TritonClient:
                 outputs=[InferRequestedOutput(output) for output in outputs],
                 timeout=max(1, int(remaining_s * 1e6)),  # microseconds: Triton's own queue
                 client_timeout=remaining_s,  # seconds: this call
+                headers=_trace(),
             )
         return {output: _array(name, answer, output) for output in outputs}
 
@@ -170,6 +172,12 @@ class TritonClient:
         async with _translated("reload", name, deadline):
             await self._client.unload_model(name, client_timeout=deadline.remaining_s())
             await self._client.load_model(name, client_timeout=deadline.remaining_s())
+
+
+def _trace() -> dict[str, str] | None:
+    """What lets Triton's own trace join the study's."""
+    header = traceparent()
+    return {"traceparent": header} if header else None
 
 
 def _tensor(tensor: Mapping[str, Any]) -> TensorMetadata:

@@ -25,10 +25,13 @@ from gateway.services.parking import Parking
 from gateway.services.pictures import Pictures
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
+from gateway.tracing import NO_TRACER
 from preprocess import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from opentelemetry.trace import Tracer
 
     from gateway.clients.protocols import InferenceServer
     from gateway.metrics import Metrics
@@ -40,7 +43,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, metrics: Metrics, health: Health
+    settings: Settings, metrics: Metrics, health: Health, tracer: Tracer = NO_TRACER
 ) -> AsyncIterator[Gateway]:
     """The gateway's parts, open until the block ends.
 
@@ -64,6 +67,7 @@ async def open_gateway(
             pseudonyms=pseudonyms,
             problem_of=problem_of,
             instance=socket.gethostname(),
+            tracer=tracer,
         )
         intake = Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes)
         results = ResultStore(objects)
@@ -89,6 +93,7 @@ async def open_gateway(
             parking=parking,
             metrics=metrics,
             pseudonyms=pseudonyms,
+            tracer=tracer,
         )
         for name, work in drop_folder_work(settings, pairing):
             await stack.enter_async_context(running(name, work, health))

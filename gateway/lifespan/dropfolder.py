@@ -16,6 +16,8 @@ from gateway.services.waiting import WaitingRoom
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+    from opentelemetry.trace import Tracer
+
     from gateway.clients.protocols import ObjectStore
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
@@ -46,6 +48,7 @@ def make_pairing(
     parking: Parking,
     metrics: Metrics,
     pseudonyms: Pseudonyms,
+    tracer: Tracer,
 ) -> Pairing:
     """The pairing over the drop folder `dropped`, with its state in `objects`."""
     timeout_s = settings.http.request_timeout_s
@@ -64,6 +67,7 @@ def make_pairing(
         timeout_s=timeout_s,
         waiting_deadline_s=settings.dropfolder.waiting_deadline_s,
         at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
+        tracer=tracer,
     )
 
 

@@ -68,10 +68,11 @@ class PreparedFrame:
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """A decoded file, with what its decoding cost."""
+    """A decoded file, with what its decoding cost and when it began, by `time.perf_counter`."""
 
     media_type: MediaType
     frames: tuple[PreparedFrame, ...]
+    began: float
     decode_s: float
     tensor_s: float
 
@@ -209,7 +210,7 @@ class Imaging:
             for frame in frames
         )
         return PreparedImage(
-            header.media_type, prepared, decoded - began, time.perf_counter() - decoded
+            header.media_type, prepared, began, decoded - began, time.perf_counter() - decoded
         )
 
 

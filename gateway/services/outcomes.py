@@ -16,10 +16,13 @@ from gateway.errors import CallerGoneError, RadStreamError
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.telemetry import Stage, Status, TelemetryEvent
 from gateway.services.stages import Stages
+from gateway.tracing import NO_TRACER, exemplar, spanned, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
+
+    from opentelemetry.trace import Span, Tracer
 
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
@@ -67,6 +70,8 @@ class Outcomes:
         Says what an error means to the sender.
     instance
         Host name of this gateway.
+    tracer
+        Makes a span of each study, and of each of its stages.
     """
 
     def __init__(
@@ -77,12 +82,14 @@ class Outcomes:
         pseudonyms: Pseudonyms,
         problem_of: Callable[[RadStreamError], Problem],
         instance: str,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._emit = emit
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._problem_of = problem_of
         self._instance = instance
+        self._tracer = tracer
 
     @contextmanager
     def of_validation(
@@ -94,7 +101,8 @@ class Outcomes:
         """
         validation = Validation()
         try:
-            yield validation
+            with spanned(self._tracer, Stage.VALIDATE.value):
+                yield validation
         except BaseException as error:
             if isinstance(error, RadStreamError):
                 self._log_refusal(validation, route, files, error)
@@ -130,15 +138,40 @@ class Outcomes:
     @contextmanager
     def of(self, study: Study) -> Iterator[Stages]:
         """Follow a study from its making to its result."""
-        stages = Stages(self._metrics, validate_s=study.validate_s)
         study_id = study.metadata.study_id
-        try:
-            yield stages
-        except BaseException as error:
-            self._tell(study_id, study.route, stages, error, _facts(study, stages))
-            raise
-        self._metrics.studies.seconds.labels(study.route).observe(stages.total_ms() / 1000)
-        self._tell(study_id, study.route, stages, None, _facts(study, stages))
+        with spanned(self._tracer, "study") as span:
+            stages = Stages(self._metrics, validate_s=study.validate_s, tracer=self._tracer)
+            try:
+                yield stages
+            except BaseException as error:
+                self._describe(span, study, stages, self._ending(error)[1])
+                self._tell(study_id, study.route, stages, error, _facts(study, stages))
+                raise
+            self._metrics.studies.seconds.labels(study.route).observe(
+                stages.total_ms() / 1000, exemplar()
+            )
+            self._describe(span, study, stages, Status.SUCCESS.value)
+            self._tell(study_id, study.route, stages, None, _facts(study, stages))
+
+    def _describe(self, span: Span, study: Study, stages: Stages, outcome: str) -> None:
+        """Put on a study's span what telemetry may know of it too."""
+        if not span.is_recording():
+            return
+        rows, columns = stages.size or (None, None)
+        attributes = {
+            "study_ref": self._pseudonyms.study_ref(study.metadata.study_id),
+            "route": study.route.value,
+            "outcome": outcome,
+            "images": len(study.images),
+            "image_bytes": sum(len(image.data) for image in study.images),
+            "model": stages.model.name if stages.model else None,
+            "model_version": stages.model.version if stages.model else None,
+            "rows": rows,
+            "columns": columns,
+        }
+        span.set_attributes(
+            {f"radstream.{name}": value for name, value in attributes.items() if value is not None}
+        )
 
     def _tell(
         self,
@@ -155,7 +188,7 @@ class Outcomes:
                 "route": route,
                 "gateway_version": __version__,
                 "instance": self._instance,
-                "trace_id": structlog.contextvars.get_contextvars().get("trace_id"),
+                "trace_id": trace_id(),
             }
             for outcome in self._outcomes(stages, error):
                 self._emit(TelemetryEvent(**outcome, **common))

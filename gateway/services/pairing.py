@@ -53,9 +53,12 @@ from gateway.schemas.metadata import parse_document
 from gateway.schemas.pairing import Binding, Half
 from gateway.services.tasks import together
 from gateway.services.views import study_path
+from gateway.tracing import NO_TRACER, spanned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from opentelemetry.trace import Tracer
 
     from gateway.clients.protocols import ObjectStore
     from gateway.logs import Pseudonyms
@@ -130,6 +133,8 @@ class Pairing:
         Seconds that a half may wait.
     at_once
         How many images may be under way at once, for the memory they take.
+    tracer
+        Makes a span of each delivery: in a watched folder it begins the study's trace.
     """
 
     def __init__(
@@ -149,6 +154,7 @@ class Pairing:
         timeout_s: float,
         waiting_deadline_s: float,
         at_once: int,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._inbox = inbox
         self._objects = objects
@@ -161,6 +167,7 @@ class Pairing:
         self._parking = parking
         self._metrics = metrics
         self._pseudonyms = pseudonyms
+        self._tracer = tracer
         self._timeout_s = timeout_s
         self._waiting_deadline_s = waiting_deadline_s
         self._limiter = anyio.CapacityLimiter(at_once)
@@ -239,10 +246,11 @@ class Pairing:
         """What became of the images that the object makes complete; none where its half lacks."""
         deadline = Deadline.after(self._timeout_s)
         try:
-            async with deadline.bounds("dropfolder"), self._limiter:
-                if dropped.half is Half.IMAGE:
-                    return await self._take_image(dropped, version_id, deadline)
-                return await self._take_sidecar(dropped, deadline)
+            with spanned(self._tracer, "delivery"):
+                async with deadline.bounds("dropfolder"), self._limiter:
+                    if dropped.half is Half.IMAGE:
+                        return await self._take_image(dropped, version_id, deadline)
+                    return await self._take_sidecar(dropped, deadline)
         except DeadlineExceededError as error:
             raise DeliveryUnfinishedError(f"its time was used up in stage {error.stage}") from error
         except _TRANSIENT:

@@ -144,12 +144,13 @@ class Pipeline:
             models = [self._models.select(image.metadata) for image in study.images]
             stages.model = in_common(model.reference for model in models)
             await self._results.check_identity(study.metadata)
-        with stages.within(Stage.DECODE):
+        with stages.within(Stage.DECODE, span="prepare"):
             taken = await self._take(study, models, deadline)
             fresh = [item for item in taken if isinstance(item, FreshImage)]
             for item in fresh:
-                stages.add(Stage.DECODE, item.prepared.decode_s)
-                stages.add(Stage.TENSOR, item.prepared.tensor_s)
+                began, decode_s = item.prepared.began, item.prepared.decode_s
+                stages.add(Stage.DECODE, decode_s, began=began)
+                stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
             stages.size = in_common(_sizes(taken))
         frames: list[list[FrameReading]] = []
         if fresh:

@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opentelemetry.trace import get_current_span
+
 from gateway.schemas.telemetry import Stage
+from gateway.tracing import NO_TRACER, exemplar, spanned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from opentelemetry.trace import Tracer
 
     from gateway.metrics import Metrics
     from gateway.schemas.result import ModelVersion
@@ -34,6 +39,8 @@ class Stages:
         Has the histogram.
     validate_s
         Seconds of the first stage, which was over before.
+    tracer
+        Makes a span of each stage.
 
     Attributes
     ----------
@@ -47,8 +54,11 @@ class Stages:
         Rows and columns of all of its frames, once they are known.
     """
 
-    def __init__(self, metrics: Metrics, *, validate_s: float = 0.0) -> None:
+    def __init__(
+        self, metrics: Metrics, *, validate_s: float = 0.0, tracer: Tracer = NO_TRACER
+    ) -> None:
         self._metrics = metrics
+        self._tracer = tracer
         self._began = time.perf_counter() - validate_s
         self._entered = self._began
         self.timings: dict[Stage, Timing] = {}
@@ -67,15 +77,26 @@ class Stages:
                 self.add(stage, time.perf_counter() - self._entered)
 
     @contextmanager
-    def within(self, stage: Stage) -> Iterator[None]:
-        """Hold the stage responsible for what goes wrong in the block; see `add` for its time."""
+    def within(self, stage: Stage, *, span: str | None = None) -> Iterator[None]:
+        """Hold the stage responsible for what goes wrong in the block; see `add` for its time.
+
+        The block's span has the stage's name, or its own where the stage is only a part of it.
+        """
         self.current, self._entered = stage, time.perf_counter()
-        yield
+        with spanned(self._tracer, span or stage.value):
+            yield
         self.current = None
 
-    def add(self, stage: Stage, seconds: float) -> None:
-        """Note seconds that were measured elsewhere, such as on another thread."""
-        self._metrics.studies.stage_seconds.labels(stage).observe(seconds)
+    def add(self, stage: Stage, seconds: float, *, began: float | None = None) -> None:
+        """Note seconds that were measured elsewhere, such as on another thread.
+
+        Where it is told when they began, by `time.perf_counter`, they are a span too.
+        """
+        self._metrics.studies.stage_seconds.labels(stage).observe(seconds, exemplar())
+        if began is not None and get_current_span().is_recording():
+            since_epoch_s = time.time() - time.perf_counter() + began
+            span = self._tracer.start_span(stage.value, start_time=int(since_epoch_s * 1e9))
+            span.end(int((since_epoch_s + seconds) * 1e9))
         before = self.timings[stage].milliseconds if stage in self.timings else 0.0
         self.timings[stage] = Timing(before + seconds * 1000, dt.datetime.now(dt.UTC))
 

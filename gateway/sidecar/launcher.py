@@ -39,6 +39,8 @@ class EmbeddedTriton:
         Called with each line that the server or a backend process prints.
     on_restart : callable
         Called each time that the server died and is about to be started again.
+    trace_endpoint : str, optional
+        URL of a collector (OTLP/HTTP) that gets Triton's spans of the requests with a trace.
     start_timeout_s : float
         Seconds from the birth of the process until it is live; every model loads in them.
     stop_grace_s : float
@@ -54,6 +56,7 @@ class EmbeddedTriton:
         *,
         on_log: LogSink = log_line,
         on_restart: Callable[[], None] = lambda: None,
+        trace_endpoint: str | None = None,
         start_timeout_s: float = 120.0,
         stop_grace_s: float = 5.0,
         metrics_port: int | None = None,
@@ -61,6 +64,7 @@ class EmbeddedTriton:
         self._model_repository = model_repository.resolve()
         self._on_log = on_log
         self._on_restart = on_restart
+        self._trace_endpoint = trace_endpoint
         self._start_timeout_s = start_timeout_s
         self._stop_grace_s = stop_grace_s
         self._metrics_port = metrics_port
@@ -123,6 +127,7 @@ class EmbeddedTriton:
                     start_timeout_s=self._start_timeout_s,
                     stop_grace_s=self._stop_grace_s,
                     on_log=self._on_log,
+                    trace_endpoint=self._trace_endpoint,
                 )
                 try:
                     process = await server.launch()

@@ -1,5 +1,6 @@
 """Settings from the environment: every one of them, and every fault at once."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -135,3 +136,14 @@ def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch):
     assert "hunter2" not in repr(settings)
     assert settings.telemetry.study_ref_key is not None
     assert settings.telemetry.study_ref_key.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize("absent", ["opentelemetry.sdk", "opentelemetry.exporter"])
+def test_tracing_without_its_packages_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, absent: str
+):
+    monkeypatch.setitem(sys.modules, absent, None)
+    assert Settings().tracing.kind == "none"
+    monkeypatch.setenv("RADSTREAM_TRACING__KIND", "otlp")
+    with pytest.raises(ValidationError, match=r"radstream\[tracing\]"):
+        Settings()
