@@ -1,0 +1,1 @@
+"""The Grafana dashboards of helm/radstream/dashboards, written by `python -m helm.dashboards`."""

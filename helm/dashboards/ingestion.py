@@ -1,0 +1,141 @@
+"""Ingestion and telemetry: what lies in the drop folder, and what is told of studies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from helm.dashboards.panels import dashboard_of, figure, instances, lines
+
+if TYPE_CHECKING:
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    from helm.dashboards.panels import Panel
+
+
+def dashboard() -> Dashboard:
+    """The dashboard for who connects senders and analyses studies."""
+    return dashboard_of(
+        "ingestion",
+        "Ingestion and telemetry",
+        "What waits and what was given up in the drop folder; what telemetry sends, keeps and "
+        "loses.",
+        {
+            "At a glance": _glance(),
+            "Ways in": _ways_in(),
+            "Telemetry": _telemetry(),
+        },
+        variables=(instances(),),
+    )
+
+
+def _glance() -> list[Panel]:
+    return [
+        figure(
+            "Halves that wait",
+            "Images and sidecars whose other half has not come.",
+            "short",
+            "max(radstream_dropfolder_waiting{GATEWAY})",
+        ),
+        figure(
+            "Parked",
+            "Objects that were given up; `radstream parked list` has what to mend.",
+            "short",
+            "max(radstream_dropfolder_parked{GATEWAY})",
+            bad_from=1,
+        ),
+        figure(
+            "Events made",
+            "Telemetry events, several for each study.",
+            "cps",
+            "sum(rate(radstream_telemetry_queued_total{GATEWAY}[$__rate_interval]))",
+        ),
+        figure(
+            "On disk",
+            "Telemetry that waits in the spools for its sink. Above 0 for minutes: the sink is "
+            "away or too slow.",
+            "bytes",
+            "sum(radstream_telemetry_spool_bytes{GATEWAY})",
+            bad_from=1,
+        ),
+        figure(
+            "Events lost",
+            "Telemetry records dropped over the time shown.",
+            "short",
+            "sum(increase(radstream_telemetry_dropped_total{GATEWAY}[$__range]))",
+            decimals=0,
+            bad_from=1,
+        ),
+    ]
+
+
+def _ways_in() -> list[Panel]:
+    return [
+        lines(
+            "Studies by way in",
+            "Studies that ended, by the way they came.",
+            "cps",
+            {
+                "{{route}}": "sum by (route) "
+                "(rate(radstream_studies_total{GATEWAY}[$__rate_interval]))"
+            },
+        ),
+        lines(
+            "Deliveries of the drop folder",
+            "Objects delivered, by way in and outcome. processed and duplicate are good, waiting "
+            "is one half of two.",
+            "cps",
+            {
+                "{{route}} {{outcome}}": "sum by (route, outcome) "
+                "(rate(radstream_dropfolder_deliveries_total{GATEWAY}[$__rate_interval]))"
+            },
+        ),
+        lines(
+            "Waiting and parked",
+            "Halves without the other, and objects given up, as of the last sweep. Every replica "
+            "counts the same folder.",
+            "short",
+            {
+                "waiting": "max(radstream_dropfolder_waiting{GATEWAY})",
+                "parked": "max(radstream_dropfolder_parked{GATEWAY})",
+            },
+        ),
+    ]
+
+
+def _telemetry() -> list[Panel]:
+    return [
+        lines(
+            "Made and sent",
+            "Events that the gateways made, and records that the sink took. Sent below made: the "
+            "rest waits in memory or on disk.",
+            "cps",
+            {
+                name: f"sum(rate(radstream_telemetry_{metric}_total{{GATEWAY}}[$__rate_interval]))"
+                for name, metric in {"made": "queued", "sent": "sent"}.items()
+            },
+        ),
+        lines(
+            "Retried, spooled, replayed, lost",
+            "Records sent again after a refusal (a steady rise wants more shards), put on disk, "
+            "and taken from it by the sink; and records lost, by reason.",
+            "cps",
+            {
+                **{
+                    name: f"sum(rate(radstream_telemetry_{name}_total{{GATEWAY}}"
+                    "[$__rate_interval]))"
+                    for name in ("retried", "spooled", "replayed")
+                },
+                "lost: {{reason}}": "sum by (reason) "
+                "(rate(radstream_telemetry_dropped_total{GATEWAY}[$__rate_interval]))",
+            },
+        ),
+        lines(
+            "Waiting records",
+            "Memory and disk that records take until the sink has them; both are bounded.",
+            "bytes",
+            {
+                "in memory": "sum(radstream_telemetry_queue_bytes{GATEWAY})",
+                "on disk": "sum(radstream_telemetry_spool_bytes{GATEWAY})",
+            },
+        ),
+    ]
