@@ -12,7 +12,13 @@ from gateway import __version__, problems
 from gateway.lifespan import open_gateway
 from gateway.lifespan.tracing import Tracing
 from gateway.metrics import Metrics, process_registry
-from gateway.middleware import RequestContext, RequestMetrics, UnexpectedErrors, UnsentBodies
+from gateway.middleware import (
+    DrainingConnections,
+    RequestContext,
+    RequestMetrics,
+    UnexpectedErrors,
+    UnsentBodies,
+)
 from gateway.routers import documentation, events, health, models, parked, studies
 from gateway.schemas.events import S3Event
 from gateway.schemas.metadata import StudyMetadata
@@ -93,6 +99,7 @@ def create_app(
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(RequestMetrics, metrics=process_metrics)
     app.add_middleware(UnsentBodies)
+    app.add_middleware(DrainingConnections, health=process_health)
     app.add_middleware(RequestContext, tracer=tracing.tracer)
     _publish_schemas(app)
     return app

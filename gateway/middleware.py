@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from gateway.metrics import Metrics
+    from gateway.services.health import Health
 
 log = structlog.get_logger()
 
@@ -122,6 +123,28 @@ class UnsentBodies:
             await send(message)
 
         await self._app(scope, receive_body, send_closing)
+
+
+class DrainingConnections:
+    """Ends each connection with its next answer from when the process drains.
+
+    Its sender opens the next one to another gateway. A connection kept open would be closed when
+    the listener is, at which moment the sender may be writing a request on it.
+    """
+
+    def __init__(self, app: ASGIApp, health: Health) -> None:
+        self._app = app
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; close behind its answer if the process drains by then."""
+
+        async def send_closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._health.draining:
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, send_closing)
 
 
 class RequestMetrics:

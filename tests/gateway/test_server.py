@@ -79,6 +79,7 @@ async def test_readiness_is_false_before_the_listener_closes(
             assert ready.json()["checks"]["draining"] is True
             study = await client.post("/v1/studies", **multipart(metadata(), flat_png(5)))
             assert study.status_code == 200
+            assert study.headers["connection"] == "close"
         # The second signal is from someone who will not wait out the delay.
         assert await command.stop() == 0
 

@@ -1,0 +1,38 @@
+"""Two gateways replaced one after the other under load: nobody who sends studies notices."""
+
+from collections import Counter
+from pathlib import Path
+
+from gateway.sidecar import EmbeddedTriton
+from tests.support.gateway import client_of
+from tests.support.models import flat_png
+from tests.support.rolling import Gateways, balancing, load
+
+ROUNDS = 3
+
+
+async def test_no_request_fails_while_every_gateway_is_replaced(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    environment = {
+        "RADSTREAM_STORE__FOLDER": str(tmp_path / "store"),
+        "RADSTREAM_TRITON__URL": triton.grpc_url,
+    }
+    async with balancing(tmp_path) as balancer:
+        gateways = Gateways(balancer, environment)
+        try:
+            for place in range(len(balancer.ports)):
+                await gateways.start(place)
+            pictures = [flat_png(level) for level in range(0, 256, 5)]
+            async with load(balancer.url, pictures, per_second=10) as tally:
+                for _ in range(ROUNDS):
+                    for place in range(len(balancer.ports)):
+                        await gateways.replace(place)
+            assert tally.outcomes == Counter({"200": len(tally.accepted)})
+            assert len(tally.accepted) > ROUNDS
+            async with client_of(balancer.url) as client:
+                for study_id in tally.accepted:
+                    stored = await client.get(f"/v1/studies/{study_id}")
+                    assert stored.json()["status"] == "completed"
+        finally:
+            await gateways.stop()
