@@ -154,6 +154,8 @@ async def test_triton_killed_under_a_request_costs_that_request_alone(
     assert again.status_code == 200, again.text
     assert "idempotent-replayed" not in again.headers
     assert (up.pid, up.process.returncode) == (before, None)
+    text = (await client.get("/metrics")).text
+    assert metric(text, "radstream_triton_restarts_total") >= 1
 
 
 async def test_ctrl_c_ends_all_of_it_in_order(tmp_path: Path):

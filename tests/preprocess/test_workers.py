@@ -167,10 +167,11 @@ def test_a_process_that_dies_costs_one_file():
 
         caller = threading.Thread(target=ask)
         caller.start()
-        while pool._idle.qsize():
+        while not pool.busy:
             time.sleep(0)
         process.kill()
         caller.join()
+        assert pool.busy == 0
         assert len(failed) == 1
         np.testing.assert_array_equal(pool.decode(jpeg_ls())[0].samples, PICTURE)
 

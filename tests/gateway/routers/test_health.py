@@ -4,6 +4,10 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.sidecar.ports import choose_ports
@@ -102,3 +106,30 @@ async def test_metrics_are_what_prometheus_reads(client: httpx.AsyncClient):
     assert answer.headers["content-type"].startswith("text/plain; version=")
     families = {family.name for family in text_string_to_metric_families(answer.text)}
     assert {"radstream_studies", "radstream_stage_seconds", "process_cpu_seconds"} <= families
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        # As Prometheus asks.
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        ("text/plain", "text/plain; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text; version=x", "application/openmetrics-text; version=1.0.0"),
+        ("*/*", "text/plain"),
+    ],
+)
+async def test_metrics_come_in_the_form_that_the_scraper_takes(
+    client: httpx.AsyncClient, accept: str, answered: str
+):
+    answer = await client.get("/metrics", headers={"accept": accept})
+    assert answer.headers["content-type"].startswith(answered)
+    in_openmetrics = answered.startswith("application/")
+    parse = parse_openmetrics if in_openmetrics else text_string_to_metric_families
+    names = {family.name for family in parse(answer.text)}
+    assert {"radstream_http_requests", "radstream_build", "process_cpu_seconds"} <= {
+        name.removesuffix("_info") for name in names
+    }
+    assert answer.text.endswith("# EOF\n") is in_openmetrics

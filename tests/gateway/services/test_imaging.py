@@ -26,6 +26,7 @@ from gateway.services.imaging import Imaging
 from gateway.services.placement import Ensemble
 from gateway.services.study import SubmittedImage
 from preprocess import Limits, MediaType
+from tests.support.gateway import until
 from tests.support.models import contract, flat_png, png
 
 METADATA = StudyMetadata.model_validate(
@@ -133,7 +134,8 @@ async def test_no_more_runs_at_once_than_there_are_threads(imaging: Imaging):
 
 
 async def test_work_of_a_caller_that_gave_up_keeps_its_thread_or_never_begins():
-    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    metrics = Metrics(CollectorRegistry())
+    imaging = Imaging(threads=1, limits=Limits(), metrics=metrics)
     started, go_on = threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -146,13 +148,22 @@ async def test_work_of_a_caller_that_gave_up_keeps_its_thread_or_never_begins():
     await asyncio.to_thread(started.wait, 30)
     never_begun = asyncio.create_task(imaging.run(lambda: order.append("never begun")))
     await asyncio.sleep(0)
+    assert load(metrics) == (1, 1, 1)
     for task in (given_up, never_begun):
         task.cancel()
     await asyncio.wait([given_up, never_begun])  # neither caller waits for the thread
     assert (given_up.cancelled(), never_begun.cancelled(), order) == (True, True, [])
+    assert load(metrics) == (1, 1, 0)
     after = asyncio.create_task(imaging.run(lambda: order.append("after")))
     await asyncio.sleep(0)
     go_on.set()
     await after
     assert order == ["long", "after"]
+    await until(lambda: load(metrics) == (1, 0, 0))
     imaging.close()
+
+
+def load(metrics: Metrics) -> tuple[float | None, ...]:
+    """Threads, those that are busy, and what waits for one."""
+    names = ("threads", "threads_busy", "jobs_waiting")
+    return tuple(metrics.registry.get_sample_value(f"radstream_image_{name}") for name in names)

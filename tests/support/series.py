@@ -1,0 +1,69 @@
+"""The series of metrics: which there are, and which label values there may ever be."""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+
+from fastapi.routing import iter_route_contexts
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.app import create_app
+from gateway.errors import RadStreamError
+from gateway.schemas.events import Outcome
+from gateway.schemas.telemetry import Stage
+from gateway.services.study import Route
+from gateway.settings import Settings
+from preprocess import MediaType
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+Labels = Mapping[str, set[str]]
+
+
+def series(text: str) -> set[Series]:
+    """Name and labels of each of the gateway's own samples in Prometheus' text format."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("radstream_")
+    }
+
+
+def allowed(models: Labels) -> Mapping[str, Labels]:
+    """By metric, which values each label may have.
+
+    Parameters
+    ----------
+    models
+        The labels `model`, `version` and `label` of what Triton serves: the operator's to choose.
+    """
+    contexts = iter_route_contexts(create_app(Settings()).routes)
+    routes = {context.path for context in contexts} | {"unmatched", "/docs/assets"}
+    statuses = {str(status.value) for status in HTTPStatus} | {"499"}
+    methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"}
+    ways_in, errors = set(Route), {error.__name__ for error in _subclasses(RadStreamError)}
+    return {
+        "radstream_http_requests": {"route": routes, "method": methods, "status": statuses},
+        "radstream_http_request_seconds": {"route": routes},
+        "radstream_studies": {
+            "route": ways_in,
+            "outcome": errors | {"completed", "replayed", "cancelled"},
+        },
+        "radstream_study_seconds": {"route": ways_in},
+        "radstream_stage_seconds": {"stage": set(Stage)},
+        "radstream_images": {"media_type": set(MediaType), "outcome": {"read", "replayed"}},
+        "radstream_findings": {
+            "model": models["model"],
+            "label": models["label"],
+            "positive": {"true", "false"},
+        },
+        "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
+        "radstream_inference_errors": {"error": errors},
+        "radstream_model_ready": {"model": models["model"], "version": models["version"]},
+        "radstream_telemetry_dropped": {"reason": {"queue_full", "spool_full", "damaged"}},
+    }
+
+
+def _subclasses(kind: type[RadStreamError]) -> Iterator[type[RadStreamError]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
