@@ -275,3 +275,13 @@ class StoreUnavailableError(StoreError):
     """The object store does not answer, or cannot write."""
 
     reason: str
+
+
+# What may go well when it is tried again as it is; everything else needs somebody to mend it.
+TRANSIENT = (
+    DeadlineExceededError,
+    DeliveryUnfinishedError,
+    InferenceOverloadedError,
+    InferenceUnavailableError,
+    StoreUnavailableError,
+)

@@ -29,6 +29,7 @@ T = TypeVar("T")
 # Where objects are written before they get their name; no key may begin with a dot.
 _UNFINISHED = ".unfinished"
 _STALE_S = 3600.0
+_FOLDER_ATTEMPTS = 100
 _NESTED = "a folder cannot hold an object whose key begins with another object's key and a slash"
 
 
@@ -78,7 +79,12 @@ class FolderStore:
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
-        await self._run(partial(_delete, self._path(key)))
+        await self._run(partial(self._delete, self._path(key)))
+
+    async def purge(self, prefix: str) -> bool:
+        """See `ObjectStore.purge`; a folder keeps nothing else."""
+        await self._run(partial(self._purge, prefix))
+        return True
 
     async def keys(self, prefix: str) -> Sequence[str]:
         """See `ObjectStore.keys`."""
@@ -107,21 +113,19 @@ class FolderStore:
     def _create(self, path: Path, data: bytes | memoryview) -> bool:
         with self._written(path, data) as unfinished:
             try:
-                os.link(unfinished, path)
+                _in_its_folder(partial(os.link, unfinished, path), path)
             except FileExistsError:
                 if path.is_dir():
                     raise InvalidKeyError(_NESTED) from None
                 return False
-            _sync(path.parent)
             return True
 
     def _replace(self, path: Path, data: bytes | memoryview) -> None:
         with self._written(path, data) as unfinished:
             try:
-                unfinished.rename(path)
+                _in_its_folder(partial(unfinished.rename, path), path)
             except IsADirectoryError as error:
                 raise InvalidKeyError(_NESTED) from error
-            _sync(path.parent)
 
     @contextmanager
     def _written(self, path: Path, data: bytes | memoryview) -> Iterator[Path]:
@@ -135,6 +139,29 @@ class FolderStore:
             yield unfinished
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _delete(self, path: Path) -> None:
+        try:
+            path.unlink()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return
+        self._close(path.parent)
+
+    def _purge(self, prefix: str) -> None:
+        for key in self._keys(prefix):
+            self._delete(self._path(key))
+
+    def _close(self, folder: Path) -> None:
+        """Remove a folder that holds nothing any more, and those above it; force that to disk."""
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:  # somebody else did
+                pass
+            except OSError:  # it holds something
+                break
+            folder = folder.parent
+        _sync(folder)
 
     def _keys(self, prefix: str) -> list[str]:
         folder = self._root.joinpath(*split_prefix(prefix))
@@ -170,12 +197,17 @@ def _read(path: Path, limit_bytes: int | None) -> bytes:
         raise ObjectNotFoundError from error
 
 
-def _delete(path: Path) -> None:
-    try:
-        path.unlink()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return
-    _sync(path.parent)
+def _in_its_folder(step: Callable[[], object], path: Path) -> None:
+    """Give a file its name, in a folder that is removed when its last file is."""
+    for _ in range(_FOLDER_ATTEMPTS):
+        try:
+            step()
+            _sync(path.parent)
+        except FileNotFoundError:
+            _make(path.parent)
+        else:
+            return
+    raise StoreUnavailableError("its folder is removed again and again")
 
 
 def _make(folder: Path) -> None:

@@ -125,6 +125,22 @@ class ObjectStore(Protocol):
         """Remove the object, if there is one."""
         ...
 
+    async def purge(self, prefix: str) -> bool:
+        """Remove every object whose key starts with the prefix, for good.
+
+        Parameters
+        ----------
+        prefix
+            Of keys, or one key that no other begins with.
+
+        Returns
+        -------
+        bool
+            Whether nothing is left: False where the store keeps older versions and does not let
+            them be removed.
+        """
+        ...
+
     async def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with the prefix, in the order of their UTF-8 bytes."""
         ...

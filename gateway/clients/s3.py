@@ -156,6 +156,39 @@ class S3Store:
         async with self._calling():
             await self._client.delete_object(Bucket=self._bucket, Key=key)
 
+    async def purge(self, prefix: str) -> bool:
+        """See `ObjectStore.purge`; without the right to older versions they stay."""
+        split_prefix(prefix)
+        try:
+            while versions := await self._versions(prefix):
+                await self._delete_versions(versions)
+        except _DeniedError:
+            for key in await self.keys(prefix):
+                await self.delete(key)
+            return False
+        return True
+
+    async def _versions(self, prefix: str) -> list[dict[str, str]]:
+        """Some versions and delete markers under the prefix; none where there are none."""
+        async with self._calling():
+            try:
+                page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix)
+            except ClientError as error:
+                raise _denied(error) from error
+        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        return [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+
+    async def _delete_versions(self, versions: Sequence[Mapping[str, str]]) -> None:
+        async with self._calling():
+            answer = await self._client.delete_objects(
+                Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True}
+            )
+        codes = {str(item.get("Code")) for item in answer.get("Errors", ())}
+        if codes == {"AccessDenied"}:
+            raise _DeniedError
+        if codes:
+            raise StoreUnavailableError(", ".join(sorted(codes)))
+
     async def keys(self, prefix: str) -> Sequence[str]:
         """See `ObjectStore.keys`."""
         split_prefix(prefix)
@@ -215,6 +248,14 @@ class S3Store:
             if not timeout.expired():
                 raise
             raise StoreUnavailableError(f"no answer within {self._timeout_s:g} s") from error
+
+
+class _DeniedError(Exception):
+    """The credentials may not do this to versions."""
+
+
+def _denied(error: ClientError) -> Exception:
+    return _DeniedError() if _code(error) == "AccessDenied" else error
 
 
 async def _whole(body: Any, limit_bytes: int | None) -> bytes:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from gateway.clients.dropfolder import WatchedFolder
 from gateway.lifespan.stores import IMAGES
-from gateway.services.claims import Claims
+from gateway.services.claims import CLOCK_SKEW_S, Claims
 from gateway.services.collecting import collect, sweep_for_ever
 from gateway.services.inbox import Inbox
-from gateway.services.pairing import Pairing
+from gateway.services.pairing import CLAIMS, Pairing
 from gateway.services.study import Route
 from gateway.services.waiting import WaitingRoom
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from gateway.services.pipeline import Pipeline
     from gateway.settings import Settings
 
-# A claim outlives its work's deadline by more than the clocks of two gateways differ.
-_CLOCK_SKEW_S = 10.0
 # How long a delivery waits for the one that is at the same study now.
 _PATIENCE_S = 5.0
 # Images of the drop folder under way at once: one is worked on while others are fetched and stored.
@@ -59,7 +57,12 @@ def make_pairing(
         pipeline=pipeline,
         pictures=pictures,
         imaging=imaging,
-        claims=Claims(objects, lease_s=timeout_s + _CLOCK_SKEW_S, patience_s=_PATIENCE_S),
+        claims=Claims(
+            objects,
+            root=CLAIMS,
+            lease_s=timeout_s + CLOCK_SKEW_S,
+            patience_s=_PATIENCE_S,
+        ),
         waiting=WaitingRoom(objects),
         parking=parking,
         metrics=metrics,

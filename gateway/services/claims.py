@@ -1,9 +1,8 @@
-"""Who reads an image now: claims in the object store, by conditional create.
+"""Who does a piece of work now: claims in the object store, by conditional create.
 
-A claim is an object ``pairing/claims/{image}/{sha256}/{generation}.json`` with an owner and an
-expiry. The newest generation counts. Whoever finds none creates the first; whoever finds one that
+A claim is an object ``{root}{work}/{generation}.json`` with an owner and an expiry. The newest generation counts. Whoever finds none creates the first; whoever finds one that
 has expired creates the next; only one can. Its owner deletes it, and those before it, when the
-result is stored or the study parked.
+work is done.
 
 A claim saves a second inference and nothing else hangs on it: a reading is created once whoever
 comes (see `gateway.services.results`). It is therefore enough that a claim outlives the deadline
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.clients.protocols import ObjectStore
-    from gateway.services.inbox import Dropped
 
-ROOT = "pairing/claims/"
+# A claim outlives its work's deadline by more than the clocks of two gateways differ.
+CLOCK_SKEW_S = 10.0
 
 
 class Claims:
@@ -39,30 +38,42 @@ class Claims:
     ----------
     objects
         The store.
+    root
+        What the keys of these claims begin with.
     lease_s
         Seconds until a claim expires.
     patience_s
         Seconds to wait for another's claim to end.
     """
 
-    def __init__(self, objects: ObjectStore, *, lease_s: float, patience_s: float) -> None:
+    def __init__(
+        self, objects: ObjectStore, *, root: str, lease_s: float, patience_s: float
+    ) -> None:
         self._objects = objects
+        self._root = root
         self._lease_s = lease_s
         self._patience_s = patience_s
 
     @asynccontextmanager
     async def held(
-        self, image: Dropped, version_id: str | None, sha256: str
+        self, work: str, key: str, version_id: str | None = None
     ) -> AsyncIterator[None]:
-        """Hold the claim on an image's bytes during the block.
+        """Hold the claim on a piece of work during the block.
+
+        Parameters
+        ----------
+        work
+            What names it in the claim's key.
+        key, version_id
+            The object that it is about, for whoever has to take it over.
 
         Raises
         ------
         DeliveryUnfinishedError
             Another gateway holds it, and went on holding it.
         """
-        folder = f"{ROOT}{image.reference}/{sha256}/"
-        generation = await self._take(folder, image, version_id)
+        folder = f"{self._root}{work}/"
+        generation = await self._take(folder, key, version_id)
         try:
             yield
         finally:
@@ -71,8 +82,8 @@ class Claims:
                 await self._give_back(folder, generation)
 
     async def expired(self) -> list[tuple[str, Claim]]:
-        """Claims whose owner did not end its work in time, the newest on each image, by key."""
-        newest = {key.rpartition("/")[0]: key for key in await self._objects.keys(ROOT)}
+        """Claims whose owner did not end its work in time, the newest on each work, by key."""
+        newest = {key.rpartition("/")[0]: key for key in await self._objects.keys(self._root)}
         claims = [(key, await self._load(key)) for key in newest.values()]
         return [(key, claim) for key, claim in claims if claim is not None and _is_over(claim)]
 
@@ -81,14 +92,14 @@ class Claims:
         folder, _, _ = key.rpartition("/")
         await self._give_back(f"{folder}/", _generation(key))
 
-    async def _take(self, folder: str, image: Dropped, version_id: str | None) -> int:
+    async def _take(self, folder: str, key: str, version_id: str | None) -> int:
         patience = Deadline.after(self._patience_s)
         owner = secrets.token_hex(16)
         while True:
             generation = await self._free_generation(folder)
             if generation is not None:
                 claim = Claim(
-                    key=image.key,
+                    key=key,
                     version_id=version_id,
                     owner=owner,
                     expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s),

@@ -35,17 +35,15 @@ import structlog
 
 from gateway.deadline import Deadline
 from gateway.errors import (
+    TRANSIENT,
     DeadlineExceededError,
     DeliveryUnfinishedError,
     Fault,
-    InferenceOverloadedError,
-    InferenceUnavailableError,
     InvalidMetadataError,
     InvalidPartsError,
     MissingHalfError,
     ObjectNotFoundError,
     RadStreamError,
-    StoreUnavailableError,
     StudyConflictError,
 )
 from gateway.schemas.events import Delivery, Outcome
@@ -77,14 +75,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# What may go well when it is tried again as it is; everything else needs somebody to mend it.
-_TRANSIENT = (
-    DeadlineExceededError,
-    DeliveryUnfinishedError,
-    InferenceOverloadedError,
-    InferenceUnavailableError,
-    StoreUnavailableError,
-)
+CLAIMS = "pairing/claims/"
+
 # What a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
 
@@ -253,7 +245,7 @@ class Pairing:
                     return await self._take_sidecar(dropped, deadline)
         except DeadlineExceededError as error:
             raise DeliveryUnfinishedError(f"its time was used up in stage {error.stage}") from error
-        except _TRANSIENT:
+        except TRANSIENT:
             raise
         except RadStreamError as error:  # the sidecar cannot be read, whatever image it is for
             return [await self._park(dropped, version_id, error)]
@@ -297,13 +289,13 @@ class Pairing:
             await self._waiting.remove((image, version_id))
             return [_Taken(Outcome.IGNORED)]
         sha256 = await self._imaging.sha256(data)
-        async with self._claims.held(image, version_id, sha256):
+        async with self._claims.held(f"{image.reference}/{sha256}", image.key, version_id):
             try:
                 study = await self._study(image, data, document)
                 await self._check_binding(image, study)
                 answer = await self._pipeline.read(study, deadline)
                 await self._pictures.store_heatmaps(study.metadata.study_id, sha256)
-            except _TRANSIENT:
+            except TRANSIENT:
                 raise
             except RadStreamError as error:
                 if document is None and isinstance(error, _INCOMPLETE):
@@ -390,7 +382,7 @@ def _postponing() -> Iterator[None]:
     """Leave for the next sweep what cannot be done now."""
     try:
         yield
-    except _TRANSIENT as error:
+    except TRANSIENT as error:
         log.warning("dropfolder.postponed", error=type(error).__name__)
 
 

@@ -21,7 +21,7 @@ from gateway.services.claims import Claims
 from gateway.services.imaging import Imaging
 from gateway.services.inbox import Inbox
 from gateway.services.intake import Intake
-from gateway.services.pairing import Pairing
+from gateway.services.pairing import CLAIMS, Pairing
 from gateway.services.parking import Parking
 from gateway.services.pipeline import Answer, Pipeline
 from gateway.services.study import Route, Study
@@ -106,7 +106,7 @@ def gateway_on(
         pipeline=cast("Pipeline", CountingPipeline(objects, readings, turn)),
         pictures=cast("Pictures", NoPictures()),
         imaging=imaging,
-        claims=Claims(objects, lease_s=lease_s, patience_s=patience_s),
+        claims=Claims(objects, root=CLAIMS, lease_s=lease_s, patience_s=patience_s),
         waiting=WaitingRoom(objects),
         parking=Parking(objects, problem_of),
         metrics=Metrics(CollectorRegistry()),

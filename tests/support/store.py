@@ -55,6 +55,12 @@ class MemoryStore:
         await self._step("delete", key)
         self.objects.pop(key, None)
 
+    async def purge(self, prefix: str) -> bool:
+        await self._step("purge", prefix)
+        for key in [key for key in self.objects if key.startswith(prefix)]:
+            del self.objects[key]
+        return True
+
     async def keys(self, prefix: str) -> Sequence[str]:
         await self._step("keys", prefix)
         return sorted(key for key in self.objects if key.startswith(prefix))
@@ -67,6 +73,6 @@ class MemoryStore:
         return [name.removesuffix("/") for name in sorted(beyond)][:limit]
 
     async def _step(self, call: str, key: str) -> None:
-        (split_prefix if call in {"keys", "folders"} else split_key)(key)
+        (split_prefix if call in {"keys", "folders", "purge"} else split_key)(key)
         await self._turn()
         self.calls.append((call, key))

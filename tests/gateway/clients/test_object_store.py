@@ -101,6 +101,27 @@ async def test_deleting_what_is_not_there_changes_nothing(store: ObjectStore, ke
     assert await store.keys("") == ["a/b"]
 
 
+async def test_purge_removes_all_below_a_prefix_and_nothing_beside_it(store: ObjectStore):
+    await put(store, "r/a/x/1", "r/a/x/2", "r/a/y", "r/ab", "r/b/x")
+    assert await store.purge("r/a/")
+    assert await store.keys("") == ["r/ab", "r/b/x"]
+    assert await store.purge("r/ab")
+    assert await store.purge("nothing/")
+    assert await store.keys("") == ["r/b/x"]
+    assert await store.create("r/a/y", b"again", media_type=TYPE)
+
+
+async def test_writers_beside_a_purge_fail_for_no_want_of_a_folder(store: ObjectStore):
+    async def write(number: int) -> None:
+        for i in range(20):
+            key = f"r/a/{number}-{i}"
+            await store.create(key, b"x", media_type=TYPE)
+            await store.delete(key)
+
+    await asyncio.gather(*(write(number) for number in range(4)))
+    assert await store.keys("") == []
+
+
 async def test_readers_beside_a_writer_see_a_whole_object(store: ObjectStore):
     versions = [bytes([i]) * 200_000 for i in range(8)]
     await store.replace("a", versions[0], media_type=TYPE)
