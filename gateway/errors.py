@@ -88,6 +88,20 @@ class InvalidQueryError(RadStreamError):
 
 
 @dataclass(eq=False)
+class InvalidCallbackError(RadStreamError):
+    """The URL to call at the end is none that is called from here."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class CallbackUnansweredError(RadStreamError):
+    """Nobody took a callback; it may be repeated."""
+
+    reason: str
+
+
+@dataclass(eq=False)
 class CallerGoneError(RadStreamError):
     """The caller closed the connection before the answer."""
 
@@ -129,6 +143,23 @@ class StudyConflictError(RadStreamError):
 @dataclass(eq=False)
 class StudyNotFoundError(RadStreamError):
     """No study is stored under this id."""
+
+
+@dataclass(eq=False)
+class StudyDeletedError(RadStreamError):
+    """The study was here and has been deleted."""
+
+
+@dataclass(eq=False)
+class StudyBeingDeletedError(RadStreamError):
+    """The study is being deleted now; nothing can be added to it before that is over."""
+
+
+@dataclass(eq=False)
+class GivenUpError(RadStreamError):
+    """A study was begun so often without an end that it is left alone."""
+
+    attempts: int
 
 
 @dataclass(eq=False)
@@ -279,6 +310,7 @@ class StoreUnavailableError(StoreError):
 
 # What may go well when it is tried again as it is; everything else needs somebody to mend it.
 TRANSIENT = (
+    CallbackUnansweredError,
     DeadlineExceededError,
     DeliveryUnfinishedError,
     InferenceOverloadedError,

@@ -26,6 +26,8 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
             )
         ),
         errors.InvalidQueryError((Fault("query/limit", "must be greater than or equal to 1"),)),
+        errors.InvalidCallbackError("it does not begin with https://"),
+        errors.CallbackUnansweredError("its status was 503"),
         errors.UnsupportedImagesError(
             (Fault("image[0]", "the bytes are neither a JPEG, a PNG nor a DICOM file"),)
         ),
@@ -38,6 +40,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.StudyConflictError(
             (Fault("/patient_id", "differs from what is stored under this study_id"),)
         ),
+        errors.GivenUpError(5),
         errors.ImageNotFoundError(number=3, images=2),
         errors.NoHeatMapError("my_model"),
         errors.InvalidEventError((Fault("/detail/object/key", "is required"),)),

@@ -32,7 +32,9 @@ def list_command(url: str, *, as_json: bool) -> None:
             if as_json:
                 click.echo(json.dumps(item))
                 continue
-            click.echo(f"{item['id']}  {item['parked_at']}  {item['half']}  {item['key']}")
+            click.echo(
+                f"{item['id']}  {item['parked_at']}  {item.get('half', 'work')}  {item['key']}"
+            )
             _tell(item["problem"])
 
 

@@ -86,6 +86,18 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "A parameter is not valid",
         "Mend what 'errors' lists and ask again.",
     ),
+    errors.InvalidCallbackError: Kind(
+        "invalid-callback",
+        422,
+        "The callback's URL cannot be called",
+        "Nothing was stored. Mend the header RadStream-Callback, or leave it out: {reason}.",
+    ),
+    errors.CallbackUnansweredError: Kind(
+        "callback-failed",
+        502,
+        "The callback was not taken",
+        "The URL did not answer with success: {reason}.",
+    ),
     errors.UnsupportedImagesError: Kind(
         "unsupported-image",
         415,
@@ -112,6 +124,25 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
     ),
     errors.StudyNotFoundError: Kind(
         "study-not-found", 404, "No such study", "No study is stored under this study_id."
+    ),
+    errors.StudyDeletedError: Kind(
+        "study-deleted",
+        410,
+        "The study was deleted",
+        "Everything of it was removed on request, or because its time was over.",
+    ),
+    errors.StudyBeingDeletedError: Kind(
+        "study-being-deleted",
+        409,
+        "The study is being deleted",
+        "Send it again in a minute, when that is over, or under another study_id.",
+    ),
+    errors.GivenUpError: Kind(
+        "study-given-up",
+        500,
+        "The study was given up",
+        "It was begun {attempts} times and never came to an end. The operator's log has the "
+        "reason.",
     ),
     errors.ImageNotFoundError: Kind(
         "image-not-found",

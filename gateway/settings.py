@@ -178,6 +178,78 @@ class DropFolderSettings(_Group):
     )
 
 
+class PendingSettings(_Group):
+    """Studies that are answered before they are read."""
+
+    sweep_s: float = Field(
+        15.0,
+        gt=0,
+        le=3600,
+        description="Seconds between two looks for accepted studies, callbacks and deletions that "
+        "a gateway left undone.",
+    )
+    give_up_s: float = Field(
+        86400.0,
+        gt=0,
+        le=30 * 86400,
+        description="Seconds after which a study that cannot be read, such as for want of its "
+        "model, is parked.",
+    )
+
+
+class CallbackSettings(_Group):
+    """Whom the gateway tells that a study is read."""
+
+    hosts: str = Field(
+        "",
+        description="Hosts that may be called, name or name:port, with commas between; none if "
+        "empty.",
+    )
+    secret: SecretStr | None = Field(
+        None, min_length=32, description="What callbacks are signed with; 32 characters or more."
+    )
+    private_addresses: bool = Field(
+        False,
+        description="Whether hosts on private and loopback addresses may be called.",
+    )
+    ca_file: Path | None = Field(
+        None,
+        description="PEM file of the authorities that certify the hosts; the system's if unset.",
+    )
+    timeout_s: float = Field(5.0, gt=0, le=60, description="Seconds that a callback may take.")
+    give_up_s: float = Field(
+        86400.0,
+        gt=0,
+        le=30 * 86400,
+        description="Seconds after which a callback that nobody takes is parked.",
+    )
+
+    def host_names(self) -> frozenset[str]:
+        """The hosts that may be called, in lower case."""
+        return frozenset(filter(None, (host.strip().lower() for host in self.hosts.split(","))))
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.host_names() and self.secret is None:
+            raise ValueError("hosts need a secret")
+        return self
+
+
+class RetentionSettings(_Group):
+    """How long studies are kept."""
+
+    study_days: int | None = Field(
+        None,
+        ge=1,
+        le=36500,
+        description="Days after which a study that nothing was added to is deleted; never if "
+        "unset.",
+    )
+    sweep_s: float = Field(
+        21600.0, gt=0, le=86400, description="Seconds between two looks for such studies."
+    )
+
+
 class TelemetrySettings(_Group):
     """What is said of a study outside the store, and where it goes."""
 
@@ -299,6 +371,9 @@ class Settings(BaseSettings):
     triton: TritonSettings = TritonSettings()
     store: StoreSettings = StoreSettings()
     dropfolder: DropFolderSettings = DropFolderSettings()
+    pending: PendingSettings = PendingSettings()
+    callbacks: CallbackSettings = CallbackSettings()
+    retention: RetentionSettings = RetentionSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     tracing: TracingSettings = TracingSettings()
     logs: LogSettings = LogSettings()

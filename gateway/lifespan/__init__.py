@@ -10,21 +10,31 @@ import structlog
 
 from gateway.clients.triton import TritonClient
 from gateway.lifespan.background import running
-from gateway.lifespan.dropfolder import drop_folder_work, make_pairing
+from gateway.lifespan.backlogs import backlog_work, make_backlogs
+from gateway.lifespan.dropfolder import drop_folder_work, make_inbox, make_pairing
 from gateway.lifespan.eventloop import observe_lag
 from gateway.lifespan.stores import open_stores
 from gateway.lifespan.telemetry import open_telemetry
 from gateway.logs import Pseudonyms
 from gateway.problems import problem_of
 from gateway.routers.dependencies import Gateway
+from gateway.services.callbacks import ROOT as CALLBACKS
+from gateway.services.claims import CLOCK_SKEW_S
+from gateway.services.deletion import Deletion
 from gateway.services.imaging import Imaging
 from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
 from gateway.services.outcomes import Outcomes
+from gateway.services.parked_work import ParkedWork
 from gateway.services.parking import Parking
 from gateway.services.pictures import Pictures
 from gateway.services.pipeline import Pipeline
+from gateway.services.results import ROOT as RESULTS
 from gateway.services.results import ResultStore
+from gateway.services.studies import Studies
+from gateway.services.submissions import ROOT as PENDING
+from gateway.services.submissions import Submissions
+from gateway.services.waiting import WaitingRoom
 from gateway.tracing import NO_TRACER
 from preprocess import Limits
 
@@ -72,30 +82,65 @@ async def open_gateway(
         intake = Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes)
         results = ResultStore(objects)
         pictures = Pictures(results, imaging)
+        parking = Parking(objects, problem_of)
+        waiting = WaitingRoom(objects)
+        inbox = make_inbox(settings, dropped)
+        deletion = Deletion(
+            objects,
+            roots=(RESULTS, PENDING, CALLBACKS),
+            parking=parking,
+            waiting=waiting,
+            inbox=inbox,
+            closed_s=settings.http.request_timeout_s + CLOCK_SKEW_S,
+            metrics=metrics,
+            pseudonyms=pseudonyms,
+        )
         pipeline = Pipeline(
             models=models,
             inference=triton,
             imaging=imaging,
             results=results,
+            deletion=deletion,
             metrics=metrics,
             pseudonyms=pseudonyms,
             outcomes=outcomes,
         )
-        parking = Parking(objects, problem_of)
         pairing = make_pairing(
             settings,
             objects,
-            dropped,
+            inbox,
             intake=intake,
             pipeline=pipeline,
             pictures=pictures,
             imaging=imaging,
+            waiting=waiting,
             parking=parking,
+            deletion=deletion,
             metrics=metrics,
             pseudonyms=pseudonyms,
             tracer=tracer,
         )
-        for name, work in drop_folder_work(settings, pairing):
+        backlogs = await make_backlogs(
+            settings,
+            stack,
+            objects,
+            intake=intake,
+            pipeline=pipeline,
+            parking=parking,
+            metrics=metrics,
+        )
+        submissions = Submissions(
+            backlogs.submissions,
+            results=results,
+            deletion=deletion,
+            models=models,
+            imaging=imaging,
+        )
+        studies = Studies(objects, results=results, submissions=submissions, deletion=deletion)
+        for name, work in (
+            *drop_folder_work(settings, pairing),
+            *backlog_work(settings, backlogs, studies, deletion),
+        ):
             await stack.enter_async_context(running(name, work, health))
         log.info("gateway.open", triton=settings.triton.url, ready=models.ready())
         yield Gateway(
@@ -109,6 +154,12 @@ async def open_gateway(
             pipeline=pipeline,
             pairing=pairing,
             parking=parking,
+            parked_work=ParkedWork(parking, pairing, backlogs.workers()),
+            submissions=submissions,
+            reader=backlogs.reader,
+            callbacks=backlogs.callbacks,
+            studies=studies,
+            deletion=deletion,
         )
         log.info("gateway.closing")
 

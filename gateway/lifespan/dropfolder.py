@@ -11,7 +11,6 @@ from gateway.services.collecting import collect, sweep_for_ever
 from gateway.services.inbox import Inbox
 from gateway.services.pairing import CLAIMS, Pairing
 from gateway.services.study import Route
-from gateway.services.waiting import WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -21,11 +20,13 @@ if TYPE_CHECKING:
     from gateway.clients.protocols import ObjectStore
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
+    from gateway.services.deletion import Deletion
     from gateway.services.imaging import Imaging
     from gateway.services.intake import Intake
     from gateway.services.parking import Parking
     from gateway.services.pictures import Pictures
     from gateway.services.pipeline import Pipeline
+    from gateway.services.waiting import WaitingRoom
     from gateway.settings import Settings
 
 # How long a delivery waits for the one that is at the same study now.
@@ -37,21 +38,23 @@ _IMAGES_A_THREAD = 4
 def make_pairing(
     settings: Settings,
     objects: ObjectStore,
-    dropped: ObjectStore,
+    inbox: Inbox,
     *,
     intake: Intake,
     pipeline: Pipeline,
     pictures: Pictures,
     imaging: Imaging,
+    waiting: WaitingRoom,
     parking: Parking,
+    deletion: Deletion,
     metrics: Metrics,
     pseudonyms: Pseudonyms,
     tracer: Tracer,
 ) -> Pairing:
-    """The pairing over the drop folder `dropped`, with its state in `objects`."""
+    """The pairing over the drop folder, with its state in `objects`."""
     timeout_s = settings.http.request_timeout_s
     return Pairing(
-        inbox=_inbox(settings, dropped),
+        inbox=inbox,
         objects=objects,
         intake=intake,
         pipeline=pipeline,
@@ -63,8 +66,9 @@ def make_pairing(
             lease_s=timeout_s + CLOCK_SKEW_S,
             patience_s=_PATIENCE_S,
         ),
-        waiting=WaitingRoom(objects),
+        waiting=waiting,
         parking=parking,
+        deletion=deletion,
         metrics=metrics,
         pseudonyms=pseudonyms,
         timeout_s=timeout_s,
@@ -74,7 +78,8 @@ def make_pairing(
     )
 
 
-def _inbox(settings: Settings, objects: ObjectStore) -> Inbox:
+def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
+    """The drop folder that is in `objects`."""
     in_bucket = settings.store.kind == "s3"
     return Inbox(
         objects,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from gateway.metrics.backlog import BacklogMetrics
 from gateway.metrics.dropfolder import DropFolderMetrics
 from gateway.metrics.http import HttpMetrics
 from gateway.metrics.process import ImagingMetrics, ProcessMetrics
@@ -31,6 +32,7 @@ class Metrics:
         self.http = HttpMetrics(registry)
         self.studies = StudyMetrics(registry)
         self.dropfolder = DropFolderMetrics(registry)
+        self.backlog = BacklogMetrics(registry)
         self.triton = TritonMetrics(registry)
         self.imaging = ImagingMetrics(registry)
         self.telemetry = TelemetryMetrics(registry)

@@ -8,14 +8,21 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from gateway.metrics import Metrics
+from gateway.schemas.backlog import Submission
+from gateway.services.callbacks import Callbacks
+from gateway.services.deletion import Deletion
 from gateway.services.health import Health
 from gateway.services.intake import Intake
 from gateway.services.models import ModelRegistry
 from gateway.services.pairing import Pairing
+from gateway.services.parked_work import ParkedWork
 from gateway.services.parking import Parking
 from gateway.services.pictures import Pictures
 from gateway.services.pipeline import Pipeline
 from gateway.services.results import ResultStore
+from gateway.services.studies import Studies
+from gateway.services.submissions import Submissions
+from gateway.services.worker import Worker
 from gateway.settings import Settings
 
 
@@ -33,6 +40,12 @@ class Gateway:
     pipeline: Pipeline
     pairing: Pairing
     parking: Parking
+    parked_work: ParkedWork
+    submissions: Submissions
+    reader: Worker[Submission]
+    callbacks: Callbacks
+    studies: Studies
+    deletion: Deletion
 
 
 def _gateway(request: Request) -> Gateway:

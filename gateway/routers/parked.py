@@ -34,7 +34,7 @@ async def list_parked(
     ] = "",
     limit: Annotated[int, Query(ge=1, le=200, description="Items on a page.")] = 50,
 ) -> ParkedList:
-    """One page of what failed for good in the drop folder, each with its problem, by id."""
+    """One page of what failed for good, each with its problem, by id."""
     found = await gateway.parking.items(after=after, limit=limit)
     full = len(found) == limit
     following = f"/v1/parked?after={found[-1].id}&limit={limit}" if full else None
@@ -55,8 +55,11 @@ async def list_parked(
     ),
 )
 async def retry_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Delivery:
-    """What became of the item: it is cleared once its study is processed, and else stays."""
-    return await gateway.pairing.retry(parked_id)
+    """What became of the item: it is cleared once its study is processed, and else stays.
+
+    A study that was accepted, or a callback, is `pending` again.
+    """
+    return await gateway.parked_work.retry(parked_id)
 
 
 @router.delete(
@@ -69,6 +72,6 @@ async def retry_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Deliv
     ),
 )
 async def discard_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Response:
-    """Forget the item; the object in the drop folder stays where it is."""
-    await gateway.parking.discard(parked_id)
+    """Forget the item, and the images that were kept for it; a file in the drop folder stays."""
+    await gateway.parked_work.discard(parked_id)
     return Response(status_code=204)

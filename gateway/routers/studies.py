@@ -11,16 +11,19 @@ from gateway.deadline import Deadline
 from gateway.problems import documented
 from gateway.routers.access import require
 from gateway.routers.body import while_connected
-from gateway.routers.dependencies import GatewayDependency
-from gateway.routers.submission import METADATA_HEADER, read_submission
+from gateway.routers.dependencies import Gateway, GatewayDependency
+from gateway.routers.preferences import CALLBACK_HEADER, RESPOND_ASYNC, callback_of, wants_async
+from gateway.routers.submission import METADATA_HEADER, Sent, read_submission
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult
 from gateway.services.callers import Scope
+from gateway.services.views import study_path
 from preprocess import MediaType
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
 _WRITES = [Depends(require(Scope.STUDIES_WRITE))]
+_OPERATES = [Depends(require(Scope.OPERATE))]
 _READS = [Depends(require(Scope.STUDIES_READ))]
 
 StudyId = Annotated[str, Path(pattern=STUDY_ID_PATTERN, description="The study's study_id.")]
@@ -43,7 +46,23 @@ _SUBMISSION: dict[str, Any] = {
             "description": "With one image as the body: the metadata document, in ASCII "
             "(other characters as \\u escapes).",
             "schema": {"type": "string"},
-        }
+        },
+        {
+            "name": "Prefer",
+            "in": "header",
+            "required": False,
+            "description": "With `respond-async` (RFC 7240) the answer is 202 as soon as the study "
+            "is kept; it is read after that.",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": CALLBACK_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "With `Prefer: respond-async`: an HTTPS URL to tell when the study is "
+            "read, or cannot be. The operator says which hosts may be called.",
+            "schema": {"type": "string", "format": "uri"},
+        },
     ],
     "requestBody": {
         "required": True,
@@ -88,9 +107,26 @@ _SUBMISSION: dict[str, Any] = {
                 }
             }
         },
+        202: {
+            "model": StudyResult,
+            "description": "The study is kept and will be read; asked for with "
+            "`Prefer: respond-async`.",
+            "headers": {
+                "Location": {
+                    "description": "Path of the study's result.",
+                    "schema": {"type": "string"},
+                },
+                "Preference-Applied": {
+                    "description": "`respond-async`.",
+                    "schema": {"type": "string"},
+                },
+            },
+        },
         **documented(
             errors.MalformedRequestError,
             errors.StudyConflictError,
+            errors.StudyBeingDeletedError,
+            errors.InvalidCallbackError,
             errors.BodyTooLargeError,
             errors.TooManyPartsError,
             errors.ImagesTooLargeError,
@@ -118,14 +154,36 @@ async def send_study(request: Request, gateway: GatewayDependency) -> Response:
 
     A single image may also be the whole body, with the metadata in the header
     `RadStream-Metadata`. Sending the same image again answers with the stored result.
+
+    With `Prefer: respond-async` the answer comes before the study is read: what is wrong with the
+    request is still refused at once, what only decoding finds stands in the result as a failure.
     """
-    study = await read_submission(request, gateway.intake, gateway.settings.limits)
+    callback = callback_of(request.headers, gateway.callbacks)
+    sent = await read_submission(request, gateway.intake, gateway.settings.limits)
+    if wants_async(request.headers):
+        return await _accept(gateway, sent, callback)
     deadline = Deadline.after(gateway.settings.http.request_timeout_s)
-    answer = await while_connected(request, gateway.pipeline.read(study, deadline))
+    answer = await while_connected(request, gateway.pipeline.read(sent.study, deadline))
     return Response(
         answer.result.model_dump_json(exclude_none=True),
         media_type="application/json",
         headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
+    )
+
+
+async def _accept(gateway: Gateway, sent: Sent, callback: str | None) -> Response:
+    """The answer to a study that is kept and not yet read."""
+    work = await gateway.submissions.accept(sent.study, sent.document, callback)
+    gateway.reader.take(work)
+    result = await gateway.studies.result(work.study_id)
+    return Response(
+        result.model_dump_json(exclude_none=True),
+        status_code=202,
+        media_type="application/json",
+        headers={
+            "Location": study_path(work.study_id),
+            "Preference-Applied": RESPOND_ASYNC,
+        },
     )
 
 
@@ -144,9 +202,10 @@ async def list_studies(
     limit: Annotated[int, Query(ge=1, le=200, description="Studies on a page.")] = 50,
 ) -> StudyList:
     """One page of studies, in the order of their ids."""
-    found = await gateway.results.summaries(after=after, limit=limit)
-    full = len(found) == limit
-    following = f"/v1/studies?after={found[-1].study_id}&limit={limit}" if full else None
+    study_ids = await gateway.studies.ids(after=after, limit=limit)
+    found = await gateway.studies.summaries(study_ids)
+    full = len(study_ids) == limit
+    following = f"/v1/studies?after={study_ids[-1]}&limit={limit}" if full else None
     return StudyList(studies=tuple(found), next=following)
 
 
@@ -155,11 +214,40 @@ async def list_studies(
     dependencies=_READS,
     summary="Read a study's result",
     response_model_exclude_none=True,
-    responses=documented(errors.StudyNotFoundError, errors.InvalidQueryError, errors.StoreError),
+    responses=documented(
+        errors.StudyNotFoundError,
+        errors.StudyDeletedError,
+        errors.InvalidQueryError,
+        errors.StoreError,
+    ),
 )
 async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
     """The study's current view."""
-    return await gateway.results.result(study_id)
+    return await gateway.studies.result(study_id)
+
+
+@router.delete(
+    "/{study_id}",
+    dependencies=_OPERATES,
+    status_code=204,
+    summary="Delete a study",
+    response_class=Response,
+    responses=documented(
+        errors.StudyNotFoundError,
+        errors.StudyDeletedError,
+        errors.InvalidQueryError,
+        errors.StoreError,
+    ),
+)
+async def delete_study(study_id: StudyId, gateway: GatewayDependency) -> Response:
+    """Remove all that is kept of the study: images, results, heat maps, what is pending or parked.
+
+    What is under way of it is cancelled. Afterwards `GET` answers 410; a file of it in a drop
+    folder is its sender's and stays, but is not read again. After about a minute the `study_id`
+    may be sent anew.
+    """
+    await gateway.studies.delete(study_id)
+    return Response(status_code=204)
 
 
 _PNG: dict[int | str, dict[str, Any]] = {

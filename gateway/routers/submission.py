@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,7 +29,15 @@ log = structlog.get_logger()
 METADATA_HEADER = "RadStream-Metadata"
 
 
-async def read_submission(request: Request, intake: Intake, limits: LimitSettings) -> Study:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A study, and the metadata document it was made of, as it was sent."""
+
+    study: Study
+    document: bytes | memoryview | None
+
+
+async def read_submission(request: Request, intake: Intake, limits: LimitSettings) -> Sent:
     """The study that a POST carries, as multipart/form-data or as one image.
 
     Raises
@@ -45,7 +54,8 @@ async def read_submission(request: Request, intake: Intake, limits: LimitSetting
         log.info("request.refused", error=type(error).__name__)
         raise
     received_at = dt.datetime.now(dt.UTC)
-    return await intake.study(document, files, route=Route.REST, received_at=received_at)
+    study = await intake.study(document, files, route=Route.REST, received_at=received_at)
+    return Sent(study, document)
 
 
 async def _parts(

@@ -80,6 +80,7 @@ class Outcome(StrEnum):
     PROCESSED = "processed"
     WAITING = "waiting"
     DUPLICATE = "duplicate"
+    PENDING = "pending"
     IGNORED = "ignored"
     PARKED = "parked"
 

@@ -29,7 +29,7 @@ class WaitingHalf(_Document):
 
 
 class Claim(_Document):
-    """An image that one gateway is reading now."""
+    """A piece of work that one gateway is at now, such as an image of the drop folder."""
 
     schema_: Literal["radstream.claim/1"] = Field("radstream.claim/1", alias="schema")
     key: str
@@ -39,7 +39,10 @@ class Claim(_Document):
 
 
 class Binding(_Document):
-    """The study that an image outside of any study's folder was read for."""
+    """The study that an image outside of any study's folder was read for.
+
+    It outlives the study, and so does not name it.
+    """
 
     schema_: Literal["radstream.binding/1"] = Field("radstream.binding/1", alias="schema")
-    study_id: str
+    study: str = Field(description="SHA-256 of its study_id.")

@@ -13,15 +13,20 @@ PARKED_ID_PATTERN = r"^[0-9a-f]{32}$"
 
 
 class ParkedItem(BaseModel):
-    """An object of the drop folder that failed for good, and why. It holds no image bytes."""
+    """What failed for good, and why. It holds no image bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_: Literal["radstream.parked/1"] = Field("radstream.parked/1", alias="schema")
     id: str = Field(pattern=PARKED_ID_PATTERN, examples=["9f86d081884c7d659a2feaa0c55ad015"])
     parked_at: AwareDatetime
-    half: Half = Field(description="What the object is.")
-    key: str = Field(description="The object's key in the images bucket or the drop folder.")
+    half: Half | None = Field(
+        None, description="What an object of the drop folder is; nothing else has it."
+    )
+    key: str = Field(
+        description="Of an object of the drop folder its key there; else where the work lies in "
+        "the results: under `pending/` a study that was accepted, under `callbacks/` a notice."
+    )
     version_id: str | None = Field(None, description="The object's version, where it has one.")
     problem: Problem
 

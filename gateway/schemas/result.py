@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from gateway.schemas.problem import Problem
+
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
@@ -79,6 +81,29 @@ class ImageResult(_Wire):
     timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
 
 
+class PendingSubmission(_Wire):
+    """Images that were accepted together and are yet to be read."""
+
+    received_at: AwareDatetime
+    images: int = Field(description="How many images were sent together.")
+    attempts: int = Field(description="How often their reading was begun.")
+    next_attempt_at: AwareDatetime | None = Field(
+        None, description="Not before then it is tried again."
+    )
+    problem: Problem | None = Field(None, description="Why the last attempt did not succeed.")
+
+
+class FailedSubmission(_Wire):
+    """Images that were accepted together and failed for good; none of them was stored."""
+
+    received_at: AwareDatetime
+    failed_at: AwareDatetime
+    images: int = Field(description="How many images were sent together.")
+    attempts: int = Field(description="How often their reading was begun.")
+    parked: str = Field(description="The parked item's id, for the operator to retry or discard.")
+    problem: Problem
+
+
 # What the README's own example answers.
 _EXAMPLE: JsonDict = {
     "study_id": "first",
@@ -122,13 +147,17 @@ _EXAMPLE: JsonDict = {
 class StudyResult(_Wire):
     """A study's current view: every image read so far, oldest first.
 
-    Those of one request stand in the order they were sent in.
+    Those of one request stand in the order they were sent in. `pending` and `failures` have what
+    was sent with `Prefer: respond-async` and is not read yet, or cannot be.
     """
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     study_id: str
-    status: Status
+    status: Status = Field(
+        description="`pending` while anything accepted is yet to be read; else `completed` where "
+        "any image was read, `failed` where none could be."
+    )
     received_at: AwareDatetime = Field(description="When the study's first image came.")
     completed_at: AwareDatetime | None = Field(
         None, description="When the last image so far was read."
@@ -137,6 +166,12 @@ class StudyResult(_Wire):
         (), description="What the sender should know though the study was read."
     )
     images: tuple[ImageResult, ...] = ()
+    pending: tuple[PendingSubmission, ...] | None = Field(
+        None, description="What was accepted and is yet to be read; the status is `pending`."
+    )
+    failures: tuple[FailedSubmission, ...] | None = Field(
+        None, description="What was accepted and failed for good."
+    )
 
 
 class StudySummary(_Wire):

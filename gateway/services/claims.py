@@ -1,8 +1,8 @@
 """Who does a piece of work now: claims in the object store, by conditional create.
 
-A claim is an object ``{root}{work}/{generation}.json`` with an owner and an expiry. The newest generation counts. Whoever finds none creates the first; whoever finds one that
-has expired creates the next; only one can. Its owner deletes it, and those before it, when the
-work is done.
+A claim is an object ``{root}{work}/{generation}.json`` with an owner and an expiry. The newest
+generation counts. Whoever finds none creates the first; whoever finds one that has expired creates
+the next; only one can. Its owner deletes it, and those before it, when the work is done.
 
 A claim saves a second inference and nothing else hangs on it: a reading is created once whoever
 comes (see `gateway.services.results`). It is therefore enough that a claim outlives the deadline
@@ -55,9 +55,7 @@ class Claims:
         self._patience_s = patience_s
 
     @asynccontextmanager
-    async def held(
-        self, work: str, key: str, version_id: str | None = None
-    ) -> AsyncIterator[None]:
+    async def held(self, work: str, key: str, version_id: str | None = None) -> AsyncIterator[None]:
         """Hold the claim on a piece of work during the block.
 
         Parameters

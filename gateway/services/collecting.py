@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 
@@ -45,13 +45,21 @@ async def _deliver(key: str, pairing: Pairing, turns: asyncio.Semaphore) -> None
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-async def sweep_for_ever(pairing: Pairing, every_s: float) -> NoReturn:
+class Sweeping(Protocol):
+    """What is looked after now and then."""
+
+    async def sweep(self) -> None:
+        """Look after it."""
+        ...
+
+
+async def sweep_for_ever(swept: Sweeping, every_s: float) -> NoReturn:
     """Sweep about every so many seconds; gateways that started together drift apart."""
     while True:
         await asyncio.sleep(every_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
         try:
-            await pairing.sweep()
+            await swept.sweep()
         except RadStreamError as error:
-            log.warning("dropfolder.sweep_failed", error=type(error).__name__)
+            log.warning("sweep.failed", of=type(swept).__name__, error=type(error).__name__)
         except Exception:
-            log.exception("dropfolder.sweep_failed")
+            log.exception("sweep.failed", of=type(swept).__name__)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.errors import (
     Fault,
     ImagesTooLargeError,
-    RadStreamError,
+    InvalidMetadataError,
     UnreadableImagesError,
     UnsupportedImagesError,
 )
@@ -46,6 +46,17 @@ if TYPE_CHECKING:
     from preprocess import DicomMetadata, Frame, Header
 
 T = TypeVar("T")
+
+# What is wrong with one image while others may have faults as well; the gravest kind first.
+IMAGE_ERRORS = (
+    UnsupportedImagesError,
+    ImagesTooLargeError,
+    UnreadableImagesError,
+    InvalidMetadataError,
+)
+ImageError = (
+    UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError | InvalidMetadataError
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,17 @@ class Imaging:
             detail = f"together have {pixels} pixels; a request may have {self._limits.pixels}"
             raise ImagesTooLargeError((Fault("image", detail),))
 
+    async def check_headers(self, images: Sequence[SubmittedImage]) -> None:
+        """Hold the images to what their headers say, without decoding any.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            The gravest kind found, with the faults of all images.
+        """
+        raise_gravest(await self._run(partial(_header_errors, images, self._limits)))
+        await self.check_together(images)
+
     async def prepare(
         self, image: SubmittedImage, model: ServedModel, deadline: Deadline
     ) -> PreparedImage:
@@ -220,6 +242,23 @@ def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
     return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
 
 
+def raise_gravest(errors: Sequence[ImageError]) -> None:
+    """Raise the gravest kind among the errors, with the faults of all of them; nothing if none."""
+    if errors:
+        gravest = min(errors, key=lambda error: IMAGE_ERRORS.index(type(error)))
+        raise type(gravest)(tuple(fault for error in errors for fault in error.faults))
+
+
+def _header_errors(images: Sequence[SubmittedImage], limits: Limits) -> list[ImageError]:
+    errors = []
+    for image in images:
+        try:
+            measure(image.data, limits)
+        except PreprocessError as error:
+            errors.append(_named(image.part, error))
+    return errors
+
+
 def _pixels(images: Sequence[SubmittedImage], limits: Limits) -> int:
     counts = []
     for image in images:
@@ -247,7 +286,7 @@ def _read_metadata(part: str, data: bytes | memoryview, limits: Limits) -> Dicom
     return header
 
 
-def _named(part: str, error: PreprocessError) -> RadStreamError:
+def _named(part: str, error: PreprocessError) -> ImageError:
     faults = (Fault(part, error.reason),)
     match error:
         case UnrecognisedImageError() | UnsupportedImageError():

@@ -25,6 +25,7 @@ gateways work on them at once, and what follows holds whatever the order of thei
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +45,10 @@ from gateway.errors import (
     MissingHalfError,
     ObjectNotFoundError,
     RadStreamError,
+    StudyBeingDeletedError,
     StudyConflictError,
+    StudyDeletedError,
+    StudyNotFoundError,
 )
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import parse_document
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
     from gateway.schemas.pairing import WaitingHalf
     from gateway.schemas.parked import ParkedItem
     from gateway.services.claims import Claims
+    from gateway.services.deletion import Deletion
     from gateway.services.imaging import Imaging
     from gateway.services.inbox import Dropped, Inbox
     from gateway.services.intake import Intake
@@ -79,6 +84,8 @@ CLAIMS = "pairing/claims/"
 
 # What a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
+# Of a study that was deleted nothing is taken from the drop folder any more.
+_GONE = (StudyDeletedError, StudyBeingDeletedError, StudyNotFoundError)
 
 # Of the outcomes of one delivery the one that is told: what needs somebody's eye first.
 _GRAVEST = (
@@ -93,7 +100,8 @@ _DETAILS = {
     Outcome.PROCESSED: "The study's result is stored.",
     Outcome.DUPLICATE: "The same bytes had been read before; the stored result stands.",
     Outcome.WAITING: "It waits for its other half.",
-    Outcome.IGNORED: "It is no image or sidecar of the drop folder, or is there no longer.",
+    Outcome.IGNORED: "It is no image or sidecar of the drop folder, is gone, or its study was "
+    "deleted.",
 }
 
 
@@ -119,6 +127,8 @@ class Pairing:
         Lays the heat maps beside the results, where whoever drops files looks for them.
     claims, waiting, parking
         The state, each under its own keys.
+    deletion
+        Knows the studies that were deleted: their files may still lie in the drop folder.
     timeout_s
         Seconds that a delivery may take.
     waiting_deadline_s
@@ -141,6 +151,7 @@ class Pairing:
         claims: Claims,
         waiting: WaitingRoom,
         parking: Parking,
+        deletion: Deletion,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         timeout_s: float,
@@ -157,6 +168,7 @@ class Pairing:
         self._claims = claims
         self._waiting = waiting
         self._parking = parking
+        self._deletion = deletion
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._tracer = tracer
@@ -293,6 +305,8 @@ class Pairing:
             try:
                 study = await self._study(image, data, document)
                 await self._check_binding(image, study)
+                if await self._deletion.was_deleted(study.metadata.study_id):
+                    raise StudyDeletedError
                 answer = await self._pipeline.read(study, deadline)
                 await self._pictures.store_heatmaps(study.metadata.study_id, sha256)
             except TRANSIENT:
@@ -300,6 +314,9 @@ class Pairing:
             except RadStreamError as error:
                 if document is None and isinstance(error, _INCOMPLETE):
                     return []
+                if isinstance(error, _GONE):
+                    await self._clear(image, version_id)
+                    return [_Taken(Outcome.IGNORED)]
                 return [await self._park(image, version_id, error)]
             study_id = study.metadata.study_id
             await self._bind(image, study_id)
@@ -328,14 +345,16 @@ class Pairing:
             bound = Binding.model_validate_json(await self._objects.read(_binding_key(image)))
         except ObjectNotFoundError:
             return
-        if bound.study_id != study.metadata.study_id:
+        if bound.study != _study_reference(study.metadata.study_id):
             raise StudyConflictError(
                 (Fault("/study_id", "differs from the study this image was read for before"),)
             )
 
     async def _bind(self, image: Dropped, study_id: str) -> None:
         if image.study_folder is None:
-            document = Binding(study_id=study_id).model_dump_json(by_alias=True).encode()
+            document = (
+                Binding(study=_study_reference(study_id)).model_dump_json(by_alias=True).encode()
+            )
             await self._objects.create(_binding_key(image), document, media_type="application/json")
 
     async def _park(
@@ -399,3 +418,7 @@ def _completed(image: Dropped, document: bytes | None) -> bytes | None:
 
 def _binding_key(image: Dropped) -> str:
     return f"pairing/bindings/{image.reference}.json"
+
+
+def _study_reference(study_id: str) -> str:
+    return hashlib.sha256(study_id.encode()).hexdigest()

@@ -1,12 +1,13 @@
 """What failed for good, where an operator finds it: ``parked/{id}.json``.
 
 The id is made of the object's key: an object that fails again is parked once, and an object that
-is taken after all can be found and cleared.
+is taken after all can be found and cleared. Of other work it is made of the work's key.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import TYPE_CHECKING
 
 from gateway.errors import ObjectNotFoundError, ParkedItemNotFoundError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.clients.protocols import ObjectStore
     from gateway.errors import RadStreamError
+    from gateway.schemas.pairing import Half
     from gateway.schemas.problem import Problem
     from gateway.services.inbox import Dropped
 
@@ -45,13 +47,26 @@ class Parking:
         self, dropped: Dropped, version_id: str | None, error: RadStreamError
     ) -> ParkedItem:
         """The item as it is parked now, in place of an older one of the same object."""
-        parked_id = _id(dropped)
+        return await self._keep(_id(dropped), dropped.half, dropped.key, version_id, error)
+
+    async def park_work(self, key: str, error: RadStreamError) -> ParkedItem:
+        """The item of a piece of work that is no object of the drop folder."""
+        return await self._keep(_work_id(key), None, key, None, error)
+
+    async def _keep(
+        self,
+        parked_id: str,
+        half: Half | None,
+        key: str,
+        version_id: str | None,
+        error: RadStreamError,
+    ) -> ParkedItem:
         problem = self._problem_of(error)
         item = ParkedItem(
             id=parked_id,
             parked_at=dt.datetime.now(dt.UTC),
-            half=dropped.half,
-            key=dropped.key,
+            half=half,
+            key=key,
             version_id=version_id,
             problem=problem.model_copy(update={"instance": f"urn:radstream:parked:{parked_id}"}),
         )
@@ -65,11 +80,19 @@ class Parking:
         listed = await self._objects.keys(ROOT + _pair(taken[0]))
         await together(self._objects.delete(key) for key in listed if key in keys)
 
-    async def items(self, *, after: str, limit: int) -> list[ParkedItem]:
-        """Items in the order of their ids, beyond `after`."""
+    async def clear_work(self, key: str) -> None:
+        """Remove the item of a piece of work that was done after all."""
+        await self._objects.delete(_key(_work_id(key)))
+
+    async def items(self, *, after: str, limit: int | None) -> list[ParkedItem]:
+        """Items in the order of their ids, beyond `after`; all without a limit."""
         keys = [key for key in await self._objects.keys(ROOT) if key > _key(after)]
         found = await together(self._read(key) for key in keys[:limit])
         return [item for item in found if item is not None]
+
+    def key(self, item: ParkedItem) -> str:
+        """The item's own key in the store."""
+        return _key(item.id)
 
     async def count(self) -> int:
         """How many items there are."""
@@ -102,6 +125,11 @@ class Parking:
             return ParkedItem.model_validate_json(await self._objects.read(key))
         except ObjectNotFoundError:
             return None
+
+
+def _work_id(key: str) -> str:
+    """The id of the item of such work."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _id(dropped: Dropped) -> str:

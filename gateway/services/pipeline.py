@@ -11,15 +11,16 @@ import structlog
 from gateway.errors import (
     ContractError,
     Fault,
-    ImagesTooLargeError,
     InferenceFailedError,
     InferenceUnavailableError,
     InvalidMetadataError,
+    ObjectNotFoundError,
     RadStreamError,
-    UnreadableImagesError,
-    UnsupportedImagesError,
+    StudyBeingDeletedError,
+    StudyNotFoundError,
 )
 from gateway.schemas.telemetry import Stage
+from gateway.services.imaging import IMAGE_ERRORS, raise_gravest
 from gateway.services.outcomes import in_common
 from gateway.services.reading import FreshImage, frame_reading, image_reading
 from gateway.services.tasks import together
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from gateway.schemas.result import StudyResult
     from gateway.schemas.stored import FrameReading, Reading
     from gateway.services.contracts import ServedModel
-    from gateway.services.imaging import Imaging, PreparedFrame
+    from gateway.services.deletion import Deletion
+    from gateway.services.imaging import ImageError, Imaging, PreparedFrame
     from gateway.services.models import ModelRegistry
     from gateway.services.outcomes import Outcomes
     from gateway.services.results import ResultStore
@@ -44,16 +46,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
-# What is wrong with one image while others may have faults as well; the gravest kind first.
-_IMAGE_ERRORS = (
-    UnsupportedImagesError,
-    ImagesTooLargeError,
-    UnreadableImagesError,
-    InvalidMetadataError,
-)
-_ImageError = (
-    UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError | InvalidMetadataError
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +74,7 @@ class Pipeline:
         inference: InferenceServer,
         imaging: Imaging,
         results: ResultStore,
+        deletion: Deletion,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         outcomes: Outcomes,
@@ -90,6 +83,7 @@ class Pipeline:
         self._inference = inference
         self._imaging = imaging
         self._results = results
+        self._deletion = deletion
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._outcomes = outcomes
@@ -143,7 +137,12 @@ class Pipeline:
         with stages.time(Stage.ADMIT):
             models = [self._models.select(image.metadata) for image in study.images]
             stages.model = in_common(model.reference for model in models)
-            await self._results.check_identity(study.metadata)
+            await together(
+                [
+                    self._results.check_identity(study.metadata),
+                    self._deletion.check_open(study.metadata.study_id),
+                ]
+            )
         with stages.within(Stage.DECODE, span="prepare"):
             taken = await self._take(study, models, deadline)
             fresh = [item for item in taken if isinstance(item, FreshImage)]
@@ -161,14 +160,26 @@ class Pipeline:
                 image_reading(study, position, item, read, stages)
                 for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
             ]
-            await self._results.add(
-                study.metadata,
-                study.received_at,
-                [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
-            )
-            result = await self._results.rebuild(study.metadata.study_id)
+            result = await self._store(study, fresh, readings)
         self._count_images(taken, readings)
         return Answer(result, replayed=not fresh)
+
+    async def _store(
+        self, study: Study, fresh: Sequence[FreshImage], readings: Sequence[Reading]
+    ) -> StudyResult:
+        """The study's view with these readings, unless the study was deleted meanwhile."""
+        study_id = study.metadata.study_id
+        await self._results.add(
+            study.metadata,
+            study.received_at,
+            [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
+        )
+        try:
+            return await self._results.rebuild(study_id)
+        except (StudyNotFoundError, ObjectNotFoundError):  # some of it is gone already
+            raise StudyBeingDeletedError from None
+        finally:
+            await self._deletion.check_written(study_id)
 
     async def _take(
         self, study: Study, models: Sequence[ServedModel], deadline: Deadline
@@ -191,15 +202,12 @@ class Pipeline:
             self._take_image(image, sha256, model, deadline)
             for (sha256, _), (image, model) in distinct.items()
         )
-        errors = [outcome for outcome in outcomes if isinstance(outcome, _IMAGE_ERRORS)]
-        if errors:
-            gravest = min(errors, key=lambda error: _IMAGE_ERRORS.index(type(error)))
-            raise type(gravest)(tuple(fault for error in errors for fault in error.faults))
-        return [outcome for outcome in outcomes if not isinstance(outcome, _IMAGE_ERRORS)]
+        raise_gravest([outcome for outcome in outcomes if isinstance(outcome, IMAGE_ERRORS)])
+        return [outcome for outcome in outcomes if not isinstance(outcome, IMAGE_ERRORS)]
 
     async def _take_image(
         self, image: SubmittedImage, sha256: str, model: ServedModel, deadline: Deadline
-    ) -> FreshImage | Reading | _ImageError:
+    ) -> FreshImage | Reading | ImageError:
         study_id = image.metadata.study_id
         stored = await self._results.reading(study_id, sha256, model.reference)
         try:
@@ -208,7 +216,7 @@ class Pipeline:
                 return stored
             prepared = await self._imaging.prepare(image, model, deadline)
             _check_size(image, prepared.frames)
-        except _IMAGE_ERRORS as error:
+        except IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
         return FreshImage(image, sha256, model, prepared)
 

@@ -22,10 +22,10 @@ import json
 from typing import TYPE_CHECKING
 
 from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
-from gateway.schemas.result import StudyResult, StudySummary
+from gateway.schemas.result import StudyResult
 from gateway.schemas.stored import Reading, StudyDocument
 from gateway.services.tasks import together
-from gateway.services.views import study_result, study_summary
+from gateway.services.views import study_result
 from preprocess import MediaType
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ResultStore:
         StudyConflictError
             With each attribute that contradicts.
         """
-        _compare(metadata, (await self._identity(metadata.study_id))[0])
+        compare(metadata, (await self._identity(metadata.study_id))[0])
 
     async def reading(self, study_id: str, sha256: str, model: ModelVersion) -> Reading | None:
         """What this model version made of this image, if it has read it."""
@@ -122,6 +122,13 @@ class ResultStore:
         except ObjectNotFoundError as error:
             raise StudyNotFoundError from error
 
+    async def received_at(self, study_id: str) -> dt.datetime | None:
+        """When the study's first document came; None where none did."""
+        try:
+            return (await self._study(study_id)).received_at
+        except StudyNotFoundError:
+            return None
+
     async def readings(self, study_id: str) -> list[Reading]:
         """All readings of a study, oldest first; those of one request as they were sent.
 
@@ -152,18 +159,6 @@ class ResultStore:
         """Store the heat map of a reading's frame, unless there is one."""
         await self._objects.create(_heatmap_key(reading, index), picture, media_type="image/png")
 
-    async def summaries(self, *, after: str, limit: int) -> list[StudySummary]:
-        """Studies in the order of their ids, beyond `after`."""
-        study_ids = await self._objects.folders(ROOT, after=after, limit=limit)
-        found = await together(self._summary(study_id) for study_id in study_ids)
-        return [summary for summary in found if summary is not None]
-
-    async def _summary(self, study_id: str) -> StudySummary | None:
-        try:
-            return study_summary(await self.result(study_id))
-        except StudyNotFoundError:  # begun, but no reading is stored yet
-            return None
-
     async def _study(self, study_id: str) -> StudyDocument:
         try:
             return StudyDocument.model_validate_json(
@@ -183,8 +178,8 @@ class ResultStore:
         claimed = False
         while not claimed:
             known, number = await self._identity(metadata.study_id)
-            _compare(metadata, known)
-            news = {name: value for name, value in _given(metadata).items() if name not in known}
+            compare(metadata, known)
+            news = {name: value for name, value in given(metadata).items() if name not in known}
             # One object for all that is new, under a number that one document alone can take: of
             # two that come at once, the later one is compared to the whole of the earlier.
             key = _identity_key(metadata.study_id, number)
@@ -264,15 +259,23 @@ def _identity_key(study_id: str, number: int) -> str:
     return f"{ROOT}{study_id}/identity/{number}.json"
 
 
-def _given(metadata: StudyMetadata) -> dict[str, str]:
+def given(metadata: StudyMetadata) -> dict[str, str]:
+    """The identifying attributes that the metadata have."""
     values = {name: getattr(metadata, name) for name in _IDENTITY}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _compare(metadata: StudyMetadata, known: dict[str, str]) -> None:
+def compare(metadata: StudyMetadata, known: dict[str, str]) -> None:
+    """Hold the metadata to what is known of their study.
+
+    Raises
+    ------
+    StudyConflictError
+        With each attribute that contradicts.
+    """
     faults = tuple(
         Fault(f"/{name}", "differs from what is stored under this study_id")
-        for name, value in _given(metadata).items()
+        for name, value in given(metadata).items()
         if known.get(name, value) != value
     )
     if faults:

@@ -39,7 +39,13 @@ class WaitingRoom:
 
     async def all(self) -> list[WaitingHalf]:
         """Everything that waits."""
-        return await self._load(await self._objects.keys(ROOT))
+        return [half for _, half in await self.by_key()]
+
+    async def by_key(self) -> list[tuple[str, WaitingHalf]]:
+        """Everything that waits, with the key of the note that it does."""
+        keys = await self._objects.keys(ROOT)
+        found = await together(self._read(key) for key in keys)
+        return [(key, half) for key, half in zip(keys, found, strict=True) if half is not None]
 
     async def remove(self, *halves: tuple[Dropped, str | None]) -> None:
         """Note of halves of one pair, each with its version, that they wait no longer."""

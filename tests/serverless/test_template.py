@@ -292,7 +292,7 @@ def test_no_role_may_do_more_than_is_written_out(stack: Package) -> None:
         assert not {"NotAction", "NotResource"} & statement.keys()
 
 
-def test_the_gateway_may_not_write_images_nor_delete_results(dev: Package) -> None:
+def test_the_gateway_may_not_write_images_nor_delete_records_of_deletion(dev: Package) -> None:
     allowed = [
         (action, json.dumps(resource))
         for statement in dev.properties("GatewayPolicy")["PolicyDocument"]["Statement"]
@@ -300,9 +300,11 @@ def test_the_gateway_may_not_write_images_nor_delete_results(dev: Package) -> No
         for resource in listed(statement["Resource"])
     ]
     assert not [pair for pair in allowed if pair[0] == "s3:PutObject" and "ImagesBucket" in pair[1]]
-    deleted = [resource for action, resource in allowed if action == "s3:DeleteObject"]
-    assert len(deleted) == 2
-    assert not [resource for resource in deleted if "/results/" in resource]
+    deleted = {resource for action, resource in allowed if action.startswith("s3:DeleteObject")}
+    assert len(deleted) == 6
+    assert all("ResultsBucket" in resource for resource in deleted)
+    [record] = [resource for resource in deleted if "/deleted/" in resource]
+    assert record.endswith('/closed.json"}')
 
 
 def test_only_the_gateways_service_account_takes_its_role(dev: Package) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
 
 from gateway.server import GatewayServer
 from gateway.settings import (
     HttpSettings,
     LimitSettings,
+    PendingSettings,
     Settings,
     StoreSettings,
     TelemetrySettings,
@@ -75,6 +77,12 @@ def settings_for(triton_url: str, folder: Path, **limits: int) -> Settings:
             linger_ms=20,
         ),
     )
+
+
+def brisk(settings: Settings, **groups: BaseModel) -> Settings:
+    """The settings, with sweeps that follow one another at once and these groups."""
+    pending = PendingSettings(sweep_s=0.2)
+    return settings.model_copy(update={"pending": pending, **groups})
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ from gateway.services.pipeline import Answer, Pipeline
 from gateway.services.study import Route, Study
 from gateway.services.waiting import WaitingRoom
 from preprocess import Limits
+from tests.support.deletion import deletion_on
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
 
@@ -109,6 +110,7 @@ def gateway_on(
         claims=Claims(objects, root=CLAIMS, lease_s=lease_s, patience_s=patience_s),
         waiting=WaitingRoom(objects),
         parking=Parking(objects, problem_of),
+        deletion=deletion_on(objects),
         metrics=Metrics(CollectorRegistry()),
         pseudonyms=Pseudonyms("key"),
         timeout_s=20.0,

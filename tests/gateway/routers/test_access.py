@@ -26,6 +26,8 @@ def expected_scope(path: str, method: str) -> Scope | None:
     match path.split("/")[1:]:
         case ["v1", "parked", *_] | ["metrics"]:
             return Scope.OPERATE
+        case ["v1", "studies", _] if method == "DELETE":
+            return Scope.OPERATE
         case ["v1", "events", *_]:
             return Scope.EVENTS_WRITE
         case ["v1", "studies", *_] if method != "GET":

@@ -40,6 +40,7 @@ from gateway.services.results import ResultStore
 from gateway.services.study import Route, Study, SubmittedImage
 from gateway.sidecar import EmbeddedTriton
 from preprocess import Limits
+from tests.support.deletion import deletion_on
 from tests.support.inference import (
     ScriptedTriton,
     answers,
@@ -70,6 +71,7 @@ class Parts:
             inference=client,
             imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics),
             results=self.results,
+            deletion=deletion_on(objects),
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
             outcomes=self.told,

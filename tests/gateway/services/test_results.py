@@ -131,19 +131,6 @@ async def test_study_nobody_sent_is_not_found(results: ResultStore):
         await results.readings("S1")
 
 
-async def test_summaries_pass_over_a_study_without_a_view(
-    results: ResultStore, objects: MemoryStore
-):
-    await add(results, b"a")
-    assert await results.summaries(after="", limit=10) == []
-    await results.rebuild("S1")
-    [summary] = await results.summaries(after="", limit=10)
-    assert (summary.study_id, summary.images, summary.positive) == ("S1", 1, ("bright",))
-    assert summary.href == "/v1/studies/S1"
-    del objects.objects["results/S1/result.json"]
-    assert await results.summaries(after="", limit=10) == []
-
-
 # --- who a study is about ------------------------------------------------------------------------
 
 

@@ -1,0 +1,122 @@
+"""Puts together what is done after its sender was answered: pending studies, callbacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.clients.webhook import Webhook, webhook_client
+from gateway.problems import problem_of
+from gateway.schemas.backlog import Notice, Submission
+from gateway.services.backlog import Backlog
+from gateway.services.callbacks import ROOT as CALLBACKS
+from gateway.services.callbacks import Callbacks, SendNotice
+from gateway.services.claims import CLOCK_SKEW_S, Claims
+from gateway.services.collecting import sweep_for_ever
+from gateway.services.retention import Retention
+from gateway.services.submissions import ROOT as PENDING
+from gateway.services.submissions import ReadSubmission
+from gateway.services.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+    from contextlib import AsyncExitStack
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.metrics import Metrics
+    from gateway.services.deletion import Deletion
+    from gateway.services.intake import Intake
+    from gateway.services.parking import Parking
+    from gateway.services.pipeline import Pipeline
+    from gateway.services.studies import Studies
+    from gateway.settings import Settings
+
+# Pending studies under way at once: one is worked on while another is fetched and stored.
+_STUDIES_A_THREAD = 2
+_CALLBACKS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Backlogs:
+    """Both kinds of work, and who does them."""
+
+    submissions: Backlog[Submission]
+    reader: Worker[Submission]
+    notices: Backlog[Notice]
+    notifier: Worker[Notice]
+    callbacks: Callbacks
+
+    def workers(self) -> tuple[tuple[Backlog[Any], Worker[Any]], ...]:
+        """Each backlog with its worker."""
+        return (self.submissions, self.reader), (self.notices, self.notifier)
+
+
+async def make_backlogs(
+    settings: Settings,
+    stack: AsyncExitStack,
+    objects: ObjectStore,
+    *,
+    intake: Intake,
+    pipeline: Pipeline,
+    parking: Parking,
+    metrics: Metrics,
+) -> Backlogs:
+    """The backlogs in `objects`, with their workers, which are yet to run."""
+    options = settings.callbacks
+    hosts = options.host_names()
+    notices = Backlog(
+        objects,
+        root=CALLBACKS,
+        document=Notice,
+        claims=_claims(objects, CALLBACKS, options.timeout_s),
+    )
+    client = await stack.enter_async_context(webhook_client(options.ca_file))
+    sender = Webhook(
+        client, private_addresses=options.private_addresses, timeout_s=options.timeout_s
+    )
+    secret = options.secret.get_secret_value() if options.secret else ""
+    notifier = Worker(
+        notices,
+        SendNotice(sender, secret=secret, hosts=hosts, metrics=metrics),
+        parking=parking,
+        problem_of=problem_of,
+        count=metrics.backlog.pending_callbacks.set,
+        at_once=_CALLBACKS_AT_ONCE,
+        timeout_s=2 * options.timeout_s,
+        sweep_s=settings.pending.sweep_s,
+        give_up_s=options.give_up_s,
+    )
+    callbacks = Callbacks(notices, notifier, hosts=hosts)
+    timeout_s = settings.http.request_timeout_s
+    submissions = Backlog(
+        objects, root=PENDING, document=Submission, claims=_claims(objects, PENDING, timeout_s)
+    )
+    reader = Worker(
+        submissions,
+        ReadSubmission(submissions, intake=intake, pipeline=pipeline, callbacks=callbacks),
+        parking=parking,
+        problem_of=problem_of,
+        count=metrics.backlog.pending_studies.set,
+        at_once=_STUDIES_A_THREAD * settings.limits.image_threads,
+        timeout_s=timeout_s,
+        sweep_s=settings.pending.sweep_s,
+        give_up_s=settings.pending.give_up_s,
+    )
+    return Backlogs(submissions, reader, notices, notifier, callbacks)
+
+
+def backlog_work(
+    settings: Settings, backlogs: Backlogs, studies: Studies, deletion: Deletion
+) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
+    """What runs beside the requests for them, by name."""
+    yield "pending studies", backlogs.reader.run()
+    yield "callbacks", backlogs.notifier.run()
+    yield "deletions", sweep_for_ever(deletion, settings.pending.sweep_s)
+    if settings.retention.study_days is not None:
+        retention = Retention(studies, deletion, days=settings.retention.study_days)
+        yield "retention", sweep_for_ever(retention, settings.retention.sweep_s)
+
+
+def _claims(objects: ObjectStore, root: str, timeout_s: float) -> Claims:
+    """Claims that nobody waits for: whoever meets one leaves the work to its holder."""
+    return Claims(objects, root=root, lease_s=timeout_s + CLOCK_SKEW_S, patience_s=0.0)

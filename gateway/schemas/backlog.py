@@ -1,0 +1,67 @@
+"""What the store holds of work that was promised and is not done yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+
+from gateway.schemas.problem import Problem
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class SubmittedPart(_Document):
+    """An image that waits to be read."""
+
+    part: str = Field(description="What the sender knows it by.")
+    object: str = Field(description="The last part of its key.")
+
+
+class Submission(_Document):
+    """A study that was accepted and is yet to be read."""
+
+    schema_: Literal["radstream.submission/1"] = Field("radstream.submission/1", alias="schema")
+    received_at: AwareDatetime
+    metadata: Base64Bytes | None = Field(None, description="The document, byte for byte.")
+    identity: dict[str, str] = Field(description="Who the study is about, as far as it says.")
+    parts: tuple[SubmittedPart, ...]
+    callback: str | None = Field(None, description="Whom to tell of the end.")
+    context: dict[str, str] = Field(description="Ids of the request, for the log.")
+
+
+class Notice(_Document):
+    """A callback that is yet to be taken."""
+
+    schema_: Literal["radstream.notice/1"] = Field("radstream.notice/1", alias="schema")
+    url: str
+    problem: Problem | None = Field(None, description="Why the study failed; None if it did not.")
+
+
+class Progress(_Document):
+    """How far a piece of work has come; replaced as it goes on."""
+
+    schema_: Literal["radstream.progress/1"] = Field("radstream.progress/1", alias="schema")
+    attempts: int = Field(0, description="How often it was begun.")
+    broken_off: int = Field(0, description="How often in a row it was begun and never ended.")
+    not_before: AwareDatetime | None = Field(None, description="When it is tried again.")
+    problem: Problem | None = Field(None, description="Why the last attempt did not end it.")
+
+    def wait_s(self) -> float:
+        """Seconds until it may be tried, 0 at the least."""
+        if self.not_before is None:
+            return 0.0
+        return max(0.0, (self.not_before - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+class Failure(_Document):
+    """Why a piece of work failed for good."""
+
+    schema_: Literal["radstream.failure/1"] = Field("radstream.failure/1", alias="schema")
+    failed_at: AwareDatetime
+    attempts: int
+    parked: str = Field(description="The parked item's id.")
+    problem: Problem

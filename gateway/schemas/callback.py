@@ -1,0 +1,23 @@
+"""What a callback carries: that a study has come to its end, and where to read it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.schemas.problem import Problem
+from gateway.schemas.result import Status
+
+
+class CallbackBody(BaseModel):
+    """The body of a callback. It holds no finding: the receiver reads the study as itself."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    schema_: Literal["radstream.callback/1"] = Field("radstream.callback/1", alias="schema")
+    delivery: str = Field(description="The same in every repetition, to tell them by.")
+    study_id: str
+    study: str = Field(description="Path of the study's result.")
+    status: Status = Field(description="What became of these images: `completed` or `failed`.")
+    problem: Problem | None = Field(None, description="Why they failed.")

@@ -1,0 +1,39 @@
+"""What the store holds of studies that it no longer holds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class Reason(StrEnum):
+    """Why a study was deleted."""
+
+    REQUEST = "request"
+    RETENTION = "retention"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Closing(_Document):
+    """A study that is being deleted: nothing may be added to it. Removed when that is over."""
+
+    schema_: Literal["radstream.closing/1"] = Field("radstream.closing/1", alias="schema")
+    study_id: str
+    requested_at: AwareDatetime
+    reason: Reason
+
+
+class Tombstone(_Document):
+    """That a study was deleted. Whoever knows its study_id can find this; it tells nobody else."""
+
+    schema_: Literal["radstream.tombstone/1"] = Field("radstream.tombstone/1", alias="schema")
+    deleted_at: AwareDatetime
+    reason: Reason
+    older_versions_kept: bool = Field(
+        description="Whether the bucket keeps versions that the gateway may not remove."
+    )

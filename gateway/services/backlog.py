@@ -1,0 +1,237 @@
+"""Work that was promised, kept in the store until it is done; any gateway on the store may do it.
+
+Under ``{root}{study_id}/{id}/``, where the id begins with the time it came:
+
+``work.json``
+    What is to be done. It is written last: with it the work is promised, without it never was.
+other names of the work's own
+    What it needs, such as images.
+``progress.json``
+    A `Progress`, replaced with every attempt.
+``failed.json``
+    A `Failure`: nobody begins the work any more until an operator has it tried again.
+``claims/…``
+    Who is at it now; see `gateway.services.claims`.
+
+All of it goes when the work is done. Doing it twice must do no harm: a gateway that has lost its
+claim may still be at it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from gateway.errors import ObjectNotFoundError
+from gateway.schemas.backlog import Failure, Progress
+from gateway.services.tasks import together
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.services.claims import Claims
+
+T = TypeVar("T", bound=BaseModel)
+D = TypeVar("D", bound=BaseModel)
+
+_JSON = "application/json"
+_TIME = "%Y%m%dT%H%M%SZ"
+_WORK, _PROGRESS, _FAILED = "work.json", "progress.json", "failed.json"
+# Whoever writes a piece of work for so long has died over it.
+_ABANDONED = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A piece of work, by its name.
+
+    Parameters
+    ----------
+    study_id
+        The study that it is for.
+    id
+        Its own.
+    failed
+        Whether it had failed for good when it was looked up.
+    """
+
+    study_id: str
+    id: str
+    failed: bool = False
+
+    @property
+    def path(self) -> str:
+        """Its keys, less the root."""
+        return f"{self.study_id}/{self.id}"
+
+    def age_s(self) -> float:
+        """Seconds since it came, by its id."""
+        came = dt.datetime.strptime(self.id.partition("-")[0], _TIME).replace(tzinfo=dt.UTC)
+        return (dt.datetime.now(dt.UTC) - came).total_seconds()
+
+
+class Backlog(Generic[T]):
+    """All work of one kind on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    root
+        What the keys begin with, ending in a slash.
+    document
+        What `work.json` is.
+    claims
+        On this root.
+    """
+
+    def __init__(
+        self, objects: ObjectStore, *, root: str, document: type[T], claims: Claims
+    ) -> None:
+        self.root = root
+        self._objects = objects
+        self._document = document
+        self._claims = claims
+
+    async def add(
+        self,
+        study_id: str,
+        document: T,
+        blobs: Mapping[str, bytes | memoryview],
+        *,
+        work_id: str | None = None,
+    ) -> Work:
+        """The work, which is durable from now on.
+
+        Parameters
+        ----------
+        study_id, document
+            What it is for, and what is to be done.
+        blobs
+            What it needs, by name.
+        work_id
+            That of the work it follows from: added again, it is the same work. A new one if None.
+        """
+        fresh_id = f"{dt.datetime.now(dt.UTC):{_TIME}}-{secrets.token_hex(8)}"
+        work = Work(study_id, work_id or fresh_id)
+        await together(
+            self._objects.create(self._key(work, name), data, media_type="application/octet-stream")
+            for name, data in blobs.items()
+        )
+        await self._write(work, _WORK, document)
+        return work
+
+    async def all(self) -> list[Work]:
+        """All work there is, oldest first."""
+        return sorted(await self._found(self.root), key=lambda work: work.id)
+
+    async def of(self, study_id: str) -> list[Work]:
+        """All work there is for a study, oldest first."""
+        return await self._found(f"{self.root}{study_id}/")
+
+    async def studies(self, *, after: str, limit: int) -> list[str]:
+        """Ids of studies that there is work for, beyond `after`."""
+        return list(await self._objects.folders(self.root, after=after, limit=limit))
+
+    async def document(self, work: Work) -> T | None:
+        """What is to be done; None where it is done."""
+        return await self._read(work, _WORK, self._document)
+
+    async def blob(self, work: Work, name: str) -> bytes:
+        """What the work needs, by its name.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            The work is done.
+        """
+        return await self._objects.read(self._key(work, name))
+
+    async def progress(self, work: Work) -> Progress:
+        """How far it has come."""
+        return await self._read(work, _PROGRESS, Progress) or Progress()
+
+    async def note(self, work: Work, progress: Progress) -> None:
+        """Keep how far it has come."""
+        document = progress.model_dump_json(by_alias=True, exclude_none=True).encode()
+        await self._objects.replace(self._key(work, _PROGRESS), document, media_type=_JSON)
+
+    async def failure(self, work: Work) -> Failure | None:
+        """Why it failed for good; None unless it did."""
+        return await self._read(work, _FAILED, Failure)
+
+    async def fail(self, work: Work, failure: Failure) -> None:
+        """Keep that it failed for good."""
+        await self._write(work, _FAILED, failure)
+
+    async def revive(self, work: Work) -> None:
+        """Have it done after all."""
+        before = await self.progress(work)
+        await self.note(work, Progress(attempts=before.attempts))
+        await self._objects.delete(self._key(work, _FAILED))
+
+    async def finish(self, work: Work) -> None:
+        """Forget it, and all that it needed."""
+        await self._objects.delete(self._key(work, _WORK))  # first, so that nobody begins it
+        await self._objects.purge(f"{self.root}{work.path}/")
+
+    async def tidy(self) -> None:
+        """Remove what was never promised: its writer died before the end."""
+        before = f"{dt.datetime.now(dt.UTC) - _ABANDONED:{_TIME}}"
+        for work, names in (await self._listed(self.root)).items():
+            if _WORK not in names and work.id < before:
+                await self._objects.purge(f"{self.root}{work.path}/")
+
+    def held(self, work: Work) -> AbstractAsyncContextManager[None]:
+        """Hold the claim on the work during the block.
+
+        Raises
+        ------
+        DeliveryUnfinishedError
+            Another gateway is at it.
+        """
+        return self._claims.held(f"{work.path}/claims", f"{self.root}{work.path}")
+
+    def key(self, work: Work) -> str:
+        """What a parked item calls the work."""
+        return f"{self.root}{work.path}"
+
+    def named(self, key: str) -> Work | None:
+        """The work that `key` is of; None where it is none of this kind."""
+        study_id, _, work_id = key.removeprefix(self.root).partition("/")
+        return Work(study_id, work_id) if key.startswith(self.root) and work_id else None
+
+    async def _found(self, prefix: str) -> list[Work]:
+        listed = await self._listed(prefix)
+        return [
+            Work(work.study_id, work.id, failed=_FAILED in names)
+            for work, names in listed.items()
+            if _WORK in names
+        ]
+
+    async def _listed(self, prefix: str) -> dict[Work, set[str]]:
+        """Names of objects by the work they are of."""
+        listed: dict[Work, set[str]] = {}
+        for key in await self._objects.keys(prefix):
+            study_id, work_id, *names = key.removeprefix(self.root).split("/")
+            listed.setdefault(Work(study_id, work_id), set()).update(names[:1])
+        return listed
+
+    async def _read(self, work: Work, name: str, document: type[D]) -> D | None:
+        try:
+            return document.model_validate_json(await self._objects.read(self._key(work, name)))
+        except ObjectNotFoundError:
+            return None
+
+    async def _write(self, work: Work, name: str, document: BaseModel) -> None:
+        data = document.model_dump_json(by_alias=True, exclude_none=True).encode()
+        await self._objects.create(self._key(work, name), data, media_type=_JSON)
+
+    def _key(self, work: Work, name: str) -> str:
+        return f"{self.root}{work.path}/{name}"

@@ -1,0 +1,179 @@
+"""Deleting studies, and remembering that it was done.
+
+Under ``deleted/{reference}/``, where the reference is a hash of the study_id:
+
+``closed.json``
+    A `Closing`, written before anything is removed: the study is closed to whoever wants to add to
+    it, and whoever is at it finds the note after its last write and removes what it wrote.
+``{time}.json``
+    A `Tombstone`, which stays.
+
+A sweep removes what a gateway that died left behind, once every request that had begun before the
+note must have ended, and then the note. Until then the study_id cannot be used again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError
+from gateway.schemas.deletion import Closing, Tombstone
+from gateway.services.tasks import together
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.logs import Pseudonyms
+    from gateway.metrics import Metrics
+    from gateway.schemas.deletion import Reason
+    from gateway.services.inbox import Inbox
+    from gateway.services.parking import Parking
+    from gateway.services.waiting import WaitingRoom
+
+log = structlog.get_logger()
+
+ROOT = "deleted/"
+_CLOSED = "closed.json"
+
+
+class Deletion:
+    """Deletions of all gateways on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    roots
+        Under each of these a study has a folder of its own.
+    parking, waiting, inbox
+        What is kept of the drop folder, and how to tell whose it is.
+    closed_s
+        Seconds that a study stays closed: longer than any request takes.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        *,
+        roots: Sequence[str],
+        parking: Parking,
+        waiting: WaitingRoom,
+        inbox: Inbox,
+        closed_s: float,
+        metrics: Metrics,
+        pseudonyms: Pseudonyms,
+    ) -> None:
+        self._objects = objects
+        self._roots = roots
+        self._parking = parking
+        self._waiting = waiting
+        self._inbox = inbox
+        self._closed_s = closed_s
+        self._metrics = metrics
+        self._pseudonyms = pseudonyms
+
+    async def exists(self, study_id: str) -> bool:
+        """Whether anything is kept of the study."""
+        found = await together(self._objects.keys(f"{root}{study_id}/") for root in self._roots)
+        return any(found)
+
+    async def was_deleted(self, study_id: str) -> bool:
+        """Whether the study was deleted before, or is being deleted."""
+        return bool(await self._objects.keys(_folder(study_id)))
+
+    async def check_open(self, study_id: str) -> None:
+        """Refuse a study that is being deleted.
+
+        Raises
+        ------
+        StudyBeingDeletedError
+        """
+        if await self._closing(f"{_folder(study_id)}{_CLOSED}") is not None:
+            raise StudyBeingDeletedError
+
+    async def check_written(self, study_id: str) -> None:
+        """Take back what was just written of a study that is being deleted.
+
+        Raises
+        ------
+        StudyBeingDeletedError
+            It is, and nothing is left of it.
+        """
+        try:
+            await self.check_open(study_id)
+        except StudyBeingDeletedError:
+            await self._purge(study_id)
+            raise
+
+    async def delete(self, study_id: str, reason: Reason) -> None:
+        """Remove everything that is kept of the study, and remember it."""
+        closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
+        await self._create(f"{_folder(study_id)}{_CLOSED}", closing)
+        await self._carry_out(closing)
+        self._metrics.backlog.studies_deleted.labels(reason).inc()
+        log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
+
+    async def sweep(self) -> None:
+        """End the deletions whose time is over."""
+        for key in await self._objects.keys(ROOT):
+            if not key.endswith(f"/{_CLOSED}"):
+                continue
+            closing = await self._closing(key)
+            if closing is None:
+                continue
+            closed = dt.datetime.now(dt.UTC) - closing.requested_at
+            if closed.total_seconds() >= self._closed_s:
+                await self._carry_out(closing)
+                await self._objects.purge(key)
+
+    async def _carry_out(self, closing: Closing) -> None:
+        whole = await self._purge(closing.study_id)
+        tombstone = Tombstone(
+            deleted_at=closing.requested_at, reason=closing.reason, older_versions_kept=not whole
+        )
+        time = f"{closing.requested_at:%Y%m%dT%H%M%S%fZ}"
+        await self._create(f"{_folder(closing.study_id)}{time}.json", tombstone)
+
+    async def _purge(self, study_id: str) -> bool:
+        """Whether nothing is left, not even as an older version."""
+        keys = await together([self._parked_of(study_id), self._waiting_of(study_id)])
+        folders = [f"{root}{study_id}/" for root in self._roots]
+        return all(
+            await together(self._objects.purge(prefix) for prefix in (*folders, *keys[0], *keys[1]))
+        )
+
+    async def _parked_of(self, study_id: str) -> list[str]:
+        own = tuple(f"{root}{study_id}/" for root in self._roots)
+        return [
+            self._parking.key(item)
+            for item in await self._parking.items(after="", limit=None)
+            if item.key.startswith(own) or self._is_of(item.key, study_id)
+        ]
+
+    async def _waiting_of(self, study_id: str) -> list[str]:
+        return [
+            key for key, half in await self._waiting.by_key() if self._is_of(half.key, study_id)
+        ]
+
+    def _is_of(self, key: str, study_id: str) -> bool:
+        dropped = self._inbox.find(key)
+        return dropped is not None and dropped.study_folder == study_id
+
+    async def _closing(self, key: str) -> Closing | None:
+        try:
+            return Closing.model_validate_json(await self._objects.read(key))
+        except ObjectNotFoundError:
+            return None
+
+    async def _create(self, key: str, document: Closing | Tombstone) -> None:
+        data = document.model_dump_json(by_alias=True).encode()
+        await self._objects.create(key, data, media_type="application/json")
+
+
+def _folder(study_id: str) -> str:
+    return f"{ROOT}{hashlib.sha256(study_id.encode()).hexdigest()[:32]}/"

@@ -1,0 +1,58 @@
+"""Deleting studies whose time is over."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.schemas.deletion import Reason
+
+if TYPE_CHECKING:
+    from gateway.services.deletion import Deletion
+    from gateway.services.studies import Studies
+
+log = structlog.get_logger()
+
+_PAGE = 200
+# A clock that is off by more than this has been set by somebody, and deletes nothing.
+_CLOCK_STEP_S = 3600.0
+
+
+class Retention:
+    """Deletes studies to which nothing has been added for so many days.
+
+    Parameters
+    ----------
+    studies, deletion
+        What there is, and how it goes.
+    days
+        How long a study is kept.
+    """
+
+    def __init__(self, studies: Studies, deletion: Deletion, *, days: int) -> None:
+        self._studies = studies
+        self._deletion = deletion
+        self._kept = dt.timedelta(days=days)
+        self._clock_offset_s = _clock_offset_s()
+
+    async def sweep(self) -> None:
+        """Delete what is older. Any gateway may sweep, and several at once."""
+        if abs(_clock_offset_s() - self._clock_offset_s) > _CLOCK_STEP_S:
+            log.error("retention.clock_was_set")  # until a restart, with the clock looked at
+            return
+        before = dt.datetime.now(dt.UTC) - self._kept
+        after = ""
+        while study_ids := await self._studies.ids(after=after, limit=_PAGE):
+            for study_id in study_ids:
+                changed_at = await self._studies.changed_at(study_id)
+                if changed_at is not None and changed_at < before:
+                    await self._deletion.delete(study_id, Reason.RETENTION)
+            after = study_ids[-1]
+
+
+def _clock_offset_s() -> float:
+    """Constant for as long as nobody sets the clock."""
+    return time.time() - time.monotonic()

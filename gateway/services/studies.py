@@ -1,0 +1,115 @@
+"""What is known of studies: what is stored of them, and what is still on its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.errors import StudyDeletedError, StudyNotFoundError
+from gateway.schemas.deletion import Reason
+from gateway.schemas.result import Status, StudyResult
+from gateway.services.results import ROOT as RESULTS
+from gateway.services.tasks import together
+from gateway.services.views import study_summary
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.schemas.result import StudySummary
+    from gateway.services.deletion import Deletion
+    from gateway.services.results import ResultStore
+    from gateway.services.submissions import Submissions
+
+
+class Studies:
+    """Every study that was accepted, whatever became of it."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        *,
+        results: ResultStore,
+        submissions: Submissions,
+        deletion: Deletion,
+    ) -> None:
+        self._objects = objects
+        self._results = results
+        self._submissions = submissions
+        self._deletion = deletion
+
+    async def result(self, study_id: str) -> StudyResult:
+        """The study's current view, with what is on its way and what failed.
+
+        Raises
+        ------
+        StudyNotFoundError
+        StudyDeletedError
+            It was here once.
+        """
+        result = await self._known(study_id)
+        if result is not None:
+            return result
+        if await self._deletion.was_deleted(study_id):
+            raise StudyDeletedError
+        raise StudyNotFoundError
+
+    async def delete(self, study_id: str) -> None:
+        """Remove all that is kept of the study, on request.
+
+        Raises
+        ------
+        StudyNotFoundError
+        StudyDeletedError
+            That has been done.
+        """
+        if not await self._deletion.exists(study_id):
+            if await self._deletion.was_deleted(study_id):
+                raise StudyDeletedError
+            raise StudyNotFoundError
+        await self._deletion.delete(study_id, Reason.REQUEST)
+
+    async def ids(self, *, after: str, limit: int) -> list[str]:
+        """Ids of studies in the order of their keys, beyond `after`."""
+        stored, coming = await together(
+            [
+                self._objects.folders(RESULTS, after=after, limit=limit),
+                self._submissions.studies(after=after, limit=limit),
+            ]
+        )
+        return sorted({*stored, *coming}, key=lambda name: f"{name}/")[:limit]
+
+    async def summaries(self, study_ids: list[str]) -> list[StudySummary]:
+        """Of each study a summary; none of one that is only begun, or gone by now."""
+        found = await together(self._known(study_id) for study_id in study_ids)
+        return [study_summary(result) for result in found if result is not None]
+
+    async def changed_at(self, study_id: str) -> dt.datetime | None:
+        """When something was last added to the study; None while anything of it is pending."""
+        result = await self._known(study_id)
+        if result is None:  # begun, and never stored: its gateway died
+            return await self._results.received_at(study_id)
+        if result.pending:
+            return None
+        times = [result.received_at, *(failure.failed_at for failure in result.failures or ())]
+        return max([*times, result.completed_at] if result.completed_at else times)
+
+    async def _known(self, study_id: str) -> StudyResult | None:
+        # In this order: what has been read since the first look is found by the second.
+        pending, failures = await self._submissions.of(study_id)
+        try:
+            stored = await self._results.result(study_id)
+        except StudyNotFoundError:
+            stored = None
+        if stored is None and not pending and not failures:
+            return None
+        if stored is None:
+            times = [item.received_at for item in pending]
+            received = min(times + [item.received_at for item in failures])
+            stored = StudyResult(study_id=study_id, status=Status.FAILED, received_at=received)
+        return stored.model_copy(
+            update={
+                "status": Status.PENDING if pending else stored.status,
+                "pending": pending or None,
+                "failures": failures or None,
+            }
+        )

@@ -1,0 +1,202 @@
+"""Studies that are answered before they are read: kept first, read by a worker, told on demand."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.errors import InferenceUnavailableError, ObjectNotFoundError
+from gateway.schemas.backlog import Submission, SubmittedPart
+from gateway.schemas.result import FailedSubmission, PendingSubmission
+from gateway.services.results import compare, given
+from gateway.services.study import Route
+from gateway.services.tasks import together
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.deadline import Deadline
+    from gateway.schemas.problem import Problem
+    from gateway.services.backlog import Backlog, Work
+    from gateway.services.callbacks import Callbacks
+    from gateway.services.deletion import Deletion
+    from gateway.services.imaging import Imaging
+    from gateway.services.intake import Intake
+    from gateway.services.models import ModelRegistry
+    from gateway.services.pipeline import Pipeline
+    from gateway.services.results import ResultStore
+    from gateway.services.study import Study
+
+ROOT = "pending/"
+
+_CONTEXT = ("request_id", "trace_id")
+
+
+class Submissions:
+    """Takes studies in, and tells what became of those that are not read yet.
+
+    Parameters
+    ----------
+    backlog
+        Where they are kept.
+    results, deletion
+        What is known of their studies.
+    models, imaging
+        Say what can be said of a study without decoding it.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog[Submission],
+        *,
+        results: ResultStore,
+        deletion: Deletion,
+        models: ModelRegistry,
+        imaging: Imaging,
+    ) -> None:
+        self._backlog = backlog
+        self._results = results
+        self._deletion = deletion
+        self._models = models
+        self._imaging = imaging
+
+    async def accept(
+        self, study: Study, document: bytes | memoryview | None, callback: str | None
+    ) -> Work:
+        """The study as work, which is durable from now on.
+
+        Parameters
+        ----------
+        study
+            Made of the document and the files.
+        document
+            As it was sent.
+        callback
+            Whom to tell of the end.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            A file's header says that it cannot be read.
+        NoModelAcceptsError, UnknownModelError
+            No model would read it.
+        StudyConflictError
+            It contradicts what is stored or was accepted before.
+        StudyBeingDeletedError
+        StoreUnavailableError
+            It is not accepted.
+        """
+        self._check_models(study)
+        await self._imaging.check_headers(study.images)
+        study_id = study.metadata.study_id
+        await self._deletion.check_open(study_id)
+        await self._results.check_identity(study.metadata)
+        for work in await self._backlog.of(study_id):
+            other = None if work.failed else await self._backlog.document(work)
+            if other is not None:
+                compare(study.metadata, other.identity)
+        parts = tuple(
+            SubmittedPart(part=image.part, object=f"image-{index}")
+            for index, image in enumerate(study.images, 1)
+        )
+        bound = structlog.contextvars.get_contextvars()
+        submission = Submission(
+            received_at=study.received_at,
+            metadata=None if document is None else base64.b64encode(document),
+            identity=given(study.metadata),
+            parts=parts,
+            callback=callback,
+            context={name: bound[name] for name in _CONTEXT if name in bound},
+        )
+        blobs = {part.object: image.data for part, image in zip(parts, study.images, strict=True)}
+        return await self._backlog.add(study_id, submission, blobs)
+
+    async def studies(self, *, after: str, limit: int) -> list[str]:
+        """Ids of studies of which something was accepted and is not read, beyond `after`."""
+        return await self._backlog.studies(after=after, limit=limit)
+
+    async def of(
+        self, study_id: str
+    ) -> tuple[tuple[PendingSubmission, ...], tuple[FailedSubmission, ...]]:
+        """What was accepted of a study and is yet to be read, and what failed for good of it."""
+        found = await together(self._tell(work) for work in await self._backlog.of(study_id))
+        return (
+            tuple(item for item in found if isinstance(item, PendingSubmission)),
+            tuple(item for item in found if isinstance(item, FailedSubmission)),
+        )
+
+    async def _tell(self, work: Work) -> PendingSubmission | FailedSubmission | None:
+        document = await self._backlog.document(work)
+        if document is None:  # done since it was listed
+            return None
+        failure = await self._backlog.failure(work) if work.failed else None
+        if failure is not None:
+            return FailedSubmission(
+                received_at=document.received_at,
+                failed_at=failure.failed_at,
+                images=len(document.parts),
+                attempts=failure.attempts,
+                parked=failure.parked,
+                problem=failure.problem,
+            )
+        progress = await self._backlog.progress(work)
+        return PendingSubmission(
+            received_at=document.received_at,
+            images=len(document.parts),
+            attempts=progress.attempts,
+            next_attempt_at=progress.not_before,
+            problem=progress.problem,
+        )
+
+    def _check_models(self, study: Study) -> None:
+        for image in study.images:
+            try:
+                self._models.select(image.metadata)
+            except InferenceUnavailableError:  # it may wait for its model
+                continue
+
+
+class ReadSubmission:
+    """The job of reading a study that was accepted."""
+
+    def __init__(
+        self,
+        backlog: Backlog[Submission],
+        *,
+        intake: Intake,
+        pipeline: Pipeline,
+        callbacks: Callbacks,
+    ) -> None:
+        self._backlog = backlog
+        self._intake = intake
+        self._pipeline = pipeline
+        self._callbacks = callbacks
+
+    async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
+        """Read it; see `Pipeline.read`."""
+        with structlog.contextvars.bound_contextvars(**document.context):
+            files = await self._files(work, document)
+            if files is None:
+                return
+            study = await self._intake.study(
+                document.metadata, files, route=Route.REST, received_at=document.received_at
+            )
+            await self._pipeline.read(study, deadline)
+        if document.callback is not None:
+            await self._callbacks.announce(work, document.callback, None)
+
+    async def failed(self, work: Work, document: Submission, problem: Problem) -> None:
+        """Tell whoever wants to be told."""
+        if document.callback is not None:
+            await self._callbacks.announce(work, document.callback, problem)
+
+    async def _files(self, work: Work, document: Submission) -> Sequence[tuple[str, bytes]] | None:
+        """The images; None where another gateway has finished the work, or it was deleted."""
+        try:
+            return [
+                (part.part, await self._backlog.blob(work, part.object)) for part in document.parts
+            ]
+        except ObjectNotFoundError:
+            return None
