@@ -19,8 +19,10 @@ _IMAGES = "sum(rate(radstream_images_total{GATEWAY}[$__rate_interval]))"
 # The process's own metrics have names that any process has.
 _OF_GATEWAYS = "* on (namespace, job, instance) group_left () radstream_build_info"
 _CPU = "rate(process_cpu_seconds_total{GATEWAY}[$__rate_interval]) " + _OF_GATEWAYS
+# By the time that images took on the threads: how many are busy at the moment of a scrape misses
+# most of what is shorter than the pause between two.
 _THREADS_BUSY = (
-    "sum(avg_over_time(radstream_image_threads_busy{GATEWAY}[$__rate_interval]))"
+    'sum(rate(radstream_stage_seconds_sum{GATEWAY, stage=~"decode|tensor"}[$__rate_interval]))'
     " / sum(radstream_image_threads{GATEWAY})"
 )
 
@@ -61,7 +63,8 @@ def _glance() -> list[Panel]:
         ),
         figure(
             "Image threads busy",
-            "Share of the image threads that are at work: the first thing to be full on a CPU.",
+            "Share of their time that the image threads are at pictures: on a CPU the first thing "
+            "to be full.",
             "percentunit",
             _THREADS_BUSY,
             decimals=0,

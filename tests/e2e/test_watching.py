@@ -1,0 +1,190 @@
+"""Real Prometheus, gateway and Triton under a mixed load: every panel shows something."""
+
+import asyncio
+import itertools
+import json
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.sidecar import EmbeddedTriton
+from tests.support.aws import CREDENTIALS
+from tests.support.gateway import (
+    ROOT,
+    client_of,
+    metadata,
+    multipart,
+    running_command,
+    until,
+)
+from tests.support.kinesis import Front, front, kinesis, make_stream
+from tests.support.models import flat_png
+from tests.support.pairing import sidecar
+from tests.support.prometheus import Prometheus, queries_of, running_prometheus
+
+DASHBOARDS = {
+    path.stem: json.loads(path.read_text())
+    for path in sorted((ROOT / "helm/radstream/dashboards").glob("*.json"))
+}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A gateway under load, and the Prometheus that scrapes it."""
+
+    prometheus: Prometheus
+    gateway: str
+    began: float
+
+
+@pytest.fixture(scope="module")
+async def watched(
+    triton: EmbeddedTriton, s3_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "drop").mkdir()
+    async with kinesis(s3_url) as client, front(s3_url) as before:
+        environment = CREDENTIALS | {
+            "RADSTREAM_HTTP__PORT": "0",
+            "RADSTREAM_TRITON__URL": triton.grpc_url,
+            "RADSTREAM_STORE__FOLDER": str(folder / "store"),
+            "RADSTREAM_DROPFOLDER__FOLDER": str(folder / "drop"),
+            "RADSTREAM_DROPFOLDER__WATCH": "true",
+            "RADSTREAM_DROPFOLDER__SETTLE_S": "0.1",
+            "RADSTREAM_DROPFOLDER__SWEEP_S": "0.5",
+            "RADSTREAM_DROPFOLDER__WAITING_DEADLINE_S": "3",
+            "RADSTREAM_TELEMETRY__KIND": "kinesis",
+            "RADSTREAM_TELEMETRY__STUDY_REF_KEY": "a key of more than thirty-two characters",
+            "RADSTREAM_TELEMETRY__STREAM_NAME": await make_stream(client),
+            "RADSTREAM_TELEMETRY__ENDPOINT": before.url,
+            "RADSTREAM_TELEMETRY__LINGER_MS": "50",
+            "RADSTREAM_TELEMETRY__SPOOL_FOLDER": str(folder / "spool"),
+        }
+        async with running_command("serve", **environment) as command:
+            url = await command.url()
+            async with client_of(url) as sender:
+                await until(lambda: is_ready(sender))
+                targets = {
+                    "radstream": url.removeprefix("http://"),
+                    "radstream-triton": triton.metrics_url.split("/")[2],
+                }
+                began = time.time()
+                async with (
+                    running_prometheus(folder, targets) as prometheus,
+                    under_load(sender, folder / "drop", before),
+                ):
+                    yield Watched(prometheus, targets["radstream"], began)
+
+
+async def is_ready(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/readyz")).is_success
+
+
+@asynccontextmanager
+async def under_load(client: httpx.AsyncClient, drop: Path, before: Front) -> AsyncIterator[None]:
+    """Senders of every kind, until the block ends."""
+    senders = [send_studies(client), drop_files(drop), take_telemetry_ill(before)]
+    tasks = [asyncio.create_task(each) for each in senders]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+async def send_studies(client: httpx.AsyncClient) -> None:
+    """Of each five one bright, one dark, one sent again, one that cannot be read, one wrong."""
+    document: dict[str, Any] = {}
+    for number in itertools.count():
+        document = document if number % 5 == 2 else metadata()
+        if number % 5 == 4:
+            document["view"] = "FROM THE SIDE"
+        picture = flat_png(255 if number % 5 == 0 else 0)
+        request = multipart(document, b"no picture" if number % 5 == 3 else picture)
+        response = await client.post("/v1/studies", **request)
+        assert response.status_code == (200, 200, 200, 415, 422)[number % 5], response.text
+        await asyncio.sleep(0.05)
+
+
+async def drop_files(drop: Path) -> None:
+    """Pairs, and images that stay alone."""
+    for number in itertools.count():
+        folder = drop / f"S-{secrets.token_hex(8)}"
+        folder.mkdir()
+        (folder / "x.png").write_bytes(flat_png(number % 256))
+        if number % 2:
+            (folder / "x.json").write_bytes(sidecar(folder.name))
+        await asyncio.sleep(0.3)
+
+
+async def take_telemetry_ill(before: Front) -> None:
+    """The stream refuses records for a while, one of three at first and then all."""
+    for refuses in itertools.cycle(
+        (lambda number: number % 3 == 0, lambda _number: True, lambda _number: False)
+    ):
+        before.refuses = refuses
+        await asyncio.sleep(2)
+
+
+async def show(watched: Watched, dashboard: str, **variables: str) -> None:
+    """Return when each query of a dashboard has found something."""
+    empty = list(queries_of(DASHBOARDS[dashboard], **variables))
+
+    async def none_is_empty() -> bool:
+        for query in list(empty):
+            values = await watched.prometheus.samples(
+                query.text, instant=query.instant, began=watched.began
+            )
+            # There is no GPU here; its panel's other queries show something.
+            if values or "nv_gpu" in query.text:
+                empty.remove(query)
+        return not empty
+
+    try:
+        await until(none_is_empty, timeout_s=60)
+    except TimeoutError:
+        pytest.fail("\n".join(f"{query.panel}: {query.text}" for query in empty))
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS)
+async def test_every_query_of_every_panel_finds_something(watched: Watched, dashboard: str):
+    await show(watched, dashboard)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS)
+async def test_what_can_be_chosen_at_the_top_is_there_and_narrows_the_panels(
+    watched: Watched, dashboard: str
+):
+    chosen = {}
+    for variable in DASHBOARDS[dashboard]["templating"]["list"]:
+        if variable["type"] == "query":
+            [(series, label)] = re.findall(r"label_values\((.*), (\w+)\)", variable["query"])
+            [series] = [series.replace("$namespace", ".*")]
+            path = f"label/{label}/values"
+            chosen[variable["name"]] = await watched.prometheus.ask(path, **{"match[]": series})
+    assert chosen.pop("namespace") == []  # there is none on one machine
+    assert chosen in ({"instance": [watched.gateway]}, {"model": ["brightness"]})
+    await show(watched, dashboard, **{name: values[0] for name, values in chosen.items()})
+
+
+async def test_shipped_rules_run_on_what_is_scraped(watched: Watched):
+    async def parked_studies_are_told() -> bool:
+        groups = (await watched.prometheus.ask("rules"))["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        assert {rule["health"] for rule in rules} <= {"ok", "unknown"}, rules
+        states = {rule["name"]: rule["state"] for rule in rules if rule["type"] == "alerting"}
+        assert states["RadStreamTargetDown"] == states["RadStreamNoModelReady"] == "inactive"
+        return states["RadStreamStudiesParked"] == "pending"
+
+    await until(parked_studies_are_told)
