@@ -21,6 +21,7 @@ from gateway import __version__, logs
 from gateway.errors import InvalidMetadataError
 from gateway.models_command import models
 from gateway.parked_command import parked
+from gateway.report_command import report
 from gateway.schemas.metadata import parse_document
 from gateway.server import serve, serve_with_triton
 from gateway.services.imaging import is_dicom
@@ -100,6 +101,7 @@ def send(
 
 main.add_command(parked)
 main.add_command(models)
+main.add_command(report)
 
 
 def _settings() -> Settings:

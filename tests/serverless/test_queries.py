@@ -1,84 +1,93 @@
-"""The named queries, run by DuckDB on rows whose answers are counted by hand.
+"""The named queries over the Glue table, run by DuckDB.
 
 sqlglot translates them from Athena's dialect; that Athena itself takes them only AWS can show.
+What they answer is in tests/gateway/report/test_questions.py.
 """
 
+import datetime as dt
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import duckdb
 import pytest
 import sqlglot
+from sqlglot import exp
 
-from tests.support.aws import ROOT, Package
-
-# event_id, time of day, study_ref, stage, status, latency_ms, error_code
-ROWS = [
-    ("e1", "09:10:00", "s1", "infer", "success", 10.0, None),
-    ("e2", "09:20:00", "s2", "infer", "success", 30.0, None),
-    ("e2", "09:20:00", "s2", "infer", "success", 30.0, None),  # delivered twice
-    ("e3", "10:05:00", "s3", "infer", "success", 50.0, None),
-    ("e4", "10:06:00", "s4", "infer", "error", 5.0, "triton-unavailable"),
-    ("e5", "10:07:00", "s5", "decode", "failed", 1.0, "image-damaged"),
-    ("e6", "10:08:00", "s3", "decode", "success", 2.0, None),
-]
+from gateway.report import Question, Records, questions
+from gateway.report.questions import in_duckdb
+from tests.support.analytics import TODAY, lines_of, two_days, write
+from tests.support.aws import Package
 
 DUCKDB_TYPES = {"string": "VARCHAR", "int": "INTEGER"}
 
 
 @pytest.fixture
-def telemetry(dev: Package) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The table with Glue's columns, today's rows, and one of last month that must not count."""
-    table = dev.properties("TelemetryTable")["TableInput"]
-    columns = table["StorageDescriptor"]["Columns"] + table["PartitionKeys"]
+def file(tmp_path: Path) -> Path:
+    """Two days of telemetry."""
+    return write(tmp_path, lines_of(two_days()))
+
+
+@pytest.fixture
+def table(dev: Package, file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The table with Glue's columns, its records delivered twice."""
+    described = dev.properties("TelemetryTable")["TableInput"]
+    columns = {
+        column["Name"]: DUCKDB_TYPES.get(column["Type"], column["Type"])
+        for column in described["StorageDescriptor"]["Columns"]
+    }
+    [partition] = described["PartitionKeys"]
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        declared = ", ".join(
-            f'"{column["Name"]}" {DUCKDB_TYPES.get(column["Type"], column["Type"])}'
-            for column in columns
+        connection.execute(
+            f"""
+            CREATE TABLE telemetry AS
+            SELECT *, CAST(occurred_at AS {partition["Type"]}) AS "{partition["Name"]}"
+            FROM read_json($files, format = 'newline_delimited', columns = $columns)
+            """,  # noqa: S608 - the names are the template's
+            {"files": [str(file)] * 2, "columns": columns},
         )
-        connection.execute(f"CREATE TABLE telemetry ({declared})")
-        insert = """
-            INSERT INTO telemetry
-                (event_id, occurred_at, study_ref, stage, status, latency_ms, error_code,
-                 arrived_on)
-            VALUES ($1, current_date + CAST($2 AS TIME) - to_days($8), $3, $4, $5, $6, $7,
-                    CAST(current_date - to_days($8) AS DATE))
-        """
-        for row in ROWS:
-            connection.execute(insert, [*row, 0])
-        connection.execute(insert, ["old", "09:00:00", "s0", "infer", "success", 999.0, None, 30])
         yield connection
 
 
-def answer(connection: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
-    query = (ROOT / "serverless/athena" / f"{name}.sql").read_text()
-    (translated,) = sqlglot.transpile(query, read="athena", write="duckdb")
-    found = connection.execute(translated)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def test_stage_latency(telemetry: duckdb.DuckDBPyConnection) -> None:
-    rows = answer(telemetry, "stage_latency")
-    assert [(row["hour"].hour, row["stage"], row["events"]) for row in rows] == [
-        (9, "infer", 2),
-        (10, "decode", 1),
-        (10, "infer", 1),
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
+def test_the_glue_table_answers_as_the_files_do(
+    question: Question, table: duckdb.DuckDBPyConnection, file: Path
+) -> None:
+    records = Records([file, file])
+    _, from_files = records.ask(in_duckdb(question.sql))
+    records.close()
+    assert table.execute(in_duckdb(question.sql)).fetchall() == [
+        tuple(map(_about, row)) for row in from_files
     ]
-    assert (rows[2]["p50_ms"], rows[2]["p95_ms"], rows[2]["p99_ms"]) == (50.0, 50.0, 50.0)
+    assert from_files
 
 
-def test_throughput(telemetry: duckdb.DuckDBPyConnection) -> None:
-    rows = answer(telemetry, "throughput")
-    assert [(row["hour"].hour, row["studies"], row["successful"]) for row in rows] == [
-        (9, 2, 2),
-        (10, 3, 1),
+def _about(value: object) -> object:
+    """The value; threads add floating-point numbers up in any order."""
+    return pytest.approx(value) if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
+def test_only_the_windows_partitions_are_opened(
+    question: Question, table: duckdb.DuckDBPyConnection
+) -> None:
+    scans = [
+        table.find_ancestor(exp.Select)
+        for table in sqlglot.parse_one(question.sql, read="athena").find_all(exp.Table)
+        if table.name == "telemetry"
     ]
-
-
-def test_error_rates(telemetry: duckdb.DuckDBPyConnection) -> None:
-    rows = {row["stage"]: row for row in answer(telemetry, "error_rates")}
-    assert rows.keys() == {"infer", "decode"}
-    assert (rows["infer"]["error_code"], rows["infer"]["percent"]) == ("triton-unavailable", 25.0)
-    assert (rows["decode"]["error_code"], rows["decode"]["percent"]) == ("image-damaged", 50.0)
+    assert len(scans) == 1
+    # Athena prunes by what it can compute before it reads: a column against a constant.
+    constant = "arrived_on >= CURRENT_DATE - INTERVAL '30' DAY"
+    [scan] = scans
+    assert scan is not None
+    conditions = scan.args["where"].this.flatten()
+    assert constant in {condition.sql("athena", comments=False) for condition in conditions}
+    # A row that such a partition holds, though it could not.
+    before = [tuple(map(_about, row)) for row in table.execute(in_duckdb(question.sql)).fetchall()]
+    table.execute(
+        "INSERT INTO telemetry SELECT * REPLACE (md5(event_id) AS event_id, $1 AS arrived_on) "
+        "FROM telemetry LIMIT 1",
+        [TODAY - dt.timedelta(days=31)],
+    )
+    assert table.execute(in_duckdb(question.sql)).fetchall() == before

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.report.questions import questions
 from gateway.schemas.telemetry import json_schema
 from tests.support.aws import ROOT, Package, package
 
@@ -240,10 +241,12 @@ def test_firehose_writes_where_the_table_projects_its_partitions(dev: Package) -
 
 
 def test_every_query_is_in_the_workgroup_as_it_stands_in_its_file(dev: Package) -> None:
-    files = {path.read_text() for path in (ROOT / "serverless/athena").glob("*.sql")}
     queries = dev.of_type("AWS::Athena::NamedQuery").values()
-    assert {query["QueryString"] for query in queries} == files
+    assert sorted(
+        (query["Name"], query["Description"], query["QueryString"]) for query in queries
+    ) == sorted((question.title, question.description, question.sql) for question in questions())
     assert all(query["WorkGroup"] == {"Ref": "Workgroup"} for query in queries)
+    assert all(len(query["Description"]) <= 1024 for query in queries)  # AWS's limit
 
 
 # --- permissions ----------------------------------------------------------------------------------

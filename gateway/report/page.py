@@ -1,0 +1,109 @@
+"""A report as one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import string
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from gateway.report.answers import heading, is_number, shown
+from gateway.report.plots import plots
+from gateway.report.questions import prices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gateway.report.answers import Answer
+
+
+def page(answers: Mapping[str, Answer], about: str, paid: Mapping[str, float]) -> str:
+    """The page: the few figures that matter, then plots, then all rows of all answers.
+
+    Parameters
+    ----------
+    answers
+        By name, in the order of the page.
+    about
+        What is said of their source.
+    paid
+        Prices that were asked with instead of the queries' own.
+    """
+    template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    pictures = [
+        f"<figure>\n<figcaption>{escape(plot.title)}</figcaption>\n{plot.svg}</figure>"
+        for plot in plots(answers)
+    ]
+    return string.Template(template).substitute(
+        about=escape(about),
+        figures="\n".join(_figures(answers)),
+        plots="\n".join(pictures),
+        tables="\n".join(_section(answer, paid) for answer in answers.values()),
+    )
+
+
+def _figures(answers: Mapping[str, Answer]) -> Iterator[str]:
+    [whole] = answers["summary"].records()
+    cost = next(row for row in answers["cost_per_1000_images"].records() if row["day"] is None)
+    yield _figure(
+        "Studies", shown("", whole["studies"]), "",
+        f"{whole['submissions']:,} submissions, {whole['images']:,} images read",
+    )  # fmt: skip
+    yield _figure(
+        "End to end, p95", shown("p95_ms", whole["p95_ms"]), "ms",
+        f"median {shown('p50_ms', whole['p50_ms'])} ms, p99 {shown('p99_ms', whole['p99_ms'])} ms",
+    )  # fmt: skip
+    yield _figure(
+        "Error rate", shown("error_percent", whole["error_percent"]), "%",
+        f"{whole['errors']:,} errors; {whole['refused']:,} submissions "
+        f"({shown('refused_percent', whole['refused_percent'])} %) refused for the sender to mend",
+    )  # fmt: skip
+    yield _figure(
+        "Cost per 1000 images", shown("usd", cost["usd_per_1000_images"]), "USD",
+        f"over {shown('instance_hours', cost['instance_hours'])} hours of gateways, at the prices "
+        "below",
+    )  # fmt: skip
+
+
+def _figure(name: str, value: str, unit: str, note: str) -> str:
+    return (
+        f"<div><dt>{escape(name)}</dt>"
+        f'<dd class="value">{escape(value) or "none"} <span class="unit">{escape(unit)}</span></dd>'
+        f'<dd class="note">{escape(note)}</dd></div>'
+    )
+
+
+def _section(answer: Answer, paid: Mapping[str, float]) -> str:
+    question = answer.question
+    description = question.description
+    if question.name == "cost_per_1000_images":
+        listed = ", ".join(f"{name} {value:g}" for name, value in {**prices(), **paid}.items())
+        description += f" Prices: {listed}."
+    return (
+        f'<section>\n<h2 id="{question.name}">{escape(question.title)}</h2>\n'
+        f"<p>{escape(description)}</p>\n"
+        # To be scrolled by keyboard as well.
+        f'<div class="table" tabindex="0" role="region" aria-labelledby="{question.name}">\n'
+        f"<table>\n{_head(answer)}\n<tbody>\n{''.join(_rows(answer))}</tbody>\n</table>\n"
+        "</div>\n</section>"
+    )
+
+
+def _head(answer: Answer) -> str:
+    cells = []
+    for place, column in enumerate(answer.columns):
+        number = any(is_number(column, row[place]) for row in answer.rows)
+        name = ' class="number"' if number else ""
+        cells.append(f'<th scope="col"{name}>{escape(heading(column))}</th>')
+    return f"<thead><tr>{''.join(cells)}</tr></thead>"
+
+
+def _rows(answer: Answer) -> Iterator[str]:
+    for row in answer.rows:
+        cells = (_cell(name, value) for name, value in zip(answer.columns, row, strict=True))
+        yield f"<tr>{''.join(cells)}</tr>\n"
+
+
+def _cell(column: str, value: Any) -> str:
+    name = ' class="number"' if is_number(column, value) else ""
+    return f"<td{name}>{escape(shown(column, value))}</td>"

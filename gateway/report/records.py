@@ -1,0 +1,104 @@
+"""The telemetry files of a folder as a table that the named queries can be asked of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from gateway.schemas.telemetry import json_schema
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_TYPES = {"string": "VARCHAR", "number": "DOUBLE", "integer": "BIGINT"}
+
+
+class Records:
+    """The records of the files, in a DuckDB in memory, until closed.
+
+    Parameters
+    ----------
+    files
+        JSON lines as `gateway.clients.jsonl` writes them, one at least.
+    until
+        The last day that counts, UTC; all do if None.
+
+    Notes
+    -----
+    The table is the Glue table's twin. Nobody notes when a line was written, so that `arrived_on`
+    is the earliest day it can be: no event comes before it occurs, nor before its file was begun.
+    """
+
+    def __init__(self, files: Sequence[Path], *, until: dt.date | None = None) -> None:
+        # Extensions come with the package or not at all: none is fetched.
+        self._connection = duckdb.connect(config={"autoinstall_known_extensions": False})
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute(
+            """
+            CREATE TABLE lines AS
+            FROM read_json(
+                $files, format = 'newline_delimited', columns = $columns,
+                ignore_errors = true, filename = true
+            )
+            """,
+            {"files": [str(file) for file in files], "columns": _columns()},
+        )
+        self._connection.execute(
+            """
+            CREATE TABLE telemetry AS
+            SELECT
+                * EXCLUDE (filename),
+                greatest(
+                    CAST(occurred_at AS DATE),
+                    CAST(strptime(regexp_extract(filename, 'telemetry-(\\d{8})T', 1), '%Y%m%d')
+                        AS DATE)
+                ) AS arrived_on
+            FROM lines
+            WHERE event_id IS NOT NULL AND occurred_at IS NOT NULL
+                AND ($until IS NULL OR CAST(occurred_at AS DATE) <= $until)
+            """,
+            {"until": until},
+        )
+        self._files = len(files)
+        _, [(self._unreadable,)] = self.ask(
+            "SELECT count(*) FROM lines WHERE event_id IS NULL OR occurred_at IS NULL"
+        )
+        self._connection.execute("DROP TABLE lines")
+
+    def ask(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names of the answer's columns, and its rows."""
+        answer = self._connection.execute(sql)
+        return [column[0] for column in answer.description], answer.fetchall()
+
+    def described(self) -> str:
+        """How many records there are, and of what time; what is no event is named as well."""
+        _, [(count, first, last)] = self.ask(
+            "SELECT count(*), min(occurred_at), max(occurred_at) FROM telemetry"
+        )
+        text = f"{count:,} events in {self._files} file{'s' if self._files > 1 else ''}"
+        if count:
+            text += f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        if self._unreadable:  # such as the half line of a process that was killed
+            text += f"; lines that are no event: {self._unreadable:,}"
+        return text
+
+    def close(self) -> None:
+        """Forget the records."""
+        self._connection.close()
+
+
+def _columns() -> dict[str, str]:
+    """DuckDB's type of each field of an event."""
+    schema = json_schema()
+    return {name: _type(field, schema["$defs"]) for name, field in schema["properties"].items()}
+
+
+def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        field = next(each for each in field["anyOf"] if each != {"type": "null"})
+    if "$ref" in field:
+        field = definitions[field["$ref"].rpartition("/")[2]]
+    return "TIMESTAMP" if field.get("format") == "date-time" else _TYPES[field["type"]]

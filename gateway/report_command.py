@@ -1,0 +1,106 @@
+"""`radstream report`: what an operator or a manager asks of the telemetry of one machine."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.settings import DELIMITER, PREFIX, TelemetrySettings
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Collection
+    from types import ModuleType
+
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
+_EXTRA = {"duckdb", "matplotlib", "sqlglot"}
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=TelemetrySettings().folder,
+    show_default=True,
+    envvar=f"{PREFIX}TELEMETRY{DELIMITER}FOLDER",
+    help="Where the gateway writes its telemetry.",
+)
+@click.option("--since", type=_DAY, help="First day, UTC; 30 days ago if not given.")
+@click.option("--until", type=_DAY, help="Last day, UTC; today if not given.")
+@click.option(
+    "--price",
+    "given",
+    metavar="NAME=USD",
+    multiple=True,
+    help="A price of yours in the place of AWS's, such as instance_hour=0.12.",
+)
+@click.option(
+    "--html",
+    "page_file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a page with plots and all rows to this file as well.",
+)
+def report(
+    folder: Path,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    given: tuple[str, ...],
+    page_file: Path | None,
+) -> None:
+    """Answer Athena's named queries from the telemetry files of this machine.
+
+    How much came in and how it ended, how long it took and where, how the models compare, what a
+    thousand images cost.
+    """
+    reporting = _reporting()
+    paid = _paid(given, reporting.prices())
+    files = sorted(folder.glob("telemetry-*.jsonl"))
+    if not files:
+        raise click.ClickException(
+            f"there is no telemetry in {folder}: a gateway writes it there when it has studies, "
+            "RADSTREAM_TELEMETRY__KIND is file and RADSTREAM_TELEMETRY__FOLDER is that folder"
+        )
+    with closing(reporting.Records(files, until=until.date() if until else None)) as records:
+        found = reporting.answers(records, since=since.date() if since else None, paid=paid)
+        about = records.described()
+    if not found["summary"].records()[0]["submissions"]:
+        raise click.ClickException(f"no study came to its end in these days; {folder} has {about}")
+    for line in reporting.lines(found, about):
+        click.echo(line)
+    if page_file is not None:
+        page_file.write_text(reporting.page(found, about, paid), encoding="utf-8")
+        click.echo(f"\nThe page is {page_file}")
+
+
+def _reporting() -> ModuleType:
+    """The package that does it, or an end with what to install."""
+    try:
+        from gateway import report as reporting  # noqa: PLC0415 - its extra is not needed to serve
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise click.ClickException(
+            f"the report needs {error.name}: pip install 'radstream[report]' brings it"
+        ) from error
+    return reporting
+
+
+def _paid(given: tuple[str, ...], known: Collection[str]) -> dict[str, float]:
+    """The prices of the command line by name."""
+    paid = {}
+    for each in given:
+        name, _, value = each.partition("=")
+        try:
+            paid[name] = float(value)
+        except ValueError:
+            paid[name] = math.nan
+        if name not in known or not 0 <= paid[name] < math.inf:
+            raise click.BadParameter(
+                f"{each} is not NAME=USD with one of the names {', '.join(known)}",
+                param_hint="--price",
+            )
+    return paid
