@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run test lint lock clean
+.PHONY: run test lint lock schema clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
@@ -28,6 +28,10 @@ lint: $(VENV)/dev.stamp
 lock: $(VENV)/dev.stamp
 	requirements/lock
 
+# Rewrites the settings in the chart's schema from gateway/settings.py.
+schema: $(VENV)/dev.stamp
+	$(BIN)/python helm/settings_schema.py
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "RadStream needs Python 3.11 or newer (PYTHON=$(PYTHON))" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: install python3-venv (Debian, Ubuntu)" >&2; rm -rf $(VENV); exit 1; }
@@ -42,7 +46,7 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(LOCKED) -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/tools.stamp: .ci/install-tools .ci/checkov.txt serverless/package-lock.json | $(VENV)/bin/python
+$(VENV)/tools.stamp: .ci/install-tools .ci/checkov.txt .ci/kubernetes.txt serverless/package-lock.json tests/helm/crds/package-lock.json | $(VENV)/bin/python
 	.ci/install-tools
 	@touch $@
 

@@ -1,0 +1,57 @@
+{{/* The gateway's container. */}}
+{{- define "radstream.gateway" -}}
+- name: gateway
+  image: {{ include "radstream.image" (list .Values.gateway.image .Chart) | quote }}
+  imagePullPolicy: {{ .Values.gateway.image.pullPolicy }}
+  command: [radstream, serve]
+  # Folders of the settings are relative to it, so that all of them lie in one volume.
+  workingDir: /var/lib/radstream
+  envFrom:
+    - configMapRef: {name: {{ include "radstream.fullname" . }}}
+  env:
+    {{- if not (dig "limits" "image_threads" nil .Values.settings) }}
+    # Else it would count the node's cores.
+    - name: RADSTREAM_LIMITS__IMAGE_THREADS
+      valueFrom: {resourceFieldRef: {containerName: gateway, resource: requests.cpu, divisor: "1"}}
+    {{- end }}
+    {{- range $group, $settings := .Values.secretSettings }}
+    {{- range $name, $from := $settings }}
+    - name: {{ printf "RADSTREAM_%s__%s" $group $name | upper }}
+      valueFrom: {secretKeyRef: {name: {{ $from.secretName }}, key: {{ $from.key }}}}
+    {{- end }}
+    {{- end }}
+    {{- range $name, $value := .Values.gateway.env }}
+    - {name: {{ $name }}, value: {{ $value | quote }}}
+    {{- end }}
+  ports:
+    - {name: http, containerPort: 8080}
+  # Up as soon as it answers; whether Triton is, readiness asks.
+  startupProbe:
+    httpGet: {path: /livez, port: http}
+    periodSeconds: 2
+    timeoutSeconds: 2
+    failureThreshold: 60
+  # 503 when a part has died that only a restart brings back; Triton's trouble is no reason for one.
+  livenessProbe:
+    httpGet: {path: /livez, port: http}
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 3
+  # Asks each model, so it takes as long as a model may take to say so.
+  readinessProbe:
+    httpGet: {path: /readyz, port: http}
+    periodSeconds: 5
+    timeoutSeconds: {{ include "radstream.readinessSeconds" . }}
+    failureThreshold: 2
+  resources:
+    {{- toYaml .Values.gateway.resources | nindent 4 }}
+  securityContext:
+    {{- include "radstream.containerSecurity" . | nindent 4 }}
+  volumeMounts:
+    - {name: gateway-tmp, mountPath: /tmp}
+    - {name: data, mountPath: /var/lib/radstream}
+    - {name: shared-memory, mountPath: /dev/shm}
+    {{- range .Values.secretFiles }}
+    - {name: secret-{{ .name }}, mountPath: /etc/radstream/secrets/{{ .name }}, readOnly: true}
+    {{- end }}
+{{- end -}}

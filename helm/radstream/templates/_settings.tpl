@@ -1,0 +1,89 @@
+{{/*
+The settings as environment variables. Lists and maps are JSON, as the gateway reads them; numbers
+go through JSON too, because Helm would write 67108864 as 6.7108864e+07.
+*/}}
+{{- define "radstream.settings" -}}
+RADSTREAM_HTTP__HOST: 0.0.0.0
+RADSTREAM_HTTP__PORT: "8080"
+RADSTREAM_TRITON__URL: 127.0.0.1:8001
+{{- range $group, $settings := .Values.settings }}
+{{- range $name, $value := $settings }}
+{{- if not (kindIs "invalid" $value) }}
+{{ printf "RADSTREAM_%s__%s" $group $name | upper }}: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A setting that the pod is computed from; takes (list values group name). */}}
+{{- define "radstream.needed" -}}
+{{- $group := index . 1 -}}{{- $name := index . 2 -}}
+{{- $value := dig $group $name nil (index . 0).settings -}}
+{{- if kindIs "invalid" $value -}}
+{{- fail (printf "settings.%s.%s must have a value: the pod is computed from it" $group $name) -}}
+{{- end -}}
+{{- $value -}}
+{{- end -}}
+
+{{/* Seconds, rounded up, that a pod's end may take: the gateway's three steps, then Triton's. */}}
+{{- define "radstream.terminationSeconds" -}}
+{{- $drain := include "radstream.needed" (list .Values "http" "drain_delay_s") -}}
+{{- $grace := include "radstream.needed" (list .Values "http" "grace_period_s") -}}
+{{- $telemetry := include "radstream.needed" (list .Values "telemetry" "drain_s") -}}
+{{- addf $drain $grace $telemetry .Values.triton.exitSeconds .Values.shutdownMarginSeconds | ceil -}}
+{{- end -}}
+
+{{/* Seconds that the answer of /readyz may take: it asks each model. */}}
+{{- define "radstream.readinessSeconds" -}}
+{{- addf (dig "triton" "probe_timeout_s" 2 .Values.settings) 2 | ceil -}}
+{{- end -}}
+
+{{/* Seconds that a connection may rest at the load balancer: more than an answer may take. */}}
+{{- define "radstream.idleSeconds" -}}
+{{- $request := include "radstream.needed" (list .Values "http" "request_timeout_s") | float64 | ceil -}}
+{{- $idle := default (addf $request 30) .Values.ingress.idleTimeoutSeconds -}}
+{{- if lt (float64 $idle) (float64 $request) -}}
+{{- fail (printf "ingress.idleTimeoutSeconds is %v, but settings.http.request_timeout_s lets an answer take %v" $idle $request) -}}
+{{- end -}}
+{{- $idle -}}
+{{- end -}}
+
+{{/* Seconds in which a pod that leaves may end its answers at the load balancer. */}}
+{{- define "radstream.deregistrationSeconds" -}}
+{{- $drain := include "radstream.needed" (list .Values "http" "drain_delay_s") -}}
+{{- $grace := include "radstream.needed" (list .Values "http" "grace_period_s") -}}
+{{- default (addf $drain $grace | ceil) .Values.ingress.deregistrationDelaySeconds -}}
+{{- end -}}
+
+{{/* What no schema of one value can say. */}}
+{{- define "radstream.check" -}}
+{{- $store := default dict .Values.settings.store -}}
+{{- $telemetry := default dict .Values.settings.telemetry -}}
+{{- $several := or (ne .Values.autoscaling.kind "none") (gt (int .Values.replicas) 1) -}}
+{{- if and (eq (default "folder" $store.kind) "s3") (not (and $store.images_bucket $store.results_bucket)) -}}
+{{- fail "settings.store.kind s3 needs settings.store.images_bucket and settings.store.results_bucket" -}}
+{{- end -}}
+{{- if and $several (ne (default "folder" $store.kind) "s3") -}}
+{{- fail "settings.store.kind folder is one pod's own: set replicas to 1 and autoscaling.kind to none, or take s3" -}}
+{{- end -}}
+{{- if and (eq (default "file" $telemetry.kind) "kinesis") (not (and $telemetry.stream_name (dig "telemetry" "study_ref_key" "" .Values.secretSettings))) -}}
+{{- fail "settings.telemetry.kind kinesis needs settings.telemetry.stream_name and secretSettings.telemetry.study_ref_key" -}}
+{{- end -}}
+{{- if eq .Values.data.kind "existingClaim" -}}
+{{- if $several -}}
+{{- fail "data.kind existingClaim serves one pod: set replicas to 1 and autoscaling.kind to none" -}}
+{{- end -}}
+{{- if not .Values.data.claimName -}}
+{{- fail "data.kind existingClaim needs data.claimName" -}}
+{{- end -}}
+{{- end -}}
+{{- if lt (float64 (include "radstream.needed" (list .Values "http" "grace_period_s"))) (float64 (include "radstream.needed" (list .Values "http" "request_timeout_s"))) -}}
+{{- fail "settings.http.grace_period_s is shorter than settings.http.request_timeout_s: a pod's end would cut off studies" -}}
+{{- end -}}
+{{- if and (eq .Values.triton.models.source "s3") (not .Values.triton.models.s3.bucket) -}}
+{{- fail "triton.models.source s3 needs triton.models.s3.bucket" -}}
+{{- end -}}
+{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
+{{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- end -}}

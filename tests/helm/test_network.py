@@ -1,0 +1,205 @@
+"""What the world reaches, by which way, and what the pods reach."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.routing import Mount
+
+from gateway.app import create_app
+from gateway.settings import Settings
+from tests.helm.conftest import INGRESS
+from tests.support.chart import Release, merged, refusal, render
+
+EXPOSABLE = ["studies", "models", "events", "parked", "documentation"]
+# Asked by Kubernetes, the load balancer and Prometheus, each straight at the pod.
+INSIDE = {"/livez", "/readyz", "/metrics"}
+
+
+def ingress(**values: Any) -> dict[str, Any]:
+    return render(merged(INGRESS, {"ingress": values})).one("Ingress")
+
+
+def annotation(found: dict[str, Any], name: str) -> str:
+    return str(found["metadata"]["annotations"][f"alb.ingress.kubernetes.io/{name}"])
+
+
+def attributes(found: dict[str, Any], name: str) -> dict[str, str]:
+    return dict(each.split("=", 1) for each in annotation(found, name).split(","))
+
+
+def paths(found: dict[str, Any]) -> list[tuple[str, str]]:
+    [rule] = found["spec"]["rules"]
+    return [(path["path"], path["pathType"]) for path in rule["http"]["paths"]]
+
+
+def is_covered(path: str, rules: list[tuple[str, str]]) -> bool:
+    return any(
+        path == prefix or (kind == "Prefix" and path.startswith(f"{prefix}/"))
+        for prefix, kind in rules
+    )
+
+
+def routes() -> set[str]:
+    return {path for route in create_app(Settings()).routes for path in route_paths(route)}
+
+
+def route_paths(route: Any) -> Iterator[str]:
+    if hasattr(route, "original_router"):  # as FastAPI keeps an included router
+        for each in route.original_router.routes:
+            yield from route_paths(each)
+    else:
+        yield f"{route.path}/x" if isinstance(route, Mount) else route.path
+
+
+def test_each_route_is_either_exposable_or_never_exposed():
+    rules = paths(ingress(expose=EXPOSABLE))
+    covered = {path for path in routes() if is_covered(path, rules)}
+    assert routes() - covered == INSIDE
+    for path, _ in rules:
+        assert [route for route in routes() if is_covered(route, [(path, "Prefix")])], path
+
+
+def test_only_what_is_asked_for_is_exposed():
+    assert paths(ingress()) == [("/v1/studies", "Prefix"), ("/v1/models", "Prefix")]
+    assert paths(ingress(expose=["events"])) == [("/v1/events/s3", "Exact")]
+
+
+def test_the_load_balancer_speaks_tls_and_asks_for_readiness():
+    found = ingress(
+        host="radstream.hospital.example",
+        webAclArn="arn:aws:wafv2:eu-central-1:1:regional/webacl/x/y",
+        accessLogs={"bucket": "logs", "prefix": "alb"},
+        inboundCidrs=["192.0.2.0/24", "198.51.100.0/24"],
+        subnets=["subnet-a", "subnet-b"],
+        groupName="hospital",
+        deletionProtection=True,
+    )
+    assert found["spec"]["ingressClassName"] == "alb"
+    assert found["spec"]["rules"][0]["host"] == "radstream.hospital.example"
+    assert annotation(found, "target-type") == "ip"
+    assert annotation(found, "listen-ports") == '[{"HTTP": 80}, {"HTTPS": 443}]'
+    assert annotation(found, "ssl-redirect") == "443"
+    assert annotation(found, "ssl-policy").startswith("ELBSecurityPolicy-TLS13-1-2-")
+    assert annotation(found, "certificate-arn").startswith("arn:aws:acm:")
+    assert annotation(found, "wafv2-acl-arn").startswith("arn:aws:wafv2:")
+    assert annotation(found, "healthcheck-path") == "/readyz"
+    assert annotation(found, "inbound-cidrs") == "192.0.2.0/24,198.51.100.0/24"
+    assert annotation(found, "subnets") == "subnet-a,subnet-b"
+    assert annotation(found, "group.name") == "hospital"
+    assert attributes(found, "load-balancer-attributes") == {
+        "idle_timeout.timeout_seconds": "60",
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+        "deletion_protection.enabled": "true",
+        "access_logs.s3.enabled": "true",
+        "access_logs.s3.bucket": "logs",
+        "access_logs.s3.prefix": "alb",
+    }
+
+
+def test_what_is_not_given_is_not_said():
+    names = {name.partition("/")[2] for name in ingress()["metadata"]["annotations"]}
+    assert not {"wafv2-acl-arn", "inbound-cidrs", "subnets", "group.name"} & names
+
+
+@pytest.mark.parametrize("request_s", [1, 30, 59.5, 600])
+def test_no_answer_outlasts_the_load_balancers_patience(request_s: float):
+    http = {"request_timeout_s": request_s, "grace_period_s": 600, "drain_delay_s": 33.3}
+    release = render(merged(INGRESS, {"settings": {"http": http}}))
+    found = release.one("Ingress")
+    balancer = attributes(found, "load-balancer-attributes")
+    assert int(balancer["idle_timeout.timeout_seconds"]) > request_s
+    targets = attributes(found, "target-group-attributes")
+    leaves = int(targets["deregistration_delay.timeout_seconds"])
+    assert leaves >= 600 + 33.3
+    assert leaves <= release.pod["terminationGracePeriodSeconds"]
+    interval = int(annotation(found, "healthcheck-interval-seconds"))
+    assert interval > int(annotation(found, "healthcheck-timeout-seconds"))
+
+
+def test_the_load_balancer_may_not_be_told_to_give_up_first():
+    said = refusal(merged(INGRESS, {"ingress": {"idleTimeoutSeconds": 29}}))
+    assert "request_timeout_s lets an answer take 30" in said
+    found = ingress(idleTimeoutSeconds=120, deregistrationDelaySeconds=300)
+    balancer = attributes(found, "load-balancer-attributes")
+    assert balancer["idle_timeout.timeout_seconds"] == "120"
+    targets = attributes(found, "target-group-attributes")
+    assert targets["deregistration_delay.timeout_seconds"] == "300"
+
+
+def test_a_pod_that_drains_is_out_of_the_list_before_its_listener_closes():
+    release = render(INGRESS)
+    found = release.one("Ingress")
+    noticed = int(annotation(found, "healthcheck-interval-seconds")) * int(
+        annotation(found, "unhealthy-threshold-count")
+    )
+    assert float(release.environment["RADSTREAM_HTTP__DRAIN_DELAY_S"]) >= noticed
+
+
+def test_the_load_balancers_log_goes_where_the_bucket_lets_it(examples: dict[str, Release]):
+    found = examples["eks-production"].one("Ingress")
+    balancer = attributes(found, "load-balancer-attributes")
+    assert balancer["access_logs.s3.prefix"] == "alb"  # see serverless/resources/buckets.yml
+
+
+# --- the network policy ---------------------------------------------------------------------------
+
+
+def policy(**values: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = render({"networkPolicy": values}).one("NetworkPolicy")["spec"]
+    return spec
+
+
+def ports(rule: dict[str, Any]) -> list[int]:
+    return [port["port"] for port in rule["ports"]]
+
+
+def test_clients_reach_the_gateway_and_prometheus_also_triton():
+    client, prometheus = {"ipBlock": {"cidr": "10.1.0.0/16"}}, {"namespaceSelector": {}}
+    spec = policy(clients=[client], prometheus=[prometheus])
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    studies, metrics = spec["ingress"]
+    assert (studies["from"], ports(studies)) == ([client], [8080])
+    assert (metrics["from"], ports(metrics)) == ([prometheus], [8080, 8002])
+    release = render()
+    opened = [port["containerPort"] for port in release.container("triton")["ports"]]
+    opened += [port["containerPort"] for port in release.container("gateway")["ports"]]
+    assert sorted(opened) == [8002, 8080]
+
+
+def test_without_clients_the_namespace_is_the_world_but_not_behind_a_load_balancer():
+    assert policy()["ingress"][0]["from"] == [{"podSelector": {}}]
+    said = refusal(merged(INGRESS, {"networkPolicy": {"clients": []}}))
+    assert "networkPolicy.clients must name the load balancer's subnets" in said
+
+
+def test_pods_reach_names_https_and_their_credentials_and_nothing_else():
+    dns, https, identity = policy()["egress"]
+    assert ports(dns) == [53, 53]
+    assert https["to"] == [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}}]
+    assert ports(https) == [443]
+    assert identity["to"] == [{"ipBlock": {"cidr": "169.254.170.23/32"}}]
+    assert ports(identity) == [80]
+    collector = {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 4318}]}
+    only_dns, extra = policy(httpsCidrs=[], podIdentity=False, extraEgress=[collector])["egress"]
+    assert (ports(only_dns), extra) == ([53, 53], collector)
+
+
+def test_the_policy_is_for_the_releases_pods_and_can_be_left_out(
+    variants: dict[str, tuple[Release, Release]],
+):
+    on, off = variants["network-policy"]
+    selector = on.one("NetworkPolicy")["spec"]["podSelector"]
+    assert selector == on.one("Deployment")["spec"]["selector"]
+    assert off.all("NetworkPolicy") == []
+
+
+def test_the_service_leads_to_the_gateway(releases: dict[str, Release]):
+    for release in releases.values():
+        [port] = release.one("Service")["spec"]["ports"]
+        assert port["targetPort"] == "http"
+        assert {"name": "http", "containerPort": 8080} in release.container("gateway")["ports"]
+        for found in release.all("Ingress"):
+            backends = re.findall(r"'port': {'name': '(\w+)'}", str(found))
+            assert set(backends) == {port["name"]}
