@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import json
@@ -23,7 +22,7 @@ from gateway.models_command import models
 from gateway.parked_command import parked
 from gateway.report_command import report
 from gateway.schemas.metadata import parse_document
-from gateway.server import serve, serve_with_triton
+from gateway.server import run, serve, serve_with_triton
 from gateway.services.imaging import is_dicom
 from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.sidecar import EmbeddedTriton, SidecarError
@@ -46,7 +45,7 @@ def up() -> None:
     """Run the gateway and a real Triton on this machine."""
     settings = _settings()
     try:
-        came_up = asyncio.run(serve_with_triton(settings, _announce_all(settings)))
+        came_up = run(serve_with_triton(settings, _announce_all(settings)))
     except SidecarError as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)
@@ -56,7 +55,7 @@ def up() -> None:
 def serve_command() -> None:
     """Run the gateway alone, in front of a Triton that runs elsewhere."""
     settings = _settings()
-    came_up = asyncio.run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
+    came_up = run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
     sys.exit(0 if came_up else 1)
 
 

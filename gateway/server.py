@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
+import uvloop
 
 from gateway.app import create_app
 from gateway.metrics import Metrics, process_registry
@@ -17,7 +18,7 @@ from gateway.sidecar import METRICS_PORT, EmbeddedTriton
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from gateway.settings import Settings
 
@@ -85,6 +86,15 @@ class GatewayServer(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+
+
+def run(work: Coroutine[object, object, bool]) -> bool:
+    """The result of `serve` or `serve_with_triton`, on libuv's event loop.
+
+    It takes less of the processor than asyncio's own for the same study (bench/serving).
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 async def serve(

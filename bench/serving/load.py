@@ -101,9 +101,7 @@ async def run(url: str, request: Request, studies: int, concurrency: int) -> dic
     turns: list[None] = [None] * studies
     log = Log()
     began = time.perf_counter()
-    await asyncio.gather(
-        *(client(host, port, request, turns, log) for _ in range(concurrency))
-    )
+    await asyncio.gather(*(client(host, port, request, turns, log) for _ in range(concurrency)))
     wall = time.perf_counter() - began
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {

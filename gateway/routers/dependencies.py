@@ -48,7 +48,7 @@ class Gateway:
     deletion: Deletion
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:  # FastAPI runs what is not async on a thread
     gateway: Gateway = request.state.gateway
     return gateway
 

@@ -1,0 +1,1 @@
+"""RadStream against the floor, the prototype and other serving frameworks, on the same work."""
