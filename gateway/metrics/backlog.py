@@ -31,6 +31,8 @@ class BacklogMetrics:
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("delivered", "refused", "given_up"):
+            self.callbacks.labels(outcome)
         self.studies_deleted = Counter(
             "radstream_studies_deleted_total",
             "Studies deleted, by reason.",

@@ -22,6 +22,7 @@ def dashboard() -> Dashboard:
         {
             "At a glance": _glance(),
             "Ways in": _ways_in(),
+            "Answered before they are read": _backlog(),
             "Telemetry": _telemetry(),
         },
         variables=(instances(),),
@@ -42,6 +43,12 @@ def _glance() -> list[Panel]:
             "short",
             "max(radstream_dropfolder_parked{GATEWAY})",
             bad_from=1,
+        ),
+        figure(
+            "Accepted, not yet read",
+            "Studies whose senders were told 202 and whose result is not there yet.",
+            "short",
+            "max(radstream_pending_studies{GATEWAY})",
         ),
         figure(
             "Events made",
@@ -98,6 +105,32 @@ def _ways_in() -> list[Panel]:
                 "waiting": "max(radstream_dropfolder_waiting{GATEWAY})",
                 "parked": "max(radstream_dropfolder_parked{GATEWAY})",
             },
+        ),
+    ]
+
+
+def _backlog() -> list[Panel]:
+    return [
+        lines(
+            "Accepted, not yet read",
+            "Studies whose senders were told 202, and callbacks that nobody has taken, as of the "
+            "last sweep. Every replica counts the same store.",
+            "short",
+            {
+                "studies": "max(radstream_pending_studies{GATEWAY})",
+                "callbacks": "max(radstream_pending_callbacks{GATEWAY})",
+            },
+            span=12,
+        ),
+        lines(
+            "Callbacks",
+            "Attempts by outcome: refused is tried again, given_up is parked.",
+            "cps",
+            {
+                "{{outcome}}": "sum by (outcome) "
+                "(rate(radstream_callbacks_total{GATEWAY}[$__rate_interval]))"
+            },
+            span=12,
         ),
     ]
 

@@ -61,6 +61,7 @@ async def watched(
             "RADSTREAM_DROPFOLDER__SETTLE_S": "0.1",
             "RADSTREAM_DROPFOLDER__SWEEP_S": "0.5",
             "RADSTREAM_DROPFOLDER__WAITING_DEADLINE_S": "3",
+            "RADSTREAM_PENDING__SWEEP_S": "0.5",
             "RADSTREAM_TELEMETRY__KIND": "kinesis",
             "RADSTREAM_TELEMETRY__STUDY_REF_KEY": "a key of more than thirty-two characters",
             "RADSTREAM_TELEMETRY__STREAM_NAME": await make_stream(client),
@@ -104,16 +105,17 @@ async def under_load(client: httpx.AsyncClient, drop: Path, before: Front) -> As
 
 
 async def send_studies(client: httpx.AsyncClient) -> None:
-    """Of each five one bright, one dark, one sent again, one that cannot be read, one wrong."""
+    """Of each six one bright, one dark, one again, one for later, one unreadable, one wrong."""
     document: dict[str, Any] = {}
     for number in itertools.count():
-        document = document if number % 5 == 2 else metadata()
-        if number % 5 == 4:
+        turn = number % 6
+        document = document if turn == 2 else metadata()
+        if turn == 5:
             document["view"] = "FROM THE SIDE"
-        picture = flat_png(255 if number % 5 == 0 else 0)
-        request = multipart(document, b"no picture" if number % 5 == 3 else picture)
-        response = await client.post("/v1/studies", **request)
-        assert response.status_code == (200, 200, 200, 415, 422)[number % 5], response.text
+        picture = b"no picture" if turn == 4 else flat_png(255 if turn == 0 else 0)
+        headers = {"Prefer": "respond-async"} if turn == 3 else {}
+        response = await client.post("/v1/studies", headers=headers, **multipart(document, picture))
+        assert response.status_code == (200, 200, 200, 202, 415, 422)[turn], response.text
         await asyncio.sleep(0.05)
 
 

@@ -25,6 +25,7 @@ BRIGHTNESS = {"model": {"brightness"}, "version": {"1"}, "label": {"bright"}}
         ("radstream_telemetry_dropped_total", {"reason": "spool_full"}),
         ("radstream_inference_errors_total", {"error": "InferenceUnavailableError"}),
         ("radstream_inference_errors_total", {"error": "ContractError"}),
+        ("radstream_callbacks_total", {"outcome": "given_up"}),
     ],
 )
 def test_what_alerts_rise_on_is_0_from_the_start(name: str, labels: dict[str, str]):

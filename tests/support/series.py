@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.app import create_app
 from gateway.errors import RadStreamError
+from gateway.schemas.deletion import Reason
 from gateway.schemas.events import Outcome
 from gateway.schemas.telemetry import Stage
 from gateway.services.study import Route
@@ -57,6 +58,8 @@ def allowed(models: Labels) -> Mapping[str, Labels]:
             "positive": {"true", "false"},
         },
         "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
+        "radstream_callbacks": {"outcome": {"delivered", "refused", "given_up"}},
+        "radstream_studies_deleted": {"reason": set(Reason)},
         "radstream_inference_errors": {"error": errors},
         "radstream_model_ready": {"model": models["model"], "version": models["version"]},
         "radstream_telemetry_dropped": {"reason": {"queue_full", "spool_full", "damaged"}},
