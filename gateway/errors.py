@@ -106,6 +106,27 @@ class CallerGoneError(RadStreamError):
     """The caller closed the connection before the answer."""
 
 
+@dataclass(eq=False)
+class RequestTooSlowError(RadStreamError):
+    """The request's head or body came more slowly than the gateway waits for."""
+
+    part: str
+
+
+@dataclass(eq=False)
+class HeadTooLargeError(RadStreamError):
+    """The request's line and header fields have more bytes than the gateway takes."""
+
+    limit_bytes: int
+
+
+@dataclass(eq=False)
+class OverloadedError(RadStreamError):
+    """The gateway has as much to do as it takes on; `reason` is one of a short fixed set."""
+
+    reason: str
+
+
 # --- the images ----------------------------------------------------------------------------------
 
 
@@ -315,5 +336,6 @@ TRANSIENT = (
     DeliveryUnfinishedError,
     InferenceOverloadedError,
     InferenceUnavailableError,
+    OverloadedError,
     StoreUnavailableError,
 )

@@ -18,6 +18,8 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.RequestMediaTypeError("text/plain"),
         errors.BodyTooLargeError(64 * 2**20),
         errors.TooManyPartsError(16),
+        errors.RequestTooSlowError("body"),
+        errors.OverloadedError("studies"),
         errors.InvalidPartsError((Fault("image", "is needed at least once"),)),
         errors.InvalidMetadataError(
             (

@@ -102,7 +102,8 @@ def _method(scope: Scope) -> str:
 class UnsentBodies:
     """Ends the connection with an answer to a caller that waits for leave to send its body.
 
-    Otherwise the next request on it would be read as that body (RFC 9110, section 10.1.1).
+    Otherwise the next request on it would be read as that body (RFC 9110, section 10.1.1). So it
+    does behind 408: the rest of that body is not waited for (section 15.5.9).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -118,7 +119,9 @@ class UnsentBodies:
             return await receive()
 
         async def send_closing(message: Message) -> None:
-            if waits and message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and (
+                waits or message["status"] == HTTPStatus.REQUEST_TIMEOUT
+            ):
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 

@@ -46,6 +46,14 @@ class Kind:
     retry_after_s: int | None = None
 
 
+_OVERLOADED = Kind(
+    "overloaded",
+    503,
+    "Too many studies at once",
+    "Nothing was stored. Send the study again, more slowly.",
+    retry_after_s=1,
+)
+
 KINDS: Mapping[type[errors.RadStreamError], Kind] = {
     errors.MalformedRequestError: Kind(
         "malformed-request", 400, "The request cannot be read", "{reason}"
@@ -212,18 +220,26 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "Nothing was stored. Send the study again.",
         retry_after_s=2,
     ),
-    errors.InferenceOverloadedError: Kind(
-        "overloaded",
-        503,
-        "Too many studies at once",
-        "Nothing was stored. Send the study again, more slowly.",
-        retry_after_s=1,
-    ),
+    errors.OverloadedError: _OVERLOADED,
+    errors.InferenceOverloadedError: _OVERLOADED,
     errors.DeadlineExceededError: Kind(
         "deadline-exceeded",
         504,
         "The study took too long",
         "The time for a request ended in stage '{stage}'. Send the study again.",
+    ),
+    errors.RequestTooSlowError: Kind(
+        "request-too-slow",
+        408,
+        "The request came too slowly",
+        "The {part} did not come in time. Send the request again, over a faster connection.",
+    ),
+    errors.HeadTooLargeError: Kind(
+        "head-too-large",
+        431,
+        "The header fields are too large",
+        "The request's line and header fields have more than {limit_bytes} bytes. Send the "
+        "metadata as a part of a multipart body.",
     ),
     errors.CallerGoneError: Kind(
         "caller-gone", 499, "The caller went away", "The request was stopped; nothing was stored."

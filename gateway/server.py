@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 
 from gateway.app import create_app
+from gateway.connections import bounded
 from gateway.metrics import Metrics, process_registry
 from gateway.services.health import Health
 from gateway.sidecar import METRICS_PORT, EmbeddedTriton
@@ -44,9 +45,13 @@ class GatewayServer(uvicorn.Server):
         self._http = settings.http
         self._health = Health()
         self._on_ready = on_ready
+        metrics = metrics or Metrics(process_registry())
         super().__init__(
             uvicorn.Config(
                 create_app(settings, self._health, metrics),
+                http=bounded(settings.http, metrics.admission.rejected.labels("connections").inc),
+                ws="none",
+                timeout_keep_alive=settings.http.keep_alive_s,
                 host=settings.http.host,
                 port=settings.http.port,
                 log_config=None,

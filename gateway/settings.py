@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.machine import cores, memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +34,37 @@ class HttpSettings(_Group):
     )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     request_timeout_s: float = Field(
-        30.0, gt=0, le=600, description="Seconds a study may take from its last byte to the answer."
+        30.0,
+        gt=0,
+        le=600,
+        description="Seconds from a request's head to its answer; a sender may ask for less with "
+        "the header Request-Timeout.",
+    )
+    connections: int = Field(
+        512,
+        ge=1,
+        le=65536,
+        description="Connections open at once; a new one takes the place of the one silent for "
+        "longest, or is refused.",
+    )
+    keep_alive_s: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="Seconds a connection may stay silent between two requests; longer than a "
+        "load balancer's own time in front (60 for AWS's).",
+    )
+    head_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds that a request's line and header fields may take."
+    )
+    head_bytes: int = Field(
+        64 * 2**10, ge=2**10, description="Bytes of a request's line and header fields."
+    )
+    body_grace_s: float = Field(
+        5.0, gt=0, le=600, description="Seconds of a body in which its rate is not looked at."
+    )
+    body_bytes_per_s: int = Field(
+        16 * 2**10, gt=0, description="Bytes per second that a body must bring after that."
     )
     grace_period_s: float = Field(
         20.0, ge=0, le=600, description="Seconds that work in flight may take after a stop signal."
@@ -66,10 +97,28 @@ class LimitSettings(_Group):
         10.0, gt=0, le=60, description="Seconds that one file may take in a risky codec."
     )
     image_threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=cores,
         ge=1,
         le=256,
         description="Threads for image work; as many as cores, unless set.",
+    )
+
+
+class AdmissionSettings(_Group):
+    """What the gateway takes on at once, all ways in together."""
+
+    studies: int = Field(
+        default_factory=lambda: 8 * cores(),
+        ge=2,
+        le=10_000,
+        description="Studies at work at once; eight for each core, unless set. One caller alone "
+        "gets half of them.",
+    )
+    bytes: int = Field(
+        default_factory=lambda: max(256 * 2**20, min(memory_bytes() // 8, 2**30)),
+        gt=0,
+        description="Bytes of bodies and files in memory at once; an eighth of the memory, but "
+        "from 256 MiB to 1 GiB, unless set. One caller alone gets half of them.",
     )
 
 
@@ -368,6 +417,7 @@ class Settings(BaseSettings):
 
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
+    admission: AdmissionSettings = AdmissionSettings()
     triton: TritonSettings = TritonSettings()
     store: StoreSettings = StoreSettings()
     dropfolder: DropFolderSettings = DropFolderSettings()
@@ -377,6 +427,12 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = TelemetrySettings()
     tracing: TracingSettings = TracingSettings()
     logs: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _has_room_for_a_body(self) -> Self:
+        if self.admission.bytes < self.limits.body_bytes:
+            raise ValueError("admission.bytes must be at least limits.body_bytes")
+        return self
 
 
 def setting_names() -> Iterator[tuple[str, str]]:

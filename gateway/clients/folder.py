@@ -23,6 +23,9 @@ from gateway.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from gateway.clients.protocols import Reserve
 
 T = TypeVar("T")
 
@@ -61,11 +64,19 @@ class FolderStore:
         await self._run(self._prepare)
 
     async def read(
-        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
     ) -> bytes:
         """See `ObjectStore.read`; a folder keeps no version but the current one."""
         del version_id
-        return await self._run(partial(_read, self._path(key), limit_bytes))
+        path = self._path(key)
+        if reserve is not None:
+            await reserve(await self._run(partial(_length, path, limit_bytes)))
+        return await self._run(partial(_read, path, limit_bytes))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`; a folder keeps no media type but the name's."""
@@ -188,11 +199,22 @@ class FolderStore:
 
 
 def _read(path: Path, limit_bytes: int | None) -> bytes:
+    with _opened(path, limit_bytes) as file:
+        return file.read()
+
+
+def _length(path: Path, limit_bytes: int | None) -> int:
+    with _opened(path, limit_bytes) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+@contextmanager
+def _opened(path: Path, limit_bytes: int | None) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             if limit_bytes is not None and os.fstat(file.fileno()).st_size > limit_bytes:
                 raise ObjectTooLargeError(limit_bytes)
-            return file.read()
+            yield file
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ObjectNotFoundError from error
 

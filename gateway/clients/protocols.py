@@ -83,6 +83,14 @@ class InferenceServer(Protocol):
         ...
 
 
+class Reserve(Protocol):
+    """Makes room for so many bytes; what it raises ends the read."""
+
+    async def __call__(self, size: int, /) -> None:
+        """Return once there is room."""
+        ...
+
+
 class ObjectStore(Protocol):
     """Objects under keys, as S3 has them: whole reads, atomic writes, lexicographic listing.
 
@@ -91,7 +99,12 @@ class ObjectStore(Protocol):
     """
 
     async def read(
-        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
     ) -> bytes:
         """The object's bytes.
 
@@ -103,6 +116,8 @@ class ObjectStore(Protocol):
             The longest object taken; a longer one is not read to its end.
         version_id
             Of S3; None reads the current version, as does a store that keeps one version only.
+        reserve
+            Told the object's length before its bytes are read, and awaited.
 
         Raises
         ------

@@ -23,6 +23,8 @@ from gateway.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from gateway.clients.protocols import Reserve
+
 # No such key; no such version of it; the version is a delete marker; what a HEAD says of either.
 _NOT_FOUND = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"}
 # The greatest character: what follows a name and it in a listing is beyond all that begins so.
@@ -114,7 +116,12 @@ class S3Store:
             await self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
 
     async def read(
-        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
     ) -> bytes:
         """See `ObjectStore.read`."""
         split_key(key)
@@ -122,6 +129,11 @@ class S3Store:
         async with self._calling():
             response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
             async with response["Body"] as body:
+                length = response["ContentLength"]
+                if limit_bytes is not None and length > limit_bytes:
+                    raise ObjectTooLargeError(limit_bytes)
+                if reserve is not None:
+                    await reserve(length)
                 return await _whole(body, limit_bytes)
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:

@@ -18,6 +18,7 @@ from gateway.lifespan.telemetry import open_telemetry
 from gateway.logs import Pseudonyms
 from gateway.problems import problem_of
 from gateway.routers.dependencies import Gateway
+from gateway.services.admission import Admission
 from gateway.services.callbacks import ROOT as CALLBACKS
 from gateway.services.claims import CLOCK_SKEW_S
 from gateway.services.deletion import Deletion
@@ -79,6 +80,11 @@ async def open_gateway(
             instance=socket.gethostname(),
             tracer=tracer,
         )
+        admission = Admission(
+            bytes_limit=settings.admission.bytes,
+            studies_limit=settings.admission.studies,
+            metrics=metrics,
+        )
         intake = Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes)
         results = ResultStore(objects)
         pictures = Pictures(results, imaging)
@@ -113,6 +119,7 @@ async def open_gateway(
             pipeline=pipeline,
             pictures=pictures,
             imaging=imaging,
+            admission=admission,
             waiting=waiting,
             parking=parking,
             deletion=deletion,
@@ -126,6 +133,7 @@ async def open_gateway(
             objects,
             intake=intake,
             pipeline=pipeline,
+            admission=admission,
             parking=parking,
             metrics=metrics,
         )
@@ -147,6 +155,7 @@ async def open_gateway(
             settings=settings,
             metrics=metrics,
             health=health,
+            admission=admission,
             models=models,
             intake=intake,
             results=results,

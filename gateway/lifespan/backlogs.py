@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gateway.clients.protocols import ObjectStore
     from gateway.metrics import Metrics
+    from gateway.services.admission import Admission
     from gateway.services.deletion import Deletion
     from gateway.services.intake import Intake
     from gateway.services.parking import Parking
@@ -58,6 +59,7 @@ async def make_backlogs(
     *,
     intake: Intake,
     pipeline: Pipeline,
+    admission: Admission,
     parking: Parking,
     metrics: Metrics,
 ) -> Backlogs:
@@ -93,7 +95,13 @@ async def make_backlogs(
     )
     reader = Worker(
         submissions,
-        ReadSubmission(submissions, intake=intake, pipeline=pipeline, callbacks=callbacks),
+        ReadSubmission(
+            submissions,
+            intake=intake,
+            pipeline=pipeline,
+            admission=admission,
+            callbacks=callbacks,
+        ),
         parking=parking,
         problem_of=problem_of,
         count=metrics.backlog.pending_studies.set,

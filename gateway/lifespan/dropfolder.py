@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.clients.protocols import ObjectStore
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
+    from gateway.services.admission import Admission
     from gateway.services.deletion import Deletion
     from gateway.services.imaging import Imaging
     from gateway.services.intake import Intake
@@ -45,6 +46,7 @@ def make_pairing(
     pictures: Pictures,
     imaging: Imaging,
     waiting: WaitingRoom,
+    admission: Admission,
     parking: Parking,
     deletion: Deletion,
     metrics: Metrics,
@@ -73,7 +75,7 @@ def make_pairing(
         pseudonyms=pseudonyms,
         timeout_s=timeout_s,
         waiting_deadline_s=settings.dropfolder.waiting_deadline_s,
-        at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
+        admission=admission,
         tracer=tracer,
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from gateway.metrics.admission import AdmissionMetrics
 from gateway.metrics.backlog import BacklogMetrics
 from gateway.metrics.dropfolder import DropFolderMetrics
 from gateway.metrics.http import HttpMetrics
@@ -31,6 +32,7 @@ class Metrics:
         self.registry = registry
         self.http = HttpMetrics(registry)
         self.studies = StudyMetrics(registry)
+        self.admission = AdmissionMetrics(registry)
         self.dropfolder = DropFolderMetrics(registry)
         self.backlog = BacklogMetrics(registry)
         self.triton = TritonMetrics(registry)

@@ -48,6 +48,11 @@ class TritonMetrics:
             ["model", "version"],
             registry=registry,
         )
+        self.circuit_open = Gauge(
+            "radstream_triton_circuit_open",
+            "1 while studies are refused at once because Triton does not answer, else 0.",
+            registry=registry,
+        )
         self.restarts = Counter(
             "radstream_triton_restarts_total",
             "Times that the embedded Triton died and was started again.",

@@ -6,49 +6,81 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.errors import BodyTooLargeError, CallerGoneError
+from gateway.errors import (
+    BodyTooLargeError,
+    CallerGoneError,
+    DeadlineExceededError,
+    RequestTooSlowError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from fastapi import Request
 
+    from gateway.deadline import Deadline
+    from gateway.services.admission import Visit
+    from gateway.settings import HttpSettings
+
 T = TypeVar("T")
 
-# What is read and thrown away of a body that is too large, so that the caller, who may not look
-# for an answer before it has sent everything, gets to see the refusal instead of a reset.
-_DRAINED_BYTES = 256 * 2**20
 
-
-async def read_body(request: Request, limit_bytes: int) -> bytearray:
+async def read_body(
+    request: Request, limit_bytes: int, *, visit: Visit, deadline: Deadline, pace: HttpSettings
+) -> bytearray:
     """The whole body, in one buffer that grew no further than the limit.
+
+    What can be said by the request's head is said before anything is read. The answer does not
+    wait for the rest of a refused body: see `gateway.connections` for what becomes of that.
+
+    Parameters
+    ----------
+    limit_bytes
+        The longest body taken.
+    visit
+        Holds the body's bytes.
+    deadline
+        Of the request.
+    pace
+        How slowly a body may come.
 
     Raises
     ------
     BodyTooLargeError
-        Said before anything is read where the caller waits for leave (``Expect: 100-continue``).
+    OverloadedError
+        There is no room for the body.
+    RequestTooSlowError
+        The body came more slowly than is waited for.
+    DeadlineExceededError
     CallerGoneError
         The connection closed before the body's end.
     """
     declared = int(request.headers.get("content-length", "0"))
-    waits = request.headers.get("expect", "").lower() == "100-continue"
-    if declared > limit_bytes and waits:
+    if declared > limit_bytes:
         raise BodyTooLargeError(limit_bytes)
+    visit.hold(declared)
     body = bytearray()
-    received = 0
-    more = True
-    while more and received <= limit_bytes + _DRAINED_BYTES:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise CallerGoneError
-        chunk = message.get("body", b"")
-        received += len(chunk)
-        if max(received, declared) <= limit_bytes:
-            body += chunk
-        more = message.get("more_body", False)
-    if received > limit_bytes:
-        raise BodyTooLargeError(limit_bytes)
-    return body
+    began = asyncio.get_running_loop().time()
+    latest = began + deadline.remaining_s()
+    patience = asyncio.timeout_at(min(began + pace.body_grace_s, latest))
+    try:
+        async with patience:
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise CallerGoneError
+                body += message.get("body", b"")
+                if len(body) > limit_bytes:
+                    raise BodyTooLargeError(limit_bytes)
+                visit.hold(len(body))
+                if not message.get("more_body", False):
+                    return body
+                due = began + pace.body_grace_s + len(body) / pace.body_bytes_per_s
+                patience.reschedule(min(due, latest))
+    except TimeoutError as error:
+        if deadline.remaining_s() == 0:
+            raise DeadlineExceededError("body") from error
+        raise RequestTooSlowError("body") from error
 
 
 async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from gateway.metrics import Metrics
 from gateway.schemas.backlog import Submission
+from gateway.services.admission import Admission
 from gateway.services.callbacks import Callbacks
 from gateway.services.deletion import Deletion
 from gateway.services.health import Health
@@ -33,6 +34,7 @@ class Gateway:
     settings: Settings
     metrics: Metrics
     health: Health
+    admission: Admission
     models: ModelRegistry
     intake: Intake
     results: ResultStore

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
@@ -10,15 +10,12 @@ from gateway import errors
 from gateway.problems import documented
 from gateway.routers.access import require
 from gateway.routers.body import read_body
+from gateway.routers.demands import deadline_of, share_of
 from gateway.routers.dependencies import GatewayDependency
 from gateway.schemas.events import OBJECT_CREATED, Delivery, Outcome, parse_event
-from gateway.services.callers import Scope
+from gateway.services.callers import Caller, Scope
 
-router = APIRouter(
-    prefix="/v1/events",
-    tags=["drop folder"],
-    dependencies=[Depends(require(Scope.EVENTS_WRITE))],
-)
+router = APIRouter(prefix="/v1/events", tags=["drop folder"])
 
 _EVENT_BYTES = 256 * 2**10  # EventBridge's own limit for an entry
 
@@ -40,19 +37,28 @@ _EVENT: dict[str, Any] = {
         errors.ForeignBucketError,
         errors.DeliveryUnfinishedError,
         errors.InferenceUnavailableError,
-        errors.InferenceOverloadedError,
+        errors.OverloadedError,
+        errors.RequestTooSlowError,
         errors.StoreError,
     ),
     openapi_extra=_EVENT,
 )
-async def take_event(request: Request, gateway: GatewayDependency) -> Delivery:
+async def take_event(
+    request: Request,
+    gateway: GatewayDependency,
+    caller: Annotated[Caller, Depends(require(Scope.EVENTS_WRITE))],
+) -> Delivery:
     """Take an "Object Created" event of the images bucket, exactly as EventBridge sends it.
 
     The object is read from the bucket; the answer says what became of it. 503 asks for the same
     event again. What fails for good is parked and answered with 200 and its problem, so that it
     is not sent again. Events may come more than once and in any order.
     """
-    event = parse_event(await read_body(request, _EVENT_BYTES))
+    http = gateway.settings.http
+    with gateway.admission.visit(share_of(caller, request)) as visit:
+        deadline = deadline_of(request, http.request_timeout_s)
+        body = await read_body(request, _EVENT_BYTES, visit=visit, deadline=deadline, pace=http)
+    event = parse_event(body)
     store = gateway.settings.store
     if store.kind != "s3" or event.detail.bucket.name != store.images_bucket:
         raise errors.ForeignBucketError

@@ -7,22 +7,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from gateway import errors
-from gateway.deadline import Deadline
 from gateway.problems import documented
 from gateway.routers.access import require
 from gateway.routers.body import while_connected
+from gateway.routers.demands import REQUEST_TIMEOUT, deadline_of, share_of
 from gateway.routers.dependencies import Gateway, GatewayDependency
 from gateway.routers.preferences import CALLBACK_HEADER, RESPOND_ASYNC, callback_of, wants_async
 from gateway.routers.submission import METADATA_HEADER, Sent, read_submission
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult
-from gateway.services.callers import Scope
+from gateway.services.callers import Caller, Scope
 from gateway.services.views import study_path
 from preprocess import MediaType
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
-_WRITES = [Depends(require(Scope.STUDIES_WRITE))]
 _OPERATES = [Depends(require(Scope.OPERATE))]
 _READS = [Depends(require(Scope.STUDIES_READ))]
 
@@ -63,6 +62,7 @@ _SUBMISSION: dict[str, Any] = {
             "read, or cannot be. The operator says which hosts may be called.",
             "schema": {"type": "string", "format": "uri"},
         },
+        REQUEST_TIMEOUT,
     ],
     "requestBody": {
         "required": True,
@@ -94,7 +94,6 @@ _SUBMISSION: dict[str, Any] = {
 
 @router.post(
     "",
-    dependencies=_WRITES,
     summary="Send a study and get its result",
     response_description="The study's current view: the images sent now and any sent before.",
     response_model=StudyResult,
@@ -124,6 +123,7 @@ _SUBMISSION: dict[str, Any] = {
         },
         **documented(
             errors.MalformedRequestError,
+            errors.RequestTooSlowError,
             errors.StudyConflictError,
             errors.StudyBeingDeletedError,
             errors.InvalidCallbackError,
@@ -134,19 +134,24 @@ _SUBMISSION: dict[str, Any] = {
             errors.UnsupportedImagesError,
             errors.InvalidPartsError,
             errors.InvalidMetadataError,
+            errors.InvalidQueryError,
             errors.UnreadableImagesError,
             errors.NoModelAcceptsError,
             errors.UnknownModelError,
             errors.InferenceFailedError,
             errors.InferenceUnavailableError,
-            errors.InferenceOverloadedError,
+            errors.OverloadedError,
             errors.StoreError,
             errors.DeadlineExceededError,
         ),
     },
     openapi_extra=_SUBMISSION,
 )
-async def send_study(request: Request, gateway: GatewayDependency) -> Response:
+async def send_study(
+    request: Request,
+    gateway: GatewayDependency,
+    caller: Annotated[Caller, Depends(require(Scope.STUDIES_WRITE))],
+) -> Response:
     """Send one or more images with their metadata, as `multipart/form-data`.
 
     DICOM files speak for themselves: with them `metadata` may be left out, or complete what
@@ -159,11 +164,15 @@ async def send_study(request: Request, gateway: GatewayDependency) -> Response:
     request is still refused at once, what only decoding finds stands in the result as a failure.
     """
     callback = callback_of(request.headers, gateway.callbacks)
-    sent = await read_submission(request, gateway.intake, gateway.settings.limits)
-    if wants_async(request.headers):
-        return await _accept(gateway, sent, callback)
-    deadline = Deadline.after(gateway.settings.http.request_timeout_s)
-    answer = await while_connected(request, gateway.pipeline.read(sent.study, deadline))
+    awaited = not wants_async(request.headers)
+    deadline = deadline_of(request, gateway.settings.http.request_timeout_s)
+    with gateway.admission.visit(share_of(caller, request)) as visit:
+        if awaited:
+            gateway.models.ask()
+        sent = await read_submission(request, gateway, visit=visit, deadline=deadline)
+        if not awaited:
+            return await _accept(gateway, sent, callback)
+        answer = await while_connected(request, gateway.pipeline.read(sent.study, deadline))
     return Response(
         answer.result.model_dump_json(exclude_none=True),
         media_type="application/json",

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import Fault, InvalidPartsError, RadStreamError, RequestMediaTypeError
+from gateway.errors import (
+    Fault,
+    InvalidPartsError,
+    OverloadedError,
+    RadStreamError,
+    RequestMediaTypeError,
+)
 from gateway.routers.body import read_body
 from gateway.routers.multipart import split
 from gateway.services.study import Route
@@ -19,10 +25,12 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
+    from gateway.deadline import Deadline
+    from gateway.routers.dependencies import Gateway
     from gateway.routers.multipart import Part
-    from gateway.services.intake import Intake
+    from gateway.services.admission import Visit
     from gateway.services.study import Study
-    from gateway.settings import LimitSettings
+    from gateway.settings import Settings
 
 log = structlog.get_logger()
 
@@ -37,41 +45,63 @@ class Sent:
     document: bytes | memoryview | None
 
 
-async def read_submission(request: Request, intake: Intake, limits: LimitSettings) -> Sent:
+async def read_submission(
+    request: Request, gateway: Gateway, *, visit: Visit, deadline: Deadline
+) -> Sent:
     """The study that a POST carries, as multipart/form-data or as one image.
+
+    Parameters
+    ----------
+    visit
+        Holds the body's bytes, and the study's place from when the body is there.
+    deadline
+        Of the request.
 
     Raises
     ------
+    OverloadedError
+        Before the body is read, if that can be known by then.
     RequestMediaTypeError, MalformedRequestError, BodyTooLargeError, TooManyPartsError
         The request cannot be taken apart.
     InvalidPartsError, InvalidMetadataError
         It can, but the parts or the metadata are not as they should be; see `Intake.study`.
-    CallerGoneError
+    RequestTooSlowError, DeadlineExceededError, CallerGoneError
     """
     try:
-        document, files = await _parts(request, limits)
+        visit.expect()
+        document, files = await _parts(request, gateway.settings, visit, deadline)
+        visit.begin()
+    except OverloadedError:  # counted where it is raised: a line for each would be a flood itself
+        raise
     except RadStreamError as error:  # not yet a study, whose end has a line of its own
         log.info("request.refused", error=type(error).__name__)
         raise
-    received_at = dt.datetime.now(dt.UTC)
-    study = await intake.study(document, files, route=Route.REST, received_at=received_at)
+    study = await gateway.intake.study(
+        document,
+        files,
+        route=Route.REST,
+        received_at=dt.datetime.now(dt.UTC),
+        deadline=deadline,
+    )
     return Sent(study, document)
 
 
 async def _parts(
-    request: Request, limits: LimitSettings
+    request: Request, settings: Settings, visit: Visit, deadline: Deadline
 ) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
     """The metadata document, if there is one, and the images with their parts' names."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data" and media_type not in set(MediaType):
+        raise RequestMediaTypeError(media_type)
+    body = await read_body(
+        request, settings.limits.body_bytes, visit=visit, deadline=deadline, pace=settings.http
+    )
     if media_type == "multipart/form-data":
-        body = await read_body(request, limits.body_bytes)
-        return _sort(split(body, content_type, limit=limits.parts))
-    if media_type in set(MediaType):
-        header = request.headers.get(METADATA_HEADER)
-        document = None if header is None else header.encode("latin-1")
-        return document, [("body", memoryview(await read_body(request, limits.body_bytes)))]
-    raise RequestMediaTypeError(media_type)
+        return _sort(split(body, content_type, limit=settings.limits.parts))
+    header = request.headers.get(METADATA_HEADER)
+    document = None if header is None else header.encode("latin-1")
+    return document, [("body", memoryview(body))]
 
 
 def _sort(

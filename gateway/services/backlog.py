@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from gateway.clients.protocols import ObjectStore
+    from gateway.clients.protocols import ObjectStore, Reserve
     from gateway.services.claims import Claims
 
 T = TypeVar("T", bound=BaseModel)
@@ -143,15 +143,20 @@ class Backlog(Generic[T]):
         """What is to be done; None where it is done."""
         return await self._read(work, _WORK, self._document)
 
-    async def blob(self, work: Work, name: str) -> bytes:
+    async def blob(self, work: Work, name: str, *, reserve: Reserve | None = None) -> bytes:
         """What the work needs, by its name.
+
+        Parameters
+        ----------
+        reserve
+            Makes room for the bytes before they are read.
 
         Raises
         ------
         ObjectNotFoundError
             The work is done.
         """
-        return await self._objects.read(self._key(work, name))
+        return await self._objects.read(self._key(work, name), reserve=reserve)
 
     async def progress(self, work: Work) -> Progress:
         """How far it has come."""

@@ -15,7 +15,7 @@ from gateway.errors import ObjectNotFoundError
 from gateway.schemas.pairing import Half
 
 if TYPE_CHECKING:
-    from gateway.clients.protocols import ObjectStore
+    from gateway.clients.protocols import ObjectStore, Reserve
     from gateway.services.study import Route
 
 _SIDECAR = "json"
@@ -132,8 +132,13 @@ class Inbox:
         except ObjectNotFoundError:
             return None
 
-    async def image(self, image: Dropped, version_id: str | None) -> bytes:
+    async def image(self, image: Dropped, version_id: str | None, *, reserve: Reserve) -> bytes:
         """The image's bytes, in this version or as they are now.
+
+        Parameters
+        ----------
+        reserve
+            Makes room for the bytes before they are read.
 
         Raises
         ------
@@ -142,7 +147,7 @@ class Inbox:
         ObjectTooLargeError, InvalidKeyError, StoreUnavailableError
         """
         return await self._objects.read(
-            image.key, limit_bytes=self._image_bytes, version_id=version_id
+            image.key, limit_bytes=self._image_bytes, version_id=version_id, reserve=reserve
         )
 
 

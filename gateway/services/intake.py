@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from gateway.deadline import Deadline
     from gateway.schemas.metadata import StudyMetadata
     from gateway.services.imaging import Imaging
     from gateway.services.outcomes import Outcomes
@@ -50,6 +51,7 @@ class Intake:
         *,
         route: Route,
         received_at: dt.datetime,
+        deadline: Deadline,
     ) -> Study:
         """The study that a document and files make.
 
@@ -61,9 +63,12 @@ class Intake:
             The name of the part and the bytes of each.
         route, received_at
             How and when they came.
+        deadline
+            Of the request.
 
         Raises
         ------
+        DeadlineExceededError
         InvalidPartsError
             A file is no DICOM, and there is no document.
         InvalidMetadataError
@@ -74,9 +79,10 @@ class Intake:
         with self._outcomes.of_validation(route, files) as validation:
             sent = self._parse(document)
             validation.names(sent)
-            headers = await together(
-                self._describe(part, data, received_at) for part, data in files
-            )
+            async with deadline.bounds("validate"):
+                headers = await together(
+                    self._describe(part, data, received_at) for part, data in files
+                )
             for header in filter(None, headers):
                 validation.names(header.document)
             images = _images(sent, files, headers)

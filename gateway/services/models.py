@@ -96,6 +96,7 @@ class ModelRegistry:
         self._use_ensembles = use_ensembles
         self._states: dict[tuple[str, str], ModelState] = {}
         self._reachable = False
+        metrics.triton.circuit_open.set(1)
         self._answered_at: dict[tuple[str, str], float] = {}
         self._doubted = asyncio.Event()
         self._looking = asyncio.Lock()
@@ -135,6 +136,17 @@ class ModelRegistry:
             self._refuse(metadata, served)
         return self._ready(max(accepting, key=_preference))
 
+    def ask(self) -> None:
+        """Nothing, where studies can be read: what is to be known before anything is done for one.
+
+        Raises
+        ------
+        InferenceUnavailableError
+            Triton does not answer. It is asked again all the time; see `watch`.
+        """
+        if not self._reachable:
+            raise InferenceUnavailableError("Triton does not answer")
+
     def answered(self, model: ServedModel) -> None:
         """Note that the model read a study just now."""
         self._answered_at[model.name, model.version] = time.monotonic()
@@ -168,10 +180,13 @@ class ModelRegistry:
             await self._look()
 
     async def _look(self) -> None:
+        began = time.monotonic()
         try:
             await self._take_stock()
         except RadStreamError as error:
-            self._lose_all(str(error))
+            # Busy is not dead: a study may be answered while this question waits.
+            if max(self._answered_at.values(), default=-math.inf) < began:
+                self._lose_all(str(error))
         finally:
             self._looked_at = time.monotonic()
 
@@ -179,6 +194,7 @@ class ModelRegistry:
         index = await self._server.repository_index(deadline=self._deadline())
         configs = await self._configs(index)
         self._reachable = True
+        self._metrics.triton.circuit_open.set(0)
         placements, faults = _placements(configs)
         ensembles = collect_ensembles(placements) if self._use_ensembles else {}
         models = [
@@ -311,6 +327,7 @@ class ModelRegistry:
         if self._reachable:
             log.warning("triton.unreachable", reason=reason)
         self._reachable = False
+        self._metrics.triton.circuit_open.set(1)
         for state in list(self._states.values()):
             if state.state is State.READY:
                 self._note(

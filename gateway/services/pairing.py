@@ -31,7 +31,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import anyio
 import structlog
 
 from gateway.deadline import Deadline
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from gateway.metrics import Metrics
     from gateway.schemas.pairing import WaitingHalf
     from gateway.schemas.parked import ParkedItem
+    from gateway.services.admission import Admission
     from gateway.services.claims import Claims
     from gateway.services.deletion import Deletion
     from gateway.services.imaging import Imaging
@@ -81,7 +81,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CLAIMS = "pairing/claims/"
-
+# Whose share of the gateway the drop folder's work takes of, whoever brings the events.
+_SHARE = "drop folder"
 # What a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
 # Of a study that was deleted nothing is taken from the drop folder any more.
@@ -133,8 +134,8 @@ class Pairing:
         Seconds that a delivery may take.
     waiting_deadline_s
         Seconds that a half may wait.
-    at_once
-        How many images may be under way at once, for the memory they take.
+    admission
+        Gives each image its turn and its room: nothing here is refused, it waits.
     tracer
         Makes a span of each delivery: in a watched folder it begins the study's trace.
     """
@@ -156,7 +157,7 @@ class Pairing:
         pseudonyms: Pseudonyms,
         timeout_s: float,
         waiting_deadline_s: float,
-        at_once: int,
+        admission: Admission,
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self._inbox = inbox
@@ -174,7 +175,7 @@ class Pairing:
         self._tracer = tracer
         self._timeout_s = timeout_s
         self._waiting_deadline_s = waiting_deadline_s
-        self._limiter = anyio.CapacityLimiter(at_once)
+        self._admission = admission
 
     async def deliver(self, key: str, version_id: str | None = None) -> Delivery:
         """What became of an object that came to the drop folder.
@@ -187,7 +188,7 @@ class Pairing:
         Raises
         ------
         DeliveryUnfinishedError, InferenceUnavailableError, InferenceOverloadedError,
-        StoreUnavailableError
+        OverloadedError, StoreUnavailableError
             The delivery is to be repeated.
         """
         dropped = self._inbox.find(key)
@@ -208,7 +209,7 @@ class Pairing:
         ------
         ParkedItemNotFoundError
         DeliveryUnfinishedError, InferenceUnavailableError, InferenceOverloadedError,
-        StoreUnavailableError
+        OverloadedError, StoreUnavailableError
             It stays parked.
         """
         item = await self._parking.item(parked_id)
@@ -250,8 +251,9 @@ class Pairing:
         """What became of the images that the object makes complete; none where its half lacks."""
         deadline = Deadline.after(self._timeout_s)
         try:
-            with spanned(self._tracer, "delivery"):
-                async with deadline.bounds("dropfolder"), self._limiter:
+            with spanned(self._tracer, "delivery"), self._admission.visit(_SHARE) as visit:
+                async with deadline.bounds("dropfolder"):
+                    await visit.turn()
                     if dropped.half is Half.IMAGE:
                         return await self._take_image(dropped, version_id, deadline)
                     return await self._take_sidecar(dropped, deadline)
@@ -295,15 +297,26 @@ class Pairing:
         self, image: Dropped, version_id: str | None, document: bytes | None, deadline: Deadline
     ) -> list[_Taken]:
         """What became of an image; none where it needs a sidecar after all."""
-        try:
-            data = await self._inbox.image(image, version_id)
-        except ObjectNotFoundError:
-            await self._waiting.remove((image, version_id))
-            return [_Taken(Outcome.IGNORED)]
+        with self._admission.visit(_SHARE) as visit:
+            try:
+                data = await self._inbox.image(image, version_id, reserve=visit.room)
+            except ObjectNotFoundError:
+                await self._waiting.remove((image, version_id))
+                return [_Taken(Outcome.IGNORED)]
+            return await self._read_bytes(image, version_id, data, document, deadline)
+
+    async def _read_bytes(
+        self,
+        image: Dropped,
+        version_id: str | None,
+        data: bytes,
+        document: bytes | None,
+        deadline: Deadline,
+    ) -> list[_Taken]:
         sha256 = await self._imaging.sha256(data)
         async with self._claims.held(f"{image.reference}/{sha256}", image.key, version_id):
             try:
-                study = await self._study(image, data, document)
+                study = await self._study(image, data, document, deadline)
                 await self._check_binding(image, study)
                 if await self._deletion.was_deleted(study.metadata.study_id):
                     raise StudyDeletedError
@@ -324,12 +337,15 @@ class Pairing:
         outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED
         return [_Taken(outcome, study_id)]
 
-    async def _study(self, image: Dropped, data: bytes, document: bytes | None) -> Study:
+    async def _study(
+        self, image: Dropped, data: bytes, document: bytes | None, deadline: Deadline
+    ) -> Study:
         study = await self._intake.study(
             _completed(image, document),
             [("image", data)],
             route=self._inbox.route,
             received_at=dt.datetime.now(dt.UTC),
+            deadline=deadline,
         )
         if image.study_folder not in {None, study.metadata.study_id}:
             raise InvalidMetadataError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.errors import (
+    BackendDiedError,
     ContractError,
     Fault,
     InferenceFailedError,
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
+# A broken connection is made anew in less; a server that is being started takes longer.
+_RETRY_PAUSE_S = (0.05, 0.15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,19 @@ class Pipeline:
         )
 
     async def _infer(
+        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
+    ) -> FrameReading:
+        """What the model makes of a frame; asked twice where Triton is away for a moment."""
+        try:
+            return await self._infer_once(frame, model, deadline)
+        except BackendDiedError:  # until it is reloaded, which takes its time
+            raise
+        except InferenceUnavailableError:
+            await asyncio.sleep(random.uniform(*_RETRY_PAUSE_S))  # noqa: S311 - jitter
+            self._models.ask()  # by now it may be known to be down
+        return await self._infer_once(frame, model, deadline)
+
+    async def _infer_once(
         self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
     ) -> FrameReading:
         try:

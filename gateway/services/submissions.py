@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.deadline import Deadline
     from gateway.schemas.problem import Problem
+    from gateway.services.admission import Admission, Visit
     from gateway.services.backlog import Backlog, Work
     from gateway.services.callbacks import Callbacks
     from gateway.services.deletion import Deletion
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from gateway.services.study import Study
 
 ROOT = "pending/"
+
+# Whose share of the gateway these studies take of when they are read.
+_SHARE = "pending studies"
 
 _CONTEXT = ("request_id", "trace_id")
 
@@ -167,21 +171,31 @@ class ReadSubmission:
         *,
         intake: Intake,
         pipeline: Pipeline,
+        admission: Admission,
         callbacks: Callbacks,
     ) -> None:
         self._backlog = backlog
+        self._admission = admission
         self._intake = intake
         self._pipeline = pipeline
         self._callbacks = callbacks
 
     async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
         """Read it; see `Pipeline.read`."""
-        with structlog.contextvars.bound_contextvars(**document.context):
-            files = await self._files(work, document)
+        with (
+            structlog.contextvars.bound_contextvars(**document.context),
+            self._admission.visit(_SHARE) as visit,
+        ):
+            await visit.turn()
+            files = await self._files(work, document, visit)
             if files is None:
                 return
             study = await self._intake.study(
-                document.metadata, files, route=Route.REST, received_at=document.received_at
+                document.metadata,
+                files,
+                route=Route.REST,
+                received_at=document.received_at,
+                deadline=deadline,
             )
             await self._pipeline.read(study, deadline)
         if document.callback is not None:
@@ -192,11 +206,14 @@ class ReadSubmission:
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, problem)
 
-    async def _files(self, work: Work, document: Submission) -> Sequence[tuple[str, bytes]] | None:
+    async def _files(
+        self, work: Work, document: Submission, visit: Visit
+    ) -> Sequence[tuple[str, bytes]] | None:
         """The images; None where another gateway has finished the work, or it was deleted."""
         try:
             return [
-                (part.part, await self._backlog.blob(work, part.object)) for part in document.parts
+                (part.part, await self._backlog.blob(work, part.object, reserve=visit.room))
+                for part in document.parts
             ]
         except ObjectNotFoundError:
             return None

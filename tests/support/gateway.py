@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from gateway.server import GatewayServer
 from gateway.settings import (
+    AdmissionSettings,
     HttpSettings,
     LimitSettings,
     PendingSettings,
@@ -64,11 +65,13 @@ class _Server(GatewayServer):
 def settings_for(triton_url: str, folder: Path, **limits: int) -> Settings:
     """Settings of a gateway on a free port that keeps its studies in the folder.
 
-    Its telemetry goes to the folder of the same name and ``-telemetry``.
+    Its telemetry goes to the folder of the same name and ``-telemetry``. It takes a hundred studies
+    at once of one caller, whatever the machine.
     """
     return Settings(
         http=HttpSettings(port=0),
         limits=LimitSettings(**limits),
+        admission=AdmissionSettings(studies=200, bytes=2**30),
         triton=TritonSettings(url=triton_url),
         store=StoreSettings(folder=folder),
         telemetry=TelemetrySettings(
@@ -205,7 +208,11 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("RADSTREAM_") and not name.lower().endswith("_proxy")
     }
-    return inherited | {"RADSTREAM_TELEMETRY__KIND": "none"} | variables
+    defaults = {
+        "RADSTREAM_TELEMETRY__KIND": "none",
+        "RADSTREAM_ADMISSION__STUDIES": "200",  # whatever the machine
+    }
+    return inherited | defaults | variables
 
 
 async def _collect(stream: asyncio.StreamReader, lines: list[str]) -> None:

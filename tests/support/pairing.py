@@ -17,6 +17,7 @@ from gateway.logs import Pseudonyms
 from gateway.metrics import Metrics
 from gateway.problems import problem_of
 from gateway.schemas.result import Status, StudyResult
+from gateway.services.admission import Admission
 from gateway.services.claims import Claims
 from gateway.services.imaging import Imaging
 from gateway.services.inbox import Inbox
@@ -115,7 +116,9 @@ def gateway_on(
         pseudonyms=Pseudonyms("key"),
         timeout_s=20.0,
         waiting_deadline_s=waiting_deadline_s,
-        at_once=8,
+        admission=Admission(
+            bytes_limit=2**20, studies_limit=16, metrics=Metrics(CollectorRegistry())
+        ),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.clients.keys import split_key, split_prefix
+from gateway.clients.protocols import Reserve
 from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
 
 
@@ -26,7 +27,12 @@ class MemoryStore:
         self._turn = turn
 
     async def read(
-        self, key: str, *, limit_bytes: int | None = None, version_id: str | None = None
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
     ) -> bytes:
         del version_id
         await self._step("read", key)
@@ -34,6 +40,8 @@ class MemoryStore:
             data = self.objects[key]
         except KeyError:
             raise ObjectNotFoundError from None
+        if reserve is not None:
+            await reserve(len(data))
         if limit_bytes is not None and len(data) > limit_bytes:
             raise ObjectTooLargeError(limit_bytes)
         return data

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from gateway.sidecar import EmbeddedTriton
+from tests.support.connections import chunked, head
 from tests.support.gateway import LiveGateway, running_gateway, settings_for, until
 
 LIMIT = 100_000
@@ -34,17 +35,6 @@ async def exchange(gateway: LiveGateway, *pieces: bytes) -> bytes:
     finally:
         writer.close()
         await writer.wait_closed()
-
-
-def head(*headers: str) -> bytes:
-    lines = ["POST /v1/studies HTTP/1.1", "Host: gateway", *headers]
-    if not any(header.startswith("Content-Type") for header in headers):
-        lines.append("Content-Type: image/png")
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def chunked(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 async def test_a_body_up_to_the_limit_is_read(small: LiveGateway):

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydicom.data import get_testdata_file
 
+from gateway.deadline import Deadline
 from gateway.errors import (
     InvalidMetadataError,
     InvalidPartsError,
@@ -40,6 +41,7 @@ async def study(document: dict[str, Any] | None, *files: bytes) -> Study:
         [(f"image[{index}]", data) for index, data in enumerate(files)],
         route=Route.REST,
         received_at=RECEIVED_AT,
+        deadline=Deadline.after(30),
     )
 
 

@@ -18,10 +18,12 @@ from gateway.clients.protocols import ObjectStore
 from gateway.clients.triton import TritonClient
 from gateway.deadline import Deadline
 from gateway.errors import (
+    BackendDiedError,
     ContractError,
     DeadlineExceededError,
     ImagesTooLargeError,
     InferenceFailedError,
+    InferenceOverloadedError,
     InferenceUnavailableError,
     InvalidMetadataError,
     NoModelAcceptsError,
@@ -41,6 +43,9 @@ from gateway.services.study import Route, Study, SubmittedImage
 from gateway.sidecar import EmbeddedTriton
 from preprocess import Limits
 from tests.support.deletion import deletion_on
+from tests.support.inference import (
+    Answer as Answers,
+)
 from tests.support.inference import (
     ScriptedTriton,
     answers,
@@ -323,9 +328,68 @@ async def test_study_the_model_fails_on_is_counted_and_leaves_nothing(
     with pytest.raises(error):
         await parts.read(WHITE)
     assert objects.objects == {}
-    assert parts.metric("inference_errors_total", error=error.__name__) == 1
+    calls = 2 if error is InferenceUnavailableError else 1
+    assert parts.metric("inference_errors_total", error=error.__name__) == calls
     assert parts.metric("studies_total", route="rest", outcome=error.__name__) == 1
     assert parts.metric("studies_in_flight") == 0
+
+
+def _first(once: Answers, then: Answers) -> Answers:
+    """One answer to the first call and another to all that follow."""
+    left = [once]
+
+    async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        return await (left.pop() if left else then)(request, context)
+
+    return answer
+
+
+async def test_server_that_is_away_for_a_moment_is_asked_once_more(scripted: Scripted):
+    triton, parts = scripted
+    triton.infer = _first(refuses(grpc.StatusCode.UNAVAILABLE), answers(brightness()))
+    answer = await parts.read(WHITE)
+    assert len(answer.result.images) == 1
+    assert parts.metric("studies_total", route="rest", outcome="completed") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "error"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size", InferenceOverloadedError),
+        (grpc.StatusCode.UNAVAILABLE, "Request timeout expired", DeadlineExceededError),
+        (grpc.StatusCode.INTERNAL, "Stub process 'x' is not healthy.", BackendDiedError),
+        (grpc.StatusCode.INTERNAL, "out of memory", InferenceFailedError),
+    ],
+)
+async def test_what_another_call_would_not_mend_is_not_asked_again(
+    scripted: Scripted, status: grpc.StatusCode, words: str, error: type[RadStreamError]
+):
+    triton, parts = scripted
+    triton.infer = _first(refuses(status, words), answers(brightness()))
+    with pytest.raises(error):
+        await parts.read(WHITE)
+
+
+async def test_server_known_to_be_down_is_not_asked_again(scripted: Scripted):
+    triton, parts = scripted
+
+    async def dies(_request: Any, context: grpc.aio.ServicerContext) -> Any:
+        triton.index = refuses(grpc.StatusCode.UNAVAILABLE)
+        await parts.models.refresh()  # as `watch` does, which the pipeline wakes
+        triton.infer = answers(brightness())
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "")
+
+    triton.infer = dies
+    with pytest.raises(InferenceUnavailableError):
+        await parts.read(WHITE)
+    assert parts.metric("triton_circuit_open") == 1
+
+
+async def test_second_call_ends_with_the_deadline(scripted: Scripted):
+    triton, parts = scripted
+    triton.infer = _first(refuses(grpc.StatusCode.UNAVAILABLE), never)
+    with pytest.raises(DeadlineExceededError):
+        await parts.read(WHITE, seconds=0.5)
 
 
 async def test_map_of_a_model_that_crops_covers_what_it_saw(scripted: Scripted):

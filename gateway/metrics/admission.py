@@ -1,0 +1,46 @@
+"""What the gateway has taken on, and what it refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_REASONS = ("studies", "bytes", "caller", "line", "connections")
+
+
+class AdmissionMetrics:
+    """Both budgets with their limits, and the refusals by the bound that was reached."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rejected = Counter(
+            "radstream_admission_rejected_total",
+            "Studies and connections refused for want of room, by what was used up.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in _REASONS:
+            self.rejected.labels(reason)
+        self.bytes = Gauge(
+            "radstream_admitted_bytes",
+            "Bytes of bodies and files in memory now, those announced among them.",
+            registry=registry,
+        )
+        self.limit_bytes = Gauge(
+            "radstream_admission_limit_bytes",
+            "Bytes of bodies and files that may be in memory at once.",
+            registry=registry,
+        )
+        self.studies = Gauge(
+            "radstream_admitted_studies",
+            "Studies at work now, from all ways in.",
+            registry=registry,
+        )
+        self.limit_studies = Gauge(
+            "radstream_admission_limit_studies",
+            "Studies that may be at work at once.",
+            registry=registry,
+        )

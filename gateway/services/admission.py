@@ -1,0 +1,138 @@
+"""How much the gateway takes on at once, by bytes and by studies; beyond it says no at once.
+
+Who waits at the other end of a connection is refused when there is no room, and knows best when to
+come again. What is done in the background (dropped files, events, studies accepted before) waits
+for its turn. Both draw on the same two budgets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from gateway.errors import OverloadedError
+from gateway.services.budget import SharedBudget
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from gateway.metrics import Metrics
+
+# Those who wait in the background, as a multiple of the studies at work: what comes beyond would
+# wait longer than a delivery may take.
+_LINE_FACTOR = 16
+
+
+class Admission:
+    """The two budgets that all studies share.
+
+    Parameters
+    ----------
+    bytes_limit
+        Of bodies and files in memory together.
+    studies_limit
+        Studies at work at once. By Little's law it is also the time that an accepted study takes
+        under full load: the limit divided by the studies that are done in a second.
+    metrics
+        Shows what is held, and counts what is refused.
+    """
+
+    def __init__(self, *, bytes_limit: int, studies_limit: int, metrics: Metrics) -> None:
+        self.bytes = SharedBudget(bytes_limit)
+        self.studies = SharedBudget(studies_limit)
+        self._rejected = metrics.admission.rejected
+        metrics.admission.limit_bytes.set(bytes_limit)
+        metrics.admission.limit_studies.set(studies_limit)
+        # Asked for when somebody looks: a study pays nothing for them.
+        metrics.admission.bytes.set_function(lambda: self.bytes.used)
+        metrics.admission.studies.set_function(lambda: self.studies.used)
+
+    def visit(self, caller: str) -> Visit:
+        """A context in which the caller's study holds what it takes of the budgets."""
+        return Visit(self, caller)
+
+    def refuse(self, reason: str) -> OverloadedError:
+        """The error to raise, which is counted."""
+        self._rejected.labels(reason).inc()
+        return OverloadedError(reason)
+
+
+class Visit:
+    """What one study holds of the budgets, until its block ends."""
+
+    __slots__ = ("_admission", "_bytes", "_caller", "_places")
+
+    def __init__(self, admission: Admission, caller: str) -> None:
+        self._admission = admission
+        self._caller = caller
+        self._bytes = 0
+        self._places = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bytes:
+            self._admission.bytes.give(self._caller, self._bytes)
+        if self._places:
+            self._admission.studies.give(self._caller, self._places)
+
+    def expect(self) -> None:
+        """See whether the study would be taken now, before its body is read.
+
+        Raises
+        ------
+        OverloadedError
+        """
+        studies = self._admission.studies
+        if not studies.has_room(self._caller):
+            raise self._admission.refuse("studies" if studies.is_full() else "caller")
+
+    def hold(self, size: int) -> None:
+        """Hold this many bytes in all, those held before among them.
+
+        Raises
+        ------
+        OverloadedError
+        """
+        more, budget = size - self._bytes, self._admission.bytes
+        if more <= 0:
+            return
+        if not budget.take(self._caller, more):
+            raise self._admission.refuse("bytes" if budget.is_full(more) else "caller")
+        self._bytes = size
+
+    def begin(self) -> None:
+        """Take a place among the studies at work.
+
+        Raises
+        ------
+        OverloadedError
+        """
+        self.expect()
+        self._admission.studies.take(self._caller)
+        self._places = 1
+
+    async def turn(self) -> None:
+        """Take a place among the studies at work once there is one.
+
+        Raises
+        ------
+        OverloadedError
+            Too many wait already.
+        """
+        studies = self._admission.studies
+        if studies.waiting >= _LINE_FACTOR * studies.limit:
+            raise self._admission.refuse("line")
+        await studies.wait(self._caller)
+        self._places = 1
+
+    async def room(self, size: int) -> None:
+        """Hold this many bytes more once there is room; more than there ever is counts as all."""
+        amount = min(size, self._admission.bytes.limit)
+        await self._admission.bytes.wait(self._caller, amount)
+        self._bytes += amount
