@@ -43,6 +43,11 @@ REQUIRED = ("IMAGES_BUCKET", "KEY_PREFIX", "KEY_SUFFIXES")
 
 PROBLEM_TYPE = re.compile(r"urn:radstream:problem:[a-z0-9-]{1,64}")
 
+# What Lambda says of an invocation that X-Ray traces: Root=1-<8>-<24>;Parent=<16>;Sampled=1.
+XRAY_SAMPLED = re.compile(
+    r"^Root=1-([0-9a-f]{8})-([0-9a-f]{24});Parent=([0-9a-f]{16});Sampled=1(?:;|$)"
+)
+
 HTTP_OK, HTTP_REDIRECTS, HTTP_CLIENT_ERRORS, HTTP_SERVER_ERRORS = 200, 300, 400, 500
 
 Outcome = Literal["delivered", "refused", "ignored", "failed"]
@@ -263,8 +268,17 @@ def problem_type(body: bytes) -> str | None:
     return named if PROBLEM_TYPE.fullmatch(named) else None
 
 
+def traceparent(xray: str) -> dict[str, str]:
+    """The W3C header that lets the gateway's trace join X-Ray's; none where X-Ray keeps no trace.
+
+    One that says so would keep the gateway from recording the study too.
+    """
+    sampled = XRAY_SAMPLED.search(xray)
+    return {"traceparent": "00-{}{}-{}-01".format(*sampled.groups())} if sampled else {}
+
+
 def _headers(api_key: str) -> dict[str, str]:
-    return {
+    return traceparent(os.environ.get("_X_AMZN_TRACE_ID", "")) | {
         "Content-Type": "application/json",
         "X-API-Key": api_key,
         # The firewall's NoUserAgent_HEADER refuses whoever does not say who they are.

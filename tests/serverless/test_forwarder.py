@@ -78,6 +78,27 @@ def test_an_event_arrives_byte_for_byte(name: str, receiver: Receiver) -> None:
     assert request.headers["X-API-Key"] == "key-1"
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["User-Agent"] == "radstream-forwarder"
+    assert "traceparent" not in request.headers
+
+
+XRAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8"
+
+
+@pytest.mark.parametrize("rest", [";Sampled=1", ";Sampled=1;Lineage=a87bd80c:0|68fd508a:5"])
+def test_a_trace_that_x_ray_keeps_goes_on_in_the_gateway(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", XRAY + rest)
+    invoke(body("image"))
+    (request,) = receiver.wait_for(1)
+    assert (
+        request.headers["traceparent"] == "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"
+    )
+
+
+@pytest.mark.parametrize("rest", ["", ";Sampled=0", ";Sampled=0;Lineage=x", ";Sampled=?"])
+def test_a_trace_that_x_ray_does_not_keep_is_left_out(rest: str) -> None:
+    assert forwarder.traceparent(XRAY + rest) == {}
 
 
 def test_a_path_in_the_gateways_address_is_kept(receiver: Receiver) -> None:
