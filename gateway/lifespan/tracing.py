@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,8 @@ _LINGER_MS = 1000
 _EXPORT_TIMEOUT_S = 5.0
 # What the collector may take at the end. Spans left then are lost.
 _FLUSH_S = 3.0
+_SILENCE_S = 60.0
+_EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
 class Tracing:
@@ -56,11 +60,30 @@ class Tracing:
         if self._provider is None:
             yield
             return
+        exporter, seldom = logging.getLogger(_EXPORTER), _OnceAMinute()
+        exporter.addFilter(seldom)
         _send(self._provider, self._settings.endpoint)
         try:
             yield
         finally:
             await _within(_FLUSH_S, self._provider)
+            exporter.removeFilter(seldom)
+
+
+class _OnceAMinute(logging.Filter):
+    """Lets a collector's absence be told with its reason, and not of every batch and try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, _record: logging.LogRecord) -> bool:
+        """Whether a minute has passed since the last record."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _SILENCE_S
+        return True
 
 
 def _provider(settings: TracingSettings) -> TracerProvider:

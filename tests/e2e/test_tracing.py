@@ -175,7 +175,7 @@ async def test_a_dropped_study_begins_a_trace_of_its_own(
 
 @pytest.mark.parametrize("away", ["refuses", "hangs"])
 async def test_a_collector_that_is_away_costs_no_study_and_holds_up_no_shutdown(
-    triton: EmbeddedTriton, tmp_path: Path, away: str
+    triton: EmbeddedTriton, tmp_path: Path, caplog: pytest.LogCaptureFixture, away: str
 ):
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await let_go.wait()
@@ -198,5 +198,8 @@ async def test_a_collector_that_is_away_costs_no_study_and_holds_up_no_shutdown(
     assert [line["event"] for line in logs if "tracing" in line["event"]] == [
         "tracing.flush_timeout"
     ]
+    if away == "refuses":  # it was tried again in the meantime, and told of once
+        told = [line for line in caplog.records if line.name.startswith("opentelemetry.exporter")]
+        assert ["Connection refused" in line.getMessage() for line in told] == [True]
     let_go.set()
     server.close()
