@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-
-import anyio
-import anyio.to_thread
 
 from gateway.clients.keys import split_key, split_prefix
 from gateway.errors import (
@@ -51,7 +50,8 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        self._threads = anyio.CapacityLimiter(16)
+        # A thread cannot be stopped: work whose caller has gone is ended, and keeps its thread.
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="store")
 
     async def open(self) -> None:
         """Make the folder, and clear what a crash left unfinished.
@@ -107,7 +107,7 @@ class FolderStore:
 
     async def _run(self, work: Callable[[], T]) -> T:
         with _translated():
-            return await anyio.to_thread.run_sync(work, limiter=self._threads)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*split_key(key))
@@ -234,13 +234,16 @@ def _in_its_folder(step: Callable[[], object], path: Path) -> None:
 
 def _make(folder: Path) -> None:
     """Make a folder and what is missing above it, and force the new names to disk."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileNotFoundError:
+        _make(folder.parent)
+        _make(folder)
     except (FileExistsError, NotADirectoryError) as error:
-        raise InvalidKeyError(_NESTED) from error
-    for path in missing:
-        _sync(path.parent)
+        if not folder.is_dir():
+            raise InvalidKeyError(_NESTED) from error
+    else:
+        _sync(folder.parent)
 
 
 def _unless_missing(error: OSError) -> None:

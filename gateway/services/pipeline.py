@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.services.imaging import ImageError, Imaging, PreparedFrame
     from gateway.services.models import ModelRegistry
     from gateway.services.outcomes import Outcomes
-    from gateway.services.results import ResultStore
+    from gateway.services.results import Added, ResultStore
     from gateway.services.stages import Stages
     from gateway.services.study import Study, SubmittedImage
 
@@ -164,22 +164,28 @@ class Pipeline:
                 image_reading(study, position, item, read, stages)
                 for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
             ]
-            result = await self._store(study, fresh, readings)
-        self._count_images(taken, readings)
+            added, result = await self._store(study, fresh, readings)
+        # Where another gateway was first, that one counts.
+        first = [
+            reading
+            for reading, stands in zip(readings, added.readings, strict=True)
+            if stands is reading
+        ]
+        self._count_images(taken, first)
         return Answer(result, replayed=not fresh)
 
     async def _store(
         self, study: Study, fresh: Sequence[FreshImage], readings: Sequence[Reading]
-    ) -> StudyResult:
-        """The study's view with these readings, unless the study was deleted meanwhile."""
+    ) -> tuple[Added, StudyResult]:
+        """What was stored, and the study's view, unless the study was deleted meanwhile."""
         study_id = study.metadata.study_id
-        await self._results.add(
+        added = await self._results.add(
             study.metadata,
             study.received_at,
             [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
         )
         try:
-            return await self._results.rebuild(study_id)
+            return added, await self._results.rebuild(study_id, added)
         except (StudyNotFoundError, ObjectNotFoundError):  # some of it is gone already
             raise StudyBeingDeletedError from None
         finally:

@@ -19,6 +19,7 @@ Under ``results/{study_id}/``:
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
@@ -30,7 +31,7 @@ from preprocess import MediaType
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pydantic import BaseModel
 
@@ -44,6 +45,22 @@ ROOT = "results/"
 # Two documents of one study that differ in one of these speak of two patients or two orders.
 _IDENTITY = ("patient_id", "accession_number")
 _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What stands in the store of that which one request added.
+
+    Parameters
+    ----------
+    readings
+        In order: where another gateway was first, its reading.
+    study
+        The study's first document, if this request brought it.
+    """
+
+    readings: tuple[Reading, ...]
+    study: StudyDocument | None
 
 
 class ResultStore:
@@ -80,27 +97,36 @@ class ResultStore:
         metadata: StudyMetadata,
         received_at: dt.datetime,
         images: Sequence[tuple[bytes | memoryview, Reading]],
-    ) -> list[Reading]:
+    ) -> Added:
         """Store images with their readings.
-
-        Returns
-        -------
-        list of Reading
-            The stored ones, in order: where another gateway was first, its reading stands.
 
         Raises
         ------
         StudyConflictError
             Another document came first and contradicts this one; no reading was written.
         """
-        await self._claim_identity(metadata, received_at)
-        return await together(self._add(data, reading) for data, reading in images)
+        study = await self._claim_identity(metadata, received_at)
+        readings = await together(self._add(data, reading) for data, reading in images)
+        return Added(tuple(readings), study)
 
-    async def rebuild(self, study_id: str) -> StudyResult:
-        """The study's current view, made of all its readings and written to `result.json`."""
+    async def rebuild(self, study_id: str, added: Added) -> StudyResult:
+        """The study's current view, made of all its readings and written to `result.json`.
+
+        Parameters
+        ----------
+        study_id
+            Of the study.
+        added
+            What was added just now, and is not read again.
+
+        Raises
+        ------
+        StudyNotFoundError
+            It was deleted meanwhile.
+        """
         keys = await self._reading_keys(study_id)
         while True:
-            result = await self._view(study_id, keys)
+            result = await self._view(study_id, keys, added)
             await self._write(f"{ROOT}{study_id}/result.json", result)
             # A reading stored meanwhile may have been missed here and written over there.
             now = await self._reading_keys(study_id)
@@ -140,7 +166,7 @@ class ResultStore:
         readings = await self._load(await self._reading_keys(study_id))
         if not readings:
             raise StudyNotFoundError
-        return readings
+        return _in_order(readings)
 
     async def image(self, reading: Reading) -> bytes:
         """The image a reading was made of, as it was sent."""
@@ -167,14 +193,17 @@ class ResultStore:
         except ObjectNotFoundError as error:
             raise StudyNotFoundError from error
 
-    async def _claim_identity(self, metadata: StudyMetadata, received_at: dt.datetime) -> None:
+    async def _claim_identity(
+        self, metadata: StudyMetadata, received_at: dt.datetime
+    ) -> StudyDocument | None:
+        """The study's first document, if this is it."""
         document = StudyDocument(
             study_id=metadata.study_id,
             received_at=received_at,
             identity={name: getattr(metadata, name) for name in _IDENTITY},
         )
         if await self._create(f"{ROOT}{metadata.study_id}/study.json", document):
-            return
+            return document
         claimed = False
         while not claimed:
             known, number = await self._identity(metadata.study_id)
@@ -186,6 +215,7 @@ class ResultStore:
             claimed = not news or await self._objects.create(
                 key, json.dumps(news).encode(), media_type=JSON
             )
+        return None
 
     async def _identity(self, study_id: str) -> tuple[dict[str, str], int]:
         """Who the study is about, as far as it is known, and the number of the next claim."""
@@ -215,22 +245,30 @@ class ResultStore:
         keys = await self._objects.keys(f"{ROOT}{study_id}/images/")
         return [key for key in keys if key.endswith(".json")]
 
-    async def _load(self, keys: Sequence[str]) -> list[Reading]:
+    async def _load(self, keys: Iterable[str]) -> list[Reading]:
         documents = await together(self._objects.read(key) for key in keys)
-        readings = [Reading.model_validate_json(document) for document in documents]
-        return sorted(
-            readings, key=lambda reading: (reading.received_at, reading.position, reading.sha256)
-        )
+        return [Reading.model_validate_json(document) for document in documents]
 
-    async def _view(self, study_id: str, keys: Sequence[str]) -> StudyResult:
-        study = await self._study(study_id)
-        return study_result(study, await self._load(keys))
+    async def _view(self, study_id: str, keys: Sequence[str], added: Added) -> StudyResult:
+        known = {_reading_key(study_id, item.sha256, item.model): item for item in added.readings}
+        if not known.keys() <= set(keys):
+            raise StudyNotFoundError
+        study = added.study or await self._study(study_id)
+        others = await self._load(key for key in keys if key not in known)
+        return study_result(study, _in_order([*known.values(), *others]))
 
     async def _create(self, key: str, document: BaseModel) -> bool:
         return await self._objects.create(key, _json(document), media_type=JSON)
 
     async def _write(self, key: str, document: BaseModel) -> None:
         await self._objects.replace(key, _json(document), media_type=JSON)
+
+
+def _in_order(readings: Iterable[Reading]) -> list[Reading]:
+    """The oldest first; those of one request as they were sent."""
+    return sorted(
+        readings, key=lambda reading: (reading.received_at, reading.position, reading.sha256)
+    )
 
 
 def _json(document: BaseModel) -> bytes:

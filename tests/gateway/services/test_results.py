@@ -18,7 +18,7 @@ from gateway.errors import ObjectNotFoundError, StudyConflictError, StudyNotFoun
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.result import Finding, ModelVersion, Status, StudyResult
 from gateway.schemas.stored import FrameReading, Reading
-from gateway.services.results import ResultStore
+from gateway.services.results import Added, ResultStore
 from tests.support.store import MemoryStore
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
@@ -61,7 +61,7 @@ def results(objects: MemoryStore) -> ResultStore:
     return ResultStore(objects)
 
 
-async def add(results: ResultStore, image: bytes, **fields: Any) -> list[Reading]:
+async def add(results: ResultStore, image: bytes, **fields: Any) -> Added:
     return await results.add(metadata(**fields), NOON, [(image, reading(image))])
 
 
@@ -74,8 +74,7 @@ async def identity_stored(objects: MemoryStore) -> dict[str, str]:
 
 
 async def test_keys_are_content_addressed(results: ResultStore, objects: MemoryStore):
-    await add(results, b"abc")
-    await results.rebuild("S1")
+    await results.rebuild("S1", await add(results, b"abc"))
     # SHA-256 of "abc": FIPS 180-4, example B.1.
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sorted(objects.objects) == [
@@ -98,25 +97,27 @@ async def test_reading_comes_back_as_it_was_stored(results: ResultStore):
 
 async def test_reading_is_written_once(results: ResultStore, objects: MemoryStore):
     first, second = reading(b"a", probability=0.75), reading(b"a", probability=0.25)
-    assert await results.add(metadata(), NOON, [(b"a", first)]) == [first]
+    added = await results.add(metadata(), NOON, [(b"a", first)])
+    assert added.readings == (first,)
+    assert added.study is not None
     before = dict(objects.objects)
-    assert await results.add(metadata(), NOON, [(b"a", second)]) == [first]
+    assert await results.add(metadata(), NOON, [(b"a", second)]) == Added((first,), None)
     assert objects.objects == before
 
 
 async def test_each_model_version_has_a_reading_of_its_own(results: ResultStore):
     other = ModelVersion(name="brightness", version="2")
     await results.add(metadata(), NOON, [(b"a", reading(b"a"))])
-    await results.add(metadata(), NOON, [(b"a", reading(b"a", minute=1, model=other))])
-    view = await results.rebuild("S1")
+    added = await results.add(metadata(), NOON, [(b"a", reading(b"a", minute=1, model=other))])
+    view = await results.rebuild("S1", added)
     assert [image.model for image in view.images] == [MODEL, other]
 
 
 async def test_view_lists_images_oldest_first_whatever_their_hashes(results: ResultStore):
     images = [b"c", b"a", b"b"]
     for minute, image in enumerate(images):
-        await results.add(metadata(), NOON, [(image, reading(image, minute=minute))])
-    view = await results.rebuild("S1")
+        added = await results.add(metadata(), NOON, [(image, reading(image, minute=minute))])
+    view = await results.rebuild("S1", added)
     assert [i.sha256 for i in view.images] == [hashlib.sha256(i).hexdigest() for i in images]
     assert [i.number for i in view.images] == [1, 2, 3]
     assert (view.status, view.received_at) == (Status.COMPLETED, NOON)
@@ -233,8 +234,8 @@ async def admitted(results: ResultStore, image: bytes, minute: int, **fields: An
     """What the pipeline does with a study, but for the reading itself."""
     document = metadata(**fields)
     await results.check_identity(document)
-    await results.add(document, NOON, [(image, reading(image, minute=minute))])
-    return await results.rebuild("S1")
+    added = await results.add(document, NOON, [(image, reading(image, minute=minute))])
+    return await results.rebuild("S1", added)
 
 
 IDENTITIES = st.fixed_dictionaries(
@@ -322,20 +323,36 @@ async def test_two_gateways_on_one_folder_store_one_reading_and_answer_with_it(t
             for gateway, one in zip(gateways, readings, strict=True)
         )
     )
-    [winner] = {one.received_at for [one] in stored}
+    [winner] = {one.received_at for added in stored for one in added.readings}
     assert winner in {one.received_at for one in readings}
-    views = await asyncio.gather(*(gateway.rebuild("S1") for gateway in gateways))
+    assert len([added for added in stored if added.study is not None]) == 1
+    views = await asyncio.gather(
+        *(gateway.rebuild("S1", added) for gateway, added in zip(gateways, stored, strict=True))
+    )
     assert all(view == views[0] for view in views)
 
 
-async def test_view_of_a_study_without_readings_is_pending(
+async def test_view_of_a_study_without_readings_is_pending(results: ResultStore):
+    view = await results.rebuild("S1", await results.add(metadata(), NOON, []))
+    assert (view.status, view.images, view.completed_at) == (Status.PENDING, (), None)
+
+
+async def test_view_is_not_made_of_readings_that_were_deleted_meanwhile(
     results: ResultStore, objects: MemoryStore
 ):
-    await add(results, b"a")
+    added = await add(results, b"a")
     for key in [key for key in objects.objects if "/images/" in key]:
         del objects.objects[key]
-    view = await results.rebuild("S1")
-    assert (view.status, view.images, view.completed_at) == (Status.PENDING, (), None)
+    with pytest.raises(StudyNotFoundError):
+        await results.rebuild("S1", added)
+    assert "results/S1/result.json" not in objects.objects
+
+
+async def test_what_was_just_written_is_not_read_again(results: ResultStore, objects: MemoryStore):
+    added = await add(results, b"a")
+    objects.calls.clear()
+    await results.rebuild("S1", added)
+    assert [call for call, _ in objects.calls] == ["keys", "replace", "keys"]
 
 
 async def test_image_that_is_gone_is_told_as_missing(results: ResultStore):
