@@ -59,6 +59,8 @@ _STYLE: dict[Any, Any] = {  # matplotlib's type of it lists every parameter ther
 }
 _HOUR = dt.timedelta(hours=1)
 _DAY = dt.timedelta(days=1)
+# Points in time beyond which they are drawn without a gap or a dot.
+_MANY = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _throughput(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
         axes.bar(
             [hour + _HOUR / 2 for hour in hours],
             counts,
-            width=0.9 * _HOUR / _DAY,
+            width=(0.9 if len(hours) <= _MANY else 1.0) * _HOUR / _DAY,
             bottom=base,
             color=colour,
             label=column,
@@ -121,7 +123,16 @@ def _end_to_end(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
     for column, colour in (("p50_ms", _FIRST), ("p95_ms", _THIRD), ("p99_ms", _INK)):
         times, values = _with_gaps([(row["hour"] + _HOUR / 2, row[column]) for row in rows])
         label = column.removesuffix("_ms")
-        axes.plot(times, values, color=colour, marker="o", markersize=3, linewidth=1.4, label=label)  # type: ignore[arg-type]  # dates
+        marker = "o" if len(rows) <= _MANY else ""
+        axes.plot(
+            times,  # type: ignore[arg-type]  # dates are drawn too
+            values,
+            color=colour,
+            marker=marker,
+            markersize=3,
+            linewidth=1.4,
+            label=label,
+        )
     axes.set_ylim(bottom=0)
     axes.set_ylabel("ms")
     _time_axis(axes, [row["hour"] for row in rows], _HOUR)

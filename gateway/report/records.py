@@ -38,16 +38,6 @@ class Records:
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute(
             """
-            CREATE TABLE lines AS
-            FROM read_json(
-                $files, format = 'newline_delimited', columns = $columns,
-                ignore_errors = true, filename = true
-            )
-            """,
-            {"files": [str(file) for file in files], "columns": _columns()},
-        )
-        self._connection.execute(
-            """
             CREATE TABLE telemetry AS
             SELECT
                 * EXCLUDE (filename),
@@ -56,17 +46,17 @@ class Records:
                     CAST(strptime(regexp_extract(filename, 'telemetry-(\\d{8})T', 1), '%Y%m%d')
                         AS DATE)
                 ) AS arrived_on
-            FROM lines
-            WHERE event_id IS NOT NULL AND occurred_at IS NOT NULL
-                AND ($until IS NULL OR CAST(occurred_at AS DATE) <= $until)
+            FROM read_json(
+                $files, format = 'newline_delimited', columns = $columns,
+                ignore_errors = true, filename = true
+            )
             """,
-            {"until": until},
+            {"files": [str(file) for file in files], "columns": _columns()},
         )
         self._files = len(files)
-        _, [(self._unreadable,)] = self.ask(
-            "SELECT count(*) FROM lines WHERE event_id IS NULL OR occurred_at IS NULL"
-        )
-        self._connection.execute("DROP TABLE lines")
+        self._unreadable = self._deleted("event_id IS NULL OR occurred_at IS NULL")
+        if until is not None:
+            self._deleted("CAST(occurred_at AS DATE) > $1", until)
 
     def ask(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The names of the answer's columns, and its rows."""
@@ -88,6 +78,12 @@ class Records:
     def close(self) -> None:
         """Forget the records."""
         self._connection.close()
+
+    def _deleted(self, condition: str, *values: object) -> int:
+        """How many records the condition held for; they are gone."""
+        deleted = f"DELETE FROM telemetry WHERE {condition}"  # noqa: S608 - all are in this class
+        [(count,)] = self._connection.execute(deleted, values).fetchall()
+        return int(count)
 
 
 def _columns() -> dict[str, str]:

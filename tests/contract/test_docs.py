@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from gateway.metrics import Metrics
 from gateway.problems import all_kinds
+from gateway.report import prices, questions
 from gateway.settings import Settings, setting_names
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -62,6 +63,17 @@ def test_every_setting_is_documented_with_its_default():
                 shown = str(field.default)
                 assert default.strip("`") == shown, name
             assert described == field.description, name
+
+
+def test_every_query_price_and_check_of_the_telemetry_is_documented():
+    documented = rows("analytics.md")
+    text = (DOCS / "analytics.md").read_text()
+    for question in questions():
+        assert f"| [{question.title}](../gateway/report/queries/{question.name}.sql) |" in text
+    for name, value in prices().items():
+        assert float(documented.pop(name)[0]) == value, name
+    checks = next(each.sql for each in questions() if each.name == "data_quality")
+    assert documented.keys() == set(re.findall(r"SELECT\n +'([^']+)'", checks))
 
 
 @pytest.mark.parametrize("page", sorted(page.name for page in DOCS.glob("*.md")))
