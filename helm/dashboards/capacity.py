@@ -123,11 +123,14 @@ def _headroom() -> list[Panel]:
     return [
         lines(
             "How full",
-            "Shares in use: of the image threads, of the files a process may open, and of the CPU "
-            "and GPU of Triton's machine, other programs included.",
+            "Shares in use: of the image threads, of the studies taken on at once, of the files a "
+            "process may open, and of the CPU and GPU of Triton's machine, other programs "
+            "included.",
             "percentunit",
             {
                 "image threads": _THREADS_BUSY,
+                "admission": "sum(radstream_admitted_studies{GATEWAY}) / "
+                "sum(radstream_admission_limit_studies{GATEWAY})",
                 "open files": f"max(process_open_fds{{GATEWAY}} {_OF_GATEWAYS}) / "
                 f"min(process_max_fds{{GATEWAY}} {_OF_GATEWAYS})",
                 "CPU": "max(nv_cpu_utilization{NAMESPACE})",

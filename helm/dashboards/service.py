@@ -25,6 +25,7 @@ def dashboard() -> Dashboard:
             "Latency": _latency(),
             "Latency by stage": _stages(),
             "Saturation": _saturation(),
+            "Admission": _admission(),
         },
         variables=(instances(),),
     )
@@ -204,5 +205,36 @@ def _saturation() -> list[Panel]:
                 "(rate(radstream_event_loop_lag_seconds_bucket{GATEWAY}[$__rate_interval])))"
                 for share in (0.5, 0.99)
             },
+        ),
+    ]
+
+
+def _admission() -> list[Panel]:
+    return [
+        lines(
+            "Room taken",
+            "Share of the studies and of the bytes that the gateways take on at once. One caller "
+            "alone gets half; at 100 % studies are refused.",
+            "percentunit",
+            {
+                name: f"sum(radstream_admitted_{name}{{GATEWAY}}) / "
+                f"sum(radstream_admission_limit_{name}{{GATEWAY}})"
+                for name in ("studies", "bytes")
+            },
+        ),
+        lines(
+            "Refused for want of room",
+            "By what was used up: caller is one sender's share, line the wait in the background.",
+            "cps",
+            {
+                "{{reason}}": "sum by (reason) "
+                "(rate(radstream_admission_rejected_total{GATEWAY}[$__rate_interval]))"
+            },
+        ),
+        lines(
+            "Gateways without a Triton",
+            "Gateways that refuse studies at once because their Triton does not answer.",
+            "short",
+            {"gateways": "sum(radstream_triton_circuit_open{GATEWAY})"},
         ),
     ]

@@ -60,6 +60,9 @@ def allowed(models: Labels) -> Mapping[str, Labels]:
         "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
         "radstream_callbacks": {"outcome": {"delivered", "refused", "given_up"}},
         "radstream_studies_deleted": {"reason": set(Reason)},
+        "radstream_admission_rejected": {
+            "reason": {"studies", "bytes", "caller", "line", "connections"}
+        },
         "radstream_inference_errors": {"error": errors},
         "radstream_model_ready": {"model": models["model"], "version": models["version"]},
         "radstream_telemetry_dropped": {"reason": {"queue_full", "spool_full", "damaged"}},
