@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.cors import CORSMiddleware
 
-from gateway import __version__, problems
+from gateway import __version__, errors, problems
+from gateway.auditing import AuditedRequests
+from gateway.headers import SecurityHeaders
 from gateway.lifespan import open_gateway
 from gateway.lifespan.tracing import Tracing
 from gateway.metrics import Metrics, process_registry
@@ -22,7 +25,7 @@ from gateway.middleware import (
 from gateway.routers import documentation, events, health, models, parked, studies
 from gateway.schemas.events import S3Event
 from gateway.schemas.metadata import StudyMetadata
-from gateway.schemas.problem import Problem
+from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem
 from gateway.services.health import Health
 
 if TYPE_CHECKING:
@@ -31,6 +34,18 @@ if TYPE_CHECKING:
 
     from gateway.routers.dependencies import Gateway
     from gateway.settings import Settings
+    from gateway.tls import ServedCertificate
+
+# What any route may answer that asks who calls.
+_REFUSALS = (
+    errors.CredentialsMissingError,
+    errors.CredentialsAmbiguousError,
+    errors.CredentialsInvalidError,
+    errors.ScopeMissingError,
+    errors.ForeignOriginError,
+    errors.IssuerUnavailableError,
+    errors.AuditUnavailableError,
+)
 
 _DESCRIPTION = """
 Send radiographs, get stored and explainable findings.
@@ -50,7 +65,10 @@ class State(TypedDict):
 
 
 def create_app(
-    settings: Settings, health_state: Health | None = None, metrics: Metrics | None = None
+    settings: Settings,
+    health_state: Health | None = None,
+    metrics: Metrics | None = None,
+    certificate: ServedCertificate | None = None,
 ) -> FastAPI:
     """The ASGI application.
 
@@ -62,6 +80,8 @@ def create_app(
         The server's say in readiness, where a server drains the application.
     metrics
         Made before the application, where something before it has metrics too.
+    certificate
+        What the server shows, where it speaks TLS; followed while the application runs.
     """
     process_metrics = metrics or Metrics(process_registry())
     process_health = health_state or Health()
@@ -71,7 +91,9 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with (
             tracing.exporting(),
-            open_gateway(settings, process_metrics, process_health, tracing.tracer) as gateway,
+            open_gateway(
+                settings, process_metrics, process_health, tracing.tracer, certificate
+            ) as gateway,
         ):
             yield {"gateway": gateway}
 
@@ -97,12 +119,34 @@ def create_app(
     documentation.mount_assets(app)
     # The last added is the outermost.
     app.add_middleware(UnexpectedErrors)
+    if settings.access.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.access.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["X-API-Key", "Authorization", "Content-Type", "RadStream-Metadata"],
+            expose_headers=["X-Request-ID", "Retry-After", "Idempotent-Replayed", "Location"],
+        )
+    app.add_middleware(AuditedRequests)
     app.add_middleware(RequestMetrics, metrics=process_metrics)
     app.add_middleware(UnsentBodies)
     app.add_middleware(DrainingConnections, health=process_health)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestContext, tracer=tracing.tracer)
     _publish_schemas(app)
     return app
+
+
+def _tell_of_access(document: dict[str, Any]) -> None:
+    """Say of every operation that asks for a scope how it refuses callers."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "security" not in operation:
+                continue
+            for status, refusal in problems.documented(*_REFUSALS).items():
+                told = operation["responses"].setdefault(str(status), refusal)
+                if told is not refusal and PROBLEM_MEDIA_TYPE in told.get("content", {}):
+                    problems.add_documented(told, refusal)
 
 
 def _publish_schemas(app: FastAPI) -> None:
@@ -120,6 +164,7 @@ def _publish_schemas(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         document["components"]["schemas"].update(published["$defs"])
+        _tell_of_access(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

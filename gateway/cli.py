@@ -18,6 +18,8 @@ from pydantic_settings import SettingsError
 
 from gateway import __version__, logs
 from gateway.errors import InvalidMetadataError
+from gateway.gateway_client import api_key_option, gateway_client
+from gateway.keys_command import keys
 from gateway.models_command import models
 from gateway.parked_command import parked
 from gateway.report_command import report
@@ -26,6 +28,7 @@ from gateway.server import run, serve, serve_with_triton
 from gateway.services.imaging import is_dicom
 from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.sidecar import EmbeddedTriton, SidecarError
+from gateway.tls import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +49,7 @@ def up() -> None:
     settings = _settings()
     try:
         came_up = run(serve_with_triton(settings, _announce_all(settings)))
-    except SidecarError as error:
+    except (SidecarError, CertificateError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)
 
@@ -55,7 +58,10 @@ def up() -> None:
 def serve_command() -> None:
     """Run the gateway alone, in front of a Triton that runs elsewhere."""
     settings = _settings()
-    came_up = run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
+    try:
+        came_up = run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
+    except CertificateError as error:
+        raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)
 
 
@@ -67,8 +73,15 @@ def serve_command() -> None:
 @click.option("--study-id", help="Send all files as one study of this id; else each is its own.")
 @click.option("--view", help="PA, AP, LATERAL, OBLIQUE or OTHER; of pictures AP if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print each result whole, a line each.")
+@api_key_option
 def send(
-    files: Sequence[Path], url: str, study_id: str | None, view: str | None, *, as_json: bool
+    files: Sequence[Path],
+    url: str,
+    study_id: str | None,
+    view: str | None,
+    api_key: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Send radiographs and print what was found.
 
@@ -77,7 +90,7 @@ def send(
     """
     groups = [list(files)] if study_id else [[file] for file in files]
     failed = 0
-    with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
+    with gateway_client(url, api_key) as client:
         for group in groups:
             metadata = _metadata(group[0], study_id, view)
             try:
@@ -101,6 +114,7 @@ def send(
 main.add_command(parked)
 main.add_command(models)
 main.add_command(report)
+main.add_command(keys)
 
 
 def _settings() -> Settings:
@@ -111,6 +125,8 @@ def _settings() -> Settings:
     except ValidationError as error:
         faults += [
             f"{PREFIX}{DELIMITER.join(str(step) for step in item['loc']).upper()}: {item['msg']}"
+            if item["loc"]
+            else item["msg"].removeprefix("Value error, ")
             for item in error.errors()
             if item["type"] != "extra_forbidden"  # an unknown name, listed above
         ]

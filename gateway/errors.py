@@ -7,6 +7,7 @@ an error into a status and words, and a test walks this tree to see that none is
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
 
 @dataclass(eq=False)
@@ -123,6 +124,64 @@ class HeadTooLargeError(RadStreamError):
 @dataclass(eq=False)
 class OverloadedError(RadStreamError):
     """The gateway has as much to do as it takes on; `reason` is one of a short fixed set."""
+
+    reason: str
+
+
+# --- who calls -----------------------------------------------------------------------------------
+
+
+class Refusal(StrEnum):
+    """Why a credential is not taken, in words that give away nothing of what is kept."""
+
+    MALFORMED = "The credential is neither a key made by RadStream nor a bearer token."
+    NOT_TAKEN = "Credentials of this kind are not taken here."
+    UNKNOWN_KEY = "The key is not known here, or was revoked."
+    EXPIRED_KEY = "The key has expired."
+    BAD_TOKEN = "The token is not validly signed by the issuer that is trusted here."  # noqa: S105 - no secret
+    FOREIGN_TOKEN = "The token is of another issuer, for another audience or of nobody."  # noqa: S105 - no secret
+    EXPIRED_TOKEN = "The token has expired, or is not valid yet."  # noqa: S105 - no secret
+
+
+@dataclass(eq=False)
+class CredentialsMissingError(RadStreamError):
+    """The request names no caller, and none but named ones are served."""
+
+
+@dataclass(eq=False)
+class CredentialsAmbiguousError(RadStreamError):
+    """The request carries more than one credential."""
+
+
+@dataclass(eq=False)
+class CredentialsInvalidError(RadStreamError):
+    """The credential proves nobody."""
+
+    refusal: Refusal
+
+
+@dataclass(eq=False)
+class ScopeMissingError(RadStreamError):
+    """The caller is known, and may not do this."""
+
+    scope: str
+
+
+@dataclass(eq=False)
+class ForeignOriginError(RadStreamError):
+    """Nobody is asked who they are, and the request is not from a program on this machine."""
+
+
+@dataclass(eq=False)
+class IssuerUnavailableError(RadStreamError):
+    """The token may be good, but its issuer's keys cannot be had."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class AuditUnavailableError(RadStreamError):
+    """What was done cannot be put on record, and so is not answered."""
 
     reason: str
 

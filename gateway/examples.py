@@ -30,6 +30,10 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.InvalidQueryError((Fault("query/limit", "must be greater than or equal to 1"),)),
         errors.InvalidCallbackError("it does not begin with https://"),
         errors.CallbackUnansweredError("its status was 503"),
+        errors.CredentialsInvalidError(errors.Refusal.UNKNOWN_KEY),
+        errors.ScopeMissingError("studies:read"),
+        errors.IssuerUnavailableError("it does not answer"),
+        errors.AuditUnavailableError("the disk is full"),
         errors.UnsupportedImagesError(
             (Fault("image[0]", "the bytes are neither a JPEG, a PNG nor a DICOM file"),)
         ),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import httpx
 
+from gateway.gateway_client import api_key_option, gateway_client
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,10 +26,11 @@ def parked() -> None:
 
 @parked.command("list")
 @_URL
+@api_key_option
 @click.option("--json", "as_json", is_flag=True, help="Print each item whole, a line each.")
-def list_command(url: str, *, as_json: bool) -> None:
+def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
     """List what is parked, and why."""
-    with _client(url) as client:
+    with gateway_client(url, api_key) as client:
         for item in _items(client):
             if as_json:
                 click.echo(json.dumps(item))
@@ -40,11 +43,12 @@ def list_command(url: str, *, as_json: bool) -> None:
 
 @parked.command()
 @_URL
+@api_key_option
 @click.argument("ids", nargs=-1, required=True)
-def retry(url: str, ids: tuple[str, ...]) -> None:
+def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
     """Try parked items again, once what was amiss is mended."""
     failed = 0
-    with _client(url) as client:
+    with gateway_client(url, api_key) as client:
         for parked_id in ids:
             answer = _ask(client, "POST", f"/v1/parked/{parked_id}/retry").json()
             click.echo(f"{parked_id}  {answer['outcome']}  {answer.get('study', '')}".rstrip())
@@ -56,17 +60,14 @@ def retry(url: str, ids: tuple[str, ...]) -> None:
 
 @parked.command()
 @_URL
+@api_key_option
 @click.argument("ids", nargs=-1, required=True)
-def discard(url: str, ids: tuple[str, ...]) -> None:
+def discard(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
     """Forget parked items; their objects stay in the drop folder."""
-    with _client(url) as client:
+    with gateway_client(url, api_key) as client:
         for parked_id in ids:
             _ask(client, "DELETE", f"/v1/parked/{parked_id}")
             click.echo(f"{parked_id}  discarded")
-
-
-def _client(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, timeout=60.0, trust_env=False)
 
 
 def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:

@@ -37,6 +37,9 @@ class Kind:
         What the sender can do; ``{field}`` stands for a field of the error.
     retry_after_s
         Where sending again may help: after how many seconds.
+    challenge
+        WWW-Authenticate, where another credential may help (RFC 6750, section 3); ``{field}`` as
+        in the detail.
     """
 
     name: str
@@ -44,7 +47,10 @@ class Kind:
     title: str
     detail: str
     retry_after_s: int | None = None
+    challenge: str | None = None
 
+
+_REALM = 'Bearer realm="radstream"'
 
 _OVERLOADED = Kind(
     "overloaded",
@@ -105,6 +111,55 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         502,
         "The callback was not taken",
         "The URL did not answer with success: {reason}.",
+    ),
+    errors.CredentialsMissingError: Kind(
+        "credentials-missing",
+        401,
+        "Callers must say who they are",
+        "Send an API key in X-API-Key, or a token as Authorization: Bearer.",
+        challenge=_REALM,
+    ),
+    errors.CredentialsAmbiguousError: Kind(
+        "credentials-ambiguous",
+        400,
+        "The request carries more than one credential",
+        "Send one API key or one token, not several.",
+        challenge=f'{_REALM}, error="invalid_request"',
+    ),
+    errors.CredentialsInvalidError: Kind(
+        "credentials-invalid",
+        401,
+        "The credential is not valid",
+        "{refusal}",
+        challenge=f'{_REALM}, error="invalid_token"',
+    ),
+    errors.ScopeMissingError: Kind(
+        "scope-missing",
+        403,
+        "The credential does not allow this",
+        "It lacks the scope {scope}. The operator gives scopes to keys, the issuer to tokens.",
+        challenge=f'{_REALM}, error="insufficient_scope", scope="{{scope}}"',
+    ),
+    errors.ForeignOriginError: Kind(
+        "foreign-origin",
+        403,
+        "The request is not from this machine",
+        "Nobody is asked who they are here, so only programs on this machine are served. Set up "
+        "API keys or tokens to serve others, a proxy or web pages.",
+    ),
+    errors.IssuerUnavailableError: Kind(
+        "issuer-unavailable",
+        503,
+        "The token cannot be checked now",
+        "The keys of the token's issuer cannot be had. Send the request again.",
+        retry_after_s=5,
+    ),
+    errors.AuditUnavailableError: Kind(
+        "audit-unavailable",
+        503,
+        "The request cannot be put on record",
+        "What is not in the audit trail is not answered. Send the request again.",
+        retry_after_s=5,
     ),
     errors.UnsupportedImagesError: Kind(
         "unsupported-image",
@@ -295,7 +350,10 @@ def install(app: FastAPI) -> None:
 
 def response_of(error: errors.RadStreamError, instance: str | None) -> JSONResponse:
     """The answer an error gets."""
-    return _response(kind_of(error), problem_of(error, instance))
+    kind = kind_of(error)
+    challenge = kind.challenge and kind.challenge.format(**_values(error))
+    headers = {"WWW-Authenticate": challenge} if challenge else None
+    return _response(kind, problem_of(error, instance), headers)
 
 
 def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Problem:
@@ -309,13 +367,17 @@ def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Pro
         The id of the request it went wrong in.
     """
     kind = kind_of(error)
-    values = {field.name: _words(getattr(error, field.name)) for field in fields(error)}
-    return _problem(kind, instance, kind.detail.format(**values), getattr(error, "faults", None))
+    detail = kind.detail.format(**_values(error))
+    return _problem(kind, instance, detail, getattr(error, "faults", None))
 
 
 def internal_error(instance: str | None) -> JSONResponse:
     """The answer where nobody knows what broke: an id to find it by, and nothing else."""
     return _response(_UNEXPECTED, _problem(_UNEXPECTED, instance, _UNEXPECTED.detail))
+
+
+def _values(error: errors.RadStreamError) -> dict[str, str]:
+    return {field.name: _words(getattr(error, field.name)) for field in fields(error)}
 
 
 def _words(value: object) -> str:
@@ -379,6 +441,17 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         Kind("malformed-request", error.status_code, "The request cannot be read", ""),
     )
     return _response(kind, _problem(kind, _instance(request), kind.detail), error.headers)
+
+
+def add_documented(response: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Let an OpenAPI response made by `documented` tell of another one's problems too."""
+    examples = response["content"][PROBLEM_MEDIA_TYPE]["examples"]
+    for name, example in more["content"][PROBLEM_MEDIA_TYPE]["examples"].items():
+        if name not in examples:
+            examples[name] = example
+            response["description"] += f"; {example['summary']}"
+    if "headers" in more:
+        response.setdefault("headers", {}).update(more["headers"])
 
 
 def documented(*kinds: type[errors.RadStreamError]) -> dict[int | str, dict[str, Any]]:

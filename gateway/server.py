@@ -16,12 +16,13 @@ from gateway.connections import bounded
 from gateway.metrics import Metrics, process_registry
 from gateway.services.health import Health
 from gateway.sidecar import METRICS_PORT, EmbeddedTriton
+from gateway.tls import ServedCertificate
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine, Iterator
 
-    from gateway.settings import Settings
+    from gateway.settings import HttpSettings, Settings
 
 log = structlog.get_logger()
 
@@ -46,9 +47,10 @@ class GatewayServer(uvicorn.Server):
         self._health = Health()
         self._on_ready = on_ready
         metrics = metrics or Metrics(process_registry())
+        certificate = _certificate(settings.http)
         super().__init__(
             uvicorn.Config(
-                create_app(settings, self._health, metrics),
+                create_app(settings, self._health, metrics, certificate),
                 http=bounded(settings.http, metrics.admission.rejected.labels("connections").inc),
                 ws="none",
                 timeout_keep_alive=settings.http.keep_alive_s,
@@ -57,6 +59,10 @@ class GatewayServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,  # one summary line a study says more; see `gateway.services`
                 server_header=False,
+                # uvicorn would believe whatever comes over loopback.
+                proxy_headers=bool(settings.http.trusted_proxies),
+                forwarded_allow_ips=list(settings.http.trusted_proxies),
+                ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
                 timeout_graceful_shutdown=int(settings.http.grace_period_s),
             )
         )
@@ -66,7 +72,8 @@ class GatewayServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
-            self._on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            scheme = "https" if self.config.is_ssl else "http"
+            self._on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -102,10 +109,22 @@ def run(work: Coroutine[object, object, bool]) -> bool:
         return runner.run(work)
 
 
+def _certificate(http: HttpSettings) -> ServedCertificate | None:
+    if http.tls_certificate is None or http.tls_key is None:
+        return None
+    return ServedCertificate(http.tls_certificate, http.tls_key)
+
+
 async def serve(
     settings: Settings, on_ready: Callable[[str], None], metrics: Metrics | None = None
 ) -> bool:
-    """Run the gateway until it is told to stop; whether it came up at all."""
+    """Run the gateway until it is told to stop; whether it came up at all.
+
+    Raises
+    ------
+    CertificateError
+        It is to speak TLS, and its certificate or key cannot be used.
+    """
     server = GatewayServer(settings, on_ready, metrics)
     await server.serve()
     return server.started
@@ -120,6 +139,8 @@ async def serve_with_triton(
     ------
     SidecarError
         Triton cannot run on this platform, or did not come up.
+    CertificateError
+        See `serve`.
     """
     metrics = Metrics(process_registry())
     async with EmbeddedTriton(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway.addresses import is_loopback
 from gateway.machine import cores, memory_bytes
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX = "RADSTREAM_"
 DELIMITER = "__"
+# No setting of the gateway's: the key that the command's own clients send.
+CLIENT_KEY = "RADSTREAM_API_KEY"
 
 
 class _Group(BaseModel):
@@ -29,7 +33,7 @@ class HttpSettings(_Group):
 
     host: str = Field(
         "127.0.0.1",
-        description="Address to listen on; loopback only, since callers are not yet asked who "
+        description="Address to listen on; other than loopback only where callers are asked who "
         "they are.",
     )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -66,6 +70,16 @@ class HttpSettings(_Group):
     body_bytes_per_s: int = Field(
         16 * 2**10, gt=0, description="Bytes per second that a body must bring after that."
     )
+    tls_certificate: Path | None = Field(
+        None,
+        description="File of the PEM certificate chain to serve TLS with; plain HTTP if unset.",
+    )
+    tls_key: Path | None = Field(None, description="File of the certificate's PEM private key.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are "
+        "believed, as a JSON array.",
+    )
     grace_period_s: float = Field(
         20.0, ge=0, le=600, description="Seconds that work in flight may take after a stop signal."
     )
@@ -78,10 +92,90 @@ class HttpSettings(_Group):
 
     @field_validator("host")
     @classmethod
-    def _is_loopback(cls, host: str) -> str:
-        if host != "localhost" and not ip_address(host).is_loopback:
-            raise ValueError("must be a loopback address: there is no authentication yet")
+    def _is_address(cls, host: str) -> str:
+        if host != "localhost":
+            ip_address(host)
         return host
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ip_network(proxy)
+        return proxies
+
+    @model_validator(mode="after")
+    def _has_both_halves(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are needed together")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine reach it."""
+        return is_loopback(self.host)
+
+
+class AccessSettings(_Group):
+    """Who may call."""
+
+    key_file: Path | None = Field(
+        None,
+        description="File of API keys, as `radstream keys` writes it; re-read when it changes.",
+    )
+    issuer: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="URL of the OpenID provider whose tokens are taken.",
+    )
+    audience: str | None = Field(
+        None, min_length=1, description="What a token's `aud` must name; needed with an issuer."
+    )
+    jwks_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="URL of the issuer's signing keys; as its discovery document says, if unset.",
+    )
+    scope_prefix: str = Field(
+        "", description="What stands before a scope's name in a token, such as `radstream/`."
+    )
+    leeway_s: int = Field(
+        60, ge=0, le=300, description="Seconds that the issuer's clock may differ from this one."
+    )
+    metrics_open: bool = Field(
+        False, description="Whether /metrics is served to anyone who reaches the port."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins of web pages that may call, as a JSON array; none if empty."
+    )
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether callers are asked who they are."""
+        return self.key_file is not None or self.issuer is not None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_named(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in {"http", "https"}
+                or f"{parts.scheme}://{parts.netloc}" != origin
+            ):
+                raise ValueError("each must be an origin such as https://viewer.example.org")
+        return origins
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.issuer is None) != (self.audience is None):
+            raise ValueError("issuer and audience are needed together")
+        if self.jwks_url and not self.issuer:
+            raise ValueError("jwks_url needs issuer")
+        for url in (self.issuer, self.jwks_url):
+            if url and urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname):
+                raise ValueError("issuer and jwks_url must be https, unless on this machine")
+        return self
 
 
 class LimitSettings(_Group):
@@ -395,6 +489,32 @@ def _installed(*packages: str) -> bool:
     return all(find_spec(package) is not None for package in packages)
 
 
+class AuditSettings(_Group):
+    """Where it is kept who did what to which study."""
+
+    kind: Literal["file", "s3"] = Field(
+        "file", description="JSON lines in files on this machine, or objects in a bucket."
+    )
+    folder: Path = Field(
+        Path("data/audit"), description="Folder of the files, where the kind is file."
+    )
+    file_bytes: int = Field(
+        64 * 2**20, gt=0, description="Bytes of a file from which a new one is begun."
+    )
+    bucket: str | None = Field(
+        None,
+        min_length=3,
+        max_length=63,
+        description="S3 bucket for the trail alone, best with Object Lock; reached as the store's.",
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.kind == "s3" and not self.bucket:
+            raise ValueError("kind s3 needs bucket")
+        return self
+
+
 class LogSettings(_Group):
     """How the gateway logs."""
 
@@ -416,6 +536,7 @@ class Settings(BaseSettings):
     )
 
     http: HttpSettings = HttpSettings()
+    access: AccessSettings = AccessSettings()
     limits: LimitSettings = LimitSettings()
     admission: AdmissionSettings = AdmissionSettings()
     triton: TritonSettings = TritonSettings()
@@ -426,12 +547,23 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     tracing: TracingSettings = TracingSettings()
+    audit: AuditSettings = AuditSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")
     def _has_room_for_a_body(self) -> Self:
         if self.admission.bytes < self.limits.body_bytes:
             raise ValueError("admission.bytes must be at least limits.body_bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_strangers(self) -> Self:
+        if not self.http.is_loopback and not self.access.is_asked:
+            raise ValueError(
+                f"{PREFIX}HTTP{DELIMITER}HOST is not loopback, so callers must be asked who they "
+                f"are: set {PREFIX}ACCESS{DELIMITER}KEY_FILE (`radstream keys create` makes one) "
+                f"or {PREFIX}ACCESS{DELIMITER}ISSUER and {PREFIX}ACCESS{DELIMITER}AUDIENCE"
+            )
         return self
 
 
@@ -448,7 +580,7 @@ def setting_names() -> Iterator[tuple[str, str]]:
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:
     """RADSTREAM_… variables that name no setting; pydantic-settings passes over them."""
-    known = {name for name, _ in setting_names()}
+    known = {name for name, _ in setting_names()} | {CLIENT_KEY}
     return sorted(
         name
         for name in environment

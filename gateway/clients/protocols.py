@@ -1,4 +1,4 @@
-"""What the gateway asks of the outside: an inference server, an object store, a telemetry sink."""
+"""What the gateway asks of the outside: an inference server, an object store, sinks."""
 
 from __future__ import annotations
 
@@ -165,6 +165,33 @@ class ObjectStore(Protocol):
 
         At most `limit`, beyond `after`, in the order of their keys: "a-b" stands before "a", as
         "a-b/" does before "a/".
+        """
+        ...
+
+
+class AuditSink(Protocol):
+    """Where the audit trail lies: it only grows."""
+
+    async def append(self, lines: bytes) -> None:
+        """Return when the lines, each ending in a line feed, are safe there.
+
+        Raises
+        ------
+        AuditUnavailableError
+            They are not known to be.
+        """
+        ...
+
+
+class KeySetSource(Protocol):
+    """Where an issuer's signing keys are had."""
+
+    async def fetch(self) -> bytes:
+        """A JWK Set as it stands there, of at most 1 MiB.
+
+        Raises
+        ------
+        IssuerUnavailableError
         """
         ...
 

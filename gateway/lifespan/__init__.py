@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.clients.triton import TritonClient
+from gateway.lifespan.access import open_access
+from gateway.lifespan.audit import open_audit
 from gateway.lifespan.background import running
 from gateway.lifespan.backlogs import backlog_work, make_backlogs
 from gateway.lifespan.dropfolder import drop_folder_work, make_inbox, make_pairing
@@ -48,23 +50,36 @@ if TYPE_CHECKING:
     from gateway.metrics import Metrics
     from gateway.services.health import Health
     from gateway.settings import Settings
+    from gateway.tls import ServedCertificate
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, metrics: Metrics, health: Health, tracer: Tracer = NO_TRACER
+    settings: Settings,
+    metrics: Metrics,
+    health: Health,
+    tracer: Tracer = NO_TRACER,
+    certificate: ServedCertificate | None = None,
 ) -> AsyncIterator[Gateway]:
     """The gateway's parts, open until the block ends.
 
     Raises
     ------
+    KeyFileError
+        There is to be a file of API keys, and it cannot be read.
     StoreUnavailableError
         The store cannot be opened. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(running("event loop lag", observe_lag(metrics), health))
+        instance = socket.gethostname()
+        authentication = await open_access(settings.access, metrics, health, stack)
+        if certificate is not None:
+            following = certificate.follow(metrics)
+            await stack.enter_async_context(running("certificate", following, health))
+        audit = await open_audit(settings, metrics, instance, stack)
         objects, dropped = await open_stores(settings, stack)
         triton = _triton(settings, stack)
         models = _models(settings, triton, metrics)
@@ -77,7 +92,7 @@ async def open_gateway(
             metrics=metrics,
             pseudonyms=pseudonyms,
             problem_of=problem_of,
-            instance=socket.gethostname(),
+            instance=instance,
             tracer=tracer,
         )
         admission = Admission(
@@ -135,6 +150,7 @@ async def open_gateway(
             pipeline=pipeline,
             admission=admission,
             parking=parking,
+            audit=audit,
             metrics=metrics,
         )
         submissions = Submissions(
@@ -146,8 +162,8 @@ async def open_gateway(
         )
         studies = Studies(objects, results=results, submissions=submissions, deletion=deletion)
         for name, work in (
-            *drop_folder_work(settings, pairing),
-            *backlog_work(settings, backlogs, studies, deletion),
+            *drop_folder_work(settings, pairing, audit),
+            *backlog_work(settings, backlogs, studies, deletion, audit),
         ):
             await stack.enter_async_context(running(name, work, health))
         log.info("gateway.open", triton=settings.triton.url, ready=models.ready())
@@ -156,6 +172,8 @@ async def open_gateway(
             metrics=metrics,
             health=health,
             admission=admission,
+            authentication=authentication,
+            audit=audit,
             models=models,
             intake=intake,
             results=results,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.clients.protocols import ObjectStore
     from gateway.metrics import Metrics
     from gateway.services.admission import Admission
+    from gateway.services.audit import Audit
     from gateway.services.deletion import Deletion
     from gateway.services.intake import Intake
     from gateway.services.parking import Parking
@@ -61,6 +62,7 @@ async def make_backlogs(
     pipeline: Pipeline,
     admission: Admission,
     parking: Parking,
+    audit: Audit,
     metrics: Metrics,
 ) -> Backlogs:
     """The backlogs in `objects`, with their workers, which are yet to run."""
@@ -101,6 +103,7 @@ async def make_backlogs(
             pipeline=pipeline,
             admission=admission,
             callbacks=callbacks,
+            audit=audit,
         ),
         parking=parking,
         problem_of=problem_of,
@@ -114,15 +117,15 @@ async def make_backlogs(
 
 
 def backlog_work(
-    settings: Settings, backlogs: Backlogs, studies: Studies, deletion: Deletion
+    settings: Settings, backlogs: Backlogs, studies: Studies, deletion: Deletion, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     """What runs beside the requests for them, by name."""
     yield "pending studies", backlogs.reader.run()
     yield "callbacks", backlogs.notifier.run()
-    yield "deletions", sweep_for_ever(deletion, settings.pending.sweep_s)
+    yield "deletions", sweep_for_ever(deletion, audit, settings.pending.sweep_s)
     if settings.retention.study_days is not None:
         retention = Retention(studies, deletion, days=settings.retention.study_days)
-        yield "retention", sweep_for_ever(retention, settings.retention.sweep_s)
+        yield "retention", sweep_for_ever(retention, audit, settings.retention.sweep_s)
 
 
 def _claims(objects: ObjectStore, root: str, timeout_s: float) -> Claims:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
     from gateway.services.admission import Admission
+    from gateway.services.audit import Audit
     from gateway.services.deletion import Deletion
     from gateway.services.imaging import Imaging
     from gateway.services.intake import Intake
@@ -93,13 +94,13 @@ def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
 
 
 def drop_folder_work(
-    settings: Settings, pairing: Pairing
+    settings: Settings, pairing: Pairing, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     """What runs beside the requests while there is a drop folder, by name."""
     watched = settings.store.kind == "folder" and settings.dropfolder.watch
     if watched:
         folder = WatchedFolder(settings.dropfolder.folder, settle_s=settings.dropfolder.settle_s)
         at_once = _IMAGES_A_THREAD * settings.limits.image_threads
-        yield "drop folder", collect(folder.settled(), pairing, at_once=at_once)
+        yield "drop folder", collect(folder.settled(), pairing, audit, at_once=at_once)
     if watched or settings.store.kind == "s3":
-        yield "sweep", sweep_for_ever(pairing, settings.dropfolder.sweep_s)
+        yield "sweep", sweep_for_ever(pairing, audit, settings.dropfolder.sweep_s)

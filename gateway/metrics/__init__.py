@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from gateway.metrics.access import AccessMetrics, AuditMetrics
 from gateway.metrics.admission import AdmissionMetrics
 from gateway.metrics.backlog import BacklogMetrics
 from gateway.metrics.dropfolder import DropFolderMetrics
@@ -31,6 +32,8 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.http = HttpMetrics(registry)
+        self.access = AccessMetrics(registry)
+        self.audit = AuditMetrics(registry)
         self.studies = StudyMetrics(registry)
         self.admission = AdmissionMetrics(registry)
         self.dropfolder = DropFolderMetrics(registry)

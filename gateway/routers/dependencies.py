@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from gateway.metrics import Metrics
 from gateway.schemas.backlog import Submission
 from gateway.services.admission import Admission
+from gateway.services.audit import Audit
+from gateway.services.authentication import Authentication
 from gateway.services.callbacks import Callbacks
 from gateway.services.deletion import Deletion
 from gateway.services.health import Health
@@ -35,6 +37,8 @@ class Gateway:
     metrics: Metrics
     health: Health
     admission: Admission
+    authentication: Authentication
+    audit: Audit
     models: ModelRegistry
     intake: Intake
     results: ResultStore

@@ -7,9 +7,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from gateway.routers.access import require
+from gateway.routers.access import require_for_metrics
 from gateway.routers.dependencies import GatewayDependency
-from gateway.services.callers import Scope
 
 router = APIRouter(tags=["operation"])
 
@@ -58,7 +57,7 @@ async def readyz(gateway: GatewayDependency) -> JSONResponse:
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    dependencies=[Depends(require(Scope.OPERATE))],
+    dependencies=[Depends(require_for_metrics)],
 )
 async def metrics(request: Request, gateway: GatewayDependency) -> Response:
     """All metrics: with exemplars, as OpenMetrics, to who takes that; else as Prometheus' text."""

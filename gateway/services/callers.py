@@ -21,6 +21,7 @@ class CallerKind(StrEnum):
     ANONYMOUS = "anonymous"
     KEY = "key"
     TOKEN = "token"  # noqa: S105 - no secret
+    GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import structlog
 
 from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError
 from gateway.schemas.deletion import Closing, Tombstone
+from gateway.services.audit import name_study
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Deletion:
                 await self._objects.purge(key)
 
     async def _carry_out(self, closing: Closing) -> None:
+        name_study(closing.study_id)
         whole = await self._purge(closing.study_id)
         tombstone = Tombstone(
             deleted_at=closing.requested_at, reason=closing.reason, older_versions_kept=not whole

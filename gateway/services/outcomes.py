@@ -15,6 +15,7 @@ from gateway import __version__
 from gateway.errors import CallerGoneError, RadStreamError
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.telemetry import Stage, Status, TelemetryEvent
+from gateway.services.audit import name_study
 from gateway.services.stages import Stages
 from gateway.tracing import NO_TRACER, exemplar, spanned, trace_id
 
@@ -48,6 +49,7 @@ class Validation:
         study_id = (document or {}).get("study_id")
         if self.study_id is None and isinstance(study_id, str) and _STUDY_ID.fullmatch(study_id):
             self.study_id = study_id
+            name_study(study_id)
 
     def seconds(self) -> float:
         """What it has taken so far."""
@@ -139,6 +141,7 @@ class Outcomes:
     def of(self, study: Study) -> Iterator[Stages]:
         """Follow a study from its making to its result."""
         study_id = study.metadata.study_id
+        name_study(study_id)
         with spanned(self._tracer, "study") as span:
             stages = Stages(self._metrics, validate_s=study.validate_s, tracer=self._tracer)
             try:

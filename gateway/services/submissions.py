@@ -10,6 +10,7 @@ import structlog
 from gateway.errors import InferenceUnavailableError, ObjectNotFoundError
 from gateway.schemas.backlog import Submission, SubmittedPart
 from gateway.schemas.result import FailedSubmission, PendingSubmission
+from gateway.services.audit import GATEWAY
 from gateway.services.results import compare, given
 from gateway.services.study import Route
 from gateway.services.tasks import together
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.deadline import Deadline
     from gateway.schemas.problem import Problem
     from gateway.services.admission import Admission, Visit
+    from gateway.services.audit import Audit
     from gateway.services.backlog import Backlog, Work
     from gateway.services.callbacks import Callbacks
     from gateway.services.deletion import Deletion
@@ -173,9 +175,11 @@ class ReadSubmission:
         pipeline: Pipeline,
         admission: Admission,
         callbacks: Callbacks,
+        audit: Audit,
     ) -> None:
         self._backlog = backlog
         self._admission = admission
+        self._audit = audit
         self._intake = intake
         self._pipeline = pipeline
         self._callbacks = callbacks
@@ -190,14 +194,15 @@ class ReadSubmission:
             files = await self._files(work, document, visit)
             if files is None:
                 return
-            study = await self._intake.study(
-                document.metadata,
-                files,
-                route=Route.REST,
-                received_at=document.received_at,
-                deadline=deadline,
-            )
-            await self._pipeline.read(study, deadline)
+            async with self._audit.of_work("pending study: read", GATEWAY):
+                study = await self._intake.study(
+                    document.metadata,
+                    files,
+                    route=Route.REST,
+                    received_at=document.received_at,
+                    deadline=deadline,
+                )
+                await self._pipeline.read(study, deadline)
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None)
 

@@ -99,10 +99,23 @@ async def test_what_answers_but_is_no_gateway_is_named(
     assert err.startswith(f"Error: {url}/v1/studies is no RadStream: its answer, of status 4")
 
 
+async def test_strangers_are_not_let_in_unasked():
+    code, out, err = await run_command("serve", RADSTREAM_HTTP__HOST="0.0.0.0")  # noqa: S104 - is refused
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "Error: the settings are not valid",
+        (
+            "  RADSTREAM_HTTP__HOST is not loopback, so callers must be asked who they are: set "
+            "RADSTREAM_ACCESS__KEY_FILE (`radstream keys create` makes one) or "
+            "RADSTREAM_ACCESS__ISSUER and RADSTREAM_ACCESS__AUDIENCE"
+        ),
+    ]
+
+
 async def test_every_fault_of_the_settings_stops_the_start():
     code, out, err = await run_command(
         "serve",
-        RADSTREAM_HTTP__HOST="0.0.0.0",  # noqa: S104 - is refused
+        RADSTREAM_HTTP__HOST="example.org",
         RADSTREAM_HTTP__PORT="many",
         RADSTREAM_PORT="8080",
         RADSTREAM_HTTP__COLOUR="blue",
@@ -113,8 +126,8 @@ async def test_every_fault_of_the_settings_stops_the_start():
         "  RADSTREAM_HTTP__COLOUR: no such setting",
         "  RADSTREAM_PORT: no such setting",
         (
-            "  RADSTREAM_HTTP__HOST: Value error, must be a loopback address: "
-            "there is no authentication yet"
+            "  RADSTREAM_HTTP__HOST: Value error, 'example.org' does not appear to be an "
+            "IPv4 or IPv6 address"
         ),
         (
             "  RADSTREAM_HTTP__PORT: Input should be a valid integer, "

@@ -61,7 +61,7 @@ def test_a_setting_is_read(
 
 def test_every_fault_is_found_at_once(monkeypatch: pytest.MonkeyPatch):
     for name, value in {
-        "HTTP__HOST": "0.0.0.0",  # noqa: S104 - is refused
+        "HTTP__HOST": "example.org",
         "HTTP__PORT": "65536",
         "HTTP__REQUEST_TIMEOUT_S": "0",
         "LIMITS__PARTS": "1",
@@ -87,12 +87,49 @@ def test_listens_on_loopback(host: str, monkeypatch: pytest.MonkeyPatch):
     assert Settings().http.host == host
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", ""])  # noqa: S104 - are refused
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4"])  # noqa: S104 - are refused
 def test_refuses_any_other_address_while_nobody_is_asked_who_they_are(
     host: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("RADSTREAM_HTTP__HOST", host)
+    assert faults() == {""}
+    monkeypatch.setenv("RADSTREAM_ACCESS__KEY_FILE", "keys.json")
+    assert Settings().http.host == host
+    monkeypatch.delenv("RADSTREAM_ACCESS__KEY_FILE")
+    monkeypatch.setenv("RADSTREAM_ACCESS__ISSUER", "https://id.example.org")
+    monkeypatch.setenv("RADSTREAM_ACCESS__AUDIENCE", "radstream")
+    assert Settings().http.host == host
+
+
+@pytest.mark.parametrize("host", ["example.org", ""])
+def test_listens_on_addresses_not_on_names(host: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RADSTREAM_HTTP__HOST", host)
     assert faults() == {"http.host"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ISSUER": "https://id.example.org"},
+        {"AUDIENCE": "radstream"},
+        {"JWKS_URL": "https://id.example.org/keys"},
+        {"ISSUER": "http://id.example.org", "AUDIENCE": "radstream"},
+    ],
+)
+def test_tokens_need_an_issuer_that_can_be_trusted_and_an_audience(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in given.items():
+        monkeypatch.setenv(f"RADSTREAM_ACCESS__{name}", value)
+    assert faults() == {"access"}
+
+
+@pytest.mark.parametrize("origin", ["*", "https://viewer.example.org/", "viewer.example.org"])
+def test_web_pages_that_may_call_are_named_by_their_origins(
+    origin: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RADSTREAM_ACCESS__CORS_ORIGINS", f'["{origin}"]')
+    assert faults() == {"access.cors_origins"}
 
 
 @pytest.mark.parametrize("given", [{}, {"STREAM_NAME": "s"}, {"STUDY_REF_KEY": "k"}])

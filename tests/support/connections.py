@@ -48,7 +48,7 @@ async def connected(gateway: LiveGateway) -> AsyncIterator[Connection]:
 
 def head(*headers: str, line: str = "POST /v1/studies HTTP/1.1") -> bytes:
     """The head of a request; a POST of a PNG unless told otherwise."""
-    lines = [line, "Host: gateway", *headers]
+    lines = [line, "Host: localhost", *headers]
     if not any(header.startswith("Content-Type") for header in headers):
         lines.append("Content-Type: image/png")
     return "\r\n".join([*lines, "", ""]).encode()

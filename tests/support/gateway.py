@@ -1,10 +1,12 @@
 """A live gateway for the tests: uvicorn on a free port in this event loop, or a whole process."""
 
 import asyncio
+import json
 import os
 import secrets
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from pydantic import BaseModel
 from gateway.server import GatewayServer
 from gateway.settings import (
     AdmissionSettings,
+    AuditSettings,
     HttpSettings,
     LimitSettings,
     PendingSettings,
@@ -62,6 +65,12 @@ class _Server(GatewayServer):
         yield
 
 
+def audit_trail(settings: Settings) -> list[dict[str, Any]]:
+    """Every record of the audit trail, in the order they were written."""
+    files = sorted(settings.audit.folder.glob("audit-*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
 def settings_for(triton_url: str, folder: Path, **limits: int) -> Settings:
     """Settings of a gateway on a free port that keeps its studies in the folder.
 
@@ -74,6 +83,7 @@ def settings_for(triton_url: str, folder: Path, **limits: int) -> Settings:
         admission=AdmissionSettings(studies=200, bytes=2**30),
         triton=TritonSettings(url=triton_url),
         store=StoreSettings(folder=folder),
+        audit=AuditSettings(folder=folder.with_name(f"{folder.name}-audit")),
         telemetry=TelemetrySettings(
             folder=folder.with_name(f"{folder.name}-telemetry"),
             spool_folder=folder.with_name(f"{folder.name}-spool"),
@@ -172,10 +182,11 @@ class Command:
 @asynccontextmanager
 async def running_command(*arguments: str, **environment: str) -> AsyncIterator[Command]:
     """`radstream` with these arguments and RADSTREAM_… variables; killed if it still runs."""
+    audit = tempfile.TemporaryDirectory()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", *arguments),
         cwd=ROOT,
-        env=_environment(environment),
+        env=_environment({"RADSTREAM_AUDIT__FOLDER": audit.name} | environment),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -193,6 +204,7 @@ async def running_command(*arguments: str, **environment: str) -> AsyncIterator[
             process.kill()
         await process.wait()
         await asyncio.gather(*readers)
+        audit.cleanup()
 
 
 async def run_command(*arguments: str, **environment: str) -> tuple[int, str, str]:

@@ -1,0 +1,86 @@
+"""Opens what callers are known by, and follows the key file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import structlog
+
+from gateway.clients.changes import changes
+from gateway.clients.jwks import JwksEndpoint
+from gateway.lifespan.background import running
+from gateway.services.api_keys import KeyFileError, KeyRing
+from gateway.services.authentication import Authentication
+from gateway.services.issuer_keys import IssuerKeys
+from gateway.services.key_file import read_keys
+from gateway.services.tokens import Tokens
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+    from pathlib import Path
+
+    from gateway.metrics import Metrics
+    from gateway.services.health import Health
+    from gateway.settings import AccessSettings
+
+log = structlog.get_logger()
+
+
+async def open_access(
+    settings: AccessSettings, metrics: Metrics, health: Health, stack: AsyncExitStack
+) -> Authentication:
+    """What asks callers who they are.
+
+    Raises
+    ------
+    KeyFileError
+        There is to be a key file, and it cannot be read.
+    """
+    tokens = await _tokens(settings, metrics, health, stack)
+    if settings.key_file is None:
+        return Authentication(metrics, tokens=tokens)
+    try:
+        keys = KeyRing(read_keys(settings.key_file))
+    except KeyFileError as error:
+        log.exception("access.key_file_broken", reason=str(error))
+        raise
+    authentication = Authentication(metrics, keys=keys, tokens=tokens)
+    following = _follow(settings.key_file, authentication, metrics)
+    await stack.enter_async_context(running("key file", following, health))
+    return authentication
+
+
+async def _tokens(
+    settings: AccessSettings, metrics: Metrics, health: Health, stack: AsyncExitStack
+) -> Tokens | None:
+    if settings.issuer is None or settings.audience is None:
+        return None
+    client = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+    source = JwksEndpoint(client, issuer=settings.issuer, jwks_url=settings.jwks_url)
+    keys = IssuerKeys(source, metrics)
+    await stack.enter_async_context(running("issuer keys", keys.refresh_for_ever(), health))
+    return Tokens(
+        keys,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        scope_prefix=settings.scope_prefix,
+        leeway_s=settings.leeway_s,
+    )
+
+
+async def _follow(path: Path, authentication: Authentication, metrics: Metrics) -> None:
+    """Take the file's keys whenever it changes; a broken one leaves the last good keys as is."""
+    async for _ in changes([path]):
+        try:
+            keys = KeyRing(read_keys(path))
+        except KeyFileError as error:
+            metrics.access.key_file_valid.set(0)
+            log.exception("access.key_file_broken", reason=str(error))
+            continue
+        authentication.keys = keys
+        metrics.access.key_file_valid.set(1)
+        metrics.access.keep_expiries(
+            "key:", {f"key:{key_id}": at.timestamp() for key_id, at in keys.expiries().items()}
+        )
+        log.info("access.keys_read", keys=len(keys))

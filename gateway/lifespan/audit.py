@@ -1,0 +1,46 @@
+"""Opens the audit trail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.clients.audit import AuditFiles, AuditObjects
+from gateway.clients.s3 import S3Store, encryption, s3_client
+from gateway.services.audit import Audit
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from gateway.clients.protocols import AuditSink
+    from gateway.metrics import Metrics
+    from gateway.settings import Settings
+
+
+async def open_audit(
+    settings: Settings, metrics: Metrics, instance: str, stack: AsyncExitStack
+) -> Audit:
+    """What puts acts on record, in files or in a bucket of its own."""
+    return Audit(await _sink(settings, instance, stack), metrics, instance=instance)
+
+
+async def _sink(settings: Settings, instance: str, stack: AsyncExitStack) -> AuditSink:
+    audit, store = settings.audit, settings.store
+    if audit.kind == "file":
+        files = AuditFiles(audit.folder, file_bytes=audit.file_bytes)
+        stack.push_async_callback(files.close)
+        return files
+    client = await stack.enter_async_context(
+        s3_client(
+            region=store.region,
+            endpoint=store.endpoint,
+            connections=store.connections,
+            timeout_s=store.timeout_s,
+        )
+    )
+    bucket = S3Store(
+        client,
+        audit.bucket or "",
+        timeout_s=store.timeout_s,
+        encryption=encryption(store.sse, store.kms_key_id),
+    )
+    return AuditObjects(bucket, instance=instance)

@@ -1,0 +1,72 @@
+"""Who is let in, with what, and whether what they do is put on record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prometheus_client import CollectorRegistry
+
+
+class AccessMetrics:
+    """Callers and credentials."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.failures = Counter(
+            "radstream_auth_failures_total",
+            "Requests refused for who their caller is, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.key_file_valid = Gauge(
+            "radstream_key_file_valid",
+            "1 where the key file's present state is in force, 0 where an older one still is.",
+            registry=registry,
+        )
+        self.issuer_fetches = Counter(
+            "radstream_issuer_key_fetches_total",
+            "Fetches of the token issuer's signing keys, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.credential_expires = Gauge(
+            "radstream_credential_expires_timestamp_seconds",
+            "When a credential ends: the certificate, or a key by its id.",
+            ["credential"],
+            registry=registry,
+        )
+
+    def keep_expiries(self, prefix: str, ends: Mapping[str, float]) -> None:
+        """Let the credentials of this prefix be these: names and Unix times in seconds."""
+        [family] = self.credential_expires.collect()
+        for sample in family.samples:
+            name = sample.labels["credential"]
+            if name.startswith(prefix) and name not in ends:
+                self.credential_expires.remove(name)
+        for name, end in ends.items():
+            self.credential_expires.labels(name).set(end)
+
+
+class AuditMetrics:
+    """The audit trail."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.records = Counter(
+            "radstream_audit_records_total",
+            "Records written to the audit trail.",
+            registry=registry,
+        )
+        self.failures = Counter(
+            "radstream_audit_failures_total",
+            "Records that could not be written; what they tell of was not answered.",
+            registry=registry,
+        )
+        self.left_out = Counter(
+            "radstream_audit_left_out_total",
+            "Refusals of callers who proved nobody, beyond those that are recorded one by one.",
+            registry=registry,
+        )

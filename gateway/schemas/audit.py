@@ -1,0 +1,63 @@
+"""A record of the audit trail; docs/security.md maps its fields to FHIR and DICOM."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class AuditAction(StrEnum):
+    """What was done, by the codes of DICOM PS3.15 A.5 (EventActionCode) and FHIR."""
+
+    CREATE = "C"
+    READ = "R"
+    UPDATE = "U"
+    DELETE = "D"
+    EXECUTE = "E"
+
+
+class AuditOutcome(StrEnum):
+    """How it ended."""
+
+    SUCCESS = "success"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class AuditAgent(BaseModel):
+    """Who did it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    name: str
+
+
+class AuditRecord(BaseModel):
+    """Who did what to which study, when, and how it ended.
+
+    It names studies by their ids and callers by their names: it is no log, and is to be kept like
+    the results themselves.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_: Literal["radstream.audit/1"] = Field(
+        "radstream.audit/1", serialization_alias="schema", validation_alias="schema"
+    )
+    id: UUID
+    recorded_at: AwareDatetime
+    operation: str
+    action: AuditAction
+    outcome: AuditOutcome
+    status: int | None = None
+    agent: AuditAgent | None = None
+    address: str | None = None
+    studies: tuple[str, ...] = ()
+    image: int | None = None
+    request_id: str | None = None
+    instance: str
+    left_out: int = 0

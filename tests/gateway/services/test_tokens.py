@@ -1,0 +1,312 @@
+"""Tokens of a real issuer over HTTP: which are taken, and what becomes of its keys."""
+
+import base64
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import ECKey, OctKey, RSAKey
+from prometheus_client import CollectorRegistry
+
+from gateway.clients.jwks import JwksEndpoint
+from gateway.errors import CredentialsInvalidError, IssuerUnavailableError, Refusal
+from gateway.metrics import Metrics
+from gateway.services.callers import CallerKind, Scope
+from gateway.services.issuer_keys import IssuerKeys
+from gateway.services.tokens import Tokens
+from tests.support.access import AUDIENCE, Issuer, running_issuer
+
+
+class Clock:
+    """Monotonic seconds that pass when they are told to."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+def tokens_of(
+    issuer: Issuer,
+    client: httpx.AsyncClient,
+    clock: Clock,
+    *,
+    jwks_url: str | None = None,
+    scope_prefix: str = "",
+) -> Tokens:
+    source = JwksEndpoint(client, issuer=issuer.url, jwks_url=jwks_url)
+    keys = IssuerKeys(source, Metrics(CollectorRegistry()), clock=clock)
+    return Tokens(
+        keys, issuer=issuer.url, audience=AUDIENCE, scope_prefix=scope_prefix, leeway_s=60
+    )
+
+
+@pytest.fixture
+def tokens(issuer: Issuer, client: httpx.AsyncClient, clock: Clock) -> Tokens:
+    return tokens_of(issuer, client, clock)
+
+
+async def refusal(tokens: Tokens, token: str) -> Refusal:
+    with pytest.raises(CredentialsInvalidError) as caught:
+        await tokens.caller(token)
+    return caught.value.refusal
+
+
+@pytest.mark.parametrize("kind", ["EC", "RSA"])
+async def test_the_bearer_is_the_subject_with_the_scopes_granted(
+    kind: str, issuer: Issuer, tokens: Tokens
+):
+    issuer.rotate(kind)
+    caller = await tokens.caller(issuer.token())
+    assert (caller.name, caller.kind) == ("viewer-7", CallerKind.TOKEN)
+    assert caller.scopes == {Scope.STUDIES_READ}
+    assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "operate studies:write"}, {Scope.OPERATE, Scope.STUDIES_WRITE}),
+        ({"scope": None, "scp": ["events:write", 7]}, {Scope.EVENTS_WRITE}),
+        ({"scope": None, "scp": "events:write"}, {Scope.EVENTS_WRITE}),
+        ({"scope": ["operate"]}, {Scope.OPERATE}),
+        ({"scope": None}, set()),
+        ({"scope": {"operate": True}}, set()),
+        ({"scope": "studies:read-all STUDIES:READ radstream/studies:read"}, set()),
+    ],
+)
+async def test_scopes_come_by_either_claim(
+    claims: dict[str, Any], scopes: set[Scope], issuer: Issuer, tokens: Tokens
+):
+    assert (await tokens.caller(issuer.token(**claims))).scopes == scopes
+
+
+async def test_scopes_may_stand_behind_a_resource_servers_name(
+    issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+):
+    tokens = tokens_of(issuer, client, clock, scope_prefix="radstream/")
+    caller = await tokens.caller(issuer.token(scope="radstream/studies:read operate"))
+    assert caller.scopes == {Scope.STUDIES_READ}
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"exp": 1}, Refusal.EXPIRED_TOKEN),
+        ({"exp": None}, Refusal.FOREIGN_TOKEN),
+        ({"exp": "tomorrow"}, Refusal.EXPIRED_TOKEN),
+        ({"nbf": 2**33}, Refusal.EXPIRED_TOKEN),
+        ({"iat": 2**33}, Refusal.EXPIRED_TOKEN),
+        ({"iss": "https://id.example.org"}, Refusal.FOREIGN_TOKEN),
+        ({"iss": None}, Refusal.FOREIGN_TOKEN),
+        ({"aud": "another"}, Refusal.FOREIGN_TOKEN),
+        ({"aud": []}, Refusal.FOREIGN_TOKEN),
+        ({"aud": None}, Refusal.FOREIGN_TOKEN),
+        ({"sub": None}, Refusal.FOREIGN_TOKEN),
+        ({"sub": ""}, Refusal.FOREIGN_TOKEN),
+        ({"sub": 7}, Refusal.FOREIGN_TOKEN),
+        ({"sub": "x" * 257}, Refusal.FOREIGN_TOKEN),
+    ],
+)
+async def test_a_token_must_be_for_here_and_now(
+    claims: dict[str, Any], expected: Refusal, issuer: Issuer, tokens: Tokens
+):
+    assert await refusal(tokens, issuer.token(**claims)) is expected
+
+
+async def test_clocks_may_differ_by_the_leeway(issuer: Issuer, tokens: Tokens):
+    now = int(time.time())
+    for claims in ({"exp": now - 30}, {"nbf": now + 30}, {"aud": ["x", AUDIENCE]}):
+        await tokens.caller(issuer.token(**claims))
+    assert await refusal(tokens, issuer.token(exp=now - 90)) is Refusal.EXPIRED_TOKEN
+
+
+def encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def forged(issuer: Issuer) -> dict[str, str]:
+    """Tokens that claim what they like."""
+    own = issuer.signer
+    body = issuer.token().split(".")[1]
+
+    def unsigned(**header: Any) -> str:
+        return f"{encoded(json.dumps(header).encode())}.{body}."
+
+    def hmac_signed(**header: Any) -> str:
+        # Algorithm confusion: the public key, which everybody has, as a secret.
+        signed = unsigned(**header)[:-1]
+        digest = hmac.digest(own.as_pem(private=False), signed.encode(), "sha256")
+        return f"{signed}.{encoded(digest)}"
+
+    stranger = ECKey.generate_key("P-256", {"kid": own.kid})
+    signature = issuer.token().split(".")[2]
+    other = issuer.token(sub="somebody-else").rsplit(".", 1)[0]
+    return {
+        "another's key under the same id": issuer.token(signer=stranger),
+        "no signature": unsigned(alg="none", kid=own.kid),
+        "no signature, by another spelling": unsigned(alg="nOnE", kid=own.kid),
+        "an HMAC with the public key": hmac_signed(alg="HS256", kid=own.kid),
+        "an algorithm of another kind of key": issuer.token(
+            signer=RSAKey.generate_key(2048, {"kid": own.kid})
+        ),
+        "another token's signature": f"{other}.{signature}",
+        "no algorithm": unsigned(kid=own.kid),
+        "an id that is no text": unsigned(alg="ES256", kid=["x"]),
+    }
+
+
+async def test_forged_tokens_are_refused(issuer: Issuer, tokens: Tokens):
+    await tokens.caller(issuer.token())
+    for how, token in forged(issuer).items():
+        assert await refusal(tokens, token) in {Refusal.BAD_TOKEN, Refusal.MALFORMED}, how
+
+
+@pytest.mark.parametrize(
+    "token", ["", "a", "a.b", "a.b.c", "a.b.c.d.e", "é.é.é", ". .", "x" * 2**17]
+)
+async def test_what_is_no_token_is_told_so(token: str, tokens: Tokens, issuer: Issuer):
+    assert await refusal(tokens, token) is Refusal.MALFORMED
+    assert issuer.asked == []
+
+
+async def test_a_known_key_asks_the_issuer_nothing(issuer: Issuer, tokens: Tokens):
+    await tokens.caller(issuer.token())
+    asked = len(issuer.asked)
+    for _ in range(20):
+        await tokens.caller(issuer.token())
+    assert len(issuer.asked) == asked
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it(
+    issuer: Issuer, tokens: Tokens, clock: Clock
+):
+    await tokens.caller(issuer.token())
+    issuer.rotate("RSA")
+    clock.now += 10
+    await tokens.caller(issuer.token())
+    await tokens.caller(issuer.token(signer=issuer.keys[0]))  # the old one is still published
+    withdrawn = issuer.keys.pop(0)
+    issuer.rotate()
+    clock.now += 10
+    await tokens.caller(issuer.token())
+    assert await refusal(tokens, issuer.token(signer=withdrawn)) is Refusal.BAD_TOKEN
+
+
+async def test_made_up_key_ids_do_not_make_the_issuer_busy(
+    issuer: Issuer, tokens: Tokens, clock: Clock
+):
+    for _ in range(20):
+        token = issuer.token(header={"kid": "made-up"})
+        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
+    assert len(issuer.asked) == 2
+    clock.now += 10
+    await refusal(tokens, issuer.token(header={"kid": "made-up"}))
+    assert len(issuer.asked) == 4
+
+
+async def test_while_the_issuer_is_away_known_keys_go_on_working(
+    issuer: Issuer, tokens: Tokens, clock: Clock
+):
+    await tokens.caller(issuer.token())
+    issuer.is_away = True
+    clock.now += 10
+    issuer.rotate()
+    for _ in range(2):
+        with pytest.raises(IssuerUnavailableError):
+            await tokens.caller(issuer.token())
+        assert (await tokens.caller(issuer.token(signer=issuer.keys[0]))).name == "viewer-7"
+    issuer.is_away = False
+    clock.now += 10
+    await tokens.caller(issuer.token())
+
+
+async def test_an_issuer_that_was_never_there_is_told_apart_from_a_bad_token(
+    issuer: Issuer, tokens: Tokens
+):
+    issuer.is_away = True
+    with pytest.raises(IssuerUnavailableError):
+        await tokens.caller(issuer.token())
+
+
+async def test_keys_that_may_not_sign_are_passed_over(issuer: Issuer, tokens: Tokens):
+    with pytest.warns(SecurityWarning):
+        weak = RSAKey.generate_key(1024, {"kid": "weak"})
+    secret = OctKey.generate_key(256, {"kid": "secret"})
+    sealing = ECKey.generate_key("P-256", {"kid": "sealing"})
+    issuer.extra_entries = [
+        weak.as_dict(private=False),
+        secret.as_dict(),
+        sealing.as_dict(private=False) | {"use": "enc"},
+        {"kty": "post-quantum", "kid": "new"},
+        {"kty": "RSA", "kid": "half"},
+        7,
+        {"kid": "bare"},
+    ]
+    await tokens.caller(issuer.token())
+    for key in (weak, secret, sealing):
+        assert await refusal(tokens, issuer.token(signer=key)) is Refusal.BAD_TOKEN
+
+
+async def test_a_token_without_a_key_id_means_the_only_key(issuer: Issuer, tokens: Tokens):
+    await tokens.caller(issuer.token())
+    assert (await tokens.caller(issuer.token(header={"kid": None}))).name == "viewer-7"
+
+
+@pytest.mark.parametrize(
+    "discovery",
+    [
+        {"issuer": "https://id.example.org", "jwks_uri": "https://id.example.org/keys"},
+        {"jwks_uri": "x"},
+        {"issuer": "", "jwks_uri": 7},
+        [],
+    ],
+)
+async def test_a_discovery_document_must_be_the_issuers_own(
+    discovery: Any, issuer: Issuer, tokens: Tokens
+):
+    issuer.discovery = discovery or [1]
+    with pytest.raises(IssuerUnavailableError):
+        await tokens.caller(issuer.token())
+
+
+@pytest.mark.parametrize("uri", ["http://id.example.org/keys", "file:///etc/passwd", 7])
+async def test_keys_are_fetched_over_https_alone_unless_here(
+    uri: Any, issuer: Issuer, tokens: Tokens
+):
+    issuer.discovery = {"issuer": issuer.url, "jwks_uri": uri}
+    with pytest.raises(IssuerUnavailableError):
+        await tokens.caller(issuer.token())
+
+
+@pytest.mark.parametrize("jwks", [b"[]", b"{", b'{"keys":7}', b'{"keys":[]}', b" " * (2**20 + 1)])
+async def test_a_key_set_that_cannot_be_read_is_an_issuer_away(
+    jwks: bytes, issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+):
+    issuer.jwks = jwks
+    tokens = tokens_of(issuer, client, clock, jwks_url=f"{issuer.url}/keys")
+    with pytest.raises(IssuerUnavailableError):
+        await tokens.caller(issuer.token())
+    assert issuer.asked == ["/keys"]

@@ -1,0 +1,247 @@
+"""Who did what to which study is on record before it is answered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.errors import AuditUnavailableError
+from gateway.metrics import Metrics
+from gateway.schemas.audit import AuditAction, AuditOutcome
+from gateway.services.audit import GATEWAY, Act, Audit, name_study
+from gateway.services.callers import Caller, CallerKind, Scope
+from gateway.settings import AccessSettings
+from gateway.sidecar import EmbeddedTriton
+from tests.support.access import add_key
+from tests.support.gateway import (
+    LiveGateway,
+    audit_trail,
+    metadata,
+    metric,
+    multipart,
+    running_gateway,
+    settings_for,
+    until,
+)
+from tests.support.models import flat_png
+
+
+@pytest.fixture(scope="module")
+async def audited(
+    triton: EmbeddedTriton, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LiveGateway]:
+    """A gateway whose client has a key for studies."""
+    folder = tmp_path_factory.mktemp("audited")
+    key, _ = add_key(folder / "keys", "ris", Scope.STUDIES_READ, Scope.STUDIES_WRITE)
+    settings = settings_for(triton.grpc_url, folder / "store").model_copy(
+        update={"access": AccessSettings(key_file=folder / "keys", metrics_open=True)}
+    )
+    async with running_gateway(settings) as gateway:
+        await until(gateway.is_ready)
+        gateway.client.headers["X-API-Key"] = key
+        yield gateway
+
+
+def last(gateway: LiveGateway) -> dict[str, Any]:
+    return audit_trail(gateway.settings)[-1]
+
+
+async def test_sending_and_looking_are_on_record_with_who_and_which(audited: LiveGateway):
+    sent = await audited.client.post("/v1/studies", **multipart(metadata(), flat_png(200)))
+    study_id = sent.json()["study_id"]
+    record = last(audited)
+    assert record["schema"] == "radstream.audit/1"
+    assert record["agent"] == {"kind": "key", "name": "ris"}
+    assert (record["operation"], record["action"]) == ("POST /v1/studies", "C")
+    assert (record["outcome"], record["status"]) == ("success", 200)
+    assert record["studies"] == [study_id]
+    assert record["address"] == "127.0.0.1"
+    assert record["request_id"] == sent.headers["x-request-id"]
+    for path, route, image in [
+        ("", "", None),
+        ("/images/1/preview.png", "/images/{number}/preview.png", 1),
+        ("/images/1/heatmap.png", "/images/{number}/heatmap.png", 1),
+    ]:
+        assert (await audited.client.get(f"/v1/studies/{study_id}{path}")).status_code == 200
+        record = last(audited)
+        assert record["operation"] == f"GET /v1/studies/{{study_id}}{route}"
+        assert (record["action"], record.get("image")) == ("R", image)
+        assert record["studies"] == [study_id]
+
+
+async def test_what_fails_is_on_record_too(audited: LiveGateway):
+    document = metadata(view="UP")
+    await audited.client.post("/v1/studies", **multipart(document, flat_png(1)))
+    record = last(audited)
+    assert (record["outcome"], record["status"]) == ("failed", 422)
+    assert record["studies"] == [document["study_id"]]
+    await audited.client.get("/v1/studies/none")
+    assert (last(audited)["outcome"], last(audited)["status"]) == ("failed", 404)
+    await audited.client.get("/v1/studies/Mustermann^Erika")
+    assert (last(audited)["status"], last(audited)["studies"]) == (422, [])
+
+
+async def test_who_is_refused_is_on_record(audited: LiveGateway):
+    await audited.client.get("/v1/parked")
+    record = last(audited)
+    assert (record["outcome"], record["status"]) == ("refused", 403)
+    assert record["agent"]["name"] == "ris"
+    await audited.client.get("/v1/studies", headers={"X-API-Key": "guess"})
+    record = last(audited)
+    assert (record["outcome"], record["status"]) == ("refused", 401)
+    assert "agent" not in record
+
+
+async def test_what_tells_of_no_study_is_not(audited: LiveGateway):
+    before = len(audit_trail(audited.settings))
+    for path in ("/livez", "/readyz", "/metrics", "/v1/models", "/docs", "/none"):
+        await audited.client.get(path)
+    assert len(audit_trail(audited.settings)) == before
+
+
+async def test_what_is_not_on_record_is_not_answered(audited: LiveGateway):
+    sent = await audited.client.post("/v1/studies", **multipart(metadata(), flat_png(9)))
+    path = f"/v1/studies/{sent.json()['study_id']}"
+    folder = audited.settings.audit.folder
+    kept = folder.rename(folder.with_name("kept"))
+    folder.write_text("")  # a file where the folder was: nothing can be written there
+    for file in kept.iterdir():
+        file.unlink()  # a trail that somebody removed is begun anew
+    try:
+        for _ in range(2):
+            answer = await audited.client.get(path)
+            assert answer.status_code == 503
+            assert answer.json()["type"].endswith(":audit-unavailable")
+            assert answer.headers["retry-after"] == "5"
+            assert "images" not in answer.text
+        text = (await audited.client.get("/metrics")).text
+        assert metric(text, "radstream_audit_failures_total") == 2
+    finally:
+        folder.unlink()
+    assert (await audited.client.get(path)).status_code == 200
+    assert last(audited)["studies"] == [sent.json()["study_id"]]
+
+
+# --- the service ----------------------------------------------------------------------------------
+
+
+class Sink:
+    """An `AuditSink` that keeps what it is given, and fails or waits when told to."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.fails = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def append(self, lines: bytes) -> None:
+        await self.gate.wait()
+        if self.fails:
+            raise AuditUnavailableError("no space left")
+        self.writes.append(lines)
+
+
+CALLER = Caller("ris", frozenset(), CallerKind.KEY)
+
+
+def audit_of(sink: Sink) -> tuple[Audit, Metrics]:
+    metrics = Metrics(CollectorRegistry())
+    return Audit(sink, metrics, instance="here"), metrics
+
+
+async def record(audit: Audit, caller: Caller | None = CALLER) -> None:
+    await audit.record(Act(caller=caller), "GET /x", AuditAction.READ, AuditOutcome.SUCCESS)
+
+
+async def test_records_that_come_together_are_written_together():
+    sink = Sink()
+    audit, _ = audit_of(sink)
+    sink.gate.clear()
+    tasks = [asyncio.create_task(record(audit)) for _ in range(10)]
+    await asyncio.sleep(0)
+    sink.gate.set()
+    await asyncio.gather(*tasks)
+    assert len(sink.writes) == 2
+    assert b"".join(sink.writes).count(b"\n") == 10
+
+
+async def test_one_caller_that_goes_away_takes_no_other_record_along():
+    sink = Sink()
+    audit, _ = audit_of(sink)
+    sink.gate.clear()
+    first, second = (asyncio.create_task(record(audit)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    sink.gate.set()
+    await second
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert b"".join(sink.writes).count(b"\n") == 2
+
+
+async def test_each_waiting_caller_hears_of_a_failure_and_the_next_try_is_new():
+    sink = Sink()
+    audit, metrics = audit_of(sink)
+    sink.fails = True
+    answers = await asyncio.gather(*(record(audit) for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [AuditUnavailableError] * 3
+    assert metrics.audit.failures._value.get() == 3
+    sink.fails = False
+    await record(audit)
+    assert len(sink.writes) == 1
+
+
+async def test_a_flood_of_strangers_does_not_fill_the_disk():
+    sink = Sink()
+    audit, metrics = audit_of(sink)
+    for _ in range(1000):
+        await record(audit, None)
+    left_out = metrics.audit.left_out._value.get()
+    assert left_out > 700
+    await record(audit)  # whoever is known is always recorded, and the rest is told of
+    assert f'"left_out":{int(left_out)}'.encode() in sink.writes[-1]
+
+
+async def test_the_gateways_own_work_is_recorded_where_it_touched_a_study():
+    sink = Sink()
+    audit, _ = audit_of(sink)
+    async with audit.of_work("drop folder: deliver", GATEWAY):
+        pass
+    assert sink.writes == []
+    async with audit.of_work("drop folder: deliver", GATEWAY):
+        await asyncio.create_task(_touch("S-1"))
+        name_study("S-1")
+    [line] = sink.writes
+    assert b'"studies":["S-1"]' in line
+    assert b'"agent":{"kind":"gateway","name":"gateway"}' in line
+    with pytest.raises(LookupError):
+        await _fail(audit)
+    assert b'"outcome":"failed"' in sink.writes[-1]
+    name_study("S-3")  # nobody is at work
+
+
+async def test_work_that_is_done_does_not_fail_for_its_record():
+    sink = Sink()
+    audit, metrics = audit_of(sink)
+    sink.fails = True
+    async with audit.of_work("drop folder: deliver", GATEWAY):
+        name_study("S-1")
+    assert metrics.audit.failures._value.get() == 1
+
+
+async def _fail(audit: Audit) -> None:
+    async with audit.of_work("drop folder: deliver", GATEWAY):
+        name_study("S-2")
+        raise LookupError
+
+
+async def _touch(study_id: str) -> None:
+    name_study(study_id)
+
+
+def test_the_trail_is_its_owners_alone(audited: LiveGateway):
+    folder = audited.settings.audit.folder
+    assert folder.stat().st_mode & 0o077 == 0
+    assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
