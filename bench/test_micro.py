@@ -1,0 +1,120 @@
+"""The parts of a study's way, one by one.
+
+    pytest bench/test_micro.py --benchmark-autosave          keeps the figures under .benchmarks/
+    pytest bench/test_micro.py --benchmark-compare           shows them beside the last ones kept
+
+The figures are this machine's, for comparing one commit with another on it.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.serving.work import large_jpeg
+from gateway.clients.triton import TritonClient
+from gateway.deadline import Deadline
+from gateway.metrics import Metrics
+from gateway.routers.multipart import split
+from gateway.services.spool import Spool
+from gateway.services.telemetry import Telemetry
+from gateway.sidecar import EmbeddedTriton
+from preprocess import Aspect, FullRange, InputSpec, Resample, decode, to_tensor
+from tests.support.models import write_repository
+from tests.support.telemetry import MemorySink, event
+
+BOUNDARY = "boundary"
+
+
+@pytest.fixture(scope="module")
+def jpeg(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Grey, 2048x2500, 1.4 MB."""
+    path = tmp_path_factory.mktemp("work") / "large.jpg"
+    large_jpeg(path)
+    return path.read_bytes()
+
+
+def test_decode_jpeg(benchmark: BenchmarkFixture, jpeg: bytes) -> None:
+    [frame] = benchmark(decode, jpeg)
+    assert frame.samples.shape == (2500, 2048)
+
+
+def test_decode_png(benchmark: BenchmarkFixture, jpeg: bytes) -> None:
+    grey = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    [frame] = benchmark(decode, cv2.imencode(".png", grey)[1].tobytes())
+    assert frame.samples.shape == (2500, 2048)
+
+
+@pytest.mark.parametrize("method", list(Resample))
+def test_tensor(benchmark: BenchmarkFixture, jpeg: bytes, method: Resample) -> None:
+    [frame] = decode(jpeg)
+    spec = InputSpec(
+        rows=224,
+        columns=224,
+        channels=1,
+        resample=method,
+        aspect=Aspect.STRETCH,
+        intensity=FullRange(),
+        output_range=(0.0, 1.0),
+    )
+    assert benchmark(to_tensor, frame, spec).shape == (1, 224, 224)
+
+
+def test_multipart(benchmark: BenchmarkFixture, jpeg: bytes) -> None:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"\r\n\r\n'.encode()
+    body = bytearray(head + jpeg + f"\r\n--{BOUNDARY}--\r\n".encode())
+    content_type = f"multipart/form-data; boundary={BOUNDARY}"
+    [part] = benchmark(split, body, content_type, limit=4)
+    assert len(part.data) == len(jpeg)
+
+
+def test_telemetry_enqueue(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    metrics = Metrics(CollectorRegistry())
+    spool = Spool(tmp_path, limit_bytes=0)
+    telemetry = Telemetry(
+        MemorySink(), spool, metrics, queue_bytes=1 << 40, linger_s=1.0, drain_s=0.0
+    )
+    benchmark(lambda: telemetry.emit(event()))
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """An event loop that lives as long as the server and its client."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def triton(
+    runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedTriton]:
+    """A real Triton over a model that costs next to nothing."""
+    server = EmbeddedTriton(write_repository(tmp_path_factory.mktemp("models")))
+    runner.run(server.start())
+    yield server
+    runner.run(server.stop())
+
+
+def test_grpc_call(
+    benchmark: BenchmarkFixture, runner: asyncio.Runner, triton: EmbeddedTriton
+) -> None:
+    client = TritonClient(triton.grpc_url, message_bytes=1 << 24)
+    config = runner.run(client.model_config("brightness", "1", deadline=Deadline.after(10)))
+    [tensor] = config.inputs
+    array = np.zeros((1, *tensor.shape[-3:]), dtype=np.float32)
+    names = [output.name for output in config.outputs]
+
+    def call() -> object:
+        return runner.run(
+            client.infer(
+                "brightness", "1", {tensor.name: array}, names, deadline=Deadline.after(10)
+            )
+        )
+
+    assert benchmark(call)
+    runner.run(client.close())
