@@ -128,6 +128,15 @@ def test_the_load_balancer_may_not_be_told_to_give_up_first():
     assert targets["deregistration_delay.timeout_seconds"] == "300"
 
 
+def test_the_gateway_keeps_silent_connections_longer_than_the_load_balancer():
+    release = render(merged(INGRESS, {"ingress": {"idleTimeoutSeconds": 100}}))
+    assert int(release.environment["RADSTREAM_HTTP__KEEP_ALIVE_S"]) > 100
+    given = {"settings": {"http": {"keep_alive_s": 100}}}
+    said = refusal(merged(merged(INGRESS, given), {"ingress": {"idleTimeoutSeconds": 100}}))
+    assert "keep_alive_s is 100, but the load balancer keeps a connection for 100" in said
+    assert "RADSTREAM_HTTP__KEEP_ALIVE_S" not in render().environment
+
+
 def test_a_pod_that_drains_is_out_of_the_list_before_its_listener_closes():
     release = render(INGRESS)
     found = release.one("Ingress")

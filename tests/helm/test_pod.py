@@ -314,11 +314,13 @@ def test_an_external_secret_makes_the_secret_of_the_releases_name(
     assert off.all("ExternalSecret") == []
 
 
-def test_image_threads_are_the_cpus_requested_unless_set():
-    release = render()
-    [threads] = release.container("gateway")["env"]
-    assert threads["name"] == "RADSTREAM_LIMITS__IMAGE_THREADS"
-    assert threads["valueFrom"]["resourceFieldRef"]["resource"] == "requests.cpu"
-    release = render({"settings": {"limits": {"image_threads": 3}}})
-    assert release.environment["RADSTREAM_LIMITS__IMAGE_THREADS"] == "3"
-    assert release.container("gateway")["env"] is None
+@pytest.mark.parametrize(("cpu", "cpus"), [("2", 2), (3, 3), ("2500m", 3), (0.5, 1), ("1.5", 2)])
+def test_the_gateway_works_with_the_cpus_it_requests(cpu: object, cpus: int):
+    resources = {"gateway": {"resources": {"requests": {"cpu": cpu}}}}
+    environment = render(resources).environment
+    assert environment["RADSTREAM_LIMITS__IMAGE_THREADS"] == str(cpus)
+    assert environment["RADSTREAM_ADMISSION__STUDIES"] == str(8 * cpus)
+    given = {"limits": {"image_threads": 7}, "admission": {"studies": 70}}
+    environment = render(merged(resources, {"settings": given})).environment
+    assert environment["RADSTREAM_LIMITS__IMAGE_THREADS"] == "7"
+    assert environment["RADSTREAM_ADMISSION__STUDIES"] == "70"

@@ -8,12 +8,8 @@
   workingDir: /var/lib/radstream
   envFrom:
     - configMapRef: {name: {{ include "radstream.fullname" . }}}
+  {{- if or .Values.secretSettings .Values.gateway.env }}
   env:
-    {{- if not (dig "limits" "image_threads" nil .Values.settings) }}
-    # Else it would count the node's cores.
-    - name: RADSTREAM_LIMITS__IMAGE_THREADS
-      valueFrom: {resourceFieldRef: {containerName: gateway, resource: requests.cpu, divisor: "1"}}
-    {{- end }}
     {{- range $group, $settings := .Values.secretSettings }}
     {{- range $name, $from := $settings }}
     - name: {{ printf "RADSTREAM_%s__%s" $group $name | upper }}
@@ -23,6 +19,7 @@
     {{- range $name, $value := .Values.gateway.env }}
     - {name: {{ $name }}, value: {{ $value | quote }}}
     {{- end }}
+  {{- end }}
   ports:
     - {name: http, containerPort: 8080}
   # Up as soon as it answers; whether Triton is, readiness asks.

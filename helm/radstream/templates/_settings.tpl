@@ -6,6 +6,16 @@ go through JSON too, because Helm would write 67108864 as 6.7108864e+07.
 RADSTREAM_HTTP__HOST: 0.0.0.0
 RADSTREAM_HTTP__PORT: "8080"
 RADSTREAM_TRITON__URL: 127.0.0.1:8001
+{{- $cpus := include "radstream.gatewayCpus" . | int }}
+{{- if kindIs "invalid" (dig "limits" "image_threads" nil .Values.settings) }}
+RADSTREAM_LIMITS__IMAGE_THREADS: {{ $cpus | quote }}
+{{- end }}
+{{- if kindIs "invalid" (dig "admission" "studies" nil .Values.settings) }}
+RADSTREAM_ADMISSION__STUDIES: {{ mul 8 $cpus | quote }}
+{{- end }}
+{{- if and .Values.ingress.enabled (kindIs "invalid" (dig "http" "keep_alive_s" nil .Values.settings)) }}
+RADSTREAM_HTTP__KEEP_ALIVE_S: {{ include "radstream.keepAliveSeconds" . | quote }}
+{{- end }}
 {{- range $group, $settings := .Values.settings }}
 {{- range $name, $value := $settings }}
 {{- if not (kindIs "invalid" $value) }}
@@ -13,6 +23,12 @@ RADSTREAM_TRITON__URL: 127.0.0.1:8001
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* CPUs that the gateway requests, rounded up: without a limit it would count the node's cores. */}}
+{{- define "radstream.gatewayCpus" -}}
+{{- $cpu := toString .Values.gateway.resources.requests.cpu -}}
+{{- ternary (divf (trimSuffix "m" $cpu) 1000) (float64 $cpu) (hasSuffix "m" $cpu) | ceil -}}
 {{- end -}}
 
 {{/* A setting that the pod is computed from; takes (list values group name). */}}
@@ -48,6 +64,12 @@ RADSTREAM_TRITON__URL: 127.0.0.1:8001
 {{- $idle -}}
 {{- end -}}
 
+{{/* Seconds that the gateway keeps a silent connection: were it fewer than the load balancer's, that
+would send a request just when the gateway closes, and answer 502. */}}
+{{- define "radstream.keepAliveSeconds" -}}
+{{- add (include "radstream.idleSeconds" .) 15 -}}
+{{- end -}}
+
 {{/* Seconds in which a pod that leaves may end its answers at the load balancer. */}}
 {{- define "radstream.deregistrationSeconds" -}}
 {{- $drain := include "radstream.needed" (list .Values "http" "drain_delay_s") -}}
@@ -79,6 +101,12 @@ RADSTREAM_TRITON__URL: 127.0.0.1:8001
 {{- end -}}
 {{- if lt (float64 (include "radstream.needed" (list .Values "http" "grace_period_s"))) (float64 (include "radstream.needed" (list .Values "http" "request_timeout_s"))) -}}
 {{- fail "settings.http.grace_period_s is shorter than settings.http.request_timeout_s: a pod's end would cut off studies" -}}
+{{- end -}}
+{{- $keepAlive := dig "http" "keep_alive_s" nil .Values.settings -}}
+{{- if and .Values.ingress.enabled $keepAlive -}}
+{{- if le (float64 $keepAlive) (float64 (include "radstream.idleSeconds" .)) -}}
+{{- fail (printf "settings.http.keep_alive_s is %v, but the load balancer keeps a connection for %s" $keepAlive (include "radstream.idleSeconds" .)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (eq .Values.triton.models.source "s3") (not .Values.triton.models.s3.bucket) -}}
 {{- fail "triton.models.source s3 needs triton.models.s3.bucket" -}}
