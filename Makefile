@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run test lint lock schema clean
+.PHONY: run test lint sbom lock schema clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
@@ -23,6 +23,13 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# What the gateway is made of, as CycloneDX, and whether any of it is known to be vulnerable.
+sbom: $(VENV)/dev.stamp
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements/gateway.txt --pyproject pyproject.toml \
+		--sv 1.6 --of JSON --output-reproducible --short-PURLs --validate -o dist/sbom.cdx.json
+	.ci/audit dist/sbom.cdx.json
 
 # Rewrites the locks from pyproject.toml for every supported Python and platform.
 lock: $(VENV)/dev.stamp
