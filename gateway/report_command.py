@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection
     from types import ModuleType
+    from typing import TextIO
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
@@ -41,7 +42,7 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
 @click.option(
     "--html",
     "page_file",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=click.File("w", encoding="utf-8", lazy=True),
     help="Write a page with plots and all rows to this file as well.",
 )
 def report(
@@ -49,7 +50,7 @@ def report(
     since: dt.datetime | None,
     until: dt.datetime | None,
     given: tuple[str, ...],
-    page_file: Path | None,
+    page_file: TextIO | None,
 ) -> None:
     """Answer Athena's named queries from the telemetry files of this machine.
 
@@ -72,8 +73,8 @@ def report(
     for line in reporting.lines(found, about):
         click.echo(line)
     if page_file is not None:
-        page_file.write_text(reporting.page(found, about, paid), encoding="utf-8")
-        click.echo(f"\nThe page is {page_file}")
+        page_file.write(reporting.page(found, about, paid))
+        click.echo(f"\nThe page is {page_file.name}")
 
 
 def _reporting() -> ModuleType:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.report.records import Records
 
 _WEEKDAYS = ("", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_UNITS = {"percent": "%", "usd": "USD", "mb": "MB"}
 # What a row without it sums up over.
 _WHOLE = {"hour": "all hours", "day": "all days"}
 
@@ -74,8 +75,7 @@ def shown(column: str, value: Any) -> str:
 
 def heading(column: str) -> str:
     """A column's name as a person reads it."""
-    words = column.replace("_", " ").replace("percent", "%").replace("usd per", "USD per")
-    return words.removesuffix(" usd") + " USD" if column.endswith("_usd") else words
+    return " ".join(_UNITS.get(word, word) for word in column.split("_"))
 
 
 def _digits(column: str, value: float) -> int:

@@ -177,6 +177,8 @@ def _reasons(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
 
 def _busiest(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
     most = max(row["submissions"] for row in rows)
+    for day in range(1, 8):
+        axes.axhspan(day - 0.425, day + 0.425, color=_GRID, alpha=0.35, linewidth=0)
     for row in rows:
         axes.barh(
             row["weekday"],

@@ -69,6 +69,13 @@ def test_days_without_a_study_say_which_days_have_some(folder: Path):
     assert (code, err.startswith("Error: no study came to its end")) == (1, True)
 
 
+def test_a_page_that_cannot_be_written_is_named(folder: Path, tmp_path: Path):
+    page = tmp_path / "none" / "report.html"
+    code, _, err = report("--folder", folder, "--html", page)
+    assert code == 1
+    assert err.startswith(f"Error: Could not open file '{page}': ")
+
+
 @pytest.mark.parametrize(
     "price", ["instance_hour", "gpu=1", "instance_hour=-1", "events_million=x"]
 )

@@ -11,7 +11,7 @@ SELECT
     date_trunc('hour', occurred_at) AS hour,
     count(*) AS submissions,
     count(DISTINCT study_ref) AS studies,
-    sum(images) AS images,
+    sum(CASE WHEN status = 'success' THEN images ELSE 0 END) AS images,
     count_if(status = 'success') AS succeeded,
     count_if(status = 'failed') AS refused,
     count_if(status = 'error') AS errors,
