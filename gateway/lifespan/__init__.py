@@ -152,6 +152,7 @@ async def open_gateway(
             parking=parking,
             audit=audit,
             metrics=metrics,
+            tracer=tracer,
         )
         submissions = Submissions(
             backlogs.submissions,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from contextlib import AsyncExitStack
 
+    from opentelemetry.trace import Tracer
+
     from gateway.clients.protocols import ObjectStore
     from gateway.metrics import Metrics
     from gateway.services.admission import Admission
@@ -64,6 +66,7 @@ async def make_backlogs(
     parking: Parking,
     audit: Audit,
     metrics: Metrics,
+    tracer: Tracer,
 ) -> Backlogs:
     """The backlogs in `objects`, with their workers, which are yet to run."""
     options = settings.callbacks
@@ -104,6 +107,7 @@ async def make_backlogs(
             admission=admission,
             callbacks=callbacks,
             audit=audit,
+            tracer=tracer,
         ),
         parking=parking,
         problem_of=problem_of,

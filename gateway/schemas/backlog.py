@@ -31,6 +31,7 @@ class Submission(_Document):
     parts: tuple[SubmittedPart, ...]
     callback: str | None = Field(None, description="Whom to tell of the end.")
     context: dict[str, str] = Field(description="Ids of the request, for the log.")
+    traceparent: str | None = Field(None, description="Of the request, whose trace goes on.")
 
 
 class Notice(_Document):

@@ -14,9 +14,12 @@ from gateway.services.audit import GATEWAY
 from gateway.services.results import compare, given
 from gateway.services.study import Route
 from gateway.services.tasks import together
+from gateway.tracing import continued, spanned, traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from opentelemetry.trace import Tracer
 
     from gateway.deadline import Deadline
     from gateway.schemas.problem import Problem
@@ -37,7 +40,7 @@ ROOT = "pending/"
 # Whose share of the gateway these studies take of when they are read.
 _SHARE = "pending studies"
 
-_CONTEXT = ("request_id", "trace_id")
+_CONTEXT = ("request_id",)
 
 
 class Submissions:
@@ -115,6 +118,7 @@ class Submissions:
             parts=parts,
             callback=callback,
             context={name: bound[name] for name in _CONTEXT if name in bound},
+            traceparent=traceparent(),
         )
         blobs = {part.object: image.data for part, image in zip(parts, study.images, strict=True)}
         return await self._backlog.add(study_id, submission, blobs)
@@ -176,7 +180,9 @@ class ReadSubmission:
         admission: Admission,
         callbacks: Callbacks,
         audit: Audit,
+        tracer: Tracer,
     ) -> None:
+        self._tracer = tracer
         self._backlog = backlog
         self._admission = admission
         self._audit = audit
@@ -186,8 +192,10 @@ class ReadSubmission:
 
     async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
         """Read it; see `Pipeline.read`."""
+        request = continued(document.traceparent or "")
         with (
             structlog.contextvars.bound_contextvars(**document.context),
+            spanned(self._tracer, "submission", context=request),
             self._admission.visit(_SHARE) as visit,
         ):
             await visit.turn()

@@ -153,6 +153,26 @@ async def test_a_study_that_fails_shows_where(
     assert spans["POST /v1/studies"].attributes["http.response.status_code"] == 422
 
 
+async def test_a_study_that_is_answered_before_it_is_read_stays_in_its_trace(
+    triton: EmbeddedTriton, collector: Collector, tmp_path: Path
+):
+    settings = traced(settings_for(triton.grpc_url, tmp_path / "store"), collector.url)
+    async with running_gateway(settings) as gateway:
+        await until(gateway.is_ready)
+        document = metadata()
+        answer = await gateway.client.post(
+            "/v1/studies", **multipart(document, flat_png(8)), headers={"Prefer": "respond-async"}
+        )
+        assert answer.status_code == 202
+        result = tmp_path / f"store/results/{document['study_id']}/result.json"
+        await until(result.exists)
+    trace_id = answer.headers["traceparent"].split("-")[1]
+    spans = {span.name: span for span in collector.of(trace_id)}
+    assert spans["submission"].parent_id == spans["POST /v1/studies"].span_id
+    assert spans["submission"].holds(spans["study"])
+    assert {event["trace_id"] for event in events_in(tmp_path / "store-telemetry")} == {trace_id}
+
+
 async def test_a_dropped_study_begins_a_trace_of_its_own(
     triton: EmbeddedTriton, collector: Collector, tmp_path: Path
 ):

@@ -14,9 +14,7 @@ from gateway.metrics.buckets import SECONDS
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import LiveGateway, metadata, multipart
 from tests.support.models import flat_png
-from tests.support.series import allowed, series
-
-BRIGHTNESS = {"model": {"brightness"}, "version": {"1"}, "label": {"bright"}}
+from tests.support.series import BRIGHTNESS, allowed, series
 
 
 @pytest.mark.parametrize(
@@ -31,16 +29,6 @@ BRIGHTNESS = {"model": {"brightness"}, "version": {"1"}, "label": {"bright"}}
 def test_what_alerts_rise_on_is_0_from_the_start(name: str, labels: dict[str, str]):
     """A counter whose first sample is 1 has not risen, as far as Prometheus knows."""
     assert Metrics(CollectorRegistry()).registry.get_sample_value(name, labels) == 0
-
-
-def test_every_label_has_a_fixed_set_of_values():
-    sets = allowed(BRIGHTNESS)
-    labelled = {
-        metric.describe()[0].name: set(metric._labelnames)
-        for metric in Metrics(CollectorRegistry())
-        if metric._labelnames
-    }
-    assert labelled == {name: set(labels) for name, labels in sets.items()}
 
 
 def test_buckets_lie_where_studies_are():

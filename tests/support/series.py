@@ -7,7 +7,7 @@ from fastapi.routing import iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.app import create_app
-from gateway.errors import RadStreamError
+from gateway.errors import RadStreamError, Refusal
 from gateway.schemas.deletion import Reason
 from gateway.schemas.events import Outcome
 from gateway.schemas.telemetry import Stage
@@ -17,6 +17,13 @@ from preprocess import MediaType
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 Labels = Mapping[str, set[str]]
+
+BRIGHTNESS: Labels = {
+    "model": {"brightness"},
+    "version": {"1"},
+    "label": {"bright"},
+    "credential": set(),
+}
 
 
 def series(text: str) -> set[Series]:
@@ -29,13 +36,14 @@ def series(text: str) -> set[Series]:
     }
 
 
-def allowed(models: Labels) -> Mapping[str, Labels]:
+def allowed(chosen: Labels) -> Mapping[str, Labels]:
     """By metric, which values each label may have.
 
     Parameters
     ----------
-    models
-        The labels `model`, `version` and `label` of what Triton serves: the operator's to choose.
+    chosen
+        What the operator chooses: `model`, `version` and `label` of what Triton serves, and the ids
+        of `credential`.
     """
     contexts = iter_route_contexts(create_app(Settings()).routes)
     routes = {context.path for context in contexts} | {"unmatched", "/docs/assets"}
@@ -53,8 +61,8 @@ def allowed(models: Labels) -> Mapping[str, Labels]:
         "radstream_stage_seconds": {"stage": set(Stage)},
         "radstream_images": {"media_type": set(MediaType), "outcome": {"read", "replayed"}},
         "radstream_findings": {
-            "model": models["model"],
-            "label": models["label"],
+            "model": chosen["model"],
+            "label": chosen["label"],
             "positive": {"true", "false"},
         },
         "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
@@ -64,7 +72,14 @@ def allowed(models: Labels) -> Mapping[str, Labels]:
             "reason": {"studies", "bytes", "caller", "line", "connections"}
         },
         "radstream_inference_errors": {"error": errors},
-        "radstream_model_ready": {"model": models["model"], "version": models["version"]},
+        "radstream_model_ready": {"model": chosen["model"], "version": chosen["version"]},
+        "radstream_auth_failures": {
+            "reason": {refusal.name.lower() for refusal in Refusal}
+            | {"missing", "ambiguous", "issuer_unavailable", "scope"}
+        },
+        "radstream_issuer_key_fetches": {"outcome": {"succeeded", "failed"}},
+        # The operator's own: the ids in the key file, and the certificate.
+        "radstream_credential_expires_timestamp_seconds": {"credential": chosen["credential"]},
         "radstream_telemetry_dropped": {"reason": {"queue_full", "spool_full", "damaged"}},
     }
 
