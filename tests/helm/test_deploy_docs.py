@@ -12,7 +12,9 @@ import yaml
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationModel
+from click.testing import CliRunner
 
+from gateway.cli import main
 from tests.support.chart import HELM, KUBECTL, ROOT
 
 PAGES = [ROOT / "docs" / name for name in ("kubernetes.md", "deploy-eks.md", "deploy-aws.md")]
@@ -85,6 +87,14 @@ def test_helm_and_kubectl_know_their_commands_and_flags(name: str, program: Path
         assert not is_parent or words[2].startswith("-"), f"{page}: {shlex.join(words)}"
 
 
+def test_radstream_knows_its_own_commands():
+    found = list(commands(r"(?:\.venv/bin/)?radstream"))
+    assert len(found) > 2
+    for page, words in found:
+        result = CliRunner().invoke(main, [*words[1:], "--help"])
+        assert result.exit_code == 0, f"{page}: {shlex.join(words)}\n{result.output}"
+
+
 def test_aws_knows_its_operations_and_parameters():
     session = botocore.session.get_session()
     found = list(commands("aws"))
@@ -133,7 +143,7 @@ def test_eksctl_is_asked_for_what_it_documents():
 
 
 def test_every_file_named_is_there_or_made_on_the_way():
-    made = {"cluster.yaml", "values.yaml"}
+    made = {"api-keys.json", "cluster.yaml", "values.yaml"}
     named = set()
     for page in PAGES:
         for block in blocks(page):

@@ -137,6 +137,24 @@ def test_the_gateway_keeps_silent_connections_longer_than_the_load_balancer():
     assert "RADSTREAM_HTTP__KEEP_ALIVE_S" not in render().environment
 
 
+def test_a_gateway_with_a_certificate_is_asked_by_tls():
+    folder = "/etc/radstream/secrets/tls"
+    tls = {
+        "settings": {"http": {"tls_certificate": f"{folder}/a.pem", "tls_key": f"{folder}/b.pem"}},
+        "secretFiles": [{"name": "tls", "secretName": "tls"}],
+        "monitoring": {"podMonitor": {"enabled": True}},
+    }
+    release = render(merged(INGRESS, tls))
+    gateway = release.container("gateway")
+    probes = [gateway[name]["httpGet"] for name in gateway if name.endswith("Probe")]
+    assert {probe["scheme"] for probe in probes} == {"HTTPS"}
+    assert annotation(release.one("Ingress"), "backend-protocol") == "HTTPS"
+    schemes = [
+        each.get("scheme") for each in release.one("PodMonitor")["spec"]["podMetricsEndpoints"]
+    ]
+    assert schemes == ["https", None]
+
+
 def test_a_pod_that_drains_is_out_of_the_list_before_its_listener_closes():
     release = render(INGRESS)
     found = release.one("Ingress")

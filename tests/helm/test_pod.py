@@ -131,10 +131,11 @@ def test_each_probe_asks_the_right_question(releases: dict[str, Release]):
             if probe.endswith("Probe")
         }
         metrics = {"path": "/metrics", "port": "triton-metrics"}
+        http = {"port": "http", "scheme": "HTTP"}
         assert asked == {
-            ("gateway", "startupProbe"): {"path": "/livez", "port": "http"},
-            ("gateway", "livenessProbe"): {"path": "/livez", "port": "http"},
-            ("gateway", "readinessProbe"): {"path": "/readyz", "port": "http"},
+            ("gateway", "startupProbe"): {"path": "/livez", **http},
+            ("gateway", "livenessProbe"): {"path": "/livez", **http},
+            ("gateway", "readinessProbe"): {"path": "/readyz", **http},
             # Its port opens when the models are loaded. That they answer, /readyz asks.
             ("triton", "startupProbe"): metrics,
             ("triton", "livenessProbe"): metrics,

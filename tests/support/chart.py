@@ -15,8 +15,13 @@ EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
 HELM = ROOT / ".venv/kubernetes/helm"
 KUBECTL = ROOT / ".venv/kubernetes/kubectl"
 
-# What has no default, since nobody else's buckets are anybody's.
-NEEDED = {"settings": {"store": {"images_bucket": "radstream-i", "results_bucket": "radstream-r"}}}
+# What has no default: nobody else's buckets are anybody's, and callers must be asked who they are.
+NEEDED = {
+    "settings": {
+        "store": {"images_bucket": "radstream-i", "results_bucket": "radstream-r"},
+        "access": {"issuer": "https://login.example.org", "audience": "radstream"},
+    }
+}
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,19 @@
     - {name: http, containerPort: 8080}
   # Up as soon as it answers; whether Triton is, readiness asks.
   startupProbe:
-    httpGet: {path: /livez, port: http}
+    httpGet: {path: /livez, port: http, scheme: {{ include "radstream.scheme" . }}}
     periodSeconds: 2
     timeoutSeconds: 2
     failureThreshold: 60
   # 503 when a part has died that only a restart brings back; Triton's trouble is no reason for one.
   livenessProbe:
-    httpGet: {path: /livez, port: http}
+    httpGet: {path: /livez, port: http, scheme: {{ include "radstream.scheme" . }}}
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 3
   # Asks each model, so it takes as long as a model may take to say so.
   readinessProbe:
-    httpGet: {path: /readyz, port: http}
+    httpGet: {path: /readyz, port: http, scheme: {{ include "radstream.scheme" . }}}
     periodSeconds: 5
     timeoutSeconds: {{ include "radstream.readinessSeconds" . }}
     failureThreshold: 2

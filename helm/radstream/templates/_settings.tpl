@@ -49,6 +49,11 @@ RADSTREAM_HTTP__KEEP_ALIVE_S: {{ include "radstream.keepAliveSeconds" . | quote 
 {{- addf $drain $grace $telemetry .Values.triton.exitSeconds .Values.shutdownMarginSeconds | ceil -}}
 {{- end -}}
 
+{{/* What the gateway speaks: HTTPS with a certificate of its own. */}}
+{{- define "radstream.scheme" -}}
+{{- if dig "http" "tls_certificate" "" .Values.settings -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- end -}}
+
 {{/* Seconds that the answer of /readyz may take: it asks each model. */}}
 {{- define "radstream.readinessSeconds" -}}
 {{- addf (dig "triton" "probe_timeout_s" 2 .Values.settings) 2 | ceil -}}
@@ -90,6 +95,21 @@ would send a request just when the gateway closes, and answer 502. */}}
 {{- end -}}
 {{- if and (eq (default "file" $telemetry.kind) "kinesis") (not (and $telemetry.stream_name (dig "telemetry" "study_ref_key" "" .Values.secretSettings))) -}}
 {{- fail "settings.telemetry.kind kinesis needs settings.telemetry.stream_name and secretSettings.telemetry.study_ref_key" -}}
+{{- end -}}
+{{- $access := default dict .Values.settings.access -}}
+{{- if not (or $access.key_file $access.issuer) -}}
+{{- fail "callers must be asked who they are: set settings.access.key_file, with secretFiles to mount it, or settings.access.issuer" -}}
+{{- end -}}
+{{- range list $access.key_file (dig "http" "tls_certificate" "" .Values.settings) -}}
+{{- $path := default "" . -}}
+{{- if hasPrefix "/etc/radstream/secrets/" $path -}}
+{{- $name := index (splitList "/" $path) 4 -}}
+{{- $mounted := list -}}
+{{- range $.Values.secretFiles }}{{ $mounted = append $mounted .name }}{{ end -}}
+{{- if not (has $name $mounted) -}}
+{{- fail (printf "%s is in no secret of secretFiles" $path) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if eq .Values.data.kind "existingClaim" -}}
 {{- if $several -}}
