@@ -90,7 +90,9 @@ ENV PATH=/opt/program/bin:/opt/radstream/bin:/usr/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
-    RADSTREAM_LOGS__FORMAT=json
+    RADSTREAM_LOGS__FORMAT=json \
+    RADSTREAM_HTTP__HOST=0.0.0.0
+# On all addresses a gateway starts only where it is told who may call.
 WORKDIR /var/lib/radstream
 USER 65532:65532
 EXPOSE 8080

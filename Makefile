@@ -53,7 +53,7 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(LOCKED) -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/tools.stamp: .ci/install-tools .ci/checkov.txt .ci/kubernetes.txt serverless/package-lock.json tests/helm/crds/package-lock.json | $(VENV)/bin/python
+$(VENV)/tools.stamp: .ci/install-tools .ci/checkov.txt .ci/compose.txt .ci/kubernetes.txt serverless/package-lock.json tests/helm/crds/package-lock.json | $(VENV)/bin/python
 	.ci/install-tools
 	@touch $@
 
