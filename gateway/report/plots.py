@@ -1,19 +1,16 @@
-"""The plots of a report: SVG that takes its colours from the page it stands in."""
+"""The plots of a report."""
 
 from __future__ import annotations
 
 import datetime as dt
-import html
-import io
-import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
 
 from gateway.report.answers import shown
+from gateway.report.svg import BAD, FIRST, GOOD, GRID, INK, SECOND, THIRD, WARN, svg
 from gateway.schemas.telemetry import Stage
 
 if TYPE_CHECKING:
@@ -23,40 +20,11 @@ if TYPE_CHECKING:
 
     from gateway.report.answers import Answer
 
-# Stand-ins that the drawn SVG has in the place of the page's own colours.
-_INK, _GRID, _GOOD, _WARN, _BAD, _FIRST, _SECOND, _THIRD = (f"#00000{n}" for n in range(1, 9))
-_PAGE_COLOURS = {
-    _INK: "var(--ink-soft)",
-    _GRID: "var(--grid)",
-    _GOOD: "var(--good)",
-    _WARN: "var(--warn)",
-    _BAD: "var(--bad)",
-    _FIRST: "var(--first)",
-    _SECOND: "var(--second)",
-    _THIRD: "var(--third)",
-}
-_STYLE: dict[Any, Any] = {  # matplotlib's type of it lists every parameter there is
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 8,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _GRID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": _GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": _GRID,
-    "ytick.color": _GRID,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "ytick.left": False,
-    "legend.frameon": False,
-}
+    _Rows = Sequence[dict[str, Any]]
+    # Draws rows into axes, and says in words what they show.
+    _Drawing = Callable[..., str]
+
+_REASONS = 8
 _HOUR = dt.timedelta(hours=1)
 _DAY = dt.timedelta(days=1)
 # Points in time beyond which they are drawn without a gap or a dot.
@@ -69,40 +37,49 @@ class Plot:
 
     Parameters
     ----------
-    name
-        Of the answer.
     title
         What it shows.
     svg
         An `svg` element, with a title and a description for those who do not see it.
     """
 
-    name: str
     title: str
     svg: str
 
 
 def plots(answers: Mapping[str, Answer]) -> list[Plot]:
     """The pictures of those answers that have something to show."""
-    drawn: list[tuple[str, str, Callable[[Axes, Any], str]]] = [
-        ("throughput", "Submissions by hour", _throughput),
-        ("stage_latency", "End-to-end time by hour", _end_to_end),
-        ("stage_latency", "Time by stage", _stages),
-        ("error_rates", "What did not succeed, by reason", _reasons),
-        ("busiest_hours", "Busiest hours of the week", _busiest),
-        ("cost_per_1000_images", "Cost per 1000 images by day", _cost),
+    rows = {name: answer.records() for name, answer in answers.items()}
+    latency, total = rows["stage_latency"], Stage.TOTAL
+    drawn: list[tuple[str, _Drawing, _Rows]] = [
+        ("Submissions by hour", _throughput, rows["throughput"]),
+        (
+            "End-to-end time by hour",
+            _end_to_end,
+            [row for row in latency if row["hour"] is not None and row["stage"] == total],
+        ),
+        ("Time by stage", _stages, [row for row in latency if row["hour"] is None]),
+        (
+            "What did not succeed, by reason",
+            _reasons,
+            [row for row in rows["error_rates"] if row["stage"] == total][:_REASONS],
+        ),
+        ("Busiest hours of the week", _busiest, rows["busiest_hours"]),
+        (
+            "Cost per 1000 images by day",
+            _cost,
+            [row for row in rows["cost_per_1000_images"] if row["day"] and row["images"]],
+        ),
     ]
     return [
-        Plot(name, title, _svg(title, draw, answers[name].records()))
-        for name, title, draw in drawn
-        if answers[name].rows
+        Plot(title, svg(title, partial(draw, rows=those))) for title, draw, those in drawn if those
     ]
 
 
-def _throughput(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
+def _throughput(axes: Axes, rows: _Rows) -> str:
     hours = [row["hour"] for row in rows]
     base = [0] * len(rows)
-    for column, colour in (("succeeded", _GOOD), ("refused", _WARN), ("errors", _BAD)):
+    for column, colour in (("succeeded", GOOD), ("refused", WARN), ("errors", BAD)):
         counts = [row[column] for row in rows]
         axes.bar(
             [hour + _HOUR / 2 for hour in hours],
@@ -118,9 +95,8 @@ def _throughput(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
     return f"At most {max(base):,} submissions in an hour."
 
 
-def _end_to_end(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
-    rows = [row for row in rows if row["stage"] == Stage.TOTAL and row["hour"] is not None]
-    for column, colour in (("p50_ms", _FIRST), ("p95_ms", _THIRD), ("p99_ms", _INK)):
+def _end_to_end(axes: Axes, rows: _Rows) -> str:
+    for column, colour in (("p50_ms", FIRST), ("p95_ms", THIRD), ("p99_ms", INK)):
         times, values = _with_gaps([(row["hour"] + _HOUR / 2, row[column]) for row in rows])
         label = column.removesuffix("_ms")
         marker = "o" if len(rows) <= _MANY else ""
@@ -137,19 +113,19 @@ def _end_to_end(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
     axes.set_ylabel("ms")
     _time_axis(axes, [row["hour"] for row in rows], _HOUR)
     _legend(axes)
-    slowest = max((row["p95_ms"] for row in rows), default=None)
+    slowest = max(row["p95_ms"] for row in rows)
     return f"The 95th percentile of an hour is at most {shown('p95_ms', slowest)} ms."
 
 
-def _stages(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
-    overall = {row["stage"]: row for row in rows if row["hour"] is None}
+def _stages(axes: Axes, rows: _Rows) -> str:
+    overall = {row["stage"]: row for row in rows}
     known = [stage.value for stage in Stage if stage.value in overall]
-    axes.barh(known, [overall[stage]["p95_ms"] for stage in known], color=_SECOND, label="p95")
+    axes.barh(known, [overall[stage]["p95_ms"] for stage in known], color=SECOND, label="p95")
     axes.barh(
         known,
         [overall[stage]["p50_ms"] for stage in known],
         height=0.4,
-        color=_FIRST,
+        color=FIRST,
         label="p50",
     )
     for place, stage in enumerate(known):
@@ -162,30 +138,29 @@ def _stages(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
     return "; ".join(f"{stage} {shown('p95_ms', overall[stage]['p95_ms'])} ms" for stage in known)
 
 
-def _reasons(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
-    worst = [row for row in rows if row["stage"] == Stage.TOTAL][:8]
-    codes = [row["error_code"] for row in worst]
-    colours = [_BAD if row["status"] == "error" else _WARN for row in worst]
-    axes.barh(codes, [row["events"] for row in worst], color=colours)
-    for place, row in enumerate(worst):
+def _reasons(axes: Axes, rows: _Rows) -> str:
+    codes = [row["error_code"] for row in rows]
+    colours = [BAD if row["status"] == "error" else WARN for row in rows]
+    axes.barh(codes, [row["events"] for row in rows], color=colours)
+    for place, row in enumerate(rows):
         share = shown("percent_of_stage", row["percent_of_stage"])
         _beside(axes, row["events"], place, f"{row['events']:,} ({share} %)")
     _lying(axes)
     axes.set_xlabel("submissions (share of all)")
-    return "; ".join(f"{row['error_code']} {row['events']:,}" for row in worst)
+    return "; ".join(f"{row['error_code']} {row['events']:,}" for row in rows)
 
 
-def _busiest(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
+def _busiest(axes: Axes, rows: _Rows) -> str:
     most = max(row["submissions"] for row in rows)
     for day in range(1, 8):
-        axes.axhspan(day - 0.425, day + 0.425, color=_GRID, alpha=0.35, linewidth=0)
+        axes.axhspan(day - 0.425, day + 0.425, color=GRID, alpha=0.35, linewidth=0)
     for row in rows:
         axes.barh(
             row["weekday"],
             0.9,
             left=row["hour_of_day"] + 0.05,
             height=0.85,
-            color=_FIRST,
+            color=FIRST,
             alpha=0.15 + 0.85 * row["submissions"] / most,
         )
     axes.set_xlim(0, 24)
@@ -199,47 +174,21 @@ def _busiest(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
     return f"The busiest is {when} with {top['submissions']:,} submissions."
 
 
-def _cost(axes: Axes, rows: Sequence[dict[str, Any]]) -> str:
-    days = [
-        row | {"day": dt.datetime.combine(row["day"], dt.time())}
-        for row in rows
-        if row["day"] and row["usd_per_1000_images"] is not None
-    ]
-    costs = [row["usd_per_1000_images"] for row in days]
-    axes.bar([row["day"] + _DAY / 2 for row in days], costs, width=0.8, color=_FIRST)
+def _cost(axes: Axes, rows: _Rows) -> str:
+    days = [dt.datetime.combine(row["day"], dt.time()) for row in rows]
+    costs = [row["usd_per_1000_images"] for row in rows]
+    axes.bar(
+        [day + _DAY / 2 for day in days],  # type: ignore[arg-type]  # dates are drawn too
+        costs,
+        width=0.8,
+        color=FIRST,
+    )
     axes.set_ylabel("USD")
-    _time_axis(axes, [row["day"] for row in days], _DAY)
-    return f"Between {min(costs):,.4g} and {max(costs):,.4g} USD." if costs else "No images."
+    _time_axis(axes, days, _DAY)
+    return f"Between {min(costs):,.4g} and {max(costs):,.4g} USD."
 
 
 # --- what they have in common ---------------------------------------------------------------------
-
-
-def _svg(title: str, draw: Callable[[Axes, Any], str], rows: Sequence[dict[str, Any]]) -> str:
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):
-        figure = Figure(figsize=(6.2, 2.6), layout="constrained")
-        description = draw(figure.add_subplot(), rows)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return _embedded(file.getvalue(), title, description)
-
-
-def _embedded(document: str, title: str, description: str) -> str:
-    """The `svg` element alone, with ids of its own, in the page's colours and as wide as it may."""
-    prefix = re.sub(r"\W+", "-", title.lower())
-    element = document[document.index("<svg") :]
-    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
-    element = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<0>{prefix}-", element)
-    for stand_in, colour in _PAGE_COLOURS.items():
-        element = element.replace(stand_in, colour)
-    element = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", element, count=1)
-    element = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)
-    label = f'role="img" aria-labelledby="{prefix}-title {prefix}-desc"'
-    told = (
-        f'<title id="{prefix}-title">{html.escape(title)}</title>'
-        f'<desc id="{prefix}-desc">{html.escape(description)}</desc>'
-    )
-    return re.sub(r"<svg([^>]*)>", lambda found: f"<svg {label}{found[1]}>{told}", element, count=1)
 
 
 def _time_axis(axes: Axes, times: Sequence[dt.datetime], unit: dt.timedelta) -> None:
@@ -247,10 +196,9 @@ def _time_axis(axes: Axes, times: Sequence[dt.datetime], unit: dt.timedelta) -> 
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]  # has no types
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
-    if times:
-        last = max(times) + 1.5 * unit
-        first = min(min(times) - unit / 2, last - 12 * unit)
-        axes.set_xlim(first, last)  # type: ignore[arg-type]  # dates
+    last = max(times) + 1.5 * unit
+    first = min(min(times) - unit / 2, last - 12 * unit)
+    axes.set_xlim(first, last)  # type: ignore[arg-type]  # dates
 
 
 def _with_gaps(

@@ -127,9 +127,14 @@ def test_what_stands_in_a_file_is_text_on_the_page(tmp_path: Path):
     assert hostile in reader.all_of("text")
 
 
-def test_a_page_of_refusals_alone_can_be_drawn(tmp_path: Path):
+@pytest.mark.parametrize(
+    "stages", [["validate", "total"], ["validate", "admit", "decode", "total"]]
+)
+def test_a_page_of_refusals_alone_can_be_drawn(stages: list[str], tmp_path: Path):
     refused = {"status": "failed", "error_code": "unreadable-image", "model": None}
-    events = study("1", FIRST_DAY, "09:00:00", stages=["validate", "total"], **refused)
+    events = study("1", FIRST_DAY, "09:00:00", stages=stages, **refused)
     reader = Reader(page_of(tmp_path, lines_of(events)))
     assert "100.00 %" in " ".join(reader.all_of("dd"))
     assert reader.all_of("dd")[2] == "none"
+    assert "End-to-end time by hour" not in reader.all_of("figcaption")
+    assert "What did not succeed, by reason" in reader.all_of("figcaption")
