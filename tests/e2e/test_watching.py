@@ -112,7 +112,7 @@ async def send_studies(client: httpx.AsyncClient) -> None:
         document = document if turn == 2 else metadata()
         if turn == 5:
             document["view"] = "FROM THE SIDE"
-        picture = b"no picture" if turn == 4 else flat_png(255 if turn == 0 else 0)
+        picture = b"no picture" if turn == 4 else flat_png(255 if turn == 0 else 0, 1024, 1024)
         headers = {"Prefer": "respond-async"} if turn == 3 else {}
         response = await client.post("/v1/studies", headers=headers, **multipart(document, picture))
         assert response.status_code == (200, 200, 200, 202, 415, 422)[turn], response.text
@@ -131,12 +131,12 @@ async def drop_files(drop: Path) -> None:
 
 
 async def take_telemetry_ill(before: Front) -> None:
-    """The stream refuses records for a while, one of three at first and then all."""
+    """The stream refuses all records for a while, then one of three, then none."""
     for refuses in itertools.cycle(
-        (lambda number: number % 3 == 0, lambda _number: True, lambda _number: False)
+        (lambda _number: True, lambda number: number % 3 == 0, lambda _number: False)
     ):
         before.refuses = refuses
-        await asyncio.sleep(2)
+        await asyncio.sleep(4)
 
 
 async def show(watched: Watched, dashboard: str, **variables: str) -> None:
