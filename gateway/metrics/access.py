@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge
 
+from gateway.errors import Refusal
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prometheus_client import CollectorRegistry
+
+_REASONS = (
+    *("missing", "ambiguous", "scope", "issuer_unavailable"),
+    *(refusal.name.lower() for refusal in Refusal),
+)
 
 
 class AccessMetrics:
@@ -22,17 +29,22 @@ class AccessMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in _REASONS:
+            self.failures.labels(reason)
         self.key_file_valid = Gauge(
             "radstream_key_file_valid",
             "1 where the key file's present state is in force, 0 where an older one still is.",
             registry=registry,
         )
+        self.key_file_valid.set(1)  # there is nothing older before the first change
         self.issuer_fetches = Counter(
             "radstream_issuer_key_fetches_total",
             "Fetches of the token issuer's signing keys, by outcome.",
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("succeeded", "failed"):
+            self.issuer_fetches.labels(outcome)
         self.credential_expires = Gauge(
             "radstream_credential_expires_timestamp_seconds",
             "When a credential ends: the certificate, or a key by its id.",

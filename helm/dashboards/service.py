@@ -26,6 +26,7 @@ def dashboard() -> Dashboard:
             "Latency by stage": _stages(),
             "Saturation": _saturation(),
             "Admission": _admission(),
+            "Access": _access(),
         },
         variables=(instances(),),
     )
@@ -236,5 +237,44 @@ def _admission() -> list[Panel]:
             "Gateways that refuse studies at once because their Triton does not answer.",
             "short",
             {"gateways": "sum(radstream_triton_circuit_open{GATEWAY})"},
+        ),
+    ]
+
+
+def _access() -> list[Panel]:
+    return [
+        lines(
+            "Callers turned away",
+            "Requests refused for who their caller is, by reason: a sender with an old key, or "
+            "somebody who tries.",
+            "reqps",
+            {
+                "{{reason}}": "sum by (reason) "
+                "(rate(radstream_auth_failures_total{GATEWAY}[$__rate_interval]))"
+            },
+        ),
+        lines(
+            "Audit trail",
+            "Acts put on record, acts that could not be (their callers got 503), and refusals of "
+            "strangers beyond those recorded one by one.",
+            "cps",
+            {
+                name: f"sum(rate(radstream_audit_{metric}_total{{GATEWAY}}[$__rate_interval]))"
+                for name, metric in {
+                    "on record": "records",
+                    "failed": "failures",
+                    "left out": "left_out",
+                }.items()
+            },
+        ),
+        lines(
+            "Credentials end in",
+            "Time until the certificate and each key with an end expire; empty where nothing "
+            "expires.",
+            "s",
+            {
+                "{{credential}}": "min by (credential) "
+                "(radstream_credential_expires_timestamp_seconds{GATEWAY}) - time()"
+            },
         ),
     ]

@@ -22,6 +22,7 @@ from tests.support.gateway import (
     client_of,
     metadata,
     multipart,
+    run_command,
     running_command,
     until,
 )
@@ -51,8 +52,11 @@ async def watched(
 ) -> AsyncIterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     (folder / "drop").mkdir()
+    keys = folder / "keys.json"
     async with kinesis(s3_url) as client, front(s3_url) as before:
         environment = CREDENTIALS | {
+            "RADSTREAM_ACCESS__KEY_FILE": str(keys),
+            "RADSTREAM_ACCESS__METRICS_OPEN": "true",
             "RADSTREAM_HTTP__PORT": "0",
             "RADSTREAM_TRITON__URL": triton.grpc_url,
             "RADSTREAM_STORE__FOLDER": str(folder / "store"),
@@ -69,9 +73,11 @@ async def watched(
             "RADSTREAM_TELEMETRY__LINGER_MS": "50",
             "RADSTREAM_TELEMETRY__SPOOL_FOLDER": str(folder / "spool"),
         }
+        key = await new_key(keys)
         async with running_command("serve", **environment) as command:
             url = await command.url()
             async with client_of(url) as sender:
+                sender.headers["X-API-Key"] = key
                 await until(lambda: is_ready(sender))
                 targets = {
                     "radstream": url.removeprefix("http://"),
@@ -83,6 +89,13 @@ async def watched(
                     under_load(sender, folder / "drop", before),
                 ):
                     yield Watched(prometheus, targets["radstream"], began)
+
+
+async def new_key(keys: Path) -> str:
+    """A key that will expire."""
+    arguments = ("--scope", "studies:write", "--days", "30", "--file", str(keys))
+    _, out, _ = await run_command("keys", "create", "sender", *arguments)
+    return out.strip()
 
 
 async def is_ready(client: httpx.AsyncClient) -> bool:
@@ -105,17 +118,17 @@ async def under_load(client: httpx.AsyncClient, drop: Path, before: Front) -> As
 
 
 async def send_studies(client: httpx.AsyncClient) -> None:
-    """Of each six one bright, one dark, one again, one for later, one unreadable, one wrong."""
+    """Of each seven one bright, dark, the same, for later, unreadable, wrong, and a stranger's."""
     document: dict[str, Any] = {}
     for number in itertools.count():
-        turn = number % 6
+        turn = number % 7
         document = document if turn == 2 else metadata()
         if turn == 5:
             document["view"] = "FROM THE SIDE"
         picture = b"no picture" if turn == 4 else flat_png(255 if turn == 0 else 0, 1024, 1024)
-        headers = {"Prefer": "respond-async"} if turn == 3 else {}
+        headers = {3: {"Prefer": "respond-async"}, 6: {"X-API-Key": "none of ours"}}.get(turn, {})
         response = await client.post("/v1/studies", headers=headers, **multipart(document, picture))
-        assert response.status_code == (200, 200, 200, 202, 415, 422)[turn], response.text
+        assert response.status_code == (200, 200, 200, 202, 415, 422, 401)[turn], response.text
         await asyncio.sleep(0.05)
 
 

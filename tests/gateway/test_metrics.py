@@ -24,6 +24,7 @@ from tests.support.series import BRIGHTNESS, allowed, series
         ("radstream_inference_errors_total", {"error": "InferenceUnavailableError"}),
         ("radstream_inference_errors_total", {"error": "ContractError"}),
         ("radstream_callbacks_total", {"outcome": "given_up"}),
+        ("radstream_auth_failures_total", {"reason": "unknown_key"}),
     ],
 )
 def test_what_alerts_rise_on_is_0_from_the_start(name: str, labels: dict[str, str]):
