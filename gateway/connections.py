@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway import headers
 from gateway.errors import (
     HeadTooLargeError,
     MalformedRequestError,
@@ -162,7 +163,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer what never becomes a request of the application, and close."""
         response = response_of(error, None)
         lines = [f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}"]
-        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        fields = headers.ALL | dict(response.headers)
+        lines += [f"{name}: {value}" for name, value in fields.items()]
         lines += ["connection: close", "", ""]
         self.transport.write("\r\n".join(lines).encode("latin-1") + bytes(response.body))
         self.transport.close()

@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: what every answer tells browsers not to do."""
+"""What every answer tells browsers not to do, and the pure ASGI middleware that says it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from starlette.datastructures import MutableHeaders
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ALWAYS = {
+_WHATEVER_IT_IS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-# An answer of the API is no page: nothing in it may run or be framed.
-_NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+_UNLESS_SAID = {
+    # An answer of the API is no page: nothing in it may run or be framed.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
 _YEAR_S = 365 * 86400
+ALL = _WHATEVER_IT_IS | _UNLESS_SAID
 
 
 class SecurityHeaders:
@@ -35,9 +39,9 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_ALWAYS)
-                headers.setdefault("Content-Security-Policy", _NO_PAGE)
-                headers.setdefault("Cache-Control", "no-store")
+                headers.update(_WHATEVER_IT_IS)
+                for name, value in _UNLESS_SAID.items():
+                    headers.setdefault(name, value)
                 if scope["scheme"] == "https":
                     headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
             await send(message)

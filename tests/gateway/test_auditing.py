@@ -34,7 +34,8 @@ async def audited(
 ) -> AsyncIterator[LiveGateway]:
     """A gateway whose client has a key for studies."""
     folder = tmp_path_factory.mktemp("audited")
-    key, _ = add_key(folder / "keys", "ris", Scope.STUDIES_READ, Scope.STUDIES_WRITE)
+    scopes = (Scope.STUDIES_READ, Scope.STUDIES_WRITE, Scope.OPERATE)
+    key, _ = add_key(folder / "keys", "ris", *scopes)
     settings = settings_for(triton.grpc_url, folder / "store").model_copy(
         update={"access": AccessSettings(key_file=folder / "keys", metrics_open=True)}
     )
@@ -71,6 +72,35 @@ async def test_sending_and_looking_are_on_record_with_who_and_which(audited: Liv
         assert record["studies"] == [study_id]
 
 
+async def test_a_study_that_is_read_later_is_on_record_twice_under_one_request(
+    audited: LiveGateway,
+):
+    sent = await audited.client.post(
+        "/v1/studies", headers={"Prefer": "respond-async"}, **multipart(metadata(), flat_png(7))
+    )
+    assert sent.status_code == 202
+    study_id = sent.json()["study_id"]
+
+    def of_study() -> list[dict[str, Any]]:
+        return [record for record in audit_trail(audited.settings) if study_id in record["studies"]]
+
+    await until(lambda: len(of_study()) == 2)
+    accepted, read = sorted(of_study(), key=lambda record: record["action"])
+    assert (accepted["operation"], accepted["status"]) == ("POST /v1/studies", 202)
+    assert (read["operation"], read["outcome"]) == ("pending study: read", "success")
+    assert read["agent"] == {"kind": "gateway", "name": "gateway"}
+    assert read["request_id"] == accepted["request_id"] == sent.headers["x-request-id"]
+
+
+async def test_a_deletion_is_on_record(audited: LiveGateway):
+    sent = await audited.client.post("/v1/studies", **multipart(metadata(), flat_png(8)))
+    study_id = sent.json()["study_id"]
+    assert (await audited.client.delete(f"/v1/studies/{study_id}")).is_success
+    record = last(audited)
+    assert (record["operation"], record["action"]) == ("DELETE /v1/studies/{study_id}", "D")
+    assert (record["outcome"], record["studies"]) == ("success", [study_id])
+
+
 async def test_what_fails_is_on_record_too(audited: LiveGateway):
     document = metadata(view="UP")
     await audited.client.post("/v1/studies", **multipart(document, flat_png(1)))
@@ -84,7 +114,8 @@ async def test_what_fails_is_on_record_too(audited: LiveGateway):
 
 
 async def test_who_is_refused_is_on_record(audited: LiveGateway):
-    await audited.client.get("/v1/parked")
+    event = b"{}"
+    await audited.client.post("/v1/events/s3", content=event)
     record = last(audited)
     assert (record["outcome"], record["status"]) == ("refused", 403)
     assert record["agent"]["name"] == "ris"

@@ -43,6 +43,7 @@ def is_problem(answer: bytes, status: int, kind: str) -> bool:
     return (
         answer.startswith(b"HTTP/1.1 %d " % status)
         and b"content-type: application/problem+json" in answer
+        and b"x-content-type-options: nosniff" in answer.lower()
         and f'"type":"urn:radstream:problem:{kind}"'.encode() in answer
     )
 
