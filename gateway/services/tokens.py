@@ -100,7 +100,7 @@ def _header(token: str) -> dict[str, Any]:
         raise CredentialsInvalidError(Refusal.MALFORMED)
     try:
         header = jws.extract_compact(token.encode()).headers()
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, RecursionError) as error:
         raise CredentialsInvalidError(Refusal.MALFORMED) from error
     if header.get("alg") not in ALGORITHMS or not isinstance(header.get("kid"), str | None):
         raise CredentialsInvalidError(Refusal.BAD_TOKEN)
@@ -112,5 +112,5 @@ def _proven_claims(token: str, header: Mapping[str, Any], key: PublicKey) -> dic
         raise CredentialsInvalidError(Refusal.BAD_TOKEN)
     try:
         return jwt.decode(token, key, algorithms=ALGORITHMS).claims
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, RecursionError) as error:
         raise CredentialsInvalidError(Refusal.BAD_TOKEN) from error

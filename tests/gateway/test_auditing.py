@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from gateway.metrics import Metrics
 from gateway.schemas.audit import AuditAction, AuditOutcome
 from gateway.services.audit import GATEWAY, Act, Audit, name_study
 from gateway.services.callers import Caller, CallerKind, Scope
-from gateway.settings import AccessSettings
+from gateway.settings import AccessSettings, HttpSettings
 from gateway.sidecar import EmbeddedTriton
 from tests.support.access import add_key
 from tests.support.gateway import (
@@ -153,6 +154,26 @@ async def test_what_is_not_on_record_is_not_answered(audited: LiveGateway):
         folder.unlink()
     assert (await audited.client.get(path)).status_code == 200
     assert last(audited)["studies"] == [sent.json()["study_id"]]
+
+
+async def test_a_trusted_proxy_says_where_a_request_came_from(tmp_path: Path):
+    (tmp_path / "keys").write_text('{"keys":[]}')
+    forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    for proxies, address, security in [
+        (("127.0.0.0/8",), "192.0.2.7", "max-age=31536000"),
+        (("198.51.100.1",), "127.0.0.1", None),
+        ((), "127.0.0.1", None),
+    ]:
+        settings = settings_for("127.0.0.1:1", tmp_path / "store").model_copy(
+            update={
+                "access": AccessSettings(key_file=tmp_path / "keys"),
+                "http": HttpSettings(port=0, trusted_proxies=proxies),
+            }
+        )
+        async with running_gateway(settings) as gateway:
+            answer = await gateway.client.get("/v1/studies", headers=forwarded)
+        assert answer.headers.get("strict-transport-security") == security
+        assert last(gateway)["address"] == address
 
 
 # --- the service ----------------------------------------------------------------------------------
