@@ -14,6 +14,7 @@ import uvloop
 from gateway.app import create_app
 from gateway.connections import bounded
 from gateway.metrics import Metrics, process_registry
+from gateway.refusal import EarlyRefusal
 from gateway.services.health import Health
 from gateway.sidecar import METRICS_PORT, EmbeddedTriton
 from gateway.tls import ServedCertificate
@@ -50,7 +51,7 @@ class GatewayServer(uvicorn.Server):
         certificate = _certificate(settings.http)
         super().__init__(
             uvicorn.Config(
-                create_app(settings, self._health, metrics, certificate),
+                EarlyRefusal(create_app(settings, self._health, metrics, certificate), metrics),
                 http=bounded(settings.http, metrics.admission.rejected.labels("connections").inc),
                 ws="none",
                 timeout_keep_alive=settings.http.keep_alive_s,

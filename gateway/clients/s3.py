@@ -129,7 +129,8 @@ class S3Store:
         async with self._calling():
             response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
             async with response["Body"] as body:
-                length = response["ContentLength"]
+                # What sits before a bucket may send an object in chunks: it may be of any size.
+                length = response.get("ContentLength", limit_bytes or 0)
                 if limit_bytes is not None and length > limit_bytes:
                     raise ObjectTooLargeError(limit_bytes)
                 if reserve is not None:

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-_REASONS = ("studies", "bytes", "caller", "line", "connections")
+REASONS = ("studies", "bytes", "caller", "line", "connections")
 
 
 class AdmissionMetrics:
@@ -22,7 +22,7 @@ class AdmissionMetrics:
             ["reason"],
             registry=registry,
         )
-        for reason in _REASONS:
+        for reason in REASONS:
             self.rejected.labels(reason)
         self.bytes = Gauge(
             "radstream_admitted_bytes",

@@ -166,7 +166,8 @@ async def send_study(
     callback = callback_of(request.headers, gateway.callbacks)
     awaited = not wants_async(request.headers)
     deadline = deadline_of(request, gateway.settings.http.request_timeout_s)
-    with gateway.admission.visit(share_of(caller, request)) as visit:
+    request.state.share = share = share_of(caller, request)
+    with gateway.admission.visit(share) as visit:
         if awaited:
             gateway.models.ask()
         sent = await read_submission(request, gateway, visit=visit, deadline=deadline)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from gateway.errors import OverloadedError
+from gateway.metrics.admission import REASONS
 from gateway.services.budget import SharedBudget
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Admission:
     def __init__(self, *, bytes_limit: int, studies_limit: int, metrics: Metrics) -> None:
         self.bytes = SharedBudget(bytes_limit)
         self.studies = SharedBudget(studies_limit)
-        self._rejected = metrics.admission.rejected
+        # Kept: to look a label up takes longer than all else there is to a refusal.
+        self._rejected = {reason: metrics.admission.rejected.labels(reason) for reason in REASONS}
         metrics.admission.limit_bytes.set(bytes_limit)
         metrics.admission.limit_studies.set(studies_limit)
         # Asked for when somebody looks: a study pays nothing for them.
@@ -50,9 +52,13 @@ class Admission:
         """A context in which the caller's study holds what it takes of the budgets."""
         return Visit(self, caller)
 
+    def refuse_study(self) -> OverloadedError:
+        """The error to raise where a caller gets no place."""
+        return self.refuse("studies" if self.studies.is_full() else "caller")
+
     def refuse(self, reason: str) -> OverloadedError:
         """The error to raise, which is counted."""
-        self._rejected.labels(reason).inc()
+        self._rejected[reason].inc()
         return OverloadedError(reason)
 
 
@@ -88,9 +94,8 @@ class Visit:
         ------
         OverloadedError
         """
-        studies = self._admission.studies
-        if not studies.has_room(self._caller):
-            raise self._admission.refuse("studies" if studies.is_full() else "caller")
+        if not self._admission.studies.has_room(self._caller):
+            raise self._admission.refuse_study()
 
     def hold(self, size: int) -> None:
         """Hold this many bytes in all, those held before among them.

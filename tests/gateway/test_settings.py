@@ -142,6 +142,14 @@ def test_kinesis_needs_a_stream_and_a_key(given: dict[str, str], monkeypatch: py
     assert Settings().telemetry.kind == "kinesis"
 
 
+def test_memory_for_less_than_one_body_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RADSTREAM_ADMISSION__BYTES", str(2**20))
+    with pytest.raises(ValidationError, match=r"at least limits\.body_bytes"):
+        Settings()
+    monkeypatch.setenv("RADSTREAM_LIMITS__BODY_BYTES", str(2**20))
+    assert Settings().admission.bytes == 2**20
+
+
 def test_finds_names_that_are_no_settings():
     environment = {
         "RADSTREAM_HTTP__PORT": "1",

@@ -89,6 +89,41 @@ async def test_a_caller_that_asks_first_is_not_told_to_go_on(
         assert b"\r\nconnection: close\r\n" in answer.lower()
 
 
+async def test_a_flood_is_refused_as_a_single_study_is(small: LiveGateway, triton: EmbeddedTriton):
+    counted = {"route": "/v1/studies", "method": "POST", "status": "503"}
+    # Known from now on, by its address and by what it shows; the fresh one never was.
+    for headers in ({}, {"X-API-Key": "known"}):
+        answer = await small.client.post("/v1/studies", content=b"", headers=headers)
+        assert answer.status_code == 415
+    before = await small.metric("radstream_http_requests_total", **counted)
+    rejected = await small.metric("radstream_admission_rejected_total", reason="caller")
+    async with at_work(small, triton):
+        answers = [
+            await small.client.post(
+                "/v1/studies", **multipart(metadata(), flat_png(1)), headers=headers
+            )
+            for headers in ({}, {"X-API-Key": "known"}, {"X-API-Key": "fresh"})
+        ]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["retry-after"] == "1"
+        document = answer.json()
+        assert document.pop("instance") == (
+            f"urn:radstream:request:{answer.headers['x-request-id']}"
+        )
+        assert document == {
+            "type": "urn:radstream:problem:overloaded",
+            "title": "Too many studies at once",
+            "status": 503,
+            "detail": "Nothing was stored. Send the study again, more slowly.",
+        }
+    assert "traceparent" not in answers[0].headers  # the application heard nothing of it
+    assert "traceparent" in answers[2].headers
+    assert await small.metric("radstream_http_requests_total", **counted) == before + 3
+    assert await small.metric("radstream_admission_rejected_total", reason="caller") == rejected + 3
+
+
 async def test_the_gateway_answers_for_itself_while_it_takes_no_studies(
     small: LiveGateway, triton: EmbeddedTriton
 ):
