@@ -210,3 +210,15 @@ def test_the_cluster_is_private_and_sealed():
         assert group["disableIMDSv1"] is True
         assert group["disablePodIMDS"] is True
         assert "ssh" not in group
+
+
+def test_the_stack_has_the_outputs_that_the_page_asks_for():
+    asked = set(re.findall(r"\$\(output (\w+)\)", (ROOT / "docs/deploy-eks.md").read_text()))
+    resources = [path.read_text() for path in (ROOT / "serverless/resources").glob("*.yml")]
+    outputs = {
+        name
+        for text in resources
+        for name in re.findall(r"^  (\w+):", text.partition("\nOutputs:")[2], re.MULTILINE)
+    }
+    assert len(asked) > 5
+    assert asked <= outputs

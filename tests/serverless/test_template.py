@@ -118,7 +118,7 @@ def test_the_stages_share_no_glue_database(dev: Package, prod: Package) -> None:
 
 # --- buckets --------------------------------------------------------------------------------------
 
-KEPT = ("Images", "Results", "Telemetry", "Artifacts")
+KEPT = ("Images", "Results", "Telemetry", "Artifacts", "Audit")
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -150,6 +150,20 @@ def test_no_rule_deletes_a_current_image_or_result(dev: Package) -> None:
     for name in ("Images", "Results"):
         for rule in dev.properties(f"{name}Bucket")["LifecycleConfiguration"]["Rules"]:
             assert "ExpirationInDays" not in rule
+
+
+def test_the_audit_trail_is_written_once_and_locked(dev: Package, prod: Package) -> None:
+    bucket = dev.properties("AuditBucket")
+    assert bucket["ObjectLockEnabled"] is True
+    retention = bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert retention == {"Mode": "COMPLIANCE", "Days": {"Ref": "AuditDays"}}
+    assert prod.template["Parameters"]["AuditDays"]["Default"] == 2190
+    allowed = [
+        statement["Action"]
+        for statement in statements(dev)
+        if "AuditBucket" in json.dumps(statement["Resource"])
+    ]
+    assert allowed == ["s3:PutObject"]
 
 
 def test_new_objects_become_events(dev: Package) -> None:
