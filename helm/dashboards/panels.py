@@ -28,6 +28,7 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldColorModeId,
     Threshold,
     ThresholdsMode,
+    VariableOption,
     VariableRefresh,
     VariableSort,
 )
@@ -218,6 +219,8 @@ def values_of(name: str, label: str, query: str) -> builders.QueryVariable:
         .multi(True)
         .include_all(True)
         .all_value(".*")
+        # Chosen even where there is nothing to choose from, such as namespaces on one machine.
+        .current(VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
 
 

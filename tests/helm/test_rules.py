@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from gateway.metrics import Metrics
+from tests.support.chart import render
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "helm/radstream/rules").glob("*.yaml"))
@@ -67,6 +68,19 @@ def test_each_alert_has_a_section_in_the_runbook_and_each_section_its_alert():
             link = rule["annotations"]["runbook_url"]
             assert link == f"docs/operate.md#{rule['alert'].lower()}"
             assert rule["labels"]["severity"] in {"critical", "warning"}
+
+
+def test_the_charts_alerts_link_to_the_runbook_that_is_named():
+    url = "https://wiki.example.org/radstream"
+    release = render({"monitoring": {"rules": {"enabled": True, "runbook": url}}})
+    shipped = [group for each in release.all("PrometheusRule") for group in each["spec"]["groups"]]
+    links = {
+        rule["annotations"]["runbook_url"]
+        for group in shipped
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert links == {f"{url}#{name.lower()}" for name in alerts()}
 
 
 def test_rules_name_metrics_that_there_are():
