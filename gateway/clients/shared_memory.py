@@ -6,10 +6,12 @@ A gRPC message is framed and copied several times on its way, which a picture of
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,7 @@ class Region:
     name: str
     size: int
     view: mmap.mmap
+    descriptor: int  # holds the lock by which others see that the region is in use
     registered: bool = False
     rests_until: float = field(default=0.0)
 
@@ -55,6 +58,7 @@ class Region:
         """Take the region away; Triton keeps its own mapping until it lets go."""
         (_FOLDER / self.name).unlink(missing_ok=True)
         self.view.close()
+        os.close(self.descriptor)
 
 
 class RegionPool:
@@ -111,22 +115,34 @@ class RegionPool:
         try:
             descriptor = os.open(_FOLDER / name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
             try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not os.fstat(descriptor).st_nlink:
+                    raise FileNotFoundError(name)  # it was taken for an orphan just before
                 os.posix_fallocate(descriptor, 0, size)  # now, not as SIGBUS at the first write
                 view = mmap.mmap(descriptor, size)
-            finally:
+            except OSError:
                 os.close(descriptor)
+                raise
         except OSError:  # /dev/shm is full, or there is none
             (_FOLDER / name).unlink(missing_ok=True)
             return None
-        region = Region(name, size, view)
+        region = Region(name, size, view, descriptor)
         self._used_bytes += size
         self._all.append(region)
         return region
 
 
 def _remove_orphans() -> None:
-    """Take away what processes that were killed have left."""
+    """Take away what processes that were killed have left.
+
+    Whether one lives, its lock tells and its process id does not: a container that is started anew
+    has the same id as the one before it, and finds the same memory.
+    """
     for path in _FOLDER.glob(f"{_PREFIX}*"):
-        process_id = path.name.removeprefix(_PREFIX).partition("-")[0]
-        if not Path("/proc", process_id).exists():
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # gone by now, in use, or another user's
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)
