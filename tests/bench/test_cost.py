@@ -1,0 +1,57 @@
+"""The arithmetic of cost, by hand."""
+
+import tomllib
+
+import pytest
+
+from bench.autoscaling.cost import (
+    PLANS,
+    PRICES,
+    Plan,
+    all_in,
+    fixed,
+    marginal,
+    read_prices,
+    studies_for,
+    ways_in,
+)
+
+
+def test_every_price_says_whose_it_is_and_where_it_was_read():
+    for name, price in tomllib.loads(PRICES.read_text()).items():
+        assert price["usd"] > 0, name
+        assert price["source"].startswith("https://aws.amazon.com/"), name
+        assert price["checked"], name
+
+
+def test_a_study_more_pays_for_what_it_uses():
+    prices = dict.fromkeys(read_prices(), 1.0)
+    prices["node_hour"] = 7.2  # two cores: 0.001 a core and second
+    parts = marginal(prices, ways_in(cpu_s=0.5)["dropped"], utilisation=0.5)
+    assert parts["compute"] == pytest.approx(1000 * 0.5 * 0.001 / 0.5)
+    assert parts["S3 requests"] == pytest.approx(8 + 10)
+    assert parts["S3 storage, first month"] == pytest.approx(2.8)
+    assert parts["load balancer and firewall"] == pytest.approx(1.4 + 0.001)
+    # Two objects: an event, a call and three requests of the queue each, and 0.05 GB seconds.
+    assert parts["drop folder"] == pytest.approx(2 * (0.002 + 0.003 + 50))
+    # Seven events: 1 KB and 5 KB; 1.5 KB of log lines.
+    assert parts["telemetry and logs"] == pytest.approx(7 * 6e-3 + 1.5e-3)
+
+
+def test_a_plan_costs_its_hours_and_its_months():
+    prices = dict.fromkeys(read_prices(), 1.0)
+    machine = Plan("a machine", cluster=False, nodes=1, edge=False)
+    assert fixed(prices, machine) == pytest.approx(730 + 20)
+    whole = Plan("all", cluster=True, nodes=2, edge=True)
+    # Two nodes, cluster, NAT, balancer, stream; disks, ACL, six rules, key.
+    assert fixed(prices, whole) == pytest.approx(730 * 6 + 40 + 8)
+
+
+def test_the_volume_for_a_target_meets_it():
+    assert all_in(100, 0.5, 50_000) == pytest.approx(2.5)
+    assert studies_for(100, 0.5, 2.5) == pytest.approx(50_000)
+
+
+def test_each_plan_is_dearer_than_the_next():
+    costs = [fixed(read_prices(), plan) for plan in PLANS]
+    assert costs == sorted(costs, reverse=True)
