@@ -173,23 +173,27 @@ class S3Store:
         """See `ObjectStore.purge`; without the right to older versions they stay."""
         split_prefix(prefix)
         try:
-            while versions := await self._versions(prefix):
-                await self._delete_versions(versions)
+            more = True
+            while more:
+                versions, more = await self._versions(prefix)
+                if versions:
+                    await self._delete_versions(versions)
         except _DeniedError:
             for key in await self.keys(prefix):
                 await self.delete(key)
             return False
         return True
 
-    async def _versions(self, prefix: str) -> list[dict[str, str]]:
-        """Some versions and delete markers under the prefix; none where there are none."""
+    async def _versions(self, prefix: str) -> tuple[list[dict[str, str]], bool]:
+        """The first versions and delete markers under the prefix, and whether there are more."""
         async with self._calling():
             try:
                 page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix)
             except ClientError as error:
                 raise _denied(error) from error
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        return [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        versions = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        return versions, bool(page.get("IsTruncated"))
 
     async def _delete_versions(self, versions: Sequence[Mapping[str, str]]) -> None:
         async with self._calling():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-import httpx
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from gateway.errors import CallbackUnansweredError, InvalidCallbackError
 
@@ -21,7 +23,6 @@ _Address = IPv4Address | IPv6Address
 
 # RFC 6052, section 2.1: the last 32 bits are an IPv4 address that a translator goes on to.
 _NAT64 = IPv6Network("64:ff9b::/96")
-_HTTPS = 443
 
 
 class Webhook:
@@ -29,21 +30,20 @@ class Webhook:
 
     Parameters
     ----------
-    client
-        Of `webhook_client`.
+    session
+        Of `webhooks`.
     private_addresses
-        Whether hosts on private and loopback addresses may be called. Link-local ones never are:
-        clouds keep credentials there.
+        As there.
     timeout_s
         Seconds that a call may take, from the look-up of the name on.
     """
 
     def __init__(
-        self, client: httpx.AsyncClient, *, private_addresses: bool, timeout_s: float
+        self, session: aiohttp.ClientSession, *, private_addresses: bool, timeout_s: float
     ) -> None:
-        self._client = client
+        self._session = session
         self._private_addresses = private_addresses
-        self._timeout_s = timeout_s
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Send the body; return once a status of 2xx was answered. The answer's body is not read.
@@ -55,40 +55,53 @@ class Webhook:
         CallbackUnansweredError
             No such answer came in time.
         """
-        target = httpx.URL(url)
+        target = URL(url)
+        with suppress(ValueError):  # a name, which the resolver checks
+            _check([ip_address(target.host or "")], private=self._private_addresses)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                address = await self._address(target.host, target.port or _HTTPS)
-                status = await self._send(target, address, body, headers)
-        except TimeoutError as error:
-            raise CallbackUnansweredError("it took too long") from error
-        except (httpx.HTTPError, OSError) as error:
+            async with self._session.post(
+                target, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            ) as response:
+                status = response.status
+        except (aiohttp.ClientError, OSError) as error:  # among them what ends the time
             raise CallbackUnansweredError(type(error).__name__) from error
-        if not httpx.codes.is_success(status):
+        if not 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
             raise CallbackUnansweredError(f"its status was {status}")
 
-    async def _send(
-        self, target: httpx.URL, address: _Address, body: bytes, headers: Mapping[str, str]
-    ) -> int:
-        request = self._client.build_request(
-            "POST",
-            target.copy_with(host=str(address)),
-            content=body,
-            headers={"Host": target.netloc.decode(), **headers},
-            # The name that the certificate is held to.
-            extensions={"sni_hostname": target.host},
-        )
-        response = await self._client.send(request, stream=True)
-        await response.aclose()
-        return response.status_code
 
-    async def _address(self, host: str, port: int) -> _Address:
-        """The host's first address, once all of them have been found to be fit."""
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+class _CheckedResolver(AbstractResolver):
+    """Gives one address of a name, once all that it has were found to be fit."""
+
+    def __init__(self, *, private: bool) -> None:
+        self._private = private
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """See `AbstractResolver.resolve`; asked once for each connection."""
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, family=family
+        )
         addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-        if not all(is_fit(address, private=self._private_addresses) for address in addresses):
-            raise InvalidCallbackError("its host is on an address that is not called from here")
-        return addresses[0]
+        _check(addresses, private=self._private)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(addresses[0]),
+                port=port,
+                family=found[0][0],
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def _check(addresses: list[_Address], *, private: bool) -> None:
+    if not all(is_fit(address, private=private) for address in addresses):
+        raise InvalidCallbackError("its host is on an address that is not called from here")
 
 
 def is_fit(address: _Address, *, private: bool) -> bool:
@@ -107,17 +120,31 @@ def is_fit(address: _Address, *, private: bool) -> bool:
 
 
 @asynccontextmanager
-async def webhook_client(ca_file: Path | None) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that trusts these authorities, or the system's; open until the block ends.
+async def webhooks(
+    *, ca_file: Path | None, private_addresses: bool, timeout_s: float
+) -> AsyncIterator[Webhook]:
+    """What posts, until the block ends.
 
-    It keeps no connection: one that was proven to be one host's must not serve another.
+    It keeps no connection, no cookie and no address, and asks no proxy.
+
+    Parameters
+    ----------
+    ca_file
+        Of the authorities that it trusts; None trusts the system's.
+    private_addresses
+        Whether hosts on private and loopback addresses may be called. Link-local ones never are:
+        clouds keep credentials there.
+    timeout_s
+        Seconds that a call may take.
     """
-    context = ssl.create_default_context(cafile=ca_file)
-    async with httpx.AsyncClient(
-        verify=context,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=None,  # noqa: S113 - every call is bounded as a whole
-        limits=httpx.Limits(max_keepalive_connections=0),
-    ) as client:
-        yield client
+    connector = aiohttp.TCPConnector(
+        ssl=ssl.create_default_context(cafile=ca_file),
+        resolver=_CheckedResolver(private=private_addresses),
+        use_dns_cache=False,
+        force_close=True,
+        limit=0,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+    ) as session:
+        yield Webhook(session, private_addresses=private_addresses, timeout_s=timeout_s)

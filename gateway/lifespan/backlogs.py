@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.clients.webhook import Webhook, webhook_client
+from gateway.clients.webhook import webhooks
 from gateway.problems import problem_of
 from gateway.schemas.backlog import Notice, Submission
 from gateway.services.backlog import Backlog
@@ -77,9 +77,12 @@ async def make_backlogs(
         document=Notice,
         claims=_claims(objects, CALLBACKS, options.timeout_s),
     )
-    client = await stack.enter_async_context(webhook_client(options.ca_file))
-    sender = Webhook(
-        client, private_addresses=options.private_addresses, timeout_s=options.timeout_s
+    sender = await stack.enter_async_context(
+        webhooks(
+            ca_file=options.ca_file,
+            private_addresses=options.private_addresses,
+            timeout_s=options.timeout_s,
+        )
     )
     secret = options.secret.get_secret_value() if options.secret else ""
     notifier = Worker(

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -43,8 +44,8 @@ D = TypeVar("D", bound=BaseModel)
 _JSON = "application/json"
 _TIME = "%Y%m%dT%H%M%SZ"
 _WORK, _PROGRESS, _FAILED = "work.json", "progress.json", "failed.json"
-# Whoever writes a piece of work for so long has died over it.
-_ABANDONED = dt.timedelta(hours=1)
+# Whoever has been writing a piece of work for so long has died over it.
+_ABANDONED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +90,25 @@ class Backlog(Generic[T]):
         What `work.json` is.
     claims
         On this root.
+    abandoned_s
+        Seconds after which work that was begun to be written is taken for abandoned.
     """
 
     def __init__(
-        self, objects: ObjectStore, *, root: str, document: type[T], claims: Claims
+        self,
+        objects: ObjectStore,
+        *,
+        root: str,
+        document: type[T],
+        claims: Claims,
+        abandoned_s: float = _ABANDONED_S,
     ) -> None:
         self.root = root
         self._objects = objects
         self._document = document
         self._claims = claims
+        self._abandoned_s = abandoned_s
+        self._begun: dict[str, float] = {}
 
     async def add(
         self,
@@ -127,13 +138,23 @@ class Backlog(Generic[T]):
         await self._write(work, _WORK, document)
         return work
 
-    async def all(self) -> list[Work]:
-        """All work there is, oldest first."""
-        return sorted(await self._found(self.root), key=lambda work: work.id)
+    async def survey(self) -> list[Work]:
+        """All work there is, oldest first.
+
+        What was never promised is removed meanwhile, once its writer must have died over it.
+        """
+        listed = await self._listed(self.root)
+        now = time.monotonic()  # a clock that is set must not cost what is being written
+        begun = [work.path for work, names in listed.items() if _WORK not in names]
+        self._begun = {path: self._begun.get(path, now) for path in begun}
+        for path, since in self._begun.items():
+            if now - since >= self._abandoned_s:
+                await self._objects.purge(f"{self.root}{path}/")
+        return sorted(_promised(listed), key=lambda work: work.id)
 
     async def of(self, study_id: str) -> list[Work]:
         """All work there is for a study, oldest first."""
-        return await self._found(f"{self.root}{study_id}/")
+        return _promised(await self._listed(f"{self.root}{study_id}/"))
 
     async def studies(self, *, after: str, limit: int) -> list[str]:
         """Ids of studies that there is work for, beyond `after`."""
@@ -157,6 +178,15 @@ class Backlog(Generic[T]):
             The work is done.
         """
         return await self._objects.read(self._key(work, name), reserve=reserve)
+
+    async def begun(self, work: Work) -> tuple[T, Progress] | None:
+        """What is to be done, and how far it has come; None where nobody is to do it any more."""
+        names = (await self._listed(f"{self.root}{work.path}/")).get(Work(work.study_id, work.id))
+        if not names or _WORK not in names or _FAILED in names:
+            return None
+        document = await self.document(work)
+        progress = await self.progress(work) if _PROGRESS in names else Progress()
+        return None if document is None else (document, progress)
 
     async def progress(self, work: Work) -> Progress:
         """How far it has come."""
@@ -186,13 +216,6 @@ class Backlog(Generic[T]):
         await self._objects.delete(self._key(work, _WORK))  # first, so that nobody begins it
         await self._objects.purge(f"{self.root}{work.path}/")
 
-    async def tidy(self) -> None:
-        """Remove what was never promised: its writer died before the end."""
-        before = f"{dt.datetime.now(dt.UTC) - _ABANDONED:{_TIME}}"
-        for work, names in (await self._listed(self.root)).items():
-            if _WORK not in names and work.id < before:
-                await self._objects.purge(f"{self.root}{work.path}/")
-
     def held(self, work: Work) -> AbstractAsyncContextManager[None]:
         """Hold the claim on the work during the block.
 
@@ -211,14 +234,6 @@ class Backlog(Generic[T]):
         """The work that `key` is of; None where it is none of this kind."""
         study_id, _, work_id = key.removeprefix(self.root).partition("/")
         return Work(study_id, work_id) if key.startswith(self.root) and work_id else None
-
-    async def _found(self, prefix: str) -> list[Work]:
-        listed = await self._listed(prefix)
-        return [
-            Work(work.study_id, work.id, failed=_FAILED in names)
-            for work, names in listed.items()
-            if _WORK in names
-        ]
 
     async def _listed(self, prefix: str) -> dict[Work, set[str]]:
         """Names of objects by the work they are of."""
@@ -240,3 +255,11 @@ class Backlog(Generic[T]):
 
     def _key(self, work: Work, name: str) -> str:
         return f"{self.root}{work.path}/{name}"
+
+
+def _promised(listed: Mapping[Work, set[str]]) -> list[Work]:
+    return [
+        Work(work.study_id, work.id, failed=_FAILED in names)
+        for work, names in listed.items()
+        if _WORK in names
+    ]

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import InferenceUnavailableError, ObjectNotFoundError
+from gateway.errors import (
+    DeliveryUnfinishedError,
+    InferenceUnavailableError,
+    ObjectNotFoundError,
+)
 from gateway.schemas.backlog import Submission, SubmittedPart
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.services.audit import GATEWAY
@@ -189,6 +193,7 @@ class ReadSubmission:
         self._intake = intake
         self._pipeline = pipeline
         self._callbacks = callbacks
+        self._tracer = tracer
 
     async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
         """Read it; see `Pipeline.read`."""
@@ -200,8 +205,6 @@ class ReadSubmission:
         ):
             await visit.turn()
             files = await self._files(work, document, visit)
-            if files is None:
-                return
             async with self._audit.of_work("pending study: read", GATEWAY):
                 study = await self._intake.study(
                     document.metadata,
@@ -221,12 +224,18 @@ class ReadSubmission:
 
     async def _files(
         self, work: Work, document: Submission, visit: Visit
-    ) -> Sequence[tuple[str, bytes]] | None:
-        """The images; None where another gateway has finished the work, or it was deleted."""
+    ) -> Sequence[tuple[str, bytes]]:
+        """The images.
+
+        Raises
+        ------
+        DeliveryUnfinishedError
+            They are gone, as they are when another gateway has just finished the work.
+        """
         try:
             return [
                 (part.part, await self._backlog.blob(work, part.object, reserve=visit.room))
                 for part in document.parts
             ]
-        except ObjectNotFoundError:
-            return None
+        except ObjectNotFoundError as error:
+            raise DeliveryUnfinishedError("its images are gone") from error

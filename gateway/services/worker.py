@@ -34,6 +34,7 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
+_GRACE_S = 1.0
 # Work that took its gateway along this often, or met an error that nobody foresaw, is left alone.
 _MOST_BROKEN_OFF = 5
 
@@ -120,12 +121,10 @@ class Worker(Generic[T]):
 
     async def sweep(self) -> None:
         """Take all that is yet to be done."""
-        found = await self._backlog.all()
-        open_work = [work for work in found if not work.failed]
+        open_work = [work for work in await self._backlog.survey() if not work.failed]
         self._count(len(open_work))
         for work in open_work:
             self.take(work)
-        await self._backlog.tidy()
 
     async def _sweep_for_ever(self) -> NoReturn:
         while True:
@@ -163,10 +162,10 @@ class Worker(Generic[T]):
     async def _attempt(self, work: Work, ended: int) -> float | None:
         """Seconds until the next attempt; None where none is needed."""
         async with self._turns, self._backlog.held(work):
-            document = await self._backlog.document(work)
-            if document is None or await self._backlog.failure(work) is not None:
+            found = await self._backlog.begun(work)
+            if found is None:
                 return None
-            progress = await self._backlog.progress(work)
+            document, progress = found
             if wait_s := progress.wait_s():
                 return wait_s
             broken_off = max(0, progress.broken_off - ended)
@@ -181,9 +180,10 @@ class Worker(Generic[T]):
     async def _try(self, work: Work, document: T, begun: Progress) -> float | None:
         await self._backlog.note(work, begun)
         try:
-            deadline = Deadline.after(self._timeout_s)
-            async with deadline.bounds("study"):
-                await self._job.perform(work, document, deadline)
+            # The job is to end by its own deadline, and to say in which stage; this one stops what
+            # does not.
+            async with Deadline.after(self._timeout_s + _GRACE_S).bounds("study"):
+                await self._job.perform(work, document, Deadline.after(self._timeout_s))
         except StudyBeingDeletedError:
             log.info("backlog.deleted")
         except asyncio.CancelledError:  # the gateway stops, which is no fault of the work's

@@ -165,7 +165,7 @@ class Command:
 
     async def url(self) -> str:
         """The gateway's address, once it has said it."""
-        await until(lambda: any("http://" in line for line in self.out) or self._ended())
+        await until(lambda: any("http://" in line for line in self.out) or self._ended(), 120)
         line = next(line for line in self.out if "http://" in line)
         return line[line.index("http://") :].split()[0].removesuffix("/v1/studies")
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from gateway.services.callbacks import signature
+from gateway.settings import CallbackSettings
 from gateway.sidecar import EmbeddedTriton
 from tests.support.gateway import (
     LiveGateway,
@@ -21,10 +25,12 @@ from tests.support.gateway import (
     until,
 )
 from tests.support.models import flat_png
+from tests.support.receiver import Receiver, receiving
 from tests.support.triton import running_triton
 
 ASYNC = {"Prefer": "respond-async"}
 SHORT_S = 1.0
+SECRET = "a secret of more than thirty-two characters"  # noqa: S105 - of the test
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +218,81 @@ async def test_what_was_accepted_before_a_stop_is_read_after_the_start(
     async with running_gateway(settings) as gateway:
         result = await came_to(gateway.client, document["study_id"], "completed")
         assert len(result["images"]) == 1
+
+
+# --- callbacks -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def receiver(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Receiver]:
+    async with receiving(tmp_path_factory.mktemp("receiver")) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+async def calling(
+    own_triton: EmbeddedTriton, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LiveGateway]:
+    """A gateway that may call the receiver."""
+    settings = settings_for(own_triton.grpc_url, tmp_path_factory.mktemp("store"))
+    callbacks = CallbackSettings(
+        hosts=receiver.url.removeprefix("https://"),
+        secret=SecretStr(SECRET),
+        private_addresses=True,
+        ca_file=receiver.ca_file,
+    )
+    async with running_gateway(brisk(settings, callbacks=callbacks)) as gateway:
+        await until(gateway.is_ready)
+        yield gateway
+
+
+async def test_sender_is_told_once_the_study_is_read(calling: LiveGateway, receiver: Receiver):
+    receiver.came.clear()
+    receiver.statuses = [503, 302]
+    document = metadata(patient_id="Nobody^Else")
+    url = f"{receiver.url}/done"
+    await send(calling.client, document, flat_png(30), **{"RadStream-Callback": url})
+    await until(lambda: len(receiver.came) == 3)
+    bodies = {body for _, _, body in receiver.came}
+    assert len(bodies) == 1
+    path, headers, body = receiver.came[-1]
+    told = json.loads(body)
+    assert path == "/done"
+    assert told == {
+        "schema": "radstream.callback/1",
+        "delivery": headers["radstream-delivery"],
+        "study_id": document["study_id"],
+        "study": f"/v1/studies/{document['study_id']}",
+        "status": "completed",
+    }
+    timestamp = int(headers["radstream-signature"].split(",")[0].removeprefix("t="))
+    assert headers["radstream-signature"] == signature(SECRET, timestamp, body)
+    assert (await view(calling.client, document["study_id"]))["status"] == "completed"
+    await until(lambda: not [path for path in calling.stored() if path.startswith("callbacks/")])
+    assert await calling.metric("radstream_callbacks_total", outcome="delivered") == 1
+    assert await calling.metric("radstream_callbacks_total", outcome="refused") == 2
+
+
+async def test_sender_is_told_why_a_study_failed(calling: LiveGateway, receiver: Receiver):
+    receiver.came.clear()
+    document = metadata(image_size={"width": 1, "height": 1})
+    await send(calling.client, document, flat_png(31), **{"RadStream-Callback": receiver.url})
+    await until(lambda: len(receiver.came) == 1)
+    told = json.loads(receiver.came[0][2])
+    assert told["status"] == "failed"
+    assert told["problem"]["type"] == "urn:radstream:problem:invalid-metadata"
+
+
+@pytest.mark.parametrize("prefer", ["respond-async", ""])
+async def test_callback_that_is_not_allowed_or_not_asked_for_is_refused(
+    gateway: LiveGateway, prefer: str
+):
+    document = metadata()
+    answer = await gateway.client.post(
+        "/v1/studies",
+        headers={"Prefer": prefer, "RadStream-Callback": "https://127.0.0.1/"},
+        **multipart(document, flat_png(32)),
+    )
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:radstream:problem:invalid-callback"
+    assert left(gateway, document["study_id"]) == []

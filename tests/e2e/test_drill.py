@@ -1,0 +1,31 @@
+"""A few rounds of the fault drill; `bench.drill` holds many, with more faults."""
+
+import random
+from pathlib import Path
+
+from tests.support.drill import settled, verdict
+from tests.support.drill_faults import COMMON, rounds
+from tests.support.drill_sites import folder_place
+from tests.support.triton import running_triton
+
+ROUNDS = ["gateway killed", "writes refused", "Triton stopped", "Triton killed"]
+
+
+async def test_nothing_accepted_is_lost_or_stored_twice_whatever_fails(
+    repository: Path, tmp_path: Path
+):
+    order = [(name, COMMON[name]) for name in ROUNDS]
+    rng = random.Random(7)  # noqa: S311 - the same faults every time
+    async with (
+        running_triton(repository) as triton,
+        folder_place(triton.grpc_url, tmp_path, timeout_s=3.0) as (place, load),
+    ):
+        async with load.running(pause_s=0.2):
+            held = [held async for held in rounds(place, load, order, rng, (0.5, 1.5))]
+        await settled(place.site, load, 60)
+        found = await verdict(place.site, load)
+    assert [item.fault for item in held] == ROUNDS
+    assert found.faults() == {}
+    assert load.unexpected == []
+    assert found.read + len(found.parked) == len(load.accepted) >= len(ROUNDS)
+    assert len(place.site.slots[0].lives) + len(place.site.slots[1].lives) == 3
