@@ -15,6 +15,7 @@ import asyncio
 import datetime as dt
 import random
 import secrets
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # A claim outlives its work's deadline by more than the clocks of two gateways differ.
 CLOCK_SKEW_S = 10.0
+# Claims of others that are remembered before those that ended are forgotten.
+_MOST_MET = 10_000
 
 
 class Claims:
@@ -53,6 +56,7 @@ class Claims:
         self._root = root
         self._lease_s = lease_s
         self._patience_s = patience_s
+        self._met: dict[str, float] = {}  # others' claims, by key and owner, and since when
 
     @asynccontextmanager
     async def held(self, work: str, key: str, version_id: str | None = None) -> AsyncIterator[None]:
@@ -83,7 +87,9 @@ class Claims:
         """Claims whose owner did not end its work in time, the newest on each work, by key."""
         newest = {key.rpartition("/")[0]: key for key in await self._objects.keys(self._root)}
         claims = [(key, await self._load(key)) for key in newest.values()]
-        return [(key, claim) for key, claim in claims if claim is not None and _is_over(claim)]
+        return [
+            (key, claim) for key, claim in claims if claim is not None and self._is_over(key, claim)
+        ]
 
     async def forget(self, key: str) -> None:
         """Remove an expired claim, and those before it, whose work somebody else has ended."""
@@ -114,9 +120,21 @@ class Claims:
         if not keys:
             return 1
         claim = await self._load(keys[-1])
-        if claim is not None and not _is_over(claim):
+        if claim is not None and not self._is_over(keys[-1], claim):
             return None
         return _generation(keys[-1]) + 1
+
+    def _is_over(self, key: str, claim: Claim) -> bool:
+        """Whether the claim has expired, by the clock or by this gateway's own watch.
+
+        The clock of whoever made it may have been set: nobody waits for it any longer than a claim
+        may last.
+        """
+        now = time.monotonic()
+        met = self._met.setdefault(f"{key} {claim.owner}", now)
+        if len(self._met) > _MOST_MET:
+            self._met = {k: since for k, since in self._met.items() if now - since < self._lease_s}
+        return claim.expires_at <= dt.datetime.now(dt.UTC) or now - met >= self._lease_s
 
     async def _create(self, key: str, claim: Claim) -> bool:
         document = claim.model_dump_json(by_alias=True, exclude_none=True).encode()
@@ -147,7 +165,3 @@ def _key(folder: str, generation: int) -> str:
 
 def _generation(key: str) -> int:
     return int(key.rpartition("/")[2].removesuffix(".json"))
-
-
-def _is_over(claim: Claim) -> bool:
-    return claim.expires_at <= dt.datetime.now(dt.UTC)

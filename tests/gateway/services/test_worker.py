@@ -1,6 +1,7 @@
 """Promised work, whatever becomes of the gateways that are at it."""
 
 import asyncio
+import datetime as dt
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from gateway.errors import (
 )
 from gateway.problems import problem_of
 from gateway.schemas.backlog import Notice, Progress
+from gateway.schemas.pairing import Claim
 from gateway.schemas.problem import Problem
 from gateway.services.backlog import Backlog, Work
 from gateway.services.claims import Claims
@@ -203,6 +205,22 @@ async def test_work_of_a_gateway_that_died_is_done_by_another(gateways: Make, ob
     objects.objects = left
     job = Job()
     gateways(job)
+    await until(lambda: not objects.objects)
+    assert job.done == [work.id]
+
+
+async def test_claim_of_a_clock_that_was_ahead_is_not_waited_for(
+    gateways: Make, objects: MemoryStore
+):
+    backlog = Gateway(objects, Job())
+    await backlog.die()
+    work = await backlog.add()
+    ahead = dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)
+    claim = Claim(key=work.path, owner="dead", expires_at=ahead)
+    key = f"{ROOT}{work.path}/claims/000001.json"
+    objects.objects[key] = claim.model_dump_json(by_alias=True).encode()
+    job = Job()
+    gateways(job, lease_s=0.3)
     await until(lambda: not objects.objects)
     assert job.done == [work.id]
 
