@@ -1,6 +1,6 @@
 """A rolling update under load: what senders see while both gateways are replaced, round by round.
 
-    python bench/rolling.py --rounds 10
+    python bench/rolling.py --rounds 10 --drain-delay 1
     python bench/rolling.py --rounds 3 --drain-delay 0
 
 Two gateways share a store and a Triton with the reference model, behind HAProxy (Debian's package)

@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from gateway.sidecar import EmbeddedTriton
 from tests.support.gateway import client_of
 from tests.support.models import flat_png
@@ -11,6 +13,7 @@ from tests.support.rolling import Gateways, balancing, load
 ROUNDS = 3
 
 
+@pytest.mark.timeout(400)  # it starts eight processes, one after the other
 async def test_no_request_fails_while_every_gateway_is_replaced(
     triton: EmbeddedTriton, tmp_path: Path
 ):
@@ -24,7 +27,7 @@ async def test_no_request_fails_while_every_gateway_is_replaced(
             for place in range(len(balancer.ports)):
                 await gateways.start(place)
             pictures = [flat_png(level) for level in range(0, 256, 5)]
-            async with load(balancer.url, pictures, per_second=10) as tally:
+            async with load(balancer.url, pictures, per_second=5) as tally:
                 for _ in range(ROUNDS):
                     for place in range(len(balancer.ports)):
                         await gateways.replace(place)
