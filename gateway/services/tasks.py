@@ -12,10 +12,20 @@ T = TypeVar("T")
 
 
 async def together(coroutines: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """The results in order; at the first error the rest are cancelled and the error is raised."""
+    """The results in order; at the first error the rest are cancelled and the error is raised.
+
+    Whoever is cancelled meanwhile is cancelled. (`asyncio.TaskGroup` raises an error that comes at
+    the same moment in place of it, which could be taken for a reason to try again.)
+    """
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in tasks:
+            if task.done():
+                task.result()
+        return [task.result() for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

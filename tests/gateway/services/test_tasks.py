@@ -72,3 +72,20 @@ async def test_error_of_a_nested_group_comes_out_bare():
 
     with pytest.raises(FirstError):
         await together([nested()])
+
+
+async def test_cancellation_is_not_lost_to_an_error_of_the_same_moment():
+    begun = asyncio.Event()
+
+    async def fails_when_cancelled() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise OSError
+
+    task = asyncio.create_task(together([fails_when_cancelled()]))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
