@@ -106,6 +106,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever Host the request names
         openapi_tags=[
             {"name": "studies", "description": "Send studies and read their results."},
             {"name": "drop folder", "description": "Studies as files in a bucket or folder."},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -20,6 +20,7 @@ from gateway.errors import (
     RadStreamError,
     RequestTooSlowError,
 )
+from gateway.heads import NeverUpgrading, ambiguity
 from gateway.problems import response_of
 
 if TYPE_CHECKING:
@@ -49,8 +50,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, in place of a silent one if there are too many."""
         super().connection_made(transport)
+        self.parser = NeverUpgrading(self, self._head)  # type: ignore[assignment]  # all that it uses
         self._reading = _Reading.NOTHING
         self._head_bytes = 0
+        self._idle_bytes = 0
         self._refusal: RadStreamError | None = None
         self._closes_after_body = False
         self._since = self.loop.time()
@@ -67,10 +70,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser; then see what is still missing, and how long it may take."""
         was_reading, last = self._reading, self.cycle
+        self._idle_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._reading is _Reading.HEAD:
+        if self._reading is _Reading.BODY and self._idle_bytes > self.bounds.head_bytes:
+            self._answer(HeadTooLargeError(self.bounds.head_bytes))  # trailers without end
+        elif self._reading is _Reading.HEAD:
             if self.cycle is last and was_reading is not _Reading.BODY:
                 self._head_bytes += len(data)  # all of it is this head's
             if self._head_bytes > self.bounds.head_bytes:
@@ -90,21 +96,39 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a head."""
         super().on_message_begin()
         self._reading = _Reading.HEAD
-        self._head_bytes = 0
+        self._head_bytes = self._idle_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header; what comes behind the body is none (RFC 9110, section 6.5.1)."""
+        if self._reading is _Reading.HEAD:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start the request, unless its head is too large."""
-        self._timer.cancel()
+        """Start the request, unless its head is too large or may be read in two ways."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self.bounds.head_bytes:
-            self._refusal = HeadTooLargeError(self.bounds.head_bytes)
-            raise self._refusal  # ends the parsing: see `send_400_response`
+            self._refuse(HeadTooLargeError(self.bounds.head_bytes))
+        method, target, version, fields = self._head()
+        if method == b"CONNECT":
+            self._refuse(MalformedRequestError("This is no proxy."))
+        if reason := ambiguity(target, version, fields):
+            self._refuse(MalformedRequestError(reason))
+        if self.parser.should_upgrade():
+            return  # the same head comes again: see `NeverUpgrading`
+        self._timer.cancel()
         self._reading = _Reading.BODY
         super().on_headers_complete()
         self.cycle.transport = _Lingering(self)  # type: ignore[assignment]  # all that it uses
 
+    def on_body(self, body: bytes) -> None:
+        """Take some of the body."""
+        self._idle_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End the body."""
+        if self.parser.should_upgrade():
+            return
         self._reading = _Reading.NOTHING
         self._timer.cancel()
         super().on_message_complete()
@@ -134,6 +158,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
+    def _head(self) -> tuple[bytes, bytes, str, list[tuple[bytes, bytes]]]:
+        version = self.parser.get_http_version()
+        return self.parser.get_method(), self.url, version, self.headers
+
     # --- refusing --------------------------------------------------------------------------------
 
     def is_silent(self) -> bool:
@@ -148,6 +176,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if silent:
             min(silent, key=lambda other: other._since).transport.close()  # noqa: SLF001 - of its own class
         return bool(silent)
+
+    def _refuse(self, error: RadStreamError) -> NoReturn:
+        """End the parsing, and so the connection: see `send_400_response`."""
+        self._refusal = error
+        raise error
 
     def _on_slow_head(self) -> None:
         if self._reading is _Reading.HEAD:

@@ -84,10 +84,13 @@ def _is_local(request: Request) -> bool:
     (DNS rebinding) it could read the answer. The names tell.
     """
     headers = request.headers
-    host = urlsplit(f"//{headers.get('host', '')}").hostname
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname
+    except ValueError:  # such as [:::]
+        return False
     origin = headers.get("origin")
     return (
         is_loopback(host)
-        and origin in {None, f"{request.url.scheme}://{headers.get('host')}"}
+        and origin in {None, f"{request.scope['scheme']}://{headers.get('host')}"}
         and not _FORWARDED & set(headers.keys())
     )
