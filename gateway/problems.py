@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from gateway import errors
 from gateway.examples import example_of
@@ -440,7 +443,22 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         error.status_code,
         Kind("malformed-request", error.status_code, "The request cannot be read", ""),
     )
-    return _response(kind, _problem(kind, _instance(request), kind.detail), error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(sorted(_methods(request)))}
+    return _response(kind, _problem(kind, _instance(request), kind.detail), headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be done with the request's path: Starlette tells of its first route alone."""
+    path = request.scope["path"]
+    routes = iter_route_contexts(request.app.routes)
+    named = [
+        route.methods or set()
+        for route in routes
+        if isinstance(route.original_route, Route) and route.path_regex.match(path)
+    ]
+    return set().union(*named) if named else {"GET", "HEAD"}  # no route of its own: a file
 
 
 def add_documented(response: dict[str, Any], more: Mapping[str, Any]) -> None:
