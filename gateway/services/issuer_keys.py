@@ -135,6 +135,6 @@ def _imported(entry: dict[str, Any]) -> PublicKey | None:
         if entry.get("kty") == "RSA" and len(str(entry.get("n"))) < _LEAST_MODULUS:
             return None
         key = JWKRegistry.import_key(entry)
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, KeyError):  # KeyError: a curve that is not known
         return None
     return key if isinstance(key, RSAKey | ECKey | OKPKey) else None

@@ -112,5 +112,5 @@ def _proven_claims(token: str, header: Mapping[str, Any], key: PublicKey) -> dic
         raise CredentialsInvalidError(Refusal.BAD_TOKEN)
     try:
         return jwt.decode(token, key, algorithms=ALGORITHMS).claims
-    except (JoseError, ValueError, RecursionError) as error:
+    except (JoseError, ValueError, TypeError, RecursionError) as error:  # TypeError: odd `crit`
         raise CredentialsInvalidError(Refusal.BAD_TOKEN) from error

@@ -175,6 +175,7 @@ def forged(issuer: Issuer) -> dict[str, str]:
         "another token's signature": f"{other}.{signature}",
         "no algorithm": unsigned(kid=own.kid),
         "an id that is no text": unsigned(alg="ES256", kid=["x"]),
+        "an extension that is no text": unsigned(alg="ES256", kid=own.kid, crit=[{}]) + "AA",
     }
 
 
@@ -262,6 +263,7 @@ async def test_keys_that_may_not_sign_are_passed_over(issuer: Issuer, tokens: To
         sealing.as_dict(private=False) | {"use": "enc"},
         {"kty": "post-quantum", "kid": "new"},
         {"kty": "RSA", "kid": "half"},
+        {"kty": "EC", "crv": "P-1024", "x": "AA", "y": "AA", "kid": "curve"},
         7,
         {"kid": "bare"},
     ]
@@ -292,7 +294,7 @@ async def test_a_discovery_document_must_be_the_issuers_own(
         await tokens.caller(issuer.token())
 
 
-@pytest.mark.parametrize("uri", ["http://id.example.org/keys", "file:///etc/passwd", 7])
+@pytest.mark.parametrize("uri", ["http://id.example.org/keys", "file:///etc/passwd", "https://[", 7])
 async def test_keys_are_fetched_over_https_alone_unless_here(
     uri: Any, issuer: Issuer, tokens: Tokens
 ):
