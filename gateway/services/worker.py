@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, TypeVar
 
 import structlog
@@ -187,7 +188,8 @@ class Worker(Generic[T]):
         except StudyBeingDeletedError:
             log.info("backlog.deleted")
         except asyncio.CancelledError:  # the gateway stops, which is no fault of the work's
-            await self._backlog.note(work, begun.model_copy(update={"broken_off": 0}))
+            with suppress(RadStreamError):  # which would be taken for a reason to try again
+                await self._backlog.note(work, begun.model_copy(update={"broken_off": 0}))
             raise
         except TRANSIENT as error:
             if self._is_overdue(work):

@@ -235,6 +235,25 @@ async def test_stop_is_no_fault_of_the_work(gateways: Make, objects: MemoryStore
     assert not [key for key in objects.objects if "/claims/" in key]
 
 
+async def test_stop_is_obeyed_though_the_store_is_away(gateways: Make):
+    class Away(MemoryStore):
+        is_away = False
+
+        async def _step(self, call: str, key: str) -> None:
+            await super()._step(call, key)
+            if self.is_away:
+                raise StoreUnavailableError("away")
+
+    store, job = Away(), Job(gate=asyncio.Event())
+    gateway = gateways(job, store)
+    await gateway.add()
+    await until(lambda: job.entered == 1)
+    store.is_away = True
+    gateway.task.cancel()
+    await until(gateway.task.done)
+    assert gateway.task.cancelled()
+
+
 async def test_bounded_number_is_under_way(gateways: Make, objects: MemoryStore):
     job = Job(gate=asyncio.Event())
     gateway = gateways(job, at_once=3)
