@@ -23,6 +23,11 @@ _Address = IPv4Address | IPv6Address
 
 # RFC 6052, section 2.1: the last 32 bits are an IPv4 address that a translator goes on to.
 _NAT64 = IPv6Network("64:ff9b::/96")
+# All else is reserved or stands for something, such as ::/96 and 64:ff9b:1::/48 for IPv4 (RFC 4291,
+# section 2.4; RFC 4193).
+_GLOBAL_UNICAST, _UNIQUE_LOCAL = IPv6Network("2000::/3"), IPv6Network("fc00::/7")
+# Where AWS keeps credentials for those who speak IPv6.
+_CLOUD = IPv6Network("fd00:ec2::/32")
 
 
 class Webhook:
@@ -114,6 +119,9 @@ def is_fit(address: _Address, *, private: bool) -> bool:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_fit(inner, private=private)
+        own = address.is_loopback or address in _UNIQUE_LOCAL
+        if address in _CLOUD or not (own or address in _GLOBAL_UNICAST):
+            return False
     if address.is_multicast or address.is_link_local or address.is_unspecified:
         return False
     return address.is_global or (private and (address.is_private or address.is_loopback))

@@ -16,7 +16,12 @@ from tests.support.receiver import Receiver, receiving
 
 NEVER = [
     "169.254.169.254",  # where clouds keep credentials
+    "fd00:ec2::254",  # likewise
     "fe80::1",
+    "fec0::1",
+    "::127.0.0.1",
+    "::ffff:0:127.0.0.1",
+    "64:ff9b:1::a9fe:a9fe",  # NAT64 of one's own
     "224.0.0.1",
     "ff02::1",
     "0.0.0.0",  # noqa: S104
