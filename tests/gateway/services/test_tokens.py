@@ -294,7 +294,9 @@ async def test_a_discovery_document_must_be_the_issuers_own(
         await tokens.caller(issuer.token())
 
 
-@pytest.mark.parametrize("uri", ["http://id.example.org/keys", "file:///etc/passwd", "https://[", 7])
+@pytest.mark.parametrize(
+    "uri", ["http://id.example.org/keys", "file:///etc/passwd", "https://[", 7]
+)
 async def test_keys_are_fetched_over_https_alone_unless_here(
     uri: Any, issuer: Issuer, tokens: Tokens
 ):
