@@ -29,6 +29,7 @@ class Submission(_Document):
     metadata: Base64Bytes | None = Field(None, description="The document, byte for byte.")
     identity: dict[str, str] = Field(description="Who the study is about, as far as it says.")
     parts: tuple[SubmittedPart, ...]
+    image_bytes: int = Field(description="Of all its images: room is made for them at once.")
     callback: str | None = Field(None, description="Whom to tell of the end.")
     context: dict[str, str] = Field(description="Ids of the request, for the log.")
     traceparent: str | None = Field(None, description="Of the request, whose trace goes on.")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from gateway.clients.protocols import ObjectStore, Reserve
+    from gateway.clients.protocols import ObjectStore
     from gateway.services.claims import Claims
 
 T = TypeVar("T", bound=BaseModel)
@@ -164,20 +164,15 @@ class Backlog(Generic[T]):
         """What is to be done; None where it is done."""
         return await self._read(work, _WORK, self._document)
 
-    async def blob(self, work: Work, name: str, *, reserve: Reserve | None = None) -> bytes:
+    async def blob(self, work: Work, name: str) -> bytes:
         """What the work needs, by its name.
-
-        Parameters
-        ----------
-        reserve
-            Makes room for the bytes before they are read.
 
         Raises
         ------
         ObjectNotFoundError
             The work is done.
         """
-        return await self._objects.read(self._key(work, name), reserve=reserve)
+        return await self._objects.read(self._key(work, name))
 
     async def begun(self, work: Work) -> tuple[T, Progress] | None:
         """What is to be done, and how far it has come; None where nobody is to do it any more."""

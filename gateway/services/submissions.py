@@ -120,6 +120,7 @@ class Submissions:
             metadata=None if document is None else base64.b64encode(document),
             identity=given(study.metadata),
             parts=parts,
+            image_bytes=sum(len(image.data) for image in study.images),
             callback=callback,
             context={name: bound[name] for name in _CONTEXT if name in bound},
             traceparent=traceparent(),
@@ -232,10 +233,12 @@ class ReadSubmission:
         DeliveryUnfinishedError
             They are gone, as they are when another gateway has just finished the work.
         """
+        # At once: two studies that each hold some and wait for more would wait for each other, and
+        # one alone gets no second half beside a first.
+        await visit.room(document.image_bytes)
         try:
             return [
-                (part.part, await self._backlog.blob(work, part.object, reserve=visit.room))
-                for part in document.parts
+                (part.part, await self._backlog.blob(work, part.object)) for part in document.parts
             ]
         except ObjectNotFoundError as error:
             raise DeliveryUnfinishedError("its images are gone") from error

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 import httpx
+import numpy as np
 import pytest
 
 from gateway.settings import AdmissionSettings, TritonSettings
@@ -21,7 +22,7 @@ from tests.support.gateway import (
     until,
 )
 from tests.support.inference import ScriptedTriton, answers, indexed, never, refuses, serving
-from tests.support.models import flat_png
+from tests.support.models import flat_png, png
 
 BODY_LIMIT = 100_000
 
@@ -264,3 +265,22 @@ async def test_a_caller_who_leaves_cancels_the_call_at_triton(
         leaving.cancel()
     await asyncio.wait_for(triton.cancelled.wait(), 30)
     await until(lambda: is_empty(gateway))
+
+
+async def test_an_accepted_study_has_room_whatever_its_parts(small: LiveGateway):
+    """Its images fill most of what there is, and the second half is larger than what stays free."""
+    dice = np.random.default_rng(1)
+    images = [png(dice.integers(0, 256, (200, 200), dtype=np.uint8)) for _ in range(2)]
+    assert sum(map(len, images)) > 0.75 * BODY_LIMIT
+    document = metadata()
+    answer = await small.client.post(
+        "/v1/studies", headers={"Prefer": "respond-async"}, **multipart(document, *images)
+    )
+    assert answer.status_code == 202, answer.text
+
+    async def is_read() -> bool:
+        view = await small.client.get(f"/v1/studies/{document['study_id']}")
+        return bool(view.json()["status"] == "completed")
+
+    await until(is_read)
+    await until(lambda: is_empty(small))
