@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from urllib.parse import urlsplit
 
@@ -52,14 +53,17 @@ class JwksEndpoint:
     async def _get(self, url: str) -> bytes:
         data = bytearray()
         try:
-            async with self._client.stream("GET", url, timeout=_TIMEOUT_S) as response:
+            async with (
+                asyncio.timeout(_TIMEOUT_S),  # of the whole: httpx's own begins with every piece
+                self._client.stream("GET", url, timeout=None) as response,
+            ):
                 if response.status_code != httpx.codes.OK:
                     raise IssuerUnavailableError(f"it answers {response.status_code}")
                 async for chunk in response.aiter_bytes():
                     data += chunk
                     if len(data) > _MOST_BYTES:
                         raise IssuerUnavailableError(f"it sends more than {_MOST_BYTES} bytes")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise IssuerUnavailableError(type(error).__name__) from error
         return bytes(data)
 

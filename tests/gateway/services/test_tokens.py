@@ -1,6 +1,8 @@
 """Tokens of a real issuer over HTTP: which are taken, and what becomes of its keys."""
 
+import asyncio
 import base64
+import contextlib
 import hmac
 import json
 import time
@@ -314,3 +316,28 @@ async def test_a_key_set_that_cannot_be_read_is_an_issuer_away(
     with pytest.raises(IssuerUnavailableError):
         await tokens.caller(issuer.token())
     assert issuer.asked == ["/keys"]
+
+
+async def test_an_issuer_that_sends_a_byte_now_and_then_is_away(
+    issuer: Issuer, client: httpx.AsyncClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.clients.jwks._TIMEOUT_S", 0.5)
+    sent = 0
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                sent += 1
+                await asyncio.sleep(0.02)
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        tokens = tokens_of(issuer, client, clock, jwks_url=f"http://127.0.0.1:{port}/keys")
+        with pytest.raises(IssuerUnavailableError):
+            await tokens.caller(issuer.token())
+    assert sent > 0
