@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.schemas.events import Delivery, Outcome
+from gateway.services.audit import name_study
 from gateway.services.views import study_path
 
 if TYPE_CHECKING:
@@ -74,5 +75,6 @@ class ParkedWork:
         for backlog, worker in self._workers:
             work = backlog.named(item.key)
             if work is not None and item.half is None:
+                name_study(work.study_id)
                 return backlog, worker, work
         return None

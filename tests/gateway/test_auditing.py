@@ -102,6 +102,25 @@ async def test_a_deletion_is_on_record(audited: LiveGateway):
     assert (record["outcome"], record["studies"]) == ("success", [study_id])
 
 
+async def test_what_is_done_with_a_parked_study_is_on_record(audited: LiveGateway):
+    client = audited.client
+    document = metadata(image_size={"width": 31, "height": 32})
+    await client.post(
+        "/v1/studies", headers={"Prefer": "respond-async"}, **multipart(document, flat_png(9))
+    )
+    path = f"/v1/studies/{document['study_id']}"
+
+    async def is_parked() -> bool:
+        return bool((await client.get(path)).json()["status"] == "failed")
+
+    await until(is_parked)
+    [failure] = (await client.get(path)).json()["failures"]
+    assert (await client.delete(f"/v1/parked/{failure['parked']}")).status_code == 204
+    record = last(audited)
+    assert (record["operation"], record["action"]) == ("DELETE /v1/parked/{parked_id}", "D")
+    assert record["studies"] == [document["study_id"]]
+
+
 async def test_what_fails_is_on_record_too(audited: LiveGateway):
     document = metadata(view="UP")
     await audited.client.post("/v1/studies", **multipart(document, flat_png(1)))
