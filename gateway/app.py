@@ -125,8 +125,14 @@ def create_app(
             CORSMiddleware,
             allow_origins=settings.access.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["X-API-Key", "Authorization", "Content-Type", "RadStream-Metadata"],
-            expose_headers=["X-Request-ID", "Retry-After", "Idempotent-Replayed", "Location"],
+            allow_headers=[
+                *("X-API-Key", "Authorization", "Content-Type", "RadStream-Metadata"),
+                *("Prefer", "RadStream-Callback", "Request-Timeout"),
+            ],
+            expose_headers=[
+                *("X-Request-ID", "Retry-After", "Idempotent-Replayed", "Location"),
+                "Preference-Applied",
+            ],
         )
     app.add_middleware(AuditedRequests)
     app.add_middleware(RequestMetrics, metrics=process_metrics)

@@ -66,6 +66,16 @@ async def test_pages_of_named_origins_may_call(shared: LiveGateway):
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, VIEWER)
 
 
+async def test_such_pages_may_send_every_header_that_the_api_takes(shared: LiveGateway):
+    document = (await shared.client.get("/openapi.json")).json()
+    parameters = document["paths"]["/v1/studies"]["post"]["parameters"]
+    names = [item["name"] for item in parameters if item["in"] == "header"]
+    assert "Prefer" in names
+    asked = preflight(VIEWER)
+    asked["headers"]["Access-Control-Request-Headers"] = ", ".join(names).lower()
+    assert (await shared.client.options("/v1/studies", **asked)).status_code == 200
+
+
 async def test_no_page_of_another_origin_may_unless_named(client: httpx.AsyncClient):
     asked = {"Origin": VIEWER, "Access-Control-Request-Method": "GET"}
     answer = await client.options("/v1/studies", headers=asked)
