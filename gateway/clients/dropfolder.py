@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
+import structlog
 from watchfiles import Change, awatch
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+log = structlog.get_logger()
 
 # What tells a file that is still written from one that is not: size and time of the last write.
 _Signature = tuple[int, int]
@@ -32,7 +37,7 @@ class WatchedFolder:
     """
 
     def __init__(self, folder: Path, *, settle_s: float) -> None:
-        self._folder = folder.absolute()
+        self._folder = folder.resolve()  # itself it may be a link
         self._settle_s = settle_s
         self._changing: dict[Path, tuple[_Signature, float]] = {}
 
@@ -43,15 +48,20 @@ class WatchedFolder:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         pause_ms = max(10, int(self._settle_s * 1000 / 4))
-        watching = awatch(self._folder, step=pause_ms, rust_timeout=pause_ms, yield_on_timeout=True)
-        first = True
-        async for changes in watching:
-            # Only now is the watch on: what came before is found, what comes later is told.
-            came = [self._folder] if first else []
-            came += [Path(path) for change, path in changes if change is not Change.deleted]
-            first = False
-            for path in await anyio.to_thread.run_sync(self._look, came):
-                yield path.relative_to(self._folder).as_posix()
+        while True:
+            watching = awatch(
+                self._folder, step=pause_ms, rust_timeout=pause_ms, yield_on_timeout=True
+            )
+            came = [self._folder]  # what was there before the watch was on; all of it comes again
+            try:
+                async for changes in watching:
+                    came += [Path(path) for kind, path in changes if kind is not Change.deleted]
+                    for path in await anyio.to_thread.run_sync(self._look, came):
+                        yield path.relative_to(self._folder).as_posix()
+                    came = []
+            except* WatchfilesRustInternalError:
+                # It ends over one name that is not UTF-8. The others are looked for again.
+                log.warning("dropfolder.watch_broken")
 
     def _look(self, came: list[Path]) -> list[Path]:
         """Note what came; the files that have settled."""
@@ -77,13 +87,25 @@ class WatchedFolder:
 
     def _enter(self, folder: Path, now: float) -> None:
         for path in folder.rglob("*"):
-            if path.is_file():
+            if not _is_text(path):
+                log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
+            elif path.is_file():
                 self._changing.setdefault(path, ((-1, -1), now))
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _signature(path: Path) -> _Signature | None:
     try:
-        status = path.stat()
-    except OSError:  # gone, or a link to nothing
+        status = path.lstat()
+    except OSError:  # gone
         return None
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return None  # a link, which may lead anywhere, or a pipe, which never ends
     return status.st_size, status.st_mtime_ns

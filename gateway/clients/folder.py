@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.clients.keys import split_key, split_prefix
@@ -22,6 +23,7 @@ from gateway.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from typing import BinaryIO
 
     from gateway.clients.protocols import Reserve
@@ -32,6 +34,9 @@ T = TypeVar("T")
 _UNFINISHED = ".unfinished"
 _STALE_S = 3600.0
 _FOLDER_ATTEMPTS = 100
+# Nothing, a folder, something below a file, a link, a socket.
+_NO_OBJECT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+_LINKED = "a link stands where the key leads, and links are not followed"
 _NESTED = "a folder cannot hold an object whose key begins with another object's key and a slash"
 
 
@@ -41,6 +46,9 @@ class FolderStore:
     A write goes to an unnamed place first, is forced to disk and then gets its name by one atomic
     step: `link` where the name must be free, `rename` where it may not be. A crash leaves the old
     state or the new one.
+
+    What is no plain file in a plain folder is no object: links lead out of the root, and a pipe
+    never ends. Whoever drops files may have made them.
 
     Parameters
     ----------
@@ -59,7 +67,7 @@ class FolderStore:
         Raises
         ------
         StoreUnavailableError
-            The folder cannot be made or written.
+            The folder cannot be made or written, or its file system takes two names for one.
         """
         await self._run(self._prepare)
 
@@ -73,10 +81,10 @@ class FolderStore:
     ) -> bytes:
         """See `ObjectStore.read`; a folder keeps no version but the current one."""
         del version_id
-        path = self._path(key)
+        steps = split_key(key)
         if reserve is not None:
-            await reserve(await self._run(partial(_length, path, limit_bytes)))
-        return await self._run(partial(_read, path, limit_bytes))
+            await reserve(await self._run(partial(_length, self._root, steps, limit_bytes)))
+        return await self._run(partial(_read, self._root, steps, limit_bytes))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`; a folder keeps no media type but the name's."""
@@ -120,12 +128,20 @@ class FolderStore:
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > _STALE_S:
                     file.unlink()
+        _check_names(unfinished)
+
+    def _has_link(self, path: Path) -> bool:
+        """Whether a link stands between the root and the path, or at its end."""
+        steps = path.relative_to(self._root).parts
+        return any(self._root.joinpath(*steps[:i]).is_symlink() for i in range(1, len(steps) + 1))
 
     def _create(self, path: Path, data: bytes | memoryview) -> bool:
         with self._written(path, data) as unfinished:
             try:
                 _in_its_folder(partial(os.link, unfinished, path), path)
             except FileExistsError:
+                if path.is_symlink():
+                    raise InvalidKeyError(_LINKED) from None
                 if path.is_dir():
                     raise InvalidKeyError(_NESTED) from None
                 return False
@@ -140,6 +156,8 @@ class FolderStore:
 
     @contextmanager
     def _written(self, path: Path, data: bytes | memoryview) -> Iterator[Path]:
+        if self._has_link(path.parent):
+            raise InvalidKeyError(_LINKED)
         unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
         try:
             with unfinished.open("xb") as file:
@@ -152,6 +170,8 @@ class FolderStore:
             unfinished.unlink(missing_ok=True)
 
     def _delete(self, path: Path) -> None:
+        if self._has_link(path.parent):
+            return
         try:
             path.unlink()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -165,31 +185,35 @@ class FolderStore:
     def _close(self, folder: Path) -> None:
         """Remove a folder that holds nothing any more, and those above it; force that to disk."""
         while folder != self._root:
-            try:
-                folder.rmdir()
-            except FileNotFoundError:  # somebody else did
-                pass
-            except OSError:  # it holds something
-                break
+            with suppress(FileNotFoundError):  # somebody else removed it
+                try:
+                    folder.rmdir()
+                except FileNotFoundError:
+                    raise
+                except OSError:  # it holds something
+                    _sync(folder)
+                    return
             folder = folder.parent
         _sync(folder)
 
     def _keys(self, prefix: str) -> list[str]:
         folder = self._root.joinpath(*split_prefix(prefix))
-        found = []
-        for parent, folders, files in os.walk(folder, onerror=_unless_missing):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            path = Path(parent).relative_to(self._root)
-            found += [(path / name).as_posix() for name in files]
-        return sorted(key for key in found if key.startswith(prefix))
+        if self._has_link(folder):
+            return []
+        root = len(str(self._root)) + 1
+        return sorted(
+            key for file in _files(str(folder)) if (key := file[root:]).startswith(prefix)
+        )
 
     def _folders(self, prefix: str, after: str, limit: int) -> list[str]:
         folder = self._root.joinpath(*split_prefix(prefix))
+        if self._has_link(folder):
+            return []
         try:
             names = [
                 entry.name
                 for entry in os.scandir(folder)
-                if entry.is_dir() and not entry.name.startswith(".")
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
             ]
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -198,25 +222,78 @@ class FolderStore:
         return sorted(beyond, key=lambda name: f"{name}/")[:limit]
 
 
-def _read(path: Path, limit_bytes: int | None) -> bytes:
-    with _opened(path, limit_bytes) as file:
+def _files(folder: str) -> Iterator[str]:
+    """Paths of the plain files below a folder; no key has a step that begins with a dot."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path)
+        elif entry.is_file(follow_symlinks=False):
+            yield entry.path
+
+
+def _check_names(folder: Path) -> None:
+    """Refuse a file system where the objects of two studies could be one file.
+
+    Raises
+    ------
+    StoreUnavailableError
+    """
+    probe = folder / "probe"
+    probe.touch()
+    if (folder / "PROBE").exists():
+        raise StoreUnavailableError("its file system does not tell upper from lower case")
+    probe.unlink(missing_ok=True)
+
+
+def _read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
+    with _opened(root, steps, limit_bytes) as file:
         return file.read()
 
 
-def _length(path: Path, limit_bytes: int | None) -> int:
-    with _opened(path, limit_bytes) as file:
+def _length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
+    with _opened(root, steps, limit_bytes) as file:
         return os.fstat(file.fileno()).st_size
 
 
 @contextmanager
-def _opened(path: Path, limit_bytes: int | None) -> Iterator[BinaryIO]:
+def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterator[BinaryIO]:
     try:
-        with path.open("rb") as file:
-            if limit_bytes is not None and os.fstat(file.fileno()).st_size > limit_bytes:
-                raise ObjectTooLargeError(limit_bytes)
-            yield file
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise ObjectNotFoundError from error
+        descriptor = _descriptor(root, steps)
+    except OSError as error:
+        if error.errno in _NO_OBJECT:
+            raise ObjectNotFoundError from error
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        if limit_bytes is not None and os.fstat(descriptor).st_size > limit_bytes:
+            raise ObjectTooLargeError(limit_bytes)
+        yield file
+
+
+def _descriptor(root: Path, steps: Sequence[str]) -> int:
+    """The file, opened step by step: no link is followed, even one that was made just now."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    for step in steps[:-1]:
+        above = folder
+        try:
+            folder = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+        finally:
+            os.close(above)
+    try:
+        # A pipe without a writer is not waited for.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        file = os.open(steps[-1], flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise ObjectNotFoundError
+    return file
 
 
 def _in_its_folder(step: Callable[[], object], path: Path) -> None:
@@ -244,11 +321,6 @@ def _make(folder: Path) -> None:
             raise InvalidKeyError(_NESTED) from error
     else:
         _sync(folder.parent)
-
-
-def _unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
 
 
 def _sync(folder: Path) -> None:

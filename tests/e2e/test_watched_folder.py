@@ -1,6 +1,7 @@
 """The drop folder on one machine: files come to a folder, results lie in the store."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -80,3 +81,37 @@ async def test_broken_file_is_parked_and_its_successor_read(gateway: LiveGateway
         return await parked() == []
 
     await until(is_cleared)
+
+
+async def test_no_file_in_the_folder_leads_out_of_it_or_stops_the_others(
+    gateway: LiveGateway, tmp_path: Path
+):
+    drop = gateway.settings.dropfolder.folder
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/x.png").write_bytes(flat_png(9))
+    (tmp_path / "other/x.json").write_bytes(sidecar("LINKED"))
+    (drop / "LINKED").symlink_to(tmp_path / "other")
+    (drop / "LINK").mkdir()
+    (drop / "LINK/x.png").symlink_to(tmp_path / "other/x.png")
+    (drop / "LINK/x.json").write_bytes(sidecar("LINK"))
+    (drop / "PIPE").mkdir()
+    os.mkfifo(drop / "PIPE/x.png")
+    (drop / "PIPE/x.json").write_bytes(sidecar("PIPE"))
+    names = [
+        b"r\xf6ntgen.png",  # Latin-1
+        b"new\nline.png",
+        b"<script>.png",
+        b"'; DROP TABLE studies; --.png",
+        "\u202egnp.png".encode(),
+        b"a" * 251 + b".png",
+    ]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(drop) + b"/" + name)).write_bytes(flat_png(8))
+
+    (drop / "S6").mkdir()
+    (drop / "S6/x.png").write_bytes(flat_png(7))
+    (drop / "S6/x.json").write_bytes(sidecar("S6"))
+    await until(result(gateway, "S6").exists)
+    assert (await gateway.client.get("/livez")).status_code == 200
+    for name in ("LINKED", "LINK", "PIPE"):
+        assert not result(gateway, name).exists()

@@ -241,6 +241,10 @@ SEGMENTS = st.sampled_from(
         ".. ",
         "%2e%2e",
         "\uff0e\uff0e",
+        "..\u200b",
+        "\u2024\u2024",  # NFKC makes full stops of them
+        "link",
+        "file",
     ]
 ) | st.text(max_size=4)
 KEYS = st.lists(SEGMENTS, min_size=1, max_size=6).map("/".join) | st.text(max_size=20)
@@ -254,12 +258,22 @@ KEYS = st.lists(SEGMENTS, min_size=1, max_size=6).map("/".join) | st.text(max_si
 @example(key="a/../../outside/secret")
 @example(key="/etc/passwd")
 @example(key="../outside/new\0.json")
+@example(key="link/secret")
+@example(key="a/link/new/x")
+@example(key="link/")
+@example(key="file")
 async def test_no_key_reaches_outside_the_root(tmp_path: Path, key: str):
     outside = tmp_path / "outside"
     outside.mkdir(exist_ok=True)
     (outside / "secret").write_bytes(b"secret")
     store = FolderStore(tmp_path / "store")
     await store.open()
+    # Made anew: a key may lead to a link itself and remove it.
+    for link, leads_to in (("link", outside), ("file", outside / "secret")):
+        for folder in (tmp_path / "store", tmp_path / "store/a"):
+            folder.mkdir(exist_ok=True)
+            if not (folder / link).exists():
+                (folder / link).symlink_to(leads_to)
     for absolute in ("", f"{tmp_path}/outside/"):
         await _try_everything(store, absolute + key)
     assert entries(tmp_path) == [outside, tmp_path / "store"]
@@ -280,3 +294,58 @@ async def _try_everything(store: FolderStore, key: str) -> None:
         assert all(found.startswith(key) for found in await store.keys(key))
     with suppress(StoreError):
         assert "secret" not in await store.folders(key, after="", limit=100)
+    with suppress(StoreError):
+        await store.delete(key)
+    with suppress(StoreError):
+        await store.purge(key)
+
+
+@pytest.mark.parametrize("key", ["pipe", "link/x", "alias", "a/alias"])
+async def test_what_is_no_plain_file_is_no_object(root: Path, store: FolderStore, key: str):
+    outside = root.parent / "outside"
+    (outside / "below").mkdir(parents=True)
+    (outside / "x").write_bytes(b"theirs")
+    (root / "a").mkdir()
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to(outside)
+    (root / "alias").symlink_to(outside / "x")
+    (root / "a/alias").symlink_to("../../outside/x")
+    with pytest.raises(ObjectNotFoundError):
+        await store.read(key)
+    assert await store.keys("") == await store.keys("link/") == []
+    assert await store.folders("", after="", limit=9) == ["a"]
+    assert await store.folders("link/", after="", limit=9) == []
+    await store.purge("link/")
+    assert entries(outside) == [outside / "below", outside / "x"]
+
+
+@pytest.mark.parametrize("key", ["link/new", "link/below/new", "alias"])
+async def test_nothing_is_written_through_a_link(root: Path, store: FolderStore, key: str):
+    outside = root.parent / "outside"
+    (outside / "below").mkdir(parents=True)
+    (outside / "x").write_bytes(b"theirs")
+    (root / "link").symlink_to(outside)
+    (root / "alias").symlink_to(outside / "x")
+    with pytest.raises(InvalidKeyError):
+        await store.create(key, b"ours", media_type=TYPE)
+    with suppress(InvalidKeyError):  # the link itself may be replaced
+        await store.replace(key, b"ours", media_type=TYPE)
+    await store.delete(key)
+    assert (outside / "x").read_bytes() == b"theirs"
+    assert entries(outside / "below") == []
+
+
+async def test_purge_passes_over_what_is_no_object(root: Path, store: FolderStore):
+    await store.create("r/a/x", b"x", media_type=TYPE)
+    (root / "r/a/.hidden").write_bytes(b"")
+    assert await store.keys("") == ["r/a/x"]
+    await store.purge("r/a/")
+    assert await store.keys("") == []
+
+
+async def test_a_file_system_that_takes_two_names_for_one_is_refused(root: Path):
+    # What such a system shows of one file: both names are there.
+    (root / ".unfinished").mkdir(parents=True)
+    (root / ".unfinished/PROBE").touch()
+    with pytest.raises(StoreUnavailableError, match="upper from lower case"):
+        await FolderStore(root).open()
