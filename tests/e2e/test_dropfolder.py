@@ -18,8 +18,16 @@ from tests.support.models import flat_png
 from tests.support.pairing import sidecar
 from tests.support.processes import stopped, triton_process
 from tests.support.s3 import faults, make_buckets, s3, store_settings
+from tests.support.triton import running_triton
 
 STATE = ("pairing/claims/", "pairing/waiting/", "parked/")
+
+
+@pytest.fixture(scope="module")
+async def triton(repository: Path) -> AsyncIterator[EmbeddedTriton]:
+    """One that no other gateway asks, since its inferences are counted."""
+    async with running_triton(repository) as triton:
+        yield triton
 
 
 @pytest.fixture

@@ -215,9 +215,11 @@ async def test_a_collector_that_is_away_costs_no_study_and_holds_up_no_shutdown(
             for shade in range(5):
                 sent = multipart(metadata(), flat_png(shade))
                 assert (await gateway.client.post("/v1/studies", **sent)).status_code == 200
-    assert [line["event"] for line in logs if "tracing" in line["event"]] == [
-        "tracing.flush_timeout"
-    ]
+    flushes = [line["event"] for line in logs if "tracing" in line["event"]]
+    # What refuses may have been given up before the time was.
+    assert flushes in (
+        [["tracing.flush_timeout"], []] if away == "refuses" else [["tracing.flush_timeout"]]
+    )
     if away == "refuses":  # it was tried again in the meantime, and told of once
         told = [line for line in caplog.records if line.name.startswith("opentelemetry.exporter")]
         assert ["Connection refused" in line.getMessage() for line in told] == [True]

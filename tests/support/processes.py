@@ -2,8 +2,10 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -33,6 +35,8 @@ def backend_process(grpc_url: str, model_name: str) -> psutil.Process:
 def stopped(process: psutil.Process) -> Iterator[None]:
     """The process lives but does nothing until the block ends."""
     process.send_signal(signal.SIGSTOP)
+    while not _stands_still(process):  # each thread stops by itself, and may answer before
+        time.sleep(0.001)
     try:
         yield
     finally:
@@ -51,6 +55,18 @@ def is_alive(process: psutil.Process) -> bool:
 def descendants(pid: int) -> list[psutil.Process]:
     """The processes that live below that one."""
     return [child for child in psutil.Process(pid).children(recursive=True) if is_alive(child)]
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    """Whether none of its threads runs."""
+    try:
+        states = {
+            status.read_text().rpartition(") ")[2][0]
+            for status in Path(f"/proc/{process.pid}/task").glob("*/stat")
+        }
+    except (FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile
+        return False
+    return states <= {"T"}
 
 
 def _arguments(process: psutil.Process) -> list[str]:
