@@ -121,8 +121,9 @@ class FolderStore:
         return self._root.joinpath(*split_key(key))
 
     def _prepare(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)  # nobody else's business
         unfinished = self._root / _UNFINISHED
-        unfinished.mkdir(parents=True, exist_ok=True)
+        unfinished.mkdir(exist_ok=True)
         for file in unfinished.iterdir():
             # Another process may be writing here now; nothing it writes takes this long.
             with suppress(FileNotFoundError):

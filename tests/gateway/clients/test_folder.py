@@ -335,6 +335,11 @@ async def test_nothing_is_written_through_a_link(root: Path, store: FolderStore,
     assert entries(outside / "below") == []
 
 
+@pytest.mark.usefixtures("store")
+async def test_a_root_that_is_made_is_its_owners_alone(root: Path):
+    assert root.stat().st_mode & 0o777 == 0o700
+
+
 async def test_purge_passes_over_what_is_no_object(root: Path, store: FolderStore):
     await store.create("r/a/x", b"x", media_type=TYPE)
     (root / "r/a/.hidden").write_bytes(b"")
