@@ -45,7 +45,7 @@ class FolderStore:
 
     A write goes to an unnamed place first, is forced to disk and then gets its name by one atomic
     step: `link` where the name must be free, `rename` where it may not be. A crash leaves the old
-    state or the new one.
+    state or the new one. What is written is the gateway's own account's alone, whatever the umask.
 
     What is no plain file in a plain folder is no object: links lead out of the root, and a pipe
     never ends. Whoever drops files may have made them.
@@ -161,7 +161,7 @@ class FolderStore:
             raise InvalidKeyError(_LINKED)
         unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
         try:
-            with unfinished.open("xb") as file:
+            with open(unfinished, "xb", opener=_private) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -310,10 +310,14 @@ def _in_its_folder(step: Callable[[], object], path: Path) -> None:
     raise StoreUnavailableError("its folder is removed again and again")
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _make(folder: Path) -> None:
     """Make a folder and what is missing above it, and force the new names to disk."""
     try:
-        folder.mkdir()
+        folder.mkdir(0o700)
     except FileNotFoundError:
         _make(folder.parent)
         _make(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.errors import (
@@ -100,10 +99,9 @@ async def while_connected(request: Request, work: Coroutine[object, object, T]) 
             raise CallerGoneError
         return task.result()
     finally:
-        for future in (task, gone):
-            future.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await future
+        task.cancel()
+        gone.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _disconnection(request: Request) -> None:

@@ -252,7 +252,7 @@ async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResu
 async def delete_study(study_id: StudyId, gateway: GatewayDependency) -> Response:
     """Remove all that is kept of the study: images, results, heat maps, what is pending or parked.
 
-    What is under way of it is cancelled. Afterwards `GET` answers 410; a file of it in a drop
+    What is under way of it is not stored. Afterwards `GET` answers 410; a file of it in a drop
     folder is its sender's and stays, but is not read again. After about a minute the `study_id`
     may be sent anew.
     """

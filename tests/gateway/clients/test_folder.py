@@ -118,6 +118,17 @@ async def test_nothing_unfinished_stays_after_a_call(root: Path, store: FolderSt
     assert files(root) == [root / "a"]
 
 
+async def test_what_is_written_is_for_the_owner_alone(root: Path, store: FolderStore):
+    before = os.umask(0)
+    try:
+        await store.create("a/b/c", b"1", media_type=TYPE)
+        await store.replace("a/d", b"1", media_type=TYPE)
+    finally:
+        os.umask(before)
+    modes = {name: (root / name).stat().st_mode & 0o777 for name in ("a", "a/b", "a/b/c", "a/d")}
+    assert modes == {"a": 0o700, "a/b": 0o700, "a/b/c": 0o600, "a/d": 0o600}
+
+
 async def test_two_stores_on_one_folder_agree_on_who_was_first(root: Path):
     stores = [FolderStore(root), FolderStore(root)]
     for store in stores:
