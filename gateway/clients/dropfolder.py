@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from pathlib import Path
@@ -86,11 +87,12 @@ class WatchedFolder:
         return settled
 
     def _enter(self, folder: Path, now: float) -> None:
-        for path in folder.rglob("*"):
-            if not _is_text(path):
-                log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
-            elif path.is_file():
-                self._changing.setdefault(path, ((-1, -1), now))
+        for parent, _, names in os.walk(folder):  # which passes over folders that go meanwhile
+            for path in (Path(parent, name) for name in names):
+                if _is_text(path):
+                    self._changing.setdefault(path, ((-1, -1), now))
+                else:
+                    log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
 
 
 def _is_text(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -69,3 +70,17 @@ async def test_file_that_is_moved_in_is_told_and_one_that_goes_is_not(
     (tmp_path / "drop/z.png").write_bytes(b"1")
     await until(lambda: len(told) == 3)
     assert sorted(told[1:]) == ["x.png", "z.png"]
+
+
+async def test_folders_that_go_while_they_are_looked_through_end_no_watch(tmp_path: Path):
+    watched = WatchedFolder(tmp_path, settle_s=SETTLE_S)
+
+    def come_and_go() -> None:
+        for number in range(400):
+            (tmp_path / f"{number}/a/b").mkdir(parents=True)
+            shutil.rmtree(tmp_path / f"{number}")
+
+    coming = asyncio.create_task(asyncio.to_thread(come_and_go))
+    while not coming.done():
+        await asyncio.to_thread(watched._enter, tmp_path, 0.0)
+    await coming
