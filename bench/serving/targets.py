@@ -125,6 +125,7 @@ def gateway_environment(port: int, folder: Path, repository: Path) -> dict[str, 
         "RADSTREAM_TRITON__MODEL_REPOSITORY": str(repository),
         "RADSTREAM_STORE__FOLDER": str(folder / "store"),
         "RADSTREAM_DROPFOLDER__WATCH": "false",
+        "RADSTREAM_ADMISSION__STUDIES": "200",  # one caller sends all, and is to be refused nothing
         "RADSTREAM_TELEMETRY__FOLDER": str(folder / "telemetry"),
         "RADSTREAM_TELEMETRY__SPOOL_FOLDER": str(folder / "spool"),
     }
