@@ -34,6 +34,14 @@ def test_a_second_core_decodes_beside_the_first():
     assert run(iter([0.0, 0.0]), cores=2).latencies_s == [3.5, 6.0]
 
 
+def test_a_pod_tells_of_no_more_studies_in_work_than_it_takes_on():
+    # Eight places, fifty studies: told of eight, which are twice the target, so twice the pods.
+    scaling = Scaling(1, 100, up=Rules(0, (Policy("Pods", 99, 15),)), down=Rules(1000, ()))
+    setup = Setup(1, scaling, Targets(math.inf, 4, math.inf), cores=1, start_s=1000)
+    done = Cluster(setup, TIMES, seed=1).simulate(iter([0.0] * 50), until_s=15)
+    assert done.replicas == [(0.0, 1), (15.0, 2)]
+
+
 def test_a_second_pod_takes_every_second_study():
     assert run(iter([0.0, 0.0]), replicas=2).latencies_s == [3.5, 3.5]
 

@@ -57,13 +57,13 @@ def test_the_autoscaler_reads_what_the_adapter_serves_and_the_gateways_cpu():
     }
     assert targets.keys() == adapter_queries().keys()
     assert cpu["containerResource"]["container"] == "gateway"
-    assert cpu["containerResource"]["target"]["averageUtilization"] == 70
+    assert cpu["containerResource"]["target"]["averageUtilization"] == 50
 
 
 def test_keda_asks_the_same_of_prometheus():
     queue, studies, cpu = scaler("keda")["triggers"]
     assert (queue["metricType"], queue["metadata"]["threshold"]) == ("Value", "0.1")
-    assert (studies["metricType"], studies["metadata"]["threshold"]) == ("AverageValue", "4")
+    assert (studies["metricType"], studies["metadata"]["threshold"]) == ("AverageValue", "6")
     assert (cpu["type"], cpu["metadata"]["containerName"]) == ("cpu", "gateway")
     for query in keda_queries():
         assert 'namespace="radstream",pod=~"radstream-[^-]+-[^-]+"' in query
@@ -91,8 +91,8 @@ def test_pods_are_added_at_once_and_taken_away_slowly():
     assert hpa == behaviour("keda")
     assert hpa["scaleUp"]["stabilizationWindowSeconds"] == 0
     assert {"type": "Percent", "value": 100, "periodSeconds": 15} in hpa["scaleUp"]["policies"]
-    assert hpa["scaleDown"]["stabilizationWindowSeconds"] == 300
-    assert max(each["value"] for each in hpa["scaleDown"]["policies"]) <= 10
+    assert hpa["scaleDown"]["stabilizationWindowSeconds"] == 120
+    assert {"type": "Percent", "value": 25, "periodSeconds": 60} in hpa["scaleDown"]["policies"]
     changed = behaviour("hpa", scaleDown={"stabilizationSeconds": 60})
     assert changed["scaleDown"]["stabilizationWindowSeconds"] == 60
 
