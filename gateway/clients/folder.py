@@ -316,16 +316,21 @@ def _private(path: str, flags: int) -> int:
 
 def _make(folder: Path) -> None:
     """Make a folder and what is missing above it, and force the new names to disk."""
-    try:
-        folder.mkdir(0o700)
-    except FileNotFoundError:
-        _make(folder.parent)
-        _make(folder)
-    except (FileExistsError, NotADirectoryError) as error:
-        if not folder.is_dir():
+    while True:
+        try:
+            folder.mkdir(0o700)
+        except FileNotFoundError:
+            _make(folder.parent)
+        except NotADirectoryError as error:
             raise InvalidKeyError(_NESTED) from error
-    else:
-        _sync(folder.parent)
+        except FileExistsError as error:
+            with suppress(FileNotFoundError):  # whoever empties it removes it: once more
+                if not stat.S_ISDIR(folder.stat().st_mode):
+                    raise InvalidKeyError(_NESTED) from error
+                return
+        else:
+            _sync(folder.parent)
+            return
 
 
 def _sync(folder: Path) -> None:

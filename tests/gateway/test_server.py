@@ -111,7 +111,7 @@ async def test_a_store_that_cannot_be_opened_is_a_failure(triton: EmbeddedTriton
     variables = environment(triton, tmp_path / "store")
     async with running_command("serve", **variables) as command:
         assert await command.process.wait() != 0
-    assert any("Not a directory" in line for line in command.err)
+    assert any("File exists" in line for line in command.err)
 
 
 async def test_it_says_where_it_listens_on_ipv6_too(triton: EmbeddedTriton, tmp_path: Path):

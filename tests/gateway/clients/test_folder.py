@@ -32,7 +32,7 @@ from gateway.clients.folder import FolderStore
 async def main(root, call):
     store = FolderStore(Path(root))
     await store.open()
-    await getattr(store, call)("a/b", b"new" * (256 * 2**20 // 3), media_type="")
+    await getattr(store, call)("a/b", b"new" * (768 * 2**20 // 3), media_type="")
     print("written")
 
 asyncio.run(main(*sys.argv[1:]))

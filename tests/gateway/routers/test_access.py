@@ -244,7 +244,6 @@ async def test_the_api_says_what_each_route_asks_for(guarded: Guarded):
     "headers",
     [
         {"Host": "rebound.example.org"},
-        {"Host": "[localhost]"},
         {"Origin": "https://example.org"},
         {"Origin": "null"},
         {"X-Forwarded-For": "192.0.2.7"},
