@@ -1,6 +1,7 @@
 """AWS for the tests: the packaged stack, and an emulator's server to deploy it into."""
 
 import copy
+import fcntl
 import json
 import os
 import socket
@@ -69,9 +70,12 @@ def package(folder: Path, *, stage: str, **params: str) -> Package:
     command += ["--package", str(folder)]
     command += [f"--param={name}={value}" for name, value in params.items()]
     environment = _clean_environment() | {"SLS_TELEMETRY_DISABLED": "1", "CI": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    # It works in the checkout's .serverless/ and moves that away: one at a time.
+    with (ROOT / "serverless.yml").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     template = folder / "cloudformation-template-update-stack.json"
     return Package(folder, json.loads(template.read_text()))

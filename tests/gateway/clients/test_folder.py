@@ -23,7 +23,7 @@ from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreError, Sto
 TYPE = "application/octet-stream"
 MEBIBYTE = 2**20
 
-# Writes 256 MiB under a key and says so; killed long before it is done.
+# Writes 768 MiB under a key and says so; killed long before it is done.
 WRITER = """
 import asyncio, sys
 from pathlib import Path
@@ -59,12 +59,19 @@ def entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def sizes(folder: Path) -> Iterator[int]:
+    """Of the files under the folder, as far as they stay."""
+    for file in files(folder):
+        with suppress(FileNotFoundError):
+            yield file.stat().st_size
+
+
 def killed_while_writing(root: Path, call: str) -> None:
     """Run WRITER and kill it once some of its bytes are on the disk."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, root, call], stdout=subprocess.PIPE
     ) as writer:
-        while not any(file.stat().st_size for file in files(root / ".unfinished")):
+        while not any(size > 2**20 for size in sizes(root / ".unfinished")):
             assert writer.poll() is None
         writer.send_signal(signal.SIGKILL)
         assert writer.wait() == -signal.SIGKILL
