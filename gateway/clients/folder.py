@@ -325,7 +325,7 @@ def _make(folder: Path) -> None:
             raise InvalidKeyError(_NESTED) from error
         except FileExistsError as error:
             with suppress(FileNotFoundError):  # whoever empties it removes it: once more
-                if not stat.S_ISDIR(folder.stat().st_mode):
+                if not stat.S_ISDIR(folder.lstat().st_mode):
                     raise InvalidKeyError(_NESTED) from error
                 return
         else:

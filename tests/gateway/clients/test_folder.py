@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gateway.clients.folder import FolderStore
+from gateway.clients.folder import FolderStore, _make
 from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreError, StoreUnavailableError
 
 TYPE = "application/octet-stream"
@@ -372,3 +372,9 @@ async def test_a_file_system_that_takes_two_names_for_one_is_refused(root: Path)
     (root / ".unfinished/PROBE").touch()
     with pytest.raises(StoreUnavailableError, match="upper from lower case"):
         await FolderStore(root).open()
+
+
+def test_a_link_to_nothing_is_no_folder_and_is_not_tried_for_ever(tmp_path: Path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InvalidKeyError):
+        _make(tmp_path / "link")
