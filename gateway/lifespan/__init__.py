@@ -182,7 +182,7 @@ async def open_gateway(
             pipeline=pipeline,
             pairing=pairing,
             parking=parking,
-            parked_work=ParkedWork(parking, pairing, backlogs.workers()),
+            parked_work=ParkedWork(parking, pairing, inbox, backlogs.workers()),
             submissions=submissions,
             reader=backlogs.reader,
             callbacks=backlogs.callbacks,

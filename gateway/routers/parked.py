@@ -35,7 +35,7 @@ async def list_parked(
     limit: Annotated[int, Query(ge=1, le=200, description="Items on a page.")] = 50,
 ) -> ParkedList:
     """One page of what failed for good, each with its problem, by id."""
-    found = await gateway.parking.items(after=after, limit=limit)
+    found = await gateway.parked_work.items(after=after, limit=limit)
     full = len(found) == limit
     following = f"/v1/parked?after={found[-1].id}&limit={limit}" if full else None
     return ParkedList(parked=tuple(found), next=following)

@@ -16,6 +16,7 @@ from gateway.routers.preferences import CALLBACK_HEADER, RESPOND_ASYNC, callback
 from gateway.routers.submission import METADATA_HEADER, Sent, read_submission
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult
+from gateway.services.audit import name_study
 from gateway.services.callers import Caller, Scope
 from gateway.services.views import study_path
 from preprocess import MediaType
@@ -214,6 +215,8 @@ async def list_studies(
     """One page of studies, in the order of their ids."""
     study_ids = await gateway.studies.ids(after=after, limit=limit)
     found = await gateway.studies.summaries(study_ids)
+    for summary in found:
+        name_study(summary.study_id)
     full = len(study_ids) == limit
     following = f"/v1/studies?after={study_ids[-1]}&limit={limit}" if full else None
     return StudyList(studies=tuple(found), next=following)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from gateway.schemas.events import Delivery, Outcome
+from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.services.audit import name_study
 from gateway.services.views import study_path
 
@@ -13,9 +15,12 @@ if TYPE_CHECKING:
 
     from gateway.schemas.parked import ParkedItem
     from gateway.services.backlog import Backlog, Work
+    from gateway.services.inbox import Inbox
     from gateway.services.pairing import Pairing
     from gateway.services.parking import Parking
     from gateway.services.worker import Worker
+
+_STUDY_ID = re.compile(STUDY_ID_PATTERN)
 
 
 class ParkedWork:
@@ -23,7 +28,7 @@ class ParkedWork:
 
     Parameters
     ----------
-    parking, pairing
+    parking, pairing, inbox
         The items, and those of the drop folder.
     workers
         Of the other kinds of work.
@@ -33,11 +38,20 @@ class ParkedWork:
         self,
         parking: Parking,
         pairing: Pairing,
+        inbox: Inbox,
         workers: Sequence[tuple[Backlog[Any], Worker[Any]]],
     ) -> None:
         self._parking = parking
         self._pairing = pairing
+        self._inbox = inbox
         self._workers = workers
+
+    async def items(self, *, after: str, limit: int) -> list[ParkedItem]:
+        """Items in the order of their ids, beyond `after`."""
+        items = await self._parking.items(after=after, limit=limit)
+        for item in items:
+            self._name(item)
+        return items
 
     async def retry(self, parked_id: str) -> Delivery:
         """What became of the item, or that it is pending again.
@@ -47,7 +61,7 @@ class ParkedWork:
         ParkedItemNotFoundError
             And what `Pairing.retry` raises.
         """
-        found = self._find(await self._parking.item(parked_id))
+        found = self._find(await self._item(parked_id))
         if found is None:
             return await self._pairing.retry(parked_id)
         backlog, worker, work = found
@@ -65,16 +79,30 @@ class ParkedWork:
         ------
         ParkedItemNotFoundError
         """
-        found = self._find(await self._parking.item(parked_id))
+        found = self._find(await self._item(parked_id))
         if found is not None:
             backlog, _, work = found
             await backlog.finish(work)
         await self._parking.discard(parked_id)
 
+    async def _item(self, parked_id: str) -> ParkedItem:
+        item = await self._parking.item(parked_id)
+        self._name(item)
+        return item
+
+    def _name(self, item: ParkedItem) -> None:
+        """Tell the audit trail whose the item is, as far as its key says."""
+        found = self._find(item)
+        if found is not None:
+            name_study(found[2].study_id)
+            return
+        dropped = self._inbox.find(item.key)
+        if dropped is not None and _STUDY_ID.fullmatch(dropped.study_folder or ""):
+            name_study(str(dropped.study_folder))
+
     def _find(self, item: ParkedItem) -> tuple[Backlog[Any], Worker[Any], Work] | None:
         for backlog, worker in self._workers:
             work = backlog.named(item.key)
             if work is not None and item.half is None:
-                name_study(work.study_id)
                 return backlog, worker, work
         return None

@@ -1,6 +1,7 @@
 """Who did what to which study is on record before it is answered."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.errors import AuditUnavailableError
+from gateway.errors import AuditUnavailableError, MissingHalfError
 from gateway.metrics import Metrics
+from gateway.problems import problem_of
 from gateway.schemas.audit import AuditAction, AuditOutcome
+from gateway.schemas.pairing import Half
+from gateway.schemas.parked import ParkedItem
 from gateway.services.audit import GATEWAY, Act, Audit, name_study
 from gateway.services.callers import Caller, CallerKind, Scope
 from gateway.settings import AccessSettings, HttpSettings
@@ -119,6 +123,41 @@ async def test_what_is_done_with_a_parked_study_is_on_record(audited: LiveGatewa
     record = last(audited)
     assert (record["operation"], record["action"]) == ("DELETE /v1/parked/{parked_id}", "D")
     assert record["studies"] == [document["study_id"]]
+
+
+async def test_a_list_is_on_record_with_the_studies_it_shows(audited: LiveGateway):
+    client = audited.client
+    for study_id in ("listed-1", "listed-2"):
+        await client.post("/v1/studies", **multipart(metadata(study_id=study_id), flat_png(10)))
+    answer = await client.get("/v1/studies", params={"after": "listed-1", "limit": 1})
+    assert [study["study_id"] for study in answer.json()["studies"]] == ["listed-2"]
+    record = last(audited)
+    assert (record["operation"], record["action"]) == ("GET /v1/studies", "R")
+    assert record["studies"] == ["listed-2"]
+
+
+async def test_parked_items_are_on_record_with_their_studies(audited: LiveGateway):
+    """A file of the drop folder tells by its folder whose it is; one outside of any does not."""
+    keys = ["parked-1/a.png", "b.png", "not a study/c.png", "pending/parked-2/20260101T000000Z-x"]
+    for number, key in enumerate(keys):
+        item = ParkedItem(
+            id=f"{number:032x}",
+            parked_at=dt.datetime.now(dt.UTC),
+            half=None if key.startswith("pending/") else Half.IMAGE,
+            key=key,
+            problem=problem_of(MissingHalfError("sidecar", 1)),
+        )
+        file = audited.settings.store.folder / "parked" / f"{item.id}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(item.model_dump_json(by_alias=True, exclude_none=True))
+    answer = await audited.client.get("/v1/parked")
+    assert len(answer.json()["parked"]) == len(keys)
+    record = last(audited)
+    assert (record["operation"], record["action"]) == ("GET /v1/parked", "R")
+    assert record["studies"] == ["parked-1", "parked-2"]
+    for number, studies in enumerate([["parked-1"], [], [], ["parked-2"]]):
+        answer = await audited.client.delete(f"/v1/parked/{number:032x}")
+        assert (answer.status_code, last(audited)["studies"]) == (204, studies)
 
 
 async def test_what_fails_is_on_record_too(audited: LiveGateway):
