@@ -131,7 +131,7 @@ def backlog_work(
     yield "callbacks", backlogs.notifier.run()
     yield "deletions", sweep_for_ever(deletion, audit, settings.pending.sweep_s)
     if settings.retention.study_days is not None:
-        retention = Retention(studies, deletion, days=settings.retention.study_days)
+        retention = Retention(studies, deletion, audit, days=settings.retention.study_days)
         yield "retention", sweep_for_ever(retention, audit, settings.retention.sweep_s)
 
 

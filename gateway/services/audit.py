@@ -143,7 +143,9 @@ class Audit:
         self._metrics.audit.records.inc()
 
     @contextlib.asynccontextmanager
-    async def of_work(self, operation: str, caller: Caller) -> AsyncIterator[None]:
+    async def of_work(
+        self, operation: str, caller: Caller, action: AuditAction = AuditAction.EXECUTE
+    ) -> AsyncIterator[None]:
         """Record what a piece of work that no request waits for does to studies, if to any.
 
         A record that cannot be written is told to the log and the metrics alone: the work is done,
@@ -160,7 +162,7 @@ class Audit:
             _acting.reset(token)
             if act.studies:
                 with contextlib.suppress(AuditUnavailableError):  # told by `record`
-                    await self.record(act, operation, AuditAction.EXECUTE, outcome)
+                    await self.record(act, operation, action, outcome)
 
 
 GATEWAY = Caller("gateway", frozenset(), CallerKind.GATEWAY)

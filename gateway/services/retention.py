@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.schemas.audit import AuditAction
 from gateway.schemas.deletion import Reason
+from gateway.services.audit import GATEWAY
 
 if TYPE_CHECKING:
+    from gateway.services.audit import Audit
     from gateway.services.deletion import Deletion
     from gateway.services.studies import Studies
 
@@ -28,13 +31,16 @@ class Retention:
     ----------
     studies, deletion
         What there is, and how it goes.
+    audit
+        Has a record of each study that went, whatever becomes of the sweep after that.
     days
         How long a study is kept.
     """
 
-    def __init__(self, studies: Studies, deletion: Deletion, *, days: int) -> None:
+    def __init__(self, studies: Studies, deletion: Deletion, audit: Audit, *, days: int) -> None:
         self._studies = studies
         self._deletion = deletion
+        self._audit = audit
         self._kept = dt.timedelta(days=days)
         self._clock_offset_s = _clock_offset_s()
 
@@ -49,8 +55,12 @@ class Retention:
             for study_id in study_ids:
                 changed_at = await self._studies.changed_at(study_id)
                 if changed_at is not None and changed_at < before:
-                    await self._deletion.delete(study_id, Reason.RETENTION)
+                    await self._delete(study_id)
             after = study_ids[-1]
+
+    async def _delete(self, study_id: str) -> None:
+        async with self._audit.of_work("retention: delete", GATEWAY, AuditAction.DELETE):
+            await self._deletion.delete(study_id, Reason.RETENTION)
 
 
 def _clock_offset_s() -> float:
