@@ -25,6 +25,10 @@ class Deadline:
         """The deadline this many seconds from now."""
         return cls(time.monotonic() + seconds)
 
+    def later(self, seconds: float) -> Deadline:
+        """The deadline this many seconds after this one."""
+        return Deadline(self.expires_at + seconds)
+
     def remaining_s(self) -> float:
         """Seconds left, 0 at the least."""
         return max(0.0, self.expires_at - time.monotonic())

@@ -10,7 +10,7 @@ from gateway import errors
 from gateway.problems import documented
 from gateway.routers.access import require
 from gateway.routers.body import read_body
-from gateway.routers.demands import deadline_of, share_of
+from gateway.routers.demands import REQUEST_TIMEOUT, deadline_of, share_of
 from gateway.routers.dependencies import GatewayDependency
 from gateway.schemas.events import OBJECT_CREATED, Delivery, Outcome, parse_event
 from gateway.services.callers import Caller, Scope
@@ -20,10 +20,11 @@ router = APIRouter(prefix="/v1/events", tags=["drop folder"])
 _EVENT_BYTES = 256 * 2**10  # EventBridge's own limit for an entry
 
 _EVENT: dict[str, Any] = {
+    "parameters": [REQUEST_TIMEOUT],
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/S3Event"}}},
-    }
+    },
 }
 
 
@@ -34,6 +35,7 @@ _EVENT: dict[str, Any] = {
     responses=documented(
         errors.BodyTooLargeError,
         errors.InvalidEventError,
+        errors.InvalidQueryError,
         errors.ForeignBucketError,
         errors.DeliveryUnfinishedError,
         errors.InferenceUnavailableError,
@@ -68,4 +70,4 @@ async def take_event(
         )
     # Not stopped when the caller goes away: it comes again, and is glad of a stored result.
     dropped = event.detail.object
-    return await gateway.pairing.deliver(dropped.key, dropped.version_id)
+    return await gateway.pairing.deliver(dropped.key, dropped.version_id, deadline)

@@ -83,6 +83,7 @@ log = structlog.get_logger()
 CLAIMS = "pairing/claims/"
 # Whose share of the gateway the drop folder's work takes of, whoever brings the events.
 _SHARE = "drop folder"
+_GRACE_S = 1.0
 # What a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
 # Of a study that was deleted nothing is taken from the drop folder any more.
@@ -177,13 +178,17 @@ class Pairing:
         self._waiting_deadline_s = waiting_deadline_s
         self._admission = admission
 
-    async def deliver(self, key: str, version_id: str | None = None) -> Delivery:
+    async def deliver(
+        self, key: str, version_id: str | None = None, deadline: Deadline | None = None
+    ) -> Delivery:
         """What became of an object that came to the drop folder.
 
         Parameters
         ----------
         key, version_id
             Of the object; without a version the current one is meant.
+        deadline
+            Of whoever waits for the answer; none but the pairing's own if None.
 
         Raises
         ------
@@ -196,10 +201,10 @@ class Pairing:
             return self._told(key, [_Taken(Outcome.IGNORED)])
         if dropped.half is Half.SIDECAR:
             version_id = None  # the latest word counts
-        taken = await self._take(dropped, version_id)
+        taken = await self._take(dropped, version_id, deadline)
         if not taken:
             await self._waiting.add(dropped, version_id)
-            taken = await self._take(dropped, version_id)
+            taken = await self._take(dropped, version_id, deadline)
         return self._told(dropped.stem, taken or [_Taken(Outcome.WAITING)])
 
     async def retry(self, parked_id: str) -> Delivery:
@@ -247,12 +252,16 @@ class Pairing:
         if taken:
             self._told(dropped.stem, taken)
 
-    async def _take(self, dropped: Dropped, version_id: str | None) -> list[_Taken]:
+    async def _take(
+        self, dropped: Dropped, version_id: str | None, deadline: Deadline | None = None
+    ) -> list[_Taken]:
         """What became of the images that the object makes complete; none where its half lacks."""
-        deadline = Deadline.after(self._timeout_s)
+        deadline = deadline or Deadline.after(self._timeout_s)
         try:
             with spanned(self._tracer, "delivery"), self._admission.visit(_SHARE) as visit:
-                async with deadline.bounds("dropfolder"):
+                # A study is to end by its own deadline, and to tell telemetry so; this one stops
+                # what does not.
+                async with deadline.later(_GRACE_S).bounds("dropfolder"):
                     await visit.turn()
                     if dropped.half is Half.IMAGE:
                         return await self._take_image(dropped, version_id, deadline)

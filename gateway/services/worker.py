@@ -183,8 +183,9 @@ class Worker(Generic[T]):
         try:
             # The job is to end by its own deadline, and to say in which stage; this one stops what
             # does not.
-            async with Deadline.after(self._timeout_s + _GRACE_S).bounds("study"):
-                await self._job.perform(work, document, Deadline.after(self._timeout_s))
+            deadline = Deadline.after(self._timeout_s)
+            async with deadline.later(_GRACE_S).bounds("study"):
+                await self._job.perform(work, document, deadline)
         except StudyBeingDeletedError:
             log.info("backlog.deleted")
         except asyncio.CancelledError:  # the gateway stops, which is no fault of the work's

@@ -229,6 +229,26 @@ async def test_event_of_another_bucket_or_of_no_kind_is_refused(gateways: Sequen
     }
 
 
+async def test_messenger_that_waits_no_longer_finds_its_study_free_again(
+    triton: EmbeddedTriton, bucket: Bucket
+):
+    # The gateway's own time is longer than anything here waits: it ends by the messenger's.
+    patient = {"RADSTREAM_HTTP__REQUEST_TIMEOUT_S": "600"}
+    async with replicas(1, triton.grpc_url, bucket.store, **patient) as (gateway,):
+        await bucket.put("images/W-1/x.png", flat_png(201))
+        event = await bucket.put("images/W-1/x.json", sidecar("W-1"))
+        with stopped(triton_process(triton.grpc_url)):
+            answer = await gateway.client.post(
+                "/v1/events/s3", json=event, headers={"Request-Timeout": "2"}
+            )
+            assert (answer.status_code, answer.json()["type"]) == (
+                503,
+                "urn:radstream:problem:delivery-unfinished",
+            )
+            assert await bucket.kept("pairing/claims/") == []
+        assert (await deliver(event, gateway))["outcome"] == "processed"
+
+
 async def test_study_whose_gateway_was_killed_is_read_by_another(
     triton: EmbeddedTriton, bucket: Bucket
 ):

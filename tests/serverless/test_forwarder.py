@@ -78,6 +78,7 @@ def test_an_event_arrives_byte_for_byte(name: str, receiver: Receiver) -> None:
     assert request.headers["X-API-Key"] == "key-1"
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["User-Agent"] == "radstream-forwarder"
+    assert 0 < int(request.headers["Request-Timeout"]) < forwarder.TOTAL_TIMEOUT_S
     assert "traceparent" not in request.headers
 
 

@@ -55,7 +55,6 @@ class CountingPipeline:
         self._turn = turn
 
     async def read(self, study: Study, deadline: Deadline) -> Answer:
-        del deadline
         [image] = study.images
         sha256 = hashlib.sha256(image.data).hexdigest()
         key = f"results/{study.metadata.study_id}/{sha256}"
@@ -70,7 +69,8 @@ class CountingPipeline:
             if self._readings.errors:
                 raise self._readings.errors.pop() from None
             self._readings.inferences[key] += 1
-            await self._turn()
+            async with deadline.bounds("study"):
+                await self._turn()
             await self._objects.create(key, b"", media_type="text/plain")
             return Answer(result, replayed=False)
         return Answer(result, replayed=True)

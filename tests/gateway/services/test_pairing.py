@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway.deadline import Deadline
 from gateway.errors import (
     DeliveryUnfinishedError,
     InferenceFailedError,
@@ -266,6 +267,17 @@ async def test_delivery_beside_one_that_never_ends_is_not_said_to_be_done(
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert (await hasty.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+
+
+async def test_study_ends_by_its_own_deadline_before_its_delivery_is_stopped(
+    objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    """Cut off from outside, telemetry would take it for one whose caller had gone."""
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    slow = gateway_on(objects, dropped, readings, turn=for_ever)
+    with pytest.raises(DeliveryUnfinishedError, match="stage study"):
+        await slow.deliver(IMAGE, deadline=Deadline.after(1.0))
+    assert readings.inferences.total() == 1
 
 
 # --- deadlines -----------------------------------------------------------------------------------
