@@ -91,19 +91,20 @@ async def while_connected(request: Request, work: Coroutine[object, object, T]) 
     ------
     CallerGoneError
     """
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnection(request))
+    connected = asyncio.timeout(None)  # until the caller goes
+    watch = asyncio.ensure_future(_expire_when_gone(request, connected))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise CallerGoneError
-        return task.result()
+        async with connected:
+            return await work
+    except TimeoutError as error:
+        if not connected.expired():
+            raise
+        raise CallerGoneError from error
     finally:
-        task.cancel()
-        gone.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        watch.cancel()
 
 
-async def _disconnection(request: Request) -> None:
+async def _expire_when_gone(request: Request, connected: asyncio.Timeout) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    connected.reschedule(asyncio.get_running_loop().time())

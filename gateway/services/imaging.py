@@ -34,7 +34,7 @@ from preprocess import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
     from concurrent.futures import Future
 
     from gateway.deadline import Deadline
@@ -170,16 +170,28 @@ class Imaging:
         await self.check_together(images)
 
     async def prepare(
-        self, image: SubmittedImage, model: ServedModel, deadline: Deadline
-    ) -> PreparedImage:
-        """The image as the model takes it, decoded in what the request has left.
+        self,
+        image: SubmittedImage,
+        model: ServedModel,
+        deadline: Deadline,
+        *,
+        read_before: Container[str],
+    ) -> tuple[str, PreparedImage | None]:
+        """The image's SHA-256, and the image as the model takes it unless that was read before.
+
+        Parameters
+        ----------
+        deadline
+            Of the request: the image is decoded in what it has left.
+        read_before
+            SHA-256 of images that need not be prepared, in hexadecimal as all of them.
 
         Raises
         ------
         UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
             Naming the image's part.
         """
-        return await self._run(partial(self._prepare, image, model, deadline))
+        return await self._run(partial(self._prepare, image, model, deadline, read_before))
 
     async def frames(self, data: bytes) -> tuple[Frame, ...]:
         """The decoded frames of an image that was accepted before."""
@@ -208,8 +220,15 @@ class Imaging:
             self._metrics.jobs_waiting.dec()
 
     def _prepare(
-        self, image: SubmittedImage, model: ServedModel, deadline: Deadline
-    ) -> PreparedImage:
+        self,
+        image: SubmittedImage,
+        model: ServedModel,
+        deadline: Deadline,
+        read_before: Container[str],
+    ) -> tuple[str, PreparedImage | None]:
+        sha256 = hashlib.sha256(image.data).hexdigest()
+        if sha256 in read_before:
+            return sha256, None
         began = time.perf_counter()
         try:
             header = measure(image.data, self._limits)
@@ -231,7 +250,7 @@ class Imaging:
             )
             for frame in frames
         )
-        return PreparedImage(
+        return sha256, PreparedImage(
             header.media_type, prepared, began, decoded - began, time.perf_counter() - decoded
         )
 

@@ -25,7 +25,7 @@ from gateway.schemas.telemetry import Stage
 from gateway.services.imaging import IMAGE_ERRORS, raise_gravest
 from gateway.services.outcomes import in_common
 from gateway.services.reading import FreshImage, frame_reading, image_reading
-from gateway.services.tasks import together
+from gateway.services.tasks import both, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from gateway.deadline import Deadline
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
-    from gateway.schemas.result import StudyResult
+    from gateway.schemas.result import ModelVersion, StudyResult
     from gateway.schemas.stored import FrameReading, Reading
     from gateway.services.contracts import ServedModel
     from gateway.services.deletion import Deletion
     from gateway.services.imaging import ImageError, Imaging, PreparedFrame
     from gateway.services.models import ModelRegistry
     from gateway.services.outcomes import Outcomes
-    from gateway.services.results import Added, ResultStore
+    from gateway.services.results import Added, Known, ResultStore
     from gateway.services.stages import Stages
     from gateway.services.study import Study, SubmittedImage
 
@@ -141,14 +141,12 @@ class Pipeline:
         with stages.time(Stage.ADMIT):
             models = [self._models.select(image.metadata) for image in study.images]
             stages.model = in_common(model.reference for model in models)
-            await together(
-                [
-                    self._results.check_identity(study.metadata),
-                    self._deletion.check_open(study.metadata.study_id),
-                ]
+            known, _ = await both(
+                self._results.known(study.metadata),
+                self._deletion.check_open(study.metadata.study_id),
             )
         with stages.within(Stage.DECODE, span="prepare"):
-            taken = await self._take(study, models, deadline)
+            taken = await self._take(study, models, known, deadline)
             fresh = [item for item in taken if isinstance(item, FreshImage)]
             for item in fresh:
                 began, decode_s = item.prepared.began, item.prepared.decode_s
@@ -164,7 +162,7 @@ class Pipeline:
                 image_reading(study, position, item, read, stages)
                 for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
             ]
-            added, result = await self._store(study, fresh, readings)
+            added, result = await self._store(study, fresh, readings, known)
         # Where another gateway was first, that one counts.
         first = [
             reading
@@ -175,7 +173,11 @@ class Pipeline:
         return Answer(result, replayed=not fresh)
 
     async def _store(
-        self, study: Study, fresh: Sequence[FreshImage], readings: Sequence[Reading]
+        self,
+        study: Study,
+        fresh: Sequence[FreshImage],
+        readings: Sequence[Reading],
+        known: Known,
     ) -> tuple[Added, StudyResult]:
         """What was stored, and the study's view, unless the study was deleted meanwhile."""
         study_id = study.metadata.study_id
@@ -183,6 +185,7 @@ class Pipeline:
             study.metadata,
             study.received_at,
             [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
+            known,
         )
         try:
             return added, await self._results.rebuild(study_id, added)
@@ -192,7 +195,7 @@ class Pipeline:
             await self._deletion.check_written(study_id)
 
     async def _take(
-        self, study: Study, models: Sequence[ServedModel], deadline: Deadline
+        self, study: Study, models: Sequence[ServedModel], known: Known, deadline: Deadline
     ) -> list[FreshImage | Reading]:
         """Each distinct image: as its model read it before, or ready to be read.
 
@@ -200,35 +203,41 @@ class Pipeline:
         ------
         UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError, InvalidMetadataError
             The gravest kind found, with the faults of all images.
+        StudyBeingDeletedError
         """
-        digests = await together(self._imaging.sha256(image.data) for image in study.images)
-        distinct = {
-            (sha256, model.reference): (image, model)
-            for sha256, image, model in zip(digests, study.images, models, strict=True)
-        }
         if len(study.images) > 1:
             await self._imaging.check_together(study.images)
         outcomes = await together(
-            self._take_image(image, sha256, model, deadline)
-            for (sha256, _), (image, model) in distinct.items()
+            self._take_image(image, model, known, deadline)
+            for image, model in zip(study.images, models, strict=True)
         )
         raise_gravest([outcome for outcome in outcomes if isinstance(outcome, IMAGE_ERRORS)])
-        return [outcome for outcome in outcomes if not isinstance(outcome, IMAGE_ERRORS)]
+        distinct: dict[tuple[str, ModelVersion], FreshImage | Reading] = {}
+        for item in outcomes:
+            if not isinstance(item, IMAGE_ERRORS):
+                model = item.model.reference if isinstance(item, FreshImage) else item.model
+                distinct.setdefault((item.sha256, model), item)
+        return list(distinct.values())
 
     async def _take_image(
-        self, image: SubmittedImage, sha256: str, model: ServedModel, deadline: Deadline
+        self, image: SubmittedImage, model: ServedModel, known: Known, deadline: Deadline
     ) -> FreshImage | Reading | ImageError:
-        study_id = image.metadata.study_id
-        stored = await self._results.reading(study_id, sha256, model.reference)
+        read_before = known.read_by(model.reference)
         try:
-            if stored is not None:
-                _check_size(image, stored.frames)
-                return stored
-            prepared = await self._imaging.prepare(image, model, deadline)
-            _check_size(image, prepared.frames)
+            sha256, prepared = await self._imaging.prepare(
+                image, model, deadline, read_before=read_before
+            )
+            if prepared is not None:
+                _check_size(image, prepared.frames)
+                return FreshImage(image, sha256, model, prepared)
+            study_id = image.metadata.study_id
+            stored = await self._results.reading(study_id, sha256, model.reference)
+            _check_size(image, stored.frames)
         except IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
-        return FreshImage(image, sha256, model, prepared)
+        except ObjectNotFoundError:  # it was there a moment ago
+            raise StudyBeingDeletedError from None
+        return stored
 
     async def _infer_image(self, item: FreshImage, deadline: Deadline) -> list[FrameReading]:
         return await together(

@@ -19,7 +19,7 @@ Under ``results/{study_id}/``:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
@@ -48,6 +48,33 @@ _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dc
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the store held of a study when it was looked at.
+
+    Parameters
+    ----------
+    study
+        Its first document, if one came before.
+    identity
+        Who it is about, as far as that is known.
+    claims
+        How many later documents told something of that.
+    readings
+        Keys of what was read of it.
+    """
+
+    study: StudyDocument | None = None
+    identity: dict[str, str] = field(default_factory=dict)
+    claims: int = 0
+    readings: frozenset[str] = frozenset()
+
+    def read_by(self, model: ModelVersion) -> set[str]:
+        """The SHA-256 of each image that this model version has read."""
+        end = _reading_name(model)
+        return {key.split("/")[-2] for key in self.readings if key.endswith(end)}
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """What stands in the store of that which one request added.
 
@@ -56,11 +83,14 @@ class Added:
     readings
         In order: where another gateway was first, its reading.
     study
-        The study's first document, if this request brought it.
+        The study's first document.
+    before
+        Keys of what had been read of the study before.
     """
 
     readings: tuple[Reading, ...]
-    study: StudyDocument | None
+    study: StudyDocument
+    before: frozenset[str]
 
 
 class ResultStore:
@@ -73,41 +103,54 @@ class ResultStore:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    async def check_identity(self, metadata: StudyMetadata) -> None:
-        """Compare the metadata to what is stored under the study's id; writes nothing.
+    async def known(self, metadata: StudyMetadata) -> Known:
+        """What is stored under the study's id, which the metadata do not contradict.
+
+        Of a study that is not there yet one listing tells it all.
 
         Raises
         ------
         StudyConflictError
             With each attribute that contradicts.
         """
-        compare(metadata, (await self._identity(metadata.study_id))[0])
+        known = await self._known(metadata.study_id)
+        compare(metadata, known.identity)
+        return known
 
-    async def reading(self, study_id: str, sha256: str, model: ModelVersion) -> Reading | None:
-        """What this model version made of this image, if it has read it."""
-        try:
-            return Reading.model_validate_json(
-                await self._objects.read(_reading_key(study_id, sha256, model))
-            )
-        except ObjectNotFoundError:
-            return None
+    async def reading(self, study_id: str, sha256: str, model: ModelVersion) -> Reading:
+        """What this model version made of this image.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            It has not read it.
+        """
+        return Reading.model_validate_json(
+            await self._objects.read(_reading_key(study_id, sha256, model))
+        )
 
     async def add(
         self,
         metadata: StudyMetadata,
         received_at: dt.datetime,
         images: Sequence[tuple[bytes | memoryview, Reading]],
+        known: Known,
     ) -> Added:
         """Store images with their readings.
+
+        Parameters
+        ----------
+        known
+            What the store held of the study before.
 
         Raises
         ------
         StudyConflictError
             Another document came first and contradicts this one; no reading was written.
         """
-        study = await self._claim_identity(metadata, received_at)
+        study = await self._claim_identity(metadata, received_at, known)
         readings = await together(self._add(data, reading) for data, reading in images)
-        return Added(tuple(readings), study)
+        return Added(tuple(readings), study, known.readings)
 
     async def rebuild(self, study_id: str, added: Added) -> StudyResult:
         """The study's current view, made of all its readings and written to `result.json`.
@@ -124,14 +167,18 @@ class ResultStore:
         StudyNotFoundError
             It was deleted meanwhile.
         """
-        keys = await self._reading_keys(study_id)
+        known = {_reading_key(study_id, item.sha256, item.model): item for item in added.readings}
+        keys = added.before | known.keys()
         while True:
-            result = await self._view(study_id, keys, added)
+            others = await self._load(keys - known.keys())
+            result = study_result(added.study, _in_order([*known.values(), *others]))
             await self._write(f"{ROOT}{study_id}/result.json", result)
             # A reading stored meanwhile may have been missed here and written over there.
-            now = await self._reading_keys(study_id)
+            now = frozenset(await self._reading_keys(study_id))
             if now == keys:
                 return result
+            if not known.keys() <= now:
+                raise StudyNotFoundError
             keys = now
 
     async def result(self, study_id: str) -> StudyResult:
@@ -187,51 +234,54 @@ class ResultStore:
 
     async def _study(self, study_id: str) -> StudyDocument:
         try:
-            return StudyDocument.model_validate_json(
-                await self._objects.read(f"{ROOT}{study_id}/study.json")
-            )
+            return StudyDocument.model_validate_json(await self._objects.read(_study_key(study_id)))
         except ObjectNotFoundError as error:
             raise StudyNotFoundError from error
 
     async def _claim_identity(
-        self, metadata: StudyMetadata, received_at: dt.datetime
-    ) -> StudyDocument | None:
-        """The study's first document, if this is it."""
-        document = StudyDocument(
-            study_id=metadata.study_id,
-            received_at=received_at,
-            identity={name: getattr(metadata, name) for name in _IDENTITY},
-        )
-        if await self._create(f"{ROOT}{metadata.study_id}/study.json", document):
-            return document
-        claimed = False
-        while not claimed:
-            known, number = await self._identity(metadata.study_id)
-            compare(metadata, known)
-            news = {name: value for name, value in given(metadata).items() if name not in known}
-            # One object for all that is new, under a number that one document alone can take: of
-            # two that come at once, the later one is compared to the whole of the earlier.
-            key = _identity_key(metadata.study_id, number)
-            claimed = not news or await self._objects.create(
-                key, json.dumps(news).encode(), media_type=JSON
-            )
-        return None
-
-    async def _identity(self, study_id: str) -> tuple[dict[str, str], int]:
-        """Who the study is about, as far as it is known, and the number of the next claim."""
-        try:
-            stored = await self._study(study_id)
-        except StudyNotFoundError:
-            return {}, 1
-        known = {name: value for name, value in stored.identity.items() if value is not None}
-        number = 1
+        self, metadata: StudyMetadata, received_at: dt.datetime, known: Known
+    ) -> StudyDocument:
+        """The study's first document: this one, unless another came before."""
+        study_id = metadata.study_id
         while True:
-            try:
-                claim = await self._objects.read(_identity_key(study_id, number))
-            except ObjectNotFoundError:
-                return known, number
-            known |= json.loads(claim)
-            number += 1
+            if known.study is None:
+                document = StudyDocument(
+                    study_id=study_id,
+                    received_at=received_at,
+                    identity={name: getattr(metadata, name) for name in _IDENTITY},
+                )
+                if await self._create(_study_key(study_id), document):
+                    return document
+            else:
+                compare(metadata, known.identity)
+                news = {
+                    name: value
+                    for name, value in given(metadata).items()
+                    if name not in known.identity
+                }
+                # One object for all that is new, under a number that one document alone can take:
+                # of two that come at once, the later one is compared to the whole of the earlier.
+                key = _identity_key(study_id, known.claims + 1)
+                if not news or await self._objects.create(
+                    key, json.dumps(news).encode(), media_type=JSON
+                ):
+                    return known.study
+            known = await self._known(study_id)
+
+    async def _known(self, study_id: str) -> Known:
+        keys = await self._objects.keys(f"{ROOT}{study_id}/")
+        readings = frozenset(_readings(study_id, keys))
+        if _study_key(study_id) not in keys:
+            return Known(readings=readings)
+        claims = sum(key.startswith(f"{ROOT}{study_id}/identity/") for key in keys)
+        try:
+            study = await self._study(study_id)
+            identity = {name: value for name, value in study.identity.items() if value is not None}
+            for number in range(1, claims + 1):
+                identity |= json.loads(await self._objects.read(_identity_key(study_id, number)))
+        except (StudyNotFoundError, ObjectNotFoundError):  # deleted just now
+            return Known(readings=readings)
+        return Known(study, identity, claims, readings)
 
     async def _add(self, data: bytes | memoryview, reading: Reading) -> Reading:
         # The image first: whoever finds a reading finds its image.
@@ -242,20 +292,11 @@ class ResultStore:
         return Reading.model_validate_json(await self._objects.read(key))
 
     async def _reading_keys(self, study_id: str) -> list[str]:
-        keys = await self._objects.keys(f"{ROOT}{study_id}/images/")
-        return [key for key in keys if key.endswith(".json")]
+        return _readings(study_id, await self._objects.keys(_images_folder(study_id)))
 
     async def _load(self, keys: Iterable[str]) -> list[Reading]:
         documents = await together(self._objects.read(key) for key in keys)
         return [Reading.model_validate_json(document) for document in documents]
-
-    async def _view(self, study_id: str, keys: Sequence[str], added: Added) -> StudyResult:
-        known = {_reading_key(study_id, item.sha256, item.model): item for item in added.readings}
-        if not known.keys() <= set(keys):
-            raise StudyNotFoundError
-        study = added.study or await self._study(study_id)
-        others = await self._load(key for key in keys if key not in known)
-        return study_result(study, _in_order([*known.values(), *others]))
 
     async def _create(self, key: str, document: BaseModel) -> bool:
         return await self._objects.create(key, _json(document), media_type=JSON)
@@ -276,11 +317,28 @@ def _json(document: BaseModel) -> bytes:
 
 
 def _reading_key(study_id: str, sha256: str, model: ModelVersion) -> str:
-    return f"{ROOT}{study_id}/images/{sha256}/{model.name}-{model.version}.json"
+    return f"{_images_folder(study_id)}{sha256}{_reading_name(model)}"
+
+
+def _reading_name(model: ModelVersion) -> str:
+    return f"/{model.name}-{model.version}.json"
+
+
+def _readings(study_id: str, keys: Iterable[str]) -> list[str]:
+    folder = _images_folder(study_id)
+    return [key for key in keys if key.startswith(folder) and key.endswith(".json")]
+
+
+def _images_folder(study_id: str) -> str:
+    return f"{ROOT}{study_id}/images/"
+
+
+def _study_key(study_id: str) -> str:
+    return f"{ROOT}{study_id}/study.json"
 
 
 def _image_folder(reading: Reading) -> str:
-    return f"{ROOT}{reading.study_id}/images/{reading.sha256}/"
+    return f"{_images_folder(reading.study_id)}{reading.sha256}/"
 
 
 def _image_key(reading: Reading) -> str:

@@ -105,7 +105,7 @@ class Submissions:
         await self._imaging.check_headers(study.images)
         study_id = study.metadata.study_id
         await self._deletion.check_open(study_id)
-        await self._results.check_identity(study.metadata)
+        await self._results.known(study.metadata)
         for work in await self._backlog.of(study_id):
             other = None if work.failed else await self._backlog.document(work)
             if other is not None:

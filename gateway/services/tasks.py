@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 async def together(coroutines: Iterable[Coroutine[object, object, T]]) -> list[T]:
@@ -17,15 +18,38 @@ async def together(coroutines: Iterable[Coroutine[object, object, T]]) -> list[T
     Whoever is cancelled meanwhile is cancelled. (`asyncio.TaskGroup` raises an error that comes at
     the same moment in place of it, which could be taken for a reason to try again.)
     """
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    waiting = list(coroutines)
+    if len(waiting) == 1:  # of most studies: nothing to run beside it
+        return [await _alone(waiting[0])]
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in waiting]
+    if not tasks:
+        return []
     try:
-        if tasks:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in tasks:
             if task.done():
                 task.result()
         return [task.result() for task in tasks]
-    finally:
+    except BaseException:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def both(
+    first: Coroutine[object, object, T], second: Coroutine[object, object, U]
+) -> tuple[T, U]:
+    """The results of two kinds of work; see `together`."""
+    results: list[T | U] = await together([first, second])
+    return cast("tuple[T, U]", tuple(results))
+
+
+async def _alone(coroutine: Coroutine[object, object, T]) -> T:
+    try:
+        return await coroutine
+    except Exception:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
+        raise

@@ -22,7 +22,7 @@ from gateway.metrics import Metrics
 from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import StudyMetadata
 from gateway.services.contracts import ServedModel
-from gateway.services.imaging import Imaging
+from gateway.services.imaging import Imaging, PreparedImage
 from gateway.services.placement import Ensemble
 from gateway.services.study import SubmittedImage
 from preprocess import Limits, MediaType
@@ -51,12 +51,24 @@ def model(**changes: Any) -> ServedModel:
     return ServedModel("brightness", "1", Contract.model_validate(contract(changes)))
 
 
+async def prepare(imaging: Imaging, sent: SubmittedImage, served: ServedModel) -> PreparedImage:
+    _, prepared = await imaging.prepare(sent, served, SOON, read_before=())
+    assert prepared is not None
+    return prepared
+
+
+async def test_image_that_was_read_before_is_hashed_and_not_decoded(imaging: Imaging):
+    sha256 = hashlib.sha256(b"abc").hexdigest()
+    told = await imaging.prepare(image(b"abc"), model(), SOON, read_before={sha256})
+    assert told == (sha256, None)
+
+
 async def test_hash_is_that_of_the_bytes(imaging: Imaging):
     assert await imaging.sha256(memoryview(b"abc")) == hashlib.sha256(b"abc").hexdigest()
 
 
 async def test_picture_becomes_the_models_tensor(imaging: Imaging):
-    prepared = await imaging.prepare(image(flat_png(51, rows=40, columns=60)), model(), SOON)
+    prepared = await prepare(imaging, image(flat_png(51, rows=40, columns=60)), model())
     [frame] = prepared.frames
     assert (frame.rows, frame.columns, frame.bits_stored) == (40, 60, 8)
     assert prepared.media_type is MediaType.PNG
@@ -68,14 +80,14 @@ async def test_picture_becomes_the_models_tensor(imaging: Imaging):
 
 async def test_range_and_channels_are_the_contracts(imaging: Imaging):
     served = model(input={"range": [-1024, 1024], "channels": 3})
-    prepared = await imaging.prepare(image(memoryview(flat_png(255))), served, SOON)
+    prepared = await prepare(imaging, image(memoryview(flat_png(255))), served)
     tensor = prepared.frames[0].call.inputs["image"]
     assert tensor.shape == (1, 3, 32, 32)
     assert (tensor == 1024).all()
 
 
 async def test_sixteen_bits_keep_their_depth(imaging: Imaging):
-    prepared = await imaging.prepare(image(png(np.full((8, 8), 52_428, np.uint16))), model(), SOON)
+    prepared = await prepare(imaging, image(png(np.full((8, 8), 52_428, np.uint16))), model())
     assert prepared.frames[0].bits_stored == 16
     tensor = prepared.frames[0].call.inputs["image"]
     assert tensor == pytest.approx(np.full((1, 1, 32, 32), 0.8))
@@ -94,7 +106,7 @@ async def test_bad_picture_is_named_by_its_part(
     imaging: Imaging, data: bytes, error: type[RadStreamError]
 ):
     with pytest.raises(error) as caught:
-        await imaging.prepare(image(data), model(), SOON)
+        await prepare(imaging, image(data), model())
     assert caught.value.faults[0].pointer == "image[7]"  # type: ignore[attr-defined]  # one of the three
     assert caught.value.faults[0].detail  # type: ignore[attr-defined]
 
@@ -107,8 +119,8 @@ async def test_picture_too_large_for_a_message_becomes_the_tensor_here():
         threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()), message_bytes=1 << 17
     )
     try:
-        small = await imaging.prepare(image(flat_png(51, rows=200, columns=200)), placed, SOON)
-        large = await imaging.prepare(image(flat_png(51, rows=400, columns=400)), placed, SOON)
+        small = await prepare(imaging, image(flat_png(51, rows=200, columns=200)), placed)
+        large = await prepare(imaging, image(flat_png(51, rows=400, columns=400)), placed)
     finally:
         imaging.close()
     assert small.frames[0].call.name == "brightness_uint8"

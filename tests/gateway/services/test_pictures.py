@@ -15,7 +15,7 @@ from gateway.schemas.result import Finding, ModelVersion
 from gateway.schemas.stored import ActivationMap, FrameReading, Reading
 from gateway.services.imaging import Imaging
 from gateway.services.pictures import Pictures
-from gateway.services.results import ResultStore
+from gateway.services.results import Known, ResultStore
 from gateway.services.views import picture_key
 from preprocess import Limits
 from tests.support.models import flat_png
@@ -64,7 +64,7 @@ def objects() -> MemoryStore:
 
 async def pictures_of(objects: MemoryStore, *, explained: bool = True) -> Pictures:
     results = ResultStore(objects)
-    await results.add(METADATA, NOW, [(IMAGE, reading(explained=explained))])
+    await results.add(METADATA, NOW, [(IMAGE, reading(explained=explained))], Known())
     return Pictures(
         results, Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     )
@@ -118,7 +118,7 @@ async def test_a_link_keeps_its_image_when_an_earlier_one_is_read_later(
             "received_at": NOW - dt.timedelta(seconds=1),
         }
     )
-    await ResultStore(objects).add(METADATA, NOW, [(other, earlier)])
+    await ResultStore(objects).add(METADATA, NOW, [(other, earlier)], Known())
     assert await pictures.preview("S1", 1) != shown
     assert await pictures.preview("S1", 1, key) == shown
     with pytest.raises(ImageNotFoundError):

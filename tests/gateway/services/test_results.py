@@ -62,7 +62,12 @@ def results(objects: MemoryStore) -> ResultStore:
 
 
 async def add(results: ResultStore, image: bytes, **fields: Any) -> Added:
-    return await results.add(metadata(**fields), NOON, [(image, reading(image))])
+    return await stored(results, (image, reading(image)), **fields)
+
+
+async def stored(results: ResultStore, *images: tuple[bytes, Reading], **fields: Any) -> Added:
+    document = metadata(**fields)
+    return await results.add(document, NOON, images, await results.known(document))
 
 
 async def identity_stored(objects: MemoryStore) -> dict[str, str]:
@@ -90,25 +95,28 @@ async def test_reading_comes_back_as_it_was_stored(results: ResultStore):
     await add(results, b"a")
     sha256 = reading(b"a").sha256
     assert await results.reading("S1", sha256, MODEL) == reading(b"a")
-    assert await results.reading("S1", sha256, ModelVersion(name="brightness", version="2")) is None
-    assert await results.reading("S2", sha256, MODEL) is None
+    for study_id, version in (("S1", "2"), ("S2", "1")):
+        with pytest.raises(ObjectNotFoundError):
+            await results.reading(
+                study_id, sha256, ModelVersion(name="brightness", version=version)
+            )
     assert await results.image(reading(b"a")) == b"a"
 
 
 async def test_reading_is_written_once(results: ResultStore, objects: MemoryStore):
     first, second = reading(b"a", probability=0.75), reading(b"a", probability=0.25)
-    added = await results.add(metadata(), NOON, [(b"a", first)])
+    added = await stored(results, (b"a", first))
     assert added.readings == (first,)
-    assert added.study is not None
     before = dict(objects.objects)
-    assert await results.add(metadata(), NOON, [(b"a", second)]) == Added((first,), None)
+    again = await stored(results, (b"a", second))
+    assert (again.readings, again.study) == ((first,), added.study)
     assert objects.objects == before
 
 
 async def test_each_model_version_has_a_reading_of_its_own(results: ResultStore):
     other = ModelVersion(name="brightness", version="2")
-    await results.add(metadata(), NOON, [(b"a", reading(b"a"))])
-    added = await results.add(metadata(), NOON, [(b"a", reading(b"a", minute=1, model=other))])
+    await stored(results, (b"a", reading(b"a")))
+    added = await stored(results, (b"a", reading(b"a", minute=1, model=other)))
     view = await results.rebuild("S1", added)
     assert [image.model for image in view.images] == [MODEL, other]
 
@@ -116,7 +124,7 @@ async def test_each_model_version_has_a_reading_of_its_own(results: ResultStore)
 async def test_view_lists_images_oldest_first_whatever_their_hashes(results: ResultStore):
     images = [b"c", b"a", b"b"]
     for minute, image in enumerate(images):
-        added = await results.add(metadata(), NOON, [(image, reading(image, minute=minute))])
+        added = await stored(results, (image, reading(image, minute=minute)))
     view = await results.rebuild("S1", added)
     assert [i.sha256 for i in view.images] == [hashlib.sha256(i).hexdigest() for i in images]
     assert [i.number for i in view.images] == [1, 2, 3]
@@ -161,7 +169,7 @@ async def test_documents_of_one_study_must_agree_on_whom_it_is_about(
 ):
     await add(results, b"a", **stored)
     before = dict(objects.objects)
-    for call in (results.check_identity(metadata(**sent)), add(results, b"b", **sent)):
+    for call in (results.known(metadata(**sent)), add(results, b"b", **sent)):
         if not conflicts:
             await call
             continue
@@ -180,7 +188,7 @@ async def test_attribute_first_given_later_holds_from_then_on(
     await add(results, b"c", accession_number="A1")
     for sent in ({"patient_id": "P2"}, {"accession_number": "A2"}):
         with pytest.raises(StudyConflictError):
-            await results.check_identity(metadata(**sent))
+            await results.known(metadata(**sent))
         with pytest.raises(StudyConflictError):
             await add(results, b"d", **sent)
     await add(results, b"e", patient_id="P1", accession_number="A1")
@@ -188,7 +196,7 @@ async def test_attribute_first_given_later_holds_from_then_on(
 
 
 async def test_check_of_identity_writes_nothing(results: ResultStore, objects: MemoryStore):
-    await results.check_identity(metadata(patient_id="P1"))
+    await results.known(metadata(patient_id="P1"))
     assert objects.objects == {}
 
 
@@ -232,9 +240,7 @@ class Turns:
 
 async def admitted(results: ResultStore, image: bytes, minute: int, **fields: Any) -> Any:
     """What the pipeline does with a study, but for the reading itself."""
-    document = metadata(**fields)
-    await results.check_identity(document)
-    added = await results.add(document, NOON, [(image, reading(image, minute=minute))])
+    added = await stored(results, (image, reading(image, minute=minute)), **fields)
     return await results.rebuild("S1", added)
 
 
@@ -317,23 +323,19 @@ async def test_two_gateways_on_one_folder_store_one_reading_and_answer_with_it(t
     gateways = [ResultStore(FolderStore(tmp_path)) for _ in range(8)]
     await FolderStore(tmp_path).open()
     readings = [reading(b"a", minute=i) for i in range(8)]
-    stored = await asyncio.gather(
-        *(
-            gateway.add(metadata(), NOON, [(b"a", one)])
-            for gateway, one in zip(gateways, readings, strict=True)
-        )
+    outcomes = await asyncio.gather(
+        *(stored(gateway, (b"a", one)) for gateway, one in zip(gateways, readings, strict=True))
     )
-    [winner] = {one.received_at for added in stored for one in added.readings}
+    [winner] = {one.received_at for added in outcomes for one in added.readings}
     assert winner in {one.received_at for one in readings}
-    assert len([added for added in stored if added.study is not None]) == 1
     views = await asyncio.gather(
-        *(gateway.rebuild("S1", added) for gateway, added in zip(gateways, stored, strict=True))
+        *(gateway.rebuild("S1", added) for gateway, added in zip(gateways, outcomes, strict=True))
     )
     assert all(view == views[0] for view in views)
 
 
 async def test_view_of_a_study_without_readings_is_pending(results: ResultStore):
-    view = await results.rebuild("S1", await results.add(metadata(), NOON, []))
+    view = await results.rebuild("S1", await stored(results))
     assert (view.status, view.images, view.completed_at) == (Status.PENDING, (), None)
 
 
@@ -345,14 +347,23 @@ async def test_view_is_not_made_of_readings_that_were_deleted_meanwhile(
         del objects.objects[key]
     with pytest.raises(StudyNotFoundError):
         await results.rebuild("S1", added)
-    assert "results/S1/result.json" not in objects.objects
 
 
-async def test_what_was_just_written_is_not_read_again(results: ResultStore, objects: MemoryStore):
-    added = await add(results, b"a")
-    objects.calls.clear()
-    await results.rebuild("S1", added)
-    assert [call for call, _ in objects.calls] == ["keys", "replace", "keys"]
+async def test_a_new_study_asks_the_store_for_no_more_than_it_must(
+    results: ResultStore, objects: MemoryStore
+):
+    await results.rebuild("S1", await add(results, b"a"))
+    assert [call for call, _ in objects.calls] == [
+        *("keys", "create", "create", "create", "replace", "keys")
+    ]
+
+
+async def test_only_what_this_model_version_read_was_read_before(results: ResultStore):
+    other = ModelVersion(name="brightness", version="11")
+    await stored(results, (b"a", reading(b"a")), (b"b", reading(b"b", model=other)))
+    known = await results.known(metadata())
+    assert known.read_by(MODEL) == {reading(b"a").sha256}
+    assert known.read_by(other) == {reading(b"b").sha256}
 
 
 async def test_image_that_is_gone_is_told_as_missing(results: ResultStore):

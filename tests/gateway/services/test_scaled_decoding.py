@@ -45,7 +45,7 @@ async def test_a_jpeg_is_reduced_as_far_as_the_contract_allows(
     model = ServedModel("brightness", "1", Contract.model_validate(document), ensembles)
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     image = SubmittedImage("image[0]", jpeg(rows, columns), METADATA)
-    prepared = await imaging.prepare(image, model, Deadline.after(10))
+    _, prepared = await imaging.prepare(image, model, Deadline.after(10), read_before=())
     (frame,) = prepared.frames
     assert frame.call.inputs["pixels"].shape == decoded
     assert (frame.rows, frame.columns) == (rows, columns)
