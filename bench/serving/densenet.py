@@ -23,7 +23,7 @@ from preprocess import Aspect, FullRange, InputSpec, Resample, decode, to_tensor
 _GROWTH = 32
 _BLOCKS = (6, 12, 24, 16)
 _LABELS = tuple(f"L{number:02}" for number in range(1, 19))
-_SPEC = InputSpec(
+SPEC = InputSpec(
     rows=224,
     columns=224,
     channels=1,
@@ -123,7 +123,7 @@ def _golden(model: Path) -> dict[str, object]:
     """The picture that proves the model at load, with its answers from ONNX Runtime here."""
     ramp = np.linspace(0, 255, 64, dtype=np.uint8)
     picture = cv2.imencode(".png", np.add.outer(ramp // 2, ramp // 2))[1].tobytes()
-    tensor = to_tensor(decode(picture)[0], _SPEC)
+    tensor = to_tensor(decode(picture)[0], SPEC)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     [logits] = session.run(None, {"image": tensor[None]})
     probabilities = 1 / (1 + np.exp(-logits[0].astype(float)))

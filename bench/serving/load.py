@@ -1,19 +1,25 @@
-"""A load generator: keeps N requests under way on N connections, and says how they fared.
+"""A load generator: sends studies and says how they fared.
 
     python -m bench.serving.load URL PATH KIND IMAGE --studies 200 --concurrency 16
+    python -m bench.serving.load URL PATH KIND IMAGE --studies 200 --rate 15
+
+The first keeps 16 requests under way, each on a connection of its own (closed model). The second
+sends 15 a second on average, whatever becomes of them, with the gaps of a Poisson process (open
+model): a study's time counts from when it was to be sent.
 
 Sends the bytes as they lie in memory, head, image and tail by one `sendmsg`, and looks at nothing
-of the answer but its status and length, so that it costs about half a millisecond a study. Prints
+of the answer but its status and length, so that it costs one or two milliseconds a study. Prints
 one JSON document: seconds of each request, their statuses, and its own CPU time.
 """
 
 import argparse
 import asyncio
 import json
-import resource
+import random
 import secrets
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,21 +27,25 @@ from urllib.parse import urlsplit
 _BOUNDARY = "bench0f3c61"
 
 
+def new_id() -> str:
+    """A study_id that nobody had."""
+    return f"B-{secrets.token_hex(8)}"
+
+
 @dataclass
 class Request:
-    """What one kind of target is sent: a function of a fresh study_id and the image."""
+    """What one kind of target is sent: a function of the study_id and the image."""
 
     path: str
     kind: str
     image: bytes
 
-    def parts(self, host: str) -> list[bytes]:
+    def parts(self, study_id: str) -> list[bytes]:
         """The request in pieces, none of them a copy of the image."""
-        study_id = f"B-{secrets.token_hex(8)}"
         metadata = json.dumps(
             {"study_id": study_id, "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
         )
-        headers = [f"POST {self.path} HTTP/1.1", f"Host: {host}"]
+        headers = [f"POST {self.path} HTTP/1.1", "Host: localhost"]
         if self.kind == "multipart":
             head = (
                 f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="metadata"\r\n'
@@ -60,6 +70,11 @@ class Log:
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
+    def add(self, status: int, began: float) -> None:
+        """One more answer."""
+        self.statuses[status] += 1
+        self.seconds.append(time.perf_counter() - began)
+
 
 async def _answer(reader: asyncio.StreamReader) -> int:
     """The status of the next answer, which is read to its end."""
@@ -81,34 +96,67 @@ async def _answer(reader: asyncio.StreamReader) -> int:
     return status
 
 
-async def client(host: str, port: int, request: Request, turns: list[None], log: Log) -> None:
-    """One connection, one request after another, until no turn is left."""
-    reader, writer = await asyncio.open_connection(host, port)
-    while turns:
-        turns.pop()
-        began = time.perf_counter()
-        writer.writelines(request.parts(f"{host}:{port}"))
+class Connections:
+    """Connections to one server, kept open between requests."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._host, self._port = str(address.hostname), int(address.port or 80)
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def exchange(self, pieces: list[bytes]) -> int:
+        """The status of the answer to a request, sent on a connection that is free or new."""
+        if not self._idle:
+            self._idle.append(await asyncio.open_connection(self._host, self._port))
+        reader, writer = self._idle.pop()
+        writer.writelines(pieces)
         await writer.drain()
-        log.statuses[await _answer(reader)] += 1
-        log.seconds.append(time.perf_counter() - began)
-    writer.close()
+        status = await _answer(reader)
+        self._idle.append((reader, writer))
+        return status
 
 
-async def run(url: str, request: Request, studies: int, concurrency: int) -> dict[str, object]:
+async def closed(
+    connections: Connections, request: Request, log: Log, studies: int, concurrency: int
+) -> None:
     """Send so many studies, so many at a time."""
-    address = urlsplit(url)
-    host, port = str(address.hostname), int(address.port or 80)
     turns: list[None] = [None] * studies
-    log = Log()
-    began = time.perf_counter()
-    await asyncio.gather(*(client(host, port, request, turns, log) for _ in range(concurrency)))
-    wall = time.perf_counter() - began
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+
+    async def sender() -> None:
+        while turns:
+            turns.pop()
+            began = time.perf_counter()
+            log.add(await connections.exchange(request.parts(new_id())), began)
+
+    await asyncio.gather(*(sender() for _ in range(concurrency)))
+
+
+async def offered(
+    connections: Connections, request: Request, log: Log, studies: int, rate: float
+) -> None:
+    """Send so many studies, so many a second; the gaps are drawn with one seed, always the same."""
+    gaps = random.Random(1)  # noqa: S311 - no secret
+    due = time.perf_counter()
+
+    async def one(due: float) -> None:
+        log.add(await connections.exchange(request.parts(new_id())), due)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(studies):
+            due += gaps.expovariate(rate)
+            await asyncio.sleep(due - time.perf_counter())
+            group.create_task(one(due))
+
+
+async def run(work: Coroutine[object, object, None], log: Log) -> dict[str, object]:
+    """What came of the work, for printing."""
+    began, before = time.perf_counter(), time.process_time()
+    await work
     return {
-        "wall_s": wall,
+        "wall_s": time.perf_counter() - began,
         "seconds": log.seconds,
         "statuses": log.statuses,
-        "own_cpu_s": usage.ru_utime + usage.ru_stime,
+        "own_cpu_s": time.process_time() - before,
     }
 
 
@@ -120,11 +168,17 @@ def main() -> None:
     parser.add_argument("kind", choices=["multipart", "raw"])
     parser.add_argument("image", type=Path)
     parser.add_argument("--studies", type=int, required=True)
-    parser.add_argument("--concurrency", type=int, required=True)
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--concurrency", type=int)
+    model.add_argument("--rate", type=float, help="a second")
     arguments = parser.parse_args()
     request = Request(arguments.path, arguments.kind, arguments.image.read_bytes())
-    told = asyncio.run(run(arguments.url, request, arguments.studies, arguments.concurrency))
-    print(json.dumps(told))
+    connections, log = Connections(arguments.url), Log()
+    if arguments.rate:
+        work = offered(connections, request, log, arguments.studies, arguments.rate)
+    else:
+        work = closed(connections, request, log, arguments.studies, arguments.concurrency)
+    print(json.dumps(asyncio.run(run(work, log))))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,24 @@
 """A server under test: started, watched by /proc over its whole process tree, stopped."""
 
+import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
+
+from bench.results import ROOT
+from gateway.sidecar import EmbeddedTriton
 
 _START_S = 120
 
@@ -53,6 +60,19 @@ def _peak_kib(pid: int) -> int:
     return 0
 
 
+def generated(module: str, *arguments: str) -> dict[str, Any]:
+    """What a load generator, run in a process of its own, has printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:
@@ -85,6 +105,25 @@ def running(
         yield Server(psutil.Process(process.pid), url, time.perf_counter() - began)
     finally:
         _end(process)
+
+
+@contextlib.contextmanager
+def running_triton(repository: Path) -> Iterator[Server]:
+    """A Triton that serves the repository; its `url` is that of gRPC."""
+    with asyncio.Runner() as runner:
+        triton = EmbeddedTriton(repository, on_log=lambda _: None)
+        began = time.perf_counter()
+        runner.run(triton.start())
+        try:
+            port = triton.grpc_url.rpartition(":")[2]
+            [server] = [
+                process
+                for process in psutil.Process().children(recursive=True)
+                if process.name() == "tritonserver" and f"--grpc-port={port}" in process.cmdline()
+            ]
+            yield Server(server, triton.grpc_url, time.perf_counter() - began)
+        finally:
+            runner.run(triton.stop())
 
 
 def _wait(process: subprocess.Popen[bytes], url: str) -> None:

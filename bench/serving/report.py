@@ -1,92 +1,139 @@
-"""Tables and a plot of what `python -m bench.serving` measured.
+"""Tables and a plot of what `python -m bench.serving` measured: medians over its rounds."""
 
-    python -m bench.serving.report
-
-Prints Markdown for docs/performance.md and draws docs/images/serving.svg: medians over the rounds.
-"""
-
-import json
 from collections import defaultdict
+from pathlib import Path
 from statistics import median
+from typing import Any
 
-import matplotlib as mpl
+from bench.plots import plt, save
+from bench.results import spread
 
-from bench.serving.targets import ROOT
-
-mpl.use("svg")
-mpl.rcParams["svg.hashsalt"] = "radstream"  # the same figures draw the same file
-from matplotlib import pyplot as plt  # noqa: E402 - after the backend is chosen
-
-_RESULTS = ROOT / ".benchmarks" / "serving" / "results.json"
-_PLOT = ROOT / "docs" / "images" / "serving.svg"
-_FIGURES = ("cpu_ms", "per_s", "p50_ms", "p95_ms", "p99_ms")
+Rounds = list[list[dict[str, Any]]]
+_PLOTTED = 16
 
 
-def main() -> None:
-    """Print the tables, draw the plot."""
-    rounds = json.loads(_RESULTS.read_text())["rounds"]
-    levels: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    others: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for measured in rounds:
-        floors = {item["target"]: item["cpu_ms"] for item in measured if "cpu_ms" in item}
-        for item in measured:
-            scaled = "scaled decoding" in item["target"]
-            floor = floors["floor, scaled decoding" if scaled else "floor"]
-            for name in ("cpu_ms", "per_s", "peak_mib", "own_peak_mib", "start_s"):
-                if name in item:
-                    others[item["target"]][name].append(item[name])
-            for told in item.get("loads", ()):
-                kept = levels[item["target"], told["concurrency"]]
-                for name in _FIGURES:
-                    kept[name].append(told[name])
-                kept["ratio"].append(told["cpu_ms"] / floor)
-    _print(levels, others)
-    _draw(levels, others)
+def markdown(rounds: Rounds) -> str:
+    """The tables. Ratios are of one round; in parentheses the least and the greatest round."""
+    return "\n\n".join((_costs(rounds), _levels(rounds), _steady(rounds), _processes(rounds)))
 
 
-def _print(levels: dict, others: dict) -> None:
-    print("| target | at once | CPU ms a study | of the floor | studies/s | p50 | p95 | p99 ms |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
-    for target, figures in others.items():
-        if "cpu_ms" in figures:
-            cpu, rate = median(figures["cpu_ms"]), median(figures["per_s"])
-            print(f"| {target} | | {cpu:.1f} | 1.00 | {rate:.1f} | | | |")
-    for (target, level), figures in levels.items():
-        cpu, rate, *times = (median(figures[name]) for name in _FIGURES)
-        shown = " | ".join(f"{time:.0f}" for time in times)
-        ratio = median(figures["ratio"])
-        print(f"| {target} | {level} | {cpu:.1f} | {ratio:.2f} | {rate:.1f} | {shown} |")
-    print("\n| target | peak MiB, all processes | first process | start to first answer, s |")
-    print("|---|---:|---:|---:|")
-    for target, figures in others.items():
-        if "start_s" in figures:
-            peak, own, start = (
-                median(figures[name]) for name in ("peak_mib", "own_peak_mib", "start_s")
-            )
-            print(f"| {target} | {peak:.0f} | {own:.0f} | {start:.1f} |")
-
-
-def _draw(levels: dict, others: dict) -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    most = max(level for _, level in levels)
-    wanted = 16 if any(level == 16 for _, level in levels) else most
-    names = [target for target, level in levels if level == wanted]
-    costs = [median(levels[name, wanted]["cpu_ms"]) for name in names]
-    left.barh(names[::-1], costs[::-1], color="#4477aa")
-    for title, figures in others.items():
-        if "cpu_ms" in figures:
-            left.axvline(median(figures["cpu_ms"]), color="#bb4444", linewidth=1, label=title)
-    left.set_xlabel(f"CPU ms a study, {wanted} at once (lines: the floors)")
-    for name in names:
-        points = sorted(level for target, level in levels if target == name)
-        rates = [median(levels[name, level]["per_s"]) for level in points]
-        right.plot(points, rates, marker="o", label=name)
-    right.set_xscale("log", base=4)
+def draw(rounds: Rounds, file: Path) -> None:
+    """CPU time and rate of all targets."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    found = _by_target(rounds)
+    targets = [title for title in found if "loads" in found[title][0]]
+    levels = [told["concurrency"] for told in found[targets[0]][0]["loads"]]
+    plotted = _plotted(found[targets[0]][0])
+    costs = [_values(rounds, title, plotted, "cpu_ms") for title in targets]
+    middles = [median(values) for values in costs]
+    errors = [
+        [middle - min(values) for middle, values in zip(middles, costs, strict=True)],
+        [max(values) - middle for middle, values in zip(middles, costs, strict=True)],
+    ]
+    left.barh(targets, middles, xerr=errors, color="#4477aa")
+    left.invert_yaxis()
+    for title, style in (("floor", "-"), ("floor, scaled decoding", "--")):
+        cost = median(result["cpu_ms"] for result in found[title])
+        left.axvline(cost, color="#bb4444", linewidth=1, linestyle=style, label=title)
+    left.legend(fontsize=7)
+    left.set_xlabel(f"CPU ms a study, {plotted} at once")
+    for title in targets:
+        rates = [median(_values(rounds, title, level, "per_s")) for level in levels]
+        right.plot(levels, rates, marker="o", markersize=3, label=title)
+    right.set_xscale("log", base=2)
+    right.set_xticks(levels, [str(level) for level in levels])
+    right.set_ylim(bottom=0)
     right.set_xlabel("studies at once")
     right.set_ylabel("studies a second")
     right.legend(fontsize=7)
-    figure.savefig(_PLOT, metadata={"Date": None})
+    save(figure, file)
 
 
-if __name__ == "__main__":
-    main()
+def _costs(rounds: Rounds) -> str:
+    """What a study costs at the level that is plotted, of the floor with the same decoding."""
+    lines = ["| target | CPU ms a study | of the floor | over the floor, ms |"]
+    lines.append("|---|---:|---:|---:|")
+    for title, found in _by_target(rounds).items():
+        if "loads" not in found[0]:
+            costs = [result["cpu_ms"] for result in found]
+            lines.append(f"| {title} | {spread(costs, 1)} | 1.00 | |")
+            continue
+        level = _plotted(found[0])
+        costs = _values(rounds, title, level, "cpu_ms")
+        floors = [_floor(measured, title) for measured in rounds]
+        pairs = list(zip(costs, floors, strict=True))
+        ratio = spread([cost / floor for cost, floor in pairs], 2)
+        over = spread([cost - floor for cost, floor in pairs], 1)
+        lines.append(f"| {title}, {level} at once | {spread(costs, 1)} | {ratio} | {over} |")
+    return "\n".join(lines)
+
+
+def _levels(rounds: Rounds) -> str:
+    lines = ["| target | at once | studies/s | p50 ms | p95 ms | p99 ms | CPU ms a study |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    for title, found in _by_target(rounds).items():
+        for told in found[0].get("loads", ()):
+            level = told["concurrency"]
+            times = (
+                f"{median(_values(rounds, title, level, f'p{p}_ms')):.0f}" for p in (50, 95, 99)
+            )
+            rate = spread(_values(rounds, title, level, "per_s"), 1)
+            cost = median(_values(rounds, title, level, "cpu_ms"))
+            lines.append(f"| {title} | {level} | {rate} | {' | '.join(times)} | {cost:.1f} |")
+    return "\n".join(lines)
+
+
+def _steady(rounds: Rounds) -> str:
+    lines = ["| target | offered, studies/s | p50 ms | p95 ms | p99 ms | p99 of p50 |"]
+    lines.append("|---|---:|---:|---:|---:|---:|")
+    for title, found in _by_target(rounds).items():
+        steady = [result["steady"] for result in found if "steady" in result]
+        if steady:
+            rate = median(told["rate"] for told in steady)
+            times = (f"{median(told[f'p{p}_ms'] for told in steady):.0f}" for p in (50, 95, 99))
+            tail = spread([told["p99_ms"] / told["p50_ms"] for told in steady], 2)
+            lines.append(f"| {title} | {rate:.1f} | {' | '.join(times)} | {tail} |")
+    return "\n".join(lines)
+
+
+def _processes(rounds: Rounds) -> str:
+    """Memory: of a RadStream target the first process is the gateway, of others whatever it is."""
+    lines = ["| target | peak MiB, gateway | all processes | start to first answer, s |"]
+    lines.append("|---|---:|---:|---:|")
+    for title, found in _by_target(rounds).items():
+        if "start_s" in found[0]:
+            own = spread([result["own_peak_mib"] for result in found], 0)
+            peak = spread([result["peak_mib"] for result in found], 0)
+            start = spread([result["start_s"] for result in found], 1)
+            gateway = own if title.startswith("radstream") else ""
+            lines.append(f"| {title} | {gateway} | {peak} | {start} |")
+    return "\n".join(lines)
+
+
+def _by_target(rounds: Rounds) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for measured in rounds:
+        for result in measured:
+            found[result["target"]].append(result)
+    return found
+
+
+def _plotted(result: dict[str, Any]) -> int:
+    levels = [told["concurrency"] for told in result["loads"]]
+    return _PLOTTED if _PLOTTED in levels else max(levels)
+
+
+def _values(rounds: Rounds, title: str, level: int, name: str) -> list[float]:
+    """A figure of one target at one level, of each round."""
+    return [
+        told[name]
+        for result in _by_target(rounds)[title]
+        for told in result["loads"]
+        if told["concurrency"] == level
+    ]
+
+
+def _floor(measured: list[dict[str, Any]], title: str) -> float:
+    """CPU ms of the floor with the same decoding, in the same round."""
+    wanted = "floor, scaled decoding" if "scaled decoding" in title else "floor"
+    return next(result["cpu_ms"] for result in measured if result["target"] == wanted)

@@ -12,24 +12,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.results import PLACE, ROOT
 from bench.serving.densenet import write_folder
 from bench.serving.processes import Server, free_port, running
 
-ROOT = Path(__file__).parents[2]
 _PEERS = Path(__file__).parent / "peers"
-_PLACE = ROOT / ".benchmarks" / "serving"
+_PLACE = PLACE / "serving"
 _PYTHON = _PLACE / "peers" / "bin" / "python"
 
 
-def prepare() -> None:
-    """Make the peers' environment and the model repositories, unless they are there."""
+def prepare_peers() -> None:
+    """Make the peers' environment, unless it is there."""
     if not _PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", _PLACE / "peers"], check=True)
         lock = _PEERS / "requirements.txt"
         command = [_PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
         subprocess.run([*command, "--requirement", lock], check=True)
+
+
+def prepare_models() -> None:
+    """Make the model repositories, unless they are there."""
     models = _PLACE / "models"
     if not models.exists():
+        _PLACE.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=_PLACE))
         reference = unfinished / "cxr_pneumonia"
         shutil.copytree(ROOT / "model_repository" / "cxr_pneumonia", reference / "cxr_pneumonia")
@@ -46,6 +51,11 @@ def prepare() -> None:
         unfinished.rename(models)
 
 
+def repository(name: str) -> Path:
+    """One of the model repositories: `cxr_pneumonia`, `scaled` or `densenet121`."""
+    return _PLACE / "models" / name
+
+
 @dataclass(frozen=True)
 class Target:
     """A server and how it is asked."""
@@ -60,7 +70,7 @@ class Target:
     def repository(self) -> Path:
         """The model repository it serves."""
         scaled = self.draft and self.name.startswith("radstream")
-        return _PLACE / "models" / ("scaled" if scaled else self.model)
+        return repository("scaled" if scaled else self.model)
 
     @property
     def title(self) -> str:
@@ -126,6 +136,7 @@ def gateway_environment(port: int, folder: Path, repository: Path) -> dict[str, 
         "RADSTREAM_STORE__FOLDER": str(folder / "store"),
         "RADSTREAM_DROPFOLDER__WATCH": "false",
         "RADSTREAM_ADMISSION__STUDIES": "200",  # one caller sends all, and is to be refused nothing
+        "RADSTREAM_AUDIT__FOLDER": str(folder / "audit"),
         "RADSTREAM_TELEMETRY__FOLDER": str(folder / "telemetry"),
         "RADSTREAM_TELEMETRY__SPOOL_FOLDER": str(folder / "spool"),
     }
@@ -133,7 +144,7 @@ def gateway_environment(port: int, folder: Path, repository: Path) -> dict[str, 
 
 def floor(model: str, image: Path, studies: int, decoder: str, *, draft: bool) -> dict[str, float]:
     """CPU and wall seconds of the bare loop."""
-    path = _PLACE / "models" / model / model / "1" / "model.onnx"
+    path = repository(model) / model / "1" / "model.onnx"
     environment = os.environ | {"MODEL": str(path), "DRAFT": "1" if draft else "0"}
     told = subprocess.run(
         [_PYTHON, "floor.py", str(image), str(studies), decoder],

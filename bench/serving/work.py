@@ -5,6 +5,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.results import PLACE
+
+
+def large_file() -> Path:
+    """The file of `large_jpeg`, made once."""
+    path = PLACE / "large.jpg"
+    if not path.exists():
+        PLACE.mkdir(exist_ok=True)
+        large_jpeg(path)
+    return path
+
 
 def large_jpeg(path: Path) -> None:
     """Write a grey JPEG of 2048x2500 and 1.4 MB: soft shapes under film grain, seeded."""

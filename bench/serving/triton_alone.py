@@ -1,0 +1,130 @@
+"""RadStream against its own Triton alone, with a DenseNet-121.
+
+    python -m bench.serving.triton_alone [--studies 64] [--rounds 5] [--concurrency 16]
+
+One Triton serves all, and each round asks it in three ways one after the other:
+
+- `radstream`: studies over HTTP (raw body), through the gateway;
+- `tensors`: ready tensors from a client that does nothing else;
+- `pictures`: tensors that this client makes from the same file before it sends them.
+
+Once for a JPEG of the model's own 224x224 pixels, next to free to decode, and once for the 1.4 MB
+one: where Triton runs on the same CPU, decoding that takes from both alike.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import cv2
+
+from bench.results import PLACE, ROOT, keep, spread
+from bench.serving.processes import Server, free_port, generated, running, running_triton
+from bench.serving.targets import gateway_environment, prepare_models, repository
+from bench.serving.work import large_file
+
+_MODEL = "densenet121"
+_WARM_UP = ("--studies=24", "--concurrency=4")
+_WAYS = ("radstream", "tensors", "pictures")
+
+
+def pictures() -> dict[str, Path]:
+    """The files by their names in the table."""
+    large = large_file()
+    small = large.with_name("small.jpg")
+    grey = cv2.imread(str(large), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(small), cv2.resize(grey, (224, 224), interpolation=cv2.INTER_AREA))
+    return {"224x224": small, "2048x2500": large}
+
+
+def ask(way: str, gateway: Server, triton: Server, image: Path, *load: str) -> dict[str, float]:
+    """What one way of asking gave, with the CPU time of Triton and of what is before it."""
+    before = triton.cpu_s(), gateway.cpu_s()
+    if way == "radstream":
+        told = generated("bench.serving.load", gateway.url, "/v1/studies", "raw", str(image), *load)
+    else:
+        each = ["--each"] if way == "pictures" else []
+        told = generated("bench.serving.tensors", triton.url, _MODEL, str(image), *load, *each)
+    assert told["statuses"].keys() == {"200"}, told["statuses"]
+    front_s = gateway.cpu_s() - before[1] if way == "radstream" else told["own_cpu_s"]
+    seconds = sorted(told["seconds"])
+    studies = len(seconds)
+    return {
+        "per_s": studies / told["wall_s"],
+        "triton_ms": (triton.cpu_s() - before[0]) / studies * 1000,
+        "front_ms": front_s / studies * 1000,
+        "p50_ms": median(seconds) * 1000,
+        "p99_ms": seconds[int(len(seconds) * 0.99)] * 1000,
+    }
+
+
+def markdown(rounds: list[dict[str, dict[str, dict[str, float]]]]) -> str:
+    """Medians over the rounds; the ratios are of one round, with their range."""
+    titles = (
+        "| picture | asked by | CPU ms, Triton | before it | p50 ms | p99 ms | studies/s "
+        "| of `tensors` | of `pictures` |"
+    )
+    lines = [titles, "|---|---|---:|---:|---:|---:|---:|---:|---:|"]
+    for picture in rounds[0]:
+        for way in _WAYS:
+            cells = [
+                f"{median(measured[picture][way][name] for measured in rounds):.1f}"
+                for name in ("triton_ms", "front_ms", "p50_ms", "p99_ms", "per_s")
+            ]
+            cells += [_ratio(rounds, picture, way, other) for other in _WAYS[1:]]
+            lines.append(f"| {picture} | {way} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _ratio(
+    rounds: list[dict[str, dict[str, dict[str, float]]]], picture: str, way: str, other: str
+) -> str:
+    if way == other:
+        return ""
+    ratios = [round_[picture][way]["per_s"] / round_[picture][other]["per_s"] for round_ in rounds]
+    return spread(ratios, 2)
+
+
+def main() -> None:
+    """Run the rounds, print and keep what they gave."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--studies", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--concurrency", type=int, default=16)
+    given = parser.parse_args()
+    load = (f"--studies={given.studies}", f"--concurrency={given.concurrency}")
+    prepare_models()
+    images, port = pictures(), free_port()
+    rounds = []
+    with (
+        TemporaryDirectory(dir=PLACE) as folder,
+        running_triton(repository(_MODEL)) as triton,
+        running(
+            [sys.executable, "-m", "gateway", "serve"],
+            port,
+            ready="/readyz",
+            cwd=ROOT,
+            env=gateway_environment(port, Path(folder), repository(_MODEL))
+            | {"RADSTREAM_TRITON__URL": triton.url},
+            log=PLACE / "triton_alone.log",
+        ) as gateway,
+    ):
+        for image in images.values():
+            for way in _WAYS:
+                ask(way, gateway, triton, image, *_WARM_UP)
+        for _ in range(given.rounds):
+            rounds.append(
+                {
+                    name: {way: ask(way, gateway, triton, image, *load) for way in _WAYS}
+                    for name, image in images.items()
+                }
+            )
+            print(markdown(rounds[-1:]), flush=True)
+    print(markdown(rounds))
+    keep("triton_alone", rounds)
+
+
+if __name__ == "__main__":
+    main()
