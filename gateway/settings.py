@@ -440,7 +440,10 @@ class TelemetrySettings(_Group):
         description="Folder for events whose sink is slow or away; one gateway's alone.",
     )
     spool_bytes: int = Field(
-        256 * 2**20, ge=0, description="Bytes of the spool; events beyond are dropped and counted."
+        256 * 2**20,
+        ge=0,
+        description="Bytes of the spool; events that find it and the memory full are dropped and "
+        "counted.",
     )
     drain_s: float = Field(
         5.0,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from gateway.clients.records import BATCH_BYTES, BATCH_RECORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.clients.records import TelemetryRecord
 
 # What a record takes beside its own bytes: the objects around them.
@@ -41,12 +43,24 @@ class RecordQueue:
 
     def offer(self, record: TelemetryRecord) -> bool:
         """Whether there was room for the record."""
-        if self.used_bytes + record.size + _OVERHEAD_BYTES > self._limit_bytes:
+        if not self._has_room(record):
             return False
         self._records.append(record)
         self._payload_bytes += record.size
         self._tell()
         return True
+
+    def put_back(self, records: Sequence[TelemetryRecord]) -> int:
+        """How many of the records are the queue's oldest again: the last ones, as many as fit."""
+        returned = 0
+        for record in reversed(records):
+            if not self._has_room(record):
+                break
+            self._records.appendleft(record)
+            self._payload_bytes += record.size
+            returned += 1
+        self._tell()
+        return returned
 
     def take(self) -> list[TelemetryRecord]:
         """The oldest records, as many as one call of a sink takes."""
@@ -90,6 +104,9 @@ class RecordQueue:
         """End the waiting: what is left is handed out at once."""
         self._closed = True
         self._tell()
+
+    def _has_room(self, record: TelemetryRecord) -> bool:
+        return self.used_bytes + record.size + _OVERHEAD_BYTES <= self._limit_bytes
 
     def _tell(self) -> None:
         crowded = self.used_bytes * 2 > self._limit_bytes

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 _JSON = TypeAdapter(TelemetryEvent)
 # How often the spool is looked at without a reason: its folder may have been another process's.
 _RECHECK_S = 60.0
-# After an error that nobody foresaw.
+# After an error that nobody foresaw, and until the spool is tried again that had no room.
 _PAUSE_S = 1.0
 
 
@@ -51,8 +51,8 @@ class Telemetry:
     metrics
         Told of each record's fate.
     queue_bytes
-        What may wait in memory. Beyond half of it records go to the spool, beyond all of it they
-        are dropped.
+        What may wait in memory. Beyond half of it records go to the spool, and beyond all of it,
+        when the spool has no room or is too slow, they are dropped.
     linger_s
         Seconds that a record waits for others to be sent with.
     drain_s
@@ -80,6 +80,7 @@ class Telemetry:
         self._drain_s = drain_s
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="telemetry-spool")
         self._spooled = asyncio.Event()
+        self._spool_full = False
         self._draining = asyncio.Event()
         self._over = asyncio.Event()
         metrics.telemetry.queue_bytes.set_function(lambda: self._queue.used_bytes)
@@ -90,7 +91,8 @@ class Telemetry:
         record = TelemetryRecord(event.study_ref, _JSON.dump_json(event, by_alias=True) + b"\n")
         self._metrics.telemetry.queued.inc()
         if not self._queue.offer(record):
-            self._metrics.telemetry.dropped.labels("queue_full").inc()
+            reason = "spool_full" if self._spool_full else "queue_full"
+            self._metrics.telemetry.dropped.labels(reason).inc()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -143,13 +145,18 @@ class Telemetry:
         return True
 
     async def _keep(self, records: Sequence[TelemetryRecord]) -> None:
-        """Spool the records, as far as there is room."""
+        """Spool the records; those it has no room for wait in memory, as far as there is some."""
         if not records:
             return
         kept = await self._on_disk(partial(self._spool.append, records))
         self._metrics.telemetry.spooled.inc(kept)
-        self._metrics.telemetry.dropped.labels("spool_full").inc(len(records) - kept)
         self._spooled.set()
+        left = records[kept:]
+        self._spool_full = bool(left)
+        returned = 0 if self._draining.is_set() else self._queue.put_back(left)
+        self._metrics.telemetry.dropped.labels("spool_full").inc(len(left) - returned)
+        if returned:
+            await _first_of(self._draining, timeout_s=_PAUSE_S)
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

@@ -157,25 +157,45 @@ async def test_taking_an_event_never_waits_and_never_takes_more_memory_than_it_m
         await until(lambda: len(after.sink.taken) == 1000 - lost)
 
 
-async def test_a_full_spool_drops_and_counts_what_does_not_fit(tmp_path: Path):
-    async with running(away(), tmp_path, spool_bytes=20_000, drain_s=0) as parts:
+async def test_what_a_full_spool_has_no_room_for_waits_in_memory(tmp_path: Path):
+    async with running(away(), tmp_path, spool_bytes=20_000) as parts:
         sent = parts.emit(100)
-        await until(lambda: parts.count("spooled_total") + parts.dropped() == 100)
+        await until(lambda: 0 < parts.count("spooled_total") < 100)
+        await until(lambda: parts.count("queue_bytes") > 0)
+        parts.sink.refuse = None
+        await until(lambda: len(parts.sink.taken) == 100)
         assert parts.count("spool_bytes") <= 20_000
-        lost = parts.count("dropped_total", reason="spool_full")
-        assert 0 < lost < 100
+    assert Counter(event_ids(parts.sink.taken)) == Counter(sent)
+    assert parts.dropped() == 0
+
+
+async def test_where_spool_and_memory_are_full_the_rest_is_dropped_and_counted(tmp_path: Path):
+    options = {"spool_bytes": 20_000, "queue_bytes": 50_000, "drain_s": 0}
+    async with running(away(), tmp_path, **options) as parts:
+        parts.emit(50)
+        await until(lambda: parts.count("spooled_total") > 0 and parts.count("queue_bytes") > 0)
+        assert parts.dropped() == 0
+        parts.emit(100)
+        assert parts.count("dropped_total", reason="spool_full") > 0
+        assert parts.count("dropped_total", reason="queue_full") == 0
+        assert parts.count("spool_bytes") <= 20_000
+        assert 40_000 < parts.count("queue_bytes") <= 50_000
+    # What nobody took by the end is lost, and counted as well.
+    kept = parts.count("spooled_total")
+    assert kept + parts.dropped() == 150
     async with running(MemorySink(), tmp_path) as after:
-        await until(lambda: len(after.sink.taken) == 100 - lost)
-    assert event_ids(after.sink.taken) == sent[: 100 - lost]
+        await until(lambda: len(after.sink.taken) == kept)
 
 
 async def test_without_a_spool_the_sink_is_tried_again_and_again(tmp_path: Path):
     async with running(away(), tmp_path, spool_bytes=0) as parts:
-        parts.emit(3)
-        await until(lambda: parts.dropped() == 3)
+        sent = parts.emit(3)
+        await until(lambda: parts.telemetry._sender.away)
         parts.sink.refuse = None
-        parts.emit(2)
-        await until(lambda: len(parts.sink.taken) == 2)
+        sent += parts.emit(2)
+        await until(lambda: len(parts.sink.taken) == 5)
+    assert Counter(event_ids(parts.sink.taken)) == Counter(sent)
+    assert parts.dropped() == 0
 
 
 async def test_stopping_delivers_what_is_queued(tmp_path: Path):
