@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+# Of /dev/shm, for the tensors of a hundred studies at once. Docker gives a container 64 MiB, and
+# Triton's backends need their share of them.
+_SHARED_WITH_TRITON_BYTES = 32 * 2**20
+
 
 class GatewayServer(uvicorn.Server):
     """Turns readiness off at the first stop signal, and lets work in flight finish.
@@ -150,9 +154,14 @@ async def serve_with_triton(
         on_restart=metrics.triton.restarts.inc,
         trace_endpoint=settings.tracing.endpoint if settings.tracing.kind == "otlp" else None,
     ) as triton:
+        shared_bytes = _SHARED_WITH_TRITON_BYTES
+        if "shared_memory_bytes" in settings.triton.model_fields_set:
+            shared_bytes = settings.triton.shared_memory_bytes
         wired = settings.model_copy(
             update={
-                "triton": settings.triton.model_copy(update={"url": triton.grpc_url}),
+                "triton": settings.triton.model_copy(
+                    update={"url": triton.grpc_url, "shared_memory_bytes": shared_bytes}
+                ),
                 "dropfolder": settings.dropfolder.model_copy(
                     update={"watch": settings.dropfolder.watch is not False}
                 ),

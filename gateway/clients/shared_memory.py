@@ -7,6 +7,7 @@ A gRPC message is framed and copied several times on its way, which a picture of
 from __future__ import annotations
 
 import fcntl
+import itertools
 import mmap
 import os
 import secrets
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path("/dev/shm")  # noqa: S108 - where Linux keeps what shm_open(3) makes
 _PREFIX = "radstream-tensors-"
-_LEAST_BYTES = 1 << 20
+_LEAST_BYTES = 1 << 18
 # A call that ended without an answer may still be read by Triton: its region rests longer than any
 # request may wait and run there, before another picture is written over it.
 _REST_S = 600.0
@@ -38,12 +39,21 @@ class Region:
     view: mmap.mmap
     descriptor: int  # holds the lock by which others see that the region is in use
     registered: bool = False
+    forgotten: bool = False
     rests_until: float = field(default=0.0)
 
     @property
     def key(self) -> str:
         """The name that shm_open(3) takes."""
         return f"/{self.name}"
+
+    def register(self) -> None:
+        """Note that Triton has mapped the region, and take its name away.
+
+        So nothing of a picture is left in memory when gateway and Triton end, however they end.
+        """
+        self.registered = True
+        (_FOLDER / self.name).unlink(missing_ok=True)
 
     def write(self, array: NDArray[Any]) -> None:
         """Copy the array's elements, in C order, to the region's beginning."""
@@ -52,7 +62,8 @@ class Region:
 
     def rest(self) -> None:
         """Keep the region from use until nobody can be reading it any more."""
-        self.rests_until = time.monotonic() + _REST_S
+        if self.registered:
+            self.rests_until = time.monotonic() + _REST_S
 
     def close(self) -> None:
         """Take the region away; Triton keeps its own mapping until it lets go."""
@@ -73,6 +84,7 @@ class RegionPool:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
+        self._numbers = itertools.count()
         self._all: list[Region] = []
         self._free: list[Region] = []
         self._prefix = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
@@ -96,12 +108,18 @@ class RegionPool:
 
     def give_back(self, region: Region) -> None:
         """Let others have the region, once it has rested."""
-        self._free.append(region)
+        if region.forgotten:
+            self._drop(region)
+        else:
+            self._free.append(region)
 
-    def forget_registrations(self) -> None:
-        """Triton was started anew and knows none of the regions."""
+    def forget(self) -> None:
+        """Triton was started anew and knows none of the regions: make others."""
         for region in self._all:
-            region.registered = False
+            region.forgotten = region.registered
+        for region in [region for region in self._free if region.forgotten]:
+            self._free.remove(region)
+            self._drop(region)
 
     def close(self) -> None:
         """Take all regions away."""
@@ -110,8 +128,13 @@ class RegionPool:
         self._all.clear()
         self._free.clear()
 
+    def _drop(self, region: Region) -> None:
+        self._all.remove(region)
+        self._used_bytes -= region.size
+        region.close()
+
     def _make(self, size: int) -> Region | None:
-        name = f"{self._prefix}-{len(self._all)}"
+        name = f"{self._prefix}-{next(self._numbers)}"
         try:
             descriptor = os.open(_FOLDER / name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
             try:

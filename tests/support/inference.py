@@ -41,7 +41,7 @@ class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     Attributes
     ----------
-    infer, index, config, load
+    infer, index, config, load, register
         What answers each call.
     calls
         Names of the calls that came, in order.
@@ -56,6 +56,7 @@ class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.index: Answer = answers(indexed(("brightness", "1", "READY")))
         self.config: Answer = answers(configured(models.contract()))
         self.load: Answer = answers(service_pb2.RepositoryModelLoadResponse())
+        self.register: Answer = answers(service_pb2.SystemSharedMemoryRegisterResponse())
         self.calls: list[str] = []
         self.peers: set[str] = set()
         self.arrived = asyncio.Event()
@@ -76,6 +77,11 @@ class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     async def RepositoryModelUnload(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802 - the protocol's name
         unload = answers(service_pb2.RepositoryModelUnloadResponse())
         return await self._called("unload", unload, request, context)
+
+    async def SystemSharedMemoryRegister(  # noqa: N802 - the protocol's name
+        self, request: Any, context: grpc.aio.ServicerContext
+    ) -> Any:
+        return await self._called("register", self.register, request, context)
 
     async def _called(
         self, name: str, answer: Answer, request: Any, context: grpc.aio.ServicerContext

@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+import numpy as np
+
 from gateway.clients.shared_memory import RegionPool
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where Linux keeps what shm_open(3) makes
@@ -24,3 +26,33 @@ def test_what_a_gateway_still_uses_stays() -> None:
     assert (SHARED / region.name).exists()
     pool.close()
     assert not (SHARED / region.name).exists()
+
+
+def test_region_that_triton_has_mapped_leaves_no_name() -> None:
+    pool = RegionPool(1 << 20)
+    region = pool.take(1)
+    assert region is not None
+    region.register()
+    assert not (SHARED / region.name).exists()
+    region.write(np.arange(4, dtype=np.uint8))
+    assert region.view[:4] == bytes(range(4))
+    pool.close()
+
+
+def test_what_triton_has_forgotten_makes_room_for_others() -> None:
+    pool = RegionPool(1 << 19)
+    used, free = pool.take(1 << 18), pool.take(1 << 18)
+    assert used is not None
+    assert free is not None
+    assert pool.take(1) is None
+    for region in (used, free):
+        region.register()
+    pool.give_back(free)
+    pool.forget()
+    another = pool.take(1 << 18)
+    assert another is not None
+    assert not another.registered
+    assert pool.take(1) is None  # the one in use still counts
+    pool.give_back(used)
+    assert pool.take(1) is not None
+    pool.close()
