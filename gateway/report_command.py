@@ -60,12 +60,14 @@ def report(
     reporting = _reporting()
     paid = _paid(given, reporting.prices())
     files = sorted(folder.glob("telemetry-*.jsonl"))
-    if not files:
+    try:
+        opened = reporting.Records(files, until=until.date() if until else None)
+    except FileNotFoundError as error:
         raise click.ClickException(
             f"there is no telemetry in {folder}: a gateway writes it there when it has studies, "
             "RADSTREAM_TELEMETRY__KIND is file and RADSTREAM_TELEMETRY__FOLDER is that folder"
-        )
-    with closing(reporting.Records(files, until=until.date() if until else None)) as records:
+        ) from error
+    with closing(opened) as records:
         found = reporting.answers(records, since=since.date() if since else None, paid=paid)
         about = records.described()
     if not found["summary"].records()[0]["submissions"]:

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_TABLE = """
+CREATE TABLE telemetry AS
+SELECT
+    * EXCLUDE (filename),
+    greatest(
+        CAST(occurred_at AS DATE),
+        CAST(strptime(regexp_extract(filename, 'telemetry-(\\d{8})T', 1), '%Y%m%d') AS DATE)
+    ) AS arrived_on
+FROM read_json(
+    $files, format = 'newline_delimited', columns = $columns, ignore_errors = true, filename = true
+)
+"""
 _TYPES = {"string": "VARCHAR", "number": "DOUBLE", "integer": "BIGINT"}
 
 
@@ -22,9 +34,15 @@ class Records:
     Parameters
     ----------
     files
-        JSON lines as `gateway.clients.jsonl` writes them, one at least.
+        JSON lines as `gateway.clients.jsonl` writes them. Those that are gone by now are passed
+        over: a running gateway removes its oldest.
     until
         The last day that counts, UTC; all do if None.
+
+    Raises
+    ------
+    FileNotFoundError
+        All are gone.
 
     Notes
     -----
@@ -36,24 +54,7 @@ class Records:
         # Extensions come with the package or not at all: none is fetched.
         self._connection = duckdb.connect(config={"autoinstall_known_extensions": False})
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute(
-            """
-            CREATE TABLE telemetry AS
-            SELECT
-                * EXCLUDE (filename),
-                greatest(
-                    CAST(occurred_at AS DATE),
-                    CAST(strptime(regexp_extract(filename, 'telemetry-(\\d{8})T', 1), '%Y%m%d')
-                        AS DATE)
-                ) AS arrived_on
-            FROM read_json(
-                $files, format = 'newline_delimited', columns = $columns,
-                ignore_errors = true, filename = true
-            )
-            """,
-            {"files": [str(file) for file in files], "columns": _columns()},
-        )
-        self._files = len(files)
+        self._files = self._load(files)
         self._unreadable = self._deleted("event_id IS NULL OR occurred_at IS NULL")
         if until is not None:
             self._deleted("CAST(occurred_at AS DATE) > $1", until)
@@ -78,6 +79,21 @@ class Records:
     def close(self) -> None:
         """Forget the records."""
         self._connection.close()
+
+    def _load(self, files: Sequence[Path]) -> int:
+        """How many of the files were there to be read."""
+        there = [file for file in files if file.exists()]
+        if not there:
+            raise FileNotFoundError
+        try:
+            self._connection.execute(
+                _TABLE, {"files": [str(file) for file in there], "columns": _columns()}
+            )
+        except duckdb.IOException:
+            if all(file.exists() for file in there):
+                raise
+            return self._load(there)  # one went in between
+        return len(there)
 
     def _deleted(self, condition: str, *values: object) -> int:
         """How many records the condition held for; they are gone."""

@@ -54,6 +54,13 @@ def test_the_folder_is_the_gateways_and_days_and_prices_can_be_chosen(folder: Pa
     assert "  all days         1            0.02         1.00" in out
 
 
+def test_a_file_that_is_gone_by_the_time_it_is_read_costs_no_report(folder: Path):
+    (folder / "telemetry-20260101T000000.000000Z-00000000.jsonl").symlink_to(folder / "gone")
+    code, out, err = report("--folder", folder)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"RadStream: 164 events in 1 file, {DAYS}\n")
+
+
 def test_a_folder_without_telemetry_is_named(tmp_path: Path):
     code, out, err = report("--folder", tmp_path)
     assert (code, out) == (1, "")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.report import Records
 from tests.support.analytics import FIRST_DAY, SECOND_DAY, lines_of, study, two_days, write
 
@@ -24,6 +26,34 @@ def test_a_line_that_is_no_event_is_passed_over_and_told(tmp_path: Path):
     half = lines[-1][:100]  # a process was killed
     records = Records([write(tmp_path, ["[1]\n", *lines, "{}\n", half])])
     assert records.described() == f"164 events in 1 file, {DAYS}; lines that are no event: 3"
+    records.close()
+
+
+def test_files_that_went_since_they_were_listed_are_passed_over(tmp_path: Path):
+    """As the oldest do where a gateway writes meanwhile."""
+    events = two_days()
+    gone = write(tmp_path, lines_of(events[:100]))
+    stays = write(tmp_path, lines_of(events[100:]), begun=SECOND_DAY)
+    gone.unlink()
+    records = Records([gone, stays])
+    assert records.described().startswith("64 events in 1 file,")
+    records.close()
+    stays.unlink()
+    with pytest.raises(FileNotFoundError):
+        Records([gone, stays])
+
+
+def test_a_file_that_goes_while_the_others_are_opened_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    events = two_days()
+    files = [write(tmp_path, lines_of(events[:100])), write(tmp_path, lines_of(events[100:]))]
+    looks = iter([True, True])  # it was there when it was looked for, and is not when it is read
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: next(looks, None) or exists(path))
+    files[0].unlink()
+    records = Records(files)
+    assert records.described().startswith("64 events in 1 file,")
     records.close()
 
 
