@@ -24,7 +24,7 @@ from gateway.models_command import models
 from gateway.parked_command import parked
 from gateway.report_command import report
 from gateway.schemas.metadata import parse_document
-from gateway.server import run, serve, serve_with_triton
+from gateway.server import AddressUnavailableError, run, serve, serve_with_triton
 from gateway.services.imaging import is_dicom
 from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.sidecar import EmbeddedTriton, SidecarError
@@ -49,7 +49,7 @@ def up() -> None:
     settings = _settings()
     try:
         came_up = run(serve_with_triton(settings, _announce_all(settings)))
-    except (SidecarError, CertificateError) as error:
+    except (SidecarError, CertificateError, AddressUnavailableError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)
 
@@ -60,7 +60,7 @@ def serve_command() -> None:
     settings = _settings()
     try:
         came_up = run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
-    except CertificateError as error:
+    except (CertificateError, AddressUnavailableError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,11 +18,11 @@ from gateway.connections import bounded
 from gateway.metrics import Metrics, process_registry
 from gateway.refusal import EarlyRefusal
 from gateway.services.health import Health
+from gateway.settings import DELIMITER, PREFIX
 from gateway.sidecar import METRICS_PORT, EmbeddedTriton
 from gateway.tls import ServedCertificate
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Coroutine, Iterator
 
     from gateway.settings import HttpSettings, Settings
@@ -30,6 +32,15 @@ log = structlog.get_logger()
 # Of /dev/shm, for the tensors of a hundred studies at once. Docker gives a container 64 MiB, and
 # Triton's backends need their share of them.
 _SHARED_WITH_TRITON_BYTES = 32 * 2**20
+
+_REASONS = {
+    errno.EADDRINUSE: "another program listens there",
+    errno.EACCES: "this user may not listen there",
+}
+
+
+class AddressUnavailableError(Exception):
+    """The gateway cannot listen where it is to; the message says what to do."""
 
 
 class GatewayServer(uvicorn.Server):
@@ -114,6 +125,33 @@ def run(work: Coroutine[object, object, bool]) -> bool:
         return runner.run(work)
 
 
+def check_address(http: HttpSettings) -> None:
+    """See that the gateway could listen now, before anything is started for it.
+
+    Raises
+    ------
+    AddressUnavailableError
+        Another program listens there, or this user may not.
+    """
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                # As the listener does: connections that ended a moment ago hold no port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family is socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+        except OSError as error:
+            if error.errno in _REASONS:
+                raise AddressUnavailableError(
+                    f"the gateway cannot listen on {http.host} port {http.port}: "
+                    f"{_REASONS[error.errno]}. {PREFIX}HTTP{DELIMITER}PORT chooses another port"
+                ) from error
+            # Anything else is the listener's to say: some of it, as of IPv6, it passes over.
+
+
 def _certificate(http: HttpSettings) -> ServedCertificate | None:
     if http.tls_certificate is None or http.tls_key is None:
         return None
@@ -129,7 +167,10 @@ async def serve(
     ------
     CertificateError
         It is to speak TLS, and its certificate or key cannot be used.
+    AddressUnavailableError
+        See `check_address`.
     """
+    check_address(settings.http)
     server = GatewayServer(settings, on_ready, metrics)
     await server.serve()
     return server.started
@@ -144,9 +185,10 @@ async def serve_with_triton(
     ------
     SidecarError
         Triton cannot run on this platform, or did not come up.
-    CertificateError
+    CertificateError, AddressUnavailableError
         See `serve`.
     """
+    check_address(settings.http)  # now, rather than when Triton has come up
     metrics = Metrics(process_registry())
     async with EmbeddedTriton(
         settings.triton.model_repository,

@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.server import GatewayServer
+from gateway.server import GatewayServer, check_address
 from gateway.settings import HttpSettings
 from gateway.sidecar import EmbeddedTriton
 from tests.support.gateway import (
@@ -18,6 +19,7 @@ from tests.support.gateway import (
     metadata,
     metric,
     multipart,
+    run_command,
     running_command,
     settings_for,
     suspended,
@@ -102,8 +104,26 @@ async def test_a_port_that_is_taken_is_a_failure(triton: EmbeddedTriton, tmp_pat
         variables = environment(triton, tmp_path, RADSTREAM_HTTP__PORT=port)
         async with running_command("serve", **variables) as second:
             assert await second.process.wait() != 0
-            assert any("address already in use" in line for line in second.err)
+            [told] = second.err
+        assert told == (
+            f"Error: the gateway cannot listen on 127.0.0.1 port {port}: another program listens "
+            "there. RADSTREAM_HTTP__PORT chooses another port"
+        )
         assert await first.stop() == 0
+
+
+async def test_a_port_that_is_taken_is_told_before_triton_is_started():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        code, out, err = await run_command("up", RADSTREAM_HTTP__PORT=port)
+    assert (code, out) == (1, "")
+    assert [line for line in err.splitlines() if "triton" in line.lower()] == []
+    assert err.startswith(f"Error: the gateway cannot listen on 127.0.0.1 port {port}: ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_an_address_that_is_free_is_no_fault(host: str):
+    check_address(HttpSettings(host=host, port=0))
 
 
 async def test_a_store_that_cannot_be_opened_is_a_failure(triton: EmbeddedTriton, tmp_path: Path):
