@@ -1,0 +1,102 @@
+"""Whose the key file is, so that the gateway can read what another user writes."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.services.api_keys import KeyDocument, KeyFileError
+from gateway.services.key_file import change_keys, read_keys
+
+NOBODY = 65534
+
+
+def unchanged(document: KeyDocument) -> KeyDocument:
+    return document
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@contextmanager
+def not_as_root() -> Iterator[None]:
+    """Without the rights of root, to whom no file is closed."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that any user may enter, as `tmp_path` is not, and that is somebody's."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o755)
+        if not os.geteuid():
+            os.chown(path, NOBODY, NOBODY)
+        yield path
+
+
+def test_a_new_file_belongs_to_whom_its_folder_belongs(folder: Path):
+    change_keys(folder / "keys.json", unchanged)
+    made = (folder / "keys.json").stat()
+    assert (made.st_uid, made.st_gid) == (folder.stat().st_uid, folder.stat().st_gid)
+    assert mode_of(folder / "keys.json") == 0o600
+    with not_as_root():
+        assert read_keys(folder / "keys.json").keys == ()
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o666, 0o640)])
+def test_a_changed_file_stays_its_owners_and_its_groups(tmp_path: Path, before: int, after: int):
+    file = tmp_path / "keys.json"
+    change_keys(file, unchanged)
+    file.chmod(before)
+    if not os.geteuid():
+        os.chown(file, NOBODY, NOBODY)
+    owner = (file.stat().st_uid, file.stat().st_gid)
+    change_keys(file, unchanged)
+    assert (file.stat().st_uid, file.stat().st_gid) == owner
+    assert mode_of(file) == after
+
+
+def test_a_file_that_its_owner_could_not_read_any_more_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(_descriptor: int, _uid: int, _gid: int) -> None:
+        raise PermissionError
+
+    file = tmp_path / "keys.json"
+    change_keys(file, unchanged)
+    before = file.read_bytes(), file.stat().st_ino
+    monkeypatch.setattr(os, "fchown", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY - 1)
+    with pytest.raises(KeyFileError, match=f"could not read what {NOBODY - 1} writes; run"):
+        change_keys(file, unchanged)
+    assert (file.read_bytes(), file.stat().st_ino) == before
+    assert [each.name for each in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_a_file_that_may_not_be_read_is_told_with_the_remedy(folder: Path):
+    file = folder / "keys.json"
+    change_keys(file, unchanged)
+    file.chmod(0o000)
+    with not_as_root(), pytest.raises(KeyFileError) as raised:
+        read_keys(file)
+    told = str(raised.value)
+    assert told.startswith("Permission denied; ")
+    assert "`chown " in told
+    assert f" {file}`" in told
+
+
+def test_a_file_that_is_not_there_is_told_with_the_remedy(tmp_path: Path):
+    with pytest.raises(KeyFileError, match="`radstream keys create` makes it"):
+        read_keys(tmp_path / "keys.json")
