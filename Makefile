@@ -10,13 +10,17 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run test lint sbom lock schema clean
+.PHONY: run test benchmarks lint sbom lock schema clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
 
 test: $(VENV)/dev.stamp $(VENV)/tools.stamp
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+# The parts of a study's way beside what they were; being slower is no failure.
+benchmarks: $(VENV)/dev.stamp
+	$(BIN)/python -m bench.compare
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -5,8 +5,8 @@
 Studies are 1.4 MB JPEGs for the reference model. They come one after the other for the times, and
 four at once for the CPU time, which is of the gateway's process alone. S3 is an emulator on the
 same machine: the table has its times as they are and without what the gateway waited for it, that
-is without the time in which at least one request to S3 was under way. An event is the second of a
-study's two, the one that its image waited for.
+is without the time in which at least one request to S3 was under way. An event is that of a
+sidecar, for which the image waits.
 """
 
 import argparse
@@ -16,10 +16,12 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import httpx
 
 from bench.results import PLACE, ROOT, keep
 from bench.serving.load import Connections, Request, new_id
@@ -47,7 +49,7 @@ class Route:
     Attributes
     ----------
     spans
-        When each study began and when its result was there, one after the other, in seconds.
+        When each study began and when its answer was there, one after the other, in seconds.
     cpu_ms
         Of the gateway's process a study, several at once.
     s3
@@ -55,19 +57,20 @@ class Route:
     """
 
     title: str
-    spans: list[Span]
+    spans: dict[str, Span]
     cpu_ms: float
     s3: list[Span] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
         """Times in milliseconds, as they are and without those of S3; its calls a study."""
-        whole = sorted(ended - began for began, ended in self.spans)
-        waits = [within(span, self.s3) for span in self.spans]
+        spans = self.spans.values()
+        whole = sorted(ended - began for began, ended in spans)
+        waits = [within(span, self.s3) for span in spans]
         own = sorted(
             ended - began - sum(until - since for since, until in waited)
-            for (began, ended), waited in zip(self.spans, waits, strict=True)
+            for (began, ended), waited in zip(spans, waits, strict=True)
         )
-        calls = sum(began <= at < ended for began, ended in self.spans for at, _ in self.s3)
+        calls = sum(began <= at < ended for began, ended in spans for at, _ in self.s3)
         return {
             "title": self.title,
             "ms": [1000 * _at(whole, share) for share in (0.5, 0.95)],
@@ -102,11 +105,11 @@ async def measured(title: str, server: Server, studies: Sequence[str], send: Sen
     half = len(studies) // 2
     for study_id in studies[:_WARM_UP]:
         await send(study_id)
-    spans = []
+    spans = {}
     for study_id in studies[_WARM_UP:half]:
         began = time.perf_counter()
         await send(study_id)
-        spans.append((began, time.perf_counter()))
+        spans[study_id] = began, time.perf_counter()
     times = server.process.cpu_times()
     left = iter(studies[half:])
 
@@ -132,27 +135,23 @@ async def posted(title: str, server: Server, count: int) -> Route:
 
 
 async def announced(title: str, server: Server, ministack: Ministack, count: int) -> Route:
-    """Events of a bucket, whose objects were put before."""
-    s3, connections = ministack.client("s3"), Connections(server.url)
-    image = large_file().read_bytes()
+    """Events of sidecars in a bucket, whose images came before and wait for them."""
+    s3, image = ministack.client("s3"), large_file().read_bytes()
     studies = [new_id() for _ in range(count)]
     events = {}
-    for study_id in studies:
-        names = {"jpg": image, "json": sidecar(study_id)}
-        versions = {
-            f"images/{study_id}/x.{ending}": s3.put_object(
-                Bucket=_IMAGES, Key=f"images/{study_id}/x.{ending}", Body=data
-            )["VersionId"]
-            for ending, data in names.items()
-        }
-        first, second = (_event(key, version) for key, version in versions.items())
-        assert await connections.exchange(first) == 200
-        events[study_id] = second
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as client:
 
-    async def send(study_id: str) -> None:
-        assert await connections.exchange(events[study_id]) == 200
+        async def take(event: dict[str, Any], outcome: str) -> None:
+            answer = await client.post("/v1/events/s3", json=event)
+            assert answer.json()["outcome"] == outcome, answer.text
 
-    return await measured(title, server, studies, send)
+        async def send(study_id: str) -> None:
+            await take(events[study_id], "processed")
+
+        for study_id in studies:
+            await take(_put(s3, f"images/{study_id}/x.jpg", image), "waiting")
+            events[study_id] = _put(s3, f"images/{study_id}/x.json", sidecar(study_id))
+        return await measured(title, server, studies, send)
 
 
 async def dropped(title: str, server: Server, folder: Path) -> Route:
@@ -169,7 +168,9 @@ async def dropped(title: str, server: Server, folder: Path) -> Route:
 
     studies = [new_id() for _ in range(2 * (_WARM_UP + _DROPPED))]
     route = await measured(title, server, studies, send)
-    route.spans = [(began + _SETTLE_S, ended) for began, ended in route.spans]
+    route.spans = {
+        study_id: (began + _SETTLE_S, ended) for study_id, (began, ended) in route.spans.items()
+    }
     return route
 
 
@@ -179,16 +180,13 @@ def sidecar(study_id: str) -> bytes:
     return json.dumps(document).encode()
 
 
-def _event(key: str, version_id: str) -> list[bytes]:
-    event = json.loads(json.dumps(_EVENT))
+def _put(s3: Any, key: str, data: bytes) -> dict[str, Any]:
+    """The event of an object that is put into the bucket."""
+    answer = s3.put_object(Bucket=_IMAGES, Key=key, Body=data)
+    event: dict[str, Any] = json.loads(json.dumps(_EVENT))
     event["detail"]["bucket"]["name"] = _IMAGES
-    event["detail"]["object"] |= {"key": key, "version-id": version_id}
-    body = json.dumps(event).encode()
-    head = (
-        "POST /v1/events/s3 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return [head.encode(), body]
+    event["detail"]["object"] |= {"key": key, "version-id": answer["VersionId"]}
+    return event
 
 
 def on_folder(triton_url: str, folder: Path, count: int) -> list[Route]:
@@ -209,8 +207,8 @@ def on_folder(triton_url: str, folder: Path, count: int) -> list[Route]:
         log=PLACE / "routes.log",
     ) as server:
         return [
-            asyncio.run(posted("REST, folder store", server, count)),
-            asyncio.run(dropped("drop folder, folder store", server, folder)),
+            asyncio.run(posted("REST, store in a folder", server, count)),
+            asyncio.run(dropped("drop folder", server, folder)),
         ]
 
 
@@ -242,14 +240,17 @@ def on_s3(triton_url: str, folder: Path, count: int) -> list[Route]:
             env=gateway_environment(port, folder, _MODELS) | CREDENTIALS | settings,
             log=PLACE / "routes.log",
         ) as server:
-            found = [
-                asyncio.run(posted("REST, S3", server, count)),
-                asyncio.run(announced("event, S3", server, ministack, count)),
-            ]
-    spans = [(began, ended) for began, ended in json.loads(times.read_text())]
-    for route in found:
-        route.s3 = spans
-    return found
+            rest = asyncio.run(posted("REST, store on S3", server, count))
+            event = asyncio.run(announced("S3 event, until its answer", server, ministack, count))
+    requests = json.loads(times.read_text())
+    for route in (rest, event):
+        route.s3 = [(began, ended) for began, ended, _ in requests]
+    written = {name: ended for _, ended, name in requests}
+    stored = {
+        study_id: (began, written[f"PUT /{_RESULTS}/results/{study_id}/result.json"])
+        for study_id, (began, _) in event.spans.items()
+    }
+    return [rest, replace(event, title="S3 event, until its result is stored", spans=stored), event]
 
 
 def markdown(routes: Sequence[dict[str, Any]]) -> str:
@@ -272,7 +273,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=100)
     given = parser.parse_args()
     PLACE.mkdir(exist_ok=True)
-    routes = []
+    routes: list[dict[str, Any]] = []
     count = 2 * (given.studies + _WARM_UP)
     with running_triton(_MODELS) as triton:
         for kind in (on_folder, on_s3):

@@ -1,9 +1,9 @@
 """Runs `radstream` and notes when it waited for S3: `python -m bench.s3_times FILE serve`.
 
-At its end it writes to FILE a JSON array of [began, ended] for each request, in seconds of the
-system's monotonic clock, from its sending to its answer: what comes before and after in botocore
-and aiobotocore (signing, serialising, parsing) is the gateway's own, and so is reading the body of
-an object that is fetched.
+At its end it writes to FILE a JSON array of [began, ended, "METHOD path"] for each request, in
+seconds of the system's monotonic clock, from its sending to its answer. What comes before and after
+in botocore and aiobotocore (signing, serialising, parsing) is the gateway's own, and so is reading
+the body of an object that is fetched.
 """
 
 import atexit
@@ -12,12 +12,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiobotocore.httpsession import AIOHTTPSession
 
 from gateway.cli import main
 
-_times: list[tuple[float, float]] = []
+_times: list[tuple[float, float, str]] = []
 _send = AIOHTTPSession.send
 
 
@@ -26,7 +27,8 @@ async def _timed(session: AIOHTTPSession, request: Any) -> Any:
     try:
         return await _send(session, request)
     finally:
-        _times.append((began, time.perf_counter()))
+        name = f"{request.method} {urlsplit(request.url).path}"
+        _times.append((began, time.perf_counter(), name))
 
 
 if __name__ == "__main__":

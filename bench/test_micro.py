@@ -3,7 +3,8 @@
     pytest bench/test_micro.py --benchmark-autosave          keeps the figures under .benchmarks/
     pytest bench/test_micro.py --benchmark-compare           shows them beside the last ones kept
 
-The figures are this machine's, for comparing one commit with another on it.
+The figures are this machine's, for comparing one commit with another on it. `bench.compare` makes
+them ratios to `test_calibration` and shows them beside those of another machine.
 """
 
 import asyncio
@@ -37,6 +38,10 @@ def jpeg(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("work") / "large.jpg"
     large_jpeg(path)
     return path.read_bytes()
+
+
+def test_calibration(benchmark: BenchmarkFixture) -> None:
+    assert benchmark(lambda: sum(number * number for number in range(20_000))) == 2666466670000
 
 
 def test_decode_jpeg(benchmark: BenchmarkFixture, jpeg: bytes) -> None:

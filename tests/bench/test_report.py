@@ -27,7 +27,9 @@ def test_waits_that_overlap_count_once_and_others_not_at_all():
 
 
 def test_route_takes_off_what_it_waited():
-    route = Route("x", [(0.0, 1.0), (2.0, 5.0)], 7.0, s3=[(0.25, 0.5), (2.0, 3.0), (2.5, 4.0)])
+    route = Route(
+        "x", {"A": (0.0, 1.0), "B": (2.0, 5.0)}, 7.0, s3=[(0.25, 0.5), (2.0, 3.0), (2.5, 4.0)]
+    )
     figures = route.figures()
     assert figures["ms"] == [3000, 3000]
     assert figures["own_ms"] == [1000, 1000]
