@@ -12,6 +12,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gateway import __version__
 from gateway.clients.keys import split_key, split_prefix
 from gateway.errors import (
     InvalidKeyError,
@@ -59,6 +60,10 @@ async def s3_client(
         read_timeout=timeout_s,
         retries={"mode": "standard", "total_max_attempts": 4},
         s3={"addressing_style": "path" if endpoint else "auto"},
+        # Put together by botocore for each request unless it is given; says who asked, in
+        # CloudTrail and S3's access logs.
+        user_agent=f"radstream/{__version__}",
+        parameter_validation=False,  # of each request again; S3 itself says what it will not take
         # CRC of what is sent, checked by S3, and of what comes, checked here.
         request_checksum_calculation="when_supported",
         response_checksum_validation="when_supported",

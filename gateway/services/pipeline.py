@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,7 +26,7 @@ from gateway.schemas.telemetry import Stage
 from gateway.services.imaging import IMAGE_ERRORS, raise_gravest
 from gateway.services.outcomes import in_common
 from gateway.services.reading import FreshImage, frame_reading, image_reading
-from gateway.services.tasks import both, together
+from gateway.services.tasks import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -141,10 +142,7 @@ class Pipeline:
         with stages.time(Stage.ADMIT):
             models = [self._models.select(image.metadata) for image in study.images]
             stages.model = in_common(model.reference for model in models)
-            known, _ = await both(
-                self._results.known(study.metadata),
-                self._deletion.check_open(study.metadata.study_id),
-            )
+            known = await self._results.known(study.metadata)
         with stages.within(Stage.DECODE, span="prepare"):
             taken = await self._take(study, models, known, deadline)
             fresh = [item for item in taken if isinstance(item, FreshImage)]
@@ -187,12 +185,14 @@ class Pipeline:
             [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
             known,
         )
+        check = partial(self._deletion.check_written, study_id)
         try:
-            return added, await self._results.rebuild(study_id, added)
-        except (StudyNotFoundError, ObjectNotFoundError):  # some of it is gone already
-            raise StudyBeingDeletedError from None
-        finally:
-            await self._deletion.check_written(study_id)
+            return added, await self._results.rebuild(study_id, added, check=check)
+        except BaseException as error:
+            await check()
+            if isinstance(error, (StudyNotFoundError, ObjectNotFoundError)):
+                raise StudyBeingDeletedError from None  # some of it is gone already
+            raise
 
     async def _take(
         self, study: Study, models: Sequence[ServedModel], known: Known, deadline: Deadline

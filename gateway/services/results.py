@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING
 from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
 from gateway.schemas.result import StudyResult
 from gateway.schemas.stored import Reading, StudyDocument
-from gateway.services.tasks import together
+from gateway.services.tasks import both, together
 from gateway.services.views import study_result
 from preprocess import MediaType
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from pydantic import BaseModel
 
@@ -152,7 +152,9 @@ class ResultStore:
         readings = await together(self._add(data, reading) for data, reading in images)
         return Added(tuple(readings), study, known.readings)
 
-    async def rebuild(self, study_id: str, added: Added) -> StudyResult:
+    async def rebuild(
+        self, study_id: str, added: Added, *, check: Callable[[], Coroutine[object, object, None]]
+    ) -> StudyResult:
         """The study's current view, made of all its readings and written to `result.json`.
 
         Parameters
@@ -161,6 +163,8 @@ class ResultStore:
             Of the study.
         added
             What was added just now, and is not read again.
+        check
+            Called after the last write, which it may take back.
 
         Raises
         ------
@@ -174,7 +178,8 @@ class ResultStore:
             result = study_result(added.study, _in_order([*known.values(), *others]))
             await self._write(f"{ROOT}{study_id}/result.json", result)
             # A reading stored meanwhile may have been missed here and written over there.
-            now = frozenset(await self._reading_keys(study_id))
+            listed, _ = await both(self._reading_keys(study_id), check())
+            now = frozenset(listed)
             if now == keys:
                 return result
             if not known.keys() <= now:
