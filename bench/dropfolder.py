@@ -56,10 +56,10 @@ async def measure(folder: Path) -> tuple[list[float], int]:
     calls = 0
     run = FolderStore._run  # noqa: SLF001 - every call of either store goes through it
 
-    async def counting(store: FolderStore, work: object) -> object:
+    async def counting(store: FolderStore, threads: object, work: object) -> object:
         nonlocal calls
         calls += 1
-        return await run(store, work)
+        return await run(store, threads, work)
 
     FolderStore._run = counting  # noqa: SLF001
     async with EmbeddedTriton(ROOT / "model_repository") as triton:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.errors import InvalidKeyError
 
-_KEY_BYTES = 1024  # S3's limit
+KEY_BYTES = 1024  # S3's limit
 _SEGMENT_BYTES = 255  # NAME_MAX of ext4, xfs and tmpfs
 
 
@@ -16,7 +16,7 @@ def split_key(key: str) -> list[str]:
     InvalidKeyError
         Some store could not hold the key, or would read a part of it as a way out of its root.
     """
-    if not 1 <= len(_utf8(key)) <= _KEY_BYTES:
+    if not 1 <= len(_utf8(key)) <= KEY_BYTES:
         raise InvalidKeyError("a key has 1 to 1024 bytes")
     segments = key.split("/")
     for segment in segments:

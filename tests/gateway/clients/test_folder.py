@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gateway.clients.folder import FolderStore, _make
+from gateway.clients.folder import FolderStore
 from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreError, StoreUnavailableError
 
 TYPE = "application/octet-stream"
@@ -374,7 +374,93 @@ async def test_a_file_system_that_takes_two_names_for_one_is_refused(root: Path)
         await FolderStore(root).open()
 
 
-def test_a_link_to_nothing_is_no_folder_and_is_not_tried_for_ever(tmp_path: Path):
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InvalidKeyError):
-        _make(tmp_path / "link")
+async def test_a_link_to_nothing_is_no_folder_and_is_not_tried_for_ever(
+    root: Path, store: FolderStore
+):
+    (root / "link").symlink_to(root / "nowhere")
+    for key in ("link", "link/a"):
+        with pytest.raises(InvalidKeyError):
+            await store.create(key, b"x", media_type=TYPE)
+    assert entries(root) == [root / ".unfinished", root / "link"]
+
+
+async def test_folders_too_deep_for_any_key_are_passed_over(root: Path, store: FolderStore):
+    await store.create("a/b", b"x", media_type=TYPE)
+    folder = os.open(root, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=folder)
+        above, folder = folder, os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(above)
+    os.close(os.open("x", os.O_CREAT, dir_fd=folder))
+    os.close(folder)
+    assert await store.keys("") == ["a/b"]
+    # Deeper than pytest could clear away.
+    await asyncio.to_thread(subprocess.run, ["rm", "-r", root / "d"], check=True)
+
+
+# --- what is forced to disk, and when ------------------------------------------------------------
+
+
+@pytest.fixture
+def forced(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
+    """What is forced to disk, "file" or a folder's name, and the files that then have a name.
+
+    No crash of the machine can be provoked here; which calls went before it is what counts.
+    """
+    calls = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        what = "file" if path.is_file() else str(path.relative_to(root.parent))
+        named = [str(file.relative_to(root)) for file in files(root)]
+        calls.append((what, [name for name in named if not name.startswith(".")]))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    return calls
+
+
+async def test_data_are_on_disk_before_their_name_and_all_names_before_the_call_returns(
+    store: FolderStore, forced: list[tuple[str, list[str]]]
+):
+    await store.create("a/b/c", b"x", media_type=TYPE)
+    given = ["a/b/c"]
+    assert forced[0] == ("file", [])
+    assert sorted(forced[1:]) == [("store", given), ("store/a", given), ("store/a/b", given)]
+    forced.clear()
+    await store.create("a/b/d", b"x", media_type=TYPE)
+    assert forced == [("file", given), ("store/a/b", ["a/b/c", "a/b/d"])]
+
+
+async def test_what_another_writer_made_is_on_disk_before_create_says_that_it_is_there(
+    store: FolderStore, forced: list[tuple[str, list[str]]]
+):
+    await store.create("a/b", b"x", media_type=TYPE)
+    forced.clear()
+    assert not await store.create("a/b", b"y", media_type=TYPE)
+    assert forced[-1] == ("store/a", ["a/b"])
+
+
+async def test_replaced_data_are_on_disk_before_their_name_and_that_before_the_call_returns(
+    store: FolderStore, forced: list[tuple[str, list[str]]]
+):
+    await store.replace("a/b", b"x", media_type=TYPE)
+    assert forced[0] == ("file", [])
+    assert sorted(forced[1:]) == [("store", ["a/b"]), ("store/a", ["a/b"])]
+    forced.clear()
+    await store.replace("a/b", b"y", media_type=TYPE)
+    assert forced == [("file", ["a/b"]), ("store/a", ["a/b"])]
+
+
+async def test_what_is_deleted_is_gone_from_the_disk_before_the_call_returns(
+    store: FolderStore, forced: list[tuple[str, list[str]]]
+):
+    for key in ("a/b/c", "a/b/d", "a/e/f/g"):
+        await store.create(key, b"x", media_type=TYPE)
+    forced.clear()
+    await store.delete("a/b/c")
+    assert forced == [("store/a/b", ["a/b/d", "a/e/f/g"])]
+    forced.clear()
+    await store.delete("a/e/f/g")
+    assert forced == [("store/a", ["a/b/d"])]
