@@ -62,8 +62,9 @@ class Region:
 
     def rest(self) -> None:
         """Keep the region from use until nobody can be reading it any more."""
-        if self.registered:
-            self.rests_until = time.monotonic() + _REST_S
+        self.rests_until = time.monotonic() + _REST_S
+        if not self.registered:  # or nobody knows whether it is: the name has had its turn
+            self.forgotten = True
 
     def close(self) -> None:
         """Take the region away; Triton keeps its own mapping until it lets go."""
