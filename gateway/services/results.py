@@ -106,7 +106,7 @@ class ResultStore:
     async def known(self, metadata: StudyMetadata) -> Known:
         """What is stored under the study's id, which the metadata do not contradict.
 
-        Of a study that is not there yet one listing tells it all.
+        Of a study that is not there yet one question tells it all.
 
         Raises
         ------
@@ -274,19 +274,19 @@ class ResultStore:
             known = await self._known(study_id)
 
     async def _known(self, study_id: str) -> Known:
-        keys = await self._objects.keys(f"{ROOT}{study_id}/")
-        readings = frozenset(_readings(study_id, keys))
-        if _study_key(study_id) not in keys:
-            return Known(readings=readings)
-        claims = sum(key.startswith(f"{ROOT}{study_id}/identity/") for key in keys)
         try:
             study = await self._study(study_id)
-            identity = {name: value for name, value in study.identity.items() if value is not None}
+        except StudyNotFoundError:  # it is written first, so there is nothing else either
+            return Known()
+        keys = await self._objects.keys(f"{ROOT}{study_id}/")
+        identity = {name: value for name, value in study.identity.items() if value is not None}
+        claims = sum(key.startswith(f"{ROOT}{study_id}/identity/") for key in keys)
+        try:
             for number in range(1, claims + 1):
                 identity |= json.loads(await self._objects.read(_identity_key(study_id, number)))
-        except (StudyNotFoundError, ObjectNotFoundError):  # deleted just now
-            return Known(readings=readings)
-        return Known(study, identity, claims, readings)
+        except ObjectNotFoundError:  # deleted just now
+            return Known()
+        return Known(study, identity, claims, frozenset(_readings(study_id, keys)))
 
     async def _add(self, data: bytes | memoryview, reading: Reading) -> Reading:
         # The image first: whoever finds a reading finds its image.

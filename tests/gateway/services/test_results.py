@@ -361,7 +361,7 @@ async def test_a_new_study_asks_the_store_for_no_more_than_it_must(
 ):
     await results.rebuild("S1", await add(results, b"a"), check=unchecked)
     assert [call for call, _ in objects.calls] == [
-        *("keys", "create", "create", "create", "replace", "keys")
+        *("read", "create", "create", "create", "replace", "keys")
     ]
 
 
