@@ -100,6 +100,8 @@ class Visit:
     def hold(self, size: int) -> None:
         """Hold this many bytes in all, those held before among them.
 
+        A body that comes in pieces is taken where one is that was announced at its length.
+
         Raises
         ------
         OverloadedError
@@ -107,7 +109,7 @@ class Visit:
         more, budget = size - self._bytes, self._admission.bytes
         if more <= 0:
             return
-        if not budget.take(self._caller, more):
+        if not budget.take(self._caller, more, atop=self._bytes):
             raise self._admission.refuse("bytes" if budget.is_full(more) else "caller")
         self._bytes = size
 

@@ -49,13 +49,20 @@ class SharedBudget:
         """Whether nobody at all could take this amount now."""
         return self.used + amount > self.limit
 
-    def has_room(self, caller: str, amount: int = 1) -> bool:
-        """Whether the caller may take this amount now."""
-        return self._held.get(caller, 0) + amount <= self.limit - self.used
+    def has_room(self, caller: str, amount: int = 1, *, atop: int = 0) -> bool:
+        """Whether the caller may take this amount now.
 
-    def take(self, caller: str, amount: int = 1) -> bool:
-        """Whether the caller holds this amount from now on."""
-        if not self.has_room(caller, amount):
+        Parameters
+        ----------
+        atop
+            What the caller holds already for the same thing: what grows is judged as if it were
+            taken at once, at the size that it comes to.
+        """
+        return self._held.get(caller, 0) + amount <= self.limit - (self.used - atop)
+
+    def take(self, caller: str, amount: int = 1, *, atop: int = 0) -> bool:
+        """Whether the caller holds this amount from now on; see `has_room`."""
+        if not self.has_room(caller, amount, atop=atop):
             return False
         self.used += amount
         self._held[caller] += amount

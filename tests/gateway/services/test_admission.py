@@ -53,6 +53,32 @@ def test_what_was_held_comes_back_from_an_error_too():
     assert admission.rejected("bytes") == 1
 
 
+@pytest.mark.parametrize("beside", [0, 300])
+def test_what_grows_may_become_as_large_as_what_is_taken_at_once(beside: int):
+    """A body without Content-Length is no other body."""
+    admission = Watched()
+    with admission.visit("b") as other:
+        other.hold(beside)
+        with admission.visit("a") as whole:
+            whole.hold(1000 - beside)
+        with admission.visit("a") as growing:
+            for size in range(100, 1001 - beside, 100):
+                growing.hold(size)
+            with pytest.raises(OverloadedError, match="bytes"):
+                growing.hold(1001 - beside)
+        # Of one caller two: the second has what its share leaves, in one piece or in many.
+        with admission.visit("a") as first, admission.visit("a") as second:
+            first.hold(200)
+            room = 1000 - beside - 2 * 200
+            with pytest.raises(OverloadedError, match="caller"):
+                second.hold(room + 1)
+            for size in range(100, room + 1, 100):
+                second.hold(size)
+            with pytest.raises(OverloadedError, match="caller"):
+                second.hold(room + 1)
+    assert admission.metric("admitted_bytes") == 0
+
+
 def test_a_caller_beyond_its_share_is_told_from_a_gateway_that_is_full():
     admission = Watched()
     with admission.visit("a") as one, admission.visit("a") as two, admission.visit("a") as three:
