@@ -128,6 +128,11 @@ class OverloadedError(RadStreamError):
     reason: str
 
 
+@dataclass(eq=False)
+class TooManyPicturesError(RadStreamError):
+    """As many pictures are looked at as are drawn at once, or as one caller may have drawn."""
+
+
 # --- who calls -----------------------------------------------------------------------------------
 
 

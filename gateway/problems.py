@@ -280,6 +280,13 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
     ),
     errors.OverloadedError: _OVERLOADED,
     errors.InferenceOverloadedError: _OVERLOADED,
+    errors.TooManyPicturesError: Kind(
+        "too-many-pictures",
+        503,
+        "Too many pictures at once",
+        "Ask for the picture again, for fewer at a time.",
+        retry_after_s=1,
+    ),
     errors.DeadlineExceededError: Kind(
         "deadline-exceeded",
         504,

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+# One caller alone gets half: more than the six that a browser asks for at once, on any machine.
+_PICTURES_A_THREAD = 16
+
 
 @asynccontextmanager
 async def open_gateway(
@@ -98,11 +101,12 @@ async def open_gateway(
         admission = Admission(
             bytes_limit=settings.admission.bytes,
             studies_limit=settings.admission.studies,
+            pictures_limit=_PICTURES_A_THREAD * settings.limits.image_threads,
             metrics=metrics,
         )
         intake = Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes)
         results = ResultStore(objects)
-        pictures = Pictures(results, imaging)
+        pictures = Pictures(results, imaging, at_once=settings.limits.image_threads)
         parking = Parking(objects, problem_of)
         waiting = WaitingRoom(objects)
         inbox = make_inbox(settings, dropped)

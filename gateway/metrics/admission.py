@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-REASONS = ("studies", "bytes", "caller", "line", "connections")
+REASONS = ("studies", "bytes", "caller", "line", "pictures", "connections")
 
 
 class AdmissionMetrics:
@@ -18,7 +18,7 @@ class AdmissionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rejected = Counter(
             "radstream_admission_rejected_total",
-            "Studies and connections refused for want of room, by what was used up.",
+            "Studies, pictures and connections refused for want of room, by what was used up.",
             ["reason"],
             registry=registry,
         )

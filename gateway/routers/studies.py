@@ -25,6 +25,7 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
 _OPERATES = [Depends(require(Scope.OPERATE))]
 _READS = [Depends(require(Scope.STUDIES_READ))]
+Reader = Annotated[Caller, Depends(require(Scope.STUDIES_READ))]
 
 StudyId = Annotated[str, Path(pattern=STUDY_ID_PATTERN, description="The study's study_id.")]
 ImageNumber = Annotated[int, Path(ge=1, description="The image's number in the study, from 1.")]
@@ -271,26 +272,33 @@ _PICTURE_ERRORS = (
     errors.ImageNotFoundError,
     errors.InvalidQueryError,
     errors.StoreError,
+    errors.TooManyPicturesError,
 )
 
 
 @router.get(
     "/{study_id}/images/{number}/preview.png",
-    dependencies=_READS,
     summary="Look at an image",
     response_class=Response,
     responses=_PNG | documented(*_PICTURE_ERRORS),
 )
 async def preview(
-    study_id: StudyId, number: ImageNumber, gateway: GatewayDependency, key: PictureKey = None
+    study_id: StudyId,
+    number: ImageNumber,
+    *,
+    request: Request,
+    gateway: GatewayDependency,
+    caller: Reader,
+    key: PictureKey = None,
 ) -> Response:
     """The image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
-    return _png(await gateway.pictures.preview(study_id, number, key), key)
+    with gateway.admission.picture(share_of(caller, request)):
+        drawn = gateway.pictures.preview(study_id, number, key)
+        return _png(await while_connected(request, drawn), key)
 
 
 @router.get(
     "/{study_id}/images/{number}/heatmap.png",
-    dependencies=_READS,
     summary="See what a finding rests on",
     response_class=Response,
     responses=_PNG | documented(*_PICTURE_ERRORS, errors.NoHeatMapError),
@@ -298,7 +306,10 @@ async def preview(
 async def heatmap(
     study_id: StudyId,
     number: ImageNumber,
+    *,
+    request: Request,
     gateway: GatewayDependency,
+    caller: Reader,
     label: Annotated[
         str | None,
         Query(max_length=64, description="The finding; the most probable one if left out."),
@@ -306,7 +317,9 @@ async def heatmap(
     key: PictureKey = None,
 ) -> Response:
     """The model's evidence for a finding, in colour over the radiograph."""
-    return _png(await gateway.pictures.heatmap(study_id, number, label, key), key)
+    with gateway.admission.picture(share_of(caller, request)):
+        drawn = gateway.pictures.heatmap(study_id, number, label, key)
+        return _png(await while_connected(request, drawn), key)
 
 
 def _png(data: bytes, key: str | None) -> Response:

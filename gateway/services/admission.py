@@ -7,13 +7,15 @@ for its turn. Both draw on the same two budgets.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from gateway.errors import OverloadedError
+from gateway.errors import OverloadedError, TooManyPicturesError
 from gateway.metrics.admission import REASONS
 from gateway.services.budget import SharedBudget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from gateway.metrics import Metrics
@@ -24,7 +26,7 @@ _LINE_FACTOR = 16
 
 
 class Admission:
-    """The two budgets that all studies share.
+    """The two budgets that all studies share, and one for the pictures that are looked at.
 
     Parameters
     ----------
@@ -33,13 +35,19 @@ class Admission:
     studies_limit
         Studies at work at once. By Little's law it is also the time that an accepted study takes
         under full load: the limit divided by the studies that are done in a second.
+    pictures_limit
+        Pictures drawn or waiting to be at once. They take no study's place, and no study theirs:
+        whoever reads radiographs can look while the gateway is full.
     metrics
         Shows what is held, and counts what is refused.
     """
 
-    def __init__(self, *, bytes_limit: int, studies_limit: int, metrics: Metrics) -> None:
+    def __init__(
+        self, *, bytes_limit: int, studies_limit: int, pictures_limit: int, metrics: Metrics
+    ) -> None:
         self.bytes = SharedBudget(bytes_limit)
         self.studies = SharedBudget(studies_limit)
+        self.pictures = SharedBudget(pictures_limit)
         # Kept: to look a label up takes longer than all else there is to a refusal.
         self._rejected = {reason: metrics.admission.rejected.labels(reason) for reason in REASONS}
         metrics.admission.limit_bytes.set(bytes_limit)
@@ -51,6 +59,22 @@ class Admission:
     def visit(self, caller: str) -> Visit:
         """A context in which the caller's study holds what it takes of the budgets."""
         return Visit(self, caller)
+
+    @contextmanager
+    def picture(self, caller: str) -> Iterator[None]:
+        """A context in which the caller has a place among the pictures.
+
+        Raises
+        ------
+        TooManyPicturesError
+        """
+        if not self.pictures.take(caller):
+            self._rejected["pictures"].inc()
+            raise TooManyPicturesError
+        try:
+            yield
+        finally:
+            self.pictures.give(caller)
 
     def refuse_study(self) -> OverloadedError:
         """The error to raise where a caller gets no place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,20 @@ if TYPE_CHECKING:
 
 
 class Pictures:
-    """Draws previews and heat maps from the images and readings in the store."""
+    """Draws previews and heat maps from the images and readings in the store.
 
-    def __init__(self, results: ResultStore, imaging: Imaging) -> None:
+    Parameters
+    ----------
+    results, imaging
+        Where they are, and what decodes and draws.
+    at_once
+        How many images may be in memory for it. Whoever waits for a turn holds none.
+    """
+
+    def __init__(self, results: ResultStore, imaging: Imaging, *, at_once: int) -> None:
         self._results = results
         self._imaging = imaging
+        self._turns = asyncio.Semaphore(at_once)
 
     async def preview(self, study_id: str, number: int, key: str | None = None) -> bytes:
         """An image of a study as an 8-bit PNG: the one of this key, else of this number now.
@@ -33,8 +43,9 @@ class Pictures:
         StudyNotFoundError, ImageNotFoundError
         """
         reading, index, _ = await self._find(study_id, number, key)
-        frames = await self._frames(reading)
-        return await self._imaging.run(partial(preview_png, frames[index]))
+        async with self._turns:
+            frames = await self._frames(reading)
+            return await self._imaging.run(partial(preview_png, frames[index]))
 
     async def heatmap(
         self, study_id: str, number: int, label: str | None = None, key: str | None = None
@@ -53,7 +64,8 @@ class Pictures:
         if read.activation_map is None:
             raise NoHeatMapError(reading.model.name)
         chosen = _finding(read, label)
-        return await self._draw((await self._frames(reading))[index], read, chosen)
+        async with self._turns:
+            return await self._draw((await self._frames(reading))[index], read, chosen)
 
     async def store_heatmaps(self, study_id: str, sha256: str) -> None:
         """Lay beside each reading of an image the heat map of its most probable finding.
@@ -66,11 +78,12 @@ class Pictures:
             missing = await self._results.missing_heatmaps(reading)
             if not missing:
                 continue
-            frames = await self._frames(reading)
-            for index in missing:
-                read = reading.frames[index]
-                picture = await self._draw(frames[index], read, _finding(read, None))
-                await self._results.add_heatmap(reading, index, picture)
+            async with self._turns:
+                frames = await self._frames(reading)
+                for index in missing:
+                    read = reading.frames[index]
+                    picture = await self._draw(frames[index], read, _finding(read, None))
+                    await self._results.add_heatmap(reading, index, picture)
 
     async def _find(
         self, study_id: str, number: int, key: str | None

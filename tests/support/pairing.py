@@ -117,7 +117,10 @@ def gateway_on(
         timeout_s=20.0,
         waiting_deadline_s=waiting_deadline_s,
         admission=Admission(
-            bytes_limit=2**20, studies_limit=16, metrics=Metrics(CollectorRegistry())
+            bytes_limit=2**20,
+            studies_limit=16,
+            pictures_limit=16,
+            metrics=Metrics(CollectorRegistry()),
         ),
     )
 

@@ -69,7 +69,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_callbacks": {"outcome": {"delivered", "refused", "given_up"}},
         "radstream_studies_deleted": {"reason": set(Reason)},
         "radstream_admission_rejected": {
-            "reason": {"studies", "bytes", "caller", "line", "connections"}
+            "reason": {"studies", "bytes", "caller", "line", "pictures", "connections"}
         },
         "radstream_inference_errors": {"error": errors},
         "radstream_model_ready": {"model": chosen["model"], "version": chosen["version"]},

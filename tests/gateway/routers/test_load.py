@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
+from gateway.services.pictures import Pictures
 from gateway.settings import AdmissionSettings, TritonSettings
 from gateway.sidecar import EmbeddedTriton
 from tests.support.connections import chunked, connected, head
@@ -156,6 +157,59 @@ async def test_a_body_in_chunks_holds_what_has_come_and_is_refused_at_the_bound(
         assert (await second.answer()).startswith(b"HTTP/1.1 503 ")
         assert await holds(small, "radstream_admitted_bytes", 30_000)
     await until(lambda: is_empty(small))
+
+
+async def test_a_flood_of_pictures_is_refused_and_studies_and_lists_are_not(small: LiveGateway):
+    sent = await small.client.post("/v1/studies", **multipart(metadata(), flat_png(79)))
+    [image] = sent.json()["images"]
+    rejected = await small.metric("radstream_admission_rejected_total", reason="pictures")
+    limit = 16 * small.settings.limits.image_threads
+    paths = [image["preview"], image["heatmap"]] * limit
+    answers = await asyncio.gather(*(small.client.get(path) for path in paths))
+    seen = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert len(seen) + len(refused) == len(answers)
+    assert len(seen) >= limit // 2  # one caller's share of an idle gateway
+    for answer in refused:
+        assert answer.json()["type"] == "urn:radstream:problem:too-many-pictures"
+        assert answer.headers["retry-after"] == "1"
+    counted = await small.metric("radstream_admission_rejected_total", reason="pictures")
+    assert counted - rejected == len(refused)
+
+
+async def test_pictures_wait_and_are_refused_while_studies_and_lists_are_served(
+    small: LiveGateway, monkeypatch: pytest.MonkeyPatch
+):
+    """With what draws held up, so that it is certain how many wait."""
+    sent = await small.client.post("/v1/studies", **multipart(metadata(), flat_png(80)))
+    [image] = sent.json()["images"]
+    share = 8 * small.settings.limits.image_threads
+    gate, begun = asyncio.Event(), 0
+
+    async def held_up(_pictures: Pictures, *_arguments: object) -> bytes:
+        nonlocal begun
+        begun += 1
+        await gate.wait()
+        return b""
+
+    monkeypatch.setattr(Pictures, "preview", held_up)
+    waiting = [asyncio.create_task(small.client.get(image["preview"])) for _ in range(share)]
+    await until(lambda: begun == share)
+    refused = await small.client.get(image["heatmap"])
+    assert refused.status_code == 503
+    assert refused.json()["type"] == "urn:radstream:problem:too-many-pictures"
+    assert refused.headers["retry-after"] == "1"
+    assert (await small.client.get("/v1/studies")).status_code == 200
+    other = await small.client.post("/v1/studies", **multipart(metadata(), flat_png(81)))
+    assert other.status_code == 200
+    waiting.pop().cancel()  # whoever leaves gives the place back
+
+    async def is_seen() -> bool:
+        return (await small.client.get(image["heatmap"])).status_code == 200
+
+    await until(is_seen)
+    gate.set()
+    assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
 
 
 async def test_a_caller_who_leaves_in_the_middle_of_a_body_leaves_nothing(small: LiveGateway):

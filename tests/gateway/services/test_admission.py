@@ -1,11 +1,12 @@
 """What is taken on at once, and what is refused: nothing stays held when a visit ends."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.errors import OverloadedError
+from gateway.errors import OverloadedError, TooManyPicturesError
 from gateway.metrics import Metrics
 from gateway.services.admission import Admission
 
@@ -15,7 +16,12 @@ class Watched(Admission):
 
     def __init__(self, *, bytes_limit: int = 1000, studies_limit: int = 4) -> None:
         self.metrics = Metrics(CollectorRegistry())
-        super().__init__(bytes_limit=bytes_limit, studies_limit=studies_limit, metrics=self.metrics)
+        super().__init__(
+            bytes_limit=bytes_limit,
+            studies_limit=studies_limit,
+            pictures_limit=4,
+            metrics=self.metrics,
+        )
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"radstream_{name}", labels)
@@ -36,6 +42,21 @@ def test_what_is_held_is_shown_beside_its_limit_and_given_back():
     assert admission.metric("admitted_bytes") == admission.metric("admitted_studies") == 0
     assert admission.metric("admission_limit_bytes") == 1000
     assert admission.metric("admission_limit_studies") == 4
+
+
+def test_pictures_are_bounded_by_themselves_and_in_shares():
+    admission = Watched()
+    with ExitStack() as stack:
+        for caller in ("a", "a", "b"):
+            stack.enter_context(admission.picture(caller))
+        for caller in ("a", "b"):
+            with pytest.raises(TooManyPicturesError), admission.picture(caller):
+                pass
+        with admission.picture("c"), admission.visit("a") as visit:
+            visit.begin()  # no study pays for them
+        assert admission.rejected("pictures") == 2
+    with admission.picture("a"), admission.picture("a"):
+        pass
 
 
 def test_what_was_held_comes_back_from_an_error_too():

@@ -1,5 +1,6 @@
 """Pictures of a stored study, and the heat maps laid beside its results."""
 
+import asyncio
 import base64
 import datetime as dt
 import hashlib
@@ -65,9 +66,8 @@ def objects() -> MemoryStore:
 async def pictures_of(objects: MemoryStore, *, explained: bool = True) -> Pictures:
     results = ResultStore(objects)
     await results.add(METADATA, NOW, [(IMAGE, reading(explained=explained))], Known())
-    return Pictures(
-        results, Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    )
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    return Pictures(results, imaging, at_once=1)
 
 
 async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore) -> None:
@@ -78,6 +78,28 @@ async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore
     assert stored == await pictures.heatmap("S1", 1, "dark")
     await pictures.store_heatmaps("S1", SHA256)
     assert await objects.read(HEATMAP) == stored
+
+
+async def test_no_more_images_are_held_than_are_drawn_at_once(objects: MemoryStore) -> None:
+    pictures = await pictures_of(objects)
+    drawn: list[asyncio.Task[None]] = []
+    key = f"results/S1/images/{SHA256}/image.png"
+    objects.calls.clear()
+
+    def fetched_and_not_done() -> int:
+        fetched = objects.calls.count(("read", key))
+        return fetched - sum(task.done() for task in drawn)
+
+    held: list[int] = []
+
+    async def look() -> None:
+        await pictures.preview("S1", 1)
+        held.append(fetched_and_not_done())
+
+    drawn += [asyncio.create_task(look()) for _ in range(8)]
+    await asyncio.gather(*drawn)
+    assert objects.calls.count(("read", key)) == 8
+    assert max(held) <= 2  # the one that was just drawn, and the next
 
 
 async def test_another_image_of_the_study_is_left_alone(objects: MemoryStore) -> None:
