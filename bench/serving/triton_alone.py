@@ -27,6 +27,8 @@ from bench.serving.work import large_file
 
 _MODEL = "densenet121"
 _WARM_UP = ("--studies=24", "--concurrency=4")
+# By round, picture and way.
+Rounds = list[dict[str, dict[str, dict[str, float]]]]
 _WAYS = ("radstream", "tensors", "pictures")
 
 
@@ -60,31 +62,39 @@ def ask(way: str, gateway: Server, triton: Server, image: Path, *load: str) -> d
     }
 
 
-def markdown(rounds: list[dict[str, dict[str, dict[str, float]]]]) -> str:
-    """Medians over the rounds; the ratios are of one round, with their range."""
+def markdown(rounds: Rounds) -> str:
+    """Medians over the rounds; the ratios are of one round, with their range.
+
+    The last column is what the rate would come to if the cores did nothing else and never rested.
+    """
     titles = (
         "| picture | asked by | CPU ms, Triton | before it | p50 ms | p99 ms | studies/s "
-        "| of `tensors` | of `pictures` |"
+        "| rate, of `tensors` | of `pictures` | by CPU, of `tensors` |"
     )
-    lines = [titles, "|---|---|---:|---:|---:|---:|---:|---:|---:|"]
+    lines = [titles, "|---|---|" + "---:|" * 8]
     for picture in rounds[0]:
         for way in _WAYS:
             cells = [
                 f"{median(measured[picture][way][name] for measured in rounds):.1f}"
                 for name in ("triton_ms", "front_ms", "p50_ms", "p99_ms", "per_s")
             ]
-            cells += [_ratio(rounds, picture, way, other) for other in _WAYS[1:]]
+            cells += [
+                "" if way == other else _ratio(rounds, picture, way, other, "per_s")
+                for other in _WAYS[1:]
+            ]
+            cells.append("" if way == "tensors" else _ratio(rounds, picture, "tensors", way, "cpu"))
             lines.append(f"| {picture} | {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _ratio(
-    rounds: list[dict[str, dict[str, dict[str, float]]]], picture: str, way: str, other: str
-) -> str:
-    if way == other:
-        return ""
-    ratios = [round_[picture][way]["per_s"] / round_[picture][other]["per_s"] for round_ in rounds]
-    return spread(ratios, 2)
+def _ratio(rounds: Rounds, picture: str, way: str, other: str, name: str) -> str:
+    """A figure of one way over that of another; `cpu` is of all processes."""
+
+    def value(measured: dict[str, float]) -> float:
+        return measured["triton_ms"] + measured["front_ms"] if name == "cpu" else measured[name]
+
+    pairs = [(measured[picture][way], measured[picture][other]) for measured in rounds]
+    return spread([value(one) / value(another) for one, another in pairs], 2)
 
 
 def main() -> None:
@@ -97,7 +107,7 @@ def main() -> None:
     load = (f"--studies={given.studies}", f"--concurrency={given.concurrency}")
     prepare_models()
     images, port = pictures(), free_port()
-    rounds = []
+    rounds: Rounds = []
     with (
         TemporaryDirectory(dir=PLACE) as folder,
         running_triton(repository(_MODEL)) as triton,
