@@ -158,6 +158,7 @@ def markdown(measured: dict[str, Any]) -> str:
         cells = (values[len(values) // 10], values[len(values) // 2], values[-1], max(values))
         shown = " | ".join(f"{value:.1f}" for value in cells)
         lines.append(f"| {title} | {shown} | {slope(figures, name):+.2f} |")
+    lines += ["", "![Memory, files, threads, CPU time and lag over the studies](images/soak.svg)"]
     return "\n".join(lines)
 
 

@@ -30,7 +30,9 @@ def draw(rounds: Rounds, file: Path) -> None:
         [middle - min(values) for middle, values in zip(middles, costs, strict=True)],
         [max(values) - middle for middle, values in zip(middles, costs, strict=True)],
     ]
-    left.barh(targets, middles, xerr=errors, color="#4477aa")
+    bars = left.barh(targets, middles, xerr=errors, color="#4477aa")
+    left.bar_label(bars, fmt="%.0f", padding=3, fontsize=8)
+    left.margins(x=0.1)
     left.invert_yaxis()
     for title, style in (("floor", "-"), ("floor, scaled decoding", "--")):
         cost = median(result["cpu_ms"] for result in found[title])
