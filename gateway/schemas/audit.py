@@ -59,5 +59,6 @@ class AuditRecord(BaseModel):
     studies: tuple[str, ...] = ()
     image: int | None = None
     request_id: str | None = None
+    trace_id: str | None = None
     instance: str
     left_out: int = 0

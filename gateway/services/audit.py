@@ -20,6 +20,7 @@ import structlog
 from gateway.errors import AuditUnavailableError
 from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
 from gateway.services.callers import Caller, CallerKind, Scope
+from gateway.tracing import trace_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,6 +51,8 @@ class Act:
         As it stands in the log and in the answer.
     studies
         The ids of all studies that were handled.
+    traces
+        The ids of the traces they were handled in: a request has one, a sweep one a delivery.
     """
 
     caller: Caller | None = None
@@ -57,6 +60,11 @@ class Act:
     address: str | None = None
     request_id: str | None = None
     studies: dict[str, None] = field(default_factory=dict)
+    traces: set[str] = field(default_factory=set)
+
+    def trace_id(self) -> str | None:
+        """The trace that the act is in, or all of it that handled a study; None where many did."""
+        return trace_id() or (next(iter(self.traces)) if len(self.traces) == 1 else None)
 
 
 _acting: ContextVar[Act | None] = ContextVar("act", default=None)
@@ -72,6 +80,8 @@ def name_study(study_id: str) -> None:
     act = _acting.get()
     if act is not None:
         act.studies[study_id] = None
+        if (trace := trace_id()) is not None:
+            act.traces.add(trace)
 
 
 class Audit:
@@ -129,6 +139,7 @@ class Audit:
             studies=tuple(act.studies),
             image=image,
             request_id=act.request_id,
+            trace_id=act.trace_id(),
             instance=self._instance,
             left_out=left_out,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gateway.services.audit import GATEWAY, Act, Audit, name_study
 from gateway.services.callers import Caller, CallerKind, Scope
 from gateway.settings import AccessSettings, HttpSettings
 from gateway.sidecar import EmbeddedTriton
+from gateway.tracing import NO_TRACER, spanned, trace_id
 from tests.support.access import add_key
 from tests.support.gateway import (
     LiveGateway,
@@ -65,6 +67,7 @@ async def test_sending_and_looking_are_on_record_with_who_and_which(audited: Liv
     assert record["studies"] == [study_id]
     assert record["address"] == "127.0.0.1"
     assert record["request_id"] == sent.headers["x-request-id"]
+    assert record["trace_id"] == sent.headers["traceparent"].split("-")[1]
     for path, route, image in [
         ("", "", None),
         ("/images/1/preview.png", "/images/{number}/preview.png", 1),
@@ -95,6 +98,7 @@ async def test_a_study_that_is_read_later_is_on_record_twice_under_one_request(
     assert (read["operation"], read["outcome"]) == ("pending study: read", "success")
     assert read["agent"] == {"kind": "gateway", "name": "gateway"}
     assert read["request_id"] == accepted["request_id"] == sent.headers["x-request-id"]
+    assert read["trace_id"] == accepted["trace_id"] == sent.headers["traceparent"].split("-")[1]
 
 
 async def test_a_deletion_is_on_record(audited: LiveGateway):
@@ -330,6 +334,20 @@ async def test_the_gateways_own_work_is_recorded_where_it_touched_a_study():
         await _fail(audit)
     assert b'"outcome":"failed"' in sink.writes[-1]
     name_study("S-3")  # nobody is at work
+
+
+async def test_work_is_on_record_with_the_trace_that_it_began_if_it_was_one():
+    sink = Sink()
+    audit, _ = audit_of(sink)
+    for deliveries in (1, 2):
+        traces = []
+        async with audit.of_work("drop folder: deliver", GATEWAY):
+            for number in range(deliveries):
+                with spanned(NO_TRACER, "delivery"):
+                    name_study(f"S-{number}")
+                    traces.append(trace_id())
+        record = json.loads(sink.writes[-1])
+        assert record.get("trace_id") == (traces[0] if deliveries == 1 else None)
 
 
 async def test_work_that_is_done_does_not_fail_for_its_record():

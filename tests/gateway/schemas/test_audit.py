@@ -70,7 +70,7 @@ def audit_event(record: dict[str, Any]) -> dict[str, Any]:
     agent = record.get("agent", {"kind": "unknown", "name": "unknown"})
     details = [
         {"type": name, "valueString": str(record[name])}
-        for name in ("image", "request_id")
+        for name in ("image", "request_id", "trace_id")
         if name in record
     ]
     network = {"address": record["address"], "type": "2"} if "address" in record else None
@@ -121,6 +121,7 @@ FULL = AuditRecord(
     studies=("S-1", "S-2"),
     image=1,
     request_id="r-1",
+    trace_id="5759e988bd862e3fe1be46a994272793",
     instance="gateway-0",
 )
 BARE = AuditRecord(
