@@ -335,8 +335,8 @@ class PendingSettings(_Group):
         86400.0,
         gt=0,
         le=30 * 86400,
-        description="Seconds after which a study that cannot be read, such as for want of its "
-        "model, is parked.",
+        description="Seconds from its first attempt on after which a study that cannot be read, "
+        "such as for want of its model, is parked.",
     )
 
 
@@ -364,7 +364,8 @@ class CallbackSettings(_Group):
         86400.0,
         gt=0,
         le=30 * 86400,
-        description="Seconds after which a callback that nobody takes is parked.",
+        description="Seconds from its first attempt on after which a callback that nobody takes is "
+        "parked.",
     )
 
     def host_names(self) -> frozenset[str]:

@@ -49,6 +49,9 @@ class Progress(_Document):
     schema_: Literal["radstream.progress/1"] = Field("radstream.progress/1", alias="schema")
     attempts: int = Field(0, description="How often it was begun.")
     broken_off: int = Field(0, description="How often in a row it was begun and never ended.")
+    tried_since: AwareDatetime | None = Field(
+        None, description="When it was first begun, or begun again after an operator's retry."
+    )
     not_before: AwareDatetime | None = Field(None, description="When it is tried again.")
     problem: Problem | None = Field(None, description="Why the last attempt did not end it.")
 

@@ -71,11 +71,6 @@ class Work:
         """Its keys, less the root."""
         return f"{self.study_id}/{self.id}"
 
-    def age_s(self) -> float:
-        """Seconds since it came, by its id."""
-        came = dt.datetime.strptime(self.id.partition("-")[0], _TIME).replace(tzinfo=dt.UTC)
-        return (dt.datetime.now(dt.UTC) - came).total_seconds()
-
 
 class Backlog(Generic[T]):
     """All work of one kind on one store.

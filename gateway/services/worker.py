@@ -23,6 +23,7 @@ from gateway.schemas.backlog import Failure, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from gateway.schemas.problem import Problem
     from gateway.services.backlog import Backlog, Work
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
 _GRACE_S = 1.0
+_NOTING_S = 30.0
 # Work that took its gateway along this often, or met an error that nobody foresaw, is left alone.
 _MOST_BROKEN_OFF = 5
 
@@ -78,7 +80,9 @@ class Worker(Generic[T]):
     sweep_s
         Seconds between two looks for work that somebody left.
     give_up_s
-        Seconds since it came after which no new attempt is made.
+        Seconds since its first attempt after which no new one is made. Not since it came: work that
+        was left while no gateway ran has been tried by nobody, nor has a callback of a study that
+        itself took so long.
     """
 
     def __init__(
@@ -174,7 +178,11 @@ class Worker(Generic[T]):
                 await self._fail(work, document, progress, GivenUpError(progress.attempts))
                 return None
             begun = progress.model_copy(
-                update={"attempts": progress.attempts + 1, "broken_off": broken_off + 1}
+                update={
+                    "attempts": progress.attempts + 1,
+                    "broken_off": broken_off + 1,
+                    "tried_since": progress.tried_since or dt.datetime.now(dt.UTC),
+                }
             )
             return await self._try(work, document, begun)
 
@@ -193,16 +201,19 @@ class Worker(Generic[T]):
                 await self._backlog.note(work, begun.model_copy(update={"broken_off": 0}))
             raise
         except TRANSIENT as error:
-            if self._is_overdue(work):
+            async with _noting():
+                if not self._is_overdue(begun):
+                    return await self._postpone(work, begun, error)
                 await self._fail(work, document, begun, error)
                 return None
-            return await self._postpone(work, begun, error)
         except RadStreamError as error:
-            await self._fail(work, document, begun, error)
-            return None
-        if begun.attempts > 1:  # it may have been parked by an attempt that came no further
-            await self._parking.clear_work(self._backlog.key(work))
-        await self._backlog.finish(work)
+            async with _noting():
+                await self._fail(work, document, begun, error)
+                return None
+        async with _noting():
+            if begun.attempts > 1:  # it may have been parked by an attempt that came no further
+                await self._parking.clear_work(self._backlog.key(work))
+            await self._backlog.finish(work)
         return None
 
     async def _postpone(self, work: Work, begun: Progress, error: RadStreamError) -> float:
@@ -210,6 +221,7 @@ class Worker(Generic[T]):
         log.warning("backlog.postponed", error=type(error).__name__, attempts=begun.attempts)
         progress = Progress(
             attempts=begun.attempts,
+            tried_since=begun.tried_since,
             not_before=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=pause_s),
             problem=self._problem_of(error),
         )
@@ -232,8 +244,14 @@ class Worker(Generic[T]):
         )
         log.warning("backlog.parked", parked=item.id, problem=item.problem.type)
 
-    def _is_overdue(self, work: Work) -> bool:
-        return work.age_s() >= self._give_up_s
+    def _is_overdue(self, begun: Progress) -> bool:
+        now = dt.datetime.now(dt.UTC)
+        return (now - (begun.tried_since or now)).total_seconds() >= self._give_up_s
+
+
+def _noting() -> AbstractAsyncContextManager[None]:
+    """Bounds the notes of how an attempt ended: a store that hangs must not keep its turn."""
+    return Deadline.after(_NOTING_S).bounds("backlog")
 
 
 def _pause_s(attempts: int) -> float:

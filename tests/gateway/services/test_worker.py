@@ -168,6 +168,60 @@ async def test_what_cannot_be_done_for_too_long_is_parked_with_the_last_problem(
     assert job.entered == 1
 
 
+async def test_work_that_nobody_could_try_for_long_has_its_time_before_it(
+    gateways: Make, objects: MemoryStore
+):
+    """It came while no gateway ran, or follows from work that itself took as long."""
+    job = Job(errors=[AWAY])
+    gateway = gateways(job)
+    work = await gateway.backlog.add("S1", NOTICE, {}, work_id="20010101T000000Z-aa")
+    await until(lambda: not objects.objects)
+    assert (job.entered, job.done, job.failures) == (2, [work.id], [])
+
+
+async def test_time_to_give_up_runs_from_the_first_attempt_and_anew_after_a_retry(
+    gateways: Make, objects: MemoryStore
+):
+    job = Job(errors=[AWAY] * 2)
+    backlog = Gateway(objects, job)
+    await backlog.die()
+    work = await backlog.add()
+    long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
+    await backlog.backlog.note(work, Progress(attempts=0, tried_since=long_ago))
+    gateway = gateways(job)
+    await until(lambda: f"{ROOT}{work.path}/failed.json" in objects.objects)
+    assert job.entered == 1
+    await gateway.backlog.revive(work)
+    gateway.worker.take(work)
+    await until(lambda: job.done == [work.id])
+    assert job.entered == 3
+
+
+@pytest.mark.parametrize("error", [AWAY, UnknownModelError("m", ()), None])
+async def test_store_that_hangs_at_the_end_of_an_attempt_does_not_keep_its_turn(
+    gateways: Make, monkeypatch: pytest.MonkeyPatch, error: RadStreamError | None
+):
+    class Hanging(MemoryStore):
+        hung = 0
+
+        async def _step(self, call: str, key: str) -> None:
+            await super()._step(call, key)
+            if job.entered == 1 and "S1/" in key and "/claims/" not in key:
+                self.hung += 1
+                await asyncio.Event().wait()
+
+    monkeypatch.setattr("gateway.services.worker._NOTING_S", 0.05)
+    store, job = Hanging(), Job(errors=[error] if error else [])
+    gateway = gateways(job, store, at_once=1)
+    first = await gateway.add("S1")
+    gateway.worker.take(first)
+    await until(lambda: store.hung > 0)
+    second = await gateway.add("S2")
+    gateway.worker.take(second)
+    await until(lambda: second.id in job.done and first.id in job.done)
+    await until(lambda: not store.objects)
+
+
 async def test_what_breaks_every_gateway_off_is_given_up(gateways: Make):
     job = Job(errors=[ValueError()] * 99)
     gateway = gateways(job)
@@ -231,7 +285,8 @@ async def test_stop_is_no_fault_of_the_work(gateways: Make, objects: MemoryStore
     work = await gateway.add()
     await until(lambda: job.entered == 1)
     await gateway.die()
-    assert await gateway.backlog.progress(work) == Progress(attempts=1)
+    progress = await gateway.backlog.progress(work)
+    assert (progress.attempts, progress.broken_off) == (1, 0)
     assert not [key for key in objects.objects if "/claims/" in key]
 
 
