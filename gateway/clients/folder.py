@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import os
 import secrets
-import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -14,13 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.clients.descent import NESTED, held, made, obstacle, opened
-from gateway.clients.keys import KEY_BYTES, split_key, split_prefix
-from gateway.errors import (
-    InvalidKeyError,
-    ObjectNotFoundError,
-    ObjectTooLargeError,
-    StoreUnavailableError,
-)
+from gateway.clients.keys import split_key, split_prefix
+from gateway.clients.plain_files import length, paths, read
+from gateway.clients.threads import in_thread
+from gateway.errors import InvalidKeyError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +28,6 @@ T = TypeVar("T")
 _UNFINISHED = ".unfinished"
 _STALE_S = 3600.0
 _FOLDER_ATTEMPTS = 100
-# Nothing, a folder, something below a file, a link, a socket.
-_NO_OBJECT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
 
 
 class FolderStore:
@@ -91,9 +83,9 @@ class FolderStore:
         steps = split_key(key)
         if reserve is not None:
             await reserve(
-                await self._run(self._readers, partial(_length, self._root, steps, limit_bytes))
+                await self._run(self._readers, partial(length, self._root, steps, limit_bytes))
             )
-        return await self._run(self._readers, partial(_read, self._root, steps, limit_bytes))
+        return await self._run(self._readers, partial(read, self._root, steps, limit_bytes))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`; a folder keeps no media type but the name's."""
@@ -124,7 +116,7 @@ class FolderStore:
 
     async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, work)
+            return await in_thread(threads, work)
         except OSError as error:
             raise StoreUnavailableError(error.strerror or "input/output error") from error
 
@@ -197,7 +189,7 @@ class FolderStore:
         at, slash, stem = prefix.rpartition("/")
         try:
             with opened(self._root, split_prefix(prefix)) as folder:
-                return sorted(f"{at}{slash}{path}" for path in _files(folder, stem))
+                return sorted(f"{at}{slash}{path}" for path in paths(folder, stem))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -246,29 +238,6 @@ def _removed(name: str, above: int) -> bool:
     return True
 
 
-def _files(top: int, stem: str) -> Iterator[str]:
-    """Paths below a folder of the plain files, those that start with the stem; it has no slash.
-
-    No key has a step that begins with a dot. One folder below is open at a time, however deep.
-    """
-    waiting = [""]
-    while waiting:
-        at = waiting.pop()
-        with (
-            suppress(FileNotFoundError, NotADirectoryError),  # it was removed just now
-            opened(".", at.split("/")[:-1], dir_fd=top) as folder,
-            os.scandir(folder) as entries,
-        ):
-            for entry in entries:
-                path = at + entry.name
-                if entry.name.startswith(".") or not path.startswith(stem):
-                    continue
-                if entry.is_file(follow_symlinks=False):
-                    yield path
-                elif entry.is_dir(follow_symlinks=False) and len(path) < KEY_BYTES:
-                    waiting.append(f"{path}/")
-
-
 def _check_names(folder: Path) -> None:
     """Refuse a file system where the objects of two studies could be one file.
 
@@ -281,39 +250,3 @@ def _check_names(folder: Path) -> None:
     if (folder / "PROBE").exists():
         raise StoreUnavailableError("its file system does not tell upper from lower case")
     probe.unlink(missing_ok=True)
-
-
-def _read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
-    with _opened(root, steps, limit_bytes) as (file, size):
-        pieces = []
-        while piece := os.read(file, size + 1):  # one piece, unless the file grows
-            pieces.append(piece)
-        return b"".join(pieces)
-
-
-def _length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
-    with _opened(root, steps, limit_bytes) as (_, size):
-        return size
-
-
-@contextmanager
-def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterator[tuple[int, int]]:
-    """Descriptor and length of an object's file."""
-    try:
-        with opened(root, steps[:-1]) as folder:
-            # A pipe without a writer is not waited for.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            file = os.open(steps[-1], flags, dir_fd=folder)
-    except OSError as error:
-        if error.errno in _NO_OBJECT:
-            raise ObjectNotFoundError from error
-        raise
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise ObjectNotFoundError
-        if limit_bytes is not None and status.st_size > limit_bytes:
-            raise ObjectTooLargeError(limit_bytes)
-        yield file, status.st_size
-    finally:
-        os.close(file)

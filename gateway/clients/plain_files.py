@@ -1,0 +1,81 @@
+"""Plain files below a root, read and listed: a link, a pipe or a device is none of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from gateway.clients.descent import opened
+from gateway.clients.keys import KEY_BYTES
+from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+# Nothing, a folder, something below a file, a link, a socket.
+_NO_OBJECT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+
+
+def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
+    """The bytes of the file that the steps lead to; see `ObjectStore.read`."""
+    with _opened(root, steps, limit_bytes) as (file, size):
+        pieces = []
+        while piece := os.read(file, size + 1):  # one piece, unless the file grows
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+def length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
+    """Bytes of the file that the steps lead to; raises as `read` does."""
+    with _opened(root, steps, limit_bytes) as (_, size):
+        return size
+
+
+@contextmanager
+def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterator[tuple[int, int]]:
+    """Descriptor and length of an object's file."""
+    try:
+        with opened(root, steps[:-1]) as folder:
+            # A pipe without a writer is not waited for.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            file = os.open(steps[-1], flags, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_OBJECT:
+            raise ObjectNotFoundError from error
+        raise
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectNotFoundError
+        if limit_bytes is not None and status.st_size > limit_bytes:
+            raise ObjectTooLargeError(limit_bytes)
+        yield file, status.st_size
+    finally:
+        os.close(file)
+
+
+def paths(top: int, stem: str) -> Iterator[str]:
+    """Paths below a folder of the plain files, those that start with the stem; it has no slash.
+
+    No key has a step that begins with a dot. One folder below is open at a time, however deep.
+    """
+    waiting = [""]
+    while waiting:
+        at = waiting.pop()
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),  # it was removed just now
+            opened(".", at.split("/")[:-1], dir_fd=top) as folder,
+            os.scandir(folder) as entries,
+        ):
+            for entry in entries:
+                path = at + entry.name
+                if entry.name.startswith(".") or not path.startswith(stem):
+                    continue
+                if entry.is_file(follow_symlinks=False):
+                    yield path
+                elif entry.is_dir(follow_symlinks=False) and len(path) < KEY_BYTES:
+                    waiting.append(f"{path}/")
