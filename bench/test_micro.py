@@ -9,6 +9,7 @@ them ratios to `test_calibration` and shows them beside those of another machine
 
 import asyncio
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.serving.work import large_jpeg
+from gateway.clients.folder import FolderStore
 from gateway.clients.triton import TritonClient
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
@@ -30,6 +32,7 @@ from tests.support.models import write_repository
 from tests.support.telemetry import MemorySink, event
 
 BOUNDARY = "boundary"
+DOCUMENT = b"x" * 1500
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +126,40 @@ def test_grpc_call(
 
     assert benchmark(call)
     runner.run(client.close())
+
+
+@pytest.fixture(scope="module")
+def store(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
+    """The object store of one machine, with nothing in it."""
+    store = FolderStore(tmp_path_factory.mktemp("store"))
+    runner.run(store.open())
+    return store
+
+
+def test_store_create(
+    benchmark: BenchmarkFixture, runner: asyncio.Runner, store: FolderStore
+) -> None:
+    keys = (f"results/C-{number}/study.json" for number in count())
+    assert benchmark(lambda: runner.run(store.create(next(keys), DOCUMENT, media_type="")))
+
+
+def test_store_replace(
+    benchmark: BenchmarkFixture, runner: asyncio.Runner, store: FolderStore
+) -> None:
+    benchmark(lambda: runner.run(store.replace("results/R/result.json", DOCUMENT, media_type="")))
+
+
+def test_store_read(
+    benchmark: BenchmarkFixture, runner: asyncio.Runner, store: FolderStore
+) -> None:
+    runner.run(store.create("results/O/study.json", DOCUMENT, media_type=""))
+    assert benchmark(lambda: runner.run(store.read("results/O/study.json"))) == DOCUMENT
+
+
+def test_store_keys(
+    benchmark: BenchmarkFixture, runner: asyncio.Runner, store: FolderStore
+) -> None:
+    keys = [f"results/K/images/1/{name}" for name in ("image.jpg", "reading.json")]
+    for key in keys:
+        runner.run(store.create(key, DOCUMENT, media_type=""))
+    assert benchmark(lambda: runner.run(store.keys("results/K/images/"))) == keys
