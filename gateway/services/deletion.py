@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 ROOT = "deleted/"
 _CLOSED = "closed.json"
+# The record of each deletion stays, so that going through them all costs more with the years.
+_SURVEY_S = 3600.0
 
 
 class Deletion:
@@ -78,7 +80,8 @@ class Deletion:
         self._closed_s = closed_s
         self._metrics = metrics
         self._pseudonyms = pseudonyms
-        self._seen: dict[str, float] = {}
+        self._closed_at: dict[str, float] = {}
+        self._survey_at = 0.0
 
     async def exists(self, study_id: str) -> bool:
         """Whether anything is kept of the study."""
@@ -116,26 +119,34 @@ class Deletion:
     async def delete(self, study_id: str, reason: Reason) -> None:
         """Remove everything that is kept of the study, and remember it."""
         closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
-        await self._create(f"{_folder(study_id)}{_CLOSED}", closing)
+        key = f"{_folder(study_id)}{_CLOSED}"
+        await self._create(key, closing)
+        self._closed_at[key] = time.monotonic()
         await self._carry_out(closing)
         self._metrics.backlog.studies_deleted.labels(reason).inc()
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
 
     async def sweep(self) -> None:
-        """End the deletions whose time is over."""
-        seen: dict[str, float] = {}
-        for key in await self._objects.keys(ROOT):
-            if not key.endswith(f"/{_CLOSED}"):
+        """End the deletions whose time is over.
+
+        They are this gateway's own, and those of others that the first sweep and then one an hour
+        finds in the store.
+        """
+        if time.monotonic() >= self._survey_at:
+            for key in await self._objects.keys(ROOT):
+                if key.endswith(f"/{_CLOSED}"):
+                    self._closed_at.setdefault(key, time.monotonic())
+            self._survey_at = time.monotonic() + _SURVEY_S
+        for key, since in list(self._closed_at.items()):
+            # By this gateway's own watch: whoever sets a clock must not end it early.
+            if time.monotonic() - since < self._closed_s:
                 continue
             closing = await self._closing(key)
-            if closing is None:
-                continue
-            # By this gateway's own watch: whoever sets a clock must not end it early.
-            seen[key] = self._seen.get(key, time.monotonic())
-            if time.monotonic() - seen[key] >= self._closed_s:
+            if closing is not None:
                 await self._carry_out(closing)
                 await self._objects.purge(key)
-        self._seen = seen
+            if self._closed_at[key] == since:  # else the study came again and was deleted again
+                del self._closed_at[key]
 
     async def _carry_out(self, closing: Closing) -> None:
         name_study(closing.study_id)

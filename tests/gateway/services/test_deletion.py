@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -75,6 +75,30 @@ async def test_study_is_closed_until_a_sweep_has_taken_what_was_left(objects: Me
     record = json.loads(objects.objects[key])
     assert (record["reason"], record["older_versions_kept"]) == ("request", False)
     assert "S1" not in key
+
+
+class Listed(MemoryStore):
+    """Remembers what was listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: list[str] = []
+
+    async def keys(self, prefix: str) -> Sequence[str]:
+        self.listed.append(prefix)
+        return await super().keys(prefix)
+
+
+async def test_records_of_all_deletions_are_not_gone_through_at_every_sweep():
+    objects = Listed()
+    deletion = deletion_on(objects, closed_s=0.0)
+    await deletion.delete("S1", Reason.REQUEST)
+    await deletion.sweep()
+    await deletion.check_open("S1")
+    await deletion.delete("S2", Reason.REQUEST)
+    await deletion.sweep()
+    await deletion.check_open("S2")
+    assert objects.listed.count("deleted/") == 1
 
 
 async def test_what_is_written_meanwhile_is_taken_back_by_its_writer(objects: MemoryStore):
