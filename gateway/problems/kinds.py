@@ -1,25 +1,15 @@
-"""The one place that turns an error into a status and problem+json (RFC 9457)."""
+"""The kinds of problems, and which of them an error is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
-
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.routing import iter_route_contexts
-from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from typing import TYPE_CHECKING
 
 from gateway import errors
-from gateway.examples import example_of
-from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemFault
+from gateway.schemas.problem import Problem, ProblemFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from fastapi import FastAPI, Request
 
 URN = "urn:radstream:problem:"
 
@@ -327,12 +317,12 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
     ),
 }
 
-_UNEXPECTED = Kind(
+UNEXPECTED = Kind(
     "internal", 500, "Something broke here", "The operator finds it in the log by this instance."
 )
 
 # What the framework itself refuses, by status.
-_FRAMEWORK = {
+FRAMEWORK = {
     404: Kind("not-found", 404, "Nothing is here", "See /docs for what is."),
     405: Kind("method-not-allowed", 405, "Not with this method", "See the Allow header."),
 }
@@ -343,27 +333,12 @@ def kind_of(error: errors.RadStreamError) -> Kind:
     for ancestor in type(error).__mro__:
         if ancestor in KINDS:
             return KINDS[ancestor]
-    return _UNEXPECTED
+    return UNEXPECTED
 
 
 def all_kinds() -> list[Kind]:
     """Every kind a caller can meet, each once."""
-    return list(dict.fromkeys([*KINDS.values(), *_FRAMEWORK.values(), _UNEXPECTED]))
-
-
-def install(app: FastAPI) -> None:
-    """Make the application answer every error with a problem."""
-    app.add_exception_handler(errors.RadStreamError, _on_radstream_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-
-
-def response_of(error: errors.RadStreamError, instance: str | None) -> JSONResponse:
-    """The answer an error gets."""
-    kind = kind_of(error)
-    challenge = kind.challenge and kind.challenge.format(**_values(error))
-    headers = {"WWW-Authenticate": challenge} if challenge else None
-    return _response(kind, problem_of(error, instance), headers)
+    return list(dict.fromkeys([*KINDS.values(), *FRAMEWORK.values(), UNEXPECTED]))
 
 
 def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Problem:
@@ -377,16 +352,12 @@ def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Pro
         The id of the request it went wrong in.
     """
     kind = kind_of(error)
-    detail = kind.detail.format(**_values(error))
-    return _problem(kind, instance, detail, getattr(error, "faults", None))
+    detail = kind.detail.format(**values_of(error))
+    return as_problem(kind, instance, detail, getattr(error, "faults", None))
 
 
-def internal_error(instance: str | None) -> JSONResponse:
-    """The answer where nobody knows what broke: an id to find it by, and nothing else."""
-    return _response(_UNEXPECTED, _problem(_UNEXPECTED, instance, _UNEXPECTED.detail))
-
-
-def _values(error: errors.RadStreamError) -> dict[str, str]:
+def values_of(error: errors.RadStreamError) -> dict[str, str]:
+    """The error's fields by name, as its kind's texts quote them."""
     return {field.name: _words(getattr(error, field.name)) for field in fields(error)}
 
 
@@ -396,12 +367,13 @@ def _words(value: object) -> str:
     return "not given" if value is None else str(value)
 
 
-def _problem(
+def as_problem(
     kind: Kind,
     instance: str | None,
     detail: str,
     faults: tuple[errors.Fault, ...] | None = None,
 ) -> Problem:
+    """An occurrence of the kind."""
     return Problem(
         type=URN + kind.name,
         title=kind.title,
@@ -412,101 +384,3 @@ def _problem(
         if faults
         else None,
     )
-
-
-def _response(
-    kind: Kind, problem: Problem, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else {}
-    return JSONResponse(
-        problem.model_dump(exclude_none=True),
-        status_code=kind.status,
-        media_type=PROBLEM_MEDIA_TYPE,
-        headers={**(headers or {}), **retry},
-    )
-
-
-def _instance(request: Request) -> str | None:
-    return getattr(request.state, "request_id", None)
-
-
-async def _on_radstream_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.RadStreamError)  # noqa: S101 - registered for this class alone
-    return response_of(error, _instance(request))
-
-
-async def _on_invalid_parameters(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
-    faults = tuple(
-        errors.Fault("/".join(str(step) for step in item["loc"]), str(item["msg"]))
-        for item in error.errors()
-    )
-    return response_of(errors.InvalidQueryError(faults), _instance(request))
-
-
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
-    kind = _FRAMEWORK.get(
-        error.status_code,
-        Kind("malformed-request", error.status_code, "The request cannot be read", ""),
-    )
-    headers = error.headers
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers = {"Allow": ", ".join(sorted(_methods(request)))}
-    return _response(kind, _problem(kind, _instance(request), kind.detail), headers)
-
-
-def _methods(request: Request) -> set[str]:
-    """What may be done with the request's path: Starlette tells of its first route alone."""
-    path = request.scope["path"]
-    routes = iter_route_contexts(request.app.routes)
-    named = [
-        route.methods or set()
-        for route in routes
-        if isinstance(route.original_route, Route) and route.path_regex.match(path)
-    ]
-    return set().union(*named) if named else {"GET", "HEAD"}  # no route of its own: a file
-
-
-def add_documented(response: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Let an OpenAPI response made by `documented` tell of another one's problems too."""
-    examples = response["content"][PROBLEM_MEDIA_TYPE]["examples"]
-    for name, example in more["content"][PROBLEM_MEDIA_TYPE]["examples"].items():
-        if name not in examples:
-            examples[name] = example
-            response["description"] += f"; {example['summary']}"
-    if "headers" in more:
-        response.setdefault("headers", {}).update(more["headers"])
-
-
-def documented(*kinds: type[errors.RadStreamError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for these errors, grouped by status."""
-    by_status: dict[int | str, dict[str, Any]] = {}
-    for error in kinds:
-        kind = KINDS[error]
-        example = problem_of(example_of(error), "8e9341485cd7d503d3932dc54a37fc54")
-        response = by_status.setdefault(
-            kind.status,
-            {
-                "description": "",
-                "content": {
-                    PROBLEM_MEDIA_TYPE: {
-                        "schema": {"$ref": "#/components/schemas/Problem"},
-                        "examples": {},
-                    }
-                },
-            },
-        )
-        response["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {
-            "summary": kind.title,
-            "value": example.model_dump(exclude_none=True),
-        }
-        response["description"] = "; ".join(filter(None, [response["description"], kind.title]))
-        if kind.retry_after_s is not None:
-            response["headers"] = {
-                "Retry-After": {
-                    "description": "Seconds after which sending again may help.",
-                    "schema": {"type": "integer"},
-                }
-            }
-    return by_status
