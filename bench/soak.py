@@ -101,10 +101,8 @@ async def look(server: Server, client: httpx.AsyncClient) -> dict[str, float]:
     }
 
 
-async def soak(server: Server, studies: int, concurrency: int) -> dict[str, Any]:
-    """Send all, and what was seen meanwhile."""
-    work = Soak(server.url, studies)
-    seen: list[dict[str, float]] = []
+async def soak(server: Server, work: Soak, concurrency: int, seen: list[dict[str, float]]) -> None:
+    """Send all, and put down what is seen meanwhile."""
     began = time.perf_counter()
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         senders = asyncio.gather(*(work.sender() for _ in range(concurrency)))
@@ -120,8 +118,7 @@ async def soak(server: Server, studies: int, concurrency: int) -> dict[str, Any]
             )
             if senders.done():
                 await senders
-                return {"seen": seen, "answers": work.answers}
-    raise AssertionError("unreachable")
+                break
 
 
 def slope(seen: list[dict[str, float]], name: str) -> float:
@@ -132,7 +129,7 @@ def slope(seen: list[dict[str, float]], name: str) -> float:
 
 
 def markdown(measured: dict[str, Any]) -> str:
-    """Each figure at a tenth, at half and at the end, at most, and how it grows."""
+    """Each figure at a tenth, at half, at the end and at most, how it grows, and what that means."""
     seen = measured["seen"]
     last = seen[-1]
     lines = [
@@ -158,6 +155,9 @@ def markdown(measured: dict[str, Any]) -> str:
         cells = (values[len(values) // 10], values[len(values) // 2], values[-1], max(values))
         shown = " | ".join(f"{value:.1f}" for value in cells)
         lines.append(f"| {title} | {shown} | {slope(figures, name):+.2f} |")
+    gateway, triton = (slope(seen, name) for name in ("gateway_mib", "triton_mib"))
+    verdict = f"At that pace a million more studies add {gateway * 100:.0f} MiB to the gateway"
+    lines += ["", f"{verdict} and {triton * 100:.0f} MiB to Triton."]
     lines += ["", "![Memory, files, threads, CPU time and lag over the studies](images/soak.svg)"]
     return "\n".join(lines)
 
@@ -218,8 +218,12 @@ def main() -> None:
             log=Path(folder) / "gateway.log",
         ) as server,
     ):
-        measured = asyncio.run(soak(server, given.studies, given.concurrency))
-    keep("soak", measured)
+        work, seen = Soak(server.url, given.studies), []
+        try:
+            asyncio.run(soak(server, work, given.concurrency, seen))
+        finally:  # an hour's figures are worth something even if it broke off
+            measured = {"seen": seen, "answers": work.answers}
+            keep("soak", measured)
     print(markdown(measured))
 
 

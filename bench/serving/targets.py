@@ -31,24 +31,21 @@ def prepare_peers() -> None:
 
 
 def prepare_models() -> None:
-    """Make the model repositories, unless they are there."""
+    """Make the model repositories anew: what they are copies of may have changed."""
     models = _PLACE / "models"
-    if not models.exists():
-        _PLACE.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=_PLACE))
-        reference = unfinished / "cxr_pneumonia"
-        shutil.copytree(ROOT / "model_repository" / "cxr_pneumonia", reference / "cxr_pneumonia")
-        # The same model, whose contract lets a JPEG be decoded at an eighth.
-        scaled = unfinished / "scaled"
-        shutil.copytree(reference, scaled)
-        config = scaled / "cxr_pneumonia" / "config.pbtxt"
-        text, count = re.subn(
-            r'("resample": "bilinear",)', r'\1 "jpeg_reduction": 8,', config.read_text()
-        )
-        assert count == 1
-        config.write_text(text)
-        write_folder(unfinished / "densenet121")
-        unfinished.rename(models)
+    shutil.rmtree(models, ignore_errors=True)
+    reference = models / "cxr_pneumonia"
+    shutil.copytree(ROOT / "model_repository" / "cxr_pneumonia", reference / "cxr_pneumonia")
+    # The same model, whose contract lets a JPEG be decoded at an eighth.
+    scaled = models / "scaled"
+    shutil.copytree(reference, scaled)
+    config = scaled / "cxr_pneumonia" / "config.pbtxt"
+    text, count = re.subn(
+        r'("resample": "bilinear",)', r'\1 "jpeg_reduction": 8,', config.read_text()
+    )
+    assert count == 1
+    config.write_text(text)
+    write_folder(models / "densenet121")
 
 
 def repository(name: str) -> Path:
