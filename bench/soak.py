@@ -35,6 +35,7 @@ _SMALL = ("person931_bacteria_2856.jpeg", "person699_virus_1295.jpeg")
 _OTHER = "nih_00000001_000.png"
 _STORED = 500
 _LOOK_S = 5.0
+_FLAT_MIB = 1.0  # over 10,000 studies
 _LAG = "radstream_event_loop_lag_seconds"
 _SPOOL = "radstream_telemetry_spool_bytes"
 
@@ -129,9 +130,9 @@ def slope(seen: list[dict[str, float]], name: str) -> float:
 
 
 def markdown(measured: dict[str, Any]) -> str:
-    """Each figure at a tenth, at half, at the end and at most, how it grows, and what that means."""
+    """Each figure at a tenth, at half, at the end and at most, how it grows, and a verdict."""
     seen = measured["seen"]
-    last = seen[-1]
+    last, figures = seen[-1], _with_rates(seen)
     lines = [
         f"{last['studies']:,} studies in {last['s'] / 60:.0f} minutes,"
         f" {last['studies'] / last['s']:.0f} a second; answers: "
@@ -150,14 +151,14 @@ def markdown(measured: dict[str, Any]) -> str:
         "cpu_ms": "CPU ms a study and its deletion",
         "lag_ms": "lag of the event loop, mean ms",
     }.items():
-        figures = _with_rates(seen)
         values = [found[name] for found in figures]
         cells = (values[len(values) // 10], values[len(values) // 2], values[-1], max(values))
         shown = " | ".join(f"{value:.1f}" for value in cells)
         lines.append(f"| {title} | {shown} | {slope(figures, name):+.2f} |")
-    gateway, triton = (slope(seen, name) for name in ("gateway_mib", "triton_mib"))
-    verdict = f"At that pace a million more studies add {gateway * 100:.0f} MiB to the gateway"
-    lines += ["", f"{verdict} and {triton * 100:.0f} MiB to Triton."]
+    for name, title in (("gateway_mib", "The gateway"), ("triton_mib", "Triton")):
+        growth = slope(figures, name)
+        verdict = "is flat" if growth < _FLAT_MIB else "grows"
+        lines += ["", f"{title} {verdict}: {growth:+.2f} MiB over 10,000 studies."]
     lines += ["", "![Memory, files, threads, CPU time and lag over the studies](images/soak.svg)"]
     return "\n".join(lines)
 
