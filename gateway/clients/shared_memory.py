@@ -12,7 +12,7 @@ import mmap
 import os
 import secrets
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import NDArray
 
 _FOLDER = Path("/dev/shm")  # noqa: S108 - where Linux keeps what shm_open(3) makes
@@ -91,6 +93,26 @@ class RegionPool:
         self._prefix = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         if limit_bytes:
             _remove_orphans()
+
+    @contextmanager
+    def lent(self, sizes: Mapping[str, int]) -> Iterator[Mapping[str, Region]]:
+        """Regions of at least so many bytes, by name, for a call to Triton within.
+
+        Names for which none can be had are left out.
+        """
+        taken: dict[str, Region] = {}
+        try:
+            for name, size in sizes.items():
+                if (region := self.take(size)) is not None:
+                    taken[name] = region
+            yield taken
+        except BaseException:
+            for region in taken.values():
+                region.rest()  # no answer: Triton may still be reading
+            raise
+        finally:
+            for region in taken.values():
+                self.give_back(region)
 
     def take(self, size: int) -> Region | None:
         """A region of at least this many bytes, or None where the limit is reached."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -19,7 +18,7 @@ from gateway.errors import InferenceFailedError
 from gateway.tracing import traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,7 +77,7 @@ class TritonClient:
 
     async def repository_index(self, *, deadline: Deadline) -> Sequence[RepositoryEntry]:
         """See `InferenceServer.repository_index`."""
-        async with translated("repository index", "", deadline):
+        with translated("repository index", "", deadline):
             index = await self._stub.RepositoryIndex(
                 pb.RepositoryIndexRequest(), timeout=deadline.remaining_s()
             )
@@ -94,7 +93,7 @@ class TritonClient:
 
     async def model_config(self, name: str, version: str, *, deadline: Deadline) -> ModelConfig:
         """See `InferenceServer.model_config`."""
-        async with translated("model config", name, deadline):
+        with translated("model config", name, deadline):
             answer = await self._stub.ModelConfig(
                 pb.ModelConfigRequest(name=name, version=version), timeout=deadline.remaining_s()
             )
@@ -116,7 +115,7 @@ class TritonClient:
         deadline: Deadline,
     ) -> Mapping[str, NDArray[Any]]:
         """See `InferenceServer.infer`."""
-        async with translated("inference", name, deadline):
+        with translated("inference", name, deadline):
             try:
                 answer = await self._ask((name, version), inputs, outputs, deadline)
             except grpc.aio.AioRpcError as error:
@@ -133,37 +132,26 @@ class TritonClient:
         outputs: Sequence[str],
         deadline: Deadline,
     ) -> Any:
-        async with self._shared(inputs) as regions:
+        large = {
+            name: array.nbytes
+            for name, array in inputs.items()
+            if array.nbytes >= _SHARED_FROM_BYTES
+        }
+        with self._regions.lent(large) as regions:
+            for name, region in regions.items():
+                await self._fill(region, inputs[name])
             remaining_s = deadline.remaining_s()
             request = infer_request(
                 model,
-                [InputTensor.of(key, array, regions.get(key)) for key, array in inputs.items()],
+                [
+                    InputTensor.of(name, array, regions[name].name if name in regions else None)
+                    for name, array in inputs.items()
+                ],
                 outputs,
-                [array for key, array in inputs.items() if key not in regions],
+                [array for name, array in inputs.items() if name not in regions],
                 timeout_us=max(1, int(remaining_s * 1e6)),  # Triton's own queue
             )
             return await self._infer(request, timeout=remaining_s, metadata=_trace())
-
-    @asynccontextmanager
-    async def _shared(self, inputs: Mapping[str, NDArray[Any]]) -> AsyncIterator[Mapping[str, str]]:
-        """The regions, by input, that hold the large ones until the answer."""
-        taken: dict[str, Region] = {}
-        try:
-            for name, array in inputs.items():
-                if array.nbytes >= _SHARED_FROM_BYTES:
-                    region = self._regions.take(array.nbytes)
-                    if region is None:
-                        continue
-                    taken[name] = region
-                    await self._fill(region, array)
-            yield {name: region.name for name, region in taken.items()}
-        except BaseException:
-            for region in taken.values():
-                region.rest()  # no answer: Triton may still be reading
-            raise
-        finally:
-            for region in taken.values():
-                self._regions.give_back(region)
 
     async def _fill(self, region: Region, array: NDArray[Any]) -> None:
         """Copy the array into the region, which Triton knows then."""
@@ -182,7 +170,7 @@ class TritonClient:
 
     async def reload_model(self, name: str, *, deadline: Deadline) -> None:
         """See `InferenceServer.reload_model`."""
-        async with translated("reload", name, deadline):
+        with translated("reload", name, deadline):
             await self._stub.RepositoryModelUnload(
                 pb.RepositoryModelUnloadRequest(model_name=name), timeout=deadline.remaining_s()
             )

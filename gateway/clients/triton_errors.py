@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import grpc
@@ -17,7 +17,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
 
     from gateway.deadline import Deadline
 
@@ -35,8 +35,8 @@ def region_is_unknown(error: BaseException) -> bool:
     return isinstance(error, grpc.aio.AioRpcError) and _REGION_UNKNOWN in (error.details() or "")
 
 
-@asynccontextmanager
-async def translated(stage: str, model_name: str, deadline: Deadline) -> AsyncIterator[None]:
+@contextmanager
+def translated(stage: str, model_name: str, deadline: Deadline) -> Iterator[None]:
     """Turn what grpc raises within into our errors."""
     if deadline.remaining_s() == 0:
         raise DeadlineExceededError(stage)  # grpc may answer even a call with no time at all
