@@ -85,7 +85,11 @@ def free_port() -> int:
 def running(
     command: Sequence[str], port: int, *, ready: str, cwd: Path, env: Mapping[str, str], log: Path
 ) -> Iterator[Server]:
-    """The server, once GET `ready` gives anything but a 5xx; killed with all its children."""
+    """The server, once GET `ready` gives anything but a 5xx; killed with all its children.
+
+    SIGTERM ends this process in order from then on, so that no server is left behind.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     environment = {
         name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
     }
