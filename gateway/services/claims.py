@@ -99,16 +99,18 @@ class Claims:
     async def _take(self, folder: str, key: str, version_id: str | None) -> int:
         patience = Deadline.after(self._patience_s)
         owner = secrets.token_hex(16)
+
+        def claim() -> Claim:
+            expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s)
+            return Claim(key=key, version_id=version_id, owner=owner, expires_at=expires_at)
+
+        # As a rule nobody else is at it, and there is no need to look first.
+        if await self._create(_key(folder, 1), claim()):
+            return 1
         while True:
             generation = await self._free_generation(folder)
             if generation is not None:
-                claim = Claim(
-                    key=key,
-                    version_id=version_id,
-                    owner=owner,
-                    expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s),
-                )
-                if await self._create(_key(folder, generation), claim):
+                if await self._create(_key(folder, generation), claim()):
                     return generation
             elif not patience.remaining_s():
                 raise DeliveryUnfinishedError("another delivery of this study is being processed")

@@ -193,9 +193,17 @@ class Imaging:
         """
         return await self._run(partial(self._prepare, image, model, deadline, read_before))
 
-    async def frames(self, data: bytes) -> tuple[Frame, ...]:
-        """The decoded frames of an image that was accepted before."""
-        return await self._run(partial(self._workers.decode, data, self._limits))
+    async def frames(
+        self, data: bytes, *, at_least: tuple[int, int] | None = None
+    ) -> tuple[Frame, ...]:
+        """The decoded frames of an image that was accepted before.
+
+        Parameters
+        ----------
+        at_least
+            Rows and columns that a JPEG must keep; None keeps all of any image.
+        """
+        return await self._run(partial(self._workers.decode, data, self._limits, at_least=at_least))
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of other image work, such as drawing, under the same bound."""

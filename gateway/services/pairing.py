@@ -330,7 +330,7 @@ class Pairing:
                 if await self._deletion.was_deleted(study.metadata.study_id):
                     raise StudyDeletedError
                 answer = await self._pipeline.read(study, deadline)
-                await self._pictures.store_heatmaps(study.metadata.study_id, sha256)
+                await self._pictures.store_heatmaps(study.metadata.study_id, sha256, data)
             except TRANSIENT:
                 raise
             except RadStreamError as error:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatMapError
-from gateway.services.rendering import heatmap_png, preview_png
+from gateway.services.rendering import LONGEST_SIDE, heatmap_png, preview_png
 from gateway.services.views import numbered_frames, picture_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.schemas.stored import FrameReading, Reading
     from gateway.services.imaging import Imaging
     from gateway.services.results import ResultStore
     from preprocess import Frame
+
+
+# Pixels of a stored heat map's longer side. Each dropped image has one drawn whether anybody looks
+# or not, and at a screen's size that takes longer than all else that is done for the image.
+_STORED_SIDE = 512
 
 
 class Pictures:
@@ -67,22 +75,24 @@ class Pictures:
         async with self._turns:
             return await self._draw((await self._frames(reading))[index], read, chosen)
 
-    async def store_heatmaps(self, study_id: str, sha256: str) -> None:
+    async def store_heatmaps(self, study_id: str, sha256: str, data: bytes) -> None:
         """Lay beside each reading of an image the heat map of its most probable finding.
 
         What is there already is left alone.
+
+        Parameters
+        ----------
+        data
+            The image.
         """
-        for reading in await self._results.readings(study_id):
-            if reading.sha256 != sha256:
-                continue
-            missing = await self._results.missing_heatmaps(reading)
-            if not missing:
-                continue
+        for reading, missing in await self._results.without_heatmap(study_id, sha256):
             async with self._turns:
-                frames = await self._frames(reading)
+                frames = await self._imaging.frames(data, at_least=_enough(reading.frames))
                 for index in missing:
                     read = reading.frames[index]
-                    picture = await self._draw(frames[index], read, _finding(read, None))
+                    picture = await self._draw(
+                        frames[index], read, _finding(read, None), longest_side=_STORED_SIDE
+                    )
                     await self._results.add_heatmap(reading, index, picture)
 
     async def _find(
@@ -97,7 +107,9 @@ class Pictures:
     async def _frames(self, reading: Reading) -> tuple[Frame, ...]:
         return await self._imaging.frames(await self._results.image(reading))
 
-    async def _draw(self, frame: Frame, read: FrameReading, chosen: int) -> bytes:
+    async def _draw(
+        self, frame: Frame, read: FrameReading, chosen: int, *, longest_side: int = LONGEST_SIDE
+    ) -> bytes:
         if read.activation_map is None:
             raise ValueError("the frame has no activation map")
         cells = np.frombuffer(read.activation_map.data, "<f2").reshape(read.activation_map.shape)
@@ -109,8 +121,16 @@ class Pictures:
                 read.findings[chosen],
                 read.activation_map.covers,
                 read.activation_map.full,
+                longest_side=longest_side,
             )
         )
+
+
+def _enough(frames: Sequence[FrameReading]) -> tuple[int, int]:
+    """Rows and columns that a stored heat map needs of its image."""
+    rows, columns = max(frame.rows for frame in frames), max(frame.columns for frame in frames)
+    scale = min(1.0, _STORED_SIDE / max(rows, columns))
+    return math.ceil(rows * scale), math.ceil(columns * scale)
 
 
 def _finding(read: FrameReading, label: str | None) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.schemas.result import Finding
     from preprocess import Frame
 
-_LONGEST_SIDE = 1024
+LONGEST_SIDE = 1024
 _MARGIN = 64  # rows under the picture, for its words and the colour bar
 _OPACITY = 0.55
 _STEPS = 256
@@ -33,7 +33,7 @@ _COLOURS: NDArray[np.uint8] = np.ascontiguousarray(
 
 def preview_png(frame: Frame) -> bytes:
     """The frame as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
-    return _png(Image.fromarray(_screen(frame)))
+    return _png(Image.fromarray(_screen(frame, LONGEST_SIDE)))
 
 
 def heatmap_png(
@@ -42,6 +42,8 @@ def heatmap_png(
     finding: Finding,
     covers: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
     full: float | None = None,
+    *,
+    longest_side: int = LONGEST_SIDE,
 ) -> bytes:
     """The evidence for a finding in colour over the radiograph, with a colour bar and its name.
 
@@ -62,13 +64,15 @@ def heatmap_png(
     full
         Evidence that is drawn in full colour, the same for all pictures of a model; None where
         each picture's strongest cell is.
+    longest_side
+        Pixels of the radiograph's longer side, unless it has fewer.
 
     Returns
     -------
     bytes
         An RGB PNG.
     """
-    grey = _screen(frame)
+    grey = _screen(frame, longest_side)
     rows, columns = grey.shape
     strength = _strength(cells, finding, full)
     smooth = _spread(strength, covers, (rows, columns))
@@ -81,11 +85,11 @@ def heatmap_png(
     return _png(canvas)
 
 
-def _screen(frame: Frame) -> NDArray[np.uint8]:
-    """The frame in 8 bits, reduced to fit a screen."""
+def _screen(frame: Frame, longest_side: int) -> NDArray[np.uint8]:
+    """The frame in 8 bits, its longer side reduced to so many pixels."""
     samples: NDArray[Any] = frame.samples
     rows, columns = samples.shape
-    scale = _LONGEST_SIDE / max(rows, columns)
+    scale = longest_side / max(rows, columns)
     if scale < 1:
         size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
         # By halves first: OpenCV averages 2x2 pixels some twenty times as fast as other areas.

@@ -224,14 +224,22 @@ class ResultStore:
         """The image a reading was made of, as it was sent."""
         return await self._objects.read(_image_key(reading))
 
-    async def missing_heatmaps(self, reading: Reading) -> list[int]:
-        """Which frames of a reading could have a heat map in the store, and have none."""
-        there = set(await self._objects.keys(_image_folder(reading)))
-        return [
-            index
-            for index, frame in enumerate(reading.frames)
-            if frame.activation_map is not None and _heatmap_key(reading, index) not in there
-        ]
+    async def without_heatmap(self, study_id: str, sha256: str) -> list[tuple[Reading, list[int]]]:
+        """Readings of an image whose frames could have a heat map in the store and have none.
+
+        With the places of these frames.
+        """
+        keys = await self._objects.keys(_image_folder(study_id, sha256))
+        found = []
+        for reading in await self._load(_readings(study_id, keys)):
+            missing = [
+                index
+                for index, frame in enumerate(reading.frames)
+                if frame.activation_map is not None and _heatmap_key(reading, index) not in keys
+            ]
+            if missing:
+                found.append((reading, missing))
+        return found
 
     async def add_heatmap(self, reading: Reading, index: int, picture: bytes) -> None:
         """Store the heat map of a reading's frame, unless there is one."""
@@ -342,18 +350,19 @@ def _study_key(study_id: str) -> str:
     return f"{ROOT}{study_id}/study.json"
 
 
-def _image_folder(reading: Reading) -> str:
-    return f"{_images_folder(reading.study_id)}{reading.sha256}/"
+def _image_folder(study_id: str, sha256: str) -> str:
+    return f"{_images_folder(study_id)}{sha256}/"
 
 
 def _image_key(reading: Reading) -> str:
-    return f"{_image_folder(reading)}image.{_EXTENSIONS[MediaType(reading.media_type)]}"
+    extension = _EXTENSIONS[MediaType(reading.media_type)]
+    return f"{_image_folder(reading.study_id, reading.sha256)}image.{extension}"
 
 
 def _heatmap_key(reading: Reading, index: int) -> str:
     frame = f"-{index + 1}" if len(reading.frames) > 1 else ""
     model = f"{reading.model.name}-{reading.model.version}"
-    return f"{_image_folder(reading)}{model}.heatmap{frame}.png"
+    return f"{_image_folder(reading.study_id, reading.sha256)}{model}.heatmap{frame}.png"
 
 
 def _identity_key(study_id: str, number: int) -> str:

@@ -79,8 +79,8 @@ class CountingPipeline:
 class NoPictures:
     """Draws nothing: the counting pipeline keeps no readings to draw of."""
 
-    async def store_heatmaps(self, study_id: str, sha256: str) -> None:
-        del study_id, sha256
+    async def store_heatmaps(self, study_id: str, sha256: str, data: bytes) -> None:
+        del study_id, sha256, data
 
 
 async def no_turn() -> None:

@@ -4,9 +4,11 @@ import asyncio
 import base64
 import datetime as dt
 import hashlib
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 from prometheus_client import CollectorRegistry
 
 from gateway.errors import ImageNotFoundError, InvalidQueryError, NoHeatMapError, StudyNotFoundError
@@ -72,11 +74,11 @@ async def pictures_of(objects: MemoryStore, *, explained: bool = True) -> Pictur
 
 async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore) -> None:
     pictures = await pictures_of(objects)
-    await pictures.store_heatmaps("S1", SHA256)
+    await pictures.store_heatmaps("S1", SHA256, IMAGE)
     stored = await objects.read(HEATMAP)
     # The most probable finding's, and the same that is answered over HTTP.
     assert stored == await pictures.heatmap("S1", 1, "dark")
-    await pictures.store_heatmaps("S1", SHA256)
+    await pictures.store_heatmaps("S1", SHA256, IMAGE)
     assert await objects.read(HEATMAP) == stored
 
 
@@ -102,15 +104,32 @@ async def test_no_more_images_are_held_than_are_drawn_at_once(objects: MemorySto
     assert max(held) <= 2  # the one that was just drawn, and the next
 
 
+async def test_a_stored_heat_map_is_of_half_a_screens_size(objects: MemoryStore) -> None:
+    image = flat_png(100, rows=2048, columns=1536)
+    sha256 = hashlib.sha256(image).hexdigest()
+    read = reading()
+    frame = read.frames[0].model_copy(update={"rows": 2048, "columns": 1536})
+    large = read.model_copy(update={"sha256": sha256, "frames": (frame,)})
+    pictures = await pictures_of(objects)
+    await ResultStore(objects).add(METADATA, NOW, [(image, large)], Known())
+    await pictures.store_heatmaps("S1", sha256, image)
+    stored = await objects.read(HEATMAP.replace(SHA256, sha256))
+    shown = await pictures.heatmap("S1", 1, key=picture_key(large, 0))
+    # Below the picture stand its words.
+    assert [Image.open(io.BytesIO(png)).size for png in (stored, shown)] == [
+        *((384, 512 + 64), (768, 1024 + 64))
+    ]
+
+
 async def test_another_image_of_the_study_is_left_alone(objects: MemoryStore) -> None:
     pictures = await pictures_of(objects)
-    await pictures.store_heatmaps("S1", "0" * 64)
+    await pictures.store_heatmaps("S1", "0" * 64, b"")
     assert HEATMAP not in await objects.keys("results/S1/")
 
 
 async def test_a_model_that_explains_nothing_has_no_heat_map(objects: MemoryStore) -> None:
     pictures = await pictures_of(objects, explained=False)
-    await pictures.store_heatmaps("S1", SHA256)
+    await pictures.store_heatmaps("S1", SHA256, IMAGE)
     assert HEATMAP not in await objects.keys("results/S1/")
     with pytest.raises(NoHeatMapError):
         await pictures.heatmap("S1", 1, None)
