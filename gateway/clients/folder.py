@@ -136,7 +136,7 @@ class FolderStore:
 
         def give(unfinished: str, root: int, folder: int) -> bool:
             try:
-                os.link(unfinished, name, src_dir_fd=root, dst_dir_fd=folder)
+                os.link(unfinished, name, src_dir_fd=root, dst_dir_fd=folder, follow_symlinks=False)
             except FileExistsError as error:
                 if (refused := obstacle(name, folder)) is not None:
                     raise refused from error
