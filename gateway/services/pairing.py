@@ -52,7 +52,7 @@ from gateway.errors import (
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import parse_document
 from gateway.schemas.pairing import Binding, Half
-from gateway.services.tasks import together
+from gateway.services.tasks import both, together
 from gateway.services.views import study_path
 from gateway.tracing import NO_TRACER, spanned
 
@@ -326,8 +326,11 @@ class Pairing:
         async with self._claims.held(f"{image.reference}/{sha256}", image.key, version_id):
             try:
                 study = await self._study(image, data, document, deadline)
-                await self._check_binding(image, study)
-                if await self._deletion.was_deleted(study.metadata.study_id):
+                _, was_deleted = await both(
+                    self._check_binding(image, study),
+                    self._deletion.was_deleted(study.metadata.study_id),
+                )
+                if was_deleted:
                     raise StudyDeletedError
                 answer = await self._pipeline.read(study, deadline)
                 await self._pictures.store_heatmaps(study.metadata.study_id, sha256, data)
