@@ -9,7 +9,6 @@ import structlog
 
 from gateway.clients.changes import changes
 from gateway.clients.jwks import JwksEndpoint
-from gateway.lifespan.background import running
 from gateway.services.api_keys import KeyFileError, KeyRing
 from gateway.services.authentication import Authentication
 from gateway.services.issuer_keys import IssuerKeys
@@ -17,19 +16,15 @@ from gateway.services.key_file import read_keys
 from gateway.services.tokens import Tokens
 
 if TYPE_CHECKING:
-    from contextlib import AsyncExitStack
     from pathlib import Path
 
+    from gateway.lifespan.basis import Basis
     from gateway.metrics import Metrics
-    from gateway.services.health import Health
-    from gateway.settings import AccessSettings
 
 log = structlog.get_logger()
 
 
-async def open_access(
-    settings: AccessSettings, metrics: Metrics, health: Health, stack: AsyncExitStack
-) -> Authentication:
+async def open_access(basis: Basis) -> Authentication:
     """What asks callers who they are.
 
     Raises
@@ -37,7 +32,8 @@ async def open_access(
     KeyFileError
         There is to be a key file, and it cannot be read.
     """
-    tokens = await _tokens(settings, metrics, health, stack)
+    settings, metrics = basis.settings.access, basis.metrics
+    tokens = await _tokens(basis)
     if settings.key_file is None:
         return Authentication(metrics, tokens=tokens)
     try:
@@ -46,20 +42,18 @@ async def open_access(
         log.exception("access.key_file_broken", reason=str(error))
         raise
     authentication = Authentication(metrics, keys=keys, tokens=tokens)
-    following = _follow(settings.key_file, authentication, metrics)
-    await stack.enter_async_context(running("key file", following, health))
+    await basis.run("key file", _follow(settings.key_file, authentication, metrics))
     return authentication
 
 
-async def _tokens(
-    settings: AccessSettings, metrics: Metrics, health: Health, stack: AsyncExitStack
-) -> Tokens | None:
+async def _tokens(basis: Basis) -> Tokens | None:
+    settings = basis.settings.access
     if settings.issuer is None or settings.audience is None:
         return None
-    client = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+    client = await basis.stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
     source = JwksEndpoint(client, issuer=settings.issuer, jwks_url=settings.jwks_url)
-    keys = IssuerKeys(source, metrics)
-    await stack.enter_async_context(running("issuer keys", keys.refresh_for_ever(), health))
+    keys = IssuerKeys(source, basis.metrics)
+    await basis.run("issuer keys", keys.refresh_for_ever())
     return Tokens(
         keys,
         issuer=settings.issuer,

@@ -9,27 +9,22 @@ from gateway.clients.s3 import S3Store, encryption, s3_client
 from gateway.services.audit import Audit
 
 if TYPE_CHECKING:
-    from contextlib import AsyncExitStack
-
     from gateway.clients.protocols import AuditSink
-    from gateway.metrics import Metrics
-    from gateway.settings import Settings
+    from gateway.lifespan.basis import Basis
 
 
-async def open_audit(
-    settings: Settings, metrics: Metrics, instance: str, stack: AsyncExitStack
-) -> Audit:
+async def open_audit(basis: Basis) -> Audit:
     """What puts acts on record, in files or in a bucket of its own."""
-    return Audit(await _sink(settings, instance, stack), metrics, instance=instance)
+    return Audit(await _sink(basis), basis.metrics, instance=basis.instance)
 
 
-async def _sink(settings: Settings, instance: str, stack: AsyncExitStack) -> AuditSink:
-    audit, store = settings.audit, settings.store
+async def _sink(basis: Basis) -> AuditSink:
+    audit, store = basis.settings.audit, basis.settings.store
     if audit.kind == "file":
         files = AuditFiles(audit.folder, file_bytes=audit.file_bytes)
-        stack.push_async_callback(files.close)
+        basis.stack.push_async_callback(files.close)
         return files
-    client = await stack.enter_async_context(
+    client = await basis.stack.enter_async_context(
         s3_client(
             region=store.region,
             endpoint=store.endpoint,
@@ -43,4 +38,4 @@ async def _sink(settings: Settings, instance: str, stack: AsyncExitStack) -> Aud
         timeout_s=store.timeout_s,
         encryption=encryption(store.sse, store.kms_key_id),
     )
-    return AuditObjects(bucket, instance=instance)
+    return AuditObjects(bucket, instance=basis.instance)

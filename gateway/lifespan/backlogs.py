@@ -20,18 +20,13 @@ from gateway.services.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
-    from contextlib import AsyncExitStack
-
-    from opentelemetry.trace import Tracer
 
     from gateway.clients.protocols import ObjectStore
-    from gateway.metrics import Metrics
-    from gateway.services.admission import Admission
+    from gateway.lifespan.basis import Basis
+    from gateway.lifespan.kept import Kept
+    from gateway.lifespan.way import Way
     from gateway.services.audit import Audit
     from gateway.services.deletion import Deletion
-    from gateway.services.intake import Intake
-    from gateway.services.parking import Parking
-    from gateway.services.pipeline import Pipeline
     from gateway.services.studies import Studies
     from gateway.settings import Settings
 
@@ -55,29 +50,23 @@ class Backlogs:
         return (self.submissions, self.reader), (self.notices, self.notifier)
 
 
-async def make_backlogs(
-    settings: Settings,
-    stack: AsyncExitStack,
-    objects: ObjectStore,
-    *,
-    intake: Intake,
-    pipeline: Pipeline,
-    admission: Admission,
-    parking: Parking,
-    audit: Audit,
-    metrics: Metrics,
-    tracer: Tracer,
-) -> Backlogs:
-    """The backlogs in `objects`, with their workers, which are yet to run."""
-    options = settings.callbacks
-    hosts = options.host_names()
+async def make_backlogs(basis: Basis, kept: Kept, way: Way, audit: Audit) -> Backlogs:
+    """Both backlogs, with their workers, which are yet to run."""
+    notices, notifier = await _callbacks(basis, kept)
+    callbacks = Callbacks(notices, notifier, hosts=basis.settings.callbacks.host_names())
+    submissions, reader = _submissions(basis, kept, way, callbacks, audit)
+    return Backlogs(submissions, reader, notices, notifier, callbacks)
+
+
+async def _callbacks(basis: Basis, kept: Kept) -> tuple[Backlog[Notice], Worker[Notice]]:
+    options = basis.settings.callbacks
     notices = Backlog(
-        objects,
+        kept.objects,
         root=CALLBACKS,
         document=Notice,
-        claims=_claims(objects, CALLBACKS, options.timeout_s),
+        claims=_claims(kept.objects, CALLBACKS, options.timeout_s),
     )
-    sender = await stack.enter_async_context(
+    sender = await basis.stack.enter_async_context(
         webhooks(
             ca_file=options.ca_file,
             private_addresses=options.private_addresses,
@@ -87,40 +76,49 @@ async def make_backlogs(
     secret = options.secret.get_secret_value() if options.secret else ""
     notifier = Worker(
         notices,
-        SendNotice(sender, secret=secret, hosts=hosts, metrics=metrics),
-        parking=parking,
+        SendNotice(sender, secret=secret, hosts=options.host_names(), metrics=basis.metrics),
+        parking=kept.parking,
         problem_of=problem_of,
-        count=metrics.backlog.pending_callbacks.set,
+        count=basis.metrics.backlog.pending_callbacks.set,
         at_once=_CALLBACKS_AT_ONCE,
         timeout_s=2 * options.timeout_s,
-        sweep_s=settings.pending.sweep_s,
+        sweep_s=basis.settings.pending.sweep_s,
         give_up_s=options.give_up_s,
     )
-    callbacks = Callbacks(notices, notifier, hosts=hosts)
+    return notices, notifier
+
+
+def _submissions(
+    basis: Basis, kept: Kept, way: Way, callbacks: Callbacks, audit: Audit
+) -> tuple[Backlog[Submission], Worker[Submission]]:
+    settings = basis.settings
     timeout_s = settings.http.request_timeout_s
     submissions = Backlog(
-        objects, root=PENDING, document=Submission, claims=_claims(objects, PENDING, timeout_s)
+        kept.objects,
+        root=PENDING,
+        document=Submission,
+        claims=_claims(kept.objects, PENDING, timeout_s),
     )
     reader = Worker(
         submissions,
         ReadSubmission(
             submissions,
-            intake=intake,
-            pipeline=pipeline,
-            admission=admission,
+            intake=way.intake,
+            pipeline=way.pipeline,
+            admission=way.admission,
             callbacks=callbacks,
             audit=audit,
-            tracer=tracer,
+            tracer=basis.tracer,
         ),
-        parking=parking,
+        parking=kept.parking,
         problem_of=problem_of,
-        count=metrics.backlog.pending_studies.set,
+        count=basis.metrics.backlog.pending_studies.set,
         at_once=_STUDIES_A_THREAD * settings.limits.image_threads,
         timeout_s=timeout_s,
         sweep_s=settings.pending.sweep_s,
         give_up_s=settings.pending.give_up_s,
     )
-    return Backlogs(submissions, reader, notices, notifier, callbacks)
+    return submissions, reader
 
 
 def backlog_work(

@@ -15,20 +15,11 @@ from gateway.services.study import Route
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from opentelemetry.trace import Tracer
-
     from gateway.clients.protocols import ObjectStore
-    from gateway.logs import Pseudonyms
-    from gateway.metrics import Metrics
-    from gateway.services.admission import Admission
+    from gateway.lifespan.basis import Basis
+    from gateway.lifespan.kept import Kept
+    from gateway.lifespan.way import Way
     from gateway.services.audit import Audit
-    from gateway.services.deletion import Deletion
-    from gateway.services.imaging import Imaging
-    from gateway.services.intake import Intake
-    from gateway.services.parking import Parking
-    from gateway.services.pictures import Pictures
-    from gateway.services.pipeline import Pipeline
-    from gateway.services.waiting import WaitingRoom
     from gateway.settings import Settings
 
 # How long a delivery waits for the one that is at the same study now.
@@ -37,47 +28,31 @@ _PATIENCE_S = 5.0
 _IMAGES_A_THREAD = 4
 
 
-def make_pairing(
-    settings: Settings,
-    objects: ObjectStore,
-    inbox: Inbox,
-    *,
-    intake: Intake,
-    pipeline: Pipeline,
-    pictures: Pictures,
-    imaging: Imaging,
-    waiting: WaitingRoom,
-    admission: Admission,
-    parking: Parking,
-    deletion: Deletion,
-    metrics: Metrics,
-    pseudonyms: Pseudonyms,
-    tracer: Tracer,
-) -> Pairing:
-    """The pairing over the drop folder, with its state in `objects`."""
-    timeout_s = settings.http.request_timeout_s
+def make_pairing(basis: Basis, kept: Kept, way: Way) -> Pairing:
+    """The pairing over the drop folder, with its state in the store."""
+    timeout_s = basis.settings.http.request_timeout_s
     return Pairing(
-        inbox=inbox,
-        objects=objects,
-        intake=intake,
-        pipeline=pipeline,
-        pictures=pictures,
-        imaging=imaging,
+        inbox=kept.inbox,
+        objects=kept.objects,
+        intake=way.intake,
+        pipeline=way.pipeline,
+        pictures=way.pictures,
+        imaging=way.imaging,
         claims=Claims(
-            objects,
+            kept.objects,
             root=CLAIMS,
             lease_s=timeout_s + CLOCK_SKEW_S,
             patience_s=_PATIENCE_S,
         ),
-        waiting=waiting,
-        parking=parking,
-        deletion=deletion,
-        metrics=metrics,
-        pseudonyms=pseudonyms,
+        waiting=kept.waiting,
+        parking=kept.parking,
+        deletion=kept.deletion,
+        metrics=basis.metrics,
+        pseudonyms=basis.pseudonyms,
         timeout_s=timeout_s,
-        waiting_deadline_s=settings.dropfolder.waiting_deadline_s,
-        admission=admission,
-        tracer=tracer,
+        waiting_deadline_s=basis.settings.dropfolder.waiting_deadline_s,
+        admission=way.admission,
+        tracer=basis.tracer,
     )
 
 

@@ -9,24 +9,22 @@ from gateway.clients.s3 import S3Store, encryption, s3_client
 from gateway.services.results import ROOT as RESULTS
 
 if TYPE_CHECKING:
-    from contextlib import AsyncExitStack
-
     from gateway.clients.protocols import ObjectStore
-    from gateway.settings import Settings
+    from gateway.lifespan.basis import Basis
 
 # Where the drop folder lies in its bucket.
 IMAGES = "images/"
 
 
-async def open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[ObjectStore, ObjectStore]:
+async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
     """The store of all that is kept, and the drop folder's."""
-    store = settings.store
+    store = basis.settings.store
     if store.kind == "folder":
         folder = FolderStore(store.folder)
         await folder.open()
         # Never opened, which would write to it: the drop folder is its senders'.
-        return folder, FolderStore(settings.dropfolder.folder)
-    client = await stack.enter_async_context(
+        return folder, FolderStore(basis.settings.dropfolder.folder)
+    client = await basis.stack.enter_async_context(
         s3_client(
             region=store.region,
             endpoint=store.endpoint,

@@ -106,7 +106,7 @@ async def test_pending_study_is_cancelled(gateway: LiveGateway, own_triton: Embe
 async def test_deletion_ends_and_the_id_can_be_used_again(
     own_triton: EmbeddedTriton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("gateway.lifespan.CLOCK_SKEW_S", 0.0)
+    monkeypatch.setattr("gateway.lifespan.kept.CLOCK_SKEW_S", 0.0)
     settings = settings_for(own_triton.grpc_url, tmp_path / "store")
     http = HttpSettings(port=0, request_timeout_s=1.0)
     async with running_gateway(brisk(settings, http=http)) as gateway:

@@ -1,0 +1,47 @@
+"""What every part of the gateway is opened with."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.lifespan.background import running
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from contextlib import AsyncExitStack
+
+    from opentelemetry.trace import Tracer
+
+    from gateway.logs import Pseudonyms
+    from gateway.metrics import Metrics
+    from gateway.services.health import Health
+    from gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What every part of the gateway is opened with.
+
+    Parameters
+    ----------
+    settings, metrics, health, tracer, pseudonyms
+        As for the whole gateway.
+    stack
+        What is opened goes on it, to be closed in reverse.
+    instance
+        Host name of this gateway.
+    """
+
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    tracer: Tracer
+    pseudonyms: Pseudonyms
+    stack: AsyncExitStack
+    instance: str = field(default_factory=socket.gethostname)
+
+    async def run(self, name: str, work: Coroutine[object, object, object]) -> None:
+        """Have the work done beside the requests from now on, until the stack is closed."""
+        await self.stack.enter_async_context(running(name, work, self.health))

@@ -1,0 +1,64 @@
+"""Makes what is kept of studies: all of it lies in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.lifespan.dropfolder import make_inbox
+from gateway.lifespan.stores import open_stores
+from gateway.problems import problem_of
+from gateway.services.callbacks import ROOT as CALLBACKS
+from gateway.services.claims import CLOCK_SKEW_S
+from gateway.services.deletion import Deletion
+from gateway.services.parking import Parking
+from gateway.services.results import ROOT as RESULTS
+from gateway.services.results import ResultStore
+from gateway.services.submissions import ROOT as PENDING
+from gateway.services.waiting import WaitingRoom
+
+if TYPE_CHECKING:
+    from gateway.clients.protocols import ObjectStore
+    from gateway.lifespan.basis import Basis
+    from gateway.services.inbox import Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of studies, and the drop folder that they come from.
+
+    Parameters
+    ----------
+    objects
+        The store that all of it lies in.
+    """
+
+    objects: ObjectStore
+    results: ResultStore
+    parking: Parking
+    waiting: WaitingRoom
+    inbox: Inbox
+    deletion: Deletion
+
+
+async def open_kept(basis: Basis) -> Kept:
+    """What is kept, in the store that the settings name.
+
+    Raises
+    ------
+    StoreUnavailableError
+    """
+    objects, dropped = await open_stores(basis)
+    parking, waiting = Parking(objects, problem_of), WaitingRoom(objects)
+    inbox = make_inbox(basis.settings, dropped)
+    deletion = Deletion(
+        objects,
+        roots=(RESULTS, PENDING, CALLBACKS),
+        parking=parking,
+        waiting=waiting,
+        inbox=inbox,
+        closed_s=basis.settings.http.request_timeout_s + CLOCK_SKEW_S,
+        metrics=basis.metrics,
+        pseudonyms=basis.pseudonyms,
+    )
+    return Kept(objects, ResultStore(objects), parking, waiting, inbox, deletion)

@@ -1,0 +1,122 @@
+"""Opens what is on the way of a study, from its admission to its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.clients.triton import TritonClient
+from gateway.lifespan.telemetry import open_telemetry
+from gateway.problems import problem_of
+from gateway.services.admission import Admission
+from gateway.services.imaging import Imaging
+from gateway.services.intake import Intake
+from gateway.services.models import ModelRegistry
+from gateway.services.outcomes import Outcomes
+from gateway.services.pictures import Pictures
+from gateway.services.pipeline import Pipeline
+from preprocess import Limits
+
+if TYPE_CHECKING:
+    from gateway.clients.protocols import InferenceServer
+    from gateway.lifespan.basis import Basis
+    from gateway.lifespan.kept import Kept
+
+# One caller alone gets half: more than the six that a browser asks for at once, on any machine.
+_PICTURES_A_THREAD = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What every study goes through, wherever it comes in, and what shows it afterwards."""
+
+    admission: Admission
+    models: ModelRegistry
+    imaging: Imaging
+    intake: Intake
+    pipeline: Pipeline
+    pictures: Pictures
+
+
+async def open_way(basis: Basis, kept: Kept) -> Way:
+    """The way that ends in `kept`. A Triton that does not answer is waited for."""
+    settings, metrics = basis.settings, basis.metrics
+    triton = _triton(basis)
+    models = await _models(basis, triton)
+    imaging = _imaging(basis)
+    outcomes = await _outcomes(basis)
+    admission = Admission(
+        bytes_limit=settings.admission.bytes,
+        studies_limit=settings.admission.studies,
+        pictures_limit=_PICTURES_A_THREAD * settings.limits.image_threads,
+        metrics=metrics,
+    )
+    pipeline = Pipeline(
+        models=models,
+        inference=triton,
+        imaging=imaging,
+        results=kept.results,
+        deletion=kept.deletion,
+        metrics=metrics,
+        pseudonyms=basis.pseudonyms,
+        outcomes=outcomes,
+    )
+    return Way(
+        admission=admission,
+        models=models,
+        imaging=imaging,
+        intake=Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes),
+        pipeline=pipeline,
+        pictures=Pictures(kept.results, imaging, at_once=settings.limits.image_threads),
+    )
+
+
+def _triton(basis: Basis) -> TritonClient:
+    settings = basis.settings.triton
+    triton = TritonClient(
+        settings.url,
+        message_bytes=settings.message_bytes,
+        shared_memory_bytes=settings.shared_memory_bytes,
+    )
+    basis.stack.push_async_callback(triton.close)
+    return triton
+
+
+async def _models(basis: Basis, server: InferenceServer) -> ModelRegistry:
+    settings = basis.settings.triton
+    models = ModelRegistry(
+        server,
+        basis.metrics,
+        refresh_s=settings.refresh_s,
+        probe_timeout_s=settings.probe_timeout_s,
+        use_ensembles=settings.placement == "triton",
+    )
+    await models.refresh()
+    await basis.run("models", models.watch())
+    return models
+
+
+def _imaging(basis: Basis) -> Imaging:
+    settings = basis.settings
+    imaging = Imaging(
+        metrics=basis.metrics,
+        threads=settings.limits.image_threads,
+        limits=Limits(pixels=settings.limits.image_pixels),
+        decode_timeout_s=settings.limits.decode_s,
+        message_bytes=settings.triton.message_bytes,
+    )
+    basis.stack.callback(imaging.close)
+    return imaging
+
+
+async def _outcomes(basis: Basis) -> Outcomes:
+    return Outcomes(
+        await basis.stack.enter_async_context(
+            open_telemetry(basis.settings.telemetry, basis.metrics)
+        ),
+        metrics=basis.metrics,
+        pseudonyms=basis.pseudonyms,
+        problem_of=problem_of,
+        instance=basis.instance,
+        tracer=basis.tracer,
+    )
