@@ -33,6 +33,7 @@ async def running(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        work.close()  # where the block ended before it could begin
 
 
 async def _watched(name: str, work: Coroutine[object, object, object], health: Health) -> None:

@@ -1,6 +1,7 @@
 """Work in the background that dies takes the process's health with it."""
 
 import asyncio
+import inspect
 import time
 
 import pytest
@@ -27,6 +28,14 @@ async def test_work_is_stopped_with_its_block() -> None:
         await asyncio.sleep(0)
     assert stopped.is_set()
     assert health.failed is None
+
+
+async def test_work_may_end_before_it_began() -> None:
+    """As where the next part of the gateway cannot be opened; Python would warn of it."""
+    work = asyncio.sleep(60)
+    async with running("work", work, Health()):
+        pass
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
 
 
 async def test_work_that_fails_is_logged_once_and_noted() -> None:

@@ -88,7 +88,7 @@ async def test_study_is_kept_then_read_and_its_input_is_gone(gateway: LiveGatewa
     path = f"/v1/studies/{document['study_id']}"
     assert answer.headers["location"] == path
     assert answer.headers["preference-applied"] == "respond-async"
-    assert answer.json()["status"] == "pending"
+    assert answer.json()["status"] in {"pending", "completed"}  # on a busy machine read by now
     result = await came_to(client, document["study_id"], "completed")
     digests = [hashlib.sha256(image).hexdigest() for image in images]
     assert [image["sha256"] for image in result["images"]] == digests
