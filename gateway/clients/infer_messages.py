@@ -1,12 +1,12 @@
 """ModelInferRequest and ModelInferResponse of the Open Inference Protocol, from arrays and to them.
 
-A request is put together from the bytes of its parts, so that a tensor is copied once: protobuf
-reads several serialised messages behind one another as one merged message, and all of a request but
-its time and its tensors' elements is the same each time.
+A request is put together from the bytes of its parts: protobuf reads several serialised messages
+behind one another as one merged message, and all of a request but its time and its tensors'
+elements is the same each time.
 
 References
 ----------
-https://protobuf.dev/programming-guides/encoding, "Last One Wins" and "Length-Delimited Records"
+https://protobuf.dev/programming-guides/encoding, "Last One Wins"
 https://github.com/triton-inference-server/common/blob/main/protobuf/grpc_service.proto
 """
 
@@ -39,10 +39,6 @@ _DTYPES = {
     "FP64": np.dtype(np.float64),
 }
 _DATATYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
-
-_RAW_FIELD = pb.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
-_RAW_TAG = bytes([_RAW_FIELD << 3 | 2])  # 2: a length and so many bytes follow
-_MORE = 0x80  # marks a byte of a length that is not its last
 
 
 class InputTensor(NamedTuple):
@@ -84,12 +80,14 @@ def infer_request(
         Microseconds that the request may wait in Triton's queue, at least one.
     """
     timeout = pb.InferParameter(int64_param=timeout_us)
-    parts: list[Any] = [
+    parts: list[bytes] = [
         _head(model, tuple(inputs), tuple(outputs)),
         pb.ModelInferRequest(parameters={"timeout": timeout}).SerializeToString(),
     ]
-    for array in contents:
-        parts += (_RAW_TAG, _varint(array.nbytes), np.ascontiguousarray(array))
+    parts += [
+        pb.ModelInferRequest(raw_input_contents=[array.tobytes()]).SerializeToString()
+        for array in contents
+    ]
     return b"".join(parts)
 
 
@@ -126,13 +124,3 @@ def _head(
         request.outputs.add(name=output)
     head: bytes = request.SerializeToString()
     return head
-
-
-def _varint(number: int) -> bytes:
-    """The number as protobuf writes a length: seven bits a byte, the lowest first."""
-    digits = bytearray()
-    while number >= _MORE:
-        digits.append(number % _MORE | _MORE)
-        number //= _MORE
-    digits.append(number)
-    return bytes(digits)
