@@ -58,7 +58,8 @@ async def read_body(
     if declared > limit_bytes:
         raise BodyTooLargeError(limit_bytes)
     visit.hold(declared)
-    body = bytearray()
+    body = bytearray(declared)  # at once: to grow it is to move it, again and again
+    size = 0
     began = asyncio.get_running_loop().time()
     latest = began + deadline.remaining_s()
     patience = asyncio.timeout_at(min(began + pace.body_grace_s, latest))
@@ -68,13 +69,19 @@ async def read_body(
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise CallerGoneError
-                body += message.get("body", b"")
-                if len(body) > limit_bytes:
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size > limit_bytes:
                     raise BodyTooLargeError(limit_bytes)
-                visit.hold(len(body))
+                visit.hold(size)
+                if size > len(body):  # nobody announced it
+                    body += piece
+                else:
+                    with memoryview(body) as view:
+                        view[size - len(piece) : size] = piece
                 if not message.get("more_body", False):
                     return body
-                due = began + pace.body_grace_s + len(body) / pace.body_bytes_per_s
+                due = began + pace.body_grace_s + size / pace.body_bytes_per_s
                 patience.reschedule(min(due, latest))
     except TimeoutError as error:
         if deadline.remaining_s() == 0:
