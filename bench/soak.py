@@ -2,7 +2,8 @@
 
     python -m bench.soak [--studies 100000] [--concurrency 8]
 
-Sends small radiographs to `radstream up` without a pause: nine of ten JPEGs of 45 KB, the tenth a
+Sends small radiographs to `radstream up` without a pause, whose model takes next to no time, so
+that the gateway has the machine to itself: nine of ten JPEGs of 45 KB, the tenth a
 PNG, as multipart and as raw bodies by turns; one in fifty is cut short and must be refused. Each
 study is deleted over HTTP when `_STORED` more have been sent, so that the disk holds that many
 studies and a note of each deletion. Looks at the processes and at /metrics every few seconds,
@@ -29,6 +30,7 @@ from bench.results import PLACE, ROOT, keep
 from bench.serving.load import Connections, Request, new_id
 from bench.serving.processes import Server, free_port, running
 from bench.serving.targets import gateway_environment
+from tests.support.models import write_repository
 
 _DATA = ROOT / "tests/data/images"
 _SMALL = ("person931_bacteria_2856.jpeg", "person699_virus_1295.jpeg")
@@ -215,7 +217,7 @@ def main() -> None:
             port,
             ready="/readyz",
             cwd=ROOT,
-            env=gateway_environment(port, Path(folder), ROOT / "model_repository"),
+            env=gateway_environment(port, Path(folder), write_repository(Path(folder) / "models")),
             log=Path(folder) / "gateway.log",
         ) as server,
     ):
