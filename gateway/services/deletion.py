@@ -120,8 +120,10 @@ class Deletion:
         """Remove everything that is kept of the study, and remember it."""
         closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
         key = f"{_folder(study_id)}{_CLOSED}"
-        await self._create(key, closing)
-        self._closed_at[key] = time.monotonic()
+        try:
+            await self._create(key, closing)
+        finally:  # the store may have the note though nobody heard of it
+            self._closed_at[key] = time.monotonic()
         await self._carry_out(closing)
         self._metrics.backlog.studies_deleted.labels(reason).inc()
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)

@@ -101,6 +101,31 @@ async def test_records_of_all_deletions_are_not_gone_through_at_every_sweep():
     assert objects.listed.count("deleted/") == 1
 
 
+class Silent(MemoryStore):
+    """Does what it is told, and its answer to the first write is lost."""
+
+    lost = False
+
+    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
+        created = await super().create(key, data, media_type=media_type)
+        if not self.lost:
+            self.lost = True
+            raise StoreUnavailableError("no answer")
+        return created
+
+
+async def test_deletion_whose_note_was_written_unheard_is_ended_by_the_next_sweep():
+    objects = Silent()
+    deletion = deletion_on(objects, closed_s=0.0)
+    await deletion.sweep()  # the next look at the records of all is an hour away
+    objects.objects["results/S1/study.json"] = b"{}"
+    with pytest.raises(StoreUnavailableError):
+        await deletion.delete("S1", Reason.REQUEST)
+    await deletion.sweep()
+    await deletion.check_open("S1")
+    assert not [key for key in objects.objects if key.startswith("results/")]
+
+
 async def test_what_is_written_meanwhile_is_taken_back_by_its_writer(objects: MemoryStore):
     deletion = deletion_on(objects)
     await deletion.check_written("S1")
