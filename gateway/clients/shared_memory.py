@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -136,8 +136,14 @@ class RegionPool:
         else:
             self._free.append(region)
 
-    def forget(self) -> None:
-        """Triton was started anew and knows none of the regions: make others."""
+    def forget(self, unknown: Collection[Region]) -> None:
+        """Make others: Triton was started anew and knows neither these regions nor older ones.
+
+        Each call under way at the start learns of it by itself. What the first one forgot is not
+        forgotten again: Triton knows what was made since, and would keep it for ever.
+        """
+        if all(region.forgotten for region in unknown):
+            return
         for region in self._all:
             region.forgotten = region.registered
         for region in [region for region in self._free if region.forgotten]:

@@ -121,7 +121,6 @@ class TritonClient:
             except grpc.aio.AioRpcError as error:
                 if not region_is_unknown(error):
                     raise
-                self._regions.forget()
                 answer = await self._ask((name, version), inputs, outputs, deadline)
         return {output: _array(name, answer, output) for output in outputs}
 
@@ -151,7 +150,12 @@ class TritonClient:
                 [array for name, array in inputs.items() if name not in regions],
                 timeout_us=max(1, int(remaining_s * 1e6)),  # Triton's own queue
             )
-            return await self._infer(request, timeout=remaining_s, metadata=_trace())
+            try:
+                return await self._infer(request, timeout=remaining_s, metadata=_trace())
+            except grpc.aio.AioRpcError as error:
+                if region_is_unknown(error):
+                    self._regions.forget(regions.values())
+                raise
 
     async def _fill(self, region: Region, array: NDArray[Any]) -> None:
         """Copy the array into the region, which Triton knows then."""

@@ -48,11 +48,30 @@ def test_what_triton_has_forgotten_makes_room_for_others() -> None:
     for region in (used, free):
         region.register()
     pool.give_back(free)
-    pool.forget()
+    pool.forget([used])
     another = pool.take(1 << 18)
     assert another is not None
     assert not another.registered
     assert pool.take(1) is None  # the one in use still counts
     pool.give_back(used)
     assert pool.take(1) is not None
+    pool.close()
+
+
+def test_what_was_made_since_triton_started_anew_is_not_forgotten() -> None:
+    """The calls that the old one was at hear of the new one after each other."""
+    pool = RegionPool(1 << 20)
+    first, second = pool.take(1 << 18), pool.take(1 << 18)
+    assert first is not None
+    assert second is not None
+    for region in (first, second):
+        region.register()
+    pool.forget([first])
+    pool.give_back(first)
+    since = pool.take(1 << 18)
+    assert since is not None
+    since.register()
+    pool.forget([second])
+    pool.give_back(since)
+    assert pool.take(1 << 18) is since
     pool.close()
