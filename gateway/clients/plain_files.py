@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 # Nothing, a folder, something below a file, a link, a socket.
 _NO_OBJECT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
 
+# Of a file that grows while it is read.
+_PIECE_BYTES = 1 << 16
+
 
 def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
     """The bytes of the file that the steps lead to; see `ObjectStore.read`."""
     with _opened(root, steps, limit_bytes) as (file, size):
         pieces = []
-        while piece := os.read(file, size + 1):  # one piece, unless the file grows
+        found, wanted = 0, size + 1
+        while piece := os.read(file, wanted):  # one piece, unless the file grows
             pieces.append(piece)
+            found, wanted = found + len(piece), _PIECE_BYTES
+            if limit_bytes is not None and found > limit_bytes:
+                raise ObjectTooLargeError(limit_bytes)
         return b"".join(pieces)
 
 
