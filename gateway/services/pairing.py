@@ -333,7 +333,9 @@ class Pairing:
                 if was_deleted:
                     raise StudyDeletedError
                 answer = await self._pipeline.read(study, deadline)
-                await self._pictures.store_heatmaps(study.metadata.study_id, sha256, data)
+                await self._pictures.store_heatmaps(
+                    study.metadata.study_id, sha256, data, answer.readings
+                )
             except TRANSIENT:
                 raise
             except RadStreamError as error:

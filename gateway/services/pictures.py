@@ -11,6 +11,7 @@ import numpy as np
 
 from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatMapError
 from gateway.services.rendering import LONGEST_SIDE, heatmap_png, preview_png
+from gateway.services.results import explained
 from gateway.services.views import numbered_frames, picture_key
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ class Pictures:
         async with self._turns:
             return await self._draw((await self._frames(reading))[index], read, chosen)
 
-    async def store_heatmaps(self, study_id: str, sha256: str, data: bytes) -> None:
+    async def store_heatmaps(
+        self, study_id: str, sha256: str, data: bytes, fresh: Sequence[Reading] = ()
+    ) -> None:
         """Lay beside each reading of an image the heat map of its most probable finding.
 
         What is there already is left alone.
@@ -84,8 +87,13 @@ class Pictures:
         ----------
         data
             The image.
+        fresh
+            Its readings, where they were stored just now; else the store is asked for them.
         """
-        for reading, missing in await self._results.without_heatmap(study_id, sha256):
+        drawn = [(reading, explained(reading)) for reading in fresh]
+        for reading, missing in drawn or await self._results.without_heatmap(study_id, sha256):
+            if not missing:
+                continue
             async with self._turns:
                 frames = await self._imaging.frames(data, at_least=_enough(reading.frames))
                 for index in missing:

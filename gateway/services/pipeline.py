@@ -63,10 +63,13 @@ class Answer:
         The study's current view.
     replayed
         Whether every image sent had been read before, so that nothing was inferred.
+    readings
+        What is stored of the images that had not.
     """
 
     result: StudyResult
     replayed: bool
+    readings: tuple[Reading, ...] = ()
 
 
 class Pipeline:
@@ -168,7 +171,7 @@ class Pipeline:
             if stands is reading
         ]
         self._count_images(taken, first)
-        return Answer(result, replayed=not fresh)
+        return Answer(result, replayed=not fresh, readings=added.readings)
 
     async def _store(
         self,

@@ -225,21 +225,15 @@ class ResultStore:
         return await self._objects.read(_image_key(reading))
 
     async def without_heatmap(self, study_id: str, sha256: str) -> list[tuple[Reading, list[int]]]:
-        """Readings of an image whose frames could have a heat map in the store and have none.
-
-        With the places of these frames.
-        """
+        """The readings of an image, each with its frames that lack their heat map in the store."""
         keys = await self._objects.keys(_image_folder(study_id, sha256))
-        found = []
-        for reading in await self._load(_readings(study_id, keys)):
-            missing = [
-                index
-                for index, frame in enumerate(reading.frames)
-                if frame.activation_map is not None and _heatmap_key(reading, index) not in keys
-            ]
-            if missing:
-                found.append((reading, missing))
-        return found
+        return [
+            (
+                reading,
+                [index for index in explained(reading) if _heatmap_key(reading, index) not in keys],
+            )
+            for reading in await self._load(_readings(study_id, keys))
+        ]
 
     async def add_heatmap(self, reading: Reading, index: int, picture: bytes) -> None:
         """Store the heat map of a reading's frame, unless there is one."""
@@ -367,6 +361,11 @@ def _heatmap_key(reading: Reading, index: int) -> str:
 
 def _identity_key(study_id: str, number: int) -> str:
     return f"{ROOT}{study_id}/identity/{number}.json"
+
+
+def explained(reading: Reading) -> list[int]:
+    """Which frames of a reading can have a heat map."""
+    return [i for i, frame in enumerate(reading.frames) if frame.activation_map is not None]
 
 
 def given(metadata: StudyMetadata) -> dict[str, str]:

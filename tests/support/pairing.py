@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +17,7 @@ from gateway.logs import Pseudonyms
 from gateway.metrics import Metrics
 from gateway.problems import problem_of
 from gateway.schemas.result import Status, StudyResult
+from gateway.schemas.stored import Reading
 from gateway.services.admission import Admission
 from gateway.services.claims import Claims
 from gateway.services.imaging import Imaging
@@ -79,8 +80,10 @@ class CountingPipeline:
 class NoPictures:
     """Draws nothing: the counting pipeline keeps no readings to draw of."""
 
-    async def store_heatmaps(self, study_id: str, sha256: str, data: bytes) -> None:
-        del study_id, sha256, data
+    async def store_heatmaps(
+        self, study_id: str, sha256: str, data: bytes, fresh: Sequence[Reading]
+    ) -> None:
+        del study_id, sha256, data, fresh
 
 
 async def no_turn() -> None:

@@ -121,6 +121,16 @@ async def test_a_stored_heat_map_is_of_half_a_screens_size(objects: MemoryStore)
     ]
 
 
+async def test_what_was_read_just_now_is_not_read_again(objects: MemoryStore) -> None:
+    pictures = await pictures_of(objects)
+    objects.calls.clear()
+    await pictures.store_heatmaps("S1", SHA256, IMAGE, [reading()])
+    assert objects.calls == [("create", HEATMAP)]
+    objects.calls.clear()
+    await pictures.store_heatmaps("S1", SHA256, IMAGE, [reading(explained=False)])
+    assert objects.calls == []
+
+
 async def test_another_image_of_the_study_is_left_alone(objects: MemoryStore) -> None:
     pictures = await pictures_of(objects)
     await pictures.store_heatmaps("S1", "0" * 64, b"")
