@@ -101,11 +101,13 @@ async def test_one_trace_goes_from_the_caller_through_every_stage_into_triton(
         ("prepare", "tensor"),
         ("study", "infer"),
         ("study", "store"),
-        ("infer", "InferRequest"),
         ("InferRequest", "brightness"),
         ("brightness", "compute"),
     ]:
         assert spans[outer].holds(spans[inner]), (outer, inner)
+    # Triton ends its span when it lets go of the request, which may be after its answer came.
+    assert spans["InferRequest"].parent_id == spans["infer"].span_id
+    assert spans["infer"].began <= spans["InferRequest"].began <= spans["infer"].ended
     assert spans["infer"].service == "radstream"
     assert spans["InferRequest"].service == "triton-inference-server"
     assert not any(span.failed for span in spans.values())

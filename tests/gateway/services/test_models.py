@@ -10,6 +10,7 @@ import grpc
 import pytest
 from onnx import TensorProto
 from prometheus_client import CollectorRegistry
+from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.clients.triton import TritonClient
 from gateway.errors import (
@@ -184,18 +185,18 @@ async def test_models_come_and_go_without_a_restart(own_triton: EmbeddedTriton, 
         await registry.refresh()
         assert states(registry) == {"brightness 1": READY}
         write_model(shifting, "later", document=contract({"priority": 9}))
-        client = TritonClient(own_triton.grpc_url, message_bytes=2**20)
-        await client._client.load_model("later")
+        operator = InferenceServerClient(own_triton.grpc_url)
+        await operator.load_model("later")
         await registry.refresh()
         assert chosen(registry) == "later 1"
-        await client._client.unload_model("later")
+        await operator.unload_model("later")
         async with asyncio.timeout(30):
             while states(registry)["later 1"] != ("unavailable", "unloaded"):
                 await registry.refresh()
         # Somebody's wish: studies go to the others, and the gateway stays ready.
         assert chosen(registry) == "brightness 1"
         assert registry.ready()
-        await client.close()
+        await operator.close()
 
 
 async def test_dead_model_process_is_mended_on_doubt(own_triton: EmbeddedTriton):
