@@ -3,8 +3,9 @@
 Under ``deleted/{reference}/``, where the reference is a hash of the study_id:
 
 ``closed.json``
-    A `Closing`, written before anything is removed: the study is closed to whoever wants to add to
-    it, and whoever is at it finds the note after its last write and removes what it wrote.
+    A `Closing`, written before anything is removed: whoever wants to add to the study finds the
+    note before its first write and leaves it, and whoever is at it finds the note after its last
+    write and removes what it wrote.
 ``{time}.json``
     A `Tombstone`, which stays.
 

@@ -26,7 +26,7 @@ from gateway.schemas.telemetry import Stage
 from gateway.services.imaging import IMAGE_ERRORS, raise_gravest
 from gateway.services.outcomes import in_common
 from gateway.services.reading import FreshImage, frame_reading, image_reading
-from gateway.services.tasks import together
+from gateway.services.tasks import both, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -145,7 +145,12 @@ class Pipeline:
         with stages.time(Stage.ADMIT):
             models = [self._models.select(image.metadata) for image in study.images]
             stages.model = in_common(model.reference for model in models)
-            known = await self._results.known(study.metadata)
+            # Whoever comes while the study is closed must not write: its closing may end meanwhile,
+            # and take the first of what was written with it.
+            known, _ = await both(
+                self._results.known(study.metadata),
+                self._deletion.check_open(study.metadata.study_id),
+            )
         with stages.within(Stage.DECODE, span="prepare"):
             taken = await self._take(study, models, known, deadline)
             fresh = [item for item in taken if isinstance(item, FreshImage)]
