@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _SHARED_FROM_BYTES = 1 << 16
 # Above this a copy takes longer than the way to a thread that does it.
 _WRITTEN_HERE_BYTES = 1 << 20
-_REGISTER_TIMEOUT_S = 2.0
 
 
 class TritonClient:
@@ -138,7 +137,7 @@ class TritonClient:
         }
         with self._regions.lent(large) as regions:
             for name, region in regions.items():
-                await self._fill(region, inputs[name])
+                await self._fill(region, inputs[name], deadline)
             remaining_s = deadline.remaining_s()
             request = infer_request(
                 model,
@@ -157,14 +156,14 @@ class TritonClient:
                     self._regions.forget(regions.values())
                 raise
 
-    async def _fill(self, region: Region, array: NDArray[Any]) -> None:
+    async def _fill(self, region: Region, array: NDArray[Any], deadline: Deadline) -> None:
         """Copy the array into the region, which Triton knows then."""
         if not region.registered:
             await self._stub.SystemSharedMemoryRegister(
                 pb.SystemSharedMemoryRegisterRequest(
                     name=region.name, key=region.key, byte_size=region.size
                 ),
-                timeout=_REGISTER_TIMEOUT_S,
+                timeout=deadline.remaining_s(),
             )
             region.register()
         if array.nbytes <= _WRITTEN_HERE_BYTES:

@@ -187,7 +187,6 @@ class ReadSubmission:
         audit: Audit,
         tracer: Tracer,
     ) -> None:
-        self._tracer = tracer
         self._backlog = backlog
         self._admission = admission
         self._audit = audit

@@ -119,6 +119,21 @@ async def test_region_of_a_call_that_failed_rests(
     assert triton.contents == [[LARGE.nbytes]]
 
 
+async def test_region_is_registered_in_the_time_that_the_request_has(
+    triton: SharingTriton, client: TritonClient
+) -> None:
+    """A Triton that stands still for some seconds costs no study that can wait for it."""
+    register, left = triton.register, []
+
+    async def note(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        left.append(context.time_remaining())
+        return await register(request, context)
+
+    triton.register = note
+    await infer(client, image=LARGE)
+    assert 2 < left[0] <= 30
+
+
 async def test_region_that_could_not_be_registered_makes_room_for_another(
     triton: SharingTriton, client: TritonClient
 ) -> None:
