@@ -1,12 +1,11 @@
 """The one place that turns an error into a status and problem+json (RFC 9457)."""
 
 from gateway.problems.answers import install, internal_error, response_of
-from gateway.problems.kinds import KINDS, Kind, all_kinds, kind_of, problem_of
+from gateway.problems.kinds import KINDS, all_kinds, kind_of, problem_of
 from gateway.problems.openapi import add_documented, documented
 
 __all__ = [
     "KINDS",
-    "Kind",
     "add_documented",
     "all_kinds",
     "documented",
