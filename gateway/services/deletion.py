@@ -81,7 +81,7 @@ class Deletion:
         self._closed_s = closed_s
         self._metrics = metrics
         self._pseudonyms = pseudonyms
-        self._closed_at: dict[str, float] = {}
+        self._notes: dict[str, tuple[float, dt.datetime]] = {}  # since when, and which one
         self._survey_at = 0.0
 
     async def exists(self, study_id: str) -> bool:
@@ -124,7 +124,7 @@ class Deletion:
         try:
             await self._create(key, closing)
         finally:  # the store may have the note though nobody heard of it
-            self._closed_at[key] = time.monotonic()
+            self._see(key, closing)
         await self._carry_out(closing)
         self._metrics.backlog.studies_deleted.labels(reason).inc()
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
@@ -137,19 +137,28 @@ class Deletion:
         """
         if time.monotonic() >= self._survey_at:
             for key in await self._objects.keys(ROOT):
-                if key.endswith(f"/{_CLOSED}"):
-                    self._closed_at.setdefault(key, time.monotonic())
+                if key.endswith(f"/{_CLOSED}") and key not in self._notes:
+                    self._see(key, await self._closing(key))
             self._survey_at = time.monotonic() + _SURVEY_S
-        for key, since in list(self._closed_at.items()):
+        for key, note in list(self._notes.items()):
+            since, requested_at = note
             # By this gateway's own watch: whoever sets a clock must not end it early.
             if time.monotonic() - since < self._closed_s:
                 continue
             closing = await self._closing(key)
+            if closing is not None and closing.requested_at != requested_at:
+                # Another gateway ended that deletion; the study came again and was deleted again.
+                self._see(key, closing)
+                continue
             if closing is not None:
                 await self._carry_out(closing)
                 await self._objects.purge(key)
-            if self._closed_at[key] == since:  # else the study came again and was deleted again
-                del self._closed_at[key]
+            if self._notes[key] == note:  # else it was deleted again here
+                del self._notes[key]
+
+    def _see(self, key: str, closing: Closing | None) -> None:
+        if closing is not None:
+            self._notes[key] = time.monotonic(), closing.requested_at
 
     async def _carry_out(self, closing: Closing) -> None:
         name_study(closing.study_id)

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,6 +100,29 @@ async def test_records_of_all_deletions_are_not_gone_through_at_every_sweep():
     await deletion.sweep()
     await deletion.check_open("S2")
     assert objects.listed.count("deleted/") == 1
+
+
+async def test_who_saw_an_earlier_deletion_does_not_end_the_later_one(
+    objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    now = 1000.0
+    watch = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("gateway.services.deletion.time", watch)
+    ours, other = deletion_on(objects, closed_s=40.0), deletion_on(objects, closed_s=40.0)
+    await ours.delete("S1", Reason.REQUEST)
+    now += 5
+    await other.sweep()
+    now += 36
+    await ours.sweep()
+    await ours.check_open("S1")
+    await ours.delete("S1", Reason.REQUEST)  # it came again
+    now += 5
+    await other.sweep()
+    with pytest.raises(StudyBeingDeletedError):
+        await ours.check_open("S1")
+    now += 40
+    await other.sweep()
+    await ours.check_open("S1")
 
 
 class Silent(MemoryStore):
