@@ -71,8 +71,10 @@ class Region:
     def close(self) -> None:
         """Take the region away; Triton keeps its own mapping until it lets go."""
         (_FOLDER / self.name).unlink(missing_ok=True)
-        self.view.close()
         os.close(self.descriptor)
+        # A thread whose caller has gone may still copy into it: then it goes when that has ended.
+        with suppress(BufferError):
+            self.view.close()
 
 
 class RegionPool:

@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from gateway.clients.shared_memory import RegionPool
 
@@ -37,6 +38,18 @@ def test_region_that_triton_has_mapped_leaves_no_name() -> None:
     region.write(np.arange(4, dtype=np.uint8))
     assert region.view[:4] == bytes(range(4))
     pool.close()
+
+
+def test_region_goes_though_a_thread_still_writes_to_it() -> None:
+    """Its caller has gone, and a thread cannot be stopped."""
+    pool = RegionPool(1 << 20)
+    region = pool.take(1)
+    assert region is not None
+    written = np.frombuffer(region.view, np.uint8)
+    pool.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(region.descriptor)
+    assert not written.any()
 
 
 def test_what_triton_has_forgotten_makes_room_for_others() -> None:
