@@ -187,14 +187,14 @@ class Pipeline:
     ) -> tuple[Added, StudyResult]:
         """What was stored, and the study's view, unless the study was deleted meanwhile."""
         study_id = study.metadata.study_id
-        added = await self._results.add(
-            study.metadata,
-            study.received_at,
-            [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
-            known,
-        )
         check = partial(self._deletion.check_written, study_id)
         try:
+            added = await self._results.add(
+                study.metadata,
+                study.received_at,
+                [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
+                known,
+            )
             return added, await self._results.rebuild(study_id, added, check=check)
         except BaseException as error:
             await check()

@@ -84,13 +84,13 @@ class Added:
         In order: where another gateway was first, its reading.
     study
         The study's first document.
-    before
-        Keys of what had been read of the study before.
+    is_new
+        Whether the request began the study, so that nothing had been read of it.
     """
 
     readings: tuple[Reading, ...]
     study: StudyDocument
-    before: frozenset[str]
+    is_new: bool
 
 
 class ResultStore:
@@ -148,9 +148,9 @@ class ResultStore:
         StudyConflictError
             Another document came first and contradicts this one; no reading was written.
         """
-        study = await self._claim_identity(metadata, received_at, known)
+        study, is_new = await self._claim_identity(metadata, received_at, known)
         readings = await together(self._add(data, reading) for data, reading in images)
-        return Added(tuple(readings), study, known.readings)
+        return Added(tuple(readings), study, is_new)
 
     async def rebuild(
         self, study_id: str, added: Added, *, check: Callable[[], Coroutine[object, object, None]]
@@ -172,8 +172,10 @@ class ResultStore:
             It was deleted meanwhile.
         """
         known = {_reading_key(study_id, item.sha256, item.model): item for item in added.readings}
-        keys = added.before | known.keys()
-        while True:
+        keys = frozenset(known)
+        if not added.is_new:  # what came meanwhile must not go from the view, even for a moment
+            keys = frozenset(await self._reading_keys(study_id))
+        while known.keys() <= keys:
             others = await self._load(keys - known.keys())
             result = study_result(added.study, _in_order([*known.values(), *others]))
             await self._write(f"{ROOT}{study_id}/result.json", result)
@@ -182,9 +184,8 @@ class ResultStore:
             now = frozenset(listed)
             if now == keys:
                 return result
-            if not known.keys() <= now:
-                raise StudyNotFoundError
             keys = now
+        raise StudyNotFoundError
 
     async def result(self, study_id: str) -> StudyResult:
         """The study's current view.
@@ -247,8 +248,8 @@ class ResultStore:
 
     async def _claim_identity(
         self, metadata: StudyMetadata, received_at: dt.datetime, known: Known
-    ) -> StudyDocument:
-        """The study's first document: this one, unless another came before."""
+    ) -> tuple[StudyDocument, bool]:
+        """The study's first document, and whether it is this one: none came before."""
         study_id = metadata.study_id
         while True:
             if known.study is None:
@@ -258,7 +259,7 @@ class ResultStore:
                     identity={name: getattr(metadata, name) for name in _IDENTITY},
                 )
                 if await self._create(_study_key(study_id), document):
-                    return document
+                    return document, True
             else:
                 compare(metadata, known.identity)
                 news = {
@@ -272,7 +273,7 @@ class ResultStore:
                 if not news or await self._objects.create(
                     key, json.dumps(news).encode(), media_type=JSON
                 ):
-                    return known.study
+                    return known.study, False
             known = await self._known(study_id)
 
     async def _known(self, study_id: str) -> Known:

@@ -365,6 +365,19 @@ async def test_a_new_study_asks_the_store_for_no_more_than_it_must(
     ]
 
 
+async def test_what_came_meanwhile_is_in_the_view_at_every_moment(objects: MemoryStore):
+    """Of a study that grows by two requests at once, the slower one looks before it writes."""
+    slow, fast = ResultStore(objects), ResultStore(objects)
+    await slow.rebuild("S1", await add(slow, b"a"), check=unchecked)
+    known = await slow.known(metadata())
+    await fast.rebuild("S1", await add(fast, b"b"), check=unchecked)
+    objects.calls.clear()
+    added = await slow.add(metadata(), NOON, [(b"c", reading(b"c"))], known)
+    view = await slow.rebuild("S1", added, check=unchecked)
+    assert len(view.images) == 3
+    assert [call for call, key in objects.calls if key.endswith("/result.json")] == ["replace"]
+
+
 async def test_only_what_this_model_version_read_was_read_before(results: ResultStore):
     other = ModelVersion(name="brightness", version="11")
     await stored(results, (b"a", reading(b"a")), (b"b", reading(b"b", model=other)))
