@@ -106,6 +106,8 @@ class Connections:
 
     async def exchange(self, pieces: list[bytes]) -> int:
         """The status of the answer to a request, sent on a connection that is free or new."""
+        while self._idle and self._idle[-1][0].at_eof():  # the server waited long enough
+            self._idle.pop()
         if not self._idle:
             self._idle.append(await asyncio.open_connection(self._host, self._port))
         reader, writer = self._idle.pop()
