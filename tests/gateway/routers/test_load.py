@@ -301,6 +301,7 @@ async def test_studies_are_refused_at_once_while_triton_is_away_and_taken_when_i
     assert b'"type":"urn:radstream:problem:model-unavailable"' in answer
     triton.index = answers(indexed(("brightness", "1", "READY")))
     await until(lambda: holds(gateway, "radstream_triton_circuit_open", 0))
+    await until(gateway.is_ready)  # its model has read the golden image again
     study = await gateway.client.post("/v1/studies", **multipart(metadata(), flat_png(153)))
     assert study.status_code == 200
 
