@@ -143,13 +143,13 @@ def test_eksctl_is_asked_for_what_it_documents():
 
 
 def test_every_file_named_is_there_or_made_on_the_way():
-    made = {"api-keys.json", "cluster.yaml", "values.yaml"}
+    made = {"api-keys.json", "cluster.yaml", "values.yaml", "import.json", "kept.json"}
     named = set()
     for page in PAGES:
         for block in blocks(page):
             named |= set(re.findall(r"(?:--values |--file |--config-file |=@)([\w./-]+)", block))
             named |= set(
-                re.findall(r"(?<![\w/])((?:helm|serverless|tests|docker)/[\w./-]+)", block)
+                re.findall(r"(?<![\w/.])((?:helm|serverless|tests|docker)/[\w./-]+)", block)
             )
     assert len(named) > 8
     assert not {name for name in named - made if not (ROOT / name).exists()}

@@ -18,6 +18,7 @@ from tests.support.aws import ROOT, Package, package
 
 # Every optional part on. The values have the form of real ones, which cfn-lint looks at.
 EVERYTHING = {
+    "gatewayUrl": "https://radstream.hospital.test",
     "apiKeyParameter": "/radstream/prod/key",
     "forwarderSubnets": "subnet-0123456789abcdef0",
     "forwarderSecurityGroups": "sg-0123456789abcdef0",
@@ -116,6 +117,84 @@ def test_the_stages_share_no_glue_database(dev: Package, prod: Package) -> None:
     assert names == ["radstream_analytics_dev", "radstream_analytics"]
 
 
+def test_a_stage_keeps_its_own_parameters_in_its_file(tmp_path: Path) -> None:
+    given = {
+        stage: yaml.safe_load((ROOT / f"serverless/stages/{stage}.yml").read_text())
+        for stage in ("dev", "staging", "prod")
+    }
+    defaults = yaml.safe_load(_without_tags(ROOT / "serverless.yml"))["params"]["default"]
+    # A default would be deployed by whoever forgets the parameter.
+    assert not {"gatewayUrl", "alarmEmail"} & defaults.keys()
+    assert all("gatewayUrl" not in given[stage] for stage in ("staging", "prod"))
+    assert "alarmEmail" not in given["prod"]
+    for stage in ("prod", "staging"):
+        with pytest.raises(AssertionError, match="GatewayUrl"):
+            package(tmp_path / stage, stage=stage)
+    with pytest.raises(AssertionError, match="AlarmEmail"):
+        package(tmp_path / "unwatched", stage="prod", gatewayUrl="https://radstream.hospital.test")
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://radstream.hospital.test", True),
+        ("https://myexample.hospital.test:8443", True),
+        ("https://radstream.example.org", False),
+        ("https://example.com:8443", False),
+        ("http://radstream.hospital.test", False),
+        ("https://radstream.hospital.test/v1", False),
+    ],
+)
+def test_an_address_of_an_example_is_no_gateway(url: str, taken: bool, dev: Package) -> None:
+    pattern = dev.template["Parameters"]["GatewayUrl"]["AllowedPattern"]
+    assert (re.fullmatch(pattern, url) is not None) is taken
+
+
+def test_what_is_kept_can_be_imported_by_itself(stack: Package) -> None:
+    """The recipe of docs/deploy-aws.md takes these resources and no others."""
+    kept = {
+        name: resource
+        for name, resource in stack.template["Resources"].items()
+        if resource.get("DeletionPolicy") == "RetainExceptOnCreate" and "Condition" not in resource
+    }
+    assert {resource["Type"] for resource in kept.values()} == {
+        "AWS::S3::Bucket",
+        "AWS::KMS::Key",
+    }
+    known = kept.keys() | stack.template["Parameters"].keys()
+    assert not {name for name in references(kept) if "::" not in name} - known
+    # The recipe makes the buckets' names of their logical ids.
+    for name, resource in kept.items():
+        if resource["Type"] == "AWS::S3::Bucket":
+            short = name.removesuffix("Bucket").lower()
+            assert f"-{short}-${{AWS::AccountId}}-${{AWS::Region}}" in json.dumps(
+                resource["Properties"]["BucketName"]
+            )
+
+
+def references(value: Any) -> set[str]:
+    """Logical ids and parameters that Ref, GetAtt and Sub name, at any depth."""
+    if isinstance(value, list):
+        return {name for item in value for name in references(item)}
+    if not isinstance(value, dict):
+        return set()
+    found = {name for item in value.values() for name in references(item)}
+    match value:
+        case {"Ref": str(name)}:
+            found.add(name)
+        case {"Fn::GetAtt": [str(name), *_]}:
+            found.add(name)
+        case {"Fn::Sub": str(text)}:
+            found |= {name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)}
+    return found
+
+
+def test_detector_and_trail_outlive_their_parameter(prod: Package) -> None:
+    for name in ("Detector", "Trail"):
+        resource = prod.template["Resources"][name]
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
 # --- buckets --------------------------------------------------------------------------------------
 
 KEPT = ("Images", "Results", "Telemetry", "Artifacts", "Audit")
@@ -133,7 +212,7 @@ def test_a_bucket_is_encrypted_versioned_private_and_logged(name: str, dev: Pack
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["LoggingConfiguration"]["DestinationBucketName"] == {"Ref": "LogsBucket"}
     assert bucket["LifecycleConfiguration"]["Rules"]
-    assert dev.template["Resources"][f"{name}Bucket"]["DeletionPolicy"] == "Retain"
+    assert dev.template["Resources"][f"{name}Bucket"]["DeletionPolicy"] == ("RetainExceptOnCreate")
 
 
 @pytest.mark.parametrize("name", [*KEPT, "Logs"])
@@ -214,6 +293,47 @@ def test_a_message_holds_one_event(dev: Package) -> None:
 def test_a_notice_of_a_parked_study_does_not_tell_which(dev: Package) -> None:
     (target,) = dev.properties("ParkedRule")["Targets"]
     assert target["InputTransformer"]["InputPathsMap"] == {"time": "$.time"}
+
+
+def test_eventbridge_may_publish_notices(stack: Package) -> None:
+    """A Condition for EventBridge in a topic's or its key's policy keeps every event out."""
+    documents = [
+        policy["PolicyDocument"] for policy in stack.of_type("AWS::SNS::TopicPolicy").values()
+    ]
+    documents.append(stack.properties("Key")["KeyPolicy"])
+    events = [
+        statement
+        for document in documents
+        for statement in document["Statement"]
+        if "events.amazonaws.com" in listed(statement["Principal"].get("Service", []))
+    ]
+    assert len(events) == 2
+    assert not [statement for statement in events if "Condition" in statement]
+
+
+def test_a_notice_that_cannot_be_published_is_kept(dev: Package) -> None:
+    (target,) = dev.properties("ParkedRule")["Targets"]
+    queue = {"Fn::GetAtt": ["NoticeDeadLetterQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": queue}
+    allowed = dev.properties("NoticeDeadLetterQueuePolicy")["PolicyDocument"]["Statement"][0]
+    assert (allowed["Principal"], allowed["Resource"]) == (
+        {"Service": "events.amazonaws.com"},
+        queue,
+    )
+
+
+def test_every_rule_and_dead_letter_queue_has_an_alarm(dev: Package) -> None:
+    watched = {
+        (alarm["MetricName"], json.dumps(alarm["Dimensions"][0]["Value"]))
+        for alarm in dev.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Dimensions"]
+    }
+    for rule in dev.of_type("AWS::Events::Rule"):
+        assert ("FailedInvocations", json.dumps({"Ref": rule})) in watched
+    for queue, properties in dev.of_type("AWS::SQS::Queue").items():
+        if properties["QueueName"].endswith("-dlq"):
+            name = json.dumps({"Fn::GetAtt": [queue, "QueueName"]})
+            assert ("ApproximateNumberOfMessagesVisible", name) in watched
 
 
 # --- telemetry ------------------------------------------------------------------------------------
