@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,8 @@ def split(body: bytearray, content_type: str, *, limit: int) -> list[Part]:
     Parameters
     ----------
     body
-        The whole body; the parts are views into it.
+        The whole body; the parts are views into it. What stands before the first boundary is
+        cut off, which moves no byte of the rest.
     content_type
         The request's header, which carries the boundary.
     limit
@@ -106,6 +108,7 @@ def split(body: bytearray, content_type: str, *, limit: int) -> list[Part]:
     boundary = options.get(b"boundary")
     if not boundary:
         raise MalformedRequestError("The Content-Type of the request names no boundary.")
+    _cut_preamble(body, boundary)
     collector = _Collector(body, limit)
     try:
         # Fed at once, every piece of data is a place in this buffer and never a look-behind.
@@ -115,3 +118,27 @@ def split(body: bytearray, content_type: str, *, limit: int) -> list[Part]:
     if not collector.complete:
         raise MalformedRequestError("The multipart body ends before its closing boundary.")
     return collector.parts
+
+
+def _cut_preamble(body: bytearray, boundary: bytes) -> None:
+    """Begin the body with its first boundary, alone on its line, as the parser demands.
+
+    References
+    ----------
+    RFC 2046, section 5.1.1: a preamble is ignored, and so is white space behind a boundary. A line
+    that only begins like the boundary is none.
+    """
+    line = rb"--%s(?:--)?" % re.escape(boundary)
+    padding = rb"[ \t]*(?:\r\n|\Z)"
+    found = re.match(rb"(%s)%s" % (line, padding), body)
+    found = found or re.search(rb"\r\n(%s)%s" % (line, padding), body)
+    if found is None:
+        return
+    delimiter = found[1] + b"\r\n"
+    begin, end = max(0, found.end() - len(delimiter)), found.end()
+    del found  # a match holds the body, which could not be cut
+    if body.startswith(delimiter):
+        return
+    if end - begin == len(delimiter):
+        body[begin:end] = delimiter
+    del body[:begin]

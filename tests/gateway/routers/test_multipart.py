@@ -168,6 +168,47 @@ def test_blank_lines_may_come_before_the_first_boundary():
     assert parts_of(b"\r\n\r\n" + bytes(body(named("image", b"x")))) == [("image", b"x")]
 
 
+@pytest.mark.parametrize(
+    "preamble",
+    [
+        b"This is a multipart message in MIME format.\r\n",
+        b"\r\nTwo lines\r\nand a dash-\r\n",
+        b"a line that ends in --Jt8-X\r\n",
+        b"--Jt8-XY\r\n",  # begins like the boundary and is longer
+        b"--other\r\nContent-Disposition: form-data; name=image\r\n\r\nnone\r\n--other--\r\n",
+        b"\0\xff\r\n" * 1000,
+    ],
+)
+def test_a_preamble_is_ignored(preamble: bytes):
+    # RFC 2046, section 5.1.1: implementations must ignore text that precedes the first boundary.
+    whole = body(named("metadata", b"{}"), named("image", b"\xff\xd8\0\r\n"))
+    assert parts_of(preamble + bytes(whole)) == [
+        ("metadata", b"{}"),
+        ("image", b"\xff\xd8\0\r\n"),
+    ]
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\t", b" \t  \t", b" " * 300])
+@pytest.mark.parametrize("preamble", [b"", b"preamble\r\n"])
+def test_white_space_behind_a_boundary_is_ignored(preamble: bytes, padding: bytes):
+    # RFC 2046, section 5.1.1: transport padding, which "may be added by the transport".
+    whole = bytes(body(named("metadata", b"{}"), named("image", b"--Jt8-X \r\n")))
+    padded = whole.replace(b"--Jt8-X\r\n", b"--Jt8-X" + padding + b"\r\n")
+    padded = padded.replace(b"--Jt8-X--", b"--Jt8-X--" + padding)
+    assert parts_of(preamble + padded) == [("metadata", b"{}"), ("image", b"--Jt8-X \r\n")]
+
+
+def test_a_part_behind_a_preamble_is_a_view_into_the_body():
+    whole = bytearray(b"preamble\r\n") + body(named("image", b"white"))
+    [found] = split(whole, TYPE, limit=1)
+    whole[whole.index(b"white")] = ord("W")
+    assert bytes(found.data) == b"White"
+
+
+def test_a_body_whose_first_boundary_closes_it_has_no_parts():
+    assert parts_of(b"nothing came\r\n--Jt8-X--\r\n") == []
+
+
 def test_there_may_be_as_many_parts_as_the_limit_says():
     sixteen = body(*[named("image", b"x")] * 16)
     assert len(parts_of(sixteen, limit=16)) == 16
