@@ -17,6 +17,7 @@ from gateway.lifespan.tracing import Tracing
 from gateway.metrics import Metrics, process_registry
 from gateway.middleware import (
     DrainingConnections,
+    HeadRequests,
     RequestContext,
     RequestMetrics,
     UnexpectedErrors,
@@ -119,12 +120,13 @@ def create_app(
         app.include_router(routes.router)
     documentation.mount_assets(app)
     # The last added is the outermost.
+    app.add_middleware(HeadRequests)
     app.add_middleware(UnexpectedErrors)
     if settings.access.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.access.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=[
                 *("X-API-Key", "Authorization", "Content-Type", "RadStream-Metadata"),
                 *("Prefer", "RadStream-Callback", "Request-Timeout"),

@@ -54,6 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading = _Reading.NOTHING
         self._head_bytes = 0
         self._idle_bytes = 0
+        self._is_head_request = False
         self._refusal: RadStreamError | None = None
         self._closes_after_body = False
         self._since = self.loop.time()
@@ -97,6 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._reading = _Reading.HEAD
         self._head_bytes = self._idle_bytes = 0
+        self._is_head_request = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; what comes behind the body is none (RFC 9110, section 6.5.1)."""
@@ -105,10 +107,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request, unless its head is too large or may be read in two ways."""
+        method, target, version, fields = self._head()
+        self._is_head_request = method == b"HEAD"
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self.bounds.head_bytes:
             self._refuse(HeadTooLargeError(self.bounds.head_bytes))
-        method, target, version, fields = self._head()
         if method == b"CONNECT":
             self._refuse(MalformedRequestError("This is no proxy."))
         if reason := ambiguity(target, version, fields):
@@ -199,7 +202,8 @@ class BoundedProtocol(HttpToolsProtocol):
         fields = headers.ALL | dict(response.headers)
         lines += [f"{name}: {value}" for name, value in fields.items()]
         lines += ["connection: close", "", ""]
-        self.transport.write("\r\n".join(lines).encode("latin-1") + bytes(response.body))
+        body = b"" if self._is_head_request else bytes(response.body)
+        self.transport.write("\r\n".join(lines).encode("latin-1") + body)
         self.transport.close()
 
 

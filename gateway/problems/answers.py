@@ -100,4 +100,5 @@ def _methods(request: Request) -> set[str]:
         for route in routes
         if isinstance(route.original_route, Route) and route.path_regex.match(path)
     ]
-    return set().union(*named) if named else {"GET", "HEAD"}  # no route of its own: a file
+    methods = set().union(*named) if named else {"GET"}  # no route of its own: a file
+    return methods | {"HEAD"} if "GET" in methods else methods

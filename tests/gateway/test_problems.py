@@ -94,7 +94,7 @@ async def test_the_frameworks_own_refusals_are_problems_too():
         invalid = await client.get(f"/number/{MARK}")
     assert missing.json()["type"] == "urn:radstream:problem:not-found"
     assert refused.json()["type"] == "urn:radstream:problem:method-not-allowed"
-    assert refused.headers["allow"] == "GET"
+    assert refused.headers["allow"] == "GET, HEAD"
     assert invalid.json()["errors"][0]["pointer"] == "path/number"
     assert MARK not in invalid.text
 
