@@ -107,6 +107,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": settings.http.path_prefix}] if settings.http.path_prefix else None,
         redirect_slashes=False,  # it would lead to whatever Host the request names
         openapi_tags=[
             {"name": "studies", "description": "Send studies and read their results."},
@@ -115,7 +116,7 @@ def create_app(
             {"name": "operation", "description": "Health and metrics, for machines."},
         ],
     )
-    problems.install(app)
+    problems.install(app, docs=f"{settings.http.path_prefix}/docs")
     for routes in (studies, events, parked, models, health, documentation):
         app.include_router(routes.router)
     documentation.mount_assets(app)

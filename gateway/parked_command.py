@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import httpx
@@ -71,11 +72,12 @@ def discard(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
 
 
 def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:
-    path: str | None = "/v1/parked?limit=200"
-    while path is not None:
-        page = _ask(client, "GET", path).json()
+    query: str | None = "limit=200"
+    while query is not None:
+        page = _ask(client, "GET", f"/v1/parked?{query}").json()
         yield from page["parked"]
-        path = page.get("next")
+        # The next page's path may begin with a proxy's prefix, which `--url` has or must not have.
+        query = urlsplit(page["next"]).query if "next" in page else None
 
 
 def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:

@@ -80,6 +80,13 @@ class HttpSettings(_Group):
         description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are "
         "believed, as a JSON array.",
     )
+    path_prefix: str = Field(
+        "",
+        max_length=256,
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        description="Path under which a proxy serves the gateway and which it strips from "
+        "requests, such as `/radstream`: links, Location, callbacks and /docs begin with it.",
+    )
     grace_period_s: float = Field(
         20.0, ge=0, le=600, description="Seconds that work in flight may take after a stop signal."
     )

@@ -13,6 +13,7 @@ from gateway.services.callbacks import ROOT as CALLBACKS
 from gateway.services.callbacks import Callbacks, SendNotice
 from gateway.services.claims import CLOCK_SKEW_S, Claims
 from gateway.services.collecting import sweep_for_ever
+from gateway.services.links import Links
 from gateway.services.retention import Retention
 from gateway.services.submissions import ROOT as PENDING
 from gateway.services.submissions import ReadSubmission
@@ -76,7 +77,13 @@ async def _callbacks(basis: Basis, kept: Kept) -> tuple[Backlog[Notice], Worker[
     secret = options.secret.get_secret_value() if options.secret else ""
     notifier = Worker(
         notices,
-        SendNotice(sender, secret=secret, hosts=options.host_names(), metrics=basis.metrics),
+        SendNotice(
+            sender,
+            secret=secret,
+            hosts=options.host_names(),
+            metrics=basis.metrics,
+            links=Links(basis.settings.http.path_prefix),
+        ),
         parking=kept.parking,
         problem_of=problem_of,
         count=basis.metrics.backlog.pending_callbacks.set,

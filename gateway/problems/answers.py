@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,17 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 
-def install(app: FastAPI) -> None:
-    """Make the application answer every error with a problem."""
+def install(app: FastAPI, *, docs: str = "/docs") -> None:
+    """Make the application answer every error with a problem.
+
+    Parameters
+    ----------
+    docs
+        Path of the API's documentation, as callers must ask for it.
+    """
     app.add_exception_handler(errors.RadStreamError, _on_radstream_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HTTPException, partial(_on_http_exception, docs=docs))
 
 
 def response_of(error: errors.RadStreamError, instance: str | None) -> JSONResponse:
@@ -79,7 +86,7 @@ async def _on_invalid_parameters(request: Request, error: Exception) -> JSONResp
     return response_of(errors.InvalidQueryError(faults), _instance(request))
 
 
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception, *, docs: str) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     kind = FRAMEWORK.get(
         error.status_code,
@@ -88,7 +95,8 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     headers = error.headers
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {"Allow": ", ".join(sorted(_methods(request)))}
-    return _response(kind, as_problem(kind, _instance(request), kind.detail), headers)
+    detail = kind.detail.format(docs=docs)
+    return _response(kind, as_problem(kind, _instance(request), detail), headers)
 
 
 def _methods(request: Request) -> set[str]:

@@ -323,7 +323,7 @@ UNEXPECTED = Kind(
 
 # What the framework itself refuses, by status.
 FRAMEWORK = {
-    404: Kind("not-found", 404, "Nothing is here", "See /docs for what is."),
+    404: Kind("not-found", 404, "Nothing is here", "See {docs} for what is."),
     405: Kind("method-not-allowed", 405, "Not with this method", "See the Allow header."),
 }
 

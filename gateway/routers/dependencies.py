@@ -16,6 +16,7 @@ from gateway.services.callbacks import Callbacks
 from gateway.services.deletion import Deletion
 from gateway.services.health import Health
 from gateway.services.intake import Intake
+from gateway.services.links import Links
 from gateway.services.models import ModelRegistry
 from gateway.services.pairing import Pairing
 from gateway.services.parked_work import ParkedWork
@@ -52,6 +53,11 @@ class Gateway:
     callbacks: Callbacks
     studies: Studies
     deletion: Deletion
+
+    @property
+    def links(self) -> Links:
+        """What makes the paths that answers name."""
+        return Links(self.settings.http.path_prefix)
 
 
 async def _gateway(request: Request) -> Gateway:  # FastAPI runs what is not async on a thread

@@ -11,6 +11,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from gateway.routers.dependencies import GatewayDependency
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -22,18 +24,18 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>RadStream API</title>
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="stylesheet" href="{prefix}/docs/assets/swagger-ui.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+<script src="{prefix}/docs/assets/swagger-ui-bundle.js"></script>
+<script src="{prefix}/docs/start.js"></script>
 </body>
 </html>
 """
 
 _START = """SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "{prefix}/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
   presets: [SwaggerUIBundle.presets.apis],
@@ -51,21 +53,23 @@ _POLICY = (
 
 
 @router.get("/")
-async def home() -> RedirectResponse:
+async def home(gateway: GatewayDependency) -> RedirectResponse:
     """The documentation is the way in for a person."""
-    return RedirectResponse("/docs")
+    return RedirectResponse(gateway.links.path("/docs"))
 
 
 @router.get("/docs")
-async def docs() -> HTMLResponse:
+async def docs(gateway: GatewayDependency) -> HTMLResponse:
     """Swagger UI over /openapi.json."""
-    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
+    page = _PAGE.replace("{prefix}", gateway.links.prefix)
+    return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
 
 
 @router.get("/docs/start.js")
-async def start() -> Response:
+async def start(gateway: GatewayDependency) -> Response:
     """What starts Swagger UI, as a file of its own: the page has no inline script."""
-    return Response(_START, media_type="text/javascript")
+    script = _START.replace("{prefix}", gateway.links.prefix)
+    return Response(script, media_type="text/javascript")
 
 
 def mount_assets(app: FastAPI) -> None:

@@ -38,7 +38,7 @@ async def list_parked(
     found = await gateway.parked_work.items(after=after, limit=limit)
     full = len(found) == limit
     following = f"/v1/parked?after={found[-1].id}&limit={limit}" if full else None
-    return ParkedList(parked=tuple(found), next=following)
+    return ParkedList(parked=tuple(found), next=gateway.links.path(following))
 
 
 @router.post(
@@ -59,7 +59,7 @@ async def retry_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Deliv
 
     A study that was accepted, or a callback, is `pending` again.
     """
-    return await gateway.parked_work.retry(parked_id)
+    return gateway.links.delivery(await gateway.parked_work.retry(parked_id))
 
 
 @router.delete(

@@ -177,7 +177,7 @@ async def send_study(
             return await _accept(gateway, sent, callback)
         answer = await while_connected(request, gateway.pipeline.read(sent.study, deadline))
     return Response(
-        answer.result.model_dump_json(exclude_none=True),
+        gateway.links.result(answer.result).model_dump_json(exclude_none=True),
         media_type="application/json",
         headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
     )
@@ -189,11 +189,11 @@ async def _accept(gateway: Gateway, sent: Sent, callback: str | None) -> Respons
     gateway.reader.take(work)
     result = await gateway.studies.result(work.study_id)
     return Response(
-        result.model_dump_json(exclude_none=True),
+        gateway.links.result(result).model_dump_json(exclude_none=True),
         status_code=202,
         media_type="application/json",
         headers={
-            "Location": study_path(work.study_id),
+            "Location": gateway.links.path(study_path(work.study_id)),
             "Preference-Applied": RESPOND_ASYNC,
         },
     )
@@ -220,7 +220,8 @@ async def list_studies(
         name_study(summary.study_id)
     full = len(study_ids) == limit
     following = f"/v1/studies?after={study_ids[-1]}&limit={limit}" if full else None
-    return StudyList(studies=tuple(found), next=following)
+    links = gateway.links
+    return StudyList(studies=tuple(map(links.summary, found)), next=links.path(following))
 
 
 @router.get(
@@ -237,7 +238,7 @@ async def list_studies(
 )
 async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
     """The study's current view."""
-    return await gateway.studies.result(study_id)
+    return gateway.links.result(await gateway.studies.result(study_id))
 
 
 @router.delete(

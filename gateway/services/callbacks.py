@@ -12,6 +12,7 @@ from gateway.errors import CallbackUnansweredError, InvalidCallbackError
 from gateway.schemas.backlog import Notice
 from gateway.schemas.callback import CallbackBody
 from gateway.schemas.result import Status
+from gateway.services.links import Links
 from gateway.services.views import study_path
 
 if TYPE_CHECKING:
@@ -101,15 +102,24 @@ class SendNotice:
         Signs it.
     hosts
         Which may be called now; the setting may have changed since the notice was taken in.
+    links
+        Make the path that the notice names.
     """
 
     def __init__(
-        self, sender: Sender, *, secret: str, hosts: frozenset[str], metrics: Metrics
+        self,
+        sender: Sender,
+        *,
+        secret: str,
+        hosts: frozenset[str],
+        metrics: Metrics,
+        links: Links = Links(),  # noqa: B008 - frozen
     ) -> None:
         self._sender = sender
         self._secret = secret
         self._hosts = hosts
         self._metrics = metrics
+        self._links = links
 
     async def perform(self, work: Work, document: Notice, deadline: Deadline) -> None:
         """Send it once."""
@@ -118,7 +128,7 @@ class SendNotice:
         body = CallbackBody(
             delivery=work.id,
             study_id=work.study_id,
-            study=study_path(work.study_id),
+            study=self._links.path(study_path(work.study_id)),
             status=Status.COMPLETED if document.problem is None else Status.FAILED,
             problem=document.problem,
         )
