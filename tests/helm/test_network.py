@@ -21,6 +21,10 @@ def ingress(**values: Any) -> dict[str, Any]:
     return render(merged(INGRESS, {"ingress": values})).one("Ingress")
 
 
+def ingress_of(values: dict[str, Any]) -> dict[str, Any]:
+    return render(merged(INGRESS, values)).one("Ingress")
+
+
 def annotation(found: dict[str, Any], name: str) -> str:
     return str(found["metadata"]["annotations"][f"alb.ingress.kubernetes.io/{name}"])
 
@@ -101,6 +105,17 @@ def test_the_load_balancer_speaks_tls_and_asks_for_readiness():
 def test_what_is_not_given_is_not_said():
     names = {name.partition("/")[2] for name in ingress()["metadata"]["annotations"]}
     assert not {"wafv2-acl-arn", "inbound-cidrs", "subnets", "group.name"} & names
+
+
+@pytest.mark.parametrize("probe_s", [0.1, 1, 2, 30])
+def test_the_health_check_keeps_to_the_load_balancers_limits(probe_s: float):
+    """An interval of 5 to 300 s and a timeout of 2 to 120 s (CreateTargetGroup)."""
+    found = ingress_of({"settings": {"triton": {"probe_timeout_s": probe_s}}})
+    interval = int(annotation(found, "healthcheck-interval-seconds"))
+    timeout = int(annotation(found, "healthcheck-timeout-seconds"))
+    assert 5 <= interval <= 300
+    assert probe_s < timeout < interval
+    assert 2 <= timeout <= 120
 
 
 @pytest.mark.parametrize("request_s", [1, 30, 59.5, 600])

@@ -214,11 +214,9 @@ def test_pods_are_spread_over_zones_and_nodes(releases: dict[str, Release]):
         keys = [each["topologyKey"] for each in release.pod.get("topologySpreadConstraints", ())]
         off = name in {"scheduling-off", "small-cpu"}
         assert keys == ([] if off else ["kubernetes.io/hostname", "topology.kubernetes.io/zone"])
-    [host, zone] = releases["eks-production"].pod["topologySpreadConstraints"]
-    assert (host["whenUnsatisfiable"], zone["whenUnsatisfiable"]) == (
-        "ScheduleAnyway",
-        "DoNotSchedule",
-    )
+    constraints = releases["eks-production"].pod["topologySpreadConstraints"]
+    assert [each["whenUnsatisfiable"] for each in constraints] == ["ScheduleAnyway"] * 2
+    assert [each["nodeTaintsPolicy"] for each in constraints] == ["Honor"] * 2
 
 
 def test_a_drained_node_takes_one_pod_at_a_time(variants: dict[str, tuple[Release, Release]]):
