@@ -15,6 +15,7 @@ from pydicom.uid import (
 
 from preprocess.attributes import Attributes, tag_of, translate_parse_errors
 from preprocess.errors import CorruptImageError, UnsupportedImageError
+from preprocess.transfer_syntaxes import check_taken
 from preprocess.types import Buffer, Limits
 
 _PREAMBLE_AND_PREFIX = 132
@@ -58,6 +59,9 @@ class DicomFile:
         False if the data set ends, or has other pixel elements, before (7FE0,0010) Pixel Data.
     pixel_data : memoryview
         What follows the header of Pixel Data: native samples, or the items of encapsulated frames.
+    pixel_bytes : int or None
+        Length of Pixel Data as its element declares it; None if that is undefined. `pixel_data`
+        is shorter where the file ends before.
     pixel_vr : str
         OB or OW.
     little_endian : bool
@@ -67,6 +71,7 @@ class DicomFile:
     attributes: Attributes
     has_pixel_data: bool
     pixel_data: memoryview
+    pixel_bytes: int | None
     pixel_vr: str
     little_endian: bool
 
@@ -104,6 +109,7 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
         syntax = Attributes(meta, little_endian=True).uid("TransferSyntaxUID")
         if syntax is None:
             raise CorruptImageError("the DICOM file does not name its Transfer Syntax UID")
+        check_taken(syntax)
         if syntax == DeflatedExplicitVRLittleEndian:
             inflated = _inflate(source[stream.tell() :], limits)
             source, stream = memoryview(inflated), MeteredStream(inflated)
@@ -118,12 +124,13 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
         )
     rest = source[stream.tell() :].toreadonly()
     has_pixel_data = bytes(rest[:4]) == (b"\xe0\x7f\x10\0" if little_endian else b"\x7f\xe0\0\x10")
-    pixel_data, pixel_vr = _pixel_element(rest, little_endian=little_endian)
+    pixel_data, pixel_bytes, pixel_vr = _pixel_element(rest, little_endian=little_endian)
     return DicomFile(
         syntax,
         Attributes(dataset, little_endian=little_endian),
         has_pixel_data,
         pixel_data,
+        pixel_bytes,
         pixel_vr,
         little_endian,
     )
@@ -146,13 +153,14 @@ def _inflate(deflated: memoryview, limits: Limits) -> bytes:
     return b"".join(pieces)
 
 
-def _pixel_element(view: memoryview, *, little_endian: bool) -> tuple[memoryview, str]:
-    """The value of the element at the beginning of the view, and its VR."""
+def _pixel_element(view: memoryview, *, little_endian: bool) -> tuple[memoryview, int | None, str]:
+    """The value of the element at the beginning of the view, its declared length, and its VR."""
     order: Literal["little", "big"] = "little" if little_endian else "big"
     vr = bytes(view[4:6])
     if vr in (b"OB", b"OW", b"UN"):
         length, start = int.from_bytes(view[8:12], order), 12
     else:  # implicit VR: four bytes of length follow the tag
         vr, length, start = b"OW", int.from_bytes(view[4:8], order), 8
-    end = len(view) if length == _UNDEFINED_LENGTH else start + length
-    return view[start:end], vr.decode()
+    if length == _UNDEFINED_LENGTH:
+        return view[start:], None, vr.decode()
+    return view[start : start + length], length, vr.decode()

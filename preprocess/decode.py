@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from preprocess import dicom, jpeg, png
+from preprocess import dicom, formats, jpeg, png
 from preprocess.errors import (
     CorruptImageError,
     PreprocessError,
@@ -24,7 +24,7 @@ def sniff(data: Buffer) -> MediaType:
     Raises
     ------
     UnrecognisedImageError
-        They tell none of those taken.
+        They tell none of those taken; the error names the format where it is known.
 
     References
     ----------
@@ -38,7 +38,7 @@ def sniff(data: Buffer) -> MediaType:
         return MediaType.JPEG
     if head == png.SIGNATURE:
         return MediaType.PNG
-    raise UnrecognisedImageError
+    raise UnrecognisedImageError(formats.name_of(bytes(data[: formats.HEAD_BYTES])))
 
 
 def measure(data: Buffer, limits: Limits | None = None) -> Header:

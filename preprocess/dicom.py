@@ -125,8 +125,6 @@ def _has_cells(file: DicomFile) -> bool:
 
 def _stored_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterator[StoredSamples]:
     uid = file.transfer_syntax_uid
-    if not uid.is_transfer_syntax:
-        raise UnsupportedImageError("the Transfer Syntax is none of those taken")
     frames = (
         (decode_frame(stream, uid, image, limits) for stream in _codestreams(file, image))
         if uid.is_compressed
@@ -168,10 +166,14 @@ def _native_frames(file: DicomFile, image: ImagePixel) -> Iterator[StoredSamples
     if not file.little_endian and image.bits_allocated == 8 and file.pixel_vr == "OW":
         # Bytes in words of the other byte order come in swapped pairs.
         data = memoryview(np.frombuffer(data[: len(data) & ~1], "u2").byteswap().tobytes())
-    if len(data) < frame_bytes * image.frames:
-        raise TruncatedImageError
-    if len(data) >= frame_bytes * (image.frames + 1):
+    if file.pixel_bytes is None:
+        raise CorruptImageError(
+            "uncompressed Pixel Data has an undefined length, which only compressed frames may have"
+        )
+    if file.pixel_bytes >= frame_bytes * (image.frames + 1):
         raise CorruptImageError("there are more pixels than Rows, Columns and Frames account for")
+    if len(data) < max(frame_bytes * image.frames, file.pixel_bytes):
+        raise TruncatedImageError
     if is_422 and image.columns % 2:
         raise CorruptImageError("YBR 4:2:2 has an odd number of columns")
     if image.photometric_interpretation == "YBR_PARTIAL_420":

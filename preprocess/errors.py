@@ -20,10 +20,18 @@ class PreprocessError(Exception):
 
 
 class UnrecognisedImageError(PreprocessError):
-    """The bytes are neither JPEG, PNG nor DICOM."""
+    """The bytes are neither JPEG, PNG nor DICOM.
 
-    def __init__(self) -> None:
-        super().__init__("the bytes are neither a JPEG, a PNG nor a DICOM file")
+    Attributes
+    ----------
+    format_name : str or None
+        The format that they are in, where it is known.
+    """
+
+    def __init__(self, format_name: str | None = None) -> None:
+        reason = "the bytes are neither a JPEG, a PNG nor a DICOM file"
+        super().__init__(f"{reason}, but {format_name}" if format_name else reason)
+        self.format_name = format_name
 
 
 class UnsupportedImageError(PreprocessError):

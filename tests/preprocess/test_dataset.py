@@ -155,3 +155,49 @@ def test_endless_text_is_refused():
     dataset.add_new("AccessionNumber", "UT", "7" * 5000)
     with pytest.raises(CorruptImageError, match="AccessionNumber is too long"):
         read_metadata(dicoms.write(dataset))
+
+
+# The length of Pixel Data.
+
+
+def with_pixel_length(data: bytes, length: int, *, little_endian: bool = True) -> bytes:
+    """The file with another length at its Pixel Data, in explicit VR."""
+    tag = b"\xe0\x7f\x10\0OW\0\0" if little_endian else b"\x7f\xe0\0\x10OW\0\0"
+    at = data.index(tag) + 8
+    return data[:at] + length.to_bytes(4, "little" if little_endian else "big") + data[at + 4 :]
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+def test_uncompressed_pixels_of_undefined_length_are_refused(syntax):
+    little_endian = syntax != "1.2.840.10008.1.2.2"
+    whole = dicoms.write(dicoms.image(ramp(4, 4)), syntax)
+    data = with_pixel_length(whole, 0xFFFFFFFF, little_endian=little_endian)
+    with pytest.raises(CorruptImageError) as caught:
+        decode(data)
+    assert caught.value.reason == (
+        "uncompressed Pixel Data has an undefined length, which only compressed frames may have"
+    )
+    with pytest.raises(CorruptImageError, match="undefined length"):
+        decode(data + b"\xfe\xff\xdd\xe0\0\0\0\0")  # and its delimiter
+
+
+def test_uncompressed_pixels_of_undefined_length_are_refused_in_implicit_vr():
+    whole = dicoms.write(dicoms.image(ramp(4, 4)), IMPLICIT)
+    at = whole.index(b"\xe0\x7f\x10\0\x10\0\0\0") + 4
+    with pytest.raises(CorruptImageError, match="undefined length"):
+        decode(whole[:at] + b"\xff\xff\xff\xff" + whole[at + 4 :])
+
+
+def test_uncompressed_pixels_of_undefined_length_are_refused_in_a_deflated_data_set():
+    before, dataset = split(dicoms.write(dicoms.image(ramp(4, 4)), DEFLATED))
+    plain = with_pixel_length(zlib.decompress(dataset, -15), 0xFFFFFFFF)
+    deflater = zlib.compressobj(wbits=-15)
+    with pytest.raises(CorruptImageError, match="undefined length"):
+        decode(before + deflater.compress(plain) + deflater.flush())
+
+
+@pytest.mark.parametrize("length", [18, 32, 0x7FFFFFFE, 0xFFFFFFFE])
+def test_uncompressed_pixels_that_end_before_their_length_are_refused(length):
+    data = with_pixel_length(dicoms.write(dicoms.image(ramp(4, 4))), length)
+    with pytest.raises(CorruptImageError):
+        decode(data)
