@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -136,7 +136,14 @@ class AccessSettings(_Group):
         description="URL of the OpenID provider whose tokens are taken.",
     )
     audience: str | None = Field(
-        None, min_length=1, description="What a token's `aud` must name; needed with an issuer."
+        None,
+        min_length=1,
+        description="What a token's `aud` must name; needed with an issuer, unless client_ids is.",
+    )
+    client_ids: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (),
+        description="Clients whose access tokens are taken though they have no `aud`, as a JSON "
+        "array: Amazon Cognito's tell `client_id` and `token_use` instead.",
     )
     jwks_url: str | None = Field(
         None,
@@ -175,8 +182,8 @@ class AccessSettings(_Group):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if (self.issuer is None) != (self.audience is None):
-            raise ValueError("issuer and audience are needed together")
+        if (self.issuer is None) != (self.audience is None and not self.client_ids):
+            raise ValueError("issuer and audience (or client_ids) are needed together")
         if self.jwks_url and not self.issuer:
             raise ValueError("jwks_url needs issuer")
         for url in (self.issuer, self.jwks_url):

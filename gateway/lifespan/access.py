@@ -48,7 +48,7 @@ async def open_access(basis: Basis) -> Authentication:
 
 async def _tokens(basis: Basis) -> Tokens | None:
     settings = basis.settings.access
-    if settings.issuer is None or settings.audience is None:
+    if settings.issuer is None:
         return None
     client = await basis.stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
     source = JwksEndpoint(client, issuer=settings.issuer, jwks_url=settings.jwks_url)
@@ -58,6 +58,7 @@ async def _tokens(basis: Basis) -> Tokens | None:
         keys,
         issuer=settings.issuer,
         audience=settings.audience,
+        client_ids=settings.client_ids,
         scope_prefix=settings.scope_prefix,
         leeway_s=settings.leeway_s,
     )

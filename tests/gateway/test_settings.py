@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from gateway.settings import PREFIX, Settings, setting_names, unknown_names
 
@@ -99,6 +100,13 @@ def test_refuses_any_other_address_while_nobody_is_asked_who_they_are(
     monkeypatch.setenv("RADSTREAM_ACCESS__ISSUER", "https://id.example.org")
     monkeypatch.setenv("RADSTREAM_ACCESS__AUDIENCE", "radstream")
     assert Settings().http.host == host
+    monkeypatch.delenv("RADSTREAM_ACCESS__AUDIENCE")
+    monkeypatch.setenv("RADSTREAM_ACCESS__CLIENT_IDS", '["1example23456789"]')
+    assert Settings().http.host == host
+    for wrong in ("[]", '[""]', "1example23456789"):
+        monkeypatch.setenv("RADSTREAM_ACCESS__CLIENT_IDS", wrong)
+        with pytest.raises((ValidationError, SettingsError)):
+            Settings()
 
 
 @pytest.mark.parametrize("host", ["example.org", ""])

@@ -6,6 +6,7 @@ import json
 import secrets
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from joserfc import jwt
-from joserfc.jwk import ECKey, Key, OctKey, RSAKey
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from gateway.services.api_keys import KeyDocument, KeyEntry, make_key
 from gateway.services.callers import Scope
@@ -55,13 +57,15 @@ class Issuer:
         return self.keys[-1]
 
     def rotate(self, kind: str = "EC") -> Key:
-        """A new key that is published from now on."""
+        """A new key that is published from now on: RSA, EC or of an OKP curve."""
         parameters = {"kid": secrets.token_hex(4), "use": "sig"}
-        key: Key = (
-            RSAKey.generate_key(2048, parameters)
-            if kind == "RSA"
-            else ECKey.generate_key("P-256", parameters)
-        )
+        key: Key
+        if kind == "RSA":
+            key = RSAKey.generate_key(2048, parameters)
+        elif kind == "EC":
+            key = ECKey.generate_key("P-256", parameters)
+        else:
+            key = OKPKey.generate_key(kind, parameters)
         self.keys.append(key)
         return key
 
@@ -83,11 +87,14 @@ class Issuer:
     ) -> str:
         """A token of these claims, signed."""
         key = signer or self.signer
-        algorithm = {"RSA": "RS256", "EC": "ES256", "oct": "HS256"}[key.key_type]
+        algorithms = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA", "oct": "HS256"}
+        algorithm = algorithms[key.key_type]
         head = {"alg": algorithm, "kid": key.kid} | (header or {})
         head = {name: value for name, value in head.items() if value is not None}
         allowed = [head["alg"]]
-        return jwt.encode(head, self.claims(**changes), key, algorithms=allowed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SecurityWarning)  # of the name EdDSA
+            return jwt.encode(head, self.claims(**changes), key, algorithms=allowed)
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET."""

@@ -6,13 +6,13 @@ import contextlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx
 import pytest
 from joserfc.errors import SecurityWarning
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from prometheus_client import CollectorRegistry
 
 from gateway.clients.jwks import JwksEndpoint
@@ -56,12 +56,19 @@ def tokens_of(
     clock: Clock,
     *,
     jwks_url: str | None = None,
+    audience: str | None = AUDIENCE,
+    client_ids: Sequence[str] = (),
     scope_prefix: str = "",
 ) -> Tokens:
     source = JwksEndpoint(client, issuer=issuer.url, jwks_url=jwks_url)
     keys = IssuerKeys(source, Metrics(CollectorRegistry()), clock=clock)
     return Tokens(
-        keys, issuer=issuer.url, audience=AUDIENCE, scope_prefix=scope_prefix, leeway_s=60
+        keys,
+        issuer=issuer.url,
+        audience=audience,
+        client_ids=client_ids,
+        scope_prefix=scope_prefix,
+        leeway_s=60,
     )
 
 
@@ -274,9 +281,278 @@ async def test_keys_that_may_not_sign_are_passed_over(issuer: Issuer, tokens: To
         assert await refusal(tokens, issuer.token(signer=key)) is Refusal.BAD_TOKEN
 
 
-async def test_a_token_without_a_key_id_means_the_only_key(issuer: Issuer, tokens: Tokens):
+def without_id(key: ECKey) -> dict[str, Any]:
+    """How a key set tells of the key."""
+    entry = dict(key.as_dict(private=False))
+    entry.pop("kid", None)
+    return entry
+
+
+async def test_a_token_without_a_key_id_is_tried_with_every_fitting_key(
+    issuer: Issuer, tokens: Tokens
+):
+    for kind in ("RSA", "RSA", "EC", "Ed25519", "EC"):
+        issuer.rotate(kind)
+    nameless = ECKey.generate_key("P-256")
+    issuer.extra_entries = [
+        without_id(nameless),
+        without_id(ECKey.generate_key("P-256")),
+    ]
+    for key in (*issuer.keys, nameless):
+        token = issuer.token(signer=key, header={"kid": None})
+        assert (await tokens.caller(token)).name == "viewer-7"
+    assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
+
+
+async def test_a_key_without_an_id_is_not_that_of_a_token_with_one(issuer: Issuer, tokens: Tokens):
+    nameless = ECKey.generate_key("P-256")
+    issuer.extra_entries = [without_id(nameless)]
+    token = issuer.token(signer=nameless, header={"kid": "made-up"})
+    assert await refusal(tokens, token) is Refusal.BAD_TOKEN
+
+
+async def test_a_token_without_a_key_id_finds_a_new_key_and_costs_the_issuer_no_more(
+    issuer: Issuer, tokens: Tokens, clock: Clock
+):
     await tokens.caller(issuer.token())
-    assert (await tokens.caller(issuer.token(header={"kid": None}))).name == "viewer-7"
+    issuer.rotate()
+    clock.now += 10
+    await tokens.caller(issuer.token(header={"kid": None}))
+    asked = len(issuer.asked)
+    stranger = ECKey.generate_key("P-256")
+    for _ in range(20):
+        token = issuer.token(signer=stranger, header={"kid": None})
+        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
+    assert len(issuer.asked) == asked
+    issuer.is_away = True
+    clock.now += 10
+    with pytest.raises(IssuerUnavailableError):
+        await tokens.caller(issuer.token(signer=stranger, header={"kid": None}))
+
+
+async def test_a_token_without_a_key_id_is_tried_with_thirty_two_keys(
+    issuer: Issuer, tokens: Tokens
+):
+    for _ in range(32):
+        issuer.rotate()
+    thirty_second, last = issuer.keys[31], issuer.keys[32]
+    await tokens.caller(issuer.token(signer=thirty_second, header={"kid": None}))
+    await tokens.caller(issuer.token(signer=last))  # by its id it is found wherever it stands
+    token = issuer.token(signer=last, header={"kid": None})
+    assert await refusal(tokens, token) is Refusal.BAD_TOKEN
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"use": "enc"},
+        {"key_ops": ["encrypt"]},
+        {"key_ops": "verify"},
+        {"alg": "ES384"},
+        {"alg": "ECDH-ES"},
+        {"alg": ["ES256"]},
+    ],
+)
+async def test_a_token_without_a_key_id_is_not_tried_with_a_key_of_another_use(
+    entry: dict[str, Any], issuer: Issuer, tokens: Tokens
+):
+    sealing = ECKey.generate_key("P-256", {"kid": "sealing"})
+    issuer.extra_entries = [sealing.as_dict(private=False) | entry]
+    for kid in ("sealing", None):
+        token = issuer.token(signer=sealing, header={"kid": kid})
+        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
+
+
+async def test_forged_tokens_without_a_key_id_are_refused(issuer: Issuer, tokens: Tokens):
+    issuer.rotate("RSA")
+    issuer.rotate("EC")
+    body = issuer.token().split(".")[1]
+    for name, key in [("RS256", issuer.keys[1]), ("ES256", issuer.keys[2])]:
+        public = key.as_pem(private=False)
+        for header in ({"alg": "HS256"}, {"alg": "none"}, {"alg": name}):
+            signed = f"{encoded(json.dumps(header).encode())}.{body}"
+            digest = hmac.digest(public, signed.encode(), "sha256")
+            for signature in ("", encoded(digest), encoded(bytes(64)), encoded(bytes(256))):
+                assert await refusal(tokens, f"{signed}.{signature}") in {
+                    Refusal.BAD_TOKEN,
+                    Refusal.MALFORMED,
+                }
+
+
+@pytest.mark.parametrize(
+    ("curve", "algorithm", "named"),
+    [
+        ("Ed25519", "EdDSA", None),
+        ("Ed25519", "Ed25519", None),
+        ("Ed25519", "EdDSA", "EdDSA"),
+        ("Ed25519", "EdDSA", "Ed25519"),
+        ("Ed25519", "Ed25519", "EdDSA"),
+        ("Ed448", "EdDSA", None),
+    ],
+)
+async def test_edwards_curves_sign_by_either_name(
+    curve: str, algorithm: str, named: str | None, issuer: Issuer, tokens: Tokens
+):
+    # RFC 8037, section 3.1, and RFC 9864, section 2.2.
+    key = OKPKey.generate_key(curve, {"kid": "edwards"})
+    entry = key.as_dict(private=False) | ({"alg": named} if named else {})
+    issuer.extra_entries = [entry]
+    for kid in ("edwards", None):
+        token = issuer.token(signer=key, header={"alg": algorithm, "kid": kid})
+        assert (await tokens.caller(token)).name == "viewer-7"
+
+
+async def test_a_key_to_agree_on_secrets_signs_nothing(issuer: Issuer, tokens: Tokens):
+    signing = OKPKey.generate_key("Ed25519", {"kid": "agreeing"})
+    agreeing = OKPKey.generate_key("X25519", {"kid": "agreeing"})
+    issuer.extra_entries = [agreeing.as_dict(private=False)]
+    for kid in ("agreeing", None):
+        token = issuer.token(signer=signing, header={"kid": kid})
+        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
+
+
+# --- Microsoft Entra: learn.microsoft.com, "Access token claims reference" ------------------------
+
+# A token that an application got for itself (client credentials), in version 2.0.
+ENTRA_APPLICATION = {
+    "azp": "6e74172b-be56-4843-9ff4-e66a39bb12e3",
+    "azpacr": "1",
+    "oid": "a1dbdde8-e4f9-4571-ad93-3059e3750d23",
+    "sub": "a1dbdde8-e4f9-4571-ad93-3059e3750d23",
+    "rh": "0.AXkA",
+    "tid": "aaaabbbb-0000-cccc-1111-dddd2222eeee",
+    "uti": "AbCdEf",
+    "ver": "2.0",
+    "scope": None,
+    "roles": ["studies:write", "studies:read"],
+}
+# In version 1.0 the client stands in `appid`.
+ENTRA_VERSION_1 = ENTRA_APPLICATION | {
+    "azp": None,
+    "azpacr": None,
+    "appid": "6e74172b-be56-4843-9ff4-e66a39bb12e3",
+    "appidacr": "1",
+    "idp": "https://sts.windows.net/aaaabbbb-0000-cccc-1111-dddd2222eeee/",
+    "ver": "1.0",
+}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        ENTRA_APPLICATION,
+        ENTRA_VERSION_1,
+        ENTRA_APPLICATION | {"idtyp": "app"},
+        {"scope": None, "roles": ["studies:write", "studies:read", "Task.Read", 7]},
+    ],
+)
+async def test_an_application_has_the_roles_it_was_granted(
+    claims: dict[str, Any], issuer: Issuer, tokens: Tokens
+):
+    issuer.rotate("RSA")
+    caller = await tokens.caller(issuer.token(**claims))
+    assert caller.scopes == {Scope.STUDIES_WRITE, Scope.STUDIES_READ}
+    assert caller.name == claims.get("sub", "viewer-7")
+
+
+@pytest.mark.parametrize(
+    ("changes", "scopes"),
+    [
+        ({"scp": "studies:read", "roles": ["operate"]}, {Scope.STUDIES_READ}),
+        ({"scp": "", "roles": ["operate"]}, set()),
+        ({"idtyp": "user", "roles": ["operate"]}, set()),
+        ({"sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", "roles": ["operate"]}, set()),
+        ({"nonce": "678910", "roles": ["operate"]}, set()),
+        ({"roles": "studies:read"}, {Scope.STUDIES_READ}),
+        ({"roles": None}, set()),
+        ({"roles": {"operate": True}}, set()),
+    ],
+)
+async def test_a_users_roles_lend_the_client_nothing(
+    changes: dict[str, Any], scopes: set[Scope], issuer: Issuer, tokens: Tokens
+):
+    token = issuer.token(**ENTRA_APPLICATION | changes)
+    assert (await tokens.caller(token)).scopes == scopes
+
+
+# --- Amazon Cognito: docs.aws.amazon.com, "Understanding the access token" ------------------------
+
+CLIENT = "1example23456789"
+# A token that a client got for itself; a user's has `username` and more beside.
+COGNITO = {
+    "aud": None,
+    "sub": CLIENT,
+    "token_use": "access",
+    "scope": "radstream/studies:write radstream/studies:read",
+    "auth_time": 1676312777,
+    "version": 2,
+    "jti": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+    "client_id": CLIENT,
+}
+
+
+@pytest.mark.parametrize("audience", [AUDIENCE, None])
+async def test_cognitos_access_tokens_are_taken_of_named_clients(
+    audience: str | None, issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+):
+    tokens = tokens_of(
+        issuer,
+        client,
+        clock,
+        audience=audience,
+        client_ids=["another", CLIENT],
+        scope_prefix="radstream/",
+    )
+    issuer.rotate("RSA")
+    caller = await tokens.caller(issuer.token(**COGNITO))
+    assert (caller.name, caller.scopes) == (CLIENT, {Scope.STUDIES_WRITE, Scope.STUDIES_READ})
+    user = COGNITO | {
+        "sub": "aaaaaaaa-bbbb-cccc-dddd-example",
+        "username": "my-test-user",
+        "cognito:groups": ["my-test-group"],
+        "scope": "aws.cognito.signin.user.admin radstream/studies:read operate",
+    }
+    assert (await tokens.caller(issuer.token(**user))).scopes == {Scope.STUDIES_READ}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "3example23456789"},
+        {"client_id": None},
+        {"client_id": [CLIENT]},
+        {"client_id": f"{CLIENT} another"},
+        {"token_use": "id"},
+        {"token_use": None},
+        {"token_use": "id", "aud": CLIENT},  # an ID token
+        {"token_use": "id", "aud": AUDIENCE},
+        {"aud": "another"},
+        {"aud": CLIENT},  # a client's id is no audience
+        {"aud": []},
+        {"aud": ""},
+        {"iss": "https://cognito-idp.us-west-2.amazonaws.com/us-west-2_example"},
+        {"sub": None},
+    ],
+)
+async def test_other_tokens_without_an_audience_are_not(
+    changes: dict[str, Any], issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+):
+    tokens = tokens_of(issuer, client, clock, client_ids=[CLIENT], scope_prefix="radstream/")
+    assert await refusal(tokens, issuer.token(**COGNITO | changes)) is Refusal.FOREIGN_TOKEN
+    assert await refusal(tokens, issuer.token(**COGNITO | {"exp": 1})) is Refusal.EXPIRED_TOKEN
+
+
+async def test_without_named_clients_a_token_needs_its_audience(issuer: Issuer, tokens: Tokens):
+    assert await refusal(tokens, issuer.token(**COGNITO)) is Refusal.FOREIGN_TOKEN
+
+
+async def test_without_an_audience_no_token_with_one_is_taken(
+    issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+):
+    tokens = tokens_of(issuer, client, clock, audience=None, client_ids=[CLIENT])
+    for audience in (AUDIENCE, "None", CLIENT):
+        token = issuer.token(**COGNITO | {"aud": audience})
+        assert await refusal(tokens, token) is Refusal.FOREIGN_TOKEN
 
 
 @pytest.mark.parametrize(
