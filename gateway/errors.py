@@ -380,6 +380,18 @@ class ObjectTooLargeError(StoreError):
 
 
 @dataclass(eq=False)
+class UnreadableDocumentError(StoreError):
+    """A document in the store is damaged, or of a schema that this version does not read.
+
+    Sending again does not help; an operator has to look. The place is the object's key, less the
+    study_id.
+    """
+
+    place: str
+    reason: str
+
+
+@dataclass(eq=False)
 class InvalidKeyError(StoreError):
     """The key would leave the store's root, or is none the store can hold."""
 

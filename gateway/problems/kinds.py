@@ -308,6 +308,14 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "The object is too large",
         "The object has more than {limit_bytes} bytes.",
     ),
+    errors.UnreadableDocumentError: Kind(
+        "document-unreadable",
+        502,
+        "A stored document cannot be read",
+        "The object {place} in the results store cannot be read: {reason}. Nothing that is sent "
+        "mends it. The operator finds the event store.document_unreadable in the log, and "
+        "restores the object or removes it.",
+    ),
     errors.StoreError: Kind(
         "store-failed",
         503,

@@ -52,6 +52,7 @@ async def list_parked(
         errors.InferenceUnavailableError,
         errors.InferenceOverloadedError,
         errors.StoreError,
+        errors.UnreadableDocumentError,
     ),
 )
 async def retry_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Delivery:

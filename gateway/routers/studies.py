@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from gateway import errors
-from gateway.problems import documented
+from gateway.problems import documented, problem_of
 from gateway.routers.access import require
 from gateway.routers.body import while_connected
 from gateway.routers.demands import REQUEST_TIMEOUT, deadline_of, share_of
@@ -15,7 +15,7 @@ from gateway.routers.dependencies import Gateway, GatewayDependency
 from gateway.routers.preferences import CALLBACK_HEADER, RESPOND_ASYNC, callback_of, wants_async
 from gateway.routers.submission import METADATA_HEADER, Sent, read_submission
 from gateway.schemas.metadata import STUDY_ID_PATTERN
-from gateway.schemas.result import StudyList, StudyResult
+from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy
 from gateway.services.audit import name_study
 from gateway.services.callers import Caller, Scope
 from gateway.services.views import study_path
@@ -144,6 +144,7 @@ _SUBMISSION: dict[str, Any] = {
             errors.InferenceUnavailableError,
             errors.OverloadedError,
             errors.StoreError,
+            errors.UnreadableDocumentError,
             errors.DeadlineExceededError,
         ),
     },
@@ -207,6 +208,7 @@ async def _accept(gateway: Gateway, sent: Sent, callback: str | None) -> Respons
     responses=documented(errors.InvalidQueryError, errors.StoreError),
 )
 async def list_studies(
+    request: Request,
     gateway: GatewayDependency,
     after: Annotated[
         str, Query(max_length=64, description="Where to go on: the last study_id seen.")
@@ -215,13 +217,25 @@ async def list_studies(
 ) -> StudyList:
     """One page of studies, in the order of their ids."""
     study_ids = await gateway.studies.ids(after=after, limit=limit)
-    found = await gateway.studies.summaries(study_ids)
-    for summary in found:
-        name_study(summary.study_id)
+    summaries: list[StudySummary] = []
+    unreadable: list[UnreadableStudy] = []
+    for found in await gateway.studies.summaries(study_ids):
+        if isinstance(found, StudySummary):
+            study_id = found.study_id
+            summaries.append(found)
+        else:
+            study_id, error = found
+            problem = problem_of(error, request.state.request_id)
+            unreadable.append(UnreadableStudy(study_id=study_id, problem=problem))
+        name_study(study_id)
     full = len(study_ids) == limit
     following = f"/v1/studies?after={study_ids[-1]}&limit={limit}" if full else None
     links = gateway.links
-    return StudyList(studies=tuple(map(links.summary, found)), next=links.path(following))
+    return StudyList(
+        studies=tuple(map(links.summary, summaries)),
+        unreadable=tuple(unreadable) or None,
+        next=links.path(following),
+    )
 
 
 @router.get(
@@ -234,6 +248,7 @@ async def list_studies(
         errors.StudyDeletedError,
         errors.InvalidQueryError,
         errors.StoreError,
+        errors.UnreadableDocumentError,
     ),
 )
 async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
@@ -252,6 +267,7 @@ async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResu
         errors.StudyDeletedError,
         errors.InvalidQueryError,
         errors.StoreError,
+        errors.UnreadableDocumentError,
     ),
 )
 async def delete_study(study_id: StudyId, gateway: GatewayDependency) -> Response:
@@ -273,6 +289,7 @@ _PICTURE_ERRORS = (
     errors.ImageNotFoundError,
     errors.InvalidQueryError,
     errors.StoreError,
+    errors.UnreadableDocumentError,
     errors.TooManyPicturesError,
 )
 

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from gateway.schemas.stored_document import StoredDocument
+
 
 class AuditAction(StrEnum):
     """What was done, by the codes of DICOM PS3.15 A.5 (EventActionCode) and FHIR."""
@@ -36,18 +38,14 @@ class AuditAgent(BaseModel):
     name: str
 
 
-class AuditRecord(BaseModel):
+class AuditRecord(StoredDocument):
     """Who did what to which study, when, and how it ended.
 
     It names studies by their ids and callers by their names: it is no log, and is to be kept like
     the results themselves.
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    schema_: Literal["radstream.audit/1"] = Field(
-        "radstream.audit/1", serialization_alias="schema", validation_alias="schema"
-    )
+    schema_: Literal["radstream.audit/1"] = Field("radstream.audit/1", alias="schema")
     id: UUID
     recorded_at: AwareDatetime
     operation: str

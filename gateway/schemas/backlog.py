@@ -5,23 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Base64Bytes, Field
 
 from gateway.schemas.problem import Problem
+from gateway.schemas.stored_document import StoredDocument
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class SubmittedPart(_Document):
+class SubmittedPart(StoredDocument):
     """An image that waits to be read."""
 
     part: str = Field(description="What the sender knows it by.")
     object: str = Field(description="The last part of its key.")
 
 
-class Submission(_Document):
+class Submission(StoredDocument):
     """A study that was accepted and is yet to be read."""
 
     schema_: Literal["radstream.submission/1"] = Field("radstream.submission/1", alias="schema")
@@ -35,7 +32,7 @@ class Submission(_Document):
     traceparent: str | None = Field(None, description="Of the request, whose trace goes on.")
 
 
-class Notice(_Document):
+class Notice(StoredDocument):
     """A callback that is yet to be taken."""
 
     schema_: Literal["radstream.notice/1"] = Field("radstream.notice/1", alias="schema")
@@ -43,7 +40,7 @@ class Notice(_Document):
     problem: Problem | None = Field(None, description="Why the study failed; None if it did not.")
 
 
-class Progress(_Document):
+class Progress(StoredDocument):
     """How far a piece of work has come; replaced as it goes on."""
 
     schema_: Literal["radstream.progress/1"] = Field("radstream.progress/1", alias="schema")
@@ -62,7 +59,7 @@ class Progress(_Document):
         return max(0.0, (self.not_before - dt.datetime.now(dt.UTC)).total_seconds())
 
 
-class Failure(_Document):
+class Failure(StoredDocument):
     """Why a piece of work failed for good."""
 
     schema_: Literal["radstream.failure/1"] = Field("radstream.failure/1", alias="schema")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
+
+from gateway.schemas.stored_document import StoredDocument
 
 
 class Reason(StrEnum):
@@ -15,11 +17,7 @@ class Reason(StrEnum):
     RETENTION = "retention"
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Closing(_Document):
+class Closing(StoredDocument):
     """A study that is being deleted: nothing may be added to it. Removed when that is over."""
 
     schema_: Literal["radstream.closing/1"] = Field("radstream.closing/1", alias="schema")
@@ -28,7 +26,7 @@ class Closing(_Document):
     reason: Reason
 
 
-class Tombstone(_Document):
+class Tombstone(StoredDocument):
     """That a study was deleted. Whoever knows its study_id can find this; it tells nobody else."""
 
     schema_: Literal["radstream.tombstone/1"] = Field("radstream.tombstone/1", alias="schema")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
+
+from gateway.schemas.stored_document import StoredDocument
 
 
 class Half(StrEnum):
@@ -15,11 +17,7 @@ class Half(StrEnum):
     SIDECAR = "sidecar"
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class WaitingHalf(_Document):
+class WaitingHalf(StoredDocument):
     """An image without its sidecar, or a sidecar without any image."""
 
     schema_: Literal["radstream.waiting/1"] = Field("radstream.waiting/1", alias="schema")
@@ -28,7 +26,7 @@ class WaitingHalf(_Document):
     since: AwareDatetime
 
 
-class Claim(_Document):
+class Claim(StoredDocument):
     """A piece of work that one gateway is at now, such as an image of the drop folder."""
 
     schema_: Literal["radstream.claim/1"] = Field("radstream.claim/1", alias="schema")
@@ -38,7 +36,7 @@ class Claim(_Document):
     expires_at: AwareDatetime
 
 
-class Binding(_Document):
+class Binding(StoredDocument):
     """The study that an image outside of any study's folder was read for.
 
     It outlives the study, and so does not name it.

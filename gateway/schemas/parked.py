@@ -8,14 +8,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.schemas.pairing import Half
 from gateway.schemas.problem import Problem
+from gateway.schemas.stored_document import StoredDocument
 
 PARKED_ID_PATTERN = r"^[0-9a-f]{32}$"
 
 
-class ParkedItem(BaseModel):
+class ParkedItem(StoredDocument):
     """What failed for good, and why. It holds no image bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_: Literal["radstream.parked/1"] = Field("radstream.parked/1", alias="schema")
     id: str = Field(pattern=PARKED_ID_PATTERN, examples=["9f86d081884c7d659a2feaa0c55ad015"])

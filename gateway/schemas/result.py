@@ -98,7 +98,10 @@ class FailedSubmission(_Wire):
 
     received_at: AwareDatetime
     failed_at: AwareDatetime
-    images: int = Field(description="How many images were sent together.")
+    images: int = Field(
+        description="How many images were sent together; 0 where what was kept of them cannot be "
+        "read."
+    )
     attempts: int = Field(description="How often their reading was begun.")
     parked: str = Field(description="The parked item's id, for the operator to retry or discard.")
     problem: Problem
@@ -186,8 +189,18 @@ class StudySummary(_Wire):
     href: str = Field(description="Path of the study's result.")
 
 
+class UnreadableStudy(_Wire):
+    """A study in a list of which a stored document cannot be read."""
+
+    study_id: str
+    problem: Problem = Field(description="What is broken, and where the operator looks.")
+
+
 class StudyList(_Wire):
     """One page of studies, by study_id."""
 
     studies: tuple[StudySummary, ...]
+    unreadable: tuple[UnreadableStudy, ...] | None = Field(
+        None, description="Studies of this page whose stored documents cannot be read."
+    )
     next: str | None = Field(None, description="Path of the next page, where there is one.")

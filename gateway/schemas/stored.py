@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Base64Bytes, Field
 
 from gateway.schemas.result import Finding, ModelVersion, Notice
+from gateway.schemas.stored_document import StoredDocument
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class StudyDocument(_Document):
+class StudyDocument(StoredDocument):
     """Who a study is about, as the first document that came under its id said."""
 
     schema_: Literal["radstream.study/1"] = Field("radstream.study/1", alias="schema")
@@ -22,7 +19,7 @@ class StudyDocument(_Document):
     identity: dict[str, str | None]
 
 
-class ActivationMap(_Document):
+class ActivationMap(StoredDocument):
     """What the model gives to explain itself: little-endian half floats, C order."""
 
     shape: tuple[int, int, int] = Field(description="Labels, rows, columns.")
@@ -35,7 +32,7 @@ class ActivationMap(_Document):
     data: Base64Bytes
 
 
-class FrameReading(_Document):
+class FrameReading(StoredDocument):
     """What the model made of one frame."""
 
     rows: int
@@ -45,7 +42,7 @@ class FrameReading(_Document):
     activation_map: ActivationMap | None = None
 
 
-class Reading(_Document):
+class Reading(StoredDocument):
     """What one model version made of one image."""
 
     schema_: Literal["radstream.reading/1"] = Field("radstream.reading/1", alias="schema")

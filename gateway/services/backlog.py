@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from gateway.errors import ObjectNotFoundError
+from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
 from gateway.schemas.backlog import Failure, Progress
+from gateway.services.documents import read_document
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
@@ -179,8 +180,11 @@ class Backlog(Generic[T]):
         return None if document is None else (document, progress)
 
     async def progress(self, work: Work) -> Progress:
-        """How far it has come."""
-        return await self._read(work, _PROGRESS, Progress) or Progress()
+        """How far it has come; not at all where the note of it cannot be read."""
+        try:
+            return await self._read(work, _PROGRESS, Progress) or Progress()
+        except UnreadableDocumentError:
+            return Progress()
 
     async def note(self, work: Work, progress: Progress) -> None:
         """Keep how far it has come."""
@@ -235,7 +239,8 @@ class Backlog(Generic[T]):
 
     async def _read(self, work: Work, name: str, document: type[D]) -> D | None:
         try:
-            return document.model_validate_json(await self._objects.read(self._key(work, name)))
+            key = self._key(work, name)
+            return read_document(document, key, await self._objects.read(key))
         except ObjectNotFoundError:
             return None
 

@@ -20,8 +20,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gateway.deadline import Deadline
-from gateway.errors import DeliveryUnfinishedError, ObjectNotFoundError, StoreError
+from gateway.errors import (
+    DeliveryUnfinishedError,
+    ObjectNotFoundError,
+    StoreError,
+    UnreadableDocumentError,
+)
 from gateway.schemas.pairing import Claim
+from gateway.services.documents import read_document
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -148,8 +154,8 @@ class Claims:
 
     async def _load(self, key: str) -> Claim | None:
         try:
-            return Claim.model_validate_json(await self._objects.read(key))
-        except ObjectNotFoundError:
+            return read_document(Claim, key, await self._objects.read(key))
+        except (ObjectNotFoundError, UnreadableDocumentError):  # that one holds nobody back
             return None
 
     async def _give_back(self, folder: str, generation: int) -> None:

@@ -18,13 +18,15 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError
+from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, UnreadableDocumentError
 from gateway.schemas.deletion import Closing, Tombstone
 from gateway.services.audit import name_study
+from gateway.services.documents import read_document
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
@@ -138,23 +140,27 @@ class Deletion:
         if time.monotonic() >= self._survey_at:
             for key in await self._objects.keys(ROOT):
                 if key.endswith(f"/{_CLOSED}") and key not in self._notes:
-                    self._see(key, await self._closing(key))
+                    with suppress(UnreadableDocumentError):  # logged; the others end no later
+                        self._see(key, await self._closing(key))
             self._survey_at = time.monotonic() + _SURVEY_S
         for key, note in list(self._notes.items()):
-            since, requested_at = note
             # By this gateway's own watch: whoever sets a clock must not end it early.
-            if time.monotonic() - since < self._closed_s:
-                continue
-            closing = await self._closing(key)
-            if closing is not None and closing.requested_at != requested_at:
-                # Another gateway ended that deletion; the study came again and was deleted again.
-                self._see(key, closing)
-                continue
-            if closing is not None:
-                await self._carry_out(closing)
-                await self._objects.purge(key)
-            if self._notes[key] == note:  # else it was deleted again here
-                del self._notes[key]
+            if time.monotonic() - note[0] >= self._closed_s:
+                with suppress(UnreadableDocumentError):
+                    await self._end(key, note)
+
+    async def _end(self, key: str, note: tuple[float, dt.datetime]) -> None:
+        """End a deletion whose time is over."""
+        closing = await self._closing(key)
+        if closing is not None and closing.requested_at != note[1]:
+            # Another gateway ended that deletion; the study came again and was deleted again.
+            self._see(key, closing)
+            return
+        if closing is not None:
+            await self._carry_out(closing)
+            await self._objects.purge(key)
+        if self._notes[key] == note:  # else it was deleted again here
+            del self._notes[key]
 
     def _see(self, key: str, closing: Closing | None) -> None:
         if closing is not None:
@@ -196,7 +202,7 @@ class Deletion:
 
     async def _closing(self, key: str) -> Closing | None:
         try:
-            return Closing.model_validate_json(await self._objects.read(key))
+            return read_document(Closing, key, await self._objects.read(key))
         except ObjectNotFoundError:
             return None
 

@@ -52,6 +52,7 @@ from gateway.errors import (
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import parse_document
 from gateway.schemas.pairing import Binding, Half
+from gateway.services.documents import read_document
 from gateway.services.tasks import both, together
 from gateway.services.views import study_path
 from gateway.tracing import NO_TRACER, spanned
@@ -372,7 +373,8 @@ class Pairing:
         if image.study_folder is not None:
             return
         try:
-            bound = Binding.model_validate_json(await self._objects.read(_binding_key(image)))
+            key = _binding_key(image)
+            bound = read_document(Binding, key, await self._objects.read(key))
         except ObjectNotFoundError:
             return
         if bound.study != _study_reference(study.metadata.study_id):

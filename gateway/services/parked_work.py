@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from gateway.errors import UnreadableDocumentError
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.services.audit import name_study
@@ -79,10 +81,11 @@ class ParkedWork:
         ------
         ParkedItemNotFoundError
         """
-        found = self._find(await self._item(parked_id))
-        if found is not None:
-            backlog, _, work = found
-            await backlog.finish(work)
+        with suppress(UnreadableDocumentError):  # it names no work; what is left of it can go
+            found = self._find(await self._item(parked_id))
+            if found is not None:
+                backlog, _, work = found
+                await backlog.finish(work)
         await self._parking.discard(parked_id)
 
     async def _item(self, parked_id: str) -> ParkedItem:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError, ParkedItemNotFoundError
+from gateway.errors import (
+    ObjectNotFoundError,
+    ParkedItemNotFoundError,
+    UnreadableDocumentError,
+)
 from gateway.schemas.parked import ParkedItem
+from gateway.services.documents import read_document
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
@@ -87,8 +93,13 @@ class Parking:
     async def items(self, *, after: str, limit: int | None) -> list[ParkedItem]:
         """Items in the order of their ids, beyond `after`; all without a limit."""
         keys = [key for key in await self._objects.keys(ROOT) if key > _key(after)]
-        found = await together(self._read(key) for key in keys[:limit])
-        return [item for item in found if item is not None]
+        limit = len(keys) if limit is None else limit
+        items: list[ParkedItem] = []
+        while keys and len(items) < limit:
+            page, keys = keys[: limit - len(items)], keys[limit - len(items) :]
+            found = await together(self._read_one(key) for key in page)
+            items += [item for item in found if item is not None]
+        return items
 
     def key(self, item: ParkedItem) -> str:
         """The item's own key in the store."""
@@ -111,19 +122,27 @@ class Parking:
         return item
 
     async def discard(self, parked_id: str) -> None:
-        """Remove the item of this id.
+        """Remove the item of this id, though it be unreadable.
 
         Raises
         ------
         ParkedItemNotFoundError
         """
-        await self.item(parked_id)
+        with suppress(UnreadableDocumentError):
+            await self.item(parked_id)
         await self._objects.delete(_key(parked_id))
 
     async def _read(self, key: str) -> ParkedItem | None:
         try:
-            return ParkedItem.model_validate_json(await self._objects.read(key))
+            return read_document(ParkedItem, key, await self._objects.read(key))
         except ObjectNotFoundError:
+            return None
+
+    async def _read_one(self, key: str) -> ParkedItem | None:
+        """One item of many, none where it cannot be read: the others are listed without it."""
+        try:
+            return await self._read(key)
+        except UnreadableDocumentError:
             return None
 
 

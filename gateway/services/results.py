@@ -20,11 +20,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
 
 from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
 from gateway.schemas.result import StudyResult
 from gateway.schemas.stored import Reading, StudyDocument
+from gateway.services.documents import read_document, read_object
 from gateway.services.tasks import both, together
 from gateway.services.views import study_result
 from preprocess import MediaType
@@ -33,11 +36,11 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from pydantic import BaseModel
-
     from gateway.clients.protocols import ObjectStore
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.result import ModelVersion
+
+D = TypeVar("D", bound=BaseModel)
 
 JSON = "application/json"
 ROOT = "results/"
@@ -125,9 +128,7 @@ class ResultStore:
         ObjectNotFoundError
             It has not read it.
         """
-        return Reading.model_validate_json(
-            await self._objects.read(_reading_key(study_id, sha256, model))
-        )
+        return await self._read(Reading, _reading_key(study_id, sha256, model))
 
     async def add(
         self,
@@ -195,9 +196,7 @@ class ResultStore:
         StudyNotFoundError
         """
         try:
-            return StudyResult.model_validate_json(
-                await self._objects.read(f"{ROOT}{study_id}/result.json")
-            )
+            return await self._read(StudyResult, f"{ROOT}{study_id}/result.json")
         except ObjectNotFoundError as error:
             raise StudyNotFoundError from error
 
@@ -242,7 +241,7 @@ class ResultStore:
 
     async def _study(self, study_id: str) -> StudyDocument:
         try:
-            return StudyDocument.model_validate_json(await self._objects.read(_study_key(study_id)))
+            return await self._read(StudyDocument, _study_key(study_id))
         except ObjectNotFoundError as error:
             raise StudyNotFoundError from error
 
@@ -286,7 +285,8 @@ class ResultStore:
         claims = sum(key.startswith(f"{ROOT}{study_id}/identity/") for key in keys)
         try:
             for number in range(1, claims + 1):
-                identity |= json.loads(await self._objects.read(_identity_key(study_id, number)))
+                key = _identity_key(study_id, number)
+                identity |= read_object(key, await self._objects.read(key))
         except ObjectNotFoundError:  # deleted just now
             return Known()
         return Known(study, identity, claims, frozenset(_readings(study_id, keys)))
@@ -297,14 +297,16 @@ class ResultStore:
         key = _reading_key(reading.study_id, reading.sha256, reading.model)
         if await self._create(key, reading):
             return reading
-        return Reading.model_validate_json(await self._objects.read(key))
+        return await self._read(Reading, key)
 
     async def _reading_keys(self, study_id: str) -> list[str]:
         return _readings(study_id, await self._objects.keys(_images_folder(study_id)))
 
     async def _load(self, keys: Iterable[str]) -> list[Reading]:
-        documents = await together(self._objects.read(key) for key in keys)
-        return [Reading.model_validate_json(document) for document in documents]
+        return await together(self._read(Reading, key) for key in keys)
+
+    async def _read(self, document: type[D], key: str) -> D:
+        return read_document(document, key, await self._objects.read(key))
 
     async def _create(self, key: str, document: BaseModel) -> bool:
         return await self._objects.create(key, _json(document), media_type=JSON)

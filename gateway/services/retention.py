@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.errors import UnreadableDocumentError
 from gateway.schemas.audit import AuditAction
 from gateway.schemas.deletion import Reason
 from gateway.services.audit import GATEWAY
@@ -53,9 +55,10 @@ class Retention:
         after = ""
         while study_ids := await self._studies.ids(after=after, limit=_PAGE):
             for study_id in study_ids:
-                changed_at = await self._studies.changed_at(study_id)
-                if changed_at is not None and changed_at < before:
-                    await self._delete(study_id)
+                with suppress(UnreadableDocumentError):  # logged; nobody knows how old it is
+                    changed_at = await self._studies.changed_at(study_id)
+                    if changed_at is not None and changed_at < before:
+                        await self._delete(study_id)
             after = study_ids[-1]
 
     async def _delete(self, study_id: str) -> None:

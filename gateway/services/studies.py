@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.errors import StudyDeletedError, StudyNotFoundError
+from gateway.errors import StudyDeletedError, StudyNotFoundError, UnreadableDocumentError
 from gateway.schemas.deletion import Reason
 from gateway.schemas.result import Status, StudyResult
 from gateway.services.results import ROOT as RESULTS
@@ -78,10 +78,16 @@ class Studies:
         )
         return sorted({*stored, *coming}, key=lambda name: f"{name}/")[:limit]
 
-    async def summaries(self, study_ids: list[str]) -> list[StudySummary]:
-        """Of each study a summary; none of one that is only begun, or gone by now."""
-        found = await together(self._known(study_id) for study_id in study_ids)
-        return [study_summary(result) for result in found if result is not None]
+    async def summaries(
+        self, study_ids: list[str]
+    ) -> list[StudySummary | tuple[str, UnreadableDocumentError]]:
+        """Of each study a summary; none of one that is only begun, or gone by now.
+
+        Of a study whose documents cannot be read its id and the error stand in their place: the
+        others are listed no less for it.
+        """
+        found = await together(self._summary(study_id) for study_id in study_ids)
+        return [item for item in found if item is not None]
 
     async def changed_at(self, study_id: str) -> dt.datetime | None:
         """When something was last added to the study; None while anything of it is pending."""
@@ -92,6 +98,15 @@ class Studies:
             return None
         times = [result.received_at, *(failure.failed_at for failure in result.failures or ())]
         return max([*times, result.completed_at] if result.completed_at else times)
+
+    async def _summary(
+        self, study_id: str
+    ) -> StudySummary | tuple[str, UnreadableDocumentError] | None:
+        try:
+            result = await self._known(study_id)
+        except UnreadableDocumentError as error:
+            return study_id, error
+        return None if result is None else study_summary(result)
 
     async def _known(self, study_id: str) -> StudyResult | None:
         # In this order: what has been read since the first look is found by the second.

@@ -11,6 +11,7 @@ from gateway.errors import (
     DeliveryUnfinishedError,
     InferenceUnavailableError,
     ObjectNotFoundError,
+    UnreadableDocumentError,
 )
 from gateway.schemas.backlog import Submission, SubmittedPart
 from gateway.schemas.result import FailedSubmission, PendingSubmission
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from gateway.deadline import Deadline
+    from gateway.schemas.backlog import Failure
     from gateway.schemas.problem import Problem
     from gateway.services.admission import Admission, Visit
     from gateway.services.audit import Audit
@@ -143,10 +145,15 @@ class Submissions:
         )
 
     async def _tell(self, work: Work) -> PendingSubmission | FailedSubmission | None:
-        document = await self._backlog.document(work)
+        failure = await self._backlog.failure(work) if work.failed else None
+        try:
+            document = await self._backlog.document(work)
+        except UnreadableDocumentError:
+            if failure is None:  # it will be parked for this
+                raise
+            return _unreadable(failure)
         if document is None:  # done since it was listed
             return None
-        failure = await self._backlog.failure(work) if work.failed else None
         if failure is not None:
             return FailedSubmission(
                 received_at=document.received_at,
@@ -241,3 +248,15 @@ class ReadSubmission:
             ]
         except ObjectNotFoundError as error:
             raise DeliveryUnfinishedError("its images are gone") from error
+
+
+def _unreadable(failure: Failure) -> FailedSubmission:
+    """Work whose document is damaged, as far as the note of its failure tells of it."""
+    return FailedSubmission(
+        received_at=failure.failed_at,
+        failed_at=failure.failed_at,
+        images=0,
+        attempts=failure.attempts,
+        parked=failure.parked,
+        problem=failure.problem,
+    )

@@ -6,8 +6,9 @@ import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError
+from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
 from gateway.schemas.pairing import WaitingHalf
+from gateway.services.documents import read_document
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class WaitingRoom:
 
     async def _read(self, key: str) -> WaitingHalf | None:
         try:
-            return WaitingHalf.model_validate_json(await self._objects.read(key))
-        except ObjectNotFoundError:  # removed since it was listed
+            return read_document(WaitingHalf, key, await self._objects.read(key))
+        except (ObjectNotFoundError, UnreadableDocumentError):  # the others wait no less for it
             return None
 
 

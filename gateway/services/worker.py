@@ -18,6 +18,7 @@ from gateway.errors import (
     GivenUpError,
     RadStreamError,
     StudyBeingDeletedError,
+    UnreadableDocumentError,
 )
 from gateway.schemas.backlog import Failure, Progress
 
@@ -167,7 +168,11 @@ class Worker(Generic[T]):
     async def _attempt(self, work: Work, ended: int) -> float | None:
         """Seconds until the next attempt; None where none is needed."""
         async with self._turns, self._backlog.held(work):
-            found = await self._backlog.begun(work)
+            try:
+                found = await self._backlog.begun(work)
+            except UnreadableDocumentError as error:
+                await self._fail(work, None, Progress(), error)
+                return None
             if found is None:
                 return None
             document, progress = found
@@ -229,10 +234,12 @@ class Worker(Generic[T]):
         return pause_s
 
     async def _fail(
-        self, work: Work, document: T, progress: Progress, error: RadStreamError
+        self, work: Work, document: T | None, progress: Progress, error: RadStreamError
     ) -> None:
+        """Park the work; without its document there is no caller to tell."""
         item = await self._parking.park_work(self._backlog.key(work), error)
-        await self._job.failed(work, document, item.problem)
+        if document is not None:
+            await self._job.failed(work, document, item.problem)
         await self._backlog.fail(
             work,
             Failure(

@@ -168,6 +168,37 @@ async def test_what_cannot_be_done_for_too_long_is_parked_with_the_last_problem(
     assert job.entered == 1
 
 
+async def test_work_whose_document_is_damaged_is_parked_and_keeps_no_other_back(
+    gateways: Make, objects: MemoryStore
+):
+    job = Job()
+    gateway = gateways(job)
+    damaged, whole = await gateway.add("S1"), await gateway.add("S2")
+    objects.objects[f"{ROOT}{damaged.path}/work.json"] = b'{"schema": "radstream.not'
+    await until(lambda: f"{ROOT}{damaged.path}/failed.json" in objects.objects)
+    await until(lambda: job.done == [whole.id])
+    failure = await gateway.backlog.failure(damaged)
+    assert failure is not None
+    assert failure.problem.type == "urn:radstream:problem:document-unreadable"
+    assert "pending/{study_id}/" in failure.problem.detail
+    assert await gateway.backlog.blob(damaged, "image-1") == b"pixels"
+    assert job.failures == []
+
+
+@pytest.mark.parametrize("name", ["progress.json", "claims/000001.json"])
+async def test_damaged_note_of_progress_or_of_a_claim_holds_nobody_back(
+    gateways: Make, objects: MemoryStore, name: str
+):
+    backlog = Gateway(objects, Job())
+    await backlog.die()
+    work = await backlog.add()
+    objects.objects[f"{ROOT}{work.path}/{name}"] = b"\0\0\0"
+    job = Job()
+    gateways(job)
+    await until(lambda: not objects.objects)
+    assert job.done == [work.id]
+
+
 async def test_work_that_nobody_could_try_for_long_has_its_time_before_it(
     gateways: Make, objects: MemoryStore
 ):

@@ -1,0 +1,89 @@
+"""Reading documents of the store: typed errors for what cannot be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from gateway.errors import UnreadableDocumentError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+D = TypeVar("D", bound=BaseModel)
+
+log = structlog.get_logger()
+
+# The folder below each of these is named by a study_id, which stands in no log.
+_BY_STUDY = ("results", "pending", "callbacks")
+_SCHEMA = re.compile(r"radstream\.[a-z-]{1,32}/[0-9]{1,4}")
+
+
+def read_document(document: type[D], key: str, data: bytes) -> D:
+    """Return the document that an object of the store holds.
+
+    Parameters
+    ----------
+    document
+        What it is to be.
+    key
+        Of the object.
+    data
+        Its bytes.
+
+    Raises
+    ------
+    UnreadableDocumentError
+        They are no such document; the log has been told.
+    """
+    try:
+        return document.model_validate_json(data)
+    except ValidationError as error:
+        raise _unreadable(key, _reason(error.errors(include_url=False))) from error
+
+
+def read_object(key: str, data: bytes) -> dict[str, Any]:
+    """Return the JSON object that an object of the store holds, where no schema describes it.
+
+    Raises
+    ------
+    UnreadableDocumentError
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(key, "it is not JSON") from error
+    if not isinstance(value, dict):
+        raise _unreadable(key, "it is not a JSON object")
+    return value
+
+
+def _unreadable(key: str, reason: str) -> UnreadableDocumentError:
+    error = UnreadableDocumentError(_place(key), reason)
+    log.error("store.document_unreadable", place=error.place, reason=reason)
+    return error
+
+
+def _reason(errors: list[ErrorDetails]) -> str:
+    """Say what is wrong in words of ours: the document may hold a patient's name anywhere."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return "it is not JSON"
+    if not all(error["loc"] for error in errors):
+        return "it is not a JSON object"
+    for error in errors:
+        if error["loc"] == ("schema",) and _SCHEMA.fullmatch(str(error["input"])):
+            return f"its schema {error['input']} is not one that this version of RadStream reads"
+    fields = dict.fromkeys(str(error["loc"][0]) for error in errors)
+    return f"these fields are missing or malformed: {', '.join(fields)}"
+
+
+def _place(key: str) -> str:
+    root, _, rest = key.partition("/")
+    if root not in _BY_STUDY:
+        return key
+    _, _, name = rest.partition("/")
+    return f"{root}/{{study_id}}/{name}"

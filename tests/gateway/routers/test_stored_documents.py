@@ -1,0 +1,96 @@
+"""A live gateway over documents of a later version, and over damaged ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.support.gateway import LiveGateway, metadata, multipart
+from tests.support.models import png
+
+FUTURE = {"from_the_future": {"nested": [1]}}
+
+
+def striped(level: int) -> bytes:
+    """A picture of this mean level, its upper half darker than its lower one."""
+    samples = np.full((32, 32), level - 30, np.uint8)
+    samples[16:] += 60
+    return png(samples)
+
+
+def folder_of(gateway: LiveGateway, study_id: str) -> Path:
+    return gateway.settings.store.folder / "results" / study_id
+
+
+def add_future(value: Any) -> Any:
+    """Every object that holds a list or an object of its own, and those below, get the field."""
+    if isinstance(value, list):
+        return [add_future(item) for item in value]
+    if isinstance(value, dict):
+        free = {"metadata", "identity", "timings_ms"}
+        return {
+            name: item if name in free else add_future(item) for name, item in value.items()
+        } | FUTURE
+    return value
+
+
+async def test_study_of_a_later_version_is_read_shown_and_grows(gateway: LiveGateway):
+    document = metadata(patient_id="P1")
+    study_id = document["study_id"]
+    first = (await gateway.client.post("/v1/studies", **multipart(document, striped(40)))).json()
+    for path in folder_of(gateway, study_id).rglob("*.json"):
+        path.write_text(json.dumps(add_future(json.loads(path.read_text()))))
+    answer = await gateway.client.get(f"/v1/studies/{study_id}")
+    assert (answer.status_code, answer.json()) == (200, first)
+    for link in (first["images"][0]["heatmap"], first["images"][0]["preview"]):
+        assert (await gateway.client.get(link)).status_code == 200
+    again = await gateway.client.post("/v1/studies", **multipart(document, striped(40)))
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    grown = await gateway.client.post("/v1/studies", **multipart(document, striped(90)))
+    assert (grown.status_code, len(grown.json()["images"])) == (200, 2)
+
+
+def told(answer: httpx.Response, place: str) -> None:
+    assert answer.status_code == 502
+    assert answer.json()["type"] == "urn:radstream:problem:document-unreadable"
+    assert place in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xd8 garbage", b"{}", b"[]"])
+async def test_damaged_document_is_told_and_costs_no_other_study(
+    gateway: LiveGateway, damage: bytes
+):
+    document, other = metadata(patient_id="P1"), metadata()
+    study_id = document["study_id"]
+    sent = multipart(document, striped(40))
+    image = (await gateway.client.post("/v1/studies", **sent)).json()["images"][0]
+    await gateway.client.post("/v1/studies", **multipart(other, striped(40)))
+    folder = folder_of(gateway, study_id)
+    path = f"/v1/studies/{study_id}"
+
+    [reading] = folder.glob("images/*/*.json")
+    whole = reading.read_bytes()
+    reading.write_bytes(damage)
+    place = f"results/{{study_id}}/images/{reading.parent.name}/{reading.name}"
+    for link in (image["heatmap"], image["preview"]):
+        told(await gateway.client.get(link), place)
+    told(await gateway.client.post("/v1/studies", **sent), place)
+    reading.write_bytes(whole)
+
+    (folder / "result.json").write_bytes(damage)
+    told(await gateway.client.get(path), "results/{study_id}/result.json")
+    page = (await gateway.client.get("/v1/studies", params={"limit": 200})).json()
+    [unreadable] = [item for item in page["unreadable"] if item["study_id"] == study_id]
+    assert unreadable["problem"]["type"] == "urn:radstream:problem:document-unreadable"
+    listed = {item["study_id"] for item in page["studies"]}
+    assert other["study_id"] in listed
+    assert study_id not in listed
+    assert (await gateway.client.post("/v1/studies", **sent)).status_code == 200  # writes it anew
+    assert (await gateway.client.get(path)).status_code == 200
+
+    (folder / "study.json").write_bytes(damage)
+    told(await gateway.client.post("/v1/studies", **sent), "results/{study_id}/study.json")
+    assert (await gateway.client.delete(path)).status_code == 204
