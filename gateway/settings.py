@@ -319,6 +319,18 @@ class DropFolderSettings(_Group):
         description="Seconds that a file in the watched folder must stay as it is to count as "
         "copied to its end.",
     )
+    polling: bool | None = Field(
+        None,
+        description="Whether the folder is looked through again and again, however the system "
+        "tells of changes; where it is on a network file system or the system cannot tell, if "
+        "unset.",
+    )
+    poll_s: float = Field(
+        1.0,
+        gt=0,
+        le=3600,
+        description="Seconds between two such looks; longer where a look takes long.",
+    )
     waiting_deadline_s: float = Field(
         3600.0,
         gt=0,
@@ -331,7 +343,7 @@ class DropFolderSettings(_Group):
         gt=0,
         le=3600,
         description="Seconds between two looks for halves that waited too long and for studies "
-        "whose gateway died.",
+        "whose gateway died, and through the whole watched folder.",
     )
 
 

@@ -72,10 +72,17 @@ def drop_folder_work(
     settings: Settings, pairing: Pairing, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     """What runs beside the requests while there is a drop folder, by name."""
-    watched = settings.store.kind == "folder" and settings.dropfolder.watch
+    options = settings.dropfolder
+    watched = settings.store.kind == "folder" and options.watch
     if watched:
-        folder = WatchedFolder(settings.dropfolder.folder, settle_s=settings.dropfolder.settle_s)
+        folder = WatchedFolder(
+            options.folder,
+            settle_s=options.settle_s,
+            rescan_s=options.sweep_s,
+            poll_s=options.poll_s,
+            polling=options.polling,
+        )
         at_once = _IMAGES_A_THREAD * settings.limits.image_threads
         yield "drop folder", collect(folder.settled(), pairing, audit, at_once=at_once)
     if watched or settings.store.kind == "s3":
-        yield "sweep", sweep_for_ever(pairing, audit, settings.dropfolder.sweep_s)
+        yield "sweep", sweep_for_ever(pairing, audit, options.sweep_s)

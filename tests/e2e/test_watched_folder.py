@@ -10,7 +10,14 @@ import pytest
 from gateway.settings import DropFolderSettings
 from gateway.sidecar import EmbeddedTriton
 from tests.support.dicom import file_of, radiograph
-from tests.support.gateway import LiveGateway, running_gateway, settings_for, until
+from tests.support.gateway import (
+    LiveGateway,
+    running_command,
+    running_gateway,
+    settings_for,
+    until,
+)
+from tests.support.inotify import limited
 from tests.support.models import flat_png
 from tests.support.pairing import sidecar
 
@@ -115,3 +122,33 @@ async def test_no_file_in_the_folder_leads_out_of_it_or_stops_the_others(
     assert (await gateway.client.get("/livez")).status_code == 200
     for name in ("LINKED", "LINK", "PIPE"):
         assert not result(gateway, name).exists()
+
+
+@pytest.mark.parametrize(("what", "count"), [("instances", 0), ("watches", 3)])
+async def test_gateway_without_inotify_reads_studies_says_so_once_and_stops(
+    triton: EmbeddedTriton, tmp_path: Path, what: str, count: int
+):
+    drop, store = tmp_path / "drop", tmp_path / "store"
+    async with running_command(
+        "serve",
+        within=limited(what, count),
+        RADSTREAM_HTTP__PORT="0",
+        RADSTREAM_TRITON__URL=triton.grpc_url,
+        RADSTREAM_STORE__FOLDER=str(store),
+        RADSTREAM_DROPFOLDER__FOLDER=str(drop),
+        RADSTREAM_DROPFOLDER__WATCH="true",
+        RADSTREAM_DROPFOLDER__SETTLE_S="0.2",
+        RADSTREAM_DROPFOLDER__POLL_S="0.2",
+    ) as command:
+        await command.url()
+        for number in range(6):
+            (drop / f"S{number}").mkdir()
+            (drop / f"S{number}/x.png").write_bytes(flat_png(number))
+            (drop / f"S{number}/x.json").write_bytes(sidecar(f"S{number}"))
+            result = store / f"results/S{number}/result.json"
+            await until(result.exists)
+        assert await command.stop() == 0
+    warnings = [line for line in map(json.loads, command.err) if line["level"] != "info"]
+    assert [(line["event"], line["limit"]) for line in warnings] == [
+        ("dropfolder.polling", f"fs.inotify.max_user_{what}")
+    ]

@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,11 +180,16 @@ class Command:
 
 
 @asynccontextmanager
-async def running_command(*arguments: str, **environment: str) -> AsyncIterator[Command]:
-    """`radstream` with these arguments and RADSTREAM_… variables; killed if it still runs."""
+async def running_command(
+    *arguments: str, within: Sequence[str] = (), **environment: str
+) -> AsyncIterator[Command]:
+    """`radstream` with these arguments and RADSTREAM_… variables; killed if it still runs.
+
+    It may run `within` another command, which ends in it.
+    """
     audit = tempfile.TemporaryDirectory()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", *arguments),
+        *(*within, sys.executable, "-m", "gateway", *arguments),
         cwd=ROOT,
         env=_environment({"RADSTREAM_AUDIT__FOLDER": audit.name} | environment),
         stdout=asyncio.subprocess.PIPE,

@@ -1,16 +1,22 @@
 """When a file counts as copied, told by real files that come and grow."""
 
 import asyncio
+import json
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.clients.dropfolder import WatchedFolder
+from gateway.clients.scanning import files_below
 from tests.support.gateway import until
+from tests.support.inotify import limited
 
 SETTLE_S = 0.4
 
@@ -72,15 +78,177 @@ async def test_file_that_is_moved_in_is_told_and_one_that_goes_is_not(
     assert sorted(told[1:]) == ["x.png", "z.png"]
 
 
-async def test_folders_that_go_while_they_are_looked_through_end_no_watch(tmp_path: Path):
-    watched = WatchedFolder(tmp_path, settle_s=SETTLE_S)
+async def test_file_whose_times_alone_change_is_not_told_again(told: list[str], tmp_path: Path):
+    (tmp_path / "drop/there/before.png").chmod(0o600)
+    (tmp_path / "drop/x.png").write_bytes(b"1")
+    await until(lambda: told == ["there/before.png", "x.png"])
 
+
+async def test_folder_in_place_of_one_that_went_is_watched(told: list[str], tmp_path: Path):
+    for number in range(2):
+        (tmp_path / "drop/new").mkdir()
+        (tmp_path / f"drop/new/{number}.png").write_bytes(b"1")
+        await until(lambda number=number: told[1:] == [f"new/{n}.png" for n in range(number + 1)])
+        shutil.rmtree(tmp_path / "drop/new")
+
+
+async def test_hidden_files_links_and_pipes_are_passed_over(told: list[str], tmp_path: Path):
+    drop = tmp_path / "drop"
+    (drop / ".git").mkdir()
+    (drop / ".git/a.png").write_bytes(b"1")
+    (drop / "there/.x.png.Ab12Cd").write_bytes(b"1")
+    (drop / "there/link.png").symlink_to("before.png")
+    os.mkfifo(drop / "there/pipe.png")
+    Path(os.fsdecode(os.fsencode(drop) + b"/r\xf6ntgen.png")).write_bytes(b"1")
+    (drop / "z.png").write_bytes(b"1")
+    await until(lambda: told == ["there/before.png", "z.png"])
+
+
+async def test_folders_that_go_while_they_are_looked_through_end_no_watch(tmp_path: Path):
     def come_and_go() -> None:
         for number in range(400):
             (tmp_path / f"{number}/a/b").mkdir(parents=True)
             shutil.rmtree(tmp_path / f"{number}")
 
     coming = asyncio.create_task(asyncio.to_thread(come_and_go))
+    failed: list[str] = []
     while not coming.done():
-        await asyncio.to_thread(watched._enter, tmp_path, 0.0)
+        await asyncio.to_thread(
+            lambda: list(
+                files_below(str(tmp_path), lambda _path: None, lambda path, _: failed.append(path))
+            )
+        )
     await coming
+    assert failed == []
+
+
+WATCH = """
+import asyncio, sys
+from contextlib import aclosing
+from pathlib import Path
+from gateway import logs
+from gateway.clients.dropfolder import WatchedFolder
+from gateway.settings import LogSettings
+
+async def listen(rescan_s: float) -> None:
+    folder = WatchedFolder(Path(sys.argv[1]), settle_s=0.2, rescan_s=rescan_s, poll_s=0.2)
+    async with aclosing(folder.settled()) as files:
+        async for key in files:
+            print(key, flush=True)
+
+logs.configure(LogSettings(format="json"))
+asyncio.run(listen(float(sys.argv[2])))
+"""
+
+
+@asynccontextmanager
+async def listening(
+    folder: Path, prefix: Sequence[str], rescan_s: float = 3600
+) -> AsyncIterator[tuple[list[str], list[dict[str, Any]]]]:
+    """What a process of its own is told of the folder, and its log."""
+    process = await asyncio.create_subprocess_exec(
+        *(*prefix, sys.executable, "-c", WATCH, str(folder), str(rescan_s)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    told: list[str] = []
+    log: list[dict[str, Any]] = []
+
+    async def collect(stream: asyncio.StreamReader, note: Callable[[str], None]) -> None:
+        while line := await stream.readline():
+            note(line.decode().rstrip())
+
+    assert process.stdout is not None
+    assert process.stderr is not None
+    readers = [
+        asyncio.create_task(collect(process.stdout, told.append)),
+        asyncio.create_task(collect(process.stderr, lambda line: log.append(json.loads(line)))),
+    ]
+    try:
+        yield told, log
+    finally:
+        process.kill()
+        await process.wait()
+        await asyncio.gather(*readers)
+
+
+@pytest.mark.parametrize(
+    ("what", "count", "reason", "limit"),
+    [
+        ("instances", 0, "EMFILE", "fs.inotify.max_user_instances"),
+        ("watches", 3, "ENOSPC", "fs.inotify.max_user_watches"),
+    ],
+)
+async def test_folder_is_polled_where_inotify_has_too_little_left(
+    tmp_path: Path, what: str, count: int, reason: str, limit: str
+):
+    for number in range(10):
+        (tmp_path / f"{number}").mkdir()
+    async with listening(tmp_path, limited(what, count)) as (told, log):
+        await until(lambda: bool(log))
+        for number in range(10):  # each found though nothing tells of it
+            (tmp_path / f"{number}/x.png").write_bytes(b"1")
+            await until(lambda number=number: f"{number}/x.png" in told)
+    [warning] = log
+    assert (warning["event"], warning["level"]) == ("dropfolder.polling", "warning")
+    assert (warning["reason"], warning["limit"]) == (reason, limit)
+    assert warning["value"] == int(Path("/proc/sys", limit.replace(".", "/")).read_text())
+    assert f"raise {limit}" in warning["cure"]
+
+
+async def test_watches_that_run_out_later_are_noticed(tmp_path: Path):
+    async with listening(tmp_path, limited("watches", 3)) as (told, log):
+        for number in range(10):
+            (tmp_path / f"{number}").mkdir()
+            (tmp_path / f"{number}/x.png").write_bytes(b"1")
+            await until(lambda number=number: f"{number}/x.png" in told)
+            (tmp_path / f"{number}/y.png").write_bytes(b"1")
+            await until(lambda number=number: f"{number}/y.png" in told)
+    assert [line["limit"] for line in log] == ["fs.inotify.max_user_watches"]
+
+
+async def test_what_nothing_tells_of_is_found_by_the_next_look(tmp_path: Path):
+    folder = WatchedFolder(tmp_path, settle_s=0.1, rescan_s=0.3)
+    keys: list[str] = []
+
+    async def listen() -> None:
+        async with aclosing(folder.settled()) as files:
+            async for key in files:
+                keys.append(key)  # noqa: PERF401 - looked at while it grows
+
+    task = asyncio.create_task(listen())
+    await until(lambda: folder._notifier.is_on)
+    assert folder._notifier._inotify is not None
+    folder._notifier._inotify._folders.clear()  # it tells, and nobody knows of what
+    (tmp_path / "x.png").write_bytes(b"1")
+    await until(lambda: keys == ["x.png"])
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_folder_that_is_to_be_polled_takes_nothing_of_inotify(tmp_path: Path):
+    folder = WatchedFolder(tmp_path, settle_s=0.1, poll_s=0.1, polling=True)
+    (tmp_path / "x.png").write_bytes(b"1")
+    async with aclosing(folder.settled()) as files:
+        assert await anext(files) == "x.png"
+        (tmp_path / "y.png").write_bytes(b"1")
+        assert await anext(files) == "y.png"
+        assert not folder._notifier.is_on
+
+
+async def test_folder_that_goes_and_comes_back_is_looked_into_again(tmp_path: Path):
+    drop = tmp_path / "drop"
+    folder = WatchedFolder(drop, settle_s=0.05, rescan_s=0.1, poll_s=0.05)
+    (drop / "S").mkdir(parents=True)
+    (drop / "S/x.png").write_bytes(b"1")
+    with capture_logs() as log:
+        async with aclosing(folder.settled()) as files:
+            assert await anext(files) == "S/x.png"
+            coming = asyncio.ensure_future(anext(files))
+            drop.rename(tmp_path / "away")
+            await until(lambda: bool(log))
+            drop.mkdir()
+            (drop / "y.png").write_bytes(b"1")
+            assert await coming == "y.png"
+    assert [(line["event"], line["whole"]) for line in log] == [("dropfolder.unreadable", True)]

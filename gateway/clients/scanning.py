@@ -1,0 +1,79 @@
+"""What lies in a tree of folders now."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Signature(NamedTuple):
+    """What tells a file from the same file before it was written to.
+
+    Parameters
+    ----------
+    size
+        Bytes.
+    mtime_ns
+        Time of the last write, which a copy may set to the original's.
+    inode
+        Number of the file in its file system; 0 where it may be another after a restart.
+    """
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def signature_of(status: os.stat_result, *, remote: bool) -> Signature:
+    """The signature of a file with this status, on a file system of this kind."""
+    return Signature(status.st_size, status.st_mtime_ns, 0 if remote else status.st_ino)
+
+
+def files_below(
+    folder: str, enter: Callable[[str], None], failed: Callable[[str, OSError], None]
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Path and status of every plain file; none whose name, or whose folder's, begins with a dot.
+
+    Parameters
+    ----------
+    folder
+        Where to begin.
+    enter
+        Told of each folder before it is looked into.
+    failed
+        Told of each folder that cannot be looked into. One that goes meanwhile is passed over.
+    """
+    waiting = [folder]
+    while waiting:
+        at = waiting.pop()
+        enter(at)
+        try:
+            with os.scandir(at) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):  # no link, which leads anywhere
+                        with suppress(FileNotFoundError):
+                            yield entry.path, entry.stat(follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if at == folder:
+                failed(at, error)
+        except OSError as error:
+            failed(at, error)
+
+
+def status_of(path: str) -> os.stat_result | None:
+    """Status of a plain file or a folder; None of anything else, and where there is nothing."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    plain = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    return status if plain else None  # a link leads anywhere, a pipe never ends
