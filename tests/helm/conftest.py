@@ -11,8 +11,23 @@ EXTERNAL_SECRET = {
     "store": {"name": "store"},
     "data": [{"key": "a", "remote": {"name": "b", "property": "c"}}],
 }
+SIDECAR = {
+    "name": "log-shipper",
+    "image": "registry.hospital.test/log-shipper:1",
+    "resources": {
+        "requests": {"cpu": "10m", "memory": "32Mi"},
+        "limits": {"memory": "64Mi"},
+    },
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    },
+}
 INGRESS: dict[str, Any] = {
-    "ingress": {"enabled": True, "certificateArn": "arn:aws:acm:eu-central-1:1:certificate/x"},
+    "ingress": {"enabled": True, "certificateArns": ["arn:aws:acm:eu-central-1:1:certificate/x"]},
     "networkPolicy": {"clients": [{"ipBlock": {"cidr": "10.0.0.0/16"}}]},
 }
 # Of each optional part the values with it and without it.
@@ -20,7 +35,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "autoscaling-hpa": ({"autoscaling": {"kind": "hpa"}}, {"autoscaling": {"kind": "none"}}),
     "autoscaling-keda": ({"autoscaling": {"kind": "keda"}}, {"autoscaling": {"kind": "none"}}),
     "budget": (
-        {"podDisruptionBudget": {"enabled": True}},
+        {"podDisruptionBudget": {"enabled": True, "minAvailable": "50%"}},
         {"podDisruptionBudget": {"enabled": False}},
     ),
     "claim": (
@@ -37,6 +52,25 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "gpu": ({"triton": {"gpu": {"count": 2}}}, {"triton": {"gpu": {"count": 0}}}),
     "ingress": (INGRESS, {"ingress": {"enabled": False}}),
+    "more": (
+        {
+            "gateway": {
+                "env": {
+                    "HTTPS_PROXY": "http://proxy:3128",
+                    "TOKEN": {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+                },
+                "envFrom": [{"secretRef": {"name": "more"}}],
+                "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+                "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
+            },
+            "triton": {"extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}]},
+            "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+            "sidecars": [SIDECAR],
+            "revisionHistoryLimit": 2,
+            "ipFamily": "IPv6",
+        },
+        {"ipFamily": "IPv4"},
+    ),
     "models-in-a-bucket": (
         {"triton": {"models": {"source": "s3", "s3": {"bucket": "radstream-a"}}}},
         {"triton": {"models": {"source": "image"}}},

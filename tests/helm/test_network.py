@@ -72,7 +72,11 @@ def test_only_what_is_asked_for_is_exposed():
 
 def test_the_load_balancer_speaks_tls_and_asks_for_readiness():
     found = ingress(
-        host="radstream.hospital.example",
+        hosts=["radstream.hospital.example", "ai.hospital.example"],
+        certificateArns=[
+            "arn:aws:acm:eu-central-1:1:certificate/x",
+            "arn:aws:acm:eu-central-1:1:certificate/y",
+        ],
         webAclArn="arn:aws:wafv2:eu-central-1:1:regional/webacl/x/y",
         accessLogs={"bucket": "logs", "prefix": "alb"},
         inboundCidrs=["192.0.2.0/24", "198.51.100.0/24"],
@@ -81,12 +85,16 @@ def test_the_load_balancer_speaks_tls_and_asks_for_readiness():
         deletionProtection=True,
     )
     assert found["spec"]["ingressClassName"] == "alb"
-    assert found["spec"]["rules"][0]["host"] == "radstream.hospital.example"
+    rules = found["spec"]["rules"]
+    assert [each["host"] for each in rules] == ["radstream.hospital.example", "ai.hospital.example"]
+    assert rules[0]["http"] == rules[1]["http"]
     assert annotation(found, "target-type") == "ip"
     assert annotation(found, "listen-ports") == '[{"HTTP": 80}, {"HTTPS": 443}]'
     assert annotation(found, "ssl-redirect") == "443"
     assert annotation(found, "ssl-policy").startswith("ELBSecurityPolicy-TLS13-1-2-")
-    assert annotation(found, "certificate-arn").startswith("arn:aws:acm:")
+    assert annotation(found, "certificate-arn") == (
+        "arn:aws:acm:eu-central-1:1:certificate/x,arn:aws:acm:eu-central-1:1:certificate/y"
+    )
     assert annotation(found, "wafv2-acl-arn").startswith("arn:aws:wafv2:")
     assert annotation(found, "healthcheck-path") == "/readyz"
     assert annotation(found, "inbound-cidrs") == "192.0.2.0/24,198.51.100.0/24"
@@ -100,6 +108,12 @@ def test_the_load_balancer_speaks_tls_and_asks_for_readiness():
         "access_logs.s3.bucket": "logs",
         "access_logs.s3.prefix": "alb",
     }
+
+
+def test_an_annotation_of_the_charts_can_be_replaced():
+    found = ingress(annotations={"alb.ingress.kubernetes.io/success-codes": "200-299", "a": "b"})
+    assert annotation(found, "success-codes") == "200-299"
+    assert found["metadata"]["annotations"]["a"] == "b"
 
 
 def test_what_is_not_given_is_not_said():
@@ -185,6 +199,15 @@ def test_the_load_balancers_log_goes_where_the_bucket_lets_it(examples: dict[str
     assert balancer["access_logs.s3.prefix"] == "alb"  # see serverless/resources/buckets.yml
 
 
+def test_the_gateway_and_tritons_metrics_listen_in_the_pods_family(
+    variants: dict[str, tuple[Release, Release]],
+):
+    on, off = variants["more"]
+    for release, host, metrics in ((on, "::", "ipv6:::"), (off, "0.0.0.0", "0.0.0.0")):  # noqa: S104 - a pod's
+        assert release.environment["RADSTREAM_HTTP__HOST"] == host
+        assert f"--metrics-address={metrics}" in release.container("triton")["args"]
+
+
 # --- the network policy ---------------------------------------------------------------------------
 
 
@@ -201,7 +224,13 @@ def test_clients_reach_the_gateway_and_prometheus_also_triton():
     client, prometheus = {"ipBlock": {"cidr": "10.1.0.0/16"}}, {"namespaceSelector": {}}
     spec = policy(clients=[client], prometheus=[prometheus])
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    studies, metrics = spec["ingress"]
+    studies, test, metrics = spec["ingress"]
+    [pod] = [each for each in render().all("Pod") if "helm.sh/hook" in str(each)]
+    selected = test["from"][0]["podSelector"]["matchLabels"]
+    assert selected.items() <= pod["metadata"]["labels"].items()
+    # The Service must not lead to it.
+    assert not render().one("Service")["spec"]["selector"].items() <= selected.items()
+    assert ports(test) == [8080]
     assert (studies["from"], ports(studies)) == ([client], [8080])
     assert (metrics["from"], ports(metrics)) == ([prometheus], [8080, 8002])
     release = render()
@@ -219,9 +248,15 @@ def test_without_clients_the_namespace_is_the_world_but_not_behind_a_load_balanc
 def test_pods_reach_names_https_and_their_credentials_and_nothing_else():
     dns, https, identity = policy()["egress"]
     assert ports(dns) == [53, 53]
-    assert https["to"] == [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}}]
+    assert https["to"] == [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::254/128"]}},
+    ]
     assert ports(https) == [443]
-    assert identity["to"] == [{"ipBlock": {"cidr": "169.254.170.23/32"}}]
+    assert identity["to"] == [
+        {"ipBlock": {"cidr": "169.254.170.23/32"}},
+        {"ipBlock": {"cidr": "fd00:ec2::23/128"}},
+    ]
     assert ports(identity) == [80]
     collector = {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 4318}]}
     only_dns, extra = policy(httpsCidrs=[], podIdentity=False, extraEgress=[collector])["egress"]

@@ -33,7 +33,7 @@ def test_triton_starts_before_the_gateway_and_stops_after_it(releases: dict[str,
         *others, last = release.pod["initContainers"]
         assert (last["name"], last["restartPolicy"]) == ("triton", "Always")
         assert not [each for each in others if "restartPolicy" in each]
-        assert [each["name"] for each in release.pod["containers"]] == ["gateway"]
+        assert release.pod["containers"][0]["name"] == "gateway"
 
 
 def test_nobody_but_the_gateway_reaches_triton(releases: dict[str, Release]):
@@ -180,7 +180,8 @@ def test_the_grace_period_covers_every_step(
 
 def test_the_pod_drains_by_one_means_the_gateways_own(releases: dict[str, Release]):
     for release in releases.values():
-        assert not [each for each in containers(release) if "lifecycle" in each]
+        if release is not releases["more-on"]:
+            assert not [each for each in containers(release) if "lifecycle" in each]
         assert float(release.environment["RADSTREAM_HTTP__DRAIN_DELAY_S"]) >= 20
 
 
@@ -221,10 +222,15 @@ def test_pods_are_spread_over_zones_and_nodes(releases: dict[str, Release]):
 
 def test_a_drained_node_takes_one_pod_at_a_time(variants: dict[str, tuple[Release, Release]]):
     on, off = variants["budget"]
-    spec = on.one("PodDisruptionBudget")["spec"]
+    release = render()
+    spec = release.one("PodDisruptionBudget")["spec"]
     assert (spec["maxUnavailable"], spec["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
-    assert spec["selector"] == on.one("Deployment")["spec"]["selector"]
+    assert spec["selector"] == release.one("Deployment")["spec"]["selector"]
+    least = on.one("PodDisruptionBudget")["spec"]
+    assert (least["minAvailable"], least.get("maxUnavailable")) == ("50%", None)
     assert off.all("PodDisruptionBudget") == []
+    said = refusal({"podDisruptionBudget": {"maxUnavailable": None}})
+    assert "podDisruptionBudget needs maxUnavailable or minAvailable" in said
 
 
 # --- what it may do -------------------------------------------------------------------------------
@@ -271,6 +277,52 @@ def test_the_role_of_aws_is_on_the_service_account(variants: dict[str, tuple[Rel
     assert off.pod["serviceAccountName"] == "other"
 
 
+def test_operators_add_variables_volumes_and_containers_of_their_own(
+    variants: dict[str, tuple[Release, Release]],
+):
+    on, _ = variants["more"]
+    gateway = on.container("gateway")
+    assert gateway["env"] == [
+        {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+    ]
+    assert {"secretRef": {"name": "more"}} in gateway["envFrom"]
+    assert gateway["lifecycle"] == {"preStop": {"sleep": {"seconds": 1}}}
+    for name in ("gateway", "triton"):
+        mounts = on.container(name)["volumeMounts"]
+        assert {"name": "ca", "mountPath": "/etc/ca"} in mounts
+    assert {"name": "ca", "configMap": {"name": "ca"}} in on.pod["volumes"]
+    assert [each["name"] for each in on.pod["containers"]] == ["gateway", "log-shipper"]
+    assert on.one("Deployment")["spec"]["revisionHistoryLimit"] == 2
+
+
+def test_labels_and_annotations_of_ours_can_be_repeated():
+    """Each is rendered once: a key that stands twice is no valid YAML (see render)."""
+    release = render(
+        {
+            "podAnnotations": {
+                "kubectl.kubernetes.io/default-container": "triton",
+                "checksum/config": "mine",
+            },
+            "podLabels": {"app.kubernetes.io/version": "2", "app.kubernetes.io/name": "other"},
+            "commonLabels": {"app.kubernetes.io/name": "other", "team": "1"},
+            "serviceAccount": {
+                "roleArn": "arn:aws:iam::1:role/x",
+                "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/y"},
+            },
+        }
+    )
+    pod = release.one("Deployment")["spec"]["template"]["metadata"]
+    assert pod["annotations"]["kubectl.kubernetes.io/default-container"] == "triton"
+    # What rolls the pods, and what they are selected by, stay ours.
+    assert len(pod["annotations"]["checksum/config"]) == 64
+    assert pod["labels"]["app.kubernetes.io/version"] == "2"
+    assert pod["labels"]["app.kubernetes.io/name"] == "radstream"
+    assert pod["labels"]["team"] == "1"
+    account = release.one("ServiceAccount")["metadata"]["annotations"]
+    assert account == {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/y"}
+
+
 # --- folders and secrets --------------------------------------------------------------------------
 
 
@@ -282,6 +334,12 @@ def test_the_spool_is_one_pods_own(variants: dict[str, tuple[Release, Release]])
         gateway = release.container("gateway")
         [mount] = [each for each in gateway["volumeMounts"] if each["name"] == "data"]
         assert mount["mountPath"] == gateway["workingDir"]
+    for kind in ("emptyDir", "ephemeralClaim"):
+        lost = {"replicas": 1, "data": {"kind": kind}}
+        said = refusal(merged(lost, {"settings": {"audit": {"kind": "file", "bucket": None}}}))
+        assert "the audit trail would end with the pod" in said
+        said = refusal(merged(lost, {"settings": {"store": {"kind": "folder"}}}))
+        assert "results would end with the pod" in said
     for values in ({"replicas": 2}, {"replicas": 1, "autoscaling": {"kind": "hpa"}}):
         claim = {"data": {"kind": "existingClaim", "claimName": "x"}}
         assert "serves one pod" in refusal(merged(claim, values))

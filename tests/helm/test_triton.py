@@ -86,5 +86,16 @@ async def test_the_startup_probe_is_answered_when_models_are_loaded_and_http_nev
         ended.cancel()
 
 
+async def test_metrics_are_served_in_the_other_family(repository: Path):
+    """Triton's HTTP library takes an address of IPv6 by a prefix of its own."""
+    ports = choose_ports()
+    release = render({"ipFamily": "IPv6"})
+    async with started(release, repository, ports) as process:
+        ended = asyncio.create_task(process.wait())
+        await until(lambda: _up_or_ended(ended, f"http://[::1]:{ports.metrics}/metrics"))
+        assert not ended.done(), "Triton refused an argument of the chart's"
+        ended.cancel()
+
+
 async def _up_or_ended(ended: asyncio.Task[int], url: str) -> bool:
     return ended.done() or await answers(url)

@@ -29,7 +29,7 @@ def objects(schema: dict[str, Any]) -> list[dict[str, Any]]:
 def test_the_schema_is_strict_wherever_names_are_ours():
     # Kubernetes' own types, and Helm's `global`, which any parent chart may set.
     free = [each for each in objects(json.loads(SCHEMA.read_text())) if "properties" not in each]
-    assert len([each for each in free if "additionalProperties" not in each]) == 3
+    assert len([each for each in free if "additionalProperties" not in each]) == 5
     for each in objects(json.loads(SCHEMA.read_text())):
         assert "properties" not in each or each["additionalProperties"] is False
 
@@ -69,6 +69,10 @@ def test_every_value_is_in_values_yaml():
         ({"triton": {"tuning": {"m": {"instances": 0}}}}, "/triton/tuning/m/instances"),
         ({"autoscaling": {"kind": "both"}}, "/autoscaling/kind"),
         ({"ingress": {"expose": ["metrics"]}}, "/ingress/expose/0"),
+        # Only the AWS Load Balancer Controller reads the annotations that the chart writes.
+        ({"ingress": {"className": "nginx"}}, "'className' not allowed"),
+        ({"gateway": {"env": {"X": {"value": "1"}}}}, "/gateway/env/X"),
+        ({"ipFamily": "dual"}, "/ipFamily"),
         ({"ingress": {"sslPolicy": "ELBSecurityPolicy-2016-08"}}, "/ingress/sslPolicy"),
         ({"podSecurity": {"user": 0}}, "/podSecurity/user"),
         ({"bogus": 1}, "'bogus' not allowed"),
@@ -94,7 +98,7 @@ def test_a_wrong_value_is_named(values: dict[str, Any], said: str):
         ({"triton": {"models": {"source": "s3"}}}, "needs triton.models.s3.bucket"),
         ({"externalSecret": {"enabled": True}}, "externalSecret.store.name is needed"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
-        (merged(INGRESS, {"ingress": {"certificateArn": ""}}), "certificateArn is needed"),
+        (merged(INGRESS, {"ingress": {"certificateArns": []}}), "certificateArns is needed"),
         ({"autoscaling": {"minReplicas": 30}}, "minReplicas is above"),
     ],
 )

@@ -19,6 +19,7 @@ KUBECTL = ROOT / ".venv/kubernetes/kubectl"
 NEEDED = {
     "settings": {
         "store": {"images_bucket": "radstream-i", "results_bucket": "radstream-r"},
+        "audit": {"kind": "s3", "bucket": "radstream-a"},
         "access": {"issuer": "https://login.example.org", "audience": "radstream"},
     }
 }
@@ -57,6 +58,15 @@ class Release:
         return written
 
 
+class _OneOfEachKey(yaml.SafeLoader):
+    """A loader that refuses a key that stands twice, as the API server does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{keys} at {node.start_mark}"
+        return super().construct_mapping(node, deep=deep)
+
+
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Values over values, as Helm lays them."""
     result = dict(one)
@@ -86,7 +96,7 @@ def render(values: Mapping[str, Any] | None = None, *, bare: bool = False) -> Re
         values=given,
     )
     assert done.returncode == 0, done.stderr
-    return Release(tuple(each for each in yaml.safe_load_all(done.stdout) if each))
+    return Release(tuple(each for each in yaml.load_all(done.stdout, _OneOfEachKey) if each))
 
 
 def refusal(values: Mapping[str, Any]) -> str:

@@ -8,6 +8,9 @@
   workingDir: /var/lib/radstream
   envFrom:
     - configMapRef: {name: {{ include "radstream.fullname" . }}}
+    {{- with .Values.gateway.envFrom }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- if or .Values.secretSettings .Values.gateway.env }}
   env:
     {{- range $group, $settings := .Values.secretSettings }}
@@ -16,9 +19,7 @@
       valueFrom: {secretKeyRef: {name: {{ $from.secretName }}, key: {{ $from.key }}}}
     {{- end }}
     {{- end }}
-    {{- range $name, $value := .Values.gateway.env }}
-    - {name: {{ $name }}, value: {{ $value | quote }}}
-    {{- end }}
+    {{- include "radstream.env" .Values.gateway.env | indent 4 }}
   {{- end }}
   ports:
     - {name: http, containerPort: 8080}
@@ -40,6 +41,10 @@
     periodSeconds: 5
     timeoutSeconds: {{ include "radstream.readinessSeconds" . }}
     failureThreshold: 2
+  {{- with .Values.gateway.lifecycle }}
+  lifecycle:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   resources:
     {{- toYaml .Values.gateway.resources | nindent 4 }}
   securityContext:
@@ -50,5 +55,8 @@
     - {name: shared-memory, mountPath: /dev/shm}
     {{- range .Values.secretFiles }}
     - {name: secret-{{ .name }}, mountPath: /etc/radstream/secrets/{{ .name }}, readOnly: true}
+    {{- end }}
+    {{- with .Values.gateway.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end -}}

@@ -18,13 +18,38 @@ app.kubernetes.io/name: {{ include "radstream.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/*
+Labels or annotations of ours and of the values in one map, each name once; the values win. Takes
+(list ours values), ours as YAML.
+*/}}
+{{- define "radstream.together" -}}
+{{- merge (dict) (default dict (index . 1)) (index . 0 | fromYaml) | toYaml -}}
+{{- end -}}
+
+{{/* Variables of the libraries beneath: a value, or where it is to be had. */}}
+{{- define "radstream.env" -}}
+{{- range $name, $value := . }}
+- name: {{ $name }}
+  {{- if kindIs "string" $value }}
+  value: {{ $value | quote }}
+  {{- else }}
+  {{- toYaml $value | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The address of all of the pod's own, in the family that it has. */}}
+{{- define "radstream.anyAddress" -}}
+{{- ternary "::" "0.0.0.0" (eq .Values.ipFamily "IPv6") -}}
+{{- end -}}
+
 {{- define "radstream.labels" -}}
 {{ include "radstream.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- range $name, $value := omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{ $name }}: {{ $value | quote }}
 {{- end }}
 {{- end -}}
 

@@ -3,7 +3,7 @@ The settings as environment variables. Lists and maps are JSON, as the gateway r
 go through JSON too, because Helm would write 67108864 as 6.7108864e+07.
 */}}
 {{- define "radstream.settings" -}}
-RADSTREAM_HTTP__HOST: 0.0.0.0
+RADSTREAM_HTTP__HOST: {{ include "radstream.anyAddress" . | quote }}
 RADSTREAM_HTTP__PORT: "8080"
 RADSTREAM_TRITON__URL: 127.0.0.1:8001
 {{- $cpus := include "radstream.gatewayCpus" . | int }}
@@ -130,6 +130,15 @@ would send a request just when the gateway closes, and answer 502. */}}
 {{- end -}}
 {{- if and (eq .Values.triton.models.source "s3") (not .Values.triton.models.s3.bucket) -}}
 {{- fail "triton.models.source s3 needs triton.models.s3.bucket" -}}
+{{- end -}}
+{{- if and (ne .Values.data.kind "existingClaim") (ne (default "folder" $store.kind) "s3") -}}
+{{- fail "results would end with the pod: set settings.store.kind to s3, or data.kind to existingClaim" -}}
+{{- end -}}
+{{- if and (ne .Values.data.kind "existingClaim") (ne (dig "audit" "kind" "file" .Values.settings) "s3") -}}
+{{- fail "the audit trail would end with the pod: set settings.audit.kind to s3 and settings.audit.bucket, or data.kind to existingClaim" -}}
+{{- end -}}
+{{- if and (kindIs "invalid" .Values.podDisruptionBudget.maxUnavailable) (kindIs "invalid" .Values.podDisruptionBudget.minAvailable) -}}
+{{- fail "podDisruptionBudget needs maxUnavailable or minAvailable" -}}
 {{- end -}}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
 {{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}

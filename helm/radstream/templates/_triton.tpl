@@ -20,7 +20,7 @@ to stop only when the gateway has ended.
     - --allow-http=false
     - --grpc-address=127.0.0.1
     - --grpc-port=8001
-    - --metrics-address=0.0.0.0
+    - {{ printf "--metrics-address=%s" (ternary "ipv6:::" "0.0.0.0" (eq .Values.ipFamily "IPv6")) | quote }}
     - --metrics-port=8002
     {{- if not .Values.triton.gpu.count }}
     - --pinned-memory-pool-byte-size=0
@@ -64,6 +64,9 @@ to stop only when the gateway has ended.
     {{- if include "radstream.modelsInVolume" . }}
     - {name: models, mountPath: /model-repository, readOnly: true}
     {{- end }}
+    {{- with .Values.triton.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end -}}
 
 {{/* What puts the models into their volume, where they are not served from Triton's image. */}}
@@ -75,11 +78,13 @@ to stop only when the gateway has ended.
   imagePullPolicy: {{ .Values.gateway.image.pullPolicy }}
   command: [radstream, models, fetch]
   args: [{{ printf "s3://%s/%s" .Values.triton.models.s3.bucket .Values.triton.models.s3.prefix | quote }}, /model-repository]
+  {{- with .Values.gateway.envFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with .Values.gateway.env }}
   env:
-    {{- range $name, $value := . }}
-    - {name: {{ $name }}, value: {{ $value | quote }}}
-    {{- end }}
+    {{- include "radstream.env" . | indent 4 }}
   {{- end }}
   {{- else }}
   image: {{ include "radstream.image" (list .Values.triton.image .Chart) | quote }}
