@@ -7,7 +7,10 @@ import numpy as np
 from preprocess.types import Samples
 
 _ORIENTATION = 0x0112
-_SHORT = 3
+_PREFIX = b"Exif\0\0"  # of the segment of a JPEG; some writers put it into a PNG's chunk as well
+# TIFF's integer types. Exif wants SHORT; libraries that keep all numbers as LONG write that.
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
+_INLINE_BYTES = 4  # values of more bytes stand elsewhere, at the offset that the entry gives
 
 
 def read_orientation(exif: bytes) -> int:
@@ -18,25 +21,40 @@ def read_orientation(exif: bytes) -> int:
     exif : bytes
         The TIFF structure: byte order mark, magic number, offset of the first directory.
 
+    Notes
+    -----
+    The first value counts, of any of TIFF's integer types, wherever it stands.
+
     References
     ----------
     CIPA DC-008 (Exif 2.32), 4.6.2 and 4.6.4 A (tag 274, Orientation); TIFF 6.0, section 2.
     """
+    exif = exif.removeprefix(_PREFIX)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return 1
     try:
         (directory,) = struct.unpack_from(order + "I", exif, 4)
         (entries,) = struct.unpack_from(order + "H", exif, directory)
-        for entry in range(entries):
-            tag, kind, _count, value = struct.unpack_from(
-                order + "HHIH", exif, directory + 2 + 12 * entry
-            )
+        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+            (tag,) = struct.unpack_from(order + "H", exif, entry)
             if tag == _ORIENTATION:
-                return value if kind == _SHORT and 1 <= value <= 8 else 1
+                value = _first_integer(exif, entry, order)
+                return value if 1 <= value <= 8 else 1
     except struct.error:  # the block ends early: it names no orientation
         pass
     return 1
+
+
+def _first_integer(exif: bytes, entry: int, order: str) -> int:
+    """Return the first value of the directory entry at this offset; 0 if it has no integer."""
+    kind, count, offset = struct.unpack_from(order + "HII", exif, entry + 2)
+    if kind not in _INTEGERS or count == 0:
+        return 0
+    if count * struct.calcsize(_INTEGERS[kind]) <= _INLINE_BYTES:
+        offset = entry + 8
+    (value,) = struct.unpack_from(order + _INTEGERS[kind], exif, offset)
+    return int(value)
 
 
 def is_transposed(orientation: int) -> bool:
