@@ -3,7 +3,6 @@
 pydicom's own conversion warns with the value it dislikes, and that value may name a patient.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -96,24 +95,19 @@ class Attributes:
         text = self.text(keyword)
         return None if text is None else UID(text, config.IGNORE)
 
-    def decimals(self, keyword: str) -> tuple[float, ...]:
-        """The numbers of a DS or IS element.
+    def decimal_strings(self, keyword: str) -> tuple[str, ...]:
+        """Return the values of a DS or IS element as they are written, without padding.
 
         Raises
         ------
         CorruptImageError
-            A value is no finite number.
+            The element is far longer than its kind may be.
         """
         raw = self._short(keyword)
         if raw is None:
             return ()
-        try:
-            values = tuple(float(part) for part in raw.decode("ascii").strip(" \0").split("\\"))
-        except ValueError as error:  # UnicodeDecodeError is one
-            raise CorruptImageError(f"{keyword} is no decimal string") from error
-        if not all(map(math.isfinite, values)):
-            raise CorruptImageError(f"{keyword} is not finite")
-        return values
+        text = raw.decode("ascii", "replace").rstrip(" \0")
+        return tuple(part.strip(" ") for part in text.split("\\")) if text else ()
 
     def words(self, keyword: str, *, signed: bool = False) -> tuple[int, ...]:
         """The 16-bit integers of a US or SS element."""

@@ -1,22 +1,27 @@
 """DICOM files: their frames as a viewer would show them, in grey."""
 
 from collections.abc import Iterator
+from functools import cache, partial
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.encaps import generate_fragments, generate_frames
 from pydicom.uid import RLELossless
 
 from preprocess import image as image_module
-from preprocess import lut
+from preprocess import presentation as presentation_module
 from preprocess.attributes import translate_parse_errors
 from preprocess.codestream import decode_frame
 from preprocess.dataset import DicomFile, MeteredStream, read_file
+from preprocess.depth import histogram
+from preprocess.display import frame_attributes
 from preprocess.errors import CorruptImageError, TruncatedImageError, UnsupportedImageError
 from preprocess.image import ImagePixel, check_size, read_image_pixel
-from preprocess.types import Buffer, Frame, Header, Limits, MediaType, Samples, StoredSamples
+from preprocess.presentation import Presentation, presentation
+from preprocess.types import Buffer, Frame, Header, Limits, MediaType, StoredSamples
 
-_KEYWORDS = (*image_module.KEYWORDS, *lut.KEYWORDS)
+_KEYWORDS = (*image_module.KEYWORDS, *presentation_module.KEYWORDS)
 
 
 def measure(data: Buffer, limits: Limits) -> Header:
@@ -52,38 +57,54 @@ def decode(data: Buffer, limits: Limits) -> tuple[Frame, ...]:
 
     Notes
     -----
-    `Frame.bits_stored` is that of the file where its values are shown over their whole range, and
-    16 where a window or lookup table has spread them.
+    `Frame.bits_stored` are the bits that the file's values use where they are shown over their
+    whole range, and 16 where a window or lookup table has spread them.
     """
     file = read_file(data, _KEYWORDS, limits)
     image = read_image_pixel(file)
     check_size(image, limits)
-    return tuple(
-        _present(samples, image, file, index)
-        for index, samples in enumerate(_stored_frames(file, image, limits))
-    )
+    greys = [_to_grey(samples, image) for samples in _stored_frames(file, image, limits)]
+    stored = _stored_indices(greys[0].dtype, image, cells=_has_cells(file))
+    counts = cache(partial(_count, greys, stored, image))
+    shown = [
+        presentation(image, file.attributes, frame_attributes(file.attributes, index), counts)
+        for index in range(len(greys))
+    ]
+    sentences = (sentence for each in shown for sentence in each.warnings)
+    warnings = tuple(dict.fromkeys((*image.warnings, *sentences)))
+    # Each stored frame is let go as soon as it is shown, so that memory holds not all of both.
+    return tuple(_present(greys.pop(0), stored, each, image, warnings) for each in shown)
 
 
-def _present(samples: StoredSamples, image: ImagePixel, file: DicomFile, index: int) -> Frame:
-    shown = lut.presentation(image, lut.frame_attributes(file.attributes, index))
-    grey = _to_grey(samples, image)
-    levels = cv2.LUT(grey, _spread(shown.levels, samples.dtype, image, cells=_has_cells(file)))
+def _count(
+    greys: list[StoredSamples], stored: NDArray[np.int64], image: ImagePixel
+) -> NDArray[np.int64]:
+    """Pixels of each stored value in all frames, the least value first."""
+    patterns = sum(histogram(grey) for grey in greys)
+    return np.bincount(stored, patterns, 1 << image.bits_stored).astype(np.int64)
+
+
+def _present(
+    grey: StoredSamples,
+    stored: NDArray[np.int64],
+    shown: Presentation,
+    image: ImagePixel,
+    warnings: tuple[str, ...],
+) -> Frame:
+    levels = cv2.LUT(grey, shown.levels[stored])
     return Frame(
         levels.astype(shown.levels.dtype, copy=False),
         shown.bits,
         rows=image.rows,
         columns=image.columns,
+        warnings=warnings,
     )
 
 
-def _spread(
-    levels: Samples,
-    dtype: np.dtype[np.generic],
-    image: ImagePixel,
-    *,
-    cells: bool,
-) -> Samples:
-    """The table of levels for every bit pattern that a sample can have in memory.
+def _stored_indices(
+    dtype: np.dtype[np.generic], image: ImagePixel, *, cells: bool
+) -> NDArray[np.int64]:
+    """The stored value, counted from the least, of every bit pattern a sample can have in memory.
 
     Samples in cells, uncompressed or RLE, may carry overlays in the bits that are not stored, which
     are masked out. A codec has no such bits; what it gives beyond the stored range is the overshoot
@@ -101,8 +122,7 @@ def _spread(
             patterns = patterns.astype(f"i{dtype.itemsize}").astype(np.int64)
         least = -(1 << (bits - 1)) if image.signed else 0
         stored = np.clip(patterns - least, 0, (1 << bits) - 1)
-    spread: Samples = levels[stored]
-    return spread
+    return stored
 
 
 def _to_grey(samples: StoredSamples, image: ImagePixel) -> StoredSamples:

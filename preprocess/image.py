@@ -1,5 +1,6 @@
 """The Image Pixel module of a DICOM data set, checked."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,6 +42,9 @@ KEYWORDS = (
     "SOPClassUID",
 )
 
+_WHOLE_NUMBER = re.compile(r"\+?(\d+)(?:\.0*)?", re.ASCII)
+_ONE_FRAME = "Number of Frames (0028,0008) is not usable and was taken as 1"
+
 
 @dataclass(frozen=True, slots=True)
 class ImagePixel:
@@ -59,6 +63,8 @@ class ImagePixel:
         Samples are two's complement.
     planar : bool
         Uncompressed colour comes plane by plane.
+    warnings : tuple of str
+        Sentences about attributes that were not usable.
     """
 
     rows: int
@@ -71,6 +77,7 @@ class ImagePixel:
     high_bit: int
     signed: bool
     planar: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def colour(self) -> bool:
@@ -94,10 +101,11 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
     photometric = attributes.text("PhotometricInterpretation")
     if photometric not in PHOTOMETRIC_INTERPRETATIONS:
         raise UnsupportedImageError("Photometric Interpretation is none of those taken")
+    frames = number_of_frames(attributes)
     image = ImagePixel(
         rows=_word(attributes, "Rows"),
         columns=_word(attributes, "Columns"),
-        frames=_frames(attributes),
+        frames=frames or 1,
         samples_per_pixel=_word(attributes, "SamplesPerPixel", default=1),
         photometric_interpretation=photometric,
         bits_allocated=_bits_allocated(attributes),
@@ -105,6 +113,7 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
         high_bit=_word(attributes, "HighBit", default=_word(attributes, "BitsStored") - 1),
         signed=bool(_word(attributes, "PixelRepresentation", default=0)),
         planar=bool(_word(attributes, "PlanarConfiguration", default=0)),
+        warnings=() if frames else (_ONE_FRAME,),
     )
     if image.rows == 0 or image.columns == 0:
         raise CorruptImageError("Rows or Columns is 0")
@@ -115,6 +124,16 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
     if not 1 <= image.bits_stored <= image.high_bit + 1 <= image.bits_allocated:
         raise CorruptImageError("Bits Allocated, Bits Stored and High Bit do not go together")
     return image
+
+
+def number_of_frames(attributes: Attributes) -> int | None:
+    """Return Number of Frames, 1 where it is absent; None where it is no whole number above 0."""
+    try:
+        texts = attributes.decimal_strings("NumberOfFrames") or ("1",)
+    except CorruptImageError:
+        return None
+    found = _WHOLE_NUMBER.fullmatch(texts[0]) if len(texts) == 1 else None
+    return (int(found[1]) or None) if found else None
 
 
 def check_size(image: ImagePixel, limits: Limits) -> None:
@@ -163,10 +182,3 @@ def _bits_allocated(attributes: Attributes) -> Literal[8, 16, 32]:
             return 32
         case _:
             raise UnsupportedImageError("Bits Allocated is neither 8, 16 nor 32")
-
-
-def _frames(attributes: Attributes) -> int:
-    frames = attributes.decimals("NumberOfFrames") or (1.0,)
-    if len(frames) != 1 or frames[0] < 1 or frames[0] != int(frames[0]):
-        raise CorruptImageError("NumberOfFrames is no whole number above 0")
-    return int(frames[0])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from preprocess.attributes import Attributes
 from preprocess.dataset import read_file
+from preprocess.image import number_of_frames
 from preprocess.types import Buffer, Limits
 
 _KEYWORDS = (
@@ -78,7 +79,7 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
     DICOM PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.8.11 and PS3.6.
     """
     file = read_file(data, _KEYWORDS, limits or Limits())
-    text, decimals = file.attributes.text, file.attributes.decimals
+    text = file.attributes.text
     return DicomMetadata(
         transfer_syntax_uid=file.transfer_syntax_uid,
         study_instance_uid=text("StudyInstanceUID"),
@@ -100,7 +101,7 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
         rows=_word(file.attributes, "Rows"),
         columns=_word(file.attributes, "Columns"),
         bits_stored=_word(file.attributes, "BitsStored"),
-        number_of_frames=int(next(iter(decimals("NumberOfFrames")), 1)),
+        number_of_frames=number_of_frames(file.attributes) or 1,
         has_pixel_data=file.has_pixel_data,
     )
 

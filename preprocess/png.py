@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from preprocess.depth import bits_in_use, extremes, histogram
 from preprocess.errors import CorruptImageError, TruncatedImageError, UnsupportedImageError
 from preprocess.exif import read_orientation
 from preprocess.types import Buffer, Samples
@@ -25,8 +26,6 @@ _ADAM7 = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), 
           (1, 2, 0, 1))  # fmt: skip
 _MOST_CHUNKS = 100_000
 _INFLATE_STEP = 1 << 20
-# Depths that detectors have. A 16-bit PNG is taken to use the least of them that holds its samples.
-_DETECTOR_BITS = (8, 10, 12, 14, 15, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +230,15 @@ def decode_grey(data: Buffer, header: PngHeader) -> Samples:
 
 
 def bits_stored(samples: Samples, significant_bits: int | None) -> int:
-    """Bits that the samples of a 16-bit PNG use.
+    """Return the bits that the samples of a 16-bit PNG use.
 
     The PNG standard wants shallower samples scaled up to the depth of the file, with their true
     depth in sBIT (PNG 13.12), and many writers store 12-bit values as they are. So:
 
     - with sBIT of s bits: s if no sample needs more (stored as they are), else 16 (scaled up);
-    - without: the least of 8, 10, 12, 14, 15 and 16 bits that holds the largest sample.
+    - without: what `preprocess.depth.bits_in_use` gives, as in DICOM.
+
+    Stray samples do not count (`preprocess.depth.extremes`).
 
     Parameters
     ----------
@@ -246,12 +247,13 @@ def bits_stored(samples: Samples, significant_bits: int | None) -> int:
     significant_bits : int or None
         sBIT of a grey picture.
     """
-    largest = int(samples.max())
+    _, largest = extremes(histogram(samples))
     if significant_bits is not None and 8 <= significant_bits <= 16:
         return significant_bits if largest < 1 << significant_bits else 16
-    return next(bits for bits in _DETECTOR_BITS if largest < 1 << bits)
+    return bits_in_use(largest)
 
 
 def to_depth(samples: Samples, bits: int) -> Samples:
-    """The samples as `uint8` if `bits` is at most 8, unchanged otherwise."""
-    return samples.astype(np.uint8) if bits <= 8 else samples
+    """Return the samples with those beyond `bits` clipped, as `uint8` if `bits` is at most 8."""
+    clipped = np.minimum(samples, np.uint16((1 << bits) - 1))
+    return clipped.astype(np.uint8) if bits <= 8 else clipped

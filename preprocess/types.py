@@ -58,12 +58,15 @@ class Frame:
         1 to 16. The full range of `samples` is [0, 2**bits_stored - 1].
     rows, columns : int
         Size of the whole picture as sent, after orientation.
+    warnings : tuple of str
+        Sentences about what its file says that was not usable, the same for all frames of a file.
     """
 
     samples: Samples
     bits_stored: int
     rows: int
     columns: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def largest(self) -> int:

@@ -45,7 +45,8 @@ def pack_frames(frames: tuple[Frame, ...]) -> bytes:
                 "columns": frame.columns,
             }
             for frame in frames
-        ]
+        ],
+        warnings=frames[0].warnings,  # the same for all
     )
 
 
@@ -72,6 +73,7 @@ def unpack_frames(head: dict[str, Any], limits: Limits) -> tuple[Frame, ...]:
             int(frame["bits_stored"]),
             rows=int(frame["rows"]),
             columns=int(frame["columns"]),
+            warnings=tuple(str(sentence) for sentence in head["warnings"]),
         )
         for frame, shape in zip(announced, shapes, strict=True)
     )

@@ -79,13 +79,24 @@ class PreparedFrame:
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """A decoded file, with what its decoding cost and when it began, by `time.perf_counter`."""
+    """A decoded file.
+
+    Parameters
+    ----------
+    media_type, frames
+        What it holds.
+    began, decode_s, tensor_s
+        When its decoding began, by `time.perf_counter`, and what it cost.
+    warnings
+        Sentences about what the file says that was not usable.
+    """
 
     media_type: MediaType
     frames: tuple[PreparedFrame, ...]
     began: float
     decode_s: float
     tensor_s: float
+    warnings: tuple[str, ...] = ()
 
 
 class Imaging:
@@ -259,7 +270,12 @@ class Imaging:
             for frame in frames
         )
         return sha256, PreparedImage(
-            header.media_type, prepared, began, decoded - began, time.perf_counter() - decoded
+            header.media_type,
+            prepared,
+            began,
+            decode_s=decoded - began,
+            tensor_s=time.perf_counter() - decoded,
+            warnings=frames[0].warnings,
         )
 
 

@@ -61,9 +61,16 @@ def image_reading(
             "infer": stages.milliseconds(Stage.INFER),
             "total": stages.total_ms(),
         },
-        warnings=item.image.notices + _outside_of_contract(item),
+        warnings=item.image.notices + _unusable(item) + _outside_of_contract(item),
         metadata=metadata.model_dump(mode="json", exclude_unset=True),
         frames=tuple(frames),
+    )
+
+
+def _unusable(item: FreshImage) -> tuple[Notice, ...]:
+    """Return a notice for each thing the file says of its picture that was not usable."""
+    return tuple(
+        Notice(pointer=item.image.part, detail=sentence) for sentence in item.prepared.warnings
     )
 
 

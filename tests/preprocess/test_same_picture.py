@@ -106,6 +106,9 @@ CLOSE = {
     "window": lambda p: dicoms.write(dicoms.image(p, WindowCenter="128", WindowWidth="256")),
     "VOI LUT": voi_lut,
     "palette": palette,
+    "12 bits in 16, no window": lambda p: dicoms.write(
+        dicoms.image(p.astype(np.uint16) * 16 + p // 16)
+    ),
     "12 bits": lambda p: dicoms.write(
         dicoms.image(p.astype(np.uint16) * 16 + p // 16, BitsStored=12)
     ),

@@ -104,6 +104,12 @@ def test_frames_are_those_of_decode(workers):
         assert (ours.bits_stored, ours.rows, ours.columns) == (16, 70, 90)
 
 
+def test_warnings_come_with_the_frames(workers):
+    data = jpeg_ls(WindowCenter="100", WindowWidth="0")
+    (frame,) = workers.decode(data)
+    assert frame.warnings == ("Window Width (0028,1051) is not usable and was taken as absent",)
+
+
 def test_a_process_is_used_again(workers):
     workers.decode(jpeg_ls())
     first = process_of(workers)

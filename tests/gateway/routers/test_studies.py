@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gateway.sidecar import EmbeddedTriton
+from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import LiveGateway, metadata, metric, multipart, suspended, until
 from tests.support.models import flat_png, png, probability
 
@@ -38,6 +39,26 @@ def half_white() -> bytes:
     samples = np.zeros((64, 64), np.uint8)
     samples[:, :32] = 255
     return png(samples)
+
+
+async def test_what_a_data_set_says_unusably_of_its_picture_is_a_warning(
+    gateway: LiveGateway,
+) -> None:
+    dataset = radiograph(WindowCenter="20", WindowWidth="0", NumberOfFrames="0")
+    image = ("image", ("a.dcm", file_of(dataset), "application/dicom"))
+    answer = await gateway.client.post("/v1/studies", files=[image])
+    assert answer.status_code == 200, answer.text
+    warnings = answer.json()["warnings"]
+    assert [warning for warning in warnings if "not usable" in warning["detail"]] == [
+        {
+            "pointer": "image[0]",
+            "detail": "Number of Frames (0028,0008) is not usable and was taken as 1",
+        },
+        {
+            "pointer": "image[0]",
+            "detail": "Window Width (0028,1051) is not usable and was taken as absent",
+        },
+    ]
 
 
 async def test_a_study_is_read_and_can_be_read_again(client: httpx.AsyncClient):
