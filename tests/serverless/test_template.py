@@ -1,5 +1,6 @@
 """What `serverless package` makes of serverless.yml, checked by tools and against our own rules."""
 
+import fnmatch
 import json
 import re
 import subprocess
@@ -27,6 +28,7 @@ EVERYTHING = {
     "kinesisShards": "4",
     "oidcProvider": "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE",
     "guardDuty": "true",
+    "malwareProtection": "true",
     "cloudTrail": "true",
     "quickSightUser": "arn:aws:quicksight:eu-central-1:210987654321:user/default/analyst",
     "vpcId": "vpc-0123456789abcdef0",
@@ -464,6 +466,72 @@ def test_only_the_gateways_service_account_takes_its_role(dev: Package) -> None:
         "aws:RequestTag/kubernetes-namespace",
         "aws:RequestTag/kubernetes-service-account",
     }
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+# What PutRetentionPolicy takes (CloudWatch Logs API reference), up to ten years.
+RETENTIONS = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+]  # fmt: skip
+
+
+def test_logs_are_kept_as_long_as_the_audit_trail(stack: Package) -> None:
+    retention = {
+        int(days): value["Days"]
+        for days, value in stack.template["Mappings"]["LogRetention"].items()
+    }
+    assert retention == {
+        days: min(each for each in RETENTIONS if each >= days) for days in retention
+    }
+    parameter = stack.template["Parameters"]["AuditDays"]
+    assert parameter["AllowedValues"] == sorted(retention)
+    assert parameter["Default"] in retention
+    found = {"Fn::FindInMap": ["LogRetention", {"Ref": "AuditDays"}, "Days"]}
+    groups = stack.of_type("AWS::Logs::LogGroup")
+    assert len(groups) == 5
+    assert all(group["RetentionInDays"] == found for group in groups.values())
+
+
+def test_the_cluster_keeps_its_own_log_as_long_as_prod_its_audit_trail(prod: Package) -> None:
+    cluster = yaml.safe_load((ROOT / "helm/eks/cluster.yaml").read_text())
+    kept = cluster["cloudWatch"]["clusterLogging"]["logRetentionInDays"]
+    assert kept in RETENTIONS
+    assert kept >= prod.template["Parameters"]["AuditDays"]["Default"]
+
+
+def test_the_key_is_open_to_every_log_group(stack: Package) -> None:
+    [logs] = [
+        each for each in stack.properties("Key")["KeyPolicy"]["Statement"] if each["Sid"] == "Logs"
+    ]
+    patterns = [
+        each["Fn::Sub"].rpartition(":log-group:")[2]
+        for each in logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    ]
+    for group in stack.of_type("AWS::Logs::LogGroup").values():
+        assert any(fnmatch.fnmatch(group["LogGroupName"], pattern) for pattern in patterns)
+
+
+# --- findings -------------------------------------------------------------------------------------
+
+
+def test_findings_and_threats_reach_somebody(prod: Package) -> None:
+    for name, kind in (
+        ("FindingsRule", "GuardDuty Finding"),
+        ("ThreatsRule", "GuardDuty Malware Protection Object Scan Result"),
+    ):
+        rule = prod.properties(name)
+        assert rule["EventPattern"]["detail-type"] == [kind]
+        assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "Notices"}]
+    plan = prod.properties("UploadsScan")["ProtectedResource"]["S3Bucket"]
+    assert plan == {"BucketName": {"Ref": "ImagesBucket"}, "ObjectPrefixes": ["images/"]}
+
+
+def test_the_trail_sees_who_touches_studies_models_and_the_audit_trail(prod: Package) -> None:
+    seen = json.dumps(prod.properties("Trail")["AdvancedEventSelectors"])
+    for bucket in ("ImagesBucket", "ResultsBucket", "AuditBucket", "ArtifactsBucket"):
+        assert f"${{{bucket}.Arn}}" in seen
 
 
 # --- alarms and the dashboard ---------------------------------------------------------------------

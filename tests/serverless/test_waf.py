@@ -124,6 +124,32 @@ def test_every_route_that_takes_pictures_is_exempt_and_no_other(
         assert bool(exempt) == ((route, media_type) in pictures), (route, media_type)
 
 
+def test_studies_and_events_have_a_rate_of_their_own(
+    dev: Package, rules: list[dict[str, Any]]
+) -> None:
+    rates = {
+        rule["Name"]: rule["Statement"]["RateBasedStatement"]
+        for rule in rules
+        if "RateBasedStatement" in rule["Statement"]
+    }
+    assert rates.keys() == {"Rate", "RateOfStudies"}
+    scope = rates["RateOfStudies"]["ScopeDownStatement"]
+    assert rates["Rate"]["ScopeDownStatement"] == {"NotStatement": {"Statement": scope}}
+    pattern = scope["RegexMatchStatement"]["RegexString"]
+    paths = create_app(Settings()).openapi()["paths"]
+    posted = {path for path, operations in paths.items() if "post" in operations}
+    counted_apart = {path for path in paths if re.search(pattern, path)}
+    assert counted_apart == {"/v1/studies", "/v1/events/s3"} <= posted
+    for rule in rules:
+        if rule["Name"] in rates:
+            assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429}}}
+    limits = {
+        name: dev.template["Parameters"][rate["Limit"]["Ref"]]["Default"]
+        for name, rate in rates.items()
+    }
+    assert limits == {"Rate": 6000, "RateOfStudies": 150000}
+
+
 def _label(rule: str) -> str:
     """SQLi_BODY → SQLi_Body, NoUserAgent_HEADER → NoUserAgent_Header."""
     name, _, part = rule.rpartition("_")
@@ -177,12 +203,6 @@ def exemption(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     exempt = rules[-1]["Statement"]["AndStatement"]["Statements"][1]
     found: list[dict[str, Any]] = exempt["NotStatement"]["Statement"]["AndStatement"]["Statements"]
     return found
-
-
-def test_one_address_may_ask_so_often(rules: list[dict[str, Any]]) -> None:
-    (rate,) = (rule for rule in rules if "RateBasedStatement" in rule["Statement"])
-    assert rate["Statement"]["RateBasedStatement"]["Limit"] == {"Ref": "WafRequestsPer5Minutes"}
-    assert rate["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429}}}
 
 
 def test_logs_hold_no_credentials(dev: Package) -> None:
