@@ -1,5 +1,6 @@
 # Everything a fresh Linux machine with Python 3.11+ needs:
 #   make run    the gateway and a real Triton on http://127.0.0.1:8080
+#   make check  the tests that need no server
 #   make test   the whole test suite
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,10 +11,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run test benchmarks lint sbom lock schema clean
+.PHONY: run check test benchmarks lint sbom lock schema clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
+
+# All tests that need no server and nothing but Python's packages: a minute or two.
+check: $(VENV)/dev.stamp
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not server"
 
 test: $(VENV)/dev.stamp $(VENV)/tools.stamp
 	$(BIN)/pytest --numprocesses 2 --dist loadfile

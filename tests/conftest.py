@@ -16,6 +16,21 @@ from tests.support.triton import running_triton
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
+# Behind these fixtures stands a server, or a program that is none of Python's packages; the tests
+# in these folders are about nothing else. Any other test that starts one says so by itself:
+# `@pytest.mark.server`.
+_SERVERS = {"triton", "own_triton", "gateway", "zoo", "s3_url", "receiver", "secured", "shared"}
+_FOLDERS = {"docker", "e2e", "helm", "serverless"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `make check` leaves out."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in _FOLDERS or _SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model repository with `brightness` alone; nobody writes to it."""

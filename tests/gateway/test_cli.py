@@ -167,6 +167,7 @@ async def test_up_names_a_model_repository_that_is_not_there(tmp_path: Path):
     assert "Traceback" not in err
 
 
+@pytest.mark.server
 async def test_up_runs_triton_and_the_gateway_and_says_where(repository: Path, tmp_path: Path):
     variables = {
         "RADSTREAM_TRITON__MODEL_REPOSITORY": str(repository),

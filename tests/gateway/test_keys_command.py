@@ -83,6 +83,7 @@ def test_a_file_that_holds_something_else_is_left_alone(
     assert file.read_text() == '{"keys": 7}'
 
 
+@pytest.mark.server
 async def test_a_mounted_secret_is_exchanged_while_the_gateway_runs(
     keys: Callable[..., Result], tmp_path: Path
 ):

@@ -95,6 +95,7 @@ def test_a_model_that_does_not_batch_cannot_be_told_how(repository: Path) -> Non
     assert tune(repository, {"brightness": {"instances": 2}})[0] == 0
 
 
+@pytest.mark.server
 async def test_triton_serves_the_model_as_tuned(repository: Path) -> None:
     tune(repository, {"brightness": ALL})
     async with (

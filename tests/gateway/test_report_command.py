@@ -103,6 +103,7 @@ def test_without_its_extra_it_says_what_to_install(library: str, monkeypatch: py
     assert err == f"Error: the report needs {library}: pip install 'radstream[report]' brings it\n"
 
 
+@pytest.mark.server
 def test_a_wheel_has_the_queries_and_the_page(folder: Path, tmp_path: Path):
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

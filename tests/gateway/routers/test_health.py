@@ -48,6 +48,7 @@ async def test_a_gateway_with_its_models_is_ready(client: httpx.AsyncClient):
     }
 
 
+@pytest.mark.server
 async def test_without_triton_it_lives_but_is_not_ready(tmp_path: Path):
     nobody = f"127.0.0.1:{choose_ports().grpc}"
     async with running_gateway(settings_for(nobody, tmp_path)) as gateway:
@@ -78,6 +79,7 @@ async def test_a_draining_gateway_still_answers_but_is_not_ready(
         assert (await draining.client.post("/v1/studies", **study)).status_code == 200
 
 
+@pytest.mark.server
 async def test_a_triton_killed_under_a_study_comes_back_by_itself(repository: Path, tmp_path: Path):
     async with (
         running_triton(repository) as triton,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from gateway.schemas.contract import Contract
 from tests.support.gateway import running_gateway, settings_for, until
@@ -23,6 +24,7 @@ async def test_a_model_is_listed_with_the_contract_it_keeps(client: httpx.AsyncC
     assert Contract.model_validate(model["contract"]) == Contract.model_validate(sent)
 
 
+@pytest.mark.server
 async def test_a_model_kept_out_is_listed_with_the_reason(tmp_path: Path):
     repository = write_repository(tmp_path / "models")
     write_model(
