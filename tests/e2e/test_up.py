@@ -61,7 +61,7 @@ async def is_ready(client: httpx.AsyncClient) -> bool:
 
 
 def below(command: Command, name: str) -> list[psutil.Process]:
-    return [each for each in descendants(command.pid) if each.name() == name]
+    return descendants(command.pid, name)
 
 
 async def send(client: httpx.AsyncClient, image: Path, **fields: Any) -> httpx.Response:

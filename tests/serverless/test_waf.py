@@ -26,6 +26,7 @@ from gateway.app import create_app
 from gateway.settings import Settings
 from preprocess import MediaType
 from tests.support.aws import ROOT, Package, free_port
+from tests.support.tools import tool
 
 # The managed groups' rules that look into a body, as AWS's documentation lists them.
 BODY_RULES = {
@@ -327,7 +328,7 @@ def firewall(folder: Path, upstream: str, dev: Package, *, uploads: str) -> Iter
     )
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
-    process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(config), "-p", str(folder)])
+    process = subprocess.Popen([tool("nginx"), "-c", str(config), "-p", str(folder)])
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for_port(port, process)

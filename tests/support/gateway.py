@@ -31,6 +31,7 @@ from gateway.settings import (
     TritonSettings,
 )
 from gateway.sidecar import EmbeddedTriton
+from tests.support.processes import triton_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -170,8 +171,9 @@ class Command:
         return line[line.index("http://") :].split()[0].removesuffix("/v1/studies")
 
     async def stop(self) -> int:
-        """The exit code after SIGTERM."""
-        self.process.send_signal(signal.SIGTERM)
+        """The exit code after SIGTERM, or of the end it has come to by itself."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
         return await self.process.wait()
 
     def _ended(self) -> bool:
@@ -205,7 +207,7 @@ async def running_command(
     try:
         yield command
     finally:
-        if process.returncode is None:
+        with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
         await asyncio.gather(*readers)
@@ -264,20 +266,10 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def server_process(triton: EmbeddedTriton) -> psutil.Process:
-    """The tritonserver process itself, known by its port."""
-    port = triton.grpc_url.rpartition(":")[2]
-    return next(
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.name() == "tritonserver" and f"--grpc-port={port}" in process.cmdline()
-    )
-
-
 @contextmanager
 def suspended(triton: EmbeddedTriton) -> Iterator[psutil.Process]:
     """Triton takes connections and requests, and answers none of them before the block's end."""
-    process = server_process(triton)
+    process = triton_process(triton.grpc_url)
     process.suspend()
     try:
         yield process

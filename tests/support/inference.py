@@ -14,6 +14,11 @@ from tritonclient.utils import np_to_triton_dtype
 
 from tests.support import models
 
+# gRPC tells a server the time that is left as text in `grpc-timeout`, rounded up: from 10 s on to
+# the next tenth of a second. So a server may see more than its caller gave; the caller's own clock
+# ends the call.
+GRPC_TIMEOUT_STEP_S = 0.1
+
 Answer = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
 

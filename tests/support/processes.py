@@ -15,8 +15,8 @@ def triton_process(grpc_url: str) -> psutil.Process:
     port = grpc_url.rpartition(":")[2]
     [server] = [
         process
-        for process in descendants(os.getpid())
-        if process.name() == "tritonserver" and f"--grpc-port={port}" in _arguments(process)
+        for process in descendants(os.getpid(), "tritonserver")
+        if f"--grpc-port={port}" in _arguments(process)
     ]
     return server
 
@@ -52,9 +52,20 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def descendants(pid: int) -> list[psutil.Process]:
-    """The processes that live below that one."""
-    return [child for child in psutil.Process(pid).children(recursive=True) if is_alive(child)]
+def descendants(pid: int, name: str | None = None) -> list[psutil.Process]:
+    """The processes that live below that one, or those of a name; any may end at any moment."""
+    return [
+        child
+        for child in psutil.Process(pid).children(recursive=True)
+        if is_alive(child) and name in {None, _name(child)}
+    ]
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _stands_still(process: psutil.Process) -> bool:

@@ -20,13 +20,14 @@ from pathlib import Path
 import httpx
 
 from tests.support.gateway import Command, client_of, metadata, multipart, running_command, until
+from tests.support.tools import tool
 
 # Many health checks, as a busy machine answers them late: by then no new request comes.
 DRAIN_DELAY_S = 3.0
 
 _HAPROXY = """\
 global
-  stats socket {folder}/admin.sock
+  stats socket ipv4@127.0.0.1:{admin}
 defaults
   mode http
   retries 0
@@ -78,15 +79,17 @@ class Balancer:
         Where senders go.
     ports : tuple of int
         Where the gateways listen, by their place.
+    admin_port : int
+        Where HAProxy tells its state: no socket in a folder, whose path may be too long for one.
     """
 
     url: str
     ports: tuple[int, ...]
-    admin: Path
+    admin_port: int
 
     async def up(self, place: int) -> bool:
         """Whether it sends requests to the gateway of this place."""
-        reader, writer = await asyncio.open_unix_connection(self.admin)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.admin_port)
         writer.write(b"show stat\n")
         lines = (await reader.read()).decode().splitlines()
         writer.close()
@@ -97,22 +100,31 @@ class Balancer:
 @asynccontextmanager
 async def balancing(folder: Path, gateways: int = 2) -> AsyncIterator[Balancer]:
     """A load balancer for gateways that are to listen on its ports."""
-    port, *ports = free_ports(gateways + 1)
+    port, admin_port, *ports = free_ports(gateways + 2)
     servers = "\n".join(f"  server g{n} 127.0.0.1:{each}" for n, each in enumerate(ports))
     config = folder / "haproxy.cfg"
-    config.write_text(_HAPROXY.format(folder=folder, port=port, servers=servers))
+    config.write_text(_HAPROXY.format(admin=admin_port, port=port, servers=servers))
     process = await asyncio.create_subprocess_exec(
-        *("haproxy", "-q", "-db", "-f", str(config)),
+        *(tool("haproxy"), "-q", "-db", "-f", str(config)),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    try:
-        balancer = Balancer(f"http://127.0.0.1:{port}", tuple(ports), folder / "admin.sock")
-        await until(lambda: balancer.admin.exists() or process.returncode is not None)
+    balancer = Balancer(f"http://127.0.0.1:{port}", tuple(ports), admin_port)
+
+    async def has_looked() -> bool:
+        """Whether it has found no gateway yet; it takes each for one that is up until then."""
         assert process.returncode is None, "haproxy did not come up"
+        try:
+            return not any([await balancer.up(place) for place in range(gateways)])
+        except ConnectionRefusedError:
+            return False
+
+    try:
+        await until(has_looked)
         yield balancer
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):  # it did not come up
+            process.terminate()
         await process.wait()
 
 

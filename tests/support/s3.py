@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ async def faults(upstream: str, folder: Path) -> AsyncIterator["Faults"]:
                 await first.list_buckets()  # the proxy reads AWS's models now, for seconds
             yield Faults(url, client)
     finally:
-        if process.returncode is None:
+        with suppress(ProcessLookupError):
             process.kill()  # a fault may still hold a connection
         await process.wait()
 

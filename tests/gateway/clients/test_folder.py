@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from gateway.clients.folder import FolderStore
 from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreError, StoreUnavailableError
+from tests.support.unprivileged import answer_of, public_folder
 
 TYPE = "application/octet-stream"
 MEBIBYTE = 2**20
@@ -36,6 +36,34 @@ async def main(root, call):
     print("written")
 
 asyncio.run(main(*sys.argv[1:]))
+"""
+
+# Uses a store as a user whom permissions bind, and tells what came of each call.
+USER = """
+import asyncio, json, sys
+from pathlib import Path
+from gateway.clients.folder import FolderStore
+from gateway.errors import StoreError
+from tests.support.unprivileged import drop_privileges
+
+async def outcome(call):
+    try:
+        answer = await call
+    except StoreError as error:
+        return [type(error).__name__, error.reason]
+    return answer.decode() if isinstance(answer, bytes) else answer
+
+async def main(root):
+    store = FolderStore(Path(root))
+    drop_privileges()
+    print(json.dumps({
+        "read": await outcome(store.read("a")),
+        "keys": await outcome(store.keys("")),
+        "create": await outcome(store.create("b", b"x", media_type="")),
+        "replace": await outcome(store.replace("b", b"x", media_type="")),
+    }))
+
+asyncio.run(main(sys.argv[1]))
 """
 
 
@@ -170,23 +198,9 @@ def no_file_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """Root may write anywhere; nobody may not."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
 @pytest.fixture
 def read_only_folder() -> Iterator[Path]:
-    # Not under tmp_path, which nobody but the user may even look into.
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with public_folder() as folder:
         (folder / ".unfinished").mkdir()
         (folder / "a").write_bytes(b"data")
         for path in (folder / ".unfinished", folder):
@@ -210,23 +224,21 @@ async def test_full_disk_makes_the_store_unavailable_and_leaves_what_was(
     assert await store.create("folder/b", b"x", media_type=TYPE)
 
 
-async def test_read_only_folder_is_read_and_no_more(read_only_folder: Path):
-    store = FolderStore(read_only_folder)
-    with without_privileges():
-        assert await store.read("a") == b"data"
-        assert await store.keys("") == ["a"]
-        for call in (store.create, store.replace):
-            with pytest.raises(StoreUnavailableError, match="Permission denied"):
-                await call("b", b"x", media_type=TYPE)
+def test_read_only_folder_is_read_and_no_more(read_only_folder: Path):
+    denied = ["StoreUnavailableError", "Permission denied"]
+    assert answer_of(USER, read_only_folder) == {
+        "read": "data",
+        "keys": ["a"],
+        "create": denied,
+        "replace": denied,
+    }
     assert files(read_only_folder) == [read_only_folder / "a"]
 
 
-async def test_object_that_may_not_be_read_is_not_taken_for_a_missing_one(
-    read_only_folder: Path,
-):
+def test_object_that_may_not_be_read_is_not_taken_for_a_missing_one(read_only_folder: Path):
     (read_only_folder / "a").chmod(0)
-    with without_privileges(), pytest.raises(StoreUnavailableError):
-        await FolderStore(read_only_folder).read("a")
+    read = answer_of(USER, read_only_folder)["read"]
+    assert read == ["StoreUnavailableError", "Permission denied"]
 
 
 async def test_root_that_cannot_be_a_folder_is_said_at_the_start(tmp_path: Path):

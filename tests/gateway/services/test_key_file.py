@@ -1,17 +1,29 @@
 """Whose the key file is, so that the gateway can read what another user writes."""
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gateway.services.api_keys import KeyDocument, KeyFileError
 from gateway.services.key_file import change_keys, read_keys
+from tests.support.unprivileged import NOBODY, answer_of, public_folder
 
-NOBODY = 65534
+# Reads the key file as the user whose it is, whom permissions bind.
+READER = """
+import json, sys
+from pathlib import Path
+from gateway.services.api_keys import KeyFileError
+from gateway.services.key_file import read_keys
+from tests.support.unprivileged import drop_privileges
+
+drop_privileges()
+try:
+    print(json.dumps({"keys": len(read_keys(Path(sys.argv[1])).keys)}))
+except KeyFileError as error:
+    print(json.dumps({"refused": str(error)}))
+"""
 
 
 def unchanged(document: KeyDocument) -> KeyDocument:
@@ -22,25 +34,10 @@ def mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-@contextmanager
-def not_as_root() -> Iterator[None]:
-    """Without the rights of root, to whom no file is closed."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that any user may enter, as `tmp_path` is not, and that is somebody's."""
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name)
-        path.chmod(0o755)
+    with public_folder() as path:
         if not os.geteuid():
             os.chown(path, NOBODY, NOBODY)
         yield path
@@ -51,8 +48,7 @@ def test_a_new_file_belongs_to_whom_its_folder_belongs(folder: Path):
     made = (folder / "keys.json").stat()
     assert (made.st_uid, made.st_gid) == (folder.stat().st_uid, folder.stat().st_gid)
     assert mode_of(folder / "keys.json") == 0o600
-    with not_as_root():
-        assert read_keys(folder / "keys.json").keys == ()
+    assert answer_of(READER, folder / "keys.json") == {"keys": 0}
 
 
 @pytest.mark.parametrize(("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o666, 0o640)])
@@ -89,9 +85,7 @@ def test_a_file_that_may_not_be_read_is_told_with_the_remedy(folder: Path):
     file = folder / "keys.json"
     change_keys(file, unchanged)
     file.chmod(0o000)
-    with not_as_root(), pytest.raises(KeyFileError) as raised:
-        read_keys(file)
-    told = str(raised.value)
+    told = answer_of(READER, file)["refused"]
     assert told.startswith("Permission denied; ")
     assert "`chown " in told
     assert f" {file}`" in told

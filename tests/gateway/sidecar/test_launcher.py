@@ -22,7 +22,7 @@ from gateway.sidecar import launcher as launcher_module
 from gateway.sidecar.ports import TritonPorts, choose_ports
 from tests.gateway.sidecar import onnx_models
 from tests.support.gateway import until
-from tests.support.processes import is_alive
+from tests.support.processes import descendants, is_alive, triton_process
 from tests.support.triton import running_triton
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -45,14 +45,9 @@ class Traces:
     """What the kernel and the file system know of one embedded server."""
 
     def __init__(self, triton: EmbeddedTriton) -> None:
-        port = triton.grpc_url.split(":")[1]
-        [self.server] = [
-            child
-            for child in psutil.Process().children(recursive=True)
-            if child.name() == "tritonserver" and f"--grpc-port={port}" in child.cmdline()
-        ]
+        self.server = triton_process(triton.grpc_url)
         # Triton does not reap a backend process that was killed.
-        [self.stub] = [c for c in self.server.children() if c.status() != psutil.STATUS_ZOMBIE]
+        [self.stub] = descendants(self.server.pid)
         self.guardian = self.server.parent()
         self.processes = [self.guardian, self.server, self.stub]
         [name] = [a for a in self.server.cmdline() if a.startswith("--id=")]
@@ -92,6 +87,7 @@ async def answer_in_the_end(client: InferenceServerClient) -> list[list[float]]:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.server
 async def test_stop_leaves_nothing_behind(model_repository: Path):
     triton = EmbeddedTriton(model_repository)
     await triton.start()
@@ -168,6 +164,7 @@ async def test_second_server_takes_other_ports_even_if_it_first_chose_the_same(
     Traces(triton)  # still one server, one backend process
 
 
+@pytest.mark.server
 async def test_of_two_servers_started_at_once_one_gets_the_metrics_port(model_repository: Path):
     port = choose_ports().metrics
     servers = [EmbeddedTriton(model_repository, metrics_port=port) for _ in range(2)]
@@ -185,6 +182,7 @@ async def test_missing_model_repository_is_told_before_anything_starts(tmp_path:
         await EmbeddedTriton(tmp_path / "nowhere").start()
 
 
+@pytest.mark.server
 async def test_server_that_is_not_live_in_time_is_ended_and_its_last_words_told(
     model_repository: Path, own_temporary_folder: Path
 ):
@@ -195,6 +193,7 @@ async def test_server_that_is_not_live_in_time_is_ended_and_its_last_words_told(
     assert not names_in(own_temporary_folder)
 
 
+@pytest.mark.server
 async def test_start_that_is_cancelled_leaves_nothing_behind(
     model_repository: Path, own_temporary_folder: Path
 ):
@@ -242,6 +241,7 @@ def owner_process(model_repository: Path) -> Iterator[subprocess.Popen[str]]:
             owner.kill()
 
 
+@pytest.mark.server
 def test_nothing_outlives_an_owner_that_is_killed(
     model_repository: Path, own_temporary_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
