@@ -1,81 +1,119 @@
-"""`radstream models fetch`: brings a model repository from S3 to where Triton finds it."""
+"""`radstream models fetch`: brings a published model repository to where Triton finds it."""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
 
 from gateway.clients.s3 import s3_client
-from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreUnavailableError
+from gateway.errors import (
+    InvalidKeyError,
+    ObjectNotFoundError,
+    StoreUnavailableError,
+    UnreadableDocumentError,
+)
+from gateway.schemas.model_manifest import NAME, ModelManifest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from pathlib import Path
 
-_TIMEOUT_S = 60.0  # of silence
+    from gateway.schemas.model_manifest import ModelFile
+
+TIMEOUT_S = 60.0  # of silence
 _PIECE_BYTES = 2**20
 
 
 async def fetch(source: str, model_repository: Path) -> list[Path]:
-    """The files of all models below the source, written into the repository.
+    """Download a published repository, each file held to the manifest's SHA-256.
 
     Parameters
     ----------
     source
-        ``s3://BUCKET/PREFIX``; what follows the prefix is a file's way in the repository.
-        Credentials, region and endpoint are those of AWS's own variables and files.
+        ``s3://BUCKET/PREFIX/DIGEST``, as `radstream models publish` names it. Credentials, region
+        and endpoint are those of AWS's own variables and files.
     model_repository
         Made if need be. A file that is there is written over; others stay.
 
     Raises
     ------
-    ObjectNotFoundError
-        There is nothing below the source.
     InvalidKeyError
-        A key leads out of the repository.
+        The source does not end in a digest.
+    ObjectNotFoundError
+        No manifest, or not all that it names, is there.
+    UnreadableDocumentError
+        The manifest or a file is not what its digest says.
     StoreUnavailableError
         S3 does not answer, or refuses.
     """
-    bucket, prefix = urlsplit(source).netloc, urlsplit(source).path.lstrip("/")
-    async with s3_client(region=None, endpoint=None, connections=1, timeout_s=_TIMEOUT_S) as client:
+    bucket, root = split_source(source)
+    digest = root.rstrip("/").rpartition("/")[2]
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise InvalidKeyError("the source does not end in the digest of a published repository")
+    async with s3_client(region=None, endpoint=None, connections=1, timeout_s=TIMEOUT_S) as client:
         try:
-            targets = {
-                key: _target(model_repository, key, prefix)
-                async for key in _keys(client, bucket, prefix)
-            }
-            for key, target in targets.items():
-                await _download(client, bucket, key, target)
+            manifest = _checked(await read_object(client, bucket, f"{root}{NAME}"), digest)
+            for file in manifest.files:
+                await _download(client, bucket, f"{root}{file.path}", file, model_repository)
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailableError(str(error)) from error
-    if not targets:
-        raise ObjectNotFoundError
     _add_versions(model_repository)
-    return sorted(targets.values())
+    return sorted(model_repository / file.path for file in manifest.files)
 
 
-async def _keys(client: Any, bucket: str, prefix: str) -> AsyncIterator[str]:
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    async for page in pages:
-        for found in page.get("Contents", ()):
-            if not found["Key"].endswith("/"):  # what consoles make for an empty folder
-                yield found["Key"]
+def split_source(source: str) -> tuple[str, str]:
+    """Return bucket and prefix of ``s3://BUCKET/PREFIX``, a prefix with its slash at the end."""
+    parts = urlsplit(source)
+    prefix = parts.path.strip("/")
+    return parts.netloc, f"{prefix}/" if prefix else ""
 
 
-def _target(model_repository: Path, key: str, prefix: str) -> Path:
-    way = PurePosixPath(key.removeprefix(prefix).lstrip("/"))
-    if way.is_absolute() or ".." in way.parts or not way.parts:
-        raise InvalidKeyError("a key leads out of the repository")
-    return model_repository / way
+async def read_object(client: Any, bucket: str, key: str) -> bytes:
+    """Return an object's bytes.
+
+    Raises
+    ------
+    ObjectNotFoundError
+    """
+    try:
+        response = await client.get_object(Bucket=bucket, Key=key)
+    except client.exceptions.NoSuchKey:
+        raise ObjectNotFoundError from None
+    data: bytes = await response["Body"].read()
+    return data
 
 
-async def _download(client: Any, bucket: str, key: str, target: Path) -> None:
+def _checked(document: bytes, digest: str) -> ModelManifest:
+    if hashlib.sha256(document).hexdigest() != digest:
+        raise UnreadableDocumentError(NAME, "it is not what the digest says")
+    try:
+        return ModelManifest.model_validate_json(document)
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        raise UnreadableDocumentError(NAME, fault["msg"]) from None
+
+
+async def _download(
+    client: Any, bucket: str, key: str, file: ModelFile, model_repository: Path
+) -> None:
+    target = model_repository / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    response = await client.get_object(Bucket=bucket, Key=key)
-    with target.open("wb") as file:
+    try:
+        response = await client.get_object(Bucket=bucket, Key=key)
+    except client.exceptions.NoSuchKey:
+        raise ObjectNotFoundError from None
+    seen = hashlib.sha256()
+    with target.open("wb") as writing:
         async for piece in response["Body"].iter_chunks(_PIECE_BYTES):
-            file.write(piece)
+            seen.update(piece)
+            writing.write(piece)
+    if seen.hexdigest() != file.sha256:
+        target.unlink()  # Triton must not find it
+        raise UnreadableDocumentError(file.path, "it is not what the manifest says")
 
 
 def _add_versions(model_repository: Path) -> None:

@@ -9,7 +9,12 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from gateway.errors import ContractError, ObjectNotFoundError, StoreError
+from gateway.errors import (
+    ContractError,
+    ObjectNotFoundError,
+    StoreError,
+    UnreadableDocumentError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,17 +44,36 @@ def build(repository: Path, names: Sequence[str]) -> None:
 
 
 @models.command()
+@click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("target")
+def publish(repository: Path, target: str) -> None:
+    """Upload a repository below s3://BUCKET/PREFIX, under the digest that is printed.
+
+    What is published is never written over, and a version of a model has the same contents in all
+    of it. Credentials, region and endpoint are those of AWS's own variables and files.
+    """
+    from gateway.model_publish import publish as publish_models  # noqa: PLC0415 - nor is S3 for the rest
+
+    _check_source(target)
+    try:
+        click.echo(asyncio.run(publish_models(repository, target)))
+    except ContractError as error:
+        raise click.ClickException(error.reason) from error
+    except StoreError as error:
+        raise click.ClickException(f"{target}: {_said(error)}") from error
+
+
+@models.command()
 @click.argument("source")
 @click.argument("repository", type=click.Path(file_okay=False, path_type=Path))
 def fetch(source: str, repository: Path) -> None:
-    """Bring all models below s3://BUCKET/PREFIX into a repository.
+    """Download the published repository s3://BUCKET/PREFIX/DIGEST, held to its digest.
 
     Credentials, region and endpoint are those of AWS's own variables and files.
     """
-    from gateway.model_fetch import fetch as fetch_models  # noqa: PLC0415 - nor is S3 for the rest
+    from gateway.model_fetch import fetch as fetch_models  # noqa: PLC0415 - see above
 
-    if not re.fullmatch(r"s3://[^/]+(/.*)?", source):
-        raise click.ClickException(f"{source} is not of the form s3://BUCKET/PREFIX")
+    _check_source(source)
     try:
         fetched = asyncio.run(fetch_models(source, repository))
     except StoreError as error:
@@ -75,7 +99,14 @@ def tune(repository: Path, tuning: IO[str]) -> None:
         raise click.ClickException(error.reason) from error
 
 
+def _check_source(source: str) -> None:
+    if not re.fullmatch(r"s3://[^/]+(/.*)?", source):
+        raise click.ClickException(f"{source} is not of the form s3://BUCKET/PREFIX")
+
+
 def _said(error: StoreError) -> str:
     if isinstance(error, ObjectNotFoundError):
         return "nothing is there"
+    if isinstance(error, UnreadableDocumentError):
+        return f"{error.place}: {error.reason}"
     return getattr(error, "reason", "")

@@ -26,6 +26,7 @@ SIDECAR = {
         "seccompProfile": {"type": "RuntimeDefault"},
     },
 }
+DIGEST = "0123456789abcdef" * 4
 INGRESS: dict[str, Any] = {
     "ingress": {"enabled": True, "certificateArns": ["arn:aws:acm:eu-central-1:1:certificate/x"]},
     "networkPolicy": {"clients": [{"ipBlock": {"cidr": "10.0.0.0/16"}}]},
@@ -72,7 +73,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"ipFamily": "IPv4"},
     ),
     "models-in-a-bucket": (
-        {"triton": {"models": {"source": "s3", "s3": {"bucket": "radstream-a"}}}},
+        {"triton": {"models": {"source": "s3", "s3": {"bucket": "radstream-a", "digest": DIGEST}}}},
         {"triton": {"models": {"source": "image"}}},
     ),
     "network-policy": (

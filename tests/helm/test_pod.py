@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.helm.conftest import OPTIONS
+from gateway.clients.changes import _LOOK_S
+from tests.helm.conftest import DIGEST, OPTIONS
 from tests.support.chart import Release, merged, refusal, render
 
 MIB = 2**20
@@ -99,13 +100,25 @@ def test_models_are_fetched_then_tuned_then_served():
     ]
     fetching, tuning_container, triton = release.pod["initContainers"]
     assert fetching["command"] == ["radstream", "models", "fetch"]
-    assert fetching["args"] == ["s3://radstream-a/models/", "/model-repository"]
+    assert fetching["args"] == [f"s3://radstream-a/models/{DIGEST}", "/model-repository"]
     assert tuning_container["command"][:4] == ["radstream", "models", "tune", "/model-repository"]
     assert arguments(triton)["model-repository"] == "/model-repository"
     [document] = [
         each["data"] for each in release.all("ConfigMap") if "tuning.json" in each["data"]
     ]
     assert document == {"tuning.json": '{"cxr_pneumonia":{"instances":2}}'}
+
+
+def test_other_models_roll_the_pods():
+    templates = {
+        str(
+            render(
+                {"triton": {"models": {"source": "s3", "s3": {"bucket": "b-1", "digest": digest}}}}
+            ).one("Deployment")["spec"]["template"]
+        )
+        for digest in (DIGEST, DIGEST[::-1])
+    }
+    assert len(templates) == 2
 
 
 def test_models_of_the_image_are_copied_only_to_be_tuned(
@@ -359,6 +372,21 @@ def test_secrets_are_named_and_never_written(variants: dict[str, tuple[Release, 
     mounts = {each["mountPath"]: each for each in on.container("gateway")["volumeMounts"]}
     assert mounts["/etc/radstream/secrets/some"]["readOnly"] is True
     assert on.all("Secret") == []
+
+
+def test_a_revoked_key_is_gone_within_two_minutes(
+    variants: dict[str, tuple[Release, Release]],
+):
+    """The operator's interval, the kubelet's sync and cache, and the gateway's own look."""
+    on, _ = variants["external-secret"]
+    refresh_s = int(on.one("ExternalSecret")["spec"]["refreshInterval"].removesuffix("s"))
+    kubelet_s = 80  # a sync each 60 s with jitter, and a watch that has to be told
+    assert _LOOK_S <= 5
+    assert refresh_s + kubelet_s + _LOOK_S <= 120
+    # A subPath is never updated.
+    for release in (on, variants["secrets"][0]):
+        for container in containers(release):
+            assert not [each for each in container["volumeMounts"] if "subPath" in each]
 
 
 def test_an_external_secret_makes_the_secret_of_the_releases_name(

@@ -95,7 +95,10 @@ def test_a_wrong_value_is_named(values: dict[str, Any], said: str):
             "/etc/radstream/secrets/keys/a.json is in no secret of secretFiles",
         ),
         ({"data": {"kind": "existingClaim"}, "replicas": 1}, "needs data.claimName"),
-        ({"triton": {"models": {"source": "s3"}}}, "needs triton.models.s3.bucket"),
+        (
+            {"triton": {"models": {"source": "s3"}}},
+            "needs triton.models.s3.bucket and triton.models.s3.digest",
+        ),
         ({"externalSecret": {"enabled": True}}, "externalSecret.store.name is needed"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
         (merged(INGRESS, {"ingress": {"certificateArns": []}}), "certificateArns is needed"),

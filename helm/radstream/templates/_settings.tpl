@@ -128,8 +128,8 @@ would send a request just when the gateway closes, and answer 502. */}}
 {{- fail (printf "settings.http.keep_alive_s is %v, but the load balancer keeps a connection for %s" $keepAlive (include "radstream.idleSeconds" .)) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq .Values.triton.models.source "s3") (not .Values.triton.models.s3.bucket) -}}
-{{- fail "triton.models.source s3 needs triton.models.s3.bucket" -}}
+{{- if and (eq .Values.triton.models.source "s3") (not (and .Values.triton.models.s3.bucket .Values.triton.models.s3.digest)) -}}
+{{- fail "triton.models.source s3 needs triton.models.s3.bucket and triton.models.s3.digest, which `radstream models publish` prints" -}}
 {{- end -}}
 {{- if and (ne .Values.data.kind "existingClaim") (ne (default "folder" $store.kind) "s3") -}}
 {{- fail "results would end with the pod: set settings.store.kind to s3, or data.kind to existingClaim" -}}

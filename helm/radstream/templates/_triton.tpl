@@ -77,7 +77,7 @@ to stop only when the gateway has ended.
   image: {{ include "radstream.image" (list .Values.gateway.image .Chart) | quote }}
   imagePullPolicy: {{ .Values.gateway.image.pullPolicy }}
   command: [radstream, models, fetch]
-  args: [{{ printf "s3://%s/%s" .Values.triton.models.s3.bucket .Values.triton.models.s3.prefix | quote }}, /model-repository]
+  args: [{{ printf "s3://%s/%s%s" .Values.triton.models.s3.bucket .Values.triton.models.s3.prefix .Values.triton.models.s3.digest | quote }}, /model-repository]
   {{- with .Values.gateway.envFrom }}
   envFrom:
     {{- toYaml . | nindent 4 }}
