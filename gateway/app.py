@@ -105,6 +105,7 @@ def create_app(
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        openapi_url=None,  # `gateway.routers.documentation` serves it
         docs_url=None,
         redoc_url=None,
         servers=[{"url": settings.http.path_prefix}] if settings.http.path_prefix else None,

@@ -42,7 +42,7 @@ class _Reading(Enum):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection; `bounded` makes the class that a server takes."""
+    """One connection; see `gateway.pipelining` for the class that a server takes."""
 
     bounds: ClassVar[HttpSettings]
     on_refused: ClassVar[Callable[[], None]]
@@ -100,6 +100,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = self._idle_bytes = 0
         self._is_head_request = False
 
+    def on_url(self, url: bytes) -> None:
+        """Take some of the target; the method stands before it."""
+        super().on_url(url)
+        self._is_head_request = self.parser.get_method() == b"HEAD"
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; what comes behind the body is none (RFC 9110, section 6.5.1)."""
         if self._reading is _Reading.HEAD:
@@ -108,7 +113,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the request, unless its head is too large or may be read in two ways."""
         method, target, version, fields = self._head()
-        self._is_head_request = method == b"HEAD"
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self.bounds.head_bytes:
             self._refuse(HeadTooLargeError(self.bounds.head_bytes))
@@ -191,6 +195,9 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _is_reading_body(self) -> bool:
+        return self._reading is _Reading.BODY
+
     def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
         self._timer.cancel()
         self._timer = self.loop.call_later(seconds, action)
@@ -210,26 +217,15 @@ class BoundedProtocol(HttpToolsProtocol):
 class _Lingering:
     """The transport as a request sees it: closing it waits for the rest of the body."""
 
-    __slots__ = ("_connection", "is_closing", "write")
+    __slots__ = ("_connection", "is_closing")
 
     def __init__(self, connection: BoundedProtocol) -> None:
         self._connection = connection
         self.is_closing = connection.transport.is_closing
-        self.write = connection.transport.write
+
+    def write(self, data: bytes) -> None:
+        if not self.is_closing():  # the caller has gone: nobody is there to be told of an error
+            self._connection.transport.write(data)
 
     def close(self) -> None:
         self._connection.close_after_body()
-
-
-def bounded(bounds: HttpSettings, on_refused: Callable[[], None]) -> type[BoundedProtocol]:
-    """The protocol of a server's connections.
-
-    Parameters
-    ----------
-    bounds
-        Of each connection, and of all together.
-    on_refused
-        Told of every connection that finds no room.
-    """
-    members = {"bounds": bounds, "on_refused": staticmethod(on_refused)}
-    return type("BoundedProtocol", (BoundedProtocol,), members)

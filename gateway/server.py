@@ -14,8 +14,8 @@ import uvicorn
 import uvloop
 
 from gateway.app import create_app
-from gateway.connections import bounded
 from gateway.metrics import Metrics, process_registry
+from gateway.pipelining import serving
 from gateway.refusal import EarlyRefusal
 from gateway.services.health import Health
 from gateway.settings import DELIMITER, PREFIX
@@ -67,7 +67,11 @@ class GatewayServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 EarlyRefusal(create_app(settings, self._health, metrics, certificate), metrics),
-                http=bounded(settings.http, metrics.admission.rejected.labels("connections").inc),
+                http=serving(
+                    settings.http,
+                    on_refused=metrics.admission.rejected.labels("connections").inc,
+                    on_unread=metrics.http.unread.inc,
+                ),
                 ws="none",
                 timeout_keep_alive=settings.http.keep_alive_s,
                 host=settings.http.host,

@@ -70,6 +70,12 @@ class HttpSettings(_Group):
     body_bytes_per_s: int = Field(
         16 * 2**10, gt=0, description="Bytes per second that a body must bring after that."
     )
+    waiting_bytes: int = Field(
+        64 * 2**20,
+        ge=2**20,
+        description="Bytes that wait on all connections, of answers to be taken and of requests "
+        "for their turn; beyond them the connection where something waits longest is closed.",
+    )
     tls_certificate: Path | None = Field(
         None,
         description="File of the PEM certificate chain to serve TLS with; plain HTTP if unset.",

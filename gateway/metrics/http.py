@@ -29,6 +29,11 @@ class HttpMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.unread = Counter(
+            "radstream_http_connections_given_up_total",
+            "Connections closed since their answers were not taken, or too much waited on all.",
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "radstream_http_requests_in_flight",
             "HTTP requests being answered now.",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fastapi_offline
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -70,6 +71,16 @@ async def start(gateway: GatewayDependency) -> Response:
     """What starts Swagger UI, as a file of its own: the page has no inline script."""
     script = _START.replace("{prefix}", gateway.links.prefix)
     return Response(script, media_type="text/javascript")
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The API's description, written out once: it is the longest answer that is always the same."""
+    state = request.app.state
+    if not hasattr(state, "openapi"):
+        document = json.dumps(request.app.openapi(), ensure_ascii=False, separators=(",", ":"))
+        state.openapi = document.encode()
+    return Response(state.openapi, media_type="application/json")
 
 
 def mount_assets(app: FastAPI) -> None:

@@ -2,6 +2,9 @@
 
 import asyncio
 import email.parser
+import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ import psutil
 import pytest
 
 from gateway.sidecar import EmbeddedTriton
-from tests.support.attacks import BOMBS, FRAMING, HOST, MARK, SMUGGLED, TEXTS, get, texts
+from tests.support.attacks import BOMBS, FRAMING, HOST, MARK, SMUGGLED, TEXTS, get, request, texts
 from tests.support.gateway import (
     Command,
     client_of,
@@ -229,3 +232,30 @@ async def test_a_short_body_is_no_study(target: Target):
     await read_a_study(target)
     new = set(files_in(target.store)) - set(stored)
     assert len({key.split("/")[1] for key in new}) == 1  # the study that was read
+
+
+async def test_callers_that_read_nothing_of_what_they_ask_for_cost_little(target: Target):
+    process = psutil.Process(target.command.pid)
+    url = target.client.base_url
+    before = process.memory_info().rss
+    lines = len(target.command.err)
+    sockets = []
+    loop = asyncio.get_running_loop()
+    try:
+        for _ in range(300):
+            ours = socket.socket()
+            sockets.append(ours)
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            ours.setblocking(False)
+            await loop.sock_connect(ours, (url.host, url.port))
+            await loop.sock_sendall(ours, request(b"GET /openapi.json", close=False) * 100)
+        for _ in range(3):
+            await read_a_study(target)
+        assert process.memory_info().rss - before < 60 << 20
+    finally:
+        for ours in sockets:  # reset, with nearly all of it unanswered
+            ours.close()
+    await read_a_study(target)
+    told = [json.loads(line) for line in target.command.err[lines:]]
+    assert {line["level"] for line in told} == {"info"}
