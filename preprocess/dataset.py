@@ -14,17 +14,25 @@ from pydicom.uid import (
 )
 
 from preprocess.attributes import Attributes, tag_of, translate_parse_errors
-from preprocess.errors import CorruptImageError, UnsupportedImageError
+from preprocess.beginning import Beginning, find_beginning
+from preprocess.errors import (
+    CorruptImageError,
+    UnrecognisedImageError,
+    UnsupportedImageError,
+)
 from preprocess.transfer_syntaxes import check_taken
 from preprocess.types import Buffer, Limits
 
-_PREAMBLE_AND_PREFIX = 132
 _FIRST_PIXEL_ELEMENT = 0x7FE00008  # Float Pixel Data; then Double Float, then Pixel Data itself
 # Elements, and items of sequences, cost a few reads each. Enhanced multi-frame objects have
 # thousands of them; a file of 64 MiB could hold eight million, a minute's work.
 _MOST_READS = 200_000
 _INFLATE_STEP = 1 << 20
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_UNNAMED_SYNTAX = (
+    "the file has no file meta information, which would name the transfer syntax of its compressed "
+    "Pixel Data"
+)
 
 
 class MeteredStream(io.BytesIO):
@@ -53,6 +61,8 @@ class DicomFile:
     Attributes
     ----------
     transfer_syntax_uid : UID
+    has_preamble : bool
+        False where the file begins with its first element.
     attributes : Attributes
         Only those that were asked for.
     has_pixel_data : bool
@@ -68,6 +78,7 @@ class DicomFile:
     """
 
     transfer_syntax_uid: UID
+    has_preamble: bool
     attributes: Attributes
     has_pixel_data: bool
     pixel_data: memoryview
@@ -82,7 +93,7 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
     Parameters
     ----------
     data : bytes-like
-        The whole file, with preamble.
+        The whole file.
     keywords : tuple of str
         What to keep; every other value is passed over unread.
     limits : Limits
@@ -97,18 +108,11 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
     DICOM PS3.10, 7.1 (file meta information); PS3.5, 7 and A.5 (deflated).
     """
     source = memoryview(data)
+    beginning = _beginning(source)
     stream = MeteredStream(data)
-    stream.seek(_PREAMBLE_AND_PREFIX)
+    stream.seek(beginning.offset)
     with translate_parse_errors():
-        meta = read_dataset(
-            stream,
-            is_implicit_VR=False,
-            is_little_endian=True,
-            stop_when=lambda tag, _vr, _length: tag >> 16 > 2,
-        )
-        syntax = Attributes(meta, little_endian=True).uid("TransferSyntaxUID")
-        if syntax is None:
-            raise CorruptImageError("the DICOM file does not name its Transfer Syntax UID")
+        syntax = beginning.transfer_syntax_uid or _named_syntax(stream)
         check_taken(syntax)
         if syntax == DeflatedExplicitVRLittleEndian:
             inflated = _inflate(source[stream.tell() :], limits)
@@ -125,8 +129,11 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
     rest = source[stream.tell() :].toreadonly()
     has_pixel_data = bytes(rest[:4]) == (b"\xe0\x7f\x10\0" if little_endian else b"\x7f\xe0\0\x10")
     pixel_data, pixel_bytes, pixel_vr = _pixel_element(rest, little_endian=little_endian)
+    if has_pixel_data and pixel_bytes is None and beginning.transfer_syntax_uid is not None:
+        raise UnsupportedImageError(_UNNAMED_SYNTAX)
     return DicomFile(
         syntax,
+        beginning.has_preamble,
         Attributes(dataset, little_endian=little_endian),
         has_pixel_data,
         pixel_data,
@@ -134,6 +141,29 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
         pixel_vr,
         little_endian,
     )
+
+
+def _beginning(source: memoryview) -> Beginning:
+    beginning = find_beginning(source)
+    if beginning is None:
+        raise UnrecognisedImageError
+    if beginning.fault is not None:
+        raise UnsupportedImageError(beginning.fault)
+    return beginning
+
+
+def _named_syntax(stream: MeteredStream) -> UID:
+    """The Transfer Syntax UID that the file meta information names; the stream stands after it."""
+    meta = read_dataset(
+        stream,
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, _vr, _length: tag >> 16 > 2,
+    )
+    syntax = Attributes(meta, little_endian=True).uid("TransferSyntaxUID")
+    if syntax is None:
+        raise CorruptImageError("the DICOM file does not name its Transfer Syntax UID")
+    return syntax
 
 
 def _inflate(deflated: memoryview, limits: Limits) -> bytes:

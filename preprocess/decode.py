@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from preprocess import dicom, formats, jpeg, png
+from preprocess.beginning import find_beginning
 from preprocess.errors import (
     CorruptImageError,
     PreprocessError,
@@ -13,7 +14,6 @@ from preprocess.errors import (
 from preprocess.exif import apply_orientation, is_transposed
 from preprocess.types import Buffer, Frame, Header, Limits, MediaType
 
-_DICOM_PREAMBLE = 128
 UNFORESEEN = "the file cannot be decoded"
 """Reason of an error that this package did not foresee; the fuzz tests fail on it."""
 
@@ -31,7 +31,7 @@ def sniff(data: Buffer) -> MediaType:
     ITU-T T.81, B.1.1.3 (SOI); PNG (Third Edition), 5.2; DICOM PS3.10, 7.1 (preamble, "DICM").
     """
     # DICOM first: its preamble is free, so it may also be the beginning of another format.
-    if bytes(data[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4]) == b"DICM":
+    if find_beginning(data) is not None:
         return MediaType.DICOM
     head = bytes(data[:8])
     if head.startswith(jpeg.SIGNATURE):

@@ -62,6 +62,7 @@ class DicomMetadata:
     bits_stored: int | None
     number_of_frames: int
     has_pixel_data: bool
+    has_preamble: bool = True
 
 
 def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
@@ -103,6 +104,7 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
         bits_stored=_word(file.attributes, "BitsStored"),
         number_of_frames=number_of_frames(file.attributes) or 1,
         has_pixel_data=file.has_pixel_data,
+        has_preamble=file.has_preamble,
     )
 
 
