@@ -17,7 +17,7 @@ from preprocess.errors import (
     UnrecognisedImageError,
     UnsupportedImageError,
 )
-from preprocess.metadata import DicomMetadata, read_metadata
+from preprocess.metadata import Code, DicomMetadata, read_metadata
 from preprocess.tensor import to_tensor
 from preprocess.types import (
     Aspect,
@@ -36,6 +36,7 @@ from preprocess.workers import DecodeWorkers
 
 __all__ = [
     "Aspect",
+    "Code",
     "CorruptImageError",
     "DecodeTimeoutError",
     "DecodeWorkers",

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import config
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -17,10 +16,12 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from preprocess.character_sets import decode_text
 from preprocess.errors import CorruptImageError, PreprocessError
 
 _LONGEST_SEQUENCE_BYTES = 1 << 20
 _LONGEST_TEXT_BYTES = 4096  # of the kinds read here: UI, CS, LO, SH, DA, TM, DS, IS
+_PADDING = " \0\t\r\n"
 
 
 @contextmanager
@@ -63,32 +64,55 @@ class Attributes:
         return value or None
 
     def text(self, keyword: str) -> str | None:
-        """The first value of a text element, without padding.
+        """Return the first value of an element whose text is ASCII by its VR, without padding.
 
         Raises
         ------
         CorruptImageError
-            It is far longer than its kind may be, or in an unknown character set.
+            It is far longer than its kind may be.
+        """
+        return next(iter(self.texts(keyword)), None) or None
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Return the values of an element whose text is ASCII by its VR (CS, DA, TM, UI).
+
+        Bytes beyond ASCII stay apart, as the characters of Latin-1.
+
+        Raises
+        ------
+        CorruptImageError
+            It is far longer than its kind may be.
+        """
+        raw = self._short(keyword)
+        if raw is None:
+            return ()
+        values = tuple(value.strip(_PADDING) for value in raw.decode("latin-1").split("\\"))
+        return values if any(values) else ()
+
+    def identifier(self, keyword: str) -> str | None:
+        """Return the whole text of an LO or SH element, decoded by Specific Character Set.
+
+        What is meant to have one value is not divided at a backslash, which may be half a
+        character, and whose loss would make two identifiers one.
+
+        Raises
+        ------
+        UndecodableTextError
+            The character set has no such characters.
+        CorruptImageError
+            It is far longer than its kind may be.
         """
         raw = self._short(keyword)
         if raw is None:
             return None
-        value = self._decoded(raw).split("\\")[0].strip(" \0\t\r\n")
-        return value or None
+        text = decode_text(raw, self._short("SpecificCharacterSet") or b"")
+        return text.strip(_PADDING) or None
 
     def _short(self, keyword: str) -> bytes | None:
         raw = self.raw(keyword)
         if raw is not None and len(raw) > _LONGEST_TEXT_BYTES:
             raise CorruptImageError(f"{keyword} is too long")
         return raw
-
-    def _decoded(self, raw: bytes) -> str:
-        if raw.isascii():
-            return raw.decode("ascii")
-        charset = self.raw("SpecificCharacterSet") or b""
-        with translate_parse_errors():
-            names = charset.decode("ascii", "replace").strip(" \0").split("\\")
-            return decode_bytes(raw, convert_encodings(names), set())
 
     def uid(self, keyword: str) -> UID | None:
         """The UID of a UI element, whether well formed or not."""

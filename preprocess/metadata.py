@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from preprocess.attributes import Attributes
+from preprocess.character_sets import UndecodableTextError
 from preprocess.dataset import read_file
+from preprocess.errors import CorruptImageError
 from preprocess.image import number_of_frames
 from preprocess.types import Buffer, Limits
 
@@ -19,17 +21,32 @@ _KEYWORDS = (
     "TimezoneOffsetFromUTC",
     "Modality",
     "BodyPartExamined",
+    "AnatomicRegionSequence",
     "ViewPosition",
+    "ViewCodeSequence",
+    "PatientOrientation",
     "Laterality",
     "ImageLaterality",
+    "ImageType",
     "PhotometricInterpretation",
     "PresentationIntentType",
+    "QualityControlImage",
+    "BurnedInAnnotation",
     "Rows",
     "Columns",
     "BitsStored",
     "NumberOfFrames",
     "SpecificCharacterSet",
 )
+_MOST_CODES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept (PS3.3 8.8): its value within the coding scheme that is named beside it."""
+
+    scheme: str | None
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,11 @@ class DicomMetadata:
 
     Text is as the file has it, without padding and nothing checked: `study_date` is DA (YYYYMMDD),
     `study_time` TM (HHMMSS.FFFFFF or shorter), `timezone_offset_from_utc` (0008,0201) is &ZZXX.
+    What should have one value and has several is given whole, backslashes and all.
+
+    `unreadable` has the keywords of those that are present and cannot be read: text that its
+    character set does not know, or a sequence that cannot be parsed. Their fields are None or
+    empty.
     """
 
     transfer_syntax_uid: str
@@ -63,6 +85,56 @@ class DicomMetadata:
     number_of_frames: int
     has_pixel_data: bool
     has_preamble: bool = True
+    anatomic_regions: tuple[Code, ...] = ()
+    view_codes: tuple[Code, ...] = ()
+    patient_orientation: tuple[str, ...] = ()
+    image_type: tuple[str, ...] = ()
+    quality_control_image: str | None = None
+    burned_in_annotation: str | None = None
+    unreadable: frozenset[str] = frozenset()
+
+
+class _Reader:
+    """Reads attributes; one that cannot be read is noted, and the others are not lost with it."""
+
+    def __init__(self, attributes: Attributes) -> None:
+        self._attributes = attributes
+        self.unreadable: set[str] = set()
+
+    def word(self, keyword: str) -> str | None:
+        """Return the whole value of a CS, DA, TM, SH or UI element."""
+        return "\\".join(self.words(keyword)) or None
+
+    def words(self, keyword: str) -> tuple[str, ...]:
+        """Return the values of such an element."""
+        try:
+            return self._attributes.texts(keyword)
+        except CorruptImageError:
+            self.unreadable.add(keyword)
+            return ()
+
+    def identifier(self, keyword: str) -> str | None:
+        """Return the whole text of an LO or SH element that says who or which order is meant.
+
+        Raises
+        ------
+        CorruptImageError
+            It is far longer than its kind may be.
+        """
+        try:
+            return self._attributes.identifier(keyword)
+        except UndecodableTextError:
+            self.unreadable.add(keyword)
+            return None
+
+    def codes(self, keyword: str) -> tuple[Code, ...]:
+        """Return the codes of a sequence's items."""
+        try:
+            items = self._attributes.items(keyword)[:_MOST_CODES]
+            return tuple(code for item in items if (code := _code(item)) is not None)
+        except CorruptImageError:
+            self.unreadable.add(keyword)
+            return ()
 
 
 def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
@@ -80,33 +152,50 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
     DICOM PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.8.11 and PS3.6.
     """
     file = read_file(data, _KEYWORDS, limits or Limits())
-    text = file.attributes.text
+    reader = _Reader(file.attributes)
+    word, words = reader.word, reader.words
     return DicomMetadata(
         transfer_syntax_uid=file.transfer_syntax_uid,
-        study_instance_uid=text("StudyInstanceUID"),
-        series_instance_uid=text("SeriesInstanceUID"),
-        sop_instance_uid=text("SOPInstanceUID"),
-        sop_class_uid=text("SOPClassUID"),
-        patient_id=text("PatientID"),
-        accession_number=text("AccessionNumber"),
-        study_date=text("StudyDate"),
-        study_time=text("StudyTime"),
-        timezone_offset_from_utc=text("TimezoneOffsetFromUTC"),
-        modality=text("Modality"),
-        body_part_examined=text("BodyPartExamined"),
-        view_position=text("ViewPosition"),
-        laterality=text("Laterality"),
-        image_laterality=text("ImageLaterality"),
-        photometric_interpretation=text("PhotometricInterpretation"),
-        presentation_intent_type=text("PresentationIntentType"),
-        rows=_word(file.attributes, "Rows"),
-        columns=_word(file.attributes, "Columns"),
-        bits_stored=_word(file.attributes, "BitsStored"),
+        study_instance_uid=word("StudyInstanceUID"),
+        series_instance_uid=word("SeriesInstanceUID"),
+        sop_instance_uid=word("SOPInstanceUID"),
+        sop_class_uid=word("SOPClassUID"),
+        patient_id=reader.identifier("PatientID"),
+        accession_number=reader.identifier("AccessionNumber"),
+        study_date=word("StudyDate"),
+        study_time=word("StudyTime"),
+        timezone_offset_from_utc=word("TimezoneOffsetFromUTC"),
+        modality=word("Modality"),
+        body_part_examined=word("BodyPartExamined"),
+        view_position=word("ViewPosition"),
+        laterality=word("Laterality"),
+        image_laterality=word("ImageLaterality"),
+        photometric_interpretation=word("PhotometricInterpretation"),
+        presentation_intent_type=word("PresentationIntentType"),
+        rows=_number(file.attributes, "Rows"),
+        columns=_number(file.attributes, "Columns"),
+        bits_stored=_number(file.attributes, "BitsStored"),
         number_of_frames=number_of_frames(file.attributes) or 1,
         has_pixel_data=file.has_pixel_data,
         has_preamble=file.has_preamble,
+        anatomic_regions=reader.codes("AnatomicRegionSequence"),
+        view_codes=reader.codes("ViewCodeSequence"),
+        patient_orientation=words("PatientOrientation"),
+        image_type=words("ImageType"),
+        quality_control_image=word("QualityControlImage"),
+        burned_in_annotation=word("BurnedInAnnotation"),
+        unreadable=frozenset(reader.unreadable),
     )
 
 
-def _word(attributes: Attributes, keyword: str) -> int | None:
+def _number(attributes: Attributes, keyword: str) -> int | None:
     return next(iter(attributes.words(keyword)), None)
+
+
+def _code(item: Attributes) -> Code | None:
+    """The code of an item of the Code Sequence Macro, whichever of its three forms it takes."""
+    for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue"):
+        value = item.text(keyword)
+        if value is not None:
+            return Code(item.text("CodingSchemeDesignator"), value)
+    return None
