@@ -94,25 +94,42 @@ async def _parts(
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "multipart/form-data" and media_type not in set(MediaType):
         raise RequestMediaTypeError(media_type)
+    headers = _headers(request)
     body = await read_body(
         request, settings.limits.body_bytes, visit=visit, deadline=deadline, pace=settings.http
     )
     if media_type == "multipart/form-data":
-        return _sort(split(body, content_type, limit=settings.limits.parts))
-    header = request.headers.get(METADATA_HEADER)
-    document = None if header is None else header.encode("latin-1")
-    return document, [("body", memoryview(body))]
+        return _sort(split(body, content_type, limit=settings.limits.parts), headers)
+    return (headers[0] if headers else None), [("body", memoryview(body))]
+
+
+def _headers(request: Request) -> list[bytes]:
+    """The metadata document of the header fields, once; none where there is no such field.
+
+    Raises
+    ------
+    InvalidPartsError
+        They differ: each may be about another patient.
+    """
+    fields = request.headers.getlist(METADATA_HEADER)
+    distinct = list(dict.fromkeys(field.encode("latin-1") for field in fields))
+    if len(distinct) > 1:
+        detail = f"is taken once; there are {len(fields)} that differ"
+        raise InvalidPartsError((Fault(METADATA_HEADER, detail),))
+    return distinct
 
 
 def _sort(
-    parts: Sequence[Part],
-) -> tuple[memoryview | None, list[tuple[str, memoryview]]]:
+    parts: Sequence[Part], headers: Sequence[bytes]
+) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
     """The metadata document and the images, told apart by the parts' names."""
     documents = [part.data for part in parts if part.name == "metadata"]
     images = [part.data for part in parts if part.name == "image"]
     faults = []
     if len(documents) > 1:
         faults.append(Fault("metadata", f"is taken once; there are {len(documents)}"))
+    if headers and documents and bytes(documents[0]) != headers[0]:
+        faults.append(Fault(METADATA_HEADER, "differs from the part 'metadata': send one of them"))
     if not images:
         faults.append(Fault("image", "is needed at least once"))
     faults += [
@@ -123,4 +140,5 @@ def _sort(
     if faults:
         raise InvalidPartsError(tuple(faults))
     named = [(f"image[{index}]", data) for index, data in enumerate(images)]
-    return (documents[0] if documents else None), named
+    sent: list[bytes | memoryview] = [*documents, *headers]
+    return next(iter(sent), None), named
