@@ -306,7 +306,7 @@ class NoModelAcceptsError(RadStreamError):
 
     modality: str | None
     body_part: str | None
-    view: str
+    view: str | None
     accepted: tuple[str, ...]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
 from gateway.schemas.metadata import View
 from gateway.schemas.result import Code
+from gateway.schemas.vocabulary import contract_word
 from preprocess import Aspect, FullRange, InputSpec, Percentile, Resample, Window
 
 PARAMETER = "radstream"
@@ -26,11 +27,19 @@ class Activation(StrEnum):
     IDENTITY = "identity"
 
 
+def _modality(text: str) -> str:
+    return contract_word("modality", text)
+
+
+def _body_part(text: str) -> str:
+    return contract_word("body part", text)
+
+
 class Accepts(_Part):
     """The studies the model is made for; an empty list takes all."""
 
-    modalities: frozenset[str] = frozenset()
-    body_parts: frozenset[str] = frozenset()
+    modalities: frozenset[Annotated[str, AfterValidator(_modality)]] = frozenset()
+    body_parts: frozenset[Annotated[str, AfterValidator(_body_part)]] = frozenset()
     views: frozenset[View] = frozenset()
 
 

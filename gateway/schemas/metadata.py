@@ -61,11 +61,21 @@ def _rfc_3339(value: Any) -> Any:
     return value.upper()
 
 
+def document_date(text: str) -> str | None:
+    """Return a date as RFC 3339 has it; None where the text is none of 20260131 and 2026-01-31."""
+    found = _DATE.fullmatch(text)
+    try:
+        date = dt.date(*map(int, filter(None, found.groups()))) if found else None
+    except ValueError:
+        return None
+    return None if date is None else date.isoformat()
+
+
 def _study_date(value: Any) -> Any:
-    found = _DATE.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    date = document_date(value) if isinstance(value, str) else None
+    if date is None:
         raise ValueError("must be a date such as 2026-01-31 or 20260131")
-    return "-".join(filter(None, found.groups()))
+    return date
 
 
 def _modality(value: str) -> str:
@@ -125,7 +135,11 @@ class StudyMetadata(BaseModel):
         pattern=STUDY_ID_PATTERN,
         description="1 to 64 letters, digits, '.', '_' or '-', not beginning with a dot.",
     )
-    view: View = Field(description="View Position (0018,5101), or OTHER.")
+    view: View | None = Field(
+        None,
+        description="View Position (0018,5101), or OTHER; needed where the model's contract names "
+        "views.",
+    )
     timestamp: Annotated[AwareDatetime, BeforeValidator(_rfc_3339)] = Field(
         description="When the study was made or sent: RFC 3339, with its zone."
     )
@@ -141,7 +155,10 @@ class StudyMetadata(BaseModel):
             str, StringConstraints(pattern=r"^(X-RAY|[A-Z]{2,16})$"), AfterValidator(_modality)
         ]
         | None
-    ) = Field(None, description="Modality (0008,0060); X-RAY is read as DX.")
+    ) = Field(
+        None,
+        description="Modality (0008,0060); X-RAY is read as DX, and other words as DICOM's terms.",
+    )
     body_part: Annotated[str, _CodeString] | None = Field(
         None, description="Body Part Examined (0018,0015)."
     )

@@ -69,7 +69,12 @@ class ImageResult(_Wire):
     rows: int = Field(description="Rows (0028,0010) of the image as sent.")
     columns: int = Field(description="Columns (0028,0011) of the image as sent.")
     bits_stored: int = Field(description="Bits Stored (0028,0101).")
-    view: str = Field(description="As the metadata or the data set say.", examples=["AP"])
+    view: str | None = Field(
+        None,
+        description="As the metadata or the data set say; absent where neither does and the model "
+        "takes any view.",
+        examples=["AP"],
+    )
     model: ModelVersion
     findings: tuple[Finding, ...]
     heatmap: str | None = Field(

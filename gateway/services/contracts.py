@@ -56,12 +56,19 @@ class ServedModel:
         )
 
     def accepts(self, metadata: StudyMetadata) -> bool:
-        """Whether the contract takes such a study; a field that is not given excludes nothing."""
+        """Return True if the contract takes such a study.
+
+        A modality or body part that is not given excludes nothing; a view does, where the contract
+        names views.
+        """
         accepts = self.contract.accepts
-        return (
-            (not accepts.views or metadata.view in accepts.views)
-            and (not accepts.modalities or metadata.modality in accepts.modalities | {None})
-            and (not accepts.body_parts or metadata.body_part in accepts.body_parts | {None})
+        return self.may_accept(metadata) and (not accepts.views or metadata.view in accepts.views)
+
+    def may_accept(self, metadata: StudyMetadata) -> bool:
+        """Return True if the contract takes such a study in one view or another."""
+        accepts = self.contract.accepts
+        return (not accepts.modalities or metadata.modality in accepts.modalities | {None}) and (
+            not accepts.body_parts or metadata.body_part in accepts.body_parts | {None}
         )
 
 

@@ -2,68 +2,98 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gateway.schemas.metadata import View
+from gateway.schemas.body_parts import body_part_coded, body_part_named, differ
 from gateway.schemas.result import Notice
+from gateway.schemas.vocabulary import GENERIC_RADIOGRAPHY, laterality_named, modality_named
+from gateway.services.projection import (
+    ANY,
+    NOT_UNDERSTOOD,
+    Evidence,
+    by_patient_orientation,
+    by_view_codes,
+    by_view_position,
+    snomed_value,
+)
+from gateway.services.statements import Statement
+from gateway.services.study_time import study_date, study_moment
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
     from preprocess import DicomMetadata
 
-# View Position (0018,5101): the defined terms of PS3.3 C.8.1.1 and C.8.11.5, and what else is met.
-# The decubitus terms (LLD, RLD) name how the patient lies and leave the view itself open.
-_VIEWS = {
-    **dict.fromkeys(("PA",), View.PA),
-    **dict.fromkeys(("AP",), View.AP),
-    **dict.fromkeys(("LL", "RL", "LAT", "LATERAL"), View.LATERAL),
-    **dict.fromkeys(("RLO", "LLO", "RAO", "LAO", "RPO", "LPO", "OBLIQUE"), View.OBLIQUE),
-}
-
-# Attributes as the document names them, for a fault that a PACS administrator can act on.
-ATTRIBUTES = {
-    "study_id": "Study Instance UID (0020,000D)",
-    "view": "View Position (0018,5101)",
-    "patient_id": "Patient ID (0010,0020)",
-    "accession_number": "Accession Number (0008,0050)",
-    "study_date": "Study Date (0008,0020)",
-    "modality": "Modality (0008,0060)",
-    "body_part": "Body Part Examined (0018,0015)",
-    "laterality": "Image Laterality (0020,0062) or Laterality (0020,0060)",
-}
+# Attributes as a PACS administrator knows them.
+_STUDY_INSTANCE_UID = "Study Instance UID (0020,000D)"
+_PATIENT_ID = "Patient ID (0010,0020)"
+_ACCESSION_NUMBER = "Accession Number (0008,0050)"
+_STUDY_DATE = "Study Date (0008,0020)"
+_MODALITY = "Modality (0008,0060)"
+_BODY_PART = "Body Part Examined (0018,0015)"
+_REGION = "Anatomic Region Sequence (0008,2218)"
+_VIEW_POSITION = "View Position (0018,5101)"
+_VIEW_CODE = "View Code Sequence (0054,0220)"
+_ORIENTATION = "Patient Orientation (0020,0020)"
+_IMAGE_LATERALITY = "Image Laterality (0020,0062)"
+_LATERALITY = "Laterality (0020,0060)"
 
 # PS3.3 C.8.11.1: what the detector gave, which no radiologist would be shown as it is.
 _FOR_PROCESSING = (
-    "Presentation Intent Type (0008,0068) is FOR PROCESSING: its findings may mean nothing; send "
-    "the image FOR PRESENTATION"
+    "is FOR PROCESSING: its findings may mean nothing; send the image FOR PRESENTATION"
 )
-
-_ZONE = re.compile(r"([+-])(\d\d)(\d\d)")
+_PROCESSING_SOP_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.1.1.1": "Digital X-Ray",
+    "1.2.840.10008.5.1.4.1.1.1.2.1": "Digital Mammography X-Ray",
+    "1.2.840.10008.5.1.4.1.1.1.3.1": "Digital Intra-Oral X-Ray",
+}
+_QUALITY_CONTROL = (
+    "Quality Control Image (0028,0300) says that a phantom or test object is in the picture"
+)
+_BURNED_IN = (
+    "Burned In Annotation (0028,0301) is YES: text in the picture may name the patient, and the "
+    "model sees it"
+)
+_DERIVED = (
+    "Image Type (0008,0008) is DERIVED: the pixels were made of other pixels, and findings may "
+    "differ from those in the original"
+)
+_NO_PREAMBLE = "the file has no DICOM preamble (PS3.10 section 7.1); it was read without"
+_UNDECODABLE = (
+    "holds characters that its Specific Character Set (0008,0005) does not have: mend it, or send "
+    "the field in the metadata document"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A data set as a metadata document.
+    """A data set in the words of the metadata document.
 
     Parameters
     ----------
-    document
-        The fields the data set has, in the document's own form.
-    assumed
-        What had to be assumed of the time, unless somebody else tells it.
+    statements
+        By field, what the data set states of it.
     notices
         What the sender should know of the picture.
     """
 
-    document: dict[str, Any]
-    assumed: tuple[Notice, ...]
+    statements: Mapping[str, Statement]
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def document(self) -> dict[str, str]:
+        """The fields that the data set settles, in the document's own form."""
+        return {
+            name: statement.value
+            for name, statement in self.statements.items()
+            if statement.value is not None
+        }
 
 
 def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Described:
-    """The data set's attributes as a metadata document.
+    """Return what the data set states of each field of the metadata document.
 
     Parameters
     ----------
@@ -74,73 +104,188 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
     received_at
         Stands for the study's time where the data set has no date.
     """
-    timestamp, assumed = _timestamp(part, header, received_at)
-    raw = header.presentation_intent_type == "FOR PROCESSING"
-    date = _date(header.study_date)
-    fields = {
-        "study_id": header.study_instance_uid,
-        "view": _view(header.view_position),
-        "timestamp": timestamp,
-        "patient_id": header.patient_id,
-        "accession_number": header.accession_number,
-        "study_date": date.isoformat() if date else None,
-        "modality": header.modality,
-        "body_part": header.body_part_examined,
-        "laterality": header.image_laterality or header.laterality,
+    evidence = _view_evidence(header)
+    moment, assumed = study_moment(header, received_at)
+    statements = {
+        "study_id": _study_id(part, header),
+        "view": _view(part, evidence),
+        "timestamp": Statement(part, moment.isoformat(), assumed=assumed),
+        "patient_id": _identity(part, header, "PatientID", _PATIENT_ID, header.patient_id),
+        "accession_number": _identity(
+            part, header, "AccessionNumber", _ACCESSION_NUMBER, header.accession_number
+        ),
+        "study_date": _study_date(part, header),
+        "modality": _modality(part, header),
+        "body_part": _body_part(part, header),
+        "laterality": _laterality(part, header),
     }
-    return Described(
-        {name: value for name, value in fields.items() if value is not None},
-        assumed,
-        (Notice(pointer=part, detail=_FOR_PROCESSING),) if raw else (),
-    )
+    details = _remarks_on_picture(header)
+    for attribute, found in evidence.items():
+        details += [f"{attribute} {remark}" for remark in found.remarks]
+    return Described(statements, tuple(Notice(pointer=part, detail=detail) for detail in details))
 
 
-def _view(term: str | None) -> str | None:
-    return None if term is None else _VIEWS.get(term.upper(), View.OTHER).value
+def _remarks_on_picture(header: DicomMetadata) -> list[str]:
+    details = []
+    if not header.has_preamble:
+        details.append(_NO_PREAMBLE)
+    if (header.presentation_intent_type or "").upper() == "FOR PROCESSING":
+        details.append(f"Presentation Intent Type (0008,0068) {_FOR_PROCESSING}")
+    elif header.sop_class_uid in _PROCESSING_SOP_CLASSES:
+        name = _PROCESSING_SOP_CLASSES[header.sop_class_uid]
+        details.append(f"the SOP class {name} Image Storage {_FOR_PROCESSING}")
+    if (header.quality_control_image or "").upper() in ("YES", "BOTH"):
+        details.append(_QUALITY_CONTROL)
+    if (header.burned_in_annotation or "").upper() == "YES":
+        details.append(_BURNED_IN)
+    if header.image_type and header.image_type[0].upper() == "DERIVED":
+        details.append(_DERIVED)
+    return details
 
 
-def _date(text: str | None) -> dt.date | None:
-    """A DA value (PS3.5 section 6.2); the old form with full stops is read as well."""
-    try:
-        return dt.datetime.strptime((text or "").replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
-    except ValueError:
-        return None
+def _study_id(part: str, header: DicomMetadata) -> Statement:
+    return Statement(part, header.study_instance_uid)  # a study may well be known by another id
 
 
-def _timestamp(
-    part: str, header: DicomMetadata, received_at: dt.datetime
-) -> tuple[str, tuple[Notice, ...]]:
-    """Study Date and Time in Timezone Offset From UTC (0008,0201)."""
-    date = _date(header.study_date)
-    if date is None:
-        notice = Notice(
-            pointer=part, detail="no Study Date (0008,0020): the time of receipt is used"
+def _identity(
+    part: str, header: DicomMetadata, keyword: str, attribute: str, value: str | None
+) -> Statement:
+    """Who or which order is meant; what cannot be decoded must not be taken for another's."""
+    if keyword in header.unreadable:
+        return Statement(
+            part,
+            missing=f"{attribute} of {part} {_UNDECODABLE}",
+            settled=f"{attribute} cannot be decoded: the metadata document's is used",
         )
-        return received_at.isoformat(), (notice,)
-    moment = dt.datetime.combine(date, _time(header.study_time), _zone(header))
-    if header.timezone_offset_from_utc is None:
-        detail = "no Timezone Offset From UTC (0008,0201): the study's time is taken as UTC"
-        return moment.isoformat(), (Notice(pointer=part, detail=detail),)
-    return moment.isoformat(), ()
+    if value is None:
+        return Statement(part)
+    return Statement(part, value, {attribute: frozenset((value,))})
 
 
-def _time(text: str | None) -> dt.time:
-    """A TM value (PS3.5 section 6.2), which may stop after the hour or the minute."""
-    digits = (text or "").replace(":", "").partition(".")[0]
-    try:
-        hour, minute, second = (int(digits[at : at + 2] or "0") for at in (0, 2, 4))
-        return dt.time(hour, minute, min(second, 59))  # TM has leap seconds
-    except ValueError:
-        return dt.time()
+def _study_date(part: str, header: DicomMetadata) -> Statement:
+    date = study_date(header.study_date)
+    if date is None:
+        return _unintelligible(part, _STUDY_DATE, header, "StudyDate", header.study_date)
+    return Statement(part, date.isoformat(), {_STUDY_DATE: frozenset((date.isoformat(),))})
 
 
-def _zone(header: DicomMetadata) -> dt.timezone:
-    found = _ZONE.fullmatch(header.timezone_offset_from_utc or "")
-    if found is None:
-        return dt.UTC
-    sign, hours, minutes = found.groups()
-    offset = dt.timedelta(hours=int(hours), minutes=int(minutes))
-    try:
-        return dt.timezone(-offset if sign == "-" else offset)
-    except ValueError:  # a day or more
-        return dt.UTC
+def _modality(part: str, header: DicomMetadata) -> Statement:
+    named = modality_named(header.modality or "")
+    if named is None:
+        return _unintelligible(part, _MODALITY, header, "Modality", header.modality)
+    if named == GENERIC_RADIOGRAPHY:
+        return Statement(part, "DX", {_MODALITY: frozenset(("DX", "CR"))})
+    return Statement(part, named, {_MODALITY: frozenset((named,))})
+
+
+def _laterality(part: str, header: DicomMetadata) -> Statement:
+    dropped: tuple[str, ...] = ()
+    for attribute, keyword, text in (
+        (_IMAGE_LATERALITY, "ImageLaterality", header.image_laterality),
+        (_LATERALITY, "Laterality", header.laterality),
+    ):
+        named = laterality_named(text or "")
+        if named is not None:
+            return Statement(part, named, {attribute: frozenset((named,))}, assumed=dropped)
+        dropped += _unintelligible(part, attribute, header, keyword, text).assumed
+    return Statement(part, assumed=dropped)
+
+
+def _unintelligible(
+    part: str, attribute: str, header: DicomMetadata, keyword: str, text: str | None
+) -> Statement:
+    """An optional attribute that is absent, or dropped since it cannot be understood."""
+    if text is None and keyword not in header.unreadable:
+        return Statement(part)
+    return Statement(part, assumed=(f"{attribute} is not understood and left out",))
+
+
+def _body_part(part: str, header: DicomMetadata) -> Statement:
+    """Body Part Examined, and what Anatomic Region Sequence says beside it or in its place."""
+    named = body_part_named(header.body_part_examined or "")
+    text = _unintelligible(part, _BODY_PART, header, "BodyPartExamined", header.body_part_examined)
+    values = (snomed_value(code) for code in header.anatomic_regions)
+    regions = frozenset(
+        term for value in values if value is not None and (term := body_part_coded(value))
+    )
+    dropped = text.assumed if named is None else ()
+    if not regions and (header.anatomic_regions or "AnatomicRegionSequence" in header.unreadable):
+        dropped += (f"{_REGION} is not understood and left out",)
+    if named is None and len(regions) != 1:
+        allowed = {_REGION: regions} if regions else {}
+        return Statement(part, allowed=allowed, assumed=dropped)
+    if named is None:
+        [region] = regions
+        return Statement(part, region, {_REGION: regions}, assumed=dropped)
+    if regions and all(differ(named, region) for region in regions):
+        return _disagreement(
+            part,
+            {_BODY_PART: frozenset((named,)), _REGION: regions},
+            regions | {named},
+            dropped,
+        )
+    return Statement(part, named, {_BODY_PART: regions | {named}}, assumed=dropped)
+
+
+def _view_evidence(header: DicomMetadata) -> dict[str, Evidence]:
+    """What each attribute that is present says of the view."""
+    evidence = {}
+    if header.view_position is not None:
+        evidence[_VIEW_POSITION] = by_view_position(header.view_position)
+    if header.view_codes:
+        evidence[_VIEW_CODE] = by_view_codes(header.view_codes)
+    if header.patient_orientation:
+        evidence[_ORIENTATION] = by_patient_orientation(header.patient_orientation)
+    for attribute, keyword in (
+        (_VIEW_POSITION, "ViewPosition"),
+        (_VIEW_CODE, "ViewCodeSequence"),
+        (_ORIENTATION, "PatientOrientation"),
+    ):
+        if keyword in header.unreadable:
+            evidence[attribute] = NOT_UNDERSTOOD
+    return evidence
+
+
+def _view(part: str, evidence: Mapping[str, Evidence]) -> Statement:
+    doubts = tuple(
+        f"{attribute} {doubt}" for attribute, found in evidence.items() for doubt in found.doubts
+    )
+    left_open = ANY
+    allowed = {}
+    for attribute, found in evidence.items():
+        left_open &= found.open
+        if found.open != ANY:
+            allowed[attribute] = frozenset(view.value for view in found.open)
+    if not left_open:
+        named = frozenset(view.value for found in evidence.values() for view in found.named)
+        return _disagreement(part, _parties(allowed), named, doubts)
+    views = (found.view for found in evidence.values())
+    view = next((view for view in views if view in left_open), None)
+    return Statement(part, None if view is None else view.value, allowed, assumed=doubts)
+
+
+def _parties(allowed: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+    """Those that leave nothing open together with another one."""
+    return {
+        attribute: values
+        for attribute, values in allowed.items()
+        if any(values.isdisjoint(others) for others in allowed.values())
+    } or allowed
+
+
+def _disagreement(
+    part: str,
+    allowed: Mapping[str, frozenset[str]],
+    named: frozenset[str],
+    doubts: tuple[str, ...],
+) -> Statement:
+    attributes = " and ".join(allowed)
+    return Statement(
+        part,
+        None,
+        allowed,
+        choices=named,
+        missing=f"is needed: {attributes} of {part} disagree; name {' or '.join(sorted(named))}",
+        settled=f"{attributes} disagree: the metadata document's word is used",
+        assumed=doubts,
+    )

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Fault, InvalidMetadataError, InvalidPartsError
 from gateway.schemas.document import pointer
-from gateway.schemas.metadata import View, parse_document, validate_document
+from gateway.schemas.metadata import parse_document, validate_document
 from gateway.schemas.result import Notice
-from gateway.services.dicom import ATTRIBUTES, Described, describe
+from gateway.schemas.vocabulary import GENERIC_RADIOGRAPHY
+from gateway.services.dicom import Described, describe
+from gateway.services.document_words import Worded, worded
 from gateway.services.study import Study, SubmittedImage
 from gateway.services.tasks import together
 
@@ -85,7 +87,7 @@ class Intake:
                 )
             for header in filter(None, headers):
                 validation.names(header.document)
-            images = _images(sent, files, headers)
+            images = _images(None if sent is None else worded(sent), files, headers)
             return Study(_joined(images), route, received_at, validation.seconds())
 
     def _parse(self, document: bytes | memoryview | None) -> dict[str, Any] | None:
@@ -103,7 +105,7 @@ class Intake:
 
 
 def _images(
-    sent: dict[str, Any] | None,
+    sent: Worded | None,
     files: Sequence[tuple[str, bytes | memoryview]],
     headers: Sequence[Described | None],
 ) -> list[SubmittedImage]:
@@ -112,43 +114,60 @@ def _images(
     faults: list[Fault] = []
     for (part, data), header in zip(files, headers, strict=True):
         try:
-            metadata = _metadata(part, sent, header)
+            metadata, notices = _metadata(part, sent, header)
         except InvalidMetadataError as error:
             faults += error.faults
             continue
-        notices = _unknown(metadata)
-        if header is not None:
-            notices += header.notices + (() if "timestamp" in (sent or {}) else header.assumed)
-        images.append(SubmittedImage(part, data, metadata, notices))
+        images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + notices))
     faults = faults or _disagreements(images)
     if faults:
         raise InvalidMetadataError(tuple(dict.fromkeys(faults)))
     return images
 
 
-def _metadata(part: str, sent: dict[str, Any] | None, described: Described | None) -> StudyMetadata:
-    """The metadata of one image: the document, completed by the data set and held to it."""
+def _metadata(
+    part: str, sent: Worded | None, described: Described | None
+) -> tuple[StudyMetadata, tuple[Notice, ...]]:
+    """The metadata of one image, and what the sender should know of them."""
     if described is None:
         if sent is None:
             raise InvalidPartsError((Fault("metadata", f"is needed: {part} is no DICOM file"),))
-        return validate_document(sent)
-    document = dict(sent or {})
-    if document.get("modality") == "X-RAY":
-        document.pop("modality")  # says less than the data set does
+        return validate_document(sent.document), sent.notices
+    document = {} if sent is None else sent.document
+    notices = () if sent is None else sent.notices
+    return _completed(document, described), notices + _told(document, described)
+
+
+def _completed(sent: dict[str, Any], described: Described) -> StudyMetadata:
+    """The document, completed by the data set and held to it."""
+    document = _specific(sent, described)
     metadata = validate_document(described.document | document)
-    own = validate_document(metadata.model_dump(mode="json") | described.document)
-    faults = tuple(
-        Fault(f"/{name}", f"contradicts {ATTRIBUTES[name]} of {part}")
-        for name in described.document.keys() & document.keys() & ATTRIBUTES.keys()
-        # A study may well be known by another id than its UID.
-        if name != "study_id"
-        # A term that is none of the document's five words says nothing against any of them.
-        and not (name == "view" and own.view is View.OTHER)
-        and getattr(metadata, name) != getattr(own, name)
+    given = metadata.model_dump(mode="json", include=set(document))
+    faults = (
+        statement.fault(name, given.get(name)) for name, statement in described.statements.items()
     )
-    if faults:
-        raise InvalidMetadataError(faults)
+    found = tuple(fault for fault in faults if fault is not None)
+    if found:
+        raise InvalidMetadataError(found)
     return metadata
+
+
+def _specific(sent: dict[str, Any], described: Described) -> dict[str, Any]:
+    """The document without a modality that says less than the data set does."""
+    generic = sent.get("modality") == GENERIC_RADIOGRAPHY
+    return {
+        name: value
+        for name, value in sent.items()
+        if not (name == "modality" and generic and "modality" in described.document)
+    }
+
+
+def _told(sent: dict[str, Any], described: Described) -> tuple[Notice, ...]:
+    return described.notices + tuple(
+        notice
+        for name, statement in described.statements.items()
+        for notice in statement.notices(is_sent=name in sent)
+    )
 
 
 def _unknown(metadata: StudyMetadata) -> tuple[Notice, ...]:

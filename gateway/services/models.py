@@ -17,13 +17,16 @@ from gateway.errors import (
     BackendDiedError,
     ContractError,
     DeadlineExceededError,
+    Fault,
     InferenceFailedError,
     InferenceOverloadedError,
     InferenceUnavailableError,
+    InvalidMetadataError,
     NoModelAcceptsError,
     RadStreamError,
     UnknownModelError,
 )
+from gateway.schemas.metadata import View
 from gateway.services.contracts import ServedModel, read_contract
 from gateway.services.golden import try_golden
 from gateway.services.placement import collect_ensembles, read_placement
@@ -123,11 +126,16 @@ class ModelRegistry:
             The metadata name a model that is not served.
         NoModelAcceptsError
             No contract takes the modality, body part and view.
+        InvalidMetadataError
+            There is no view, and the model was made for some views only.
         InferenceUnavailableError
             The model is not ready, or none is.
         """
         if metadata.model is not None:
-            return self._ready(self._named(metadata.model))
+            named = self._named(metadata.model)
+            if metadata.view is None:
+                _demand_view([named])
+            return self._ready(named)
         served = [state for state in self.states() if state.served is not None]
         if not served:
             raise InferenceUnavailableError("no model is ready")
@@ -297,10 +305,14 @@ class ModelRegistry:
         return chosen.served
 
     def _refuse(self, metadata: StudyMetadata, served: Sequence[ModelState]) -> NoReturn:
+        if metadata.view is None:
+            _demand_view(
+                [state for state in served if state.served and state.served.may_accept(metadata)]
+            )
         raise NoModelAcceptsError(
             modality=metadata.modality,
             body_part=metadata.body_part,
-            view=metadata.view.value,
+            view=metadata.view and metadata.view.value,
             accepted=tuple(_accepted(state.served) for state in served if state.served),
         )
 
@@ -352,6 +364,18 @@ def _placements(
             if document is not None:
                 placements[key] = document
     return placements, faults
+
+
+def _demand_view(states: Sequence[ModelState]) -> None:
+    """Refuse a study without a view, where these models were made for some views only."""
+    views = [state.served.contract.accepts.views for state in states if state.served]
+    if any(views):
+        takes = ", ".join(sorted(frozenset[View]().union(*views)))
+        detail = (
+            f"is required: {states[0].name} takes {takes}; a DICOM file tells it by View Position "
+            "(0018,5101) or View Code Sequence (0054,0220)"
+        )
+        raise InvalidMetadataError((Fault("/view", detail),))
 
 
 def _by_version(key: tuple[str, str]) -> tuple[str, int]:

@@ -89,7 +89,7 @@ def _image(
         rows=frame.rows,
         columns=frame.columns,
         bits_stored=frame.bits_stored,
-        view=str(reading.metadata["view"]),
+        view=reading.metadata.get("view"),
         model=reading.model,
         findings=frame.findings,
         heatmap=f"{path}/heatmap.png?key={key}" if frame.activation_map else None,

@@ -103,9 +103,7 @@ async def test_no_problem_repeats_what_was_sent(gateway: LiveGateway):
     # All of these fields can hold a patient's name by mistake, and whoever gets a problem logs it.
     texts = [MARK, MARK.upper().replace("^", " ")]  # the second is a DICOM code string
     documents = [
-        metadata(**{name: text})
-        for text in texts
-        for name in ("study_id", "view", "timestamp", "study_date", "modality", "body_part")
+        metadata(**{name: text}) for text in texts for name in ("study_id", "view", "timestamp")
     ]
     documents += [metadata(model=MARK), metadata(model={"name": MARK, "version": MARK})]
     documents += [metadata(annotations=MARK), metadata(image_size={"width": MARK})]

@@ -106,7 +106,33 @@ BAD: dict[str, tuple[dict[str, Any], int, str, list[str]]] = {
         multipart({"study_id": "a"}, flat_png(0)),
         422,
         "invalid-metadata",
-        ["/view", "/timestamp"],
+        ["/timestamp"],
+    ),
+    "no view for models that name theirs": (
+        multipart(metadata(view=None), flat_png(0)),
+        422,
+        "invalid-metadata",
+        ["/view"],
+    ),
+    "two headers about different studies": (
+        {
+            "content": flat_png(0),
+            "headers": [
+                ("Content-Type", "image/png"),
+                ("RadStream-Metadata", json.dumps(metadata(patient_id="P-1"))),
+                ("RadStream-Metadata", json.dumps(metadata(patient_id="P-2"))),
+            ],
+        },
+        422,
+        "invalid-parts",
+        ["RadStream-Metadata"],
+    ),
+    "a header that differs from the part": (
+        multipart(metadata(patient_id="P-1"), flat_png(0))
+        | {"headers": {"RadStream-Metadata": json.dumps(metadata(patient_id="P-2"))}},
+        422,
+        "invalid-parts",
+        ["RadStream-Metadata"],
     ),
     "metadata nested deep": (
         multipart(b'{"x":' + b"[" * 300 + b"]" * 300 + b"}", flat_png(0)),
@@ -275,6 +301,35 @@ async def test_one_image_may_be_the_whole_body(client: httpx.AsyncClient):
     assert answer.status_code == 200
     image = answer.json()["images"][0]
     assert (image["rows"], image["columns"]) == (712, 984)
+
+
+async def test_the_same_header_twice_counts_once(client: httpx.AsyncClient):
+    field = ("RadStream-Metadata", json.dumps(metadata()))
+    headers = [("Content-Type", "image/jpeg"), field, field]
+    answer = await client.post("/v1/studies", content=JPEG, headers=headers)
+    assert answer.status_code == 200
+
+
+async def test_a_header_may_stand_for_the_part(client: httpx.AsyncClient):
+    document = metadata()
+    answer = await client.post(
+        "/v1/studies",
+        files=[("image", ("a.jpg", JPEG, "image/jpeg"))],
+        headers={"RadStream-Metadata": json.dumps(document)},
+    )
+    assert (answer.status_code, answer.json()["study_id"]) == (200, document["study_id"])
+
+
+async def test_optional_words_that_are_not_understood_cost_no_study(client: httpx.AsyncClient):
+    document = metadata(
+        body_part="Brrrst", laterality="MIDDLE", modality=["CR"], study_date="2026-13-01"
+    )
+    answer = await client.post("/v1/studies", **multipart(document, JPEG))
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == [
+        {"pointer": pointer, "detail": "is not understood and left out"}
+        for pointer in ("/body_part", "/laterality", "/modality", "/study_date")
+    ]
 
 
 async def test_the_bytes_decide_not_the_label(client: httpx.AsyncClient):

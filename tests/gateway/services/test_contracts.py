@@ -90,6 +90,8 @@ def test_model_without_a_batch_axis_takes_one_image():
         (contract({"golden": {"probabilities": {"other": 0.5}}}), "must name every label"),
         (contract({"golden": {"image": "not base64!"}}), "golden.image"),
         (contract({"golden": {"tolerance": 0.5}}), "golden.tolerance"),
+        (contract({"accepts": {"body_parts": ["FOO"]}}), "no body part of DICOM"),
+        (contract({"accepts": {"modalities": ["FOO"]}}), "no modality of DICOM"),
     ],
 )
 def test_contract_that_does_not_fit_says_why(document: dict[str, Any] | str, said: str):
@@ -127,6 +129,20 @@ def test_field_that_is_not_given_excludes_nothing(fields: dict[str, str], accept
     assert read_contract("x", "1", config(contract())).accepts(metadata) is accepted
     everything = contract({"accepts": None})
     assert read_contract("x", "1", config(everything)).accepts(metadata)
+
+
+def test_a_view_that_is_not_given_is_excluded_where_views_are_named():
+    metadata = StudyMetadata.model_validate({"study_id": "S1", "timestamp": "2026-01-31T12:00:00Z"})
+    model = read_contract("x", "1", config(contract()))
+    assert (model.accepts(metadata), model.may_accept(metadata)) == (False, True)
+    any_view = contract({"accepts": {"views": []}})
+    assert read_contract("x", "1", config(any_view)).accepts(metadata)
+
+
+def test_a_contract_is_read_in_the_words_that_studies_are_known_by():
+    words = contract({"accepts": {"modalities": ["DR"], "body_parts": ["Thorax"]}})
+    accepts = read_contract("x", "1", config(words)).contract.accepts
+    assert (accepts.modalities, accepts.body_parts) == ({"DX"}, {"CHEST"})
 
 
 # --- output to probabilities ---------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
 
 from gateway.deadline import Deadline
 from gateway.errors import (
@@ -17,7 +18,7 @@ from gateway.errors import (
     UnsupportedImagesError,
 )
 from gateway.metrics import Metrics
-from gateway.schemas.metadata import View
+from gateway.schemas.metadata import Laterality, View
 from gateway.services.imaging import Imaging
 from gateway.services.intake import Intake
 from gateway.services.study import Route, Study
@@ -27,6 +28,7 @@ from tests.support.telemetry import Told
 
 RECEIVED_AT = dt.datetime(2026, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 DOCUMENT = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
+TIMED = {"timestamp": DOCUMENT["timestamp"]}
 JPEG = b"\xff\xd8\xff\xe0 stands for a picture: the intake looks no further"
 
 
@@ -81,7 +83,7 @@ async def test_each_dicom_image_keeps_its_own_view() -> None:
 async def test_the_document_gives_what_the_data_set_lacks() -> None:
     dataset = radiograph()
     del dataset.ViewPosition
-    assert await faults(None, file_of(dataset)) == [("/view", "is required")]
+    assert (await study(None, file_of(dataset))).images[0].metadata.view is None
     made = await study({"view": "PA", "timestamp": DOCUMENT["timestamp"]}, file_of(dataset))
     assert made.metadata.view is View.PA
     assert made.images[0].notices == ()
@@ -119,6 +121,103 @@ async def test_what_agrees_in_another_form_is_no_contradiction() -> None:
 async def test_a_view_term_outside_the_five_words_contradicts_none() -> None:
     made = await study({"view": "AP"}, file_of(radiograph(ViewPosition="LLD")))
     assert made.metadata.view is View.AP
+
+
+@pytest.mark.parametrize("term", ["POSTEROANTERIOR", "MLO", "CC", "PA SUPINE"])
+async def test_a_document_does_not_overrule_a_plain_view(term: str) -> None:
+    assert await faults({"view": "AP"}, file_of(radiograph(ViewPosition=term))) == [
+        ("/view", "contradicts View Position (0018,5101) of image[0]")
+    ]
+
+
+async def test_a_document_does_not_overrule_codes_or_orientation() -> None:
+    left_lateral = Dataset()
+    left_lateral.CodeValue, left_lateral.CodingSchemeDesignator = "R-10236", "SRT"
+    file = file_of(radiograph(ViewPosition=None, ViewCodeSequence=[left_lateral]))
+    assert await faults({"view": "AP"}, file) == [
+        ("/view", "contradicts View Code Sequence (0054,0220) of image[0]")
+    ]
+    file = file_of(radiograph(ViewPosition=None, PatientOrientation=["A", "F"]))
+    assert await faults({"view": "AP"}, file) == [
+        ("/view", "contradicts Patient Orientation (0020,0020) of image[0]")
+    ]
+
+
+async def test_a_document_names_one_of_two_views_that_disagree() -> None:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator = "272479007", "SCT"
+    file = file_of(radiograph(ViewPosition="AP", ViewCodeSequence=[item]))
+    parties = "View Position (0018,5101) and View Code Sequence (0054,0220)"
+    assert await faults(None, file) == [
+        ("/view", f"is needed: {parties} of image[0] disagree; name AP or PA")
+    ]
+    assert await faults({"view": "LATERAL"}, file) == [
+        ("/view", f"contradicts {parties} of image[0]")
+    ]
+    made = await study({"view": "PA", "timestamp": DOCUMENT["timestamp"]}, file)
+    assert made.metadata.view is View.PA
+    assert [notice.detail for notice in made.images[0].notices] == [
+        f"{parties} disagree: the metadata document's word is used"
+    ]
+
+
+async def test_a_document_mends_what_the_data_set_says_unintelligibly() -> None:
+    file = file_of(radiograph(ViewPosition="XYZ", BodyPartExamined="???", Laterality="MIDDLE"))
+    document = {"view": "PA", "body_part": "Chest", "laterality": "LEFT", **TIMED}
+    made = await study(document, file)
+    assert (made.metadata.view, made.metadata.body_part) == (View.PA, "CHEST")
+    assert made.metadata.laterality is Laterality.LEFT
+    assert made.images[0].notices == ()
+    told = (await study(TIMED, file)).images[0].notices
+    assert [notice.detail.partition(" (")[0] for notice in told] == [
+        "View Position",
+        "Body Part Examined",
+        "Laterality",
+    ]
+
+
+async def test_a_word_of_the_document_that_is_not_understood_gives_way() -> None:
+    made = await study({"body_part": "???", **TIMED}, file_of(radiograph()))
+    assert made.metadata.body_part == "CHEST"
+    assert [notice.pointer for notice in made.images[0].notices] == ["/body_part"]
+
+
+async def test_null_is_a_field_that_is_not_given() -> None:
+    file = file_of(radiograph(PatientID="P-1"))
+    made = await study({"patient_id": None, "view": None, **TIMED}, file)
+    assert (made.metadata.patient_id, made.metadata.view) == ("P-1", View.AP)
+
+
+@pytest.mark.parametrize(
+    ("modality", "sent", "taken"),
+    [("RG", "CR", "CR"), ("CR", "RG", "CR"), ("RG", "X-RAY", "DX"), ("DX", "dr", "DX")],
+)
+async def test_generic_radiography_contradicts_no_kind_of_it(
+    modality: str, sent: str, taken: str
+) -> None:
+    made = await study({"modality": sent, **TIMED}, file_of(radiograph(Modality=modality)))
+    assert made.metadata.modality == taken
+
+
+async def test_patients_whose_ids_share_a_first_part_are_two() -> None:
+    uid = radiograph().StudyInstanceUID
+    files = [
+        file_of(radiograph(PatientID=["A", number], StudyInstanceUID=uid)) for number in ("1", "2")
+    ]
+    assert await faults(None, *files) == [("/patient_id", "differs among the images sent together")]
+
+
+async def test_a_patient_that_cannot_be_decoded_is_named_by_the_document_or_refused() -> None:
+    latin = radiograph(PatientID="P\xfc", SpecificCharacterSet="ISO_IR 100")
+    file = file_of(latin).replace(b"ISO_IR 100", b"ISO_IR 192")
+    [(pointer, detail)] = await faults(None, file)
+    assert pointer == "/patient_id"
+    assert detail.startswith("Patient ID (0010,0020) of image[0] holds characters ")
+    made = await study({"patient_id": "P-1", **TIMED}, file)
+    assert made.metadata.patient_id == "P-1"
+    assert [notice.detail for notice in made.images[0].notices] == [
+        "Patient ID (0010,0020) cannot be decoded: the metadata document's is used"
+    ]
 
 
 async def test_images_of_two_patients_are_no_study() -> None:

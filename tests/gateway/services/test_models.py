@@ -15,6 +15,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from gateway.clients.triton import TritonClient
 from gateway.errors import (
     InferenceUnavailableError,
+    InvalidMetadataError,
     NoModelAcceptsError,
     UnknownModelError,
 )
@@ -148,6 +149,29 @@ async def test_study_that_no_contract_takes_is_told_what_they_take(
     with pytest.raises(NoModelAcceptsError) as caught:
         zoo.select(study(**fields))
     assert "brightness: CR/DX, CHEST, AP/PA" in caught.value.accepted
+
+
+def without_view(**fields: Any) -> StudyMetadata:
+    document = {"study_id": "S1", "timestamp": "2026-01-31T12:00:00Z"}
+    return StudyMetadata.model_validate(document | fields)
+
+
+@pytest.mark.parametrize("fields", [{}, {"model": "brightness"}, {"body_part": "HAND"}])
+async def test_a_view_is_demanded_where_every_fitting_contract_names_views(
+    zoo: ModelRegistry, fields: dict[str, str]
+):
+    with pytest.raises(InvalidMetadataError) as caught:
+        zoo.select(without_view(**fields))
+    [fault] = caught.value.faults
+    assert fault.pointer == "/view"
+    assert fault.detail.startswith("is required: ")
+    assert "PA" in fault.detail
+
+
+async def test_a_study_without_a_view_that_no_contract_takes_is_told_so(zoo: ModelRegistry):
+    with pytest.raises(NoModelAcceptsError) as caught:
+        zoo.select(without_view(body_part="SKULL"))
+    assert caught.value.view is None
 
 
 async def test_named_model_is_taken_past_its_contract(zoo: ModelRegistry):

@@ -174,7 +174,7 @@ async def test_a_refused_study_tells_where_and_why(
 
 
 async def test_a_dicom_study_refused_at_the_door_is_known_by_its_uid(live: LiveGateway):
-    dataset = radiograph(Modality="not a code")
+    dataset = radiograph(ViewPosition="AP", PatientOrientation=["A", "F"])
     assert (await post(live, None, file_of(dataset))).is_client_error
     events = await told(live, dataset.StudyInstanceUID)
     assert [event["stage"] for event in events] == ["validate", "total"]
@@ -241,7 +241,7 @@ async def test_nothing_a_sender_wrote_is_told(live: LiveGateway):
     await told(live, dataset.StudyInstanceUID)
     files = list(live.settings.telemetry.folder.iterdir())
     everything = "".join(file.read_text() + file.name for file in files).upper()
-    assert '"OTHER"' in everything
+    assert '"VIEW":"AP"' in everything
     for marked in (mark, number, "ERIKA", dataset.StudyInstanceUID):
         assert marked not in everything
 

@@ -9,8 +9,10 @@ import pytest
 from gateway.deadline import Deadline
 from gateway.errors import (
     DeliveryUnfinishedError,
+    Fault,
     InferenceFailedError,
     InferenceOverloadedError,
+    InvalidMetadataError,
     ParkedItemNotFoundError,
     RadStreamError,
     StoreUnavailableError,
@@ -156,8 +158,10 @@ async def test_dicom_needs_no_sidecar_and_belongs_to_its_folder(
 
 
 async def test_dicom_that_lacks_its_view_waits_for_a_sidecar(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
+    # As the choice of a model raises it, where each model was made for some views.
+    readings.errors = [InvalidMetadataError((Fault("/view", "is required"),))] * 2  # it looks twice
     dropped.objects["images/S1/a.dcm"] = file_of(radiograph(ViewPosition=None))
     assert (await pairing.deliver("images/S1/a.dcm")).outcome is Outcome.WAITING
     put(dropped, a_json=sidecar("S1"))

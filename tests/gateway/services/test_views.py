@@ -60,6 +60,11 @@ def test_image_is_told_with_its_links():
     assert (image.rows, image.columns, image.bits_stored, image.view) == (2, 3, 12, "AP")
 
 
+def test_image_whose_view_nobody_told_has_none():
+    [image] = study_result(STUDY, [reading(frame(), metadata={})]).images
+    assert image.view is None
+
+
 def test_image_without_an_activation_map_has_no_heat_map():
     [image] = study_result(STUDY, [reading(frame())]).images
     assert image.heatmap is None

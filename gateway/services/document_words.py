@@ -1,0 +1,62 @@
+"""The sender's document with its optional words as DICOM defines them.
+
+Whoever writes a document copies headers, and those say `Chest`, `LEFT` or `DR`. What is meant
+plainly is written in DICOM's term; what is not is left out, and the sender is told. Identifying
+attributes, the view and what the sender asks for (`image_size`, `model`) are no such words: they
+are taken as they are, or the document is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.schemas.body_parts import body_part_named
+from gateway.schemas.metadata import StudyMetadata, document_date
+from gateway.schemas.result import Notice
+from gateway.schemas.vocabulary import laterality_named, modality_named
+from gateway.services.projection import view_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OPTIONAL: dict[str, Callable[[str], str | None]] = {
+    "study_date": document_date,
+    "modality": modality_named,
+    "body_part": body_part_named,
+    "laterality": laterality_named,
+}
+_NULLABLE = StudyMetadata.model_fields.keys() - {"study_id", "timestamp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A document in DICOM's words, and what the sender should know of those it had."""
+
+    document: dict[str, Any]
+    notices: tuple[Notice, ...] = ()
+
+
+def worded(document: dict[str, Any]) -> Worded:
+    """Return the document with each optional word in DICOM's term, or without it.
+
+    Null stands for a field that is not given.
+    """
+    fields = {
+        name: value
+        for name, value in document.items()
+        if value is not None or name not in _NULLABLE
+    }
+    notices = []
+    for name in _OPTIONAL.keys() & fields.keys():
+        value = fields[name]
+        term = _OPTIONAL[name](value) if isinstance(value, str) else None
+        if term is None:
+            del fields[name]
+            notices.append(Notice(pointer=f"/{name}", detail="is not understood and left out"))
+        else:
+            fields[name] = term
+    view = fields.get("view")
+    if isinstance(view, str) and (named := view_named(view)) is not None:
+        fields["view"] = named.value
+    return Worded(fields, tuple(sorted(notices, key=lambda notice: notice.pointer)))

@@ -1,0 +1,61 @@
+"""What a data set states of a field of the metadata document, and how a document is held to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import Fault
+from gateway.schemas.result import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a data set states of one field.
+
+    Parameters
+    ----------
+    part
+        What the sender knows the file by.
+    value
+        In the document's form; None where the data set does not settle it.
+    allowed
+        By attribute, as a sentence names it, the values that a document may give beside it. An
+        attribute that says nothing plainly is left out.
+    choices
+        Where the attributes disagree: the values that they name, one of which a document may take.
+    missing
+        What to mend where the document does not give the field; None where nothing need be.
+    settled
+        What the sender should know where the document does give it.
+    assumed
+        What the sender should know where it does not.
+    """
+
+    part: str
+    value: str | None = None
+    allowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    choices: frozenset[str] = frozenset()
+    missing: str | None = None
+    settled: str | None = None
+    assumed: tuple[str, ...] = ()
+
+    def notices(self, *, is_sent: bool) -> tuple[Notice, ...]:
+        """Return what the sender should know, with and without the field in a document."""
+        if not is_sent:
+            return tuple(Notice(pointer=self.part, detail=detail) for detail in self.assumed)
+        return () if self.settled is None else (Notice(pointer=self.part, detail=self.settled),)
+
+    def fault(self, name: str, sent: Any) -> Fault | None:
+        """Return what is wrong with a document's value; None as the value is a missing one."""
+        if sent is None:
+            return None if self.missing is None else Fault(f"/{name}", self.missing)
+        if sent in self.choices:
+            return None
+        against = [attribute for attribute, values in self.allowed.items() if sent not in values]
+        if not against:
+            return None
+        return Fault(f"/{name}", f"contradicts {' and '.join(against)} of {self.part}")
