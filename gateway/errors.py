@@ -337,7 +337,15 @@ class InferenceUnavailableError(RadStreamError):
 
 @dataclass(eq=False)
 class BackendDiedError(InferenceUnavailableError):
-    """Triton answers, but the process that runs the model is gone; a reload mends it."""
+    """Triton answers, but the process that runs the model is gone; a reload mends it.
+
+    Attributes
+    ----------
+    instance
+        Triton's name of the instance, where it says it: the model's name, then numbers.
+    """
+
+    instance: str = ""
 
 
 @dataclass(eq=False)

@@ -12,6 +12,7 @@ https://github.com/triton-inference-server/common/blob/main/protobuf/grpc_servic
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +40,10 @@ _DTYPES = {
     "FP64": np.dtype(np.float64),
 }
 _DATATYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
+
+
+class TruncatedOutputError(ValueError):
+    """An output has fewer bytes than its shape and type, or none at all."""
 
 
 class InputTensor(NamedTuple):
@@ -96,14 +101,20 @@ def read_output(answer: pb.ModelInferResponse, name: str) -> NDArray[Any] | None
 
     Raises
     ------
+    TruncatedOutputError
+        Its bytes are fewer than those of its shape and type.
     ValueError
-        Its bytes are not those of its shape and type.
+        They are more, or its type is none that is read.
     """
-    for output, content in zip(answer.outputs, answer.raw_output_contents, strict=True):
+    contents = answer.raw_output_contents
+    for position, output in enumerate(answer.outputs):
         if output.name == name:
             dtype = _DTYPES.get(output.datatype)
             if dtype is None:
                 raise ValueError(output.datatype)
+            content = contents[position] if position < len(contents) else b""
+            if len(content) < math.prod(output.shape) * dtype.itemsize:
+                raise TruncatedOutputError(name)
             return np.frombuffer(content, dtype).reshape(tuple(output.shape))
     return None
 

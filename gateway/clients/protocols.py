@@ -22,6 +22,7 @@ class RepositoryEntry:
     version: str
     ready: bool
     reason: str
+    in_transition: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class TensorMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What a model's configuration says of its tensors, and its free parameters."""
+    """What a model's configuration says of its tensors, its instances and its free parameters."""
 
     max_batch_size: int
     inputs: tuple[TensorMetadata, ...]
     outputs: tuple[TensorMetadata, ...]
     parameters: Mapping[str, str]
+    instances: int = 1
 
 
 class InferenceServer(Protocol):
@@ -80,6 +82,31 @@ class InferenceServer(Protocol):
 
     async def reload_model(self, name: str, *, deadline: Deadline) -> None:
         """Unload and load the model: what mends a backend process that died."""
+        ...
+
+    async def load_model(self, name: str, *, deadline: Deadline) -> None:
+        """Load the model; nothing happens if it is loaded, and a load under way is waited for."""
+        ...
+
+
+class TritonHost(Protocol):
+    """Supervisor of the process that Triton runs in, which can start it anew.
+
+    Attributes
+    ----------
+    restarts_silent
+        Whether it tells a server that hangs from one that starts, and so may be asked to restart
+        one that does not answer at all.
+    """
+
+    restarts_silent: bool
+
+    def lost_backends(self) -> frozenset[int]:
+        """Return the process ids of backends that died and that Triton has not noticed yet."""
+        ...
+
+    def restart(self) -> bool:
+        """Have Triton ended and started again; False where it is being started already."""
         ...
 
 

@@ -10,11 +10,16 @@ from google.protobuf.json_format import MessageToDict
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from gateway.clients.infer_messages import InputTensor, infer_request, read_output
+from gateway.clients.infer_messages import (
+    InputTensor,
+    TruncatedOutputError,
+    infer_request,
+    read_output,
+)
 from gateway.clients.protocols import ModelConfig, RepositoryEntry, TensorMetadata
 from gateway.clients.shared_memory import RegionPool
 from gateway.clients.triton_errors import region_is_unknown, translated
-from gateway.errors import InferenceFailedError
+from gateway.errors import InferenceFailedError, InferenceUnavailableError
 from gateway.tracing import traceparent
 
 if TYPE_CHECKING:
@@ -86,6 +91,7 @@ class TritonClient:
                 version=entry.version,
                 ready=entry.state == "READY",
                 reason=entry.reason,
+                in_transition=entry.state in {"LOADING", "UNLOADING"},
             )
             for entry in index.models
         ]
@@ -102,6 +108,7 @@ class TritonClient:
             inputs=tuple(_tensor(tensor) for tensor in MessageToDict(config).get("input", ())),
             outputs=tuple(_tensor(tensor) for tensor in MessageToDict(config).get("output", ())),
             parameters={key: value.string_value for key, value in config.parameters.items()},
+            instances=sum(group.count * max(1, len(group.gpus)) for group in config.instance_group),
         )
 
     async def infer(
@@ -177,6 +184,11 @@ class TritonClient:
             await self._stub.RepositoryModelUnload(
                 pb.RepositoryModelUnloadRequest(model_name=name), timeout=deadline.remaining_s()
             )
+        await self.load_model(name, deadline=deadline)
+
+    async def load_model(self, name: str, *, deadline: Deadline) -> None:
+        """See `InferenceServer.load_model`."""
+        with translated("load", name, deadline):
             await self._stub.RepositoryModelLoad(
                 pb.RepositoryModelLoadRequest(model_name=name), timeout=deadline.remaining_s()
             )
@@ -197,10 +209,16 @@ def _tensor(tensor: Mapping[str, Any]) -> TensorMetadata:
 
 
 def _array(model_name: str, answer: pb.ModelInferResponse, output: str) -> NDArray[Any]:
+    """The output; a server that crashes answers without some or all of them, or cuts them short.
+
+    A model that fails on its input has an error of its own, so such an answer says nothing of it.
+    """
     try:
         array = read_output(answer, output)
+    except TruncatedOutputError as error:
+        raise InferenceUnavailableError(f"{model_name} answers with half of {output}") from error
     except ValueError as error:
         raise InferenceFailedError(model_name, f"output {output} is malformed") from error
     if array is None:
-        raise InferenceFailedError(model_name, f"the answer lacks {output}")
+        raise InferenceUnavailableError(f"{model_name} answers without {output}")
     return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,12 @@ _QUEUE_FULL = "Exceeds maximum queue size"
 _QUEUE_TIMEOUT = "Request timeout expired"
 # A server that was started anew has forgotten what was registered with the old one.
 _REGION_UNKNOWN = "Unable to find shared memory region"
-# A backend process that died leaves the model "ready"; only a reload mends it.
-_BACKEND_DIED = "is not healthy"
+# A backend process that died leaves the model "ready"; only a reload mends it. The second are the
+# words for one that died with a lock of Triton's in its hands.
+_BACKEND_DIED = ("is not healthy", "Failed to obtain the health mutex")
+_INSTANCE = re.compile(r"Stub process '([^']*)'")
+# What grpc says, under UNKNOWN and INTERNAL too, of a connection that broke during a call.
+_BROKEN = ("Stream removed", "RST_STREAM", "Socket closed", "Connection reset")
 
 
 def region_is_unknown(error: BaseException) -> bool:
@@ -73,8 +78,13 @@ def _error(  # noqa: PLR0911 - one return a status reads better than a variable
             return InferenceUnavailableError("Triton was started anew")
         case "NOT_FOUND":
             return InferenceUnavailableError(f"Triton does not serve {model_name}")
-        case "INTERNAL" if _BACKEND_DIED in message:
-            return BackendDiedError(f"the backend of {model_name} died")
+        case "INTERNAL" if any(words in message for words in _BACKEND_DIED):
+            found = _INSTANCE.search(message)
+            return BackendDiedError(
+                f"the backend of {model_name} died", found.group(1) if found else ""
+            )
+        case "INTERNAL" | "UNKNOWN" if any(words in message for words in _BROKEN):
+            return InferenceUnavailableError("the connection to Triton broke")
         case _ if deadline.remaining_s() == 0:
             return DeadlineExceededError(stage)
         case _:

@@ -53,6 +53,17 @@ class TritonMetrics:
             "1 while studies are refused at once because Triton does not answer, else 0.",
             registry=registry,
         )
+        self.reloads = Counter(
+            "radstream_model_reloads_total",
+            "Reloads of a model that did not answer, by outcome.",
+            ["model", "outcome"],
+            registry=registry,
+        )
+        self.restarts_asked = Counter(
+            "radstream_triton_restarts_asked_total",
+            "Times that Triton was to be started anew since no model answered.",
+            registry=registry,
+        )
         self.restarts = Counter(
             "radstream_triton_restarts_total",
             "Times that the embedded Triton died and was started again.",

@@ -36,7 +36,11 @@ async def livez(gateway: GatewayDependency) -> JSONResponse:
     responses={503: {"description": "Not now; `checks` says why."}},
 )
 async def readyz(gateway: GatewayDependency) -> JSONResponse:
-    """Whether Triton and each of its models answer, and the gateway is whole and staying."""
+    """Tell whether Triton and one of its models at the least answer, and the gateway stays.
+
+    A sick model beside a healthy one shows in `checks` and is alerted on: to take the gateway out
+    of service for it would cost the studies of both.
+    """
     answers = await gateway.models.check()
     checks = {
         "draining": gateway.health.draining,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 import numpy as np
 
+from gateway.deadline import Deadline
 from gateway.errors import ContractError
 from gateway.services.contracts import probabilities
 from gateway.services.placement import call_for
@@ -18,13 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.clients.protocols import InferenceServer
-    from gateway.deadline import Deadline
     from gateway.services.contracts import ServedModel
     from gateway.services.placement import ModelCall
 
 
-async def try_golden(server: InferenceServer, model: ServedModel, deadline: Deadline) -> None:
+async def try_golden(
+    server: InferenceServer, model: ServedModel, timeout_s: float, *, instances: int = 1
+) -> None:
     """Have the model read its golden image, on every way a picture may take to it.
+
+    Once for each instance: a calm Triton gives requests to its instances in turn, so that one of
+    which the process died is found before a study meets it. A busy Triton, which takes longer than
+    `timeout_s` for some of them, is not asked for the rest: its studies find the dead one.
+
+    Parameters
+    ----------
+    timeout_s
+        Seconds that one reading may take.
+    instances
+        How many of the model there are.
 
     Raises
     ------
@@ -35,7 +48,12 @@ async def try_golden(server: InferenceServer, model: ServedModel, deadline: Dead
         The model does not answer.
     """
     calls = await anyio.to_thread.run_sync(partial(_calls, model))
-    await together(_try(server, model, call, deadline) for call in calls)
+    whole = Deadline.after(timeout_s)
+    for _ in range(instances):
+        deadline = Deadline.after(timeout_s)
+        await together(_try(server, model, call, deadline) for call in calls)
+        if whole.remaining_s() == 0:
+            return
 
 
 async def _try(

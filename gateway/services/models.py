@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import re
 import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -30,11 +31,17 @@ from gateway.schemas.metadata import View
 from gateway.services.contracts import ServedModel, read_contract
 from gateway.services.golden import try_golden
 from gateway.services.placement import collect_ensembles, read_placement
+from gateway.services.recovery import Recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from gateway.clients.protocols import InferenceServer, ModelConfig, RepositoryEntry
+    from gateway.clients.protocols import (
+        InferenceServer,
+        ModelConfig,
+        RepositoryEntry,
+        TritonHost,
+    )
     from gateway.metrics import Metrics
     from gateway.schemas.metadata import ModelReference, StudyMetadata
     from gateway.schemas.placement import PlacementDocument
@@ -45,6 +52,9 @@ log = structlog.get_logger()
 
 # Triton's reason for a model that was taken out of service by a request to its repository.
 _UNLOADED = "unloaded"
+_BEING_LOADED = "being loaded"
+# A model that is loaded and has answered nothing for so long is loaded anew.
+_SILENT_S = 15.0
 
 
 class State(StrEnum):
@@ -81,6 +91,10 @@ class ModelRegistry:
         Seconds that one question may take.
     use_ensembles
         Whether pictures become tensors in Triton, where a model has ensembles for it.
+    host
+        What Triton runs in; None where it cannot be started anew from here.
+    restart_after_s
+        Seconds without an answer of any model until Triton is started anew.
     """
 
     def __init__(
@@ -91,16 +105,23 @@ class ModelRegistry:
         refresh_s: float,
         probe_timeout_s: float,
         use_ensembles: bool = False,
+        host: TritonHost | None = None,
+        restart_after_s: float = 60.0,
     ) -> None:
         self._server = server
         self._metrics = metrics
         self._refresh_s = refresh_s
         self._probe_timeout_s = probe_timeout_s
         self._use_ensembles = use_ensembles
-        self._states: dict[tuple[str, str], ModelState] = {}
+        self._recovery = Recovery(
+            server, host, metrics, on_reloaded=self.doubt, restart_after_s=restart_after_s
+        )
+        self._states: dict[Key, ModelState] = {}
+        self._names: frozenset[str] = frozenset()
+        self._silent_since: dict[Key, float] = {}
         self._reachable = False
         metrics.triton.circuit_open.set(1)
-        self._answered_at: dict[tuple[str, str], float] = {}
+        self._answered_at: dict[Key, float] = {}
         self._doubted = asyncio.Event()
         self._looking = asyncio.Lock()
         self._looked_at = -math.inf
@@ -110,9 +131,19 @@ class ModelRegistry:
         return [self._states[key] for key in sorted(self._states, key=_by_version)]
 
     def ready(self) -> bool:
-        """Whether Triton answers, and every model whose contract holds; one at the least."""
-        standing = [state.state for state in self._states.values() if state.served is not None]
-        return self._reachable and bool(standing) and set(standing) == {State.READY}
+        """Whether Triton answers, and one model at the least that may be used.
+
+        One that is sick takes nothing from the others: its own studies are told to come again.
+        """
+        return self._reachable and State.READY in self._standing()
+
+    def _standing(self) -> set[State]:
+        """How the models stand whose contract holds or held."""
+        return {state.state for state in self._states.values() if state.served is not None}
+
+    def _whole(self) -> bool:
+        """Whether every model is ready that was."""
+        return self._reachable and self._standing() == {State.READY}
 
     def select(self, metadata: StudyMetadata) -> ServedModel:
         """The model that reads such a study.
@@ -163,11 +194,33 @@ class ModelRegistry:
         """Look at the repository now: a model did not answer a study."""
         self._doubted.set()
 
+    def failed(self, model: ServedModel, error: RadStreamError, began: float) -> None:
+        """Note that the model did not answer a study.
+
+        A backend that died is proof enough for a reload: Triton may give the studies to the dead
+        instance and the golden images to the living one, for as long as both come in turn.
+
+        Parameters
+        ----------
+        began
+            When Triton was asked, by the monotonic clock.
+        """
+        if isinstance(error, BackendDiedError):
+            self._mend(model.name, model.version, error, began)
+        self.doubt()
+
     async def watch(self) -> NoReturn:
+        """Look at the repository for ever, and bring back what does not answer."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recovery.run())
+            await self._keep_looking()
+        raise AssertionError  # for the type checker: it looks for ever
+
+    async def _keep_looking(self) -> NoReturn:
         """Look at the repository for ever: at once when in doubt, often while anything is amiss."""
         while True:
             await self.refresh()
-            pause_s = self._refresh_s if self.ready() else min(self._refresh_s, 0.5)
+            pause_s = self._refresh_s if self._whole() else min(self._refresh_s, 0.5)
             try:
                 async with asyncio.timeout(pause_s):
                     await self._doubted.wait()
@@ -197,10 +250,16 @@ class ModelRegistry:
                 self._lose_all(str(error))
         finally:
             self._looked_at = time.monotonic()
+        self._recovery.watch_over(
+            answering=self.ready(),
+            reachable=self._reachable,
+            sick=any(_is_sick(state) for state in self._states.values()),
+        )
 
     async def _take_stock(self) -> None:
         index = await self._server.repository_index(deadline=self._deadline())
         configs = await self._configs(index)
+        self._names = frozenset(entry.name for entry in index)
         self._reachable = True
         self._metrics.triton.circuit_open.set(0)
         placements, faults = _placements(configs)
@@ -218,6 +277,17 @@ class ModelRegistry:
                 self._note(await self._look_at(entry, configs.get(key), ensembles.get(key, {})))
         for gone in self._states.keys() - {(entry.name, entry.version) for entry in models}:
             self._drop(self._states.pop(gone))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Have no model reloaded any more that answers, or is out of service by a wish."""
+        sick = {state.name for state in self._states.values() if _is_sick(state)}
+        models = {state.name for state in self._states.values()}
+        for name in self._recovery.names():
+            # A graph of an ensemble is proved with its model.
+            concerned = name in sick if name in models else bool(sick)
+            if not concerned and not self._recovery.at_work(name):
+                self._recovery.forget(name)
 
     async def _configs(self, index: Sequence[RepositoryEntry]) -> dict[Key, ModelConfig]:
         """The configurations of the models that are loaded."""
@@ -240,30 +310,47 @@ class ModelRegistry:
         key = entry.name, entry.version
         known = self._states.get(key)
         served = known.served if known else None
-        reason = entry.reason or "not loaded"
-        if reason == _UNLOADED:  # somebody's wish, which speaks against nobody's readiness
-            served = None
-        if config is not None:
-            try:
-                served = replace(
-                    read_contract(entry.name, entry.version, config), ensembles=ensembles
-                )
-                # Even while studies are answered: other weights may have taken the version's place.
-                await try_golden(self._server, served, self._deadline())
-            except (ContractError, InferenceFailedError) as error:
-                return ModelState(entry.name, entry.version, State.REFUSED, error.reason)
-            except BackendDiedError as error:
-                await self._mend(entry)
-                reason = error.reason
-            except (InferenceOverloadedError, DeadlineExceededError) as error:
-                # Busy is not dead: studies are answered while the golden image waits.
-                if known and served and self._answered_lately(served):
-                    return known
-                reason = str(error)
-            except RadStreamError as error:
-                reason = str(error)
-            else:
+        if config is None or self._recovery.at_work(entry.name):
+            return self._unproved(entry, served)
+        began = time.monotonic()
+        try:
+            served = replace(read_contract(entry.name, entry.version, config), ensembles=ensembles)
+            # Even while studies are answered: other weights may have taken the version's place.
+            await try_golden(
+                self._server, served, self._probe_timeout_s, instances=config.instances
+            )
+        except (ContractError, InferenceFailedError) as error:
+            return ModelState(entry.name, entry.version, State.REFUSED, error.reason)
+        except BackendDiedError as error:
+            reason = error.reason
+            self._mend(entry.name, entry.version, error, began)
+        except (InferenceOverloadedError, DeadlineExceededError) as error:
+            # Busy is not dead: studies are answered while the golden image waits.
+            if known and served and self._answered_lately(served):
+                return known
+            reason = str(error)
+        except RadStreamError as error:
+            reason = str(error)
+        else:
+            if not self._recovery.at_work(entry.name):
+                self._silent_since.pop(key, None)
                 return ModelState(entry.name, entry.version, State.READY, served=served)
+            reason = _BEING_LOADED  # a study met a dead backend meanwhile
+        if time.monotonic() - self._silent_since.setdefault(key, began) > _SILENT_S:
+            self._recovery.report(entry.name, loaded=True)
+        return ModelState(entry.name, entry.version, State.UNAVAILABLE, reason, served)
+
+    def _unproved(self, entry: RepositoryEntry, served: ServedModel | None) -> ModelState:
+        """A model that is not asked now, since it is not loaded or is about to be loaded anew."""
+        reason = entry.reason or "not loaded"
+        self._silent_since.pop((entry.name, entry.version), None)
+        if entry.ready or entry.in_transition or self._recovery.at_work(entry.name):
+            reason = _BEING_LOADED
+        elif reason != _UNLOADED or self._recovery.left_unloaded(entry.name):
+            reason = "not loaded" if reason == _UNLOADED else reason
+            self._recovery.report(entry.name, loaded=False)
+        else:  # somebody's wish, which speaks against nobody's readiness
+            served = None
         return ModelState(entry.name, entry.version, State.UNAVAILABLE, reason, served)
 
     def _answered_lately(self, served: ServedModel) -> bool:
@@ -277,14 +364,17 @@ class ModelRegistry:
             and time.monotonic() - answered_at < self._refresh_s
         )
 
-    async def _mend(self, entry: RepositoryEntry) -> None:
-        """Ask for a reload: the server says ready, but the model's process is gone."""
-        log.warning("model.backend_died", model=entry.name, version=entry.version)
-        try:
-            await self._server.reload_model(entry.name, deadline=Deadline.after(30.0))
-        except RadStreamError as error:
-            # Not a failure of the gateway's: a server whose models are fixed refuses to reload.
-            log.warning("model.reload_refused", model=entry.name, reason=str(error))
+    def _mend(self, name: str, version: str, error: BackendDiedError, began: float) -> None:
+        """Have the model loaded anew: the server says ready, but a process of it is gone."""
+        dead = _model_of(error.instance, self._names) or name
+        if self._recovery.reloaded_since(dead, began):
+            return  # the one that was asked is gone already
+        if not self._recovery.at_work(dead):
+            log.warning("model.backend_died", model=dead)
+        self._recovery.report(dead, loaded=True)
+        known = self._states.get((name, version))
+        if known is not None and known.state is State.READY:
+            self._note(replace(known, state=State.UNAVAILABLE, reason=error.reason))
 
     def _named(self, wanted: ModelReference) -> ModelState:
         versions = [
@@ -333,6 +423,8 @@ class ModelRegistry:
 
     def _drop(self, state: ModelState) -> None:
         self._metrics.triton.model_ready.remove(state.name, state.version)
+        self._recovery.forget(state.name)
+        self._silent_since.pop((state.name, state.version), None)
         log.info("model.gone", model=state.name, version=state.version)
 
     def _lose_all(self, reason: str) -> None:
@@ -376,6 +468,17 @@ def _demand_view(states: Sequence[ModelState]) -> None:
             "(0018,5101) or View Code Sequence (0054,0220)"
         )
         raise InvalidMetadataError((Fault("/view", detail),))
+
+
+def _is_sick(state: ModelState) -> bool:
+    """Whether the model should answer and does not."""
+    return state.state is State.UNAVAILABLE and state.reason != _UNLOADED
+
+
+def _model_of(instance: str, names: Collection[str]) -> str | None:
+    """Return the name of the model that Triton's instance is of: it ends in one number or two."""
+    found = [name for name in names if re.fullmatch(rf"{re.escape(name)}(_\d+){{1,2}}", instance)]
+    return max(found, key=len, default=None)
 
 
 def _by_version(key: tuple[str, str]) -> tuple[str, int]:

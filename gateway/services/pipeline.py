@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -268,6 +269,7 @@ class Pipeline:
     async def _infer_once(
         self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
     ) -> FrameReading:
+        began = time.monotonic()
         try:
             output = await self._inference.infer(
                 frame.call.name,
@@ -281,7 +283,7 @@ class Pipeline:
             self._metrics.triton.errors.labels(type(error).__name__).inc()
             if isinstance(error, _MODEL_ERRORS):
                 log.warning("model.failed", model=frame.call.name, reason=str(error))
-                self._models.doubt()
+                self._models.failed(model, error, began)
             raise
         self._models.answered(model)
         return reading

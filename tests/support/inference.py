@@ -46,7 +46,7 @@ class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     Attributes
     ----------
-    infer, index, config, load, register
+    infer, index, config, load, unload, register
         What answers each call.
     calls
         Names of the calls that came, in order.
@@ -61,6 +61,7 @@ class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.index: Answer = answers(indexed(("brightness", "1", "READY")))
         self.config: Answer = answers(configured(models.contract()))
         self.load: Answer = answers(service_pb2.RepositoryModelLoadResponse())
+        self.unload: Answer = answers(service_pb2.RepositoryModelUnloadResponse())
         self.register: Answer = answers(service_pb2.SystemSharedMemoryRegisterResponse())
         self.calls: list[str] = []
         self.peers: set[str] = set()
@@ -80,8 +81,7 @@ class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         return await self._called("load", self.load, request, context)
 
     async def RepositoryModelUnload(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802 - the protocol's name
-        unload = answers(service_pb2.RepositoryModelUnloadResponse())
-        return await self._called("unload", unload, request, context)
+        return await self._called("unload", self.unload, request, context)
 
     async def SystemSharedMemoryRegister(  # noqa: N802 - the protocol's name
         self, request: Any, context: grpc.aio.ServicerContext
@@ -124,12 +124,24 @@ async def never(_request: Any, _context: grpc.aio.ServicerContext) -> Any:
     await asyncio.Event().wait()
 
 
-def indexed(*entries: tuple[str, str, str]) -> service_pb2.RepositoryIndexResponse:
-    """A repository index of names, versions and states."""
+def held_back(until: asyncio.Event, answer: Answer) -> Answer:
+    """An answer that comes once the event is set."""
+
+    async def answered(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        await until.wait()
+        return await answer(request, context)
+
+    return answered
+
+
+def indexed(
+    *entries: tuple[str, str, str], reason: str = ""
+) -> service_pb2.RepositoryIndexResponse:
+    """A repository index of names, versions and states, all for one reason."""
     index = service_pb2.RepositoryIndexResponse
     return index(
         models=[
-            index.ModelIndex(name=name, version=version, state=state)
+            index.ModelIndex(name=name, version=version, state=state, reason=reason)
             for name, version, state in entries
         ]
     )

@@ -110,6 +110,7 @@ def write_model(
     max_batch_size: int = 8,
     batching: str = BATCHING,
     gain: float = GAIN,
+    instances: int = 1,
 ) -> Path:
     """A model folder in the repository.
 
@@ -129,6 +130,8 @@ def write_model(
         Fields of Triton's `dynamic_batching`.
     gain
         Other than GAIN, and the golden image gives another probability.
+    instances
+        How many processes run the model.
     """
     for version in versions:
         (repository / name / version).mkdir(parents=True)
@@ -138,6 +141,7 @@ def write_model(
         )
     text = document if isinstance(document, str) else json.dumps(document or contract())
     config = model_config(name, labels, element_type, max_batch_size, batching)
+    config.instance_group[0].count = instances
     if text:
         config.parameters["radstream"].string_value = text
     (repository / name / "config.pbtxt").write_text(text_format.MessageToString(config))

@@ -72,6 +72,10 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
             "reason": {"studies", "bytes", "caller", "line", "pictures", "connections"}
         },
         "radstream_inference_errors": {"error": errors},
+        "radstream_model_reloads": {
+            "model": chosen["model"],
+            "outcome": {"reloaded", "refused", "hung"},
+        },
         "radstream_model_ready": {"model": chosen["model"], "version": chosen["version"]},
         "radstream_auth_failures": {
             "reason": {refusal.name.lower() for refusal in Refusal}

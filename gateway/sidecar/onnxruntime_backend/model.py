@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -42,11 +41,7 @@ _DATA_TYPES = {
 }
 
 # The C++ backend's names for the levels, see its README.
-_GRAPH_LEVELS = {
-    "-1": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "1": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    "2": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
-}
+_GRAPH_LEVELS = {"-1": "ORT_ENABLE_BASIC", "1": "ORT_ENABLE_EXTENDED", "2": "ORT_DISABLE_ALL"}
 
 _TAKEN = ctypes.c_char_p(b"used_dltensor")  # lives as long as the module: capsules point to it
 
@@ -139,6 +134,10 @@ class TritonPythonModel:
 
 def _open_session(folder: Path, config: dict[str, Any]) -> Any:
     """An ONNX Runtime session on the CPU for the model file in `folder`."""
+    # Not above: it takes a second, which the process that only completes a configuration spends
+    # for nothing at each load. A process that dies in that time holds up its load for ever.
+    import onnxruntime as ort  # noqa: PLC0415
+
     parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
     options = ort.SessionOptions()
     # 0 leaves the number to ONNX Runtime: a thread for each core, and they spin while they wait.
@@ -152,8 +151,8 @@ def _open_session(folder: Path, config: dict[str, Any]) -> Any:
     options.enable_mem_pattern = _as_bool(parameters.get("enable_mem_pattern", "true"))
     options.log_severity_level = 4  # an error is raised too, and Triton or the response tells it
     level = config.get("optimization", {}).get("graph", {}).get("level", 0)
-    options.graph_optimization_level = _GRAPH_LEVELS.get(
-        str(level), ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.graph_optimization_level = getattr(
+        ort.GraphOptimizationLevel, _GRAPH_LEVELS.get(str(level), "ORT_ENABLE_ALL")
     )
     path = folder / (config["default_model_filename"] or "model.onnx")
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

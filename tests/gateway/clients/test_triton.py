@@ -194,8 +194,9 @@ async def test_reload_mends_a_model_whose_process_died(
     own_triton: EmbeddedTriton, client: TritonClient
 ):
     backend_process(own_triton.grpc_url, "brightness").kill()
-    with pytest.raises(BackendDiedError):
+    with pytest.raises(BackendDiedError) as caught:
         await infer(client)
+    assert caught.value.instance == "brightness_0_0"
     index = await client.repository_index(deadline=soon())
     assert index[0] == RepositoryEntry("brightness", "1", ready=True, reason="")  # so it claims
     await client.reload_model("brightness", deadline=soon())
@@ -301,6 +302,10 @@ async def test_every_status_is_an_error_of_ours(scripted: Scripted, status: grpc
         ("UNAVAILABLE", "Exceeds maximum queue size", InferenceOverloadedError),
         ("UNAVAILABLE", "Request timeout expired", DeadlineExceededError),
         ("INTERNAL", "Stub process 'x_0_0' is not healthy.", BackendDiedError),
+        ("INTERNAL", "Stub process is not healthy.", BackendDiedError),
+        ("INTERNAL", "Failed to obtain the health mutex.", BackendDiedError),
+        ("INTERNAL", "Received RST_STREAM with error code 2", InferenceUnavailableError),
+        ("UNKNOWN", "Stream removed", InferenceUnavailableError),
     ],
 )
 async def test_tritons_words_tell_apart_what_one_status_means(
@@ -351,23 +356,55 @@ def _of_a_text_type() -> Any:
     return answer
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        _without_a_byte(),
-        _of_another_shape(),
-        _without_bytes(),
-        _of_no_type(),
-        _of_a_text_type(),
-        inferred(),
-        inferred(logits=np.zeros((1, 1), np.float32)),
-    ],
-)
+def _with_one_byte_too_many() -> Any:
+    answer = brightness()
+    answer.raw_output_contents[0] += b"x"
+    return answer
+
+
+def _with_one_tensors_bytes() -> Any:
+    answer = brightness()
+    del answer.raw_output_contents[1:]
+    return answer
+
+
+def _with_empty_bytes() -> Any:
+    answer = brightness()
+    answer.raw_output_contents[0] = b""
+    return answer
+
+
+@pytest.mark.parametrize("answer", [_with_one_byte_too_many(), _of_no_type(), _of_a_text_type()])
 async def test_malformed_answer_is_a_failure_of_the_model(scripted: Scripted, answer: Any):
     triton, client = scripted
     triton.infer = answers(answer)
-    with pytest.raises(InferenceFailedError, match=r"malformed|lacks"):
+    with pytest.raises(InferenceFailedError, match="malformed"):
         await infer(client)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (inferred(), "brightness answers without logits"),
+        (
+            inferred(logits=np.zeros((1, 1), np.float32)),
+            "brightness answers without activation_map",
+        ),
+        (_without_bytes(), "brightness answers with half of logits"),
+        (_with_empty_bytes(), "brightness answers with half of logits"),
+        (_without_a_byte(), "brightness answers with half of logits"),
+        (_of_another_shape(), "brightness answers with half of logits"),
+        (_with_one_tensors_bytes(), "brightness answers with half of activation_map"),
+    ],
+)
+async def test_answer_of_a_server_that_crashes_is_none(
+    scripted: Scripted, answer: Any, reason: str
+):
+    triton, client = scripted
+    triton.infer = answers(answer)
+    with pytest.raises(InferenceUnavailableError) as caught:
+        await infer(client)
+    assert (type(caught.value), caught.value.reason) == (InferenceUnavailableError, reason)
 
 
 async def test_any_numbers_pass_the_client(scripted: Scripted):

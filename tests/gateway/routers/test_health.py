@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.sidecar.ports import choose_ports
 from tests.support.gateway import (
     LiveGateway,
+    brisk,
     metadata,
     multipart,
     running_gateway,
@@ -20,7 +21,9 @@ from tests.support.gateway import (
     suspended,
     until,
 )
-from tests.support.models import flat_png
+from tests.support.inference import ScriptedTriton, answers, brightness, inferred, serving
+from tests.support.models import GOLDEN_LEVEL, flat_png, write_model
+from tests.support.processes import backend_process
 from tests.support.triton import running_triton
 
 
@@ -96,6 +99,69 @@ async def test_a_triton_killed_under_a_study_comes_back_by_itself(repository: Pa
         assert not await gateway.is_ready()
         await until(gateway.is_ready)
         assert (await gateway.client.post("/v1/studies", **study)).status_code == 200
+
+
+async def test_a_dead_instance_is_mended_though_studies_and_golden_images_take_turns(
+    tmp_path: Path,
+):
+    """Each study would meet the dead instance, and each golden image after it the living one."""
+    write_model(tmp_path / "models", instances=2)
+    async with (
+        running_triton(tmp_path / "models") as triton,
+        running_gateway(settings_for(triton.grpc_url, tmp_path / "store")) as gateway,
+    ):
+        await until(gateway.is_ready)
+        backend_process(triton.grpc_url, "brightness").kill()  # of two
+        while await _is_read(gateway):
+            pass  # by the living one
+        reloaded = {"model": "brightness", "outcome": "reloaded"}
+        await until(lambda: _count(gateway, "radstream_model_reloads_total", **reloaded))
+        await until(gateway.is_ready)
+        assert [await _is_read(gateway) for _ in range(4)] == [True] * 4  # by both in turn
+
+
+async def _count(gateway: LiveGateway, name: str, **labels: str) -> bool:
+    return await gateway.metric(name, **labels) >= 1
+
+
+async def test_a_triton_that_answers_without_outputs_is_away_and_the_study_waits(tmp_path: Path):
+    triton = ScriptedTriton()
+    async with (
+        serving(triton) as url,
+        running_gateway(brisk(settings_for(url, tmp_path))) as gateway,
+    ):
+        await until(gateway.is_ready)
+        triton.infer = answers(inferred())  # as it does while it crashes
+        study = multipart(metadata(study_id="S-202"), flat_png(GOLDEN_LEVEL))
+        accepted = await gateway.client.post(
+            "/v1/studies", headers={"Prefer": "respond-async"}, **study
+        )
+        assert accepted.status_code == 202
+        other = multipart(metadata(), flat_png(GOLDEN_LEVEL))
+        assert is_unavailable(await gateway.client.post("/v1/studies", **other))
+        await until(lambda: _was_tried(gateway, "S-202"))
+        triton.infer = answers(brightness())
+        await until(lambda: _is_completed(gateway, "S-202"))
+        assert (await gateway.client.get("/v1/parked")).json() == {"parked": []}
+
+
+async def _was_tried(gateway: LiveGateway, study_id: str) -> bool:
+    view = (await gateway.client.get(f"/v1/studies/{study_id}")).json()
+    [item] = view["pending"]
+    if "problem" not in item:
+        return False
+    assert item["problem"]["type"] == "urn:radstream:problem:model-unavailable"
+    return True
+
+
+async def _is_completed(gateway: LiveGateway, study_id: str) -> bool:
+    view = (await gateway.client.get(f"/v1/studies/{study_id}")).json()
+    return bool(view["status"] == "completed")
+
+
+async def _is_read(gateway: LiveGateway) -> bool:
+    study = multipart(metadata(), flat_png(1))
+    return (await gateway.client.post("/v1/studies", **study)).status_code == 200
 
 
 async def _is_inferring(gateway: LiveGateway) -> bool:

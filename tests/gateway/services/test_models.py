@@ -1,6 +1,7 @@
 """Which models may be used, whatever becomes of Triton; see `tests.support.models` for theirs."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -10,10 +11,12 @@ import grpc
 import pytest
 from onnx import TensorProto
 from prometheus_client import CollectorRegistry
+from tritonclient.grpc import service_pb2
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.clients.triton import TritonClient
 from gateway.errors import (
+    BackendDiedError,
     InferenceUnavailableError,
     InvalidMetadataError,
     NoModelAcceptsError,
@@ -29,6 +32,7 @@ from tests.support.inference import (
     answers,
     brightness,
     configured,
+    held_back,
     indexed,
     never,
     refuses,
@@ -381,9 +385,107 @@ async def test_server_that_refuses_to_reload_is_asked_all_the_same(scripted: Scr
     triton, registry = scripted
     triton.infer = refuses(grpc.StatusCode.INTERNAL, "Stub process 'x_0_0' is not healthy.")
     triton.load = refuses(grpc.StatusCode.UNAVAILABLE, "explicit model load is not allowed")
-    await registry.refresh()
-    assert triton.calls[-2:] == ["unload", "load"]
+    async with watched(registry):
+        # Each time that it was refused it is asked again.
+        await until(lambda: triton.calls.count("load") >= 3)
+    assert triton.calls.count("unload") >= 3
     assert states(registry)["brightness 1"][0] == "unavailable"
+
+
+async def test_backend_that_a_study_met_dead_is_proof_enough_for_a_reload(scripted: Scripted):
+    """As where Triton gives the studies to the dead instance, the golden images to the other."""
+    triton, registry = scripted
+    async with watched(registry):
+        await until(registry.ready)
+        model = registry.select(study())
+        loading = asyncio.Event()
+        triton.load = held_back(loading, answers(service_pb2.RepositoryModelLoadResponse()))
+        died = BackendDiedError("the backend of brightness died", "brightness_1")
+        registry.failed(model, died, time.monotonic())
+        assert not registry.ready()  # before anything else is asked
+        await until(lambda: "load" in triton.calls)
+        assert triton.calls[triton.calls.index("unload") :].count("infer") == 0
+        with pytest.raises(InferenceUnavailableError):
+            registry.select(study())
+        registry.failed(model, died, time.monotonic())  # a second study: one reload does for both
+        loading.set()
+        await until(registry.ready)
+        registry.failed(model, died, 0.0)  # and a third, which was under way before it
+        await registry.refresh()
+        assert registry.ready()
+    assert (triton.calls.count("unload"), triton.calls.count("load")) == (1, 1)
+
+
+async def test_each_instance_reads_the_golden_image(scripted: Scripted):
+    triton, registry = scripted
+    config = configured(contract())
+    config.config.instance_group[0].count = 3
+    triton.config = answers(config)
+    await registry.refresh()
+    assert triton.calls == ["index", "config", "infer", "infer", "infer"]
+
+
+async def test_reload_that_is_refused_after_the_unload_is_no_wish_of_somebodys(
+    scripted: Scripted,
+):
+    triton, registry = scripted
+    await registry.refresh()
+    triton.load = refuses(grpc.StatusCode.INTERNAL, "no space left")
+    registry.failed(registry.select(study()), BackendDiedError("died"), time.monotonic())
+    triton.index = answers(indexed(("brightness", "1", "UNAVAILABLE"), reason="unloaded"))
+    async with watched(registry):
+        await until(lambda: triton.calls.count("load") >= 2)
+        assert states(registry) == {"brightness 1": ("unavailable", "not loaded")}
+        assert triton.calls.count("unload") == 1
+
+
+@pytest.mark.parametrize("state", ["LOADING", "UNLOADING"])
+async def test_model_that_somebody_loads_or_unloads_is_left_alone(scripted: Scripted, state: str):
+    triton, registry = scripted
+    triton.index = answers(indexed(("brightness", "1", state)))
+    async with watched(registry):
+        await until(lambda: triton.calls.count("index") >= 3)
+    assert set(triton.calls) == {"index"}
+    assert states(registry) == {"brightness 1": ("unavailable", "being loaded")}
+
+
+async def test_dead_graph_of_an_ensemble_is_reloaded_in_the_models_place(scripted: Scripted):
+    triton, registry = scripted
+    triton.index = answers(
+        indexed(("brightness", "1", "READY"), ("brightness_u8_graph", "1", "UNAVAILABLE"))
+    )
+    asked: list[str] = []
+
+    async def unload(request: Any, _context: Any) -> Any:
+        asked.append(request.model_name)
+        return service_pb2.RepositoryModelUnloadResponse()
+
+    triton.unload = unload
+    await registry.refresh()
+    died = BackendDiedError("died", "brightness_u8_graph_0")
+    async with watched(registry):
+        registry.failed(registry.select(study()), died, time.monotonic())
+        await until(lambda: asked != [])
+    assert asked[0] == "brightness_u8_graph"
+
+
+async def test_one_sick_model_takes_nothing_from_the_others(scripted: Scripted):
+    triton, registry = scripted
+    triton.index = answers(indexed(("brightness", "1", "READY"), ("sick", "1", "READY")))
+    await registry.refresh()
+    whole = triton.infer
+
+    async def infer(request: Any, context: Any) -> Any:
+        if request.model_name == "sick":
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not at ready state")
+        return await whole(request, context)
+
+    triton.infer = infer
+    await registry.refresh()
+    assert registry.ready()
+    assert chosen(registry, model="brightness") == "brightness 1"
+    with pytest.raises(InferenceUnavailableError):
+        registry.select(study(model="sick"))
 
 
 async def test_many_who_ask_while_triton_hangs_wait_for_one_look(scripted: Scripted):

@@ -311,7 +311,7 @@ LOGITS = np.zeros((1, 1), np.float32)
     [
         (refuses(grpc.StatusCode.INTERNAL, "out of memory"), InferenceFailedError),
         (refuses(grpc.StatusCode.UNAVAILABLE), InferenceUnavailableError),
-        (answers(inferred(logits=LOGITS)), InferenceFailedError),
+        (answers(inferred(logits=LOGITS)), InferenceUnavailableError),
         (answers(brightness(NAN)), ContractError),
         (answers(inferred(logits=LOGITS[:0], activation_map=FLAT_MAP)), ContractError),
         (answers(inferred(logits=np.zeros((1, 2), "f4"), activation_map=FLAT_MAP)), ContractError),
