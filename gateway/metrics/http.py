@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 
+_WAYS_IN = ("/v1/studies", "/v1/events/s3")
+_FAULTS = ("500", "502", "503", "504")
+
+
 class HttpMetrics:
     """Requests, by the template of their route."""
 
@@ -22,6 +26,10 @@ class HttpMetrics:
             ["route", "method", "status"],
             registry=registry,
         )
+        # A counter that begins with its first fault hides it: `increase` sees no step from nothing.
+        for route in _WAYS_IN:
+            for status in _FAULTS:
+                self.requests.labels(route, "POST", status)
         self.seconds = Histogram(
             "radstream_http_request_seconds",
             "Seconds from a request's head to the end of its answer.",

@@ -26,6 +26,7 @@ SIDECAR = {
         "seccompProfile": {"type": "RuntimeDefault"},
     },
 }
+RUNBOOK = "https://wiki.hospital.test/operate"
 DIGEST = "0123456789abcdef" * 4
 INGRESS: dict[str, Any] = {
     "ingress": {"enabled": True, "certificateArns": ["arn:aws:acm:eu-central-1:1:certificate/x"]},
@@ -85,7 +86,11 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"monitoring": {"podMonitor": {"enabled": False}}},
     ),
     "rules": (
-        {"monitoring": {"rules": {"enabled": True, "labels": {"release": "x"}}}},
+        {
+            "monitoring": {
+                "rules": {"enabled": True, "labels": {"release": "x"}, "runbook": RUNBOOK}
+            }
+        },
         {"monitoring": {"rules": {"enabled": False}}},
     ),
     "scheduling": (

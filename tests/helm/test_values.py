@@ -103,6 +103,7 @@ def test_a_wrong_value_is_named(values: dict[str, Any], said: str):
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
         (merged(INGRESS, {"ingress": {"certificateArns": []}}), "certificateArns is needed"),
         ({"autoscaling": {"minReplicas": 30}}, "minReplicas is above"),
+        ({"monitoring": {"rules": {"enabled": True}}}, "monitoring.rules.runbook is needed"),
     ],
 )
 def test_values_that_do_not_fit_each_other_are_refused(values: dict[str, Any], said: str):

@@ -140,6 +140,9 @@ would send a request just when the gateway closes, and answer 502. */}}
 {{- if and (kindIs "invalid" .Values.podDisruptionBudget.maxUnavailable) (kindIs "invalid" .Values.podDisruptionBudget.minAvailable) -}}
 {{- fail "podDisruptionBudget needs maxUnavailable or minAvailable" -}}
 {{- end -}}
+{{- if and .Values.monitoring.rules.enabled (not .Values.monitoring.rules.runbook) -}}
+{{- fail "monitoring.rules.runbook is needed where monitoring.rules.enabled is true: the URL at which docs/operate.md can be read" -}}
+{{- end -}}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
 {{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
 {{- end -}}
