@@ -202,6 +202,13 @@ class UnreadableImagesError(RadStreamError):
 
 
 @dataclass(eq=False)
+class ImagesWithoutContrastError(RadStreamError):
+    """One or more images are blank: no model can find anything in them."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
 class UnsupportedImagesError(RadStreamError):
     """One or more parts are no image, or of a kind the gateway does not read."""
 

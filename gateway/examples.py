@@ -40,6 +40,14 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.UnreadableImagesError(
             (Fault("image[1]", "the file ends before all of its pixels have been given"),)
         ),
+        errors.ImagesWithoutContrastError(
+            (
+                Fault(
+                    "image[0]",
+                    "all but one in a hundred pixels have nearly the same grey level as shown",
+                ),
+            )
+        ),
         errors.ImagesTooLargeError(
             (Fault("image[0]", "60000 rows x 60000 columns exceed the limit of 100000000 pixels"),)
         ),

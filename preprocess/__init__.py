@@ -4,10 +4,12 @@ The gateway and a training pipeline use the same functions, so that a model is s
 trained on. Nothing here reads a file, opens a socket or knows of the gateway.
 """
 
+from preprocess.contrast import check_contrast
 from preprocess.decode import decode, measure, sniff
 from preprocess.errors import (
     CorruptImageError,
     DecodeTimeoutError,
+    NoContrastError,
     PreprocessError,
     TooManyFramesError,
     TooManyPixelsError,
@@ -48,6 +50,7 @@ __all__ = [
     "Intensity",
     "Limits",
     "MediaType",
+    "NoContrastError",
     "Percentile",
     "PreprocessError",
     "Resample",
@@ -59,6 +62,7 @@ __all__ = [
     "UnrecognisedImageError",
     "UnsupportedImageError",
     "Window",
+    "check_contrast",
     "decode",
     "measure",
     "read_metadata",

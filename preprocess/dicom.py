@@ -190,9 +190,11 @@ def _native_frames(file: DicomFile, image: ImagePixel) -> Iterator[StoredSamples
         raise CorruptImageError(
             "uncompressed Pixel Data has an undefined length, which only compressed frames may have"
         )
-    if file.pixel_bytes >= frame_bytes * (image.frames + 1):
+    expected = frame_bytes * image.frames
+    even = expected + expected % 2  # what it is padded to (PS3.5 7.1)
+    if file.pixel_bytes > even and file.pixel_bytes >= expected + frame_bytes:
         raise CorruptImageError("there are more pixels than Rows, Columns and Frames account for")
-    if len(data) < max(frame_bytes * image.frames, file.pixel_bytes):
+    if len(data) < max(expected, file.pixel_bytes):
         raise TruncatedImageError
     if is_422 and image.columns % 2:
         raise CorruptImageError("YBR 4:2:2 has an odd number of columns")

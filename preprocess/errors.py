@@ -51,6 +51,27 @@ class TruncatedImageError(CorruptImageError):
         super().__init__(reason)
 
 
+class NoContrastError(PreprocessError):
+    """The picture is blank, or holds nothing but stray pixels.
+
+    Attributes
+    ----------
+    blank_frames : list of int
+        Numbers of the blank frames, from 1.
+    """
+
+    def __init__(self, blank_frames: list[int], frames: int = 1) -> None:
+        where = ""
+        if frames > 1:
+            where = "frame " if len(blank_frames) == 1 else "frames "
+            where += ", ".join(map(str, blank_frames[:10]))
+            where += " and more: " if len(blank_frames) > 10 else ": "
+        super().__init__(
+            f"{where}all but one in a hundred pixels have nearly the same grey level as shown"
+        )
+        self.blank_frames = blank_frames
+
+
 class TooManyPixelsError(PreprocessError):
     """The picture is larger than the limit.
 

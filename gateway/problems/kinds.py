@@ -166,6 +166,13 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "An image is damaged",
         "Export the images that 'errors' names again and send them anew.",
     ),
+    errors.ImagesWithoutContrastError: Kind(
+        "no-contrast",
+        422,
+        "An image is blank",
+        "Nothing can be found in the images that 'errors' names. Look at them, and at their "
+        "window, and export them anew.",
+    ),
     errors.ImagesTooLargeError: Kind(
         "image-too-large",
         413,

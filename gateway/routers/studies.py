@@ -138,6 +138,7 @@ _SUBMISSION: dict[str, Any] = {
             errors.InvalidMetadataError,
             errors.InvalidQueryError,
             errors.UnreadableImagesError,
+            errors.ImagesWithoutContrastError,
             errors.NoModelAcceptsError,
             errors.UnknownModelError,
             errors.InferenceFailedError,

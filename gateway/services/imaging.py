@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.errors import (
     Fault,
     ImagesTooLargeError,
+    ImagesWithoutContrastError,
     InvalidMetadataError,
     UnreadableImagesError,
     UnsupportedImagesError,
@@ -25,9 +26,11 @@ from preprocess import (
     DecodeWorkers,
     Limits,
     MediaType,
+    NoContrastError,
     PreprocessError,
     UnrecognisedImageError,
     UnsupportedImageError,
+    check_contrast,
     measure,
     read_metadata,
     sniff,
@@ -52,10 +55,15 @@ IMAGE_ERRORS = (
     UnsupportedImagesError,
     ImagesTooLargeError,
     UnreadableImagesError,
+    ImagesWithoutContrastError,
     InvalidMetadataError,
 )
 ImageError = (
-    UnsupportedImagesError | ImagesTooLargeError | UnreadableImagesError | InvalidMetadataError
+    UnsupportedImagesError
+    | ImagesTooLargeError
+    | UnreadableImagesError
+    | ImagesWithoutContrastError
+    | InvalidMetadataError
 )
 
 
@@ -200,6 +208,7 @@ class Imaging:
         Raises
         ------
         UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+        ImagesWithoutContrastError
             Naming the image's part.
         """
         return await self._run(partial(self._prepare, image, model, deadline, read_before))
@@ -257,6 +266,7 @@ class Imaging:
                 at_least=_least_size(header, model.contract.input),
                 timeout_s=deadline.remaining_s(),
             )
+            check_contrast(frames, model.contract.input.intensity.spec())
         except PreprocessError as error:
             raise _named(image.part, error) from error
         decoded = time.perf_counter()
@@ -336,5 +346,7 @@ def _named(part: str, error: PreprocessError) -> ImageError:
             return UnsupportedImagesError(faults)
         case CorruptImageError():
             return UnreadableImagesError(faults)
+        case NoContrastError():
+            return ImagesWithoutContrastError(faults)
         case _:
             return ImagesTooLargeError(faults)

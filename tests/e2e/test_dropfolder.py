@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from gateway.sidecar import EmbeddedTriton
 from tests.support.dropfolder import Bucket, Replica, deliver, replicas
 from tests.support.gateway import metric, run_command, until
-from tests.support.models import flat_png
+from tests.support.models import flat_png, png
 from tests.support.pairing import sidecar
 from tests.support.processes import stopped, triton_process
 from tests.support.s3 import faults, make_buckets, s3, store_settings
@@ -210,6 +211,20 @@ async def test_damaged_half_is_parked_until_it_is_mended_or_discarded(
     assert (code, "No such item" in err) == (1, True)
     mended = await shared.put("images/D-1/x.png", flat_png(7))
     assert (await deliver(mended, *gateways))["outcome"] == "processed"
+
+
+async def test_a_blank_image_is_parked_with_its_problem(
+    shared: Bucket, gateways: Sequence[Replica]
+):
+    await shared.put("images/B-1/x.json", sidecar("B-1"))
+    blank = await shared.put("images/B-1/x.png", png(np.zeros((32, 32), np.uint8)))
+    answer = await deliver(blank, *gateways)
+    assert answer["outcome"] == "parked"
+    [item] = answer["parked"]
+    assert item["problem"]["type"] == "urn:radstream:problem:no-contrast"
+    seen = await shared.put("images/B-1/x.png", flat_png(7))
+    assert (await deliver(seen, *gateways))["outcome"] == "processed"
+    assert await shared.kept(f"parked/{item['id']}") == []
 
 
 async def test_event_of_another_bucket_or_of_no_kind_is_refused(gateways: Sequence[Replica]):

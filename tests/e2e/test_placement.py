@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from gateway.model_builder import build_placements, models_with_contract
 from gateway.sidecar import EmbeddedTriton
+from preprocess import decode
+from tests.preprocess import dicoms
+from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import ROOT, LiveGateway, metadata, multipart, running_gateway
 from tests.support.gateway import settings_for as settings_of
+from tests.support.models import png
 from tests.support.triton import running_triton
 
 IMAGES = sorted(path for path in (ROOT / "tests/data/images").iterdir() if path.suffix != ".md")
@@ -64,6 +69,30 @@ async def test_every_placement_finds_the_same(
 ) -> None:
     found = await probability(gateway.client, image)
     assert found == pytest.approx(seen.setdefault(image.name, found), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+async def test_a_window_that_is_left_out_changes_nothing(gateway: LiveGateway, bits: int) -> None:
+    """A radiograph of so many bits in 16, without a window, is that of 8 bits."""
+    [frame] = decode(next(path for path in IMAGES if path.suffix == ".jpeg").read_bytes())
+    deep = np.round(frame.samples * (((1 << bits) - 1) / 255)).astype(np.uint16)
+    found = []
+    for samples in (frame.samples, deep):
+        dataset = radiograph()
+        dataset.update(dicoms.image(samples))
+        sent = ("image", ("a.dcm", file_of(dataset), "application/dicom"))
+        response = await gateway.client.post("/v1/studies", files=[sent])
+        assert response.status_code == 200, response.text
+        found.append(response.json()["images"][0]["findings"][0]["probability"])
+    assert found[1] == pytest.approx(found[0], abs=TOLERANCE)
+
+
+async def test_a_blank_picture_is_refused(gateway: LiveGateway) -> None:
+    document = metadata(model="cxr_pneumonia")
+    black = png(np.zeros((300, 200), np.uint8))
+    response = await gateway.client.post("/v1/studies", **multipart(document, black))
+    assert response.status_code == 422
+    assert response.json()["type"] == "urn:radstream:problem:no-contrast"
 
 
 async def test_the_ensembles_are_no_models_of_their_own(gateway: LiveGateway) -> None:

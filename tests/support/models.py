@@ -46,8 +46,19 @@ def png(samples: NDArray[Any]) -> bytes:
 
 
 def flat_png(level: int, rows: int = SIDE, columns: int = SIDE) -> bytes:
-    """A picture of one grey level in 8 bits."""
-    return png(np.full((rows, columns), level, np.uint8))
+    """A picture in 8 bits, its mean a grey level, and nearly of that level throughout.
+
+    One that is so altogether is blank, and refused. A few of the first pixels go a level up and
+    down by turns; at the ends of the range, two levels away from it.
+    """
+    samples = np.full(rows * columns, level, np.uint8)
+    few = len(samples) // 150 + 2
+    if 1 <= level <= 254:
+        samples[: 2 * few : 2] += 1
+        samples[1 : 2 * few : 2] -= 1
+    else:
+        samples[:few] = abs(level - 2)
+    return png(samples.reshape(rows, columns))
 
 
 def contract(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:

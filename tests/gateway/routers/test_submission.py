@@ -16,6 +16,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from gateway.sidecar import EmbeddedTriton
+from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import (
     LiveGateway,
     metadata,
@@ -25,6 +26,7 @@ from tests.support.gateway import (
 )
 from tests.support.models import flat_png, png
 
+BLACK = png(np.zeros((32, 32), np.uint8))
 JPEG = (Path(__file__).parents[2] / "data" / "images" / "person931_bacteria_2856.jpeg").read_bytes()
 
 
@@ -170,6 +172,19 @@ BAD: dict[str, tuple[dict[str, Any], int, str, list[str]]] = {
         413,
         "image-too-large",
         ["image[0]"],
+    ),
+    "a black picture": (multipart(metadata(), BLACK), 422, "no-contrast", ["image[0]"]),
+    "a black picture in DICOM, with all of it outside of its window": (
+        {"files": [("image", ("a", file_of(radiograph(WindowCenter="900", WindowWidth="9"))))]},
+        422,
+        "no-contrast",
+        ["image[0]"],
+    ),
+    "a blank picture and a truncated one": (
+        multipart(metadata(), BLACK, JPEG[:-2000]),
+        422,
+        "unreadable-image",
+        ["image[0]", "image[1]"],
     ),
     "a model nobody serves": (
         multipart(metadata(model="mammography"), flat_png(0)),

@@ -80,17 +80,22 @@ async def test_picture_becomes_the_models_tensor(imaging: Imaging):
 
 async def test_range_and_channels_are_the_contracts(imaging: Imaging):
     served = model(input={"range": [-1024, 1024], "channels": 3})
-    prepared = await prepare(imaging, image(memoryview(flat_png(255))), served)
+    samples = np.repeat(np.array([[255, 0]], np.uint8), 16, axis=1).repeat(32, axis=0)
+    prepared = await prepare(imaging, image(memoryview(png(samples))), served)
     tensor = prepared.frames[0].call.inputs["image"]
     assert tensor.shape == (1, 3, 32, 32)
-    assert (tensor == 1024).all()
+    assert (tensor[..., :16] == 1024).all()
+    assert (tensor[..., 16:] == -1024).all()
 
 
 async def test_sixteen_bits_keep_their_depth(imaging: Imaging):
-    prepared = await prepare(imaging, image(png(np.full((8, 8), 52_428, np.uint16))), model())
+    samples = np.full((32, 32), 52_428, np.uint16)
+    samples[:, 16:] = 13_107
+    prepared = await prepare(imaging, image(png(samples)), model())
     assert prepared.frames[0].bits_stored == 16
     tensor = prepared.frames[0].call.inputs["image"]
-    assert tensor == pytest.approx(np.full((1, 1, 32, 32), 0.8))
+    assert tensor[..., :16] == pytest.approx(np.full((1, 1, 32, 16), 0.8))
+    assert tensor[..., 16:] == pytest.approx(np.full((1, 1, 32, 16), 0.2))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from gateway.errors import (
     ContractError,
     DeadlineExceededError,
     ImagesTooLargeError,
+    ImagesWithoutContrastError,
     InferenceFailedError,
     InferenceOverloadedError,
     InferenceUnavailableError,
@@ -151,7 +152,7 @@ async def test_what_is_answered_is_what_is_stored(parts: Parts):
     assert activation_map is not None
     assert activation_map.shape == (1, 8, 8)
     cells = np.frombuffer(activation_map.data, "<f2").reshape(activation_map.shape)
-    assert cells == pytest.approx(np.full((1, 8, 8), 4.0))  # 8 * 1 - 4
+    assert cells == pytest.approx(np.full((1, 8, 8), 4.0), abs=0.02)  # 8 * 1 - 4
 
 
 async def test_activation_map_lies_as_the_picture_does(parts: Parts):
@@ -233,6 +234,7 @@ async def test_same_image_in_another_study_is_read_anew(parts: Parts):
     [
         ([WHITE, b"no image"], UnsupportedImagesError, ["image[1]"]),
         ([WHITE[:-20], WHITE], UnreadableImagesError, ["image[0]"]),
+        ([png(np.zeros((32, 32), np.uint8))], ImagesWithoutContrastError, ["image[0]"]),
         ([flat_png(0, 1000, 1001)], ImagesTooLargeError, ["image[0]"]),
         (
             [WHITE[:-20], b"no image", flat_png(0, 1000, 1001)],
@@ -420,7 +422,7 @@ async def test_one_failure_among_many_images_leaves_none_of_them(
     triton, parts = scripted
 
     async def fail_on_white(request: Any, context: grpc.aio.ServicerContext) -> Any:
-        if request.raw_input_contents[0] == np.ones((1, 1, 32, 32), np.float32).tobytes():
+        if np.frombuffer(request.raw_input_contents[0], np.float32).mean() > 0.9:
             await context.abort(grpc.StatusCode.INTERNAL, "no white")
         return brightness()
 

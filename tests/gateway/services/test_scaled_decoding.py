@@ -20,7 +20,7 @@ METADATA = validate_document({"study_id": "S1", "view": "AP", "timestamp": "2026
 
 
 def jpeg(rows: int, columns: int) -> bytes:
-    done, data = cv2.imencode(".jpg", np.full((rows, columns), 100, np.uint8))
+    done, data = cv2.imencode(".jpg", np.linspace((100,) * columns, 130, rows, dtype=np.uint8))
     assert done
     return data.tobytes()
 
