@@ -20,11 +20,12 @@ from preprocess.errors import (
     UnsupportedImageError,
 )
 from preprocess.metadata import Code, DicomMetadata, read_metadata
-from preprocess.tensor import to_tensor
+from preprocess.tensor import grey_range, to_shown_tensor, to_tensor
 from preprocess.types import (
     Aspect,
     Frame,
     FullRange,
+    GreyRange,
     Header,
     InputSpec,
     Intensity,
@@ -45,6 +46,7 @@ __all__ = [
     "DicomMetadata",
     "Frame",
     "FullRange",
+    "GreyRange",
     "Header",
     "InputSpec",
     "Intensity",
@@ -64,8 +66,10 @@ __all__ = [
     "Window",
     "check_contrast",
     "decode",
+    "grey_range",
     "measure",
     "read_metadata",
     "sniff",
+    "to_shown_tensor",
     "to_tensor",
 ]

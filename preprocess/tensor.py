@@ -4,11 +4,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.geometry import place, resample
-from preprocess.types import Frame, FullRange, InputSpec, Intensity, Percentile, Samples, Window
+from preprocess.types import (
+    Frame,
+    FullRange,
+    GreyRange,
+    InputSpec,
+    Intensity,
+    Percentile,
+    Samples,
+    Window,
+)
 
 
 def to_tensor(frame: Frame, spec: InputSpec) -> NDArray[np.float32]:
-    """The input tensor of a model, shape (channels, rows, columns), C-contiguous.
+    """Return the input tensor of a model, shape (channels, rows, columns), C-contiguous.
 
     The picture is cut or fitted, resampled, windowed and scaled, in this order. Whatever the spec,
     the samples are read once, at their own depth, and only the small result is turned into floats.
@@ -24,43 +33,71 @@ def to_tensor(frame: Frame, spec: InputSpec) -> NDArray[np.float32]:
     ndarray of float32
         All values lie within `spec.output_range`.
     """
-    size = (spec.rows, spec.columns)
-    placement = place((frame.samples.shape[0], frame.samples.shape[1]), size, spec.aspect)
-    top, left, rows, columns = placement.source
-    part = frame.samples[top : top + rows, left : left + columns]
-    top, left, rows, columns = placement.target
-    small = resample(part, (rows, columns), spec.resample)
+    return to_shown_tensor(frame, spec)[0]
 
+
+def to_shown_tensor(frame: Frame, spec: InputSpec) -> tuple[NDArray[np.float32], GreyRange]:
+    """Return the tensor of `to_tensor`, and what was black and white in it."""
+    size = (spec.rows, spec.columns)
+    small, (top, left, rows, columns) = _fitted(frame, spec)
+    bounds = _bounds(small, frame.largest, spec.intensity)
     low, high = spec.output_range
     tensor = np.full((spec.channels, *size), low, dtype=np.float32)
     first = tensor[0, top : top + rows, left : left + columns]
-    scale(small, frame.largest, spec.intensity, (low, high), out=first)
+    _scale(small, bounds, (low, high), out=first)
     tensor[1:] = tensor[0]
-    return tensor
+    return tensor, _shares(bounds, frame.largest)
 
 
-def scale(
+def grey_range(frame: Frame, spec: InputSpec) -> GreyRange:
+    """Return what is black and white in the model's tensor, where that is made elsewhere.
+
+    Only percentiles need the picture: it is resampled for them.
+
+    Parameters
+    ----------
+    frame : Frame
+        Not changed.
+    spec : InputSpec
+    """
+    small = _fitted(frame, spec)[0] if isinstance(spec.intensity, Percentile) else frame.samples
+    return _shares(_bounds(small, frame.largest, spec.intensity), frame.largest)
+
+
+def _fitted(frame: Frame, spec: InputSpec) -> tuple[Samples, tuple[int, int, int, int]]:
+    """Return the resampled picture, and what part of the input it fills: top, left and size."""
+    shape = (frame.samples.shape[0], frame.samples.shape[1])
+    placement = place(shape, (spec.rows, spec.columns), spec.aspect)
+    top, left, rows, columns = placement.source
+    part = frame.samples[top : top + rows, left : left + columns]
+    return resample(part, placement.target[2:], spec.resample), placement.target
+
+
+def _shares(bounds: tuple[float, float], largest: int) -> GreyRange:
+    black, white = bounds
+    return GreyRange(black / largest, white / largest)
+
+
+def _scale(
     samples: Samples,
-    largest: int,
-    intensity: Intensity,
+    bounds: tuple[float, float],
     output_range: tuple[float, float],
     *,
     out: NDArray[np.float32],
 ) -> None:
-    """Write the samples, windowed and spread over the output range, into `out`.
+    """Write the samples, spread from the bounds over the output range, into `out`.
 
     Parameters
     ----------
     samples : ndarray of uint8 or uint16
         Not changed.
-    largest : int
-        Value of white in `samples`.
-    intensity : FullRange, Window or Percentile
+    bounds : (black, white)
+        Sample values.
     output_range : (low, high)
         Values of black and white in `out`.
     out : ndarray of float32, the shape of `samples`
     """
-    black, white = _bounds(samples, largest, intensity)
+    black, white = bounds
     low, high = output_range
     if white <= black:  # a picture of one grey level has no contrast to show
         out[...] = low

@@ -74,6 +74,21 @@ class Frame:
         return (1 << self.bits_stored) - 1
 
 
+@dataclass(frozen=True, slots=True)
+class GreyRange:
+    """What of a frame's full range was black and white to a model.
+
+    Attributes
+    ----------
+    black, white : float
+        In fractions of the full range. What lies outside is clipped; all is black unless `white`
+        is the greater.
+    """
+
+    black: float = 0.0
+    white: float = 1.0
+
+
 class Resample(StrEnum):
     """How samples are brought to the size of the model's input.
 

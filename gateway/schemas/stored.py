@@ -38,6 +38,11 @@ class FrameReading(StoredDocument):
     rows: int
     columns: int
     bits_stored: int
+    shown: tuple[float, float] = Field(
+        (0.0, 1.0),
+        description="What of the picture's full range was black and white to the model, in "
+        "fractions; previews and heat maps show the same.",
+    )
     findings: tuple[Finding, ...]
     activation_map: ActivationMap | None = None
 

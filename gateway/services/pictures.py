@@ -13,6 +13,7 @@ from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatM
 from gateway.services.rendering import LONGEST_SIDE, heatmap_png, preview_png
 from gateway.services.results import explained
 from gateway.services.views import numbered_frames, picture_key
+from preprocess import GreyRange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +52,10 @@ class Pictures:
         ------
         StudyNotFoundError, ImageNotFoundError
         """
-        reading, index, _ = await self._find(study_id, number, key)
+        reading, index, read = await self._find(study_id, number, key)
         async with self._turns:
             frames = await self._frames(reading)
-            return await self._imaging.run(partial(preview_png, frames[index]))
+            return await self._imaging.run(partial(preview_png, frames[index], _shown(read)))
 
     async def heatmap(
         self, study_id: str, number: int, label: str | None = None, key: str | None = None
@@ -129,9 +130,15 @@ class Pictures:
                 read.findings[chosen],
                 read.activation_map.covers,
                 read.activation_map.full,
+                shown=_shown(read),
                 longest_side=longest_side,
             )
         )
+
+
+def _shown(read: FrameReading) -> GreyRange:
+    black, white = read.shown
+    return GreyRange(black, white)
 
 
 def _enough(frames: Sequence[FrameReading]) -> tuple[int, int]:

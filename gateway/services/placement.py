@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gateway.errors import ContractError
 from gateway.schemas.placement import PARAMETER, PlacementDocument, Role
-from preprocess import to_tensor
+from preprocess import grey_range, to_shown_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gateway.clients.protocols import ModelConfig
     from gateway.services.contracts import ServedModel
-    from preprocess import Frame
+    from preprocess import Frame, GreyRange
 
 Key = tuple[str, str]
 
@@ -49,11 +49,22 @@ class Ensemble:
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """One question to Triton: which model, and its inputs by name."""
+    """One question to Triton.
+
+    Parameters
+    ----------
+    name, version
+        Of the model that is asked.
+    inputs
+        By name.
+    shown
+        What of the picture is black and white to the model.
+    """
 
     name: str
     version: str
     inputs: Mapping[str, NDArray[Any]]
+    shown: GreyRange
 
 
 def call_for(model: ServedModel, frame: Frame, *, message_bytes: int = sys.maxsize) -> ModelCall:
@@ -62,13 +73,15 @@ def call_for(model: ServedModel, frame: Frame, *, message_bytes: int = sys.maxsi
     An ensemble for the samples' type takes them as they are; without one, or where they are more
     than `message_bytes`, the largest gRPC message, they are made the model's tensor here.
     """
+    spec = model.contract.input.spec()
     ensemble = model.ensembles.get(frame.samples.dtype.name)
     if ensemble is None or frame.samples.nbytes + _FRAMING_BYTES > message_bytes:
-        tensor = to_tensor(frame, model.contract.input.spec())
-        return ModelCall(model.name, model.version, {model.contract.input.name: tensor[None]})
+        tensor, shown = to_shown_tensor(frame, spec)
+        name = model.contract.input.name
+        return ModelCall(model.name, model.version, {name: tensor[None]}, shown)
     white = np.array([frame.largest], dtype=np.float32)
     inputs = {ensemble.pixels: frame.samples, ensemble.largest: white}
-    return ModelCall(ensemble.name, ensemble.version, inputs)
+    return ModelCall(ensemble.name, ensemble.version, inputs, grey_range(frame, spec))
 
 
 def read_placement(config: ModelConfig) -> PlacementDocument | None:

@@ -111,6 +111,7 @@ def frame_reading(
         rows=frame.rows,
         columns=frame.columns,
         bits_stored=frame.bits_stored,
+        shown=(frame.call.shown.black, frame.call.shown.white),
         findings=findings(contract, output[contract.output.name]),
         activation_map=activation_map,
     )

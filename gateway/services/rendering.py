@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from preprocess import GreyRange, Resample
+from preprocess.geometry import resample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from preprocess import Frame
 
 LONGEST_SIDE = 1024
+FULL_RANGE = GreyRange()
 _MARGIN = 64  # rows under the picture, for its words and the colour bar
 _OPACITY = 0.55
 _STEPS = 256
@@ -31,9 +35,17 @@ _COLOURS: NDArray[np.uint8] = np.ascontiguousarray(
 )
 
 
-def preview_png(frame: Frame) -> bytes:
-    """The frame as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
-    return _png(Image.fromarray(_screen(frame, LONGEST_SIDE)))
+def preview_png(frame: Frame, shown: GreyRange = FULL_RANGE) -> bytes:
+    """Return the frame as an 8-bit greyscale PNG, at most 1024 pixels on its longer side.
+
+    Parameters
+    ----------
+    frame
+        The radiograph.
+    shown
+        What of it was black and white to the model.
+    """
+    return _png(Image.fromarray(_screen(frame, shown, LONGEST_SIDE)))
 
 
 def heatmap_png(
@@ -43,6 +55,7 @@ def heatmap_png(
     covers: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
     full: float | None = None,
     *,
+    shown: GreyRange = FULL_RANGE,
     longest_side: int = LONGEST_SIDE,
 ) -> bytes:
     """The evidence for a finding in colour over the radiograph, with a colour bar and its name.
@@ -64,6 +77,8 @@ def heatmap_png(
     full
         Evidence that is drawn in full colour, the same for all pictures of a model; None where
         each picture's strongest cell is.
+    shown
+        What of the radiograph was black and white to the model.
     longest_side
         Pixels of the radiograph's longer side, unless it has fewer.
 
@@ -72,7 +87,7 @@ def heatmap_png(
     bytes
         An RGB PNG.
     """
-    grey = _screen(frame, longest_side)
+    grey = _screen(frame, shown, longest_side)
     rows, columns = grey.shape
     strength = _strength(cells, finding, full)
     smooth = _spread(strength, covers, (rows, columns))
@@ -85,25 +100,22 @@ def heatmap_png(
     return _png(canvas)
 
 
-def _screen(frame: Frame, longest_side: int) -> NDArray[np.uint8]:
-    """The frame in 8 bits, its longer side reduced to so many pixels."""
-    samples: NDArray[Any] = frame.samples
-    rows, columns = samples.shape
-    scale = longest_side / max(rows, columns)
-    if scale < 1:
-        size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-        # By halves first: OpenCV averages 2x2 pixels some twenty times as fast as other areas.
-        while samples.shape[0] >= 2 * size[1] and samples.shape[1] >= 2 * size[0]:
-            half = (samples.shape[1] // 2, samples.shape[0] // 2)
-            even = samples[: 2 * half[1], : 2 * half[0]]
-            samples = cv2.resize(even, half, interpolation=cv2.INTER_AREA)
-        samples = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
-    if samples.dtype == np.uint8:
-        return np.asarray(samples * np.uint8(255 // frame.largest), dtype=np.uint8)
-    # Deeper pictures seldom use their whole range; a screen shows 8 bits of what they do use.
-    low, high = np.percentile(samples, (0.5, 99.5))
-    scaled = (samples.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))
-    return np.asarray(scaled.clip(0, 255), dtype=np.uint8)
+def _screen(frame: Frame, shown: GreyRange, longest_side: int) -> NDArray[np.uint8]:
+    """Return the frame as the model saw it, in 8 bits, its longer side reduced to so many pixels.
+
+    The steps are those of `preprocess.to_tensor`: resampled in whole grey levels, then clipped and
+    spread from the model's black to its white. Nothing is stretched that was not for the model: a
+    picture that it saw nearly black looks nearly black.
+    """
+    rows, columns = frame.samples.shape
+    scale = min(1.0, longest_side / max(rows, columns))
+    size = max(1, round(rows * scale)), max(1, round(columns * scale))
+    samples = resample(frame.samples, size, Resample.AREA)
+    shares = np.arange(1 << (8 * samples.itemsize)) / frame.largest
+    width = shown.white - shown.black
+    levels = (shares - shown.black) / width if width > 0 else np.zeros_like(shares)
+    table = np.floor(np.clip(levels, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return np.asarray(cv2.LUT(samples, table), dtype=np.uint8)
 
 
 def _strength(

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gateway.sidecar import EmbeddedTriton
+from tests.preprocess import dicoms
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import LiveGateway, metadata, metric, multipart, suspended, until
 from tests.support.models import flat_png, png, probability
@@ -202,6 +203,22 @@ async def test_an_image_beyond_the_last_is_not_there(client: httpx.AsyncClient):
     answer = await client.get(f"/v1/studies/{study_id}/images/3/preview.png")
     assert answer.status_code == 404
     assert answer.json()["detail"] == "The study has no image 3; it has 2, numbered from 1."
+
+
+async def test_a_preview_of_a_deep_image_is_as_dark_as_the_model_saw_it(client: httpx.AsyncClient):
+    samples = np.linspace(1000, 16_000, 64 * 64).astype(np.uint16).reshape(64, 64)
+    dataset = radiograph(WindowCenter="32768", WindowWidth="65536")
+    dataset.update(dicoms.image(samples))
+    sent = ("image", ("a.dcm", file_of(dataset), "application/dicom"))
+    answer = await client.post("/v1/studies", files=[sent])
+    assert answer.status_code == 200, answer.text
+    [image] = answer.json()["images"]
+    mean = samples.mean() / 65535
+    assert image["findings"][0]["probability"] == pytest.approx(probability(mean), abs=1e-3)
+    preview = picture(await client.get(image["preview"]))
+    assert np.abs(preview / 255 - samples / 65535).max() <= 1 / 255
+    heatmap = picture(await client.get(image["heatmap"]))
+    assert (heatmap[:64, :64] == preview[..., None]).all()  # nothing speaks for "bright"
 
 
 async def test_a_preview_shows_the_image(client: httpx.AsyncClient):

@@ -67,6 +67,29 @@ async def test_hash_is_that_of_the_bytes(imaging: Imaging):
     assert await imaging.sha256(memoryview(b"abc")) == hashlib.sha256(b"abc").hexdigest()
 
 
+@pytest.mark.parametrize("placed", [False, True], ids=["gateway", "Triton"])
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"rule": "full_range"}, (0, 1)),
+        ({"rule": "window", "center": 0.5, "width": 0.6}, (0.2, 0.8)),
+        ({"rule": "percentile", "low": 0, "high": 100}, (40 / 255, 200 / 255)),
+    ],
+)
+async def test_what_is_black_and_white_to_the_model_is_told_wherever_its_tensor_is_made(
+    imaging: Imaging, rule: dict[str, Any], expected: tuple[float, float], placed: bool
+):
+    samples = np.linspace(40, 200, 32 * 32).round().astype(np.uint8).reshape(32, 32)
+    served = model(input={"intensity": rule})
+    if placed:
+        ensembles = {"uint8": Ensemble("brightness_uint8", "1", "pixels", "largest")}
+        served = replace(served, ensembles=ensembles)
+    prepared = await prepare(imaging, image(png(samples)), served)
+    [frame] = prepared.frames
+    assert frame.call.name == ("brightness_uint8" if placed else "brightness")
+    assert (frame.call.shown.black, frame.call.shown.white) == pytest.approx(expected)
+
+
 async def test_picture_becomes_the_models_tensor(imaging: Imaging):
     prepared = await prepare(imaging, image(flat_png(51, rows=40, columns=60)), model())
     [frame] = prepared.frames

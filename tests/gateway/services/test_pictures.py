@@ -82,6 +82,24 @@ async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore
     assert await objects.read(HEATMAP) == stored
 
 
+async def test_pictures_show_what_was_black_and_white_to_the_model(objects: MemoryStore) -> None:
+    read = reading()
+    frame = read.frames[0].model_copy(update={"shown": (0.2, 0.7)})
+    windowed = read.model_copy(update={"frames": (frame,)})
+    results = ResultStore(objects)
+    await results.add(METADATA, NOW, [(IMAGE, windowed)], Known())
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    pictures = Pictures(results, imaging, at_once=1)
+    for png, size in (
+        (await pictures.preview("S1", 1), (32, 32)),
+        (await pictures.heatmap("S1", 1, "dark"), (320, 32 + 64)),
+    ):
+        picture = Image.open(io.BytesIO(png)).convert("L")
+        assert picture.size == size
+        # (100 / 255 - 0.2) / 0.5 of white; nothing speaks for the finding down here.
+        assert picture.getpixel((31, 31)) == 98
+
+
 async def test_no_more_images_are_held_than_are_drawn_at_once(objects: MemoryStore) -> None:
     pictures = await pictures_of(objects)
     drawn: list[asyncio.Task[None]] = []

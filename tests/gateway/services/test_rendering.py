@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +10,19 @@ from PIL import Image
 
 from gateway.schemas.result import Code, Finding
 from gateway.services.rendering import heatmap_png, preview_png
-from preprocess import Frame
+from preprocess import (
+    Frame,
+    FullRange,
+    GreyRange,
+    InputSpec,
+    Percentile,
+    Resample,
+    Window,
+    decode,
+    grey_range,
+    to_shown_tensor,
+)
+from tests.preprocess import dicoms
 
 LEGEND_ROWS = 64
 
@@ -64,11 +77,89 @@ def test_preview_of_fewer_bits_uses_the_whole_range():
     assert pixels(preview_png(frame(np.array([[0, 15]], np.uint8), 4))).tolist() == [[0, 255]]
 
 
-def test_preview_of_sixteen_bits_shows_the_range_that_is_used():
+@pytest.mark.parametrize("bits", [1, 3, 5, 7, 8, 9, 10, 12, 16])
+def test_preview_of_any_depth_shows_black_and_white_where_the_model_has_them(bits: int):
+    largest = (1 << bits) - 1
+    samples = np.linspace(0, largest, 300).round().astype(np.uint8 if bits <= 8 else np.uint16)
+    shown = pixels(preview_png(frame(samples.reshape(15, 20), bits)))
+    assert shown.dtype == np.uint8
+    expected = samples.reshape(15, 20) / largest * 255
+    assert np.abs(shown - expected).max() <= 0.5 + 1e-9
+
+
+def test_nothing_is_stretched_that_was_not_for_the_model():
     ramp = np.linspace(30_000, 31_000, 10_000).astype(np.uint16).reshape(100, 100)
     shown = pixels(preview_png(frame(ramp)))
-    assert (shown.dtype, shown.min(), shown.max()) == (np.uint8, 0, 255)
-    assert (np.diff(shown.reshape(-1).astype(int)) >= 0).all()
+    assert (shown.min(), shown.max()) == (117, 121)  # 30,000 and 31,000 of 65,535
+
+
+def coded(kind: str, picture: NDArray[np.integer]) -> bytes:
+    samples = picture.astype(np.uint16 if picture.max() > 255 else np.uint8)
+    return cv2.imencode(kind, samples)[1].tobytes()
+
+
+def dicom(picture: NDArray[np.integer], **attributes: object) -> bytes:
+    return dicoms.write(dicoms.image(picture, **attributes))
+
+
+FILES = {
+    "JPEG": lambda picture: coded(".jpg", picture >> 4),
+    "PNG, 8 bits": lambda picture: coded(".png", picture >> 4),
+    "PNG, 10 bits in 16": lambda picture: coded(".png", picture.astype(np.uint16) >> 2),
+    "PNG, 16 bits": lambda picture: coded(".png", picture.astype(np.uint16) * 16),
+    "DICOM, 8 bits": lambda picture: dicom((picture >> 4).astype(np.uint8)),
+    "DICOM, 10 bits": lambda picture: dicom(picture >> 2, BitsStored=10),
+    "DICOM, 12 bits": lambda picture: dicom(picture, BitsStored=12),
+    "DICOM, 12 bits in 16": dicom,
+    "DICOM, 16 bits": lambda picture: dicom(picture * 16),
+    "DICOM, MONOCHROME1": lambda picture: dicom(
+        4095 - picture, BitsStored=12, PhotometricInterpretation="MONOCHROME1"
+    ),
+    "DICOM, windowed": lambda picture: dicom(
+        picture, BitsStored=12, WindowCenter="1500", WindowWidth="1000"
+    ),
+}
+RULES = (FullRange(), Window(0.4, 0.5), Percentile(5, 90))
+
+
+def radiograph(rows: int, columns: int) -> NDArray[np.uint16]:
+    """Twelve bits of smooth shades and grain."""
+    random = np.random.default_rng(11)
+    coarse = random.integers(0, 4096, (6, 5)).astype(np.float32)
+    smooth = cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    grain = random.integers(-60, 60, (rows, columns))
+    return np.clip(smooth + grain, 0, 4095).astype(np.uint16)
+
+
+@pytest.mark.parametrize("shape", [(90, 70), (1500, 1180)], ids=["small", "reduced"])
+@pytest.mark.parametrize("intensity", RULES, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("name", FILES)
+def test_preview_and_underlay_are_the_models_picture(
+    name: str, intensity: FullRange | Window | Percentile, shape: tuple[int, int]
+):
+    (decoded,) = decode(FILES[name](radiograph(*shape)))
+    scale = min(1.0, 1024 / max(shape))
+    spec = InputSpec(
+        rows=round(shape[0] * scale),
+        columns=round(shape[1] * scale),
+        resample=Resample.AREA,
+        intensity=intensity,
+    )
+    tensor, shown = to_shown_tensor(decoded, spec)
+    preview = pixels(preview_png(decoded, shown))
+    assert np.abs(preview / 255 - tensor[0]).max() <= 1 / 255
+    assert grey_range(decoded, spec) == shown
+    # No evidence, no colour: what lies below the heat map is the same picture.
+    nothing = np.zeros((8, 8), np.float32)
+    mapped = pixels(heatmap_png(decoded, nothing, finding(0.5), shown=shown))
+    rows, columns = preview.shape
+    for channel in range(3):
+        assert (mapped[:rows, :columns, channel] == preview).all()
+
+
+def test_a_model_that_had_no_contrast_saw_black():
+    samples = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert not pixels(preview_png(frame(samples), GreyRange(0.5, 0.5))).any()
 
 
 @pytest.mark.parametrize("level", [0, 40_000, 65_535])
