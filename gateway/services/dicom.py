@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING
 from gateway.schemas.body_parts import body_part_coded, body_part_named, differ
 from gateway.schemas.result import Notice
 from gateway.schemas.vocabulary import GENERIC_RADIOGRAPHY, laterality_named, modality_named
-from gateway.services.projection import (
-    ANY,
-    NOT_UNDERSTOOD,
-    Evidence,
-    by_patient_orientation,
-    by_view_codes,
-    by_view_position,
-    snomed_value,
-)
-from gateway.services.statements import Statement
+from gateway.services.dicom_view import view_evidence, view_statement
+from gateway.services.projection import snomed_value
+from gateway.services.statements import Statement, disagreement
 from gateway.services.study_time import study_date, study_moment
 
 if TYPE_CHECKING:
@@ -34,9 +27,6 @@ _STUDY_DATE = "Study Date (0008,0020)"
 _MODALITY = "Modality (0008,0060)"
 _BODY_PART = "Body Part Examined (0018,0015)"
 _REGION = "Anatomic Region Sequence (0008,2218)"
-_VIEW_POSITION = "View Position (0018,5101)"
-_VIEW_CODE = "View Code Sequence (0054,0220)"
-_ORIENTATION = "Patient Orientation (0020,0020)"
 _IMAGE_LATERALITY = "Image Laterality (0020,0062)"
 _LATERALITY = "Laterality (0020,0060)"
 
@@ -104,11 +94,11 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
     received_at
         Stands for the study's time where the data set has no date.
     """
-    evidence = _view_evidence(header)
+    evidence = view_evidence(header)
     moment, assumed = study_moment(header, received_at)
     statements = {
         "study_id": _study_id(part, header),
-        "view": _view(part, evidence),
+        "view": view_statement(part, evidence),
         "timestamp": Statement(part, moment.isoformat(), assumed=assumed),
         "patient_id": _identity(part, header, "PatientID", _PATIENT_ID, header.patient_id),
         "accession_number": _identity(
@@ -218,74 +208,10 @@ def _body_part(part: str, header: DicomMetadata) -> Statement:
         [region] = regions
         return Statement(part, region, {_REGION: regions}, assumed=dropped)
     if regions and all(differ(named, region) for region in regions):
-        return _disagreement(
+        return disagreement(
             part,
             {_BODY_PART: frozenset((named,)), _REGION: regions},
             regions | {named},
             dropped,
         )
     return Statement(part, named, {_BODY_PART: regions | {named}}, assumed=dropped)
-
-
-def _view_evidence(header: DicomMetadata) -> dict[str, Evidence]:
-    """What each attribute that is present says of the view."""
-    evidence = {}
-    if header.view_position is not None:
-        evidence[_VIEW_POSITION] = by_view_position(header.view_position)
-    if header.view_codes:
-        evidence[_VIEW_CODE] = by_view_codes(header.view_codes)
-    if header.patient_orientation:
-        evidence[_ORIENTATION] = by_patient_orientation(header.patient_orientation)
-    for attribute, keyword in (
-        (_VIEW_POSITION, "ViewPosition"),
-        (_VIEW_CODE, "ViewCodeSequence"),
-        (_ORIENTATION, "PatientOrientation"),
-    ):
-        if keyword in header.unreadable:
-            evidence[attribute] = NOT_UNDERSTOOD
-    return evidence
-
-
-def _view(part: str, evidence: Mapping[str, Evidence]) -> Statement:
-    doubts = tuple(
-        f"{attribute} {doubt}" for attribute, found in evidence.items() for doubt in found.doubts
-    )
-    left_open = ANY
-    allowed = {}
-    for attribute, found in evidence.items():
-        left_open &= found.open
-        if found.open != ANY:
-            allowed[attribute] = frozenset(view.value for view in found.open)
-    if not left_open:
-        named = frozenset(view.value for found in evidence.values() for view in found.named)
-        return _disagreement(part, _parties(allowed), named, doubts)
-    views = (found.view for found in evidence.values())
-    view = next((view for view in views if view in left_open), None)
-    return Statement(part, None if view is None else view.value, allowed, assumed=doubts)
-
-
-def _parties(allowed: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
-    """Those that leave nothing open together with another one."""
-    return {
-        attribute: values
-        for attribute, values in allowed.items()
-        if any(values.isdisjoint(others) for others in allowed.values())
-    } or allowed
-
-
-def _disagreement(
-    part: str,
-    allowed: Mapping[str, frozenset[str]],
-    named: frozenset[str],
-    doubts: tuple[str, ...],
-) -> Statement:
-    attributes = " and ".join(allowed)
-    return Statement(
-        part,
-        None,
-        allowed,
-        choices=named,
-        missing=f"is needed: {attributes} of {part} disagree; name {' or '.join(sorted(named))}",
-        settled=f"{attributes} disagree: the metadata document's word is used",
-        assumed=doubts,
-    )

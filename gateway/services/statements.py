@@ -59,3 +59,32 @@ class Statement:
         if not against:
             return None
         return Fault(f"/{name}", f"contradicts {' and '.join(against)} of {self.part}")
+
+
+def disagreement(
+    part: str,
+    allowed: Mapping[str, frozenset[str]],
+    named: frozenset[str],
+    doubts: tuple[str, ...],
+) -> Statement:
+    """Return what attributes that disagree state of a field: a document has to settle it.
+
+    Parameters
+    ----------
+    allowed
+        By attribute, the values that it leaves open.
+    named
+        The values that they name, of which the document may take one.
+    doubts
+        What a sender should know who does not tell the field.
+    """
+    attributes = " and ".join(allowed)
+    return Statement(
+        part,
+        None,
+        allowed,
+        choices=named,
+        missing=f"is needed: {attributes} of {part} disagree; name {' or '.join(sorted(named))}",
+        settled=f"{attributes} disagree: the metadata document's word is used",
+        assumed=doubts,
+    )

@@ -83,6 +83,8 @@ def test_an_absent_attribute_leaves_its_field_out() -> None:
         ({"ViewPosition": "PA", "PatientOrientation": ["L", "F"]}, "PA", "PA"),
         ({"ViewPosition": "LL", "PatientOrientation": ["A", "F"]}, "LATERAL", "LATERAL"),
         ({"ViewPosition": "MLO", "PatientOrientation": ["A", "FR"]}, "OBLIQUE", "OBLIQUE"),
+        # Many devices write L and F into every picture.
+        ({"ViewPosition": "LL", "PatientOrientation": ["L", "F"]}, "LATERAL", "LATERAL"),
         ({"ViewPosition": "CC", "PatientOrientation": ["A", "R"]}, "OTHER", "OTHER"),
         ({"ViewPosition": "AP/PA", "ViewCodeSequence": [coded("R-10206")]}, "AP", "AP"),
         # Patient Orientation never decides between AP and PA.
@@ -130,11 +132,11 @@ def test_the_view_is_what_all_attributes_leave_open(
         (
             {
                 "ViewPosition": None,
-                "ViewCodeSequence": [coded("R-10236")],
-                "PatientOrientation": ["L", "F"],
+                "ViewCodeSequence": [coded("R-10206")],
+                "PatientOrientation": ["P", "F"],
             },
             "View Code Sequence (0054,0220) and Patient Orientation (0020,0020)",
-            "AP or LATERAL or PA",
+            "AP or LATERAL",
         ),
     ],
 )
@@ -146,6 +148,12 @@ def test_attributes_that_disagree_name_the_view_together(
     assert statement.missing == f"is needed: {parties} of image[0] disagree; name {choices}"
     assert statement.settled == f"{parties} disagree: the metadata document's word is used"
     assert statement.choices == set(choices.split(" or "))
+
+
+def test_a_lateral_view_in_a_frontal_orientation_is_told() -> None:
+    dataset = radiograph(ViewPosition="LL", PatientOrientation=["L", "F"])
+    [doubt] = stated(dataset, "view").assumed
+    assert doubt.startswith("Patient Orientation (0020,0020) says a frontal picture, against ")
 
 
 def test_a_view_that_is_not_understood_is_told() -> None:
