@@ -297,6 +297,7 @@ class DeliveryUnfinishedError(RadStreamError):
     """A delivery ended before its study was stored or parked; it may be repeated."""
 
     reason: str
+    claimed: str | None = None  # the work that somebody else has a claim on, if that is why
 
 
 @dataclass(eq=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio.to_thread
 import structlog
 
+from gateway.clients.ledger import name_of
 from gateway.clients.mounts import remote_file_system
 from gateway.clients.notifier import Notifier
 from gateway.clients.scanning import Signature, files_below, signature_of, status_of
@@ -20,20 +21,48 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from gateway.clients.ledger import File, Ledger
+
 log = structlog.get_logger()
 
 # Going through the folder takes at most this part of a core, and of what a file server can do.
 _SHARE_OF_A_CORE: Final = 0.05
 _SHARE_OF_A_SERVER: Final = 0.5
+# The longest that a file waits for another of its name that is still written to.
+_TOGETHER_S: Final = 60.0
 # The longest that a folder which cannot be read is left alone.
 _LONGEST_PAUSE_S: Final = 60.0
+
+
+class Settled(NamedTuple):
+    """A file that is whole.
+
+    Parameters
+    ----------
+    key
+        Its path relative to the root.
+    signature
+        As it is now.
+    was_there
+        Whether it lay there already when the folder began to be watched.
+    """
+
+    key: str
+    signature: Signature
+    was_there: bool
+
+    @property
+    def file(self) -> File:
+        """The file as the ledger has it."""
+        return self.key, self.signature
 
 
 class _Seen(NamedTuple):
     """A file that may still be written to, as it was when it had last changed."""
 
-    signature: tuple[int, ...]
+    state: tuple[int, ...]
     since: float
+    was_there: bool
 
 
 class WatchedFolder:
@@ -41,7 +70,8 @@ class WatchedFolder:
 
     No system tells when the last writer closes a file, and a copy over the network may pause. A
     file counts as whole when nothing of it has changed for a while; should it change after that,
-    it is told again.
+    it is told again. A picture and its sidecar, which share their name up to its ending, are told
+    together.
 
     The system tells of changes where it can. It tells nothing of what another machine writes to a
     network file system, nor where a limit is met, and it may forget: so the whole folder is gone
@@ -51,6 +81,8 @@ class WatchedFolder:
     ----------
     folder
         The root; made if it does not exist.
+    ledger
+        Knows the files that were taken before: they are not told unless they have changed.
     settle_s
         Seconds without a change.
     rescan_s
@@ -65,6 +97,7 @@ class WatchedFolder:
         self,
         folder: Path,
         *,
+        ledger: Ledger,
         settle_s: float,
         rescan_s: float = 60.0,
         poll_s: float = 1.0,
@@ -72,35 +105,42 @@ class WatchedFolder:
     ) -> None:
         self._folder = folder.resolve()  # itself it may be a link
         self._root = str(self._folder)
+        self._ledger = ledger
         self._settle_s = settle_s
         self._rescan_s = rescan_s
         self._poll_s = poll_s
         self._notifier = Notifier(polling=polling)
         self._remote = False
-        self._known: dict[str, Signature] = {}  # as they were when they were told
+        self._known: dict[
+            bytes, Signature
+        ] = {}  # by name in the ledger, as they were when they were told
         self._changing: dict[str, _Seen] = {}
+        self._is_first = True
         self._rescan_at = self._earliest_at = 0.0
         self._pause_s = 0.0  # after the last look through the whole folder
         self._unreadable: set[str] = set()
+        self._not_text: set[str] = set()
 
-    async def settled(self) -> AsyncIterator[str]:
-        """Yield keys, relative to the root, of files that are whole.
+    async def settled(self) -> AsyncIterator[list[Settled]]:
+        """Yield files that are whole, in the order in which they came.
 
         First those that are there, then each that comes or changes, for ever.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._known = await anyio.to_thread.run_sync(self._ledger.taken)
         tick_s = max(0.01, self._settle_s / 4)
         with closing(self._notifier):
             while True:
                 # A server that does not answer keeps the thread, not the gateway.
-                for path in await anyio.to_thread.run_sync(self._look, abandon_on_cancel=True):
-                    yield path[len(self._root) + 1 :]
+                settled = await anyio.to_thread.run_sync(self._look, abandon_on_cancel=True)
+                if settled:
+                    yield settled
                 if self._changing:
                     await asyncio.sleep(tick_s)
                 else:
                     await self._notifier.wait(max(0.0, self._rescan_at - time.monotonic()))
 
-    def _look(self) -> list[str]:
+    def _look(self) -> list[Settled]:
         """Note what came; the files that have settled."""
         paths, overflowed = self._notifier.take()
         if overflowed:  # which may come again and again
@@ -122,10 +162,18 @@ class WatchedFolder:
         self._remote = kind is not None
         self._notifier.renew(kind)
         failures: dict[str, OSError] = {}
+        there = set()
         for path, status in files_below(self._root, self._notifier.watch, failures.__setitem__):
             self._add(path, status)
+            there.add(name_of(self._key(path)))
         self._notifier.complete()
         self._tell_unreadable(failures)
+        missing = self._known.keys() - there
+        if missing:
+            self._ledger.miss(missing)
+            for name in missing:
+                del self._known[name]
+        self._is_first = False
         self._plan(time.monotonic() - began, time.thread_time() - began_cpu)
 
     def _plan(self, took_s: float, cpu_s: float) -> None:
@@ -140,7 +188,7 @@ class WatchedFolder:
 
     def _notice(self, path: str) -> None:
         """Note one path that something happened to, and what lies below it."""
-        if any(step.startswith(".") for step in path[len(self._root) + 1 :].split("/")):
+        if any(step.startswith(".") for step in self._key(path).split("/")):
             return
         status = status_of(path)
         if status is None:
@@ -154,29 +202,52 @@ class WatchedFolder:
     def _add(self, path: str, status: os.stat_result) -> None:
         if path in self._changing:
             return
-        if self._known.get(path) == signature_of(status, remote=self._remote):
+        signature = signature_of(status, remote=self._remote)
+        if self._known.get(name_of(self._key(path))) == signature:
             return
         if not _is_text(path):
-            self._known[path] = signature_of(status, remote=self._remote)
-            log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
+            if path not in self._not_text:
+                self._not_text.add(path)
+                log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
             return
-        self._changing[path] = _Seen(self._state(status), time.monotonic())
+        self._changing[path] = _Seen(self._state(status), time.monotonic(), self._is_first)
 
-    def _take_settled(self) -> list[str]:
+    def _take_settled(self) -> list[Settled]:
         """The files that have not changed for long enough; they are known from now on."""
         now = time.monotonic()
-        settled = []
+        quiet: dict[str, os.stat_result] = {}
         for path, seen in list(self._changing.items()):
             status = status_of(path)
             if status is None or stat.S_ISDIR(status.st_mode):
                 del self._changing[path]
-            elif (state := self._state(status)) != seen.signature:
-                self._changing[path] = _Seen(state, now)
+            elif (state := self._state(status)) != seen.state:
+                self._changing[path] = seen._replace(state=state, since=now)
             elif now - seen.since >= self._settle_s:
-                del self._changing[path]
-                self._known[path] = signature_of(status, remote=self._remote)
-                settled.append(path)
-        return settled
+                quiet[path] = status
+        if not quiet:
+            return []
+        busy = {_stem(path) for path in self._changing.keys() - quiet.keys()}
+        late = now - self._settle_s - _TOGETHER_S
+        return self._tell(
+            {
+                path: status
+                for path, status in quiet.items()
+                if _stem(path) not in busy or self._changing[path].since <= late
+            }
+        )
+
+    def _tell(self, whole: dict[str, os.stat_result]) -> list[Settled]:
+        """Those of these files that nobody has taken, in the order in which they came."""
+        came = []
+        for path in sorted(whole, key=lambda path: (whole[path].st_ctime_ns, path)):
+            signature = signature_of(whole[path], remote=self._remote)
+            self._known[name_of(self._key(path))] = signature
+            came.append((self._key(path), signature))
+        there = {self._key(path) for path in whole if self._changing.pop(path).was_there}
+        return [Settled(*file, file[0] in there) for file in self._ledger.arrive(came)]
+
+    def _key(self, path: str) -> str:
+        return path[len(self._root) + 1 :]
 
     def _state(self, status: os.stat_result) -> tuple[int, ...]:
         """Everything that a write changes: a copy may set length and time in advance."""
@@ -193,6 +264,12 @@ class WatchedFolder:
                 whole=path == self._root,
             )
         self._unreadable = set(failures)
+
+
+def _stem(path: str) -> str:
+    """What an image and its sidecar have in common."""
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + (name.rpartition(".")[0] or name)
 
 
 def _is_text(path: str) -> bool:

@@ -68,7 +68,7 @@ async def open_gateway(
         backlogs = await make_backlogs(basis, kept, way, audit)
         submissions, studies = _accepted(kept, way, backlogs)
         for name, work in (
-            *drop_folder_work(settings, pairing, audit),
+            *drop_folder_work(basis, kept, way, pairing, audit),
             *backlog_work(settings, backlogs, studies, kept.deletion, audit),
         ):
             await basis.run(name, work)

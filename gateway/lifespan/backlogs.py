@@ -22,7 +22,6 @@ from gateway.services.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from gateway.clients.protocols import ObjectStore
     from gateway.lifespan.basis import Basis
     from gateway.lifespan.kept import Kept
     from gateway.lifespan.way import Way
@@ -65,7 +64,7 @@ async def _callbacks(basis: Basis, kept: Kept) -> tuple[Backlog[Notice], Worker[
         kept.objects,
         root=CALLBACKS,
         document=Notice,
-        claims=_claims(kept.objects, CALLBACKS, options.timeout_s),
+        claims=_claims(kept, CALLBACKS, options.timeout_s),
     )
     sender = await basis.stack.enter_async_context(
         webhooks(
@@ -104,7 +103,7 @@ def _submissions(
         kept.objects,
         root=PENDING,
         document=Submission,
-        claims=_claims(kept.objects, PENDING, timeout_s),
+        claims=_claims(kept, PENDING, timeout_s),
     )
     reader = Worker(
         submissions,
@@ -140,6 +139,12 @@ def backlog_work(
         yield "retention", sweep_for_ever(retention, audit, settings.retention.sweep_s)
 
 
-def _claims(objects: ObjectStore, root: str, timeout_s: float) -> Claims:
+def _claims(kept: Kept, root: str, timeout_s: float) -> Claims:
     """Claims that nobody waits for: whoever meets one leaves the work to its holder."""
-    return Claims(objects, root=root, lease_s=timeout_s + CLOCK_SKEW_S, patience_s=0.0)
+    return Claims(
+        kept.objects,
+        root=root,
+        lease_s=timeout_s + CLOCK_SKEW_S,
+        patience_s=0.0,
+        presence=kept.presence,
+    )

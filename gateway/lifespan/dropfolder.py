@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.clients.dropfolder import WatchedFolder
+from gateway.clients.ledger import Ledger
 from gateway.lifespan.stores import IMAGES
 from gateway.services.claims import CLOCK_SKEW_S, Claims
-from gateway.services.collecting import collect, sweep_for_ever
+from gateway.services.collecting import sweep_for_ever
+from gateway.services.collector import Collector
 from gateway.services.inbox import Inbox
+from gateway.services.lanes import Lanes
 from gateway.services.pairing import CLAIMS, Pairing
 from gateway.services.study import Route
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from gateway.services.audit import Audit
     from gateway.settings import Settings
 
+# In the store's folder, where no object's name begins with a dot.
+_LEDGER = ".dropfolder/ledger.sqlite3"
 # How long a delivery waits for the one that is at the same study now.
 _PATIENCE_S = 5.0
 # Images of the drop folder under way at once: one is worked on while others are fetched and stored.
@@ -43,6 +48,7 @@ def make_pairing(basis: Basis, kept: Kept, way: Way) -> Pairing:
             root=CLAIMS,
             lease_s=timeout_s + CLOCK_SKEW_S,
             patience_s=_PATIENCE_S,
+            presence=kept.presence,
         ),
         waiting=kept.waiting,
         parking=kept.parking,
@@ -69,20 +75,30 @@ def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
 
 
 def drop_folder_work(
-    settings: Settings, pairing: Pairing, audit: Audit
+    basis: Basis, kept: Kept, way: Way, pairing: Pairing, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     """What runs beside the requests while there is a drop folder, by name."""
-    options = settings.dropfolder
+    settings, options = basis.settings, basis.settings.dropfolder
     watched = settings.store.kind == "folder" and options.watch
     if watched:
+        ledger = Ledger(settings.store.folder / _LEDGER)
+        basis.stack.callback(ledger.close)
         folder = WatchedFolder(
             options.folder,
+            ledger=ledger,
             settle_s=options.settle_s,
             rescan_s=options.sweep_s,
             poll_s=options.poll_s,
             polling=options.polling,
         )
-        at_once = _IMAGES_A_THREAD * settings.limits.image_threads
-        yield "drop folder", collect(folder.settled(), pairing, audit, at_once=at_once)
+        collector = Collector(
+            pairing,
+            inbox=kept.inbox,
+            lanes=Lanes(kept.inbox, way.imaging),
+            ledger=ledger,
+            audit=audit,
+            at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
+        )
+        yield "drop folder", collector.collect(folder.settled())
     if watched or settings.store.kind == "s3":
         yield "sweep", sweep_for_ever(pairing, audit, options.sweep_s)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.lifespan.dropfolder import make_inbox
-from gateway.lifespan.stores import open_stores
+from gateway.lifespan.stores import open_presence, open_stores
 from gateway.problems import problem_of
 from gateway.services.callbacks import ROOT as CALLBACKS
 from gateway.services.claims import CLOCK_SKEW_S
@@ -18,6 +18,7 @@ from gateway.services.submissions import ROOT as PENDING
 from gateway.services.waiting import WaitingRoom
 
 if TYPE_CHECKING:
+    from gateway.clients.presence import Presence
     from gateway.clients.protocols import ObjectStore
     from gateway.lifespan.basis import Basis
     from gateway.services.inbox import Inbox
@@ -31,6 +32,8 @@ class Kept:
     ----------
     objects
         The store that all of it lies in.
+    presence
+        Tells which gateways on the store run, where it can be told.
     """
 
     objects: ObjectStore
@@ -39,6 +42,7 @@ class Kept:
     waiting: WaitingRoom
     inbox: Inbox
     deletion: Deletion
+    presence: Presence | None
 
 
 async def open_kept(basis: Basis) -> Kept:
@@ -61,4 +65,5 @@ async def open_kept(basis: Basis) -> Kept:
         metrics=basis.metrics,
         pseudonyms=basis.pseudonyms,
     )
-    return Kept(objects, ResultStore(objects), parking, waiting, inbox, deletion)
+    presence = open_presence(basis)
+    return Kept(objects, ResultStore(objects), parking, waiting, inbox, deletion, presence)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.clients.folder import FolderStore
+from gateway.clients.presence import Presence
 from gateway.clients.s3 import S3Store, encryption, s3_client
 from gateway.services.results import ROOT as RESULTS
 
@@ -12,8 +15,12 @@ if TYPE_CHECKING:
     from gateway.clients.protocols import ObjectStore
     from gateway.lifespan.basis import Basis
 
+log = structlog.get_logger()
+
 # Where the drop folder lies in its bucket.
 IMAGES = "images/"
+# In the store's folder, where no object's name begins with a dot.
+_PRESENCE = ".gateways"
 
 
 async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
@@ -44,3 +51,17 @@ async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
     await results.open(RESULTS)
     await images.open(IMAGES)
     return results, images
+
+
+def open_presence(basis: Basis) -> Presence | None:
+    """The presence of this gateway in the store's folder, which is open; None in a bucket."""
+    store = basis.settings.store
+    if store.kind != "folder":
+        return None
+    try:
+        presence = Presence(store.folder / _PRESENCE)
+    except OSError as error:  # such as of a file server without locks
+        log.warning("store.without_locks", error=error.strerror)
+        return None
+    basis.stack.callback(presence.close)
+    return presence

@@ -4,6 +4,8 @@ A claim is an object ``{root}{work}/{generation}.json`` with an owner and an exp
 generation counts. Whoever finds none creates the first; whoever finds one that has expired creates
 the next; only one can. Its owner deletes it, and those before it, when the work is done.
 
+Where it can be told that the owner runs no longer, its claims are over at once.
+
 A claim saves a second inference and nothing else hangs on it: a reading is created once whoever
 comes (see `gateway.services.results`). It is therefore enough that a claim outlives the deadline
 of its owner's work by more than the clocks of two replicas differ.
@@ -17,7 +19,7 @@ import random
 import secrets
 import time
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.deadline import Deadline
 from gateway.errors import (
@@ -40,6 +42,22 @@ CLOCK_SKEW_S = 10.0
 _MOST_MET = 10_000
 
 
+class Presence(Protocol):
+    """Tells which gateways run.
+
+    Attributes
+    ----------
+    name : str
+        Of this one; of letters and digits.
+    """
+
+    name: str
+
+    def has_ended(self, name: str) -> bool:
+        """Whether the gateway of this name is known to run no longer."""
+        ...
+
+
 class Claims:
     """Claims of all gateways on one store.
 
@@ -53,15 +71,24 @@ class Claims:
         Seconds until a claim expires.
     patience_s
         Seconds to wait for another's claim to end.
+    presence
+        Tells of owners that run no longer; without it their claims expire.
     """
 
     def __init__(
-        self, objects: ObjectStore, *, root: str, lease_s: float, patience_s: float
+        self,
+        objects: ObjectStore,
+        *,
+        root: str,
+        lease_s: float,
+        patience_s: float,
+        presence: Presence | None = None,
     ) -> None:
         self._objects = objects
         self._root = root
         self._lease_s = lease_s
         self._patience_s = patience_s
+        self._presence = presence
         self._met: dict[str, float] = {}  # others' claims, by key and owner, and since when
 
     @asynccontextmanager
@@ -78,10 +105,10 @@ class Claims:
         Raises
         ------
         DeliveryUnfinishedError
-            Another gateway holds it, and went on holding it.
+            Another holds it; see `ended`.
         """
         folder = f"{self._root}{work}/"
-        generation = await self._take(folder, key, version_id)
+        generation = await self._take(work, key, version_id)
         try:
             yield
         finally:
@@ -89,12 +116,29 @@ class Claims:
             with suppress(StoreError):
                 await self._give_back(folder, generation)
 
+    def patience(self, deadline: Deadline) -> Deadline:
+        """How long to wait for another's claim from now on, where there is time."""
+        return Deadline.after(min(self._patience_s, deadline.remaining_s()))
+
+    async def ended(self, work: str, patience: Deadline) -> bool:
+        """Whether nobody holds the work any more; waited for while the patience lasts.
+
+        Whoever waits here should hold nothing that others need.
+        """
+        while await self._free_generation(f"{self._root}{work}/") is None:
+            if not patience.remaining_s():
+                return False
+            await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+        return True
+
     async def expired(self) -> list[tuple[str, Claim]]:
         """Claims whose owner did not end its work in time, the newest on each work, by key."""
         newest = {key.rpartition("/")[0]: key for key in await self._objects.keys(self._root)}
         claims = [(key, await self._load(key)) for key in newest.values()]
         return [
-            (key, claim) for key, claim in claims if claim is not None and self._is_over(key, claim)
+            (key, claim)
+            for key, claim in claims
+            if claim is not None and await self._is_over(key, claim)
         ]
 
     async def forget(self, key: str) -> None:
@@ -102,25 +146,20 @@ class Claims:
         folder, _, _ = key.rpartition("/")
         await self._give_back(f"{folder}/", _generation(key))
 
-    async def _take(self, folder: str, key: str, version_id: str | None) -> int:
-        patience = Deadline.after(self._patience_s)
+    async def _take(self, work: str, key: str, version_id: str | None) -> int:
+        folder = f"{self._root}{work}/"
         owner = secrets.token_hex(16)
-
-        def claim() -> Claim:
-            expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s)
-            return Claim(key=key, version_id=version_id, owner=owner, expires_at=expires_at)
-
+        if self._presence is not None:
+            owner = f"{self._presence.name}.{owner}"
         # As a rule nobody else is at it, and there is no need to look first.
-        if await self._create(_key(folder, 1), claim()):
-            return 1
-        while True:
+        generation: int | None = 1
+        while generation is not None:
+            expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s)
+            claim = Claim(key=key, version_id=version_id, owner=owner, expires_at=expires_at)
+            if await self._create(_key(folder, generation), claim):
+                return generation
             generation = await self._free_generation(folder)
-            if generation is not None:
-                if await self._create(_key(folder, generation), claim()):
-                    return generation
-            elif not patience.remaining_s():
-                raise DeliveryUnfinishedError("another delivery of this study is being processed")
-            await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+        raise DeliveryUnfinishedError("another delivery of this study is being processed", work)
 
     async def _free_generation(self, folder: str) -> int | None:
         """The generation that may be created now; None while somebody holds the claim."""
@@ -128,12 +167,12 @@ class Claims:
         if not keys:
             return 1
         claim = await self._load(keys[-1])
-        if claim is not None and not self._is_over(keys[-1], claim):
+        if claim is not None and not await self._is_over(keys[-1], claim):
             return None
         return _generation(keys[-1]) + 1
 
-    def _is_over(self, key: str, claim: Claim) -> bool:
-        """Whether the claim has expired, by the clock or by this gateway's own watch.
+    async def _is_over(self, key: str, claim: Claim) -> bool:
+        """Whether the claim's owner has ended, or it has expired by the clock or our own watch.
 
         The clock of whoever made it may have been set: nobody waits for it any longer than a claim
         may last.
@@ -142,7 +181,15 @@ class Claims:
         met = self._met.setdefault(f"{key} {claim.owner}", now)
         if len(self._met) > _MOST_MET:
             self._met = {k: since for k, since in self._met.items() if now - since < self._lease_s}
-        return claim.expires_at <= dt.datetime.now(dt.UTC) or now - met >= self._lease_s
+        if claim.expires_at <= dt.datetime.now(dt.UTC) or now - met >= self._lease_s:
+            return True
+        gateway, named, _ = claim.owner.partition(".")
+        return (
+            self._presence is not None
+            and bool(named)
+            and gateway.isalnum()
+            and await asyncio.to_thread(self._presence.has_ended, gateway)
+        )
 
     async def _create(self, key: str, claim: Claim) -> bool:
         document = claim.model_dump_json(by_alias=True, exclude_none=True).encode()

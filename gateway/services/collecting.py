@@ -1,4 +1,4 @@
-"""What keeps a drop folder going beside the requests: deliveries of files, and the sweep."""
+"""What is looked after beside the requests, again and again."""
 
 from __future__ import annotations
 
@@ -12,41 +12,9 @@ from gateway.errors import RadStreamError
 from gateway.services.audit import GATEWAY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from gateway.services.audit import Audit
-    from gateway.services.pairing import Pairing
 
 log = structlog.get_logger()
-
-_LONGEST_PAUSE_S = 30.0
-
-
-async def collect(
-    keys: AsyncIterator[str], pairing: Pairing, audit: Audit, *, at_once: int
-) -> None:
-    """Deliver every key, so many at once, until each is done: nobody else repeats a delivery."""
-    turns = asyncio.Semaphore(at_once)
-    async with asyncio.TaskGroup() as group:
-        async for key in keys:
-            group.create_task(_deliver(key, pairing, audit, turns))
-
-
-async def _deliver(key: str, pairing: Pairing, audit: Audit, turns: asyncio.Semaphore) -> None:
-    pause_s = 0.5
-    while True:
-        try:
-            async with turns, audit.of_work("drop folder: deliver", GATEWAY):
-                await pairing.deliver(key)
-        except RadStreamError as error:
-            log.warning("dropfolder.postponed", error=type(error).__name__)
-        except Exception:
-            log.exception("dropfolder.unexpected_error")
-            return
-        else:
-            return
-        await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 class Sweeping(Protocol):

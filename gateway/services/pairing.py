@@ -180,7 +180,12 @@ class Pairing:
         self._admission = admission
 
     async def deliver(
-        self, key: str, version_id: str | None = None, deadline: Deadline | None = None
+        self,
+        key: str,
+        version_id: str | None = None,
+        deadline: Deadline | None = None,
+        *,
+        patient: bool = True,
     ) -> Delivery:
         """What became of an object that came to the drop folder.
 
@@ -190,6 +195,8 @@ class Pairing:
             Of the object; without a version the current one is meant.
         deadline
             Of whoever waits for the answer; none but the pairing's own if None.
+        patient
+            Whether to wait for another that is at the same image.
 
         Raises
         ------
@@ -202,10 +209,10 @@ class Pairing:
             return self._told(key, [_Taken(Outcome.IGNORED)])
         if dropped.half is Half.SIDECAR:
             version_id = None  # the latest word counts
-        taken = await self._take(dropped, version_id, deadline)
+        taken = await self._take(dropped, version_id, deadline, patient=patient)
         if not taken:
             await self._waiting.add(dropped, version_id)
-            taken = await self._take(dropped, version_id, deadline)
+            taken = await self._take(dropped, version_id, deadline, patient=patient)
         return self._told(dropped.stem, taken or [_Taken(Outcome.WAITING)])
 
     async def retry(self, parked_id: str) -> Delivery:
@@ -254,10 +261,29 @@ class Pairing:
             self._told(dropped.stem, taken)
 
     async def _take(
-        self, dropped: Dropped, version_id: str | None, deadline: Deadline | None = None
+        self,
+        dropped: Dropped,
+        version_id: str | None,
+        deadline: Deadline | None = None,
+        *,
+        patient: bool = True,
     ) -> list[_Taken]:
         """What became of the images that the object makes complete; none where its half lacks."""
         deadline = deadline or Deadline.after(self._timeout_s)
+        patience = self._claims.patience(deadline)
+        while True:
+            try:
+                return await self._take_once(dropped, version_id, deadline)
+            except DeliveryUnfinishedError as error:
+                if error.claimed is None or not patient:
+                    raise
+                # Whoever waits holds no turn and no room meanwhile.
+                if not await self._claims.ended(error.claimed, patience):
+                    raise
+
+    async def _take_once(
+        self, dropped: Dropped, version_id: str | None, deadline: Deadline
+    ) -> list[_Taken]:
         try:
             with spanned(self._tracer, "delivery"), self._admission.visit(_SHARE) as visit:
                 # A study is to end by its own deadline, and to tell telemetry so; this one stops

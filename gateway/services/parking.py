@@ -67,15 +67,20 @@ class Parking:
         version_id: str | None,
         error: RadStreamError,
     ) -> ParkedItem:
-        problem = self._problem_of(error)
+        problem = self._problem_of(error).model_copy(
+            update={"instance": f"urn:radstream:parked:{parked_id}"}
+        )
         item = ParkedItem(
             id=parked_id,
             parked_at=dt.datetime.now(dt.UTC),
             half=half,
             key=key,
             version_id=version_id,
-            problem=problem.model_copy(update={"instance": f"urn:radstream:parked:{parked_id}"}),
+            problem=problem,
         )
+        before = await self._read_one(_key(parked_id))
+        if before is not None and before == item.model_copy(update={"parked_at": before.parked_at}):
+            return before  # tried again, and no other than it was
         document = item.model_dump_json(by_alias=True, exclude_none=True).encode()
         await self._objects.replace(_key(parked_id), document, media_type="application/json")
         return item

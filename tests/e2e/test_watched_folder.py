@@ -1,13 +1,15 @@
 """The drop folder on one machine: files come to a folder, results lie in the store."""
 
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.settings import DropFolderSettings
+from gateway.settings import DropFolderSettings, Settings
 from gateway.sidecar import EmbeddedTriton
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import (
@@ -15,6 +17,7 @@ from tests.support.gateway import (
     running_command,
     running_gateway,
     settings_for,
+    suspended,
     until,
 )
 from tests.support.inotify import limited
@@ -152,3 +155,118 @@ async def test_gateway_without_inotify_reads_studies_says_so_once_and_stops(
     assert [(line["event"], line["limit"]) for line in warnings] == [
         ("dropfolder.polling", f"fs.inotify.max_user_{what}")
     ]
+
+
+# --- a restart ------------------------------------------------------------------------------------
+
+
+async def parked(gateway: LiveGateway) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await gateway.client.get("/v1/parked")).json()["parked"]
+    return items
+
+
+async def deliveries(gateway: LiveGateway) -> dict[str, float]:
+    """Deliveries of the drop folder since the gateway's start, by outcome."""
+    name = "radstream_dropfolder_deliveries_total"
+    outcomes = ("processed", "duplicate", "waiting", "parked", "ignored")
+    counts = {
+        outcome: await gateway.metric(name, route="folder", outcome=outcome) for outcome in outcomes
+    }
+    return {outcome: count for outcome, count in counts.items() if count}
+
+
+def drop_pair(drop: Path, study_id: str, image: bytes, name: str = "x", **changes: Any) -> None:
+    (drop / study_id).mkdir(parents=True, exist_ok=True)
+    (drop / study_id / f"{name}.png").write_bytes(image)
+    (drop / study_id / f"{name}.json").write_bytes(sidecar(study_id, **changes))
+
+
+async def test_restart_delivers_nothing_again(triton: EmbeddedTriton, tmp_path: Path):
+    drop = tmp_path / "drop"
+    watched = DropFolderSettings(folder=drop, watch=True, settle_s=0.2, sweep_s=0.5)
+    settings = settings_for(triton.grpc_url, tmp_path / "store").model_copy(
+        update={"dropfolder": watched}
+    )
+    for number in range(3):
+        drop_pair(drop, f"S{number}", flat_png(number))
+    for name in ("DISCARDED", "PARKED"):
+        drop_pair(drop, name, flat_png(9)[:-20])
+    (drop / "half.png").write_bytes(flat_png(8))
+    async with running_gateway(settings) as gateway:
+
+        async def is_done() -> bool:
+            done = {"processed": 3, "parked": 2, "waiting": 1}
+            return await deliveries(gateway) == done and len(await parked(gateway)) == 2
+
+        await until(is_done)
+        items = {item["key"]: item for item in await parked(gateway)}
+        discarded = items["DISCARDED/x.png"]["id"]
+        assert (await gateway.client.delete(f"/v1/parked/{discarded}")).is_success
+    told = studies_told(settings)
+
+    async with running_gateway(settings) as gateway:
+        drop_pair(drop, "NEW", flat_png(7))
+        await until(result(gateway, "NEW").exists)
+        await until(lambda: studies_told(settings) == told + 1)
+        assert await deliveries(gateway) == {"processed": 1}
+        assert await parked(gateway) == [items["PARKED/x.png"]]
+
+        os.utime(drop / "DISCARDED/x.png")
+
+        async def is_back() -> bool:
+            return discarded in [item["id"] for item in await parked(gateway)]
+
+        await until(is_back)
+        (drop / "half.json").write_bytes(sidecar("HALF"))
+        await until(result(gateway, "HALF").exists)
+        assert [item for item in await parked(gateway) if item["id"] != discarded] == [
+            items["PARKED/x.png"]
+        ]
+
+
+def studies_told(settings: Settings) -> int:
+    """How many studies telemetry has been told the end of."""
+    files = settings.telemetry.folder.glob("*.jsonl")
+    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return sum(event["stage"] == "total" for event in events)
+
+
+async def test_gateway_takes_over_from_a_killed_one_at_once_and_in_order(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    drop, store = tmp_path / "drop", tmp_path / "store"
+    variables = {
+        "RADSTREAM_HTTP__PORT": "0",
+        "RADSTREAM_HTTP__REQUEST_TIMEOUT_S": "600",  # so long a claim outlives its owner
+        "RADSTREAM_TRITON__URL": triton.grpc_url,
+        "RADSTREAM_STORE__FOLDER": str(store),
+        "RADSTREAM_DROPFOLDER__FOLDER": str(drop),
+        "RADSTREAM_DROPFOLDER__WATCH": "true",
+        "RADSTREAM_DROPFOLDER__SETTLE_S": "0.2",
+        "RADSTREAM_LIMITS__IMAGE_THREADS": "1",
+    }
+    async with running_command("serve", **variables) as command:
+        await command.url()
+        with suspended(triton):
+            drop_pair(drop, "S1", flat_png(1), "later-in-the-alphabet", patient_id="1")
+            await until(lambda: len(list(store.glob("pairing/claims/*/*/*"))) == 1)
+            drop_pair(drop, "S1", flat_png(2), "a", patient_id="2")
+            for number in range(3, 6):
+                drop_pair(drop, f"S{number}", flat_png(number))
+            await until(lambda: len(list(store.glob("pairing/claims/*/*/*"))) == 4)
+            command.process.kill()
+            await command.process.wait()
+    drop_pair(drop, "NEW", flat_png(7))
+    async with running_command("serve", **variables) as command:
+        for name in ("NEW", "S1", "S3", "S4", "S5"):
+            await until((store / f"results/{name}/result.json").exists)
+        await until(lambda: len(list(store.glob("parked/*"))) == 1)
+        await until(lambda: not list(store.glob("pairing/claims/*/*/*")))
+        assert await command.stop() == 0
+    [item] = [json.loads(path.read_text()) for path in store.glob("parked/*")]
+    assert (item["key"], item["problem"]["type"]) == (
+        "S1/a.png",
+        "urn:radstream:problem:study-conflict",
+    )
+    [image] = json.loads((store / "results/S1/result.json").read_text())["images"]
+    assert image["sha256"] == hashlib.sha256(flat_png(1)).hexdigest()

@@ -99,12 +99,17 @@ def gateway_on(
     lease_s: float = 30.0,
     patience_s: float = 5.0,
     waiting_deadline_s: float = 3600.0,
+    image_bytes: int = 10_000,
 ) -> Pairing:
     """One gateway's pairing."""
     imaging = Imaging(threads=2, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     return Pairing(
         inbox=Inbox(
-            dropped, prefix="images/", route=Route.EVENT, image_bytes=10_000, metadata_bytes=1000
+            dropped,
+            prefix="images/",
+            route=Route.EVENT,
+            image_bytes=image_bytes,
+            metadata_bytes=1000,
         ),
         objects=objects,
         intake=Intake(imaging, Told(), metadata_bytes=1000),

@@ -13,12 +13,24 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.clients.dropfolder import WatchedFolder
-from gateway.clients.scanning import files_below
+from gateway.clients.dropfolder import Settled, WatchedFolder
+from gateway.clients.ledger import Ledger, name_of
+from gateway.clients.scanning import files_below, signature_of
 from tests.support.gateway import until
 from tests.support.inotify import limited
 
 SETTLE_S = 0.4
+
+
+async def listen(folder: WatchedFolder, keys: list[str]) -> None:
+    """Add the keys that are told to those told before, for ever."""
+    async with aclosing(folder.settled()) as batches:
+        async for batch in batches:
+            keys += [file.key for file in batch]
+
+
+async def told_next(batches: AsyncIterator[list[Settled]]) -> list[str]:
+    return [file.key for file in await anext(batches)]
 
 
 @pytest.fixture
@@ -28,12 +40,8 @@ async def told(tmp_path: Path) -> AsyncIterator[list[str]]:
     (tmp_path / "drop/there/before.png").write_bytes(b"1")
     keys: list[str] = []
 
-    async def listen() -> None:
-        async with aclosing(WatchedFolder(tmp_path / "drop", settle_s=SETTLE_S).settled()) as files:
-            async for key in files:
-                keys.append(key)  # noqa: PERF401 - looked at while it grows
-
-    task = asyncio.create_task(listen())
+    folder = WatchedFolder(tmp_path / "drop", ledger=Ledger(None), settle_s=SETTLE_S)
+    task = asyncio.create_task(listen(folder, keys))
     await until(lambda: keys == ["there/before.png"])
     yield keys
     task.cancel()
@@ -128,13 +136,17 @@ from contextlib import aclosing
 from pathlib import Path
 from gateway import logs
 from gateway.clients.dropfolder import WatchedFolder
+from gateway.clients.ledger import Ledger
 from gateway.settings import LogSettings
 
 async def listen(rescan_s: float) -> None:
-    folder = WatchedFolder(Path(sys.argv[1]), settle_s=0.2, rescan_s=rescan_s, poll_s=0.2)
-    async with aclosing(folder.settled()) as files:
-        async for key in files:
-            print(key, flush=True)
+    folder = WatchedFolder(
+        Path(sys.argv[1]), ledger=Ledger(None), settle_s=0.2, rescan_s=rescan_s, poll_s=0.2
+    )
+    async with aclosing(folder.settled()) as batches:
+        async for batch in batches:
+            for file in batch:
+                print(file.key, flush=True)
 
 logs.configure(LogSettings(format="json"))
 asyncio.run(listen(float(sys.argv[2])))
@@ -208,15 +220,9 @@ async def test_watches_that_run_out_later_are_noticed(tmp_path: Path):
 
 
 async def test_what_nothing_tells_of_is_found_by_the_next_look(tmp_path: Path):
-    folder = WatchedFolder(tmp_path, settle_s=0.1, rescan_s=0.3)
+    folder = WatchedFolder(tmp_path, ledger=Ledger(None), settle_s=0.1, rescan_s=0.3)
     keys: list[str] = []
-
-    async def listen() -> None:
-        async with aclosing(folder.settled()) as files:
-            async for key in files:
-                keys.append(key)  # noqa: PERF401 - looked at while it grows
-
-    task = asyncio.create_task(listen())
+    task = asyncio.create_task(listen(folder, keys))
     await until(lambda: folder._notifier.is_on)
     assert folder._notifier._inotify is not None
     folder._notifier._inotify._folders.clear()  # it tells, and nobody knows of what
@@ -228,27 +234,132 @@ async def test_what_nothing_tells_of_is_found_by_the_next_look(tmp_path: Path):
 
 
 async def test_folder_that_is_to_be_polled_takes_nothing_of_inotify(tmp_path: Path):
-    folder = WatchedFolder(tmp_path, settle_s=0.1, poll_s=0.1, polling=True)
+    folder = WatchedFolder(tmp_path, ledger=Ledger(None), settle_s=0.1, poll_s=0.1, polling=True)
     (tmp_path / "x.png").write_bytes(b"1")
     async with aclosing(folder.settled()) as files:
-        assert await anext(files) == "x.png"
+        assert await told_next(files) == ["x.png"]
         (tmp_path / "y.png").write_bytes(b"1")
-        assert await anext(files) == "y.png"
+        assert await told_next(files) == ["y.png"]
         assert not folder._notifier.is_on
 
 
 async def test_folder_that_goes_and_comes_back_is_looked_into_again(tmp_path: Path):
     drop = tmp_path / "drop"
-    folder = WatchedFolder(drop, settle_s=0.05, rescan_s=0.1, poll_s=0.05)
+    folder = WatchedFolder(drop, ledger=Ledger(None), settle_s=0.05, rescan_s=0.1, poll_s=0.05)
     (drop / "S").mkdir(parents=True)
     (drop / "S/x.png").write_bytes(b"1")
     with capture_logs() as log:
         async with aclosing(folder.settled()) as files:
-            assert await anext(files) == "S/x.png"
-            coming = asyncio.ensure_future(anext(files))
+            assert await told_next(files) == ["S/x.png"]
+            coming = asyncio.create_task(told_next(files))
             drop.rename(tmp_path / "away")
             await until(lambda: bool(log))
             drop.mkdir()
             (drop / "y.png").write_bytes(b"1")
-            assert await coming == "y.png"
+            assert await coming == ["y.png"]
     assert [(line["event"], line["whole"]) for line in log] == [("dropfolder.unreadable", True)]
+
+
+async def restarted(drop: Path, ledger: Path, *expected: str) -> list[Settled]:
+    """What a gateway is told that is started on the folder; it takes nothing."""
+    folder = WatchedFolder(drop, ledger=Ledger(ledger), settle_s=0.05)
+    found: list[Settled] = []
+    async with aclosing(folder.settled()) as batches:
+        while len(found) < len(expected):
+            found += await anext(batches)
+    folder._ledger.close()
+    assert [file.key for file in found] == list(expected)
+    return found
+
+
+async def test_file_that_was_taken_is_not_told_after_a_restart_until_it_changes(tmp_path: Path):
+    drop, path = tmp_path / "drop", tmp_path / "store/ledger.sqlite3"
+    (drop / "S").mkdir(parents=True)
+    for name in "abcd":
+        (drop / f"S/{name}.png").write_bytes(b"1")
+    found = await restarted(drop, path, "S/a.png", "S/b.png", "S/c.png", "S/d.png")
+    ledger = Ledger(path)
+    ledger.take([file.file for file in found[:3]])
+    ledger.close()
+    os.utime(drop / "S/b.png", (1, 1))
+    (drop / "S/c.png").unlink()
+    (drop / "S/c.png").write_bytes(b"1")  # another file, though of the same length
+    # The one that came before the end is first.
+    found = await restarted(drop, path, "S/d.png", "S/b.png", "S/c.png")
+    assert [file.was_there for file in found] == [True, True, True]
+
+
+async def test_order_of_arrival_survives_a_restart(tmp_path: Path):
+    drop, path = tmp_path / "drop", tmp_path / "ledger.sqlite3"
+    drop.mkdir()
+    names = ["d.png", "a.png", "c.png", "b.png"]
+    for name in names:
+        (drop / name).write_bytes(b"1")
+        os.utime(drop / name, (1, 1))
+    await restarted(drop, path, *names)
+    for name in sorted(names):
+        (drop / name).chmod(0o600)  # which is no change of the file
+    await restarted(drop, path, *names)
+
+
+async def test_what_was_taken_is_known_again_when_its_folder_is_back(tmp_path: Path):
+    drop, path = tmp_path / "drop", tmp_path / "ledger.sqlite3"
+    drop.mkdir()
+    (drop / "x.png").write_bytes(b"1")
+    ledger = Ledger(path)
+    ledger.take([file.file for file in await restarted(drop, path, "x.png")])
+    drop.rename(tmp_path / "away")
+    drop.mkdir()
+    (drop / "y.png").write_bytes(b"1")
+    await restarted(drop, path, "y.png")
+    (drop / "y.png").rename(tmp_path / "away/y.png")
+    drop.rmdir()
+    (tmp_path / "away").rename(drop)
+    (drop / "z.png").write_bytes(b"1")
+    await restarted(drop, path, "y.png", "z.png")
+    ledger.close()
+
+
+async def test_two_gateways_on_one_folder_know_what_the_other_took(tmp_path: Path):
+    drop, path = tmp_path / "drop", tmp_path / "ledger.sqlite3"
+    first, second = (
+        WatchedFolder(drop, ledger=Ledger(path), settle_s=settle_s) for settle_s in (0.05, 0.3)
+    )
+    async with aclosing(first.settled()) as one, aclosing(second.settled()) as other:
+        taking = asyncio.create_task(told_next(one))
+        waiting = asyncio.create_task(told_next(other))
+        await until(lambda: first._notifier.is_on and second._notifier.is_on)
+        (drop / "x.png").write_bytes(b"1")
+        assert await taking == ["x.png"]
+        [file] = Ledger(path).arrive(
+            [("x.png", signature_of((drop / "x.png").stat(), remote=False))]
+        )
+        first._ledger.take([file])
+        (drop / "y.png").write_bytes(b"1")
+        assert await waiting == ["y.png"]
+
+
+async def test_damaged_ledger_costs_a_second_look_and_no_more(tmp_path: Path):
+    drop, path = tmp_path / "drop", tmp_path / "ledger.sqlite3"
+    drop.mkdir()
+    (drop / "x.png").write_bytes(b"1")
+    ledger = Ledger(path)
+    ledger.take([file.file for file in await restarted(drop, path, "x.png")])
+    ledger.close()
+    path.write_bytes(b"no database at all" * 100)
+    found = await restarted(drop, path, "x.png")
+    ledger = Ledger(path)
+    ledger.take([file.file for file in found])
+    assert list(ledger.taken()) == [name_of("x.png")]
+    ledger.close()
+
+
+async def test_halves_of_a_pair_are_told_together(told: list[str], tmp_path: Path):
+    drop = tmp_path / "drop"
+    (drop / "x.json").write_bytes(b"{}")
+    with (drop / "x.png").open("wb", buffering=0) as file:
+        for _ in range(8):
+            file.write(b"1")
+            await asyncio.sleep(SETTLE_S / 4)
+            assert told == ["there/before.png"]
+    await until(lambda: sorted(told[1:]) == ["x.json", "x.png"])
