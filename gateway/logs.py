@@ -1,4 +1,7 @@
-"""Structured logging for the gateway, its server and its libraries: one line an event."""
+"""Structured logging for the gateway, its server and its libraries: one line an event.
+
+The gateway's own events have words; what libraries say has none (`gateway.library_warnings`).
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,19 @@ import hmac
 import logging
 import secrets
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from gateway import library_warnings
+from gateway.printed_output import take_over_stderr
 from gateway.tracing import trace_id
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+    from types import TracebackType
 
     from gateway.settings import LogSettings
 
@@ -24,7 +31,11 @@ _MOST_CAUSES = 5
 
 
 def configure(settings: LogSettings) -> None:
-    """Send structlog's and the standard library's events to standard error in one format."""
+    """Send every event to standard error in one format, and nothing else there.
+
+    Standard error is the log's from now on: what C code prints, the warnings module shows, or
+    Python says of an error that nobody caught comes as an event.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_trace_id,
@@ -44,17 +55,32 @@ def configure(settings: LogSettings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(take_over_stderr())
+    handler.addFilter(library_warnings.LibraryRecords())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, library_warnings.without_words],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
     # The multipart parser warns of every broken body; the sender hears of it in the answer.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    library_warnings.take_over()
+    sys.excepthook = _tell_uncaught
+    threading.excepthook = lambda uncaught: _tell_error(uncaught.exc_value)
+    sys.unraisablehook = lambda uncaught: _tell_error(uncaught.exc_value)
+
+
+def _tell_uncaught(
+    _kind: type[BaseException], error: BaseException, _traceback: TracebackType | None
+) -> None:
+    if not isinstance(error, KeyboardInterrupt):
+        _tell_error(error)
+
+
+def _tell_error(error: BaseException | None) -> None:
+    structlog.get_logger().critical("process.unexpected_error", exc_info=error)
 
 
 def _add_trace_id(

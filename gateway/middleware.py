@@ -12,6 +12,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 
+from gateway.library_warnings import one_event
 from gateway.problems import internal_error
 from gateway.tracing import NO_TRACER, continued, exemplar, failed, spanned, traceparent
 
@@ -69,7 +70,8 @@ class RequestContext:
             kind=SpanKind.SERVER,
         ) as span:
             own = traceparent() or ""
-            await self._app(scope, receive, send_with_ids)
+            with one_event():
+                await self._app(scope, receive, send_with_ids)
 
 
 def _describe(span: Span, scope: Scope, status: int) -> None:

@@ -55,6 +55,11 @@ def pack_error(error: errors.PreprocessError) -> bytes:
     return _line(error=type(error).__name__, fields=vars(error))
 
 
+def pack_end(*, complained: bool) -> bytes:
+    """The line behind an answer: whether a codec or a library printed or warned meanwhile."""
+    return _line(complained=complained)
+
+
 def unpack_frames(head: dict[str, Any], limits: Limits) -> tuple[Frame, ...]:
     """Frames of the announced shapes, their samples still to be read into.
 

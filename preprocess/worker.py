@@ -18,19 +18,39 @@ from preprocess.types import Limits
 
 READY = b"ready\n"
 _GRACE_S = 1.0
+_PRINTED_BYTES = 1 << 20  # what is printed beyond it is lost
 
 
 def main() -> None:
     """Answer requests until standard input ends."""
     memory_bytes = int(sys.argv[1])
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a codec prints must not get between the answers
+    printed = _take_over_output()
     _limit_memory(memory_bytes)
     answers.write(READY)
     answers.flush()
     while line := requests.readline():
         _answer(json.loads(line), requests, answers, memory_bytes)
+        answers.write(wire.pack_end(complained=_emptied(printed)))
         answers.flush()
+
+
+def _take_over_output() -> int:
+    """Have all that is printed end in memory: no codec's words get out, or between the answers."""
+    printed = os.memfd_create("printed")
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_PRINTED_BYTES, _PRINTED_BYTES))
+    return printed
+
+
+def _emptied(printed: int) -> bool:
+    """Whether anything was printed; it is forgotten."""
+    sys.stderr.flush()
+    anything = os.fstat(printed).st_size > 0
+    os.ftruncate(printed, 0)
+    os.lseek(printed, 0, os.SEEK_SET)
+    return anything
 
 
 def _limit_memory(memory_bytes: int) -> None:

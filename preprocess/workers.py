@@ -5,6 +5,7 @@ decode in a time that their size bounds, so they stay in the calling thread.
 """
 
 import json
+import logging
 import os
 import queue
 import selectors
@@ -20,6 +21,8 @@ from preprocess.dataset import read_file
 from preprocess.decode import decode, sniff
 from preprocess.errors import CorruptImageError, DecodeTimeoutError
 from preprocess.types import Buffer, Frame, Limits, MediaType
+
+log = logging.getLogger(__name__)
 
 _START_S = 60.0  # a cold interpreter on a busy machine; five to ten times the usual
 _READY = b"ready\n"
@@ -150,7 +153,7 @@ class _Worker:
             [sys.executable, "-P", "-m", "preprocess.worker", str(self._memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # codecs print there, of the files they read
+            stderr=subprocess.DEVNULL,  # until the process has taken it over
             bufsize=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
@@ -184,11 +187,13 @@ class _Worker:
         talk.send(request)
         talk.send(data)
         head: dict[str, Any] = json.loads(talk.line())
-        if "error" in head:
-            raise wire.unpack_error(head)
-        frames = wire.unpack_frames(head, limits)
+        frames = () if "error" in head else wire.unpack_frames(head, limits)
         for frame in frames:
             talk.read_into(frame.samples.data.cast("B"))
+        if json.loads(talk.line())["complained"]:
+            log.warning("a codec complained of a file")
+        if "error" in head:
+            raise wire.unpack_error(head)
         return frames
 
 

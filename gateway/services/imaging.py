@@ -8,6 +8,7 @@ import hashlib
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -234,7 +235,8 @@ class Imaging:
         # and keeps its thread if it runs, so that the bound holds, and with it the memory. (anyio's
         # limiter would let go at once: its shield knows no cancellation but anyio's own.)
         self._metrics.jobs_waiting.inc()
-        job = self._threads.submit(self._begun, work)
+        # In the caller's context, where what libraries warn of is collected for the study.
+        job = self._threads.submit(copy_context().run, self._begun, work)
         job.add_done_callback(self._dropped)
         return await asyncio.wrap_future(job)
 

@@ -49,6 +49,7 @@ from gateway.errors import (
     StudyDeletedError,
     StudyNotFoundError,
 )
+from gateway.library_warnings import one_event
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import parse_document
 from gateway.schemas.pairing import Binding, Half
@@ -339,7 +340,8 @@ class Pairing:
             except ObjectNotFoundError:
                 await self._waiting.remove((image, version_id))
                 return [_Taken(Outcome.IGNORED)]
-            return await self._read_bytes(image, version_id, data, document, deadline)
+            with one_event():
+                return await self._read_bytes(image, version_id, data, document, deadline)
 
     async def _read_bytes(
         self,

@@ -13,6 +13,7 @@ from gateway.errors import (
     ObjectNotFoundError,
     UnreadableDocumentError,
 )
+from gateway.library_warnings import one_event
 from gateway.schemas.backlog import Submission, SubmittedPart
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.services.audit import GATEWAY
@@ -207,6 +208,7 @@ class ReadSubmission:
         request = continued(document.traceparent or "")
         with (
             structlog.contextvars.bound_contextvars(**document.context),
+            one_event(repeated=True),
             spanned(self._tracer, "submission", context=request),
             self._admission.visit(_SHARE) as visit,
         ):

@@ -4,14 +4,18 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from gateway.logs import Pseudonyms
 from gateway.sidecar import EmbeddedTriton
 from tests.gateway.routers.test_submission import BAD, png_header
+from tests.preprocess import pngs
+from tests.support import dicom
 from tests.support.gateway import (
     ROOT,
     client_of,
@@ -46,25 +50,112 @@ try:
         raise KeyError("MUSTERMANN") from error
 except KeyError:
     structlog.get_logger().exception("request.unexpected_error")
-    logging.getLogger("some.library").exception("failed")
+    logging.getLogger("some.library").exception("failed with MUSTERMANN")
 """
 
 
-def test_structlog_and_the_standard_library_speak_one_format():
+def printed(program: str) -> list[dict[str, Any]]:
+    """The events that a program writes to standard error; it writes nothing else anywhere."""
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=ROOT, check=True, capture_output=True, text=True
+        [sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert ran.stdout == ""
-    assert MARK not in ran.stderr  # an exception's words may quote anything
-    first, second, *failures = lines(ran.stderr)
+    assert MARK not in ran.stderr  # what a library says may quote anything
+    return lines(ran.stderr)
+
+
+def test_structlog_and_the_standard_library_speak_one_format():
+    first, second, *failures = printed(PROGRAM)
     assert (first["event"], first["level"], first["images"]) == ("study.completed", "info", 2)
-    assert (second["event"], second["level"]) == ("took 2\nlines", "warning")
+    assert (second["event"], second["level"]) == ("library.message", "warning")
+    assert second["logger"] == "some.library"
     assert first["timestamp"].endswith("Z")
-    assert [line["event"] for line in failures] == ["request.unexpected_error", "failed"]
+    assert [line["event"] for line in failures] == ["request.unexpected_error", "library.message"]
     for line in failures:
         assert [place["error"] for place in line["exception"]] == ["KeyError", "ValueError"]
         [frame] = line["exception"][0]["frames"]
         assert re.fullmatch(r"<string>:\d+ <module>", frame)
+
+
+# What a study's libraries may do: warn by either way, and print from C.
+COMPLAINTS = """
+import logging, os, time, warnings
+from gateway import logs
+from gateway.library_warnings import one_event
+from gateway.settings import LogSettings
+logs.configure(LogSettings(format="json", level="info"))
+
+def complain():
+    for number in range(9):
+        warnings.warn(f"MUSTERMANN {number}", stacklevel=1)
+    logging.getLogger("pydicom").warning("MUSTERMANN")
+"""
+
+
+def test_what_libraries_warn_of_on_a_studys_way_is_one_event_without_their_words():
+    program = f"{COMPLAINTS}\nwith one_event(), one_event():\n    complain()\ncomplain()"
+    together, *alone = printed(program)
+    assert (together["event"], together["level"]) == ("library.warnings", "warning")
+    assert (together["count"], together["places"]) == (10, ["<string>:10", "<string>:11"])
+    assert [event["event"] for event in alone] == ["library.warning"] * 9 + ["library.message"]
+    assert {event.get("place") for event in alone} == {"<string>:10", "<string>:11"}
+
+
+def test_a_study_that_is_accepted_first_and_read_later_has_one_event():
+    bound = 'structlog.contextvars.bound_contextvars(request_id="1")'
+    program = f"""{COMPLAINTS}
+import structlog
+for repeated in (False, True):
+    with {bound}, one_event(repeated=repeated):
+        complain()
+"""
+    assert [event["event"] for event in printed(program)] == ["library.warnings"]
+
+
+def test_what_c_code_prints_is_counted():
+    program = f"""{COMPLAINTS}
+os.write(2, b'{{"event":"forged"}}\\nMUSTERMANN\\n')
+time.sleep(0.2)
+"""
+    [event] = printed(program)
+    assert (event["event"], event["lines"]) == ("library.output", 2)
+
+
+@pytest.mark.parametrize("raised", ["", "import threading; threading.Thread(target=fail).start()"])
+def test_an_error_that_nobody_caught_is_an_event_without_its_words(raised: str):
+    program = f"{COMPLAINTS}\ndef fail():\n    int('MUSTERMANN')\n{raised or 'fail()'}"
+    [event] = printed(program)
+    assert (event["event"], event["level"]) == ("process.unexpected_error", "critical")
+    assert event["exception"][0]["error"] == "ValueError"
+
+
+# A profile's name ends at its first null byte; libpng tells it when it dislikes the profile.
+FORGED = b'x\n{"event": "forged", "level": "info"}\n' + MARK.encode()
+
+
+async def test_no_file_writes_into_the_log(triton: EmbeddedTriton, tmp_path: Path):
+    profile = pngs.chunk(b"iCCP", FORGED + b"\0\0" + zlib.compress(b"no profile"))
+    named_png = pngs.write(pngs.ramp(64, 64), extra=(profile,))
+    standard = "ISO_IR 192"  # as long as what stands in its place: a name that no set has
+    dataset = dicom.radiograph(SpecificCharacterSet=standard, StudyDate="20260131")
+    dataset.PatientID = dataset.AccessionNumber = "\u00c4"
+    named_dicom = dicom.file_of(dataset).replace(standard.encode(), MARK.encode())
+    variables = {
+        "RADSTREAM_HTTP__PORT": "0",
+        "RADSTREAM_TRITON__URL": triton.grpc_url,
+        "RADSTREAM_STORE__FOLDER": str(tmp_path),
+    }
+    async with running_command("serve", **variables) as command:
+        async with client_of(await command.url()) as client:
+            await until(lambda: _is_ready(client))
+            for document, file in ((metadata(), named_png), (None, named_dicom)):
+                await client.post("/v1/studies", **multipart(document, file))
+        await until(lambda: any('"library.output"' in line for line in command.err))
+        assert await command.stop() == 0
+    assert not [line for line in command.err if MARK in line]
+    events = [event["event"] for event in lines("\n".join(command.err))]
+    assert "forged" not in events
+    assert events.count("library.warnings") <= 1
 
 
 def test_a_study_has_one_name_under_one_key():
