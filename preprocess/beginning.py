@@ -1,4 +1,4 @@
-"""Where the first element of a DICOM file stands, with or without its preamble."""
+"""The beginning of a DICOM file, with or without its preamble."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +29,7 @@ _BIG_ENDIAN = (
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a DICOM file begins.
+    """The place and the encoding of a DICOM file's first element.
 
     Attributes
     ----------

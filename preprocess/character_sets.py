@@ -103,7 +103,8 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
     DICOM PS3.5, 6.1.2; PS3.3, C.12.1.1.2.
     """
     names = [_canonical(name) for name in character_set.split(b"\\")]
-    first = names[0]
+    # A set that allows no others is also met in the second place, behind an empty first one.
+    first = names[0] or next((name for name in names if name in _CODECS), "")
     try:
         if first in _CODECS:
             return raw.decode(_CODECS[first])

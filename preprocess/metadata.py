@@ -1,4 +1,4 @@
-"""What a DICOM file says of the study, read without decoding a pixel."""
+"""Attributes of a DICOM file that tell of the study, read without decoding a pixel."""
 
 from dataclasses import dataclass
 

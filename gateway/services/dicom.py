@@ -1,4 +1,4 @@
-"""What a DICOM data set says, in the words of the metadata document."""
+"""DICOM data sets in the words of the metadata document."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _study_id(part: str, header: DicomMetadata) -> Statement:
 def _identity(
     part: str, header: DicomMetadata, keyword: str, attribute: str, value: str | None
 ) -> Statement:
-    """Who or which order is meant; what cannot be decoded must not be taken for another's."""
+    """An identifier; one that cannot be decoded must not be taken for another's."""
     if keyword in header.unreadable:
         return Statement(
             part,

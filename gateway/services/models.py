@@ -464,8 +464,8 @@ def _demand_view(states: Sequence[ModelState]) -> None:
     if any(views):
         takes = ", ".join(sorted(frozenset[View]().union(*views)))
         detail = (
-            f"is required: {states[0].name} takes {takes}; a DICOM file tells it by View Position "
-            "(0018,5101) or View Code Sequence (0054,0220)"
+            f"is required: {states[0].name} takes {takes}; a DICOM file tells it by words of View "
+            "Position (0018,5101) or codes of View Code Sequence (0054,0220) that are known here"
         )
         raise InvalidMetadataError((Fault("/view", detail),))
 

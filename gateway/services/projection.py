@@ -1,4 +1,4 @@
-"""How the patient stood to the beam, by the three attributes of a data set that tell it.
+"""The patient's attitude to the beam, by the three attributes of a data set that tell it.
 
 Each of them leaves some of the document's five views open. What all leave open, and what one of
 them names, is the view; where nothing is left open the attributes disagree.
@@ -94,7 +94,7 @@ _ORIENTATION = re.compile("[LRAPHF]{1,3}")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one attribute says of the view.
+    """The testimony of one attribute on the view.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a data set states of a field of the metadata document, and how a document is held to it."""
+"""Statements of a data set on fields of the metadata document, and documents held to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a data set states of one field.
+    """The statement of a data set on one field.
 
     Parameters
     ----------

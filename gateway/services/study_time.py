@@ -1,4 +1,4 @@
-"""When a study was made, by Study Date, Study Time and Timezone Offset From UTC."""
+"""The time of a study, by Study Date, Study Time and Timezone Offset From UTC."""
 
 from __future__ import annotations
 

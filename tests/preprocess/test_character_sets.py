@@ -13,6 +13,7 @@ from preprocess.character_sets import UndecodableTextError, decode_text
         (b"P-1", b"", "P-1"),
         (b"P-1", b"ISO_IR 192", "P-1"),
         ("Müller-7".encode(), b"ISO_IR 192", "Müller-7"),
+        ("Müller".encode(), b"\\ISO_IR 192", "Müller"),
         (b"M\xfcller", b"ISO_IR 100", "Müller"),
         (b"M\xfcller", b"ISO IR-100 ", "Müller"),
         (b"\xb8\xd2\xd0\xdd\xde\xd2", b"ISO_IR 144", "Иванов"),
