@@ -79,13 +79,15 @@ async def _record(audit: Audit, act: Act, scope: Scope, status: int) -> None:
         act,
         f"{scope['method']} {route}",
         _ACTIONS.get(scope["method"], AuditAction.EXECUTE),
-        _outcome(status),
+        _outcome(status, act),
         status=status,
         image=int(number) if number.isdecimal() and len(number) <= 9 else None,  # noqa: PLR2004 - more are no image's
     )
 
 
-def _outcome(status: int) -> AuditOutcome:
+def _outcome(status: int, act: Act) -> AuditOutcome:
     if status in _REFUSALS:
         return AuditOutcome.REFUSED
-    return AuditOutcome.SUCCESS if status < _FIRST_ERROR else AuditOutcome.FAILED
+    if status >= _FIRST_ERROR:
+        return AuditOutcome.FAILED
+    return AuditOutcome.PARTIAL if act.partial else AuditOutcome.SUCCESS

@@ -316,6 +316,7 @@ class NoModelAcceptsError(RadStreamError):
     body_part: str | None
     view: str | None
     accepted: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(eq=False)
@@ -324,6 +325,7 @@ class UnknownModelError(RadStreamError):
 
     model: str
     served: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(eq=False)
@@ -399,8 +401,8 @@ class ObjectTooLargeError(StoreError):
 class UnreadableDocumentError(StoreError):
     """A document in the store is damaged, or of a schema that this version does not read.
 
-    Sending again does not help; an operator has to look. The place is the object's key, less the
-    study_id.
+    Sending again does not help; an operator has to look. The place is the object's key, with a
+    star for the study_id.
     """
 
     place: str

@@ -25,6 +25,7 @@ class AuditOutcome(StrEnum):
     """How it ended."""
 
     SUCCESS = "success"
+    PARTIAL = "partial"
     REFUSED = "refused"
     FAILED = "failed"
 

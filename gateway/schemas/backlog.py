@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Base64Bytes, Field
 
+from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
 from gateway.schemas.stored_document import StoredDocument
 
@@ -38,6 +39,9 @@ class Notice(StoredDocument):
     schema_: Literal["radstream.notice/1"] = Field("radstream.notice/1", alias="schema")
     url: str
     problem: Problem | None = Field(None, description="Why the study failed; None if it did not.")
+    not_processed: tuple[NotProcessed, ...] | None = Field(
+        None, description="Images that could not be processed, though others were."
+    )
 
 
 class Progress(StoredDocument):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
 from gateway.schemas.result import Status
 
@@ -19,5 +20,10 @@ class CallbackBody(BaseModel):
     delivery: str = Field(description="The same in every repetition, to tell them by.")
     study_id: str
     study: str = Field(description="Path of the study's result.")
-    status: Status = Field(description="What became of these images: `completed` or `failed`.")
+    status: Status = Field(
+        description="What became of these images: `completed`, `partial` or `failed`."
+    )
     problem: Problem | None = Field(None, description="Why they failed.")
+    not_processed: tuple[NotProcessed, ...] | None = Field(
+        None, description="Images that could not be processed, though others were: `partial`."
+    )

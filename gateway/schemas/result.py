@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Status(StrEnum):
     """How far a study has come."""
 
     COMPLETED = "completed"
+    PARTIAL = "partial"
     FAILED = "failed"
     PENDING = "pending"
 
@@ -84,6 +86,11 @@ class ImageResult(_Wire):
     received_at: AwareDatetime
     completed_at: AwareDatetime
     timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
+    superseded_by: str | None = Field(
+        None,
+        description="SHA-256 of the image that stands in this one's place: other bytes came under "
+        "its name in the drop folder. It can still be looked at, and no longer counts.",
+    )
 
 
 class PendingSubmission(_Wire):
@@ -163,8 +170,9 @@ class StudyResult(_Wire):
 
     study_id: str
     status: Status = Field(
-        description="`pending` while anything accepted is yet to be read; else `completed` where "
-        "any image was read, `failed` where none could be."
+        description="`pending` while anything accepted is yet to be read; else `partial` where "
+        "an image is still to be sent again, `completed` where all were read, `failed` where none "
+        "could be."
     )
     received_at: AwareDatetime = Field(description="When the study's first image came.")
     completed_at: AwareDatetime | None = Field(
@@ -174,6 +182,11 @@ class StudyResult(_Wire):
         (), description="What the sender should know though the study was read."
     )
     images: tuple[ImageResult, ...] = ()
+    not_processed: tuple[NotProcessed, ...] | None = Field(
+        None,
+        description="Images that came with others and could not be processed; the status is "
+        "`partial`. An entry goes when its image is sent again, mended.",
+    )
     pending: tuple[PendingSubmission, ...] | None = Field(
         None, description="What was accepted and is yet to be read; the status is `pending`."
     )
@@ -189,8 +202,8 @@ class StudySummary(_Wire):
     status: Status
     received_at: AwareDatetime
     completed_at: AwareDatetime | None = None
-    images: int
-    positive: tuple[str, ...] = Field(description="Labels found positive in any image.")
+    images: int = Field(description="Images that stand: those that are superseded do not count.")
+    positive: tuple[str, ...] = Field(description="Labels found positive in any of them.")
     href: str = Field(description="Path of the study's result.")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Base64Bytes, Field
+from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 
 from gateway.schemas.result import Finding, ModelVersion, Notice
 from gateway.schemas.stored_document import StoredDocument
+
+_HALF_FLOAT_BYTES = 2
 
 
 class StudyDocument(StoredDocument):
@@ -30,6 +33,12 @@ class ActivationMap(StoredDocument):
     )
     full: float | None = Field(None, description="Evidence in a cell that is drawn in full colour.")
     data: Base64Bytes
+
+    @model_validator(mode="after")
+    def _fill_the_shape(self) -> ActivationMap:
+        if len(self.data) != math.prod(self.shape) * _HALF_FLOAT_BYTES:
+            raise ValueError("the data do not fill the shape")
+        return self
 
 
 class FrameReading(StoredDocument):
@@ -64,3 +73,16 @@ class Reading(StoredDocument):
     warnings: tuple[Notice, ...]
     metadata: dict[str, Any] = Field(description="The document the image came with, whole.")
     frames: tuple[FrameReading, ...]
+    dropped_as: str | None = Field(
+        None, description="Reference of the drop folder's object that it was read from first."
+    )
+
+
+class StandingFile(StoredDocument):
+    """What stands under a name of the drop folder, where several contents were read under it."""
+
+    schema_: Literal["radstream.standing-file/1"] = Field(
+        "radstream.standing-file/1", alias="schema"
+    )
+    sha256: str
+    noted_at: AwareDatetime

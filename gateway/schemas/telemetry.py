@@ -176,6 +176,13 @@ class TelemetryEvent(BaseModel):
     images: int | None = Field(
         None, ge=0, le=10_000, description="Images of the study, as files that were sent."
     )
+    not_processed: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="How many of them could not be processed, though others were: above 0 where "
+        "the study was answered in part.",
+    )
     image_bytes: int | None = Field(
         None, ge=0, le=2**53, description="Bytes of the study's images as they were sent."
     )

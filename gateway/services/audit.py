@@ -53,6 +53,8 @@ class Act:
         The ids of all studies that were handled.
     traces
         The ids of the traces they were handled in: a request has one, a sweep one a delivery.
+    partial
+        Whether images could not be processed, though others of their request were.
     """
 
     caller: Caller | None = None
@@ -61,6 +63,7 @@ class Act:
     request_id: str | None = None
     studies: dict[str, None] = field(default_factory=dict)
     traces: set[str] = field(default_factory=set)
+    partial: bool = False
 
     def trace_id(self) -> str | None:
         """The trace that the act is in, or all of it that handled a study; None where many did."""
@@ -82,6 +85,13 @@ def name_study(study_id: str) -> None:
         act.studies[study_id] = None
         if (trace := trace_id()) is not None:
             act.traces.add(trace)
+
+
+def note_partial() -> None:
+    """Note that the present act succeeds in part only."""
+    act = _acting.get()
+    if act is not None:
+        act.partial = True
 
 
 class Audit:
@@ -168,7 +178,7 @@ class Audit:
         outcome = AuditOutcome.FAILED
         try:
             yield
-            outcome = AuditOutcome.SUCCESS
+            outcome = AuditOutcome.PARTIAL if act.partial else AuditOutcome.SUCCESS
         finally:
             _acting.reset(token)
             if act.studies:

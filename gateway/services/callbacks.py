@@ -16,10 +16,11 @@ from gateway.services.links import Links
 from gateway.services.views import study_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gateway.deadline import Deadline
     from gateway.metrics import Metrics
+    from gateway.schemas.not_processed import NotProcessed
     from gateway.schemas.problem import Problem
     from gateway.services.backlog import Backlog, Work
     from gateway.services.worker import Worker
@@ -85,9 +86,15 @@ class Callbacks:
         """
         check_url(url, self._hosts)
 
-    async def announce(self, work: Work, url: str, problem: Problem | None) -> None:
+    async def announce(
+        self,
+        work: Work,
+        url: str,
+        problem: Problem | None,
+        not_processed: Sequence[NotProcessed] = (),
+    ) -> None:
         """Keep the notice of a submission's end; it has the submission's id, however often."""
-        notice = Notice(url=url, problem=problem)
+        notice = Notice(url=url, problem=problem, not_processed=tuple(not_processed) or None)
         self._worker.take(await self._backlog.add(work.study_id, notice, {}, work_id=work.id))
 
 
@@ -129,8 +136,9 @@ class SendNotice:
             delivery=work.id,
             study_id=work.study_id,
             study=self._links.path(study_path(work.study_id)),
-            status=Status.COMPLETED if document.problem is None else Status.FAILED,
+            status=_status(document),
             problem=document.problem,
+            not_processed=document.not_processed,
         )
         data = body.model_dump_json(by_alias=True, exclude_none=True).encode()
         headers = {
@@ -150,6 +158,12 @@ class SendNotice:
         """Count it; the parked item tells the operator."""
         del work, document, problem
         self._metrics.backlog.callbacks.labels("given_up").inc()
+
+
+def _status(notice: Notice) -> Status:
+    if notice.problem is not None:
+        return Status.FAILED
+    return Status.PARTIAL if notice.not_processed else Status.COMPLETED
 
 
 def check_url(url: str, hosts: frozenset[str]) -> None:

@@ -43,7 +43,7 @@ def read_document(document: type[D], key: str, data: bytes) -> D:
     try:
         return document.model_validate_json(data)
     except ValidationError as error:
-        raise _unreadable(key, _reason(error.errors(include_url=False))) from error
+        raise unreadable(key, _reason(error.errors(include_url=False))) from error
 
 
 def read_object(key: str, data: bytes) -> dict[str, Any]:
@@ -56,13 +56,14 @@ def read_object(key: str, data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(key, "it is not JSON") from error
+        raise unreadable(key, "it is not JSON") from error
     if not isinstance(value, dict):
-        raise _unreadable(key, "it is not a JSON object")
+        raise unreadable(key, "it is not a JSON object")
     return value
 
 
-def _unreadable(key: str, reason: str) -> UnreadableDocumentError:
+def unreadable(key: str, reason: str) -> UnreadableDocumentError:
+    """Return the error of an object that cannot be read; the log is told."""
     error = UnreadableDocumentError(_place(key), reason)
     log.error("store.document_unreadable", place=error.place, reason=reason)
     return error
@@ -86,4 +87,4 @@ def _place(key: str) -> str:
     if root not in _BY_STUDY:
         return key
     _, _, name = rest.partition("/")
-    return f"{root}/{{study_id}}/{name}"
+    return f"{root}/*/{name}"

@@ -178,16 +178,17 @@ class Imaging:
             detail = f"together have {pixels} pixels; a request may have {self._limits.pixels}"
             raise ImagesTooLargeError((Fault("image", detail),))
 
-    async def check_headers(self, images: Sequence[SubmittedImage]) -> None:
-        """Hold the images to what their headers say, without decoding any.
+    async def header_errors(self, images: Sequence[SubmittedImage]) -> dict[str, ImageError]:
+        """What is wrong with images by their headers, by part; none of them is decoded.
 
         Raises
         ------
-        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
-            The gravest kind found, with the faults of all images.
+        ImagesTooLargeError
+            They are too large together; see `check_together`.
         """
-        raise_gravest(await self._run(partial(_header_errors, images, self._limits)))
+        errors = await self._run(partial(_header_errors, images, self._limits))
         await self.check_together(images)
+        return errors
 
     async def prepare(
         self,
@@ -297,20 +298,13 @@ def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
     return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
 
 
-def raise_gravest(errors: Sequence[ImageError]) -> None:
-    """Raise the gravest kind among the errors, with the faults of all of them; nothing if none."""
-    if errors:
-        gravest = min(errors, key=lambda error: IMAGE_ERRORS.index(type(error)))
-        raise type(gravest)(tuple(fault for error in errors for fault in error.faults))
-
-
-def _header_errors(images: Sequence[SubmittedImage], limits: Limits) -> list[ImageError]:
-    errors = []
+def _header_errors(images: Sequence[SubmittedImage], limits: Limits) -> dict[str, ImageError]:
+    errors = {}
     for image in images:
         try:
             measure(image.data, limits)
         except PreprocessError as error:
-            errors.append(_named(image.part, error))
+            errors[image.part] = _named(image.part, error)
     return errors
 
 

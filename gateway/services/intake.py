@@ -11,12 +11,14 @@ from gateway.schemas.result import Notice
 from gateway.schemas.vocabulary import GENERIC_RADIOGRAPHY
 from gateway.services.dicom import Described, describe
 from gateway.services.document_words import Worded, worded
+from gateway.services.imaging import IMAGE_ERRORS, ImageError
+from gateway.services.refusals import PART_ERRORS, RefusedImage, raise_all
 from gateway.services.study import Study, SubmittedImage
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway.deadline import Deadline
     from gateway.schemas.metadata import StudyMetadata
@@ -71,12 +73,11 @@ class Intake:
         Raises
         ------
         DeadlineExceededError
-        InvalidPartsError
-            A file is no DICOM, and there is no document.
         InvalidMetadataError
-            The document is not valid, contradicts a data set, or the data sets one another.
-        UnreadableImagesError, UnsupportedImagesError, ImagesTooLargeError
-            A DICOM file's header cannot be read.
+            The document is not valid, or the files are of several studies or patients.
+        InvalidPartsError, UnreadableImagesError, UnsupportedImagesError, ImagesTooLargeError
+            No file can be processed: each is no DICOM while there is no document, contradicts the
+            document, or has a header that cannot be read.
         """
         with self._outcomes.of_validation(route, files) as validation:
             sent = self._parse(document)
@@ -85,10 +86,17 @@ class Intake:
                 headers = await together(
                     self._describe(part, data, received_at) for part, data in files
                 )
-            for header in filter(None, headers):
-                validation.names(header.document)
-            images = _images(None if sent is None else worded(sent), files, headers)
-            return Study(_joined(images), route, received_at, validation.seconds())
+            for header in headers:
+                validation.names(header.document if isinstance(header, Described) else None)
+            images, refused = _images(None if sent is None else worded(sent), files, headers)
+            return Study(
+                _joined(images),
+                route,
+                received_at,
+                validation.seconds(),
+                refused=tuple(refused),
+                sent=tuple(files),
+            )
 
     def _parse(self, document: bytes | memoryview | None) -> dict[str, Any] | None:
         if document is None:
@@ -99,30 +107,68 @@ class Intake:
 
     async def _describe(
         self, part: str, data: bytes | memoryview, received_at: dt.datetime
-    ) -> Described | None:
-        header = await self._imaging.dicom_metadata(part, data)
-        return None if header is None else describe(part, header, received_at)
+    ) -> Described | ImageError | None:
+        """What a DICOM file says of itself, or why it cannot be read."""
+        try:
+            header = await self._imaging.dicom_metadata(part, data)
+            return None if header is None else describe(part, header, received_at)
+        except IMAGE_ERRORS as error:
+            return error
 
 
 def _images(
     sent: Worded | None,
     files: Sequence[tuple[str, bytes | memoryview]],
-    headers: Sequence[Described | None],
-) -> list[SubmittedImage]:
-    """The files with their metadata; the faults of all of them, if there are any."""
+    headers: Sequence[Described | ImageError | None],
+) -> tuple[list[SubmittedImage], list[RefusedImage]]:
+    """The files with their metadata, and those that cannot be processed.
+
+    Raises
+    ------
+    InvalidMetadataError
+        They are not known to be of one study and one patient.
+    RadStreamError
+        None can be processed; see `raise_all`.
+    """
     images: list[SubmittedImage] = []
-    faults: list[Fault] = []
+    refused: list[RefusedImage] = []
+    documents: list[dict[str, Any]] = []
     for (part, data), header in zip(files, headers, strict=True):
+        if isinstance(header, IMAGE_ERRORS):
+            refused.append(RefusedImage(part, header))
+            continue
         try:
             metadata, notices = _metadata(part, sent, header)
-        except InvalidMetadataError as error:
-            faults += error.faults
+        except PART_ERRORS as error:
+            refused.append(RefusedImage(part, error))
+            documents.append((header.document if header else {}) | (sent.document if sent else {}))
             continue
         images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + notices))
-    faults = faults or _disagreements(images)
+        documents.append(metadata.model_dump())
+    if not images:
+        raise_all(refused)
+    _check_identity(documents, refused)
+    return images, refused
+
+
+def _check_identity(
+    documents: Sequence[Mapping[str, Any]], refused: Sequence[RefusedImage]
+) -> None:
+    """Refuse all images where any may be of another study or patient, itself refused or not."""
+    faults = [
+        fault
+        for item in refused
+        if isinstance(item.error, InvalidMetadataError)
+        for fault in item.error.faults
+        if fault.pointer.removeprefix("/") in _SHARED
+    ]
+    faults += [
+        Fault(f"/{name}", "differs among the images sent together")
+        for name in _SHARED
+        if len({document.get(name) for document in documents} - {None}) > 1
+    ]
     if faults:
         raise InvalidMetadataError(tuple(dict.fromkeys(faults)))
-    return images
 
 
 def _metadata(
@@ -175,15 +221,6 @@ def _unknown(metadata: StudyMetadata) -> tuple[Notice, ...]:
         Notice(pointer=pointer((name,)), detail="unknown field, kept with the study")
         for name in metadata.unknown_fields()
     )
-
-
-def _disagreements(images: Sequence[SubmittedImage]) -> list[Fault]:
-    """Faults where the images of one request speak of different studies or patients."""
-    return [
-        Fault(f"/{name}", "differs among the images sent together")
-        for name in _SHARED
-        if len({getattr(image.metadata, name) for image in images} - {None}) > 1
-    ]
 
 
 def _joined(images: Sequence[SubmittedImage]) -> tuple[SubmittedImage, ...]:

@@ -89,7 +89,7 @@ class Outcomes:
         self._emit = emit
         self._metrics = metrics
         self._pseudonyms = pseudonyms
-        self._problem_of = problem_of
+        self.problem_of = problem_of
         self._instance = instance
         self._tracer = tracer
 
@@ -165,8 +165,9 @@ class Outcomes:
             "study_ref": self._pseudonyms.study_ref(study.metadata.study_id),
             "route": study.route.value,
             "outcome": outcome,
-            "images": len(study.images),
-            "image_bytes": sum(len(image.data) for image in study.images),
+            "images": len(study.parts),
+            "not_processed": stages.not_processed,
+            "image_bytes": sum(map(len, study.parts.values())),
             "model": stages.model.name if stages.model else None,
             "model_version": stages.model.version if stages.model else None,
             "rows": rows,
@@ -222,7 +223,7 @@ class Outcomes:
             error = CallerGoneError()
         if not isinstance(error, RadStreamError):
             return Status.ERROR, "internal"
-        problem = self._problem_of(error)
+        problem = self.problem_of(error)
         status = Status.ERROR if problem.status >= 500 else Status.FAILED  # noqa: PLR2004 - HTTP's
         return status, problem.type.rpartition(":")[2]
 
@@ -242,8 +243,9 @@ def _facts(study: Study, stages: Stages) -> dict[str, Any]:
         "view": in_common(document.view for document in documents),
         "model": stages.model.name if stages.model else None,
         "model_version": stages.model.version if stages.model else None,
-        "images": len(study.images),
-        "image_bytes": sum(len(image.data) for image in study.images),
+        "images": len(study.parts),
+        "not_processed": stages.not_processed,
+        "image_bytes": sum(map(len, study.parts.values())),
         "rows": rows,
         "columns": columns,
     }

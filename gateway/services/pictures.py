@@ -13,7 +13,7 @@ from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatM
 from gateway.services.rendering import LONGEST_SIDE, heatmap_png, preview_png
 from gateway.services.results import explained
 from gateway.services.views import numbered_frames, picture_key
-from preprocess import GreyRange
+from preprocess import CorruptImageError, GreyRange, UnrecognisedImageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,14 @@ class Pictures:
         raise ImageNotFoundError(number, len(numbered))
 
     async def _frames(self, reading: Reading) -> tuple[Frame, ...]:
-        return await self._imaging.frames(await self._results.image(reading))
+        data = await self._results.image(reading)
+        try:
+            return await self._imaging.frames(data)
+        except (
+            CorruptImageError,
+            UnrecognisedImageError,
+        ) as error:  # it was read before, so it is not what was stored
+            raise self._results.unreadable_image(reading) from error
 
     async def _draw(
         self, frame: Frame, read: FrameReading, chosen: int, *, longest_side: int = LONGEST_SIDE

@@ -23,19 +23,23 @@ from gateway.errors import (
     StudyBeingDeletedError,
     StudyNotFoundError,
 )
+from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
-from gateway.services.imaging import IMAGE_ERRORS, raise_gravest
+from gateway.services.audit import note_partial
+from gateway.services.imaging import IMAGE_ERRORS
 from gateway.services.outcomes import in_common
 from gateway.services.reading import FreshImage, frame_reading, image_reading
+from gateway.services.refusals import PART_ERRORS, RefusedImage, in_order, raise_all
 from gateway.services.tasks import both, together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gateway.clients.protocols import InferenceServer
     from gateway.deadline import Deadline
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
+    from gateway.schemas.not_processed import NotProcessed
     from gateway.schemas.result import ModelVersion, StudyResult
     from gateway.schemas.stored import FrameReading, Reading
     from gateway.services.contracts import ServedModel
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from gateway.services.imaging import ImageError, Imaging, PreparedFrame
     from gateway.services.models import ModelRegistry
     from gateway.services.outcomes import Outcomes
-    from gateway.services.results import Added, Known, ResultStore
+    from gateway.services.results import Added, Known, ResultStore, View
     from gateway.services.stages import Stages
     from gateway.services.study import Study, SubmittedImage
 
@@ -66,11 +70,21 @@ class Answer:
         Whether every image sent had been read before, so that nothing was inferred.
     readings
         What is stored of the images that had not.
+    not_processed
+        The images sent that could not be.
+    study_readings
+        All that the study has.
     """
 
     result: StudyResult
     replayed: bool
     readings: tuple[Reading, ...] = ()
+    not_processed: tuple[NotProcessed, ...] = ()
+    study_readings: tuple[Reading, ...] = ()
+
+
+_Chosen = tuple["SubmittedImage", "ServedModel"]
+_Key = tuple[str, "ModelVersion"]
 
 
 class Pipeline:
@@ -100,7 +114,7 @@ class Pipeline:
     async def read(self, study: Study, deadline: Deadline) -> Answer:
         """Read the study's images and store what was found.
 
-        Nothing is written before every image has been decoded and read.
+        Nothing is written before every image that can be processed has been decoded and read.
 
         Raises
         ------
@@ -129,13 +143,17 @@ class Pipeline:
                     **stages.log_fields(),
                 )
                 raise
-        self._count(study, "replayed" if answer.replayed else "completed")
+        if answer.not_processed:
+            note_partial()
+        self._count(study, _outcome(answer))
         log.info(
             "study.completed",
             study_ref=study_ref,
             route=study.route,
-            images=len(study.images),
-            image_bytes=sum(len(image.data) for image in study.images),
+            outcome=_outcome(answer),
+            images=len(study.parts),
+            not_processed=[item.problem.type for item in answer.not_processed] or None,
+            image_bytes=sum(map(len, study.parts.values())),
             models=sorted({image.model.name for image in answer.result.images}),
             replayed=answer.replayed,
             **stages.log_fields(),
@@ -144,8 +162,8 @@ class Pipeline:
 
     async def _read(self, study: Study, deadline: Deadline, stages: Stages) -> Answer:
         with stages.time(Stage.ADMIT):
-            models = [self._models.select(image.metadata) for image in study.images]
-            stages.model = in_common(model.reference for model in models)
+            chosen, refused = self._choose(study)
+            stages.model = in_common(model.reference for _, model in chosen)
             # Whoever comes while the study is closed must not write: its closing may end meanwhile,
             # and take the first of what was written with it.
             known, _ = await both(
@@ -153,39 +171,69 @@ class Pipeline:
                 self._deletion.check_open(study.metadata.study_id),
             )
         with stages.within(Stage.DECODE, span="prepare"):
-            taken = await self._take(study, models, known, deadline)
-            fresh = [item for item in taken if isinstance(item, FreshImage)]
+            taken, unfit = await self._take(chosen, known, deadline)
+            refused = in_order(study, [*refused, *unfit])
+            if not taken:
+                raise_all(refused)
+            items = _distinct(taken.values())
+            fresh = [item for item in items if isinstance(item, FreshImage)]
             for item in fresh:
                 began, decode_s = item.prepared.began, item.prepared.decode_s
                 stages.add(Stage.DECODE, decode_s, began=began)
                 stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
-            stages.size = in_common(_sizes(taken))
+            stages.size = in_common(_sizes(items))
+            stages.not_processed = len(refused)
         frames: list[list[FrameReading]] = []
         if fresh:
             with stages.time(Stage.INFER):
                 frames = await together(self._infer_image(item, deadline) for item in fresh)
         with stages.time(Stage.STORE):
-            readings = [
-                image_reading(study, position, item, read, stages)
+            readings = {
+                _key(item): (item, image_reading(study, position, item, read, stages))
                 for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
-            ]
-            added, result = await self._store(study, fresh, readings, known)
+            }
+            entries = await self._entries(study, refused, taken)
+            added, view = await self._store(study, taken, readings, known, entries)
         # Where another gateway was first, that one counts.
-        first = [
-            reading
-            for reading, stands in zip(readings, added.readings, strict=True)
-            if stands is reading
-        ]
-        self._count_images(taken, first)
-        return Answer(result, replayed=not fresh, readings=added.readings)
+        first = [reading for reading in added.readings if readings[_key(reading)][1] is reading]
+        self._count_images(items, first)
+        return Answer(
+            view.result,
+            replayed=not fresh,
+            readings=added.readings,
+            not_processed=tuple(map(told, entries)),
+            study_readings=view.readings,
+        )
+
+    def _choose(self, study: Study) -> tuple[list[_Chosen], list[RefusedImage]]:
+        """Each image with the model that is to read it, and what no model reads.
+
+        Raises
+        ------
+        InferenceUnavailableError
+            A model is not ready.
+        RadStreamError
+            No image can be processed; see `raise_all`.
+        """
+        chosen: list[_Chosen] = []
+        refused = list(study.refused)
+        for image in study.images:
+            try:
+                chosen.append((image, self._models.select(image.metadata)))
+            except PART_ERRORS as error:
+                refused.append(RefusedImage(image.part, error, image.metadata.view))
+        if not chosen:
+            raise_all(in_order(study, refused))
+        return chosen, refused
 
     async def _store(
         self,
         study: Study,
-        fresh: Sequence[FreshImage],
-        readings: Sequence[Reading],
+        taken: Mapping[str, FreshImage | Reading],
+        readings: Mapping[_Key, tuple[FreshImage, Reading]],
         known: Known,
-    ) -> tuple[Added, StudyResult]:
+        entries: Sequence[NotProcessedDocument],
+    ) -> tuple[Added, View]:
         """What was stored, and the study's view, unless the study was deleted meanwhile."""
         study_id = study.metadata.study_id
         check = partial(self._deletion.check_written, study_id)
@@ -193,10 +241,20 @@ class Pipeline:
             added = await self._results.add(
                 study.metadata,
                 study.received_at,
-                [(item.image.data, reading) for item, reading in zip(fresh, readings, strict=True)],
+                [(item.image.data, reading) for item, reading in readings.values()],
                 known,
             )
-            return added, await self._results.rebuild(study_id, added, check=check)
+            stored = {_key(reading): reading for reading in added.readings}
+            processed = {
+                part: stored[_key(item)] if isinstance(item, FreshImage) else item
+                for part, item in taken.items()
+            }
+            noted = await self._results.note_open_images(
+                study_id, known, entries, processed, alone=len(study.parts) == 1
+            )
+            return added, await self._results.rebuild_view(
+                study_id, added, check=check, noted=noted
+            )
         except BaseException as error:
             await check()
             if isinstance(error, (StudyNotFoundError, ObjectNotFoundError)):
@@ -204,29 +262,50 @@ class Pipeline:
             raise
 
     async def _take(
-        self, study: Study, models: Sequence[ServedModel], known: Known, deadline: Deadline
-    ) -> list[FreshImage | Reading]:
-        """Each distinct image: as its model read it before, or ready to be read.
+        self, chosen: Sequence[_Chosen], known: Known, deadline: Deadline
+    ) -> tuple[dict[str, FreshImage | Reading], list[RefusedImage]]:
+        """Each image by its part, as its model read it before or ready to be read; and the rest.
 
         Raises
         ------
-        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError, InvalidMetadataError
-            The gravest kind found, with the faults of all images.
+        ImagesTooLargeError
+            They are too large together.
         StudyBeingDeletedError
         """
-        if len(study.images) > 1:
-            await self._imaging.check_together(study.images)
+        if len(chosen) > 1:
+            await self._imaging.check_together([image for image, _ in chosen])
         outcomes = await together(
-            self._take_image(image, model, known, deadline)
-            for image, model in zip(study.images, models, strict=True)
+            self._take_image(image, model, known, deadline) for image, model in chosen
         )
-        raise_gravest([outcome for outcome in outcomes if isinstance(outcome, IMAGE_ERRORS)])
-        distinct: dict[tuple[str, ModelVersion], FreshImage | Reading] = {}
-        for item in outcomes:
-            if not isinstance(item, IMAGE_ERRORS):
-                model = item.model.reference if isinstance(item, FreshImage) else item.model
-                distinct.setdefault((item.sha256, model), item)
-        return list(distinct.values())
+        taken: dict[str, FreshImage | Reading] = {}
+        refused: list[RefusedImage] = []
+        for (image, _), outcome in zip(chosen, outcomes, strict=True):
+            if isinstance(outcome, IMAGE_ERRORS):
+                refused.append(RefusedImage(image.part, outcome, image.metadata.view))
+            else:
+                taken[image.part] = outcome
+        return taken, refused
+
+    async def _entries(
+        self,
+        study: Study,
+        refused: Sequence[RefusedImage],
+        taken: Mapping[str, FreshImage | Reading],
+    ) -> list[NotProcessedDocument]:
+        """What is kept, and told, of the images that cannot be processed."""
+        data = study.parts
+        hashes = await together(self._imaging.sha256(data[item.part]) for item in refused)
+        return [
+            NotProcessedDocument(
+                part=item.part,
+                sha256=sha256,
+                problem=self._outcomes.problem_of(item.error),
+                received_at=study.received_at,
+                view=item.view,
+                beside=tuple(dict.fromkeys(other.sha256 for other in taken.values())),
+            )
+            for item, sha256 in zip(refused, hashes, strict=True)
+        ]
 
     async def _take_image(
         self, image: SubmittedImage, model: ServedModel, known: Known, deadline: Deadline
@@ -305,6 +384,25 @@ class Pipeline:
                     self._metrics.studies.findings.labels(
                         reading.model.name, finding.label, str(finding.positive).lower()
                     ).inc()
+
+
+def _key(item: FreshImage | Reading) -> _Key:
+    """What names an image and the model version that reads it."""
+    return item.sha256, item.model.reference if isinstance(item, FreshImage) else item.model
+
+
+def _distinct(taken: Iterable[FreshImage | Reading]) -> list[FreshImage | Reading]:
+    """Each image once, where it was sent first."""
+    distinct: dict[_Key, FreshImage | Reading] = {}
+    for item in taken:
+        distinct.setdefault(_key(item), item)
+    return list(distinct.values())
+
+
+def _outcome(answer: Answer) -> str:
+    if answer.not_processed:
+        return "partial"
+    return "replayed" if answer.replayed else "completed"
 
 
 def _check_size(

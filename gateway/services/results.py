@@ -12,6 +12,10 @@ Under ``results/{study_id}/``:
     A `Reading`: what one model version made of the image.
 ``images/{sha256}/{model}-{version}.heatmap.png``
     The heat map, for a sender who reads the store; ``.heatmap-{frame}`` where there are several.
+``not_processed/{sha256}.json``
+    An image that is to be sent again; see `gateway.services.open_images`.
+``names/{name}/{n}.json``
+    What stands under a name of the drop folder; see `gateway.services.replaced_files`.
 ``result.json``
     The current view, rebuilt from the readings; the one object that is ever replaced.
 """
@@ -27,17 +31,21 @@ from pydantic import BaseModel
 from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
 from gateway.schemas.result import StudyResult
 from gateway.schemas.stored import Reading, StudyDocument
-from gateway.services.documents import read_document, read_object
+from gateway.services.documents import read_document, read_object, unreadable
+from gateway.services.open_images import OpenImages
+from gateway.services.replaced_files import ReplacedFiles
 from gateway.services.tasks import both, together
 from gateway.services.views import study_result
 from preprocess import MediaType
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from gateway.clients.protocols import ObjectStore
+    from gateway.errors import UnreadableDocumentError
     from gateway.schemas.metadata import StudyMetadata
+    from gateway.schemas.not_processed import NotProcessedDocument
     from gateway.schemas.result import ModelVersion
 
 D = TypeVar("D", bound=BaseModel)
@@ -64,12 +72,15 @@ class Known:
         How many later documents told something of that.
     readings
         Keys of what was read of it.
+    open_images
+        Keys of the images that are to be sent again.
     """
 
     study: StudyDocument | None = None
     identity: dict[str, str] = field(default_factory=dict)
     claims: int = 0
     readings: frozenset[str] = frozenset()
+    open_images: frozenset[str] = frozenset()
 
     def read_by(self, model: ModelVersion) -> set[str]:
         """The SHA-256 of each image that this model version has read."""
@@ -96,6 +107,14 @@ class Added:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """A study's current view, and the readings that it is made of, oldest first."""
+
+    result: StudyResult
+    readings: tuple[Reading, ...]
+
+
 class ResultStore:
     """Studies and their readings in an object store.
 
@@ -105,6 +124,8 @@ class ResultStore:
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
+        self._open_images = OpenImages(objects, ROOT)
+        self._replaced_files = ReplacedFiles(objects, ROOT)
 
     async def known(self, metadata: StudyMetadata) -> Known:
         """What is stored under the study's id, which the metadata do not contradict.
@@ -153,9 +174,60 @@ class ResultStore:
         readings = await together(self._add(data, reading) for data, reading in images)
         return Added(tuple(readings), study, is_new)
 
+    async def note_open_images(
+        self,
+        study_id: str,
+        known: Known,
+        entries: Sequence[NotProcessedDocument],
+        processed: Mapping[str, Reading],
+        *,
+        alone: bool,
+    ) -> frozenset[str]:
+        """Note what of a request is to be sent again, and forget what it mended.
+
+        Parameters
+        ----------
+        known
+            What the store held of the study before.
+        entries
+            What could not be processed.
+        processed, alone
+            What could; see `OpenImages.settle`.
+
+        Returns
+        -------
+        frozenset of str
+            The keys of what was noted.
+        """
+        if known.open_images:
+            await self._open_images.settle(study_id, known.open_images, processed, alone=alone)
+        return frozenset(await self._open_images.note(study_id, entries))
+
+    async def note_standing(self, study_id: str, name: str, sha256: str) -> bool:
+        """Note what stands under a name of the drop folder; see `ReplacedFiles.note`."""
+        return await self._replaced_files.note(study_id, name, sha256)
+
+    async def refresh(
+        self, study_id: str, *, check: Callable[[], Coroutine[object, object, None]]
+    ) -> View:
+        """Rebuild the view of a study to which no image was added; see `rebuild_view`."""
+        study = await self._study(study_id)
+        return await self.rebuild_view(study_id, Added((), study, is_new=False), check=check)
+
     async def rebuild(
         self, study_id: str, added: Added, *, check: Callable[[], Coroutine[object, object, None]]
     ) -> StudyResult:
+        """The study's current view; see `rebuild_view`."""
+        return (await self.rebuild_view(study_id, added, check=check)).result
+
+    async def rebuild_view(
+        self,
+        study_id: str,
+        added: Added,
+        *,
+        check: Callable[[], Coroutine[object, object, None]],
+        noted: frozenset[str] = frozenset(),
+    ) -> View:
         """The study's current view, made of all its readings and written to `result.json`.
 
         Parameters
@@ -166,6 +238,8 @@ class ResultStore:
             What was added just now, and is not read again.
         check
             Called after the last write, which it may take back.
+        noted
+            Keys of what was noted beside it.
 
         Raises
         ------
@@ -173,18 +247,23 @@ class ResultStore:
             It was deleted meanwhile.
         """
         known = {_reading_key(study_id, item.sha256, item.model): item for item in added.readings}
-        keys = frozenset(known)
+        keys = frozenset(known) | noted
         if not added.is_new:  # what came meanwhile must not go from the view, even for a moment
-            keys = frozenset(await self._reading_keys(study_id))
+            keys = await self._view_keys(study_id)
         while known.keys() <= keys:
-            others = await self._load(keys - known.keys())
-            result = study_result(added.study, _in_order([*known.values(), *others]))
+            others = await self._load(frozenset(_readings(study_id, keys)) - known.keys())
+            readings = _in_order([*known.values(), *others])
+            result = study_result(
+                added.study,
+                readings,
+                await self._open_images.load(self._open_images.of(study_id, keys)),
+                await self._replaced_files.load(self._replaced_files.of(study_id, keys)),
+            )
             await self._write(f"{ROOT}{study_id}/result.json", result)
             # A reading stored meanwhile may have been missed here and written over there.
-            listed, _ = await both(self._reading_keys(study_id), check())
-            now = frozenset(listed)
+            now, _ = await both(self._view_keys(study_id), check())
             if now == keys:
-                return result
+                return View(result, tuple(readings))
             keys = now
         raise StudyNotFoundError
 
@@ -223,6 +302,10 @@ class ResultStore:
     async def image(self, reading: Reading) -> bytes:
         """The image a reading was made of, as it was sent."""
         return await self._objects.read(_image_key(reading))
+
+    def unreadable_image(self, reading: Reading) -> UnreadableDocumentError:
+        """Return the error of an image that is no longer what was stored; the log is told."""
+        return unreadable(_image_key(reading), "the image is damaged")
 
     async def without_heatmap(self, study_id: str, sha256: str) -> list[tuple[Reading, list[int]]]:
         """The readings of an image, each with its frames that lack their heat map in the store."""
@@ -289,7 +372,13 @@ class ResultStore:
                 identity |= read_object(key, await self._objects.read(key))
         except ObjectNotFoundError:  # deleted just now
             return Known()
-        return Known(study, identity, claims, frozenset(_readings(study_id, keys)))
+        return Known(
+            study,
+            identity,
+            claims,
+            readings=frozenset(_readings(study_id, keys)),
+            open_images=frozenset(self._open_images.of(study_id, keys)),
+        )
 
     async def _add(self, data: bytes | memoryview, reading: Reading) -> Reading:
         # The image first: whoever finds a reading finds its image.
@@ -298,6 +387,17 @@ class ResultStore:
         if await self._create(key, reading):
             return reading
         return await self._read(Reading, key)
+
+    async def _view_keys(self, study_id: str) -> frozenset[str]:
+        """Keys of all that the view is made of, but for the study's own document."""
+        keys = await self._objects.keys(f"{ROOT}{study_id}/")
+        return frozenset(
+            [
+                *_readings(study_id, keys),
+                *self._open_images.of(study_id, keys),
+                *self._replaced_files.of(study_id, keys),
+            ]
+        )
 
     async def _reading_keys(self, study_id: str) -> list[str]:
         return _readings(study_id, await self._objects.keys(_images_folder(study_id)))

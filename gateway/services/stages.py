@@ -52,6 +52,8 @@ class Stages:
         What reads all of the study's images, once that is known.
     size : (int, int) or None
         Rows and columns of all of its frames, once they are known.
+    not_processed : int or None
+        How many of its images cannot be processed, once that is known.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Stages:
         self.current: Stage | None = None
         self.model: ModelVersion | None = None
         self.size: tuple[int, int] | None = None
+        self.not_processed: int | None = None
         self.add(Stage.VALIDATE, validate_s)
 
     @contextmanager

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.result import Notice
+    from gateway.services.refusals import RefusedImage
 
 
 class Route(StrEnum):
@@ -55,12 +56,23 @@ class Study:
         How and when they came.
     validate_s
         Seconds that it took to find them valid.
+    refused
+        Those sent with them that cannot be processed.
+    sent
+        The name and the bytes of all parts, in order; only the images' if empty.
     """
 
     images: tuple[SubmittedImage, ...]
     route: Route
     received_at: dt.datetime
     validate_s: float = 0.0
+    refused: tuple[RefusedImage, ...] = ()
+    sent: tuple[tuple[str, bytes | memoryview], ...] = ()
+
+    @property
+    def parts(self) -> dict[str, bytes | memoryview]:
+        """The bytes of every image that was sent, by the name of its part, in order."""
+        return dict(self.sent or ((image.part, image.data) for image in self.images))
 
     @property
     def metadata(self) -> StudyMetadata:

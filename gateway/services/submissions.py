@@ -17,6 +17,7 @@ from gateway.library_warnings import one_event
 from gateway.schemas.backlog import Submission, SubmittedPart
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.services.audit import GATEWAY
+from gateway.services.refusals import PART_ERRORS, RefusedImage, in_order, raise_all
 from gateway.services.results import compare, given
 from gateway.services.study import Route
 from gateway.services.tasks import together
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
     from gateway.services.intake import Intake
     from gateway.services.models import ModelRegistry
     from gateway.services.pipeline import Pipeline
+    from gateway.services.refusals import PartError
     from gateway.services.results import ResultStore
-    from gateway.services.study import Study
+    from gateway.services.study import Study, SubmittedImage
 
 ROOT = "pending/"
 
@@ -94,18 +96,16 @@ class Submissions:
 
         Raises
         ------
-        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
-            A file's header says that it cannot be read.
-        NoModelAcceptsError, UnknownModelError
-            No model would read it.
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError, NoModelAcceptsError,
+        UnknownModelError
+            No image can be processed, as the headers and the models' contracts say.
         StudyConflictError
             It contradicts what is stored or was accepted before.
         StudyBeingDeletedError
         StoreUnavailableError
             It is not accepted.
         """
-        self._check_models(study)
-        await self._imaging.check_headers(study.images)
+        await self._check_images(study)
         study_id = study.metadata.study_id
         await self._deletion.check_open(study_id)
         await self._results.known(study.metadata)
@@ -113,9 +113,9 @@ class Submissions:
             other = None if work.failed else await self._backlog.document(work)
             if other is not None:
                 compare(study.metadata, other.identity)
+        sent = study.parts
         parts = tuple(
-            SubmittedPart(part=image.part, object=f"image-{index}")
-            for index, image in enumerate(study.images, 1)
+            SubmittedPart(part=part, object=f"image-{index}") for index, part in enumerate(sent, 1)
         )
         bound = structlog.contextvars.get_contextvars()
         submission = Submission(
@@ -123,12 +123,12 @@ class Submissions:
             metadata=None if document is None else base64.b64encode(document),
             identity=given(study.metadata),
             parts=parts,
-            image_bytes=sum(len(image.data) for image in study.images),
+            image_bytes=sum(map(len, sent.values())),
             callback=callback,
             context={name: bound[name] for name in _CONTEXT if name in bound},
             traceparent=traceparent(),
         )
-        blobs = {part.object: image.data for part, image in zip(parts, study.images, strict=True)}
+        blobs = {part.object: sent[part.part] for part in parts}
         return await self._backlog.add(study_id, submission, blobs)
 
     async def studies(self, *, after: str, limit: int) -> list[str]:
@@ -173,12 +173,25 @@ class Submissions:
             problem=progress.problem,
         )
 
-    def _check_models(self, study: Study) -> None:
+    async def _check_images(self, study: Study) -> None:
+        """Refuse a study of which no image can be processed, as far as that is seen by now."""
+        errors = await self._imaging.header_errors(study.images)
+        refused = list(study.refused)
         for image in study.images:
-            try:
-                self._models.select(image.metadata)
-            except InferenceUnavailableError:  # it may wait for its model
-                continue
+            error = self._unread(image) or errors.get(image.part)
+            if error is not None:
+                refused.append(RefusedImage(image.part, error))
+        if len(refused) == len(study.parts):
+            raise_all(in_order(study, refused))
+
+    def _unread(self, image: SubmittedImage) -> PartError | None:
+        try:
+            self._models.select(image.metadata)
+        except PART_ERRORS as error:
+            return error
+        except InferenceUnavailableError:  # it may wait for its model
+            pass
+        return None
 
 
 class ReadSubmission:
@@ -222,9 +235,9 @@ class ReadSubmission:
                     received_at=document.received_at,
                     deadline=deadline,
                 )
-                await self._pipeline.read(study, deadline)
+                answer = await self._pipeline.read(study, deadline)
         if document.callback is not None:
-            await self._callbacks.announce(work, document.callback, None)
+            await self._callbacks.announce(work, document.callback, None, answer.not_processed)
 
     async def failed(self, work: Work, document: Submission, problem: Problem) -> None:
         """Tell whoever wants to be told."""

@@ -98,8 +98,8 @@ def _rate() -> list[Panel]:
         ),
         lines(
             "Studies by outcome",
-            "completed and replayed are good, cancelled is a caller that left; any other outcome "
-            "names the error.",
+            "completed and replayed are good, of partial ones some images could not be processed, "
+            "cancelled is a caller that left; any other outcome names the error.",
             "cps",
             {
                 "{{outcome}}": "sum by (outcome) "

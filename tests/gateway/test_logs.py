@@ -211,12 +211,18 @@ async def test_nothing_that_names_a_patient_leaves_the_store(
             problems.append(await client.get(f"/v1/studies/{study_id}/images/1/{MARK}"))
             # A store that broke: what its documents hold must not come out with the failure.
             [reading] = (tmp_path / "results" / study_id / "images").rglob("brightness-1.json")
-            reading.write_text(reading.read_text().replace('"rows"', f'"{MARK}"'))
-            broken = await client.get(f"/v1/studies/{study_id}/images/1/preview.png")
-            problems.append(broken)
+            document = json.loads(reading.read_text())
+            reading.write_text(json.dumps(document | {"frames": [{MARK: MARK}]}))
+            damaged = await client.get(f"/v1/studies/{study_id}/images/1/preview.png")
+            # A bug: no model answers without any finding, so nobody looks for that.
+            document["frames"][0] |= {"findings": [], MARK: MARK}
+            reading.write_text(json.dumps(document))
+            broken = await client.get(f"/v1/studies/{study_id}/images/1/heatmap.png")
+            problems += [damaged, broken]
             metrics = (await client.get("/metrics")).text
         assert await command.stop() == 0
-    assert all(problem.is_client_error for problem in problems[:-1])
+    assert all(problem.is_client_error for problem in problems[:-2])
+    assert damaged.status_code == 502
     assert not any(MARK in problem.text for problem in problems)
     assert MARK not in metrics
     assert not [line for line in command.err if MARK in line]
@@ -226,7 +232,7 @@ async def test_nothing_that_names_a_patient_leaves_the_store(
     assert {"request_id", "trace_id", "total_ms", "images", "image_bytes"} <= completed.keys()
     unexpected = [event for event in events if event["event"] == "request.unexpected_error"]
     assert broken.status_code == 500
-    assert [event["exception"][0]["error"] for event in unexpected] == ["ValidationError"]
+    assert [event["exception"][0]["error"] for event in unexpected] == ["ValueError"]
 
 
 async def test_bad_requests_leave_memory_flat_and_the_store_empty(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
@@ -24,10 +25,11 @@ from tests.support.gateway import (
     suspended,
     until,
 )
-from tests.support.models import flat_png
+from tests.support.models import flat_png, png
 from tests.support.receiver import Receiver, receiving
 from tests.support.triton import running_triton
 
+PICTURE = png(np.repeat(np.arange(0, 256, 8, dtype=np.uint8)[:, None], 32, axis=1))
 ASYNC = {"Prefer": "respond-async"}
 SHORT_S = 1.0
 SECRET = "a secret of more than thirty-two characters"  # noqa: S105 - of the test
@@ -271,6 +273,26 @@ async def test_sender_is_told_once_the_study_is_read(calling: LiveGateway, recei
     await until(lambda: not [path for path in calling.stored() if path.startswith("callbacks/")])
     assert await calling.metric("radstream_callbacks_total", outcome="delivered") == 1
     assert await calling.metric("radstream_callbacks_total", outcome="refused") == 2
+
+
+async def test_sender_is_told_which_images_could_not_be_processed(
+    calling: LiveGateway, receiver: Receiver
+):
+    receiver.came.clear()
+    document = metadata()
+    sent = await send(
+        calling.client, document, b"no image", PICTURE, **{"RadStream-Callback": receiver.url}
+    )
+    assert sent.status_code == 202
+    await until(lambda: len(receiver.came) == 1)
+    told = json.loads(receiver.came[0][2])
+    assert (told["status"], "problem" in told) == ("partial", False)
+    [item] = told["not_processed"]
+    assert (item["part"], item["problem"]["type"]) == (
+        "image[0]",
+        "urn:radstream:problem:unsupported-image",
+    )
+    assert item["sha256"] == hashlib.sha256(b"no image").hexdigest()
 
 
 async def test_sender_is_told_why_a_study_failed(calling: LiveGateway, receiver: Receiver):

@@ -150,10 +150,10 @@ BAD: dict[str, tuple[dict[str, Any], int, str, list[str]]] = {
     ),
     "an empty image": (multipart(metadata(), b""), 415, "unsupported-image", ["image[0]"]),
     "an image that is none": (
-        multipart(metadata(), flat_png(0), b"%PDF-1.7 ..."),
+        multipart(metadata(), b"%PDF-1.7 ..."),
         415,
         "unsupported-image",
-        ["image[1]"],
+        ["image[0]"],
     ),
     "a truncated JPEG": (
         multipart(metadata(), JPEG[: len(JPEG) // 2]),
@@ -162,10 +162,10 @@ BAD: dict[str, tuple[dict[str, Any], int, str, list[str]]] = {
         ["image[0]"],
     ),
     "a truncated PNG and a truncated JPEG": (
-        multipart(metadata(), flat_png(9)[:-20], flat_png(0), JPEG[:-2000]),
+        multipart(metadata(), flat_png(9)[:-20], JPEG[:-2000]),
         422,
         "unreadable-image",
-        ["image[0]", "image[2]"],
+        ["image[0]", "image[1]"],
     ),
     "a PNG that declares 60000x60000": (
         multipart(metadata(), png_header(60_000, 60_000)),

@@ -53,8 +53,8 @@ def test_the_fields_are_those_of_the_contract():
     assert list(properties()) == [
         *("event_id", "schema", "occurred_at", "study_ref", "stage", "status", "latency_ms"),
         *("error_code", "modality", "body_part", "view", "model", "model_version"),
-        *("images", "image_bytes", "rows", "columns", "route", "gateway_version", "instance"),
-        "trace_id",
+        *("images", "not_processed", "image_bytes", "rows", "columns", "route"),
+        *("gateway_version", "instance", "trace_id"),
     ]
 
 

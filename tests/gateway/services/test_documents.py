@@ -16,6 +16,7 @@ from gateway.problems import problem_of
 from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
 from gateway.schemas.backlog import Failure, Notice, Progress, Submission, SubmittedPart
 from gateway.schemas.deletion import Closing, Reason, Tombstone
+from gateway.schemas.not_processed import NotProcessed, NotProcessedDocument
 from gateway.schemas.pairing import Binding, Claim, Half, WaitingHalf
 from gateway.schemas.parked import ParkedItem
 from gateway.schemas.problem import Problem, ProblemFault
@@ -30,7 +31,13 @@ from gateway.schemas.result import (
     StudyResult,
 )
 from gateway.schemas.result import Notice as Warned
-from gateway.schemas.stored import ActivationMap, FrameReading, Reading, StudyDocument
+from gateway.schemas.stored import (
+    ActivationMap,
+    FrameReading,
+    Reading,
+    StandingFile,
+    StudyDocument,
+)
 from gateway.schemas.stored_document import StoredDocument
 from gateway.services.documents import read_document, read_object
 from gateway.services.parking import Parking
@@ -111,6 +118,10 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
                 ),
             ),
         ),
+        StandingFile(sha256="00", noted_at=NOON),
+        NotProcessedDocument(
+            part="image[1]", sha256="00", problem=PROBLEM, received_at=NOON, beside=("01",)
+        ),
         PART,
         Submission(
             received_at=NOON,
@@ -120,7 +131,11 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             image_bytes=1,
             context={"request_id": "r"},
         ),
-        Notice(url="https://example.org/", problem=PROBLEM),
+        Notice(
+            url="https://example.org/",
+            problem=PROBLEM,
+            not_processed=(NotProcessed(part="image[1]", sha256="00", problem=PROBLEM),),
+        ),
         Progress(attempts=1, problem=PROBLEM),
         Failure(failed_at=NOON, attempts=1, parked="0", problem=PROBLEM),
         ParkedItem(id="0" * 32, parked_at=NOON, half=Half.IMAGE, key="a.png", problem=PROBLEM),
@@ -209,7 +224,7 @@ def test_document_that_cannot_be_read_says_why_and_nothing_of_what_it_holds(
 ):
     with capture_logs() as lines, pytest.raises(UnreadableDocumentError) as caught:
         read_document(Claim, "pending/Doe-1/20260131/claims/000001.json", data)
-    place = "pending/{study_id}/20260131/claims/000001.json"
+    place = "pending/*/20260131/claims/000001.json"
     assert (caught.value.place, caught.value.reason) == (place, reason)
     assert lines == [
         {

@@ -61,8 +61,12 @@ async def test_a_picture_takes_its_metadata_from_the_document() -> None:
 
 async def test_a_picture_without_a_document_is_refused() -> None:
     with pytest.raises(InvalidPartsError) as caught:
-        await study(None, file_of(radiograph()), JPEG)
-    assert "image[1]" in caught.value.faults[0].detail
+        await study(None, JPEG)
+    assert "image[0]" in caught.value.faults[0].detail
+    made = await study(None, file_of(radiograph()), JPEG)
+    assert [image.part for image in made.images] == ["image[0]"]
+    [refused] = made.refused
+    assert (refused.part, type(refused.error)) == ("image[1]", InvalidPartsError)
 
 
 async def test_a_dicom_file_needs_no_document() -> None:

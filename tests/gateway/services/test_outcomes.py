@@ -90,6 +90,7 @@ async def test_a_study_that_is_read_tells_every_stage(live: LiveGateway):
         "model": "brightness",
         "model_version": "1",
         "images": 1,
+        "not_processed": 0,
         "image_bytes": len(image),
         "rows": 20,
         "columns": 30,
@@ -257,10 +258,15 @@ async def test_a_deadline_that_passes_is_an_error_of_its_stage(
     assert (total.stage, total.status) == ("total", "error")
 
 
-async def test_a_bug_is_an_error_called_internal(triton: EmbeddedTriton, objects: MemoryStore):
+async def test_a_bug_is_an_error_called_internal(
+    triton: EmbeddedTriton, objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    def break_down(_metadata: object) -> None:
+        raise ValueError("a bug")
+
     async with piped(triton.grpc_url, objects) as parts:
-        objects.objects["results/S9/study.json"] = b"no document"
-        with pytest.raises(ValueError, match="Invalid JSON"):
+        monkeypatch.setattr(parts.models, "select", break_down)
+        with pytest.raises(ValueError, match="a bug"):
             await parts.read(flat_png(9), study_id="S9")
     assert [(event.stage, event.error_code) for event in parts.told.events] == [
         ("validate", None),

@@ -232,8 +232,8 @@ async def test_same_image_in_another_study_is_read_anew(parts: Parts):
 @pytest.mark.parametrize(
     ("images", "error", "parts_named"),
     [
-        ([WHITE, b"no image"], UnsupportedImagesError, ["image[1]"]),
-        ([WHITE[:-20], WHITE], UnreadableImagesError, ["image[0]"]),
+        ([b"no image", b"none either"], UnsupportedImagesError, ["image[0]", "image[1]"]),
+        ([WHITE[:-20]], UnreadableImagesError, ["image[0]"]),
         ([png(np.zeros((32, 32), np.uint8))], ImagesWithoutContrastError, ["image[0]"]),
         ([flat_png(0, 1000, 1001)], ImagesTooLargeError, ["image[0]"]),
         (

@@ -180,7 +180,7 @@ async def test_work_whose_document_is_damaged_is_parked_and_keeps_no_other_back(
     failure = await gateway.backlog.failure(damaged)
     assert failure is not None
     assert failure.problem.type == "urn:radstream:problem:document-unreadable"
-    assert "pending/{study_id}/" in failure.problem.detail
+    assert "pending/*/" in failure.problem.detail
     assert await gateway.backlog.blob(damaged, "image-1") == b"pixels"
     assert job.failures == []
 

@@ -1,0 +1,124 @@
+"""Images that could not be processed, until they are sent again mended.
+
+An entry, ``results/{study_id}/not_processed/{sha256}.json``, goes when a later request of its
+study has processed
+
+- the same bytes, as when the metadata were mended;
+- or, as the request is sent again, other bytes under the same part's name beside an image that was
+  processed beside it before;
+- or, sent alone, an image that the study did not have, where this entry is the only one it can
+  mean: the view of neither says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.errors import ObjectNotFoundError
+from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.services.documents import read_document
+from gateway.services.tasks import together
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gateway.clients.protocols import ObjectStore
+    from gateway.schemas.stored import Reading
+
+FOLDER = "not_processed/"
+_JSON = "application/json"
+
+
+class OpenImages:
+    """Entries of all studies on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    root
+        What the keys of all studies begin with.
+    """
+
+    def __init__(self, objects: ObjectStore, root: str) -> None:
+        self._objects = objects
+        self._root = root
+
+    def of(self, study_id: str, keys: Iterable[str]) -> list[str]:
+        """Return those of a study's keys that are entries."""
+        return [key for key in keys if key.startswith(f"{self._root}{study_id}/{FOLDER}")]
+
+    async def note(self, study_id: str, entries: Sequence[NotProcessedDocument]) -> list[str]:
+        """Store entries, one for each image; return their keys."""
+        distinct = {self._key(study_id, entry): entry for entry in reversed(entries)}
+        await together(self._note(key, entry) for key, entry in distinct.items())
+        return list(distinct)
+
+    async def load(self, keys: Iterable[str]) -> list[NotProcessedDocument]:
+        """Return the entries that are there, in the order they came and were sent in."""
+        found = await together(self._read(key) for key in keys)
+        return sorted(
+            (entry for entry in found if entry is not None),
+            key=lambda entry: (entry.received_at, len(entry.part), entry.part),
+        )
+
+    async def settle(
+        self, study_id: str, keys: Iterable[str], processed: Mapping[str, Reading], *, alone: bool
+    ) -> None:
+        """Remove the entries that a request has mended.
+
+        Parameters
+        ----------
+        keys
+            Of the entries that were there before.
+        processed
+            The readings of the request's images by the name of their part.
+        alone
+            Whether the request had one image only.
+        """
+        entries = await self.load(keys)
+        mended = [entry for entry in entries if _came_again(entry, processed)]
+        if alone and not mended:
+            [reading] = processed.values()
+            mended = _meant_by(reading, entries)
+        await together(self._objects.delete(self._key(study_id, entry)) for entry in mended)
+
+    async def _note(self, key: str, entry: NotProcessedDocument) -> None:
+        data = entry.model_dump_json(by_alias=True, exclude_none=True).encode()
+        if await self._objects.create(key, data, media_type=_JSON):
+            return
+        before = await self._read(key)
+        same_time = {"received_at": before.received_at} if before else {}
+        if before != entry.model_copy(update=same_time):
+            await self._objects.replace(key, data, media_type=_JSON)
+
+    async def _read(self, key: str) -> NotProcessedDocument | None:
+        try:
+            return read_document(NotProcessedDocument, key, await self._objects.read(key))
+        except ObjectNotFoundError:  # mended since it was listed
+            return None
+
+    def _key(self, study_id: str, entry: NotProcessedDocument) -> str:
+        return f"{self._root}{study_id}/{FOLDER}{entry.sha256}.json"
+
+
+def _came_again(entry: NotProcessedDocument, processed: Mapping[str, Reading]) -> bool:
+    hashes = {reading.sha256 for reading in processed.values()}
+    if entry.sha256 in hashes:
+        return True
+    there = processed.get(entry.part)
+    before = set(entry.beside)
+    return there is not None and there.sha256 not in before and not hashes.isdisjoint(before)
+
+
+def _meant_by(
+    reading: Reading, entries: Sequence[NotProcessedDocument]
+) -> list[NotProcessedDocument]:
+    """Return the one entry that an image sent alone can mean; none if it may be another."""
+    view = reading.metadata.get("view")
+    fitting = [
+        entry
+        for entry in entries
+        if entry.received_at < reading.received_at and (entry.view is None or entry.view == view)
+    ]
+    return fitting if len(fitting) == 1 else []
