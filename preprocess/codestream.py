@@ -6,20 +6,13 @@ is held to what it declares: the more lenient ones fill what is missing in silen
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
-from pydicom.uid import (
-    HTJ2K,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000TransferSyntaxes,
-    JPEGLSTransferSyntaxes,
-    RLELossless,
-)
+from pydicom.uid import HTJ2KLossless, HTJ2KLosslessRPCL, RLELossless
 
-from preprocess import jpeg
+from preprocess import jpeg, jpeg2000
+from preprocess.colour import ColourModel, labelled
 from preprocess.errors import (
     CorruptImageError,
     PreprocessError,
@@ -27,33 +20,23 @@ from preprocess.errors import (
     UnsupportedImageError,
 )
 from preprocess.image import ImagePixel
+from preprocess.sample_format import SampleFormat, check, read_as
+from preprocess.stored import StoredFrame
+from preprocess.transfer_syntaxes import JPEG_2000, JPEG_2000_LOSSLESS_ONLY, JPEG_LS
 from preprocess.types import Limits, StoredSamples
 
-_HTJ2K = frozenset((HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL))
-_JPEG_2000 = _HTJ2K.union(JPEG2000TransferSyntaxes)
-RISKY_TRANSFER_SYNTAXES = _JPEG_2000.union(JPEGLSTransferSyntaxes)
-"""Those whose decoders can take long, or much memory, over a small file."""
-
-_J2K_START = b"\xff\x4f\xff\x51"
-_SOT, _EOC = b"\xff\x90", b"\xff\xd9"  # end of codestream, and of image in JPEG
-_SHORTEST_TILE_PART = 14
+_HTJ2K_LOSSLESS_ONLY = frozenset((HTJ2KLossless, HTJ2KLosslessRPCL))
+_EOI = b"\xff\xd9"
 # Entropy-coded bytes that a decoder in need of more would turn into pixels.
 _PROBE = bytes(range(0x11, 0x91, 2)) * 2
 _TAIL = 16
-
-
-@dataclass(frozen=True, slots=True)
-class _Declared:
-    rows: int
-    columns: int
-    components: int
-    bits: int
+_TAKEN_JPEG = frozenset((jpeg.Kind.DCT, jpeg.Kind.LOSSLESS, jpeg.Kind.JPEG_LS))
 
 
 def decode_frame(
     codestream: bytes, transfer_syntax_uid: str, image: ImagePixel, limits: Limits
-) -> StoredSamples:
-    """Samples of one compressed frame, shape (rows, columns) or (rows, columns, 3).
+) -> StoredFrame:
+    """One compressed frame, decoded.
 
     Parameters
     ----------
@@ -64,38 +47,17 @@ def decode_frame(
         What the data set declares of the frame.
     limits : Limits
 
-    Returns
-    -------
-    ndarray of uint8, int8, uint16 or int16
-        Two-dimensional too for colour that the codec gives as luma (8-bit JPEG).
-
     Raises
     ------
     CorruptImageError, TruncatedImageError, UnsupportedImageError
     """
     if transfer_syntax_uid == RLELossless:
-        return _decode_rle(codestream, image)
+        return StoredFrame(_decode_rle(codestream, image))
     if codestream.startswith(jpeg.SIGNATURE[:2]):
         return _decode_jpeg(codestream, transfer_syntax_uid, image, limits)
-    if transfer_syntax_uid in _JPEG_2000:
-        _check(_read_j2k(codestream), image)
-        _check_tile_parts(codestream)
-        decoder = (
-            imagecodecs.htj2k_decode if transfer_syntax_uid in _HTJ2K else imagecodecs.jpeg2k_decode
-        )
-        return _decoded(decoder, codestream, image)
-    raise UnsupportedImageError("the Transfer Syntax is none of those taken")
-
-
-def _check(declared: _Declared, image: ImagePixel) -> None:
-    if (declared.rows, declared.columns, declared.components) != (
-        image.rows,
-        image.columns,
-        image.samples_per_pixel,
-    ):
-        raise CorruptImageError("a compressed frame has another size than the data set declares")
-    if not 1 <= declared.bits <= image.bits_allocated:
-        raise CorruptImageError("a compressed frame has more bits than the data set declares")
+    if transfer_syntax_uid in JPEG_2000:
+        return _decode_jpeg_2000(codestream, transfer_syntax_uid, image)
+    raise CorruptImageError("a compressed frame is not coded as Transfer Syntax UID says")
 
 
 def _decoded(
@@ -114,56 +76,75 @@ def _decoded(
     return samples
 
 
-def _read_j2k(codestream: bytes) -> _Declared:
-    """Size and depth of a JPEG 2000 codestream, from its SIZ marker (ITU-T T.800, A.5.1)."""
-    # Some writers leave the JP2 boxes around the codestream, which PS3.5 A.4.4 forbids.
-    start = codestream.find(_J2K_START, 0, 4096)
-    size = codestream[start + 8 : start + 42]
-    if start < 0 or len(size) < 34:
-        raise CorruptImageError("a compressed frame is no JPEG 2000 codestream")
-    right, bottom, left, top = (int.from_bytes(size[at : at + 4]) for at in range(0, 16, 4))
-    components, depth = int.from_bytes(size[32:34]), codestream[start + 42 : start + 43]
-    if not depth:
-        raise TruncatedImageError
-    return _Declared(bottom - top, right - left, components, (depth[0] & 0x7F) + 1)
-
-
-def _check_tile_parts(codestream: bytes) -> None:
-    """Refuse a JPEG 2000 codestream whose tile-parts end behind its own end (T.800, A.4.2).
-
-    OpenJPH decodes what there is.
-    """
-    position = codestream.find(_SOT)
-    while codestream[position : position + 2] == _SOT:
-        length = int.from_bytes(codestream[position + 6 : position + 10])
-        if length == 0:  # the last one, up to the end marker
-            position = max(codestream.rfind(_EOC), 0)
-        elif length < _SHORTEST_TILE_PART:
-            raise CorruptImageError("a compressed frame has an impossible length")
-        else:
-            position += length
-    if codestream[position : position + 2] != _EOC:
-        raise TruncatedImageError
+def _decode_jpeg_2000(
+    codestream: bytes, transfer_syntax_uid: str, image: ImagePixel
+) -> StoredFrame:
+    header = jpeg2000.read_header(codestream)
+    coded = SampleFormat(
+        header.rows,
+        header.columns,
+        header.components,
+        header.precision,
+        lossy=not header.reversible,
+        signed=header.signed,
+    )
+    check(coded, image)
+    # OpenJPH is twice as fast, and lets what a lossy coding adds beyond the range wrap to its other
+    # end; OpenJPEG clips it.
+    wraps = not header.reversible or transfer_syntax_uid not in _HTJ2K_LOSSLESS_ONLY
+    decoder = (
+        imagecodecs.htj2k_decode
+        if header.high_throughput and not wraps
+        else imagecodecs.jpeg2k_decode
+    )
+    samples = _decoded(decoder, codestream[header.start :], image)
+    marked = frozenset((ColourModel.RGB,) if header.colour_transform else ())
+    # The integer wavelet loses something too where its last layers were cut off, which only the
+    # syntaxes that are not lossless by name allow.
+    if coded.lossy or (
+        transfer_syntax_uid not in JPEG_2000_LOSSLESS_ONLY and header.signed == image.signed
+    ):
+        return read_as(samples, coded, image, marked)
+    return StoredFrame(samples, marked=marked)
 
 
 def _decode_jpeg(
     codestream: bytes, transfer_syntax_uid: str, image: ImagePixel, limits: Limits
-) -> StoredSamples:
+) -> StoredFrame:
     header = jpeg.read_header(codestream)
-    _check(_Declared(header.rows, header.columns, header.components, header.precision), image)
+    if header.kind not in _TAKEN_JPEG:
+        raise UnsupportedImageError("hierarchical and arithmetic lossless JPEG are not taken")
+    if header.kind is jpeg.Kind.JPEG_LS and transfer_syntax_uid not in JPEG_LS:
+        raise CorruptImageError("a compressed frame is not coded as Transfer Syntax UID says")
+    coded = SampleFormat(
+        header.rows,
+        header.columns,
+        header.components,
+        header.precision,
+        lossy=header.lossy,
+        fixed_precision=header.kind is jpeg.Kind.DCT,
+    )
+    check(coded, image)
     jpeg.check_scans(codestream, header, limits.jpeg_scans)
-    if codestream.rstrip(b"\0\xff")[-2:] != _EOC:  # a frame is padded to an even length
+    if codestream.rstrip(b"\0\xff")[-2:] != _EOI:  # a frame is padded to an even length
         raise TruncatedImageError
+    samples = _jpeg_samples(codestream, header, image)
+    if header.lossy:
+        return read_as(samples, coded, image, header.colour_models)
+    return StoredFrame(samples, marked=header.colour_models)
+
+
+def _jpeg_samples(codestream: bytes, header: jpeg.JpegHeader, image: ImagePixel) -> StoredSamples:
+    """Samples of a JPEG or JPEG-LS; the luma of 8-bit colour if all agree on what it is."""
     if header.kind is jpeg.Kind.JPEG_LS:
-        if transfer_syntax_uid not in JPEGLSTransferSyntaxes:
-            raise CorruptImageError("a compressed frame is not coded as Transfer Syntax UID says")
         return _decoded(imagecodecs.jpegls_decode, codestream, image)
-    if header.precision == 8 and header.kind is jpeg.Kind.DCT:
-        if image.photometric_interpretation == "RGB":
-            codestream = jpeg.declare_rgb(codestream)
-        return jpeg.decode_grey(codestream, header)
-    if header.precision == 8 and header.components == 1:
-        return jpeg.decode_grey(codestream, header)
+    if header.precision == 8 and (header.kind is jpeg.Kind.DCT or header.components == 1):
+        grey = jpeg.decode_grey(codestream, header)
+        models = header.colour_models | {labelled(image.photometric_interpretation)}
+        if header.components == 1 or (header.colour_models and models == {ColourModel.YCBCR}):
+            return grey
+        # The components themselves have to tell; that they are whole has been seen just now.
+        return _decoded(_jpeg_components, codestream, image)
     return _decode_deep_jpeg(codestream, image)
 
 
@@ -174,13 +155,13 @@ def _decode_deep_jpeg(codestream: bytes, image: ImagePixel) -> StoredSamples:
     with more data and once with another end: a whole picture does not change with the first, and
     must change with the second.
     """
-    end = codestream.rfind(_EOC)
+    end = codestream.rfind(_EOI)
     before, rest = codestream[:end].rstrip(b"\xff"), codestream[end:]  # less the fill bytes
     longer = _check_sum(before + _PROBE + rest, image)
     start = _tail_start(before)
     tail = bytes(byte ^ 0x55 for byte in before[start:]).replace(b"\xff", b"\xfe")
     other = _check_sum(before[:start] + tail + rest, image)
-    samples = _decoded(imagecodecs.jpeg8_decode, codestream, image)
+    samples = _decoded(_jpeg_decoder(image), codestream, image)
     whole = zlib.crc32(samples.data)
     if whole != longer:
         raise TruncatedImageError
@@ -188,6 +169,15 @@ def _decode_deep_jpeg(codestream: bytes, image: ImagePixel) -> StoredSamples:
     if whole == other and samples.min() != samples.max():
         raise CorruptImageError("a compressed frame holds more data than its size accounts for")
     return samples
+
+
+def _jpeg_decoder(image: ImagePixel) -> Callable[[bytes], object]:
+    return _jpeg_components if image.colour else imagecodecs.jpeg8_decode
+
+
+def _jpeg_components(codestream: bytes) -> object:
+    """The three components as coded: where both models are the same, nothing is transformed."""
+    return imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB")
 
 
 def _tail_start(before: bytes) -> int:
@@ -200,7 +190,7 @@ def _tail_start(before: bytes) -> int:
 
 def _check_sum(codestream: bytes, image: ImagePixel) -> int:
     """Check sum of the decoded samples, which are not kept: two pictures may be too large."""
-    return zlib.crc32(_decoded(imagecodecs.jpeg8_decode, codestream, image).data)
+    return zlib.crc32(_decoded(_jpeg_decoder(image), codestream, image).data)
 
 
 def _decode_rle(codestream: bytes, image: ImagePixel) -> StoredSamples:

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import generate_fragments, generate_frames
-from pydicom.uid import RLELossless
 
 from preprocess import image as image_module
 from preprocess import presentation as presentation_module
@@ -19,7 +18,9 @@ from preprocess.display import frame_attributes
 from preprocess.errors import CorruptImageError, TruncatedImageError, UnsupportedImageError
 from preprocess.image import ImagePixel, check_size, read_image_pixel
 from preprocess.presentation import Presentation, presentation
-from preprocess.types import Buffer, Frame, Header, Limits, MediaType, StoredSamples
+from preprocess.stored import StoredFrame, read_values
+from preprocess.transfer_syntaxes import UNCOMPRESSED
+from preprocess.types import Buffer, Frame, Header, Limits, MediaType, Samples, StoredSamples
 
 _KEYWORDS = (*image_module.KEYWORDS, *presentation_module.KEYWORDS)
 
@@ -63,35 +64,34 @@ def decode(data: Buffer, limits: Limits) -> tuple[Frame, ...]:
     file = read_file(data, _KEYWORDS, limits)
     image = read_image_pixel(file)
     check_size(image, limits)
-    greys = [_to_grey(samples, image) for samples in _stored_frames(file, image, limits)]
-    stored = _stored_indices(greys[0].dtype, image, cells=_has_cells(file))
-    counts = cache(partial(_count, greys, stored, image))
+    stored = [read_values(frame, image) for frame in _stored_frames(file, image, limits)]
+    counts = cache(partial(_count, stored, image))
     shown = [
         presentation(image, file.attributes, frame_attributes(file.attributes, index), counts)
-        for index in range(len(greys))
+        for index in range(len(stored))
     ]
     sentences = (sentence for each in shown for sentence in each.warnings)
     warnings = tuple(dict.fromkeys((*image.warnings, *sentences)))
     # Each stored frame is let go as soon as it is shown, so that memory holds not all of both.
-    return tuple(_present(greys.pop(0), stored, each, image, warnings) for each in shown)
+    return tuple(_present(*stored.pop(0), each, image, warnings) for each in shown)
 
 
-def _count(
-    greys: list[StoredSamples], stored: NDArray[np.int64], image: ImagePixel
-) -> NDArray[np.int64]:
+def _count(stored: list[tuple[Samples, NDArray[np.int64]]], image: ImagePixel) -> NDArray[np.int64]:
     """Pixels of each stored value in all frames, the least value first."""
-    patterns = sum(histogram(grey) for grey in greys)
-    return np.bincount(stored, patterns, 1 << image.bits_stored).astype(np.int64)
+    counts = np.zeros(1 << image.bits_stored, np.int64)
+    for grey, values in stored:
+        counts += np.bincount(values, histogram(grey), len(counts)).astype(np.int64)
+    return counts
 
 
 def _present(
-    grey: StoredSamples,
-    stored: NDArray[np.int64],
+    grey: Samples,
+    values: NDArray[np.int64],
     shown: Presentation,
     image: ImagePixel,
     warnings: tuple[str, ...],
 ) -> Frame:
-    levels = cv2.LUT(grey, shown.levels[stored])
+    levels = cv2.LUT(grey, shown.levels[values])
     return Frame(
         levels.astype(shown.levels.dtype, copy=False),
         shown.bits,
@@ -101,59 +101,11 @@ def _present(
     )
 
 
-def _stored_indices(
-    dtype: np.dtype[np.generic], image: ImagePixel, *, cells: bool
-) -> NDArray[np.int64]:
-    """The stored value, counted from the least, of every bit pattern a sample can have in memory.
-
-    Samples in cells, uncompressed or RLE, may carry overlays in the bits that are not stored, which
-    are masked out. A codec has no such bits; what it gives beyond the stored range is the overshoot
-    of a lossy coding and is clipped.
-    """
-    bits = image.bits_stored
-    patterns = np.arange(1 << (8 * dtype.itemsize), dtype=np.int64)
-    if cells or (image.signed and dtype.kind == "u"):
-        shift = image.high_bit + 1 - bits if cells and image.bits_allocated <= 16 else 0
-        stored = (patterns >> shift) & ((1 << bits) - 1)
-        if image.signed:  # the sign bit turns two's complement into an offset from the least
-            stored ^= 1 << (bits - 1)
-    else:
-        if dtype.kind == "i":
-            patterns = patterns.astype(f"i{dtype.itemsize}").astype(np.int64)
-        least = -(1 << (bits - 1)) if image.signed else 0
-        stored = np.clip(patterns - least, 0, (1 << bits) - 1)
-    return stored
-
-
-def _to_grey(samples: StoredSamples, image: ImagePixel) -> StoredSamples:
-    """The samples' bit patterns, or the luma of their colours; shape (rows, columns)."""
-    unsigned = samples.view(f"u{samples.itemsize}")
-    if samples.ndim == 2:
-        return np.ascontiguousarray(unsigned)
-    # Decoders of JPEG 2000 undo its own colour transforms (PS3.5 8.2.4), hence RCT and ICT.
-    if image.photometric_interpretation in ("RGB", "YBR_RCT", "YBR_ICT"):
-        luma = cv2.cvtColor(np.ascontiguousarray(unsigned), cv2.COLOR_RGB2GRAY)
-        return luma.astype(unsigned.dtype, copy=False)
-    return np.ascontiguousarray(unsigned[..., 0])
-
-
-def _has_cells(file: DicomFile) -> bool:
-    """True if samples are stored in cells of Bits Allocated bits (PS3.5 8.1.1)."""
+def _stored_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterator[StoredFrame]:
     uid = file.transfer_syntax_uid
-    return uid == RLELossless or not uid.is_compressed
-
-
-def _stored_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterator[StoredSamples]:
-    uid = file.transfer_syntax_uid
-    frames = (
-        (decode_frame(stream, uid, image, limits) for stream in _codestreams(file, image))
-        if uid.is_compressed
-        else _native_frames(file, image)
-    )
-    for samples in frames:
-        # At most 16 bits are stored, so the rest of a 32-bit cell can go.
-        shift = image.high_bit + 1 - image.bits_stored
-        yield (samples >> shift).astype(np.uint16) if samples.itemsize == 4 else samples
+    if uid in UNCOMPRESSED:
+        return (StoredFrame(samples) for samples in _native_frames(file, image))
+    return (decode_frame(stream, uid, image, limits) for stream in _codestreams(file, image))
 
 
 def _codestreams(file: DicomFile, image: ImagePixel) -> Iterator[bytes]:

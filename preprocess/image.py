@@ -84,6 +84,16 @@ class ImagePixel:
         """True if a pixel has three samples."""
         return self.samples_per_pixel == 3
 
+    @property
+    def least(self) -> int:
+        """The least value that Bits Stored can hold."""
+        return -(1 << (self.bits_stored - 1)) if self.signed else 0
+
+    @property
+    def most(self) -> int:
+        """The largest value that Bits Stored can hold."""
+        return self.least + (1 << self.bits_stored) - 1
+
 
 def read_image_pixel(file: DicomFile) -> ImagePixel:
     """The Image Pixel module of a file.
@@ -111,7 +121,7 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
         bits_allocated=_bits_allocated(attributes),
         bits_stored=_word(attributes, "BitsStored"),
         high_bit=_word(attributes, "HighBit", default=_word(attributes, "BitsStored") - 1),
-        signed=bool(_word(attributes, "PixelRepresentation", default=0)),
+        signed=_signed(attributes),
         planar=bool(_word(attributes, "PlanarConfiguration", default=0)),
         warnings=() if frames else (_ONE_FRAME,),
     )
@@ -123,6 +133,8 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
         raise UnsupportedImageError("more than 16 Bits Stored are not taken")
     if not 1 <= image.bits_stored <= image.high_bit + 1 <= image.bits_allocated:
         raise CorruptImageError("Bits Allocated, Bits Stored and High Bit do not go together")
+    if image.colour and image.signed:
+        raise CorruptImageError("Pixel Representation is signed, as no colour is")
     return image
 
 
@@ -170,6 +182,13 @@ def _word(attributes: Attributes, keyword: str, default: int | None = None) -> i
     if default is None or words:
         raise CorruptImageError(f"{keyword} is missing or malformed")
     return default
+
+
+def _signed(attributes: Attributes) -> bool:
+    representation = _word(attributes, "PixelRepresentation", default=0)
+    if representation > 1:
+        raise CorruptImageError("Pixel Representation is neither 0 nor 1")
+    return representation == 1
 
 
 def _bits_allocated(attributes: Attributes) -> Literal[8, 16, 32]:

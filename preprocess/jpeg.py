@@ -14,6 +14,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from preprocess.colour import ColourModel
 from preprocess.errors import (
     CorruptImageError,
     TooManyScansError,
@@ -25,7 +26,8 @@ from preprocess.types import Buffer
 
 SIGNATURE = b"\xff\xd8\xff"
 
-_SOI, _EOI, _SOS, _APP1, _APP14, _TEM = 0xD8, 0xD9, 0xDA, 0xE1, 0xEE, 0x01
+_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
+_APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
 _RESTARTS = range(0xD0, 0xD8)
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _MOST_SEGMENTS = 10_000
@@ -38,6 +40,7 @@ class Kind(Enum):
 
     DCT = auto()
     LOSSLESS = auto()
+    LOSSLESS_ARITHMETIC = auto()
     JPEG_LS = auto()
     HIERARCHICAL = auto()
 
@@ -45,10 +48,31 @@ class Kind(Enum):
 # Start of frame markers, T.81 table B.1 and T.87 C.2.2. C4, C8 and CC are other segments.
 _FRAMES = {
     **dict.fromkeys((0xC0, 0xC1, 0xC2, 0xC9, 0xCA), Kind.DCT),
-    **dict.fromkeys((0xC3, 0xCB), Kind.LOSSLESS),
+    0xC3: Kind.LOSSLESS,
+    0xCB: Kind.LOSSLESS_ARITHMETIC,
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), Kind.HIERARCHICAL),
     0xF7: Kind.JPEG_LS,
 }
+
+
+@dataclass(slots=True)
+class _Markers:
+    """What stands before the frame header's own fields count."""
+
+    jfif: bool = False
+    adobe: bool = False
+    adobe_transform: int | None = None
+    orientation: int = 1
+
+    def note(self, marker: int, segment: memoryview) -> None:
+        if marker == _APP0 and bytes(segment[:5]) == b"JFIF\0":
+            self.jfif = True
+        elif marker == _APP1 and bytes(segment[:6]) == b"Exif\0\0":
+            self.orientation = read_orientation(bytes(segment[6:]))
+        elif marker == _APP14 and bytes(segment[:5]) == b"Adobe":
+            self.adobe = True
+            # Decoders pass over one that is too short to name its transform.
+            self.adobe_transform = segment[11] if len(segment) >= 12 else self.adobe_transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +87,19 @@ class JpegHeader:
         1 grey, 3 colour, 4 CMYK or YCCK.
     precision : int
         Bits of a sample.
-    progressive : bool
+    kind : Kind
     adobe : bool
         An Adobe marker is there: CMYK samples are stored inverted.
+    colour_models : frozenset of ColourModel
+        What markers and components say of the colours: none, one, or two that contradict.
     orientation : int
         Exif Orientation, 1 to 8.
     first_scan : int
         Offset of the first start-of-scan marker.
     single_scan : bool
         One scan holds the whole picture: decoders refuse any that follow.
+    near : int
+        Of JPEG-LS, by how much a sample may be off; 0 is lossless.
     """
 
     rows: int
@@ -80,9 +108,16 @@ class JpegHeader:
     precision: int
     kind: Kind
     adobe: bool
+    colour_models: frozenset[ColourModel]
     orientation: int
     first_scan: int
     single_scan: bool
+    near: int
+
+    @property
+    def lossy(self) -> bool:
+        """True if samples may be other than the coded ones."""
+        return self.kind is Kind.DCT or self.near > 0
 
 
 def read_header(data: Buffer) -> JpegHeader:
@@ -101,26 +136,18 @@ def read_header(data: Buffer) -> JpegHeader:
     """
     view = memoryview(data)
     frame: tuple[int, memoryview] | None = None
-    adobe, orientation = False, 1
+    markers = _Markers()
     for marker, offset, segment in _segments(view):
         if marker == _SOS:
             if frame is None:
                 raise CorruptImageError("the JPEG has a scan before its frame header")
-            return _header(
-                *frame,
-                adobe=adobe,
-                orientation=orientation,
-                first_scan=offset,
-                components_in_scan=segment[0] if segment else 0,
-            )
+            return _header(*frame, markers, offset, segment)
         if marker in _FRAMES:
             if frame is not None:
                 raise CorruptImageError("the JPEG has more than one frame header")
             frame = (marker, segment)
-        elif marker == _APP1 and bytes(segment[:6]) == b"Exif\0\0":
-            orientation = read_orientation(bytes(segment[6:]))
-        elif marker == _APP14 and bytes(segment[:5]) == b"Adobe":
-            adobe = True
+        else:
+            markers.note(marker, segment)
     raise TruncatedImageError
 
 
@@ -149,13 +176,7 @@ def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 
 
 def _header(
-    marker: int,
-    frame: memoryview,
-    *,
-    adobe: bool,
-    orientation: int,
-    first_scan: int,
-    components_in_scan: int,
+    marker: int, frame: memoryview, markers: _Markers, first_scan: int, scan: memoryview
 ) -> JpegHeader:
     if len(frame) < 6 or len(frame) != 6 + 3 * frame[5]:
         raise CorruptImageError("the JPEG's frame header has the wrong length")
@@ -165,17 +186,45 @@ def _header(
         raise UnsupportedImageError("the JPEG declares no rows or no columns")
     if components not in (1, 3, 4):
         raise UnsupportedImageError("the JPEG has neither 1, 3 nor 4 components")
+    kind = _FRAMES[marker]
+    in_scan = scan[0] if scan else 0
+    near = scan[1 + 2 * in_scan : 2 + 2 * in_scan]
     return JpegHeader(
         rows=rows,
         columns=columns,
         components=components,
         precision=precision,
-        kind=_FRAMES[marker],
-        adobe=adobe,
-        orientation=orientation,
+        kind=kind,
+        adobe=markers.adobe,
+        colour_models=_colour_models(kind, bytes(frame[6:]), markers),
+        orientation=markers.orientation,
         first_scan=first_scan,
-        single_scan=marker not in _PROGRESSIVE and components_in_scan == components,
+        single_scan=marker not in _PROGRESSIVE and in_scan == components,
+        near=near[0] if kind is Kind.JPEG_LS and near else 0,
     )
+
+
+def _colour_models(kind: Kind, components: bytes, markers: _Markers) -> frozenset[ColourModel]:
+    """What is said of three components, each of them identifier, sampling and table (T.81 B.2.2).
+
+    JFIF means YCbCr (T.871), of DCT only; Adobe's marker names the transform (T.872, 6.5.3); the
+    identifiers R, G and B speak for themselves; chroma alone is ever sampled less. Where none of
+    these is there, an encoder that keeps a second quantization table keeps it for chroma.
+    """
+    if len(components) != 9:
+        return frozenset()
+    found = set()
+    if markers.adobe_transform in (0, 1):
+        found.add(ColourModel.YCBCR if markers.adobe_transform else ColourModel.RGB)
+    if components[::3] == b"RGB":
+        found.add(ColourModel.RGB)
+    if kind is Kind.DCT:
+        sampling, tables = components[1::3], components[2::3]
+        if markers.jfif or len(set(sampling)) > 1:
+            found.add(ColourModel.YCBCR)
+        if not found and len(set(tables)) > 1:
+            found.add(ColourModel.YCBCR)
+    return frozenset(found)
 
 
 def check_file_kind(header: JpegHeader) -> None:
@@ -190,15 +239,6 @@ def check_file_kind(header: JpegHeader) -> None:
         raise UnsupportedImageError("lossless and hierarchical JPEG are taken in DICOM only")
     if header.precision != 8:
         raise UnsupportedImageError("JPEG with other than 8 bits is taken in DICOM only")
-
-
-def declare_rgb(data: Buffer) -> bytes:
-    """The same JPEG, with an Adobe marker that says its components are RGB.
-
-    Without one, decoders take three components for YCbCr. A marker of its own comes later and wins.
-    """
-    adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
-    return bytes(data[:2]) + adobe + bytes(data[2:])
 
 
 def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:

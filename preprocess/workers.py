@@ -15,8 +15,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from preprocess import wire
-from preprocess.codestream import RISKY_TRANSFER_SYNTAXES
+from preprocess import transfer_syntaxes, wire
 from preprocess.dataset import read_file
 from preprocess.decode import decode, sniff
 from preprocess.errors import CorruptImageError, DecodeTimeoutError
@@ -37,7 +36,7 @@ def is_risky(data: Buffer, limits: Limits) -> bool:
     """
     if sniff(data) is not MediaType.DICOM:
         return False
-    return read_file(data, (), limits).transfer_syntax_uid in RISKY_TRANSFER_SYNTAXES
+    return read_file(data, (), limits).transfer_syntax_uid in transfer_syntaxes.RISKY
 
 
 class DecodeWorkers:

@@ -511,6 +511,7 @@ def test_unknown_sop_class_is_not_repeated():
         {"SamplesPerPixel": 3},
         {"Rows": None},
         {"BitsStored": None},
+        {"PixelRepresentation": 2},
     ],
 )
 def test_contradictions_are_refused(fields):

@@ -1,0 +1,138 @@
+"""What a codestream says of its samples, held against the data set, and how they are then read.
+
+Writers often leave the one as it was when they change the other. What follows from both is done;
+the rest is refused, since a picture that is read wrongly looks like another finding.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from preprocess.colour import ColourModel
+from preprocess.errors import CorruptImageError, UnsupportedImageError
+from preprocess.image import ImagePixel
+from preprocess.stored import StoredFrame, read_values
+from preprocess.types import StoredSamples
+
+# In parts of the range: what a lossy coding adds at sharp edges, where Gibbs' phenomenon is 9 % for
+# each axis, and more than it ever adds.
+_USUAL_OVERSHOOT, _MOST_OVERSHOOT = 0.25, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFormat:
+    """Size, depth and coding of samples by a codestream's own header.
+
+    Attributes
+    ----------
+    rows, columns, components, precision : int
+    lossy : bool
+    signed : bool or None
+        None if its coding knows no sign.
+    fixed_precision : bool
+        Its coding has so few precisions that fewer bits are often stored.
+    """
+
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    lossy: bool
+    signed: bool | None = None
+    fixed_precision: bool = False
+
+
+def check(coded: SampleFormat, image: ImagePixel) -> None:
+    """Refuse what the data set and the codestream say differently, before anything is decoded.
+
+    A lossless codestream holds cells, so it must reach up to High Bit; what is above is not
+    stored. A lossy one holds numbers, so both must agree on their sign.
+
+    Raises
+    ------
+    CorruptImageError, UnsupportedImageError
+    """
+    if (coded.rows, coded.columns) != (image.rows, image.columns):
+        raise CorruptImageError("a compressed frame has another size than the data set declares")
+    if coded.components != image.samples_per_pixel:
+        raise CorruptImageError(
+            f"the components of a compressed frame number {coded.components}, "
+            f"and Samples per Pixel is {image.samples_per_pixel}"
+        )
+    if not 1 <= coded.precision <= image.bits_allocated:
+        raise CorruptImageError(
+            f"a compressed frame has samples of {coded.precision} bits, "
+            f"and Bits Allocated is {image.bits_allocated}"
+        )
+    if coded.precision > 16:
+        raise UnsupportedImageError("compressed samples of more than 16 bits are not taken")
+    if coded.precision <= image.high_bit:
+        raise CorruptImageError(
+            f"a compressed frame has samples of {coded.precision} bits, "
+            f"too few for Bits Stored {image.bits_stored} and High Bit {image.high_bit}"
+        )
+    if image.photometric_interpretation.startswith("YBR_PARTIAL"):
+        raise UnsupportedImageError("compressed frames of partial range are not taken")
+    if coded.lossy:
+        _check_lossy(coded, image)
+
+
+def _check_lossy(coded: SampleFormat, image: ImagePixel) -> None:
+    if image.photometric_interpretation == "PALETTE COLOR":
+        raise CorruptImageError("the indices of a palette cannot be coded with loss")
+    if coded.signed is None and image.signed:
+        # Two's complement as an unsigned number: the least error makes black of white.
+        raise CorruptImageError(
+            "Pixel Representation is signed, and the frame's lossy coding knows no sign"
+        )
+    if coded.signed is not None and coded.signed != image.signed:
+        raise CorruptImageError(
+            "Pixel Representation and a lossy codestream disagree on the sign of samples"
+        )
+
+
+def read_as(
+    samples: StoredSamples, coded: SampleFormat, image: ImagePixel, marked: frozenset[ColourModel]
+) -> StoredFrame:
+    """A frame of numbers, or of cells where a codestream may be lossless and holds more than these.
+
+    Numbers beyond Bits Stored are the overshoot of a lossy coding and are clipped. But if the
+    picture is smoother once the bits above High Bit are masked, these hold something of their own.
+
+    Raises
+    ------
+    CorruptImageError
+        Beyond Bits Stored there is what cannot be told from overshoot, or what loss has spoilt.
+    """
+    cells = StoredFrame(samples, marked=marked)
+    numbers = StoredFrame(samples, lossy=True, marked=marked)
+    # Decoders hold samples to the codestream's own precision.
+    overshoot = _overshoot(samples, image) if coded.precision > image.high_bit + 1 else 0
+    # Two's complement that ends at High Bit lies close to numbers; lossy, it makes black of white.
+    is_close = overshoot <= (0 if coded.lossy and image.signed else _MOST_OVERSHOOT)
+    if overshoot == 0 or (
+        is_close
+        and (coded.fixed_precision or _roughness(numbers, image) <= _roughness(cells, image))
+    ):
+        return numbers
+    if coded.lossy or overshoot <= _USUAL_OVERSHOOT:
+        raise CorruptImageError(
+            f"a compressed frame has values beyond Bits Stored {image.bits_stored}, High Bit "
+            f"{image.high_bit}, that are no error of a lossy coding"
+        )
+    return cells
+
+
+def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
+    """By how much samples exceed the range of Bits Stored, in parts of the range."""
+    shift = image.high_bit + 1 - image.bits_stored
+    low, high = int(samples.min()) >> shift, int(samples.max()) >> shift
+    return max(image.least - low, high - image.most, 0) / (image.most - image.least + 1)
+
+
+def _roughness(frame: StoredFrame, image: ImagePixel) -> float:
+    """Sum of the squared steps from pixel to pixel along the rows."""
+    patterns, values = read_values(frame, image)
+    stored = cv2.LUT(patterns, values.astype(np.float32))
+    return float(cv2.norm(np.diff(stored, axis=1), cv2.NORM_L2SQR))
