@@ -325,6 +325,13 @@ class DropFolderSettings(_Group):
         description="Seconds that a file in the watched folder must stay as it is to count as "
         "copied to its end.",
     )
+    doubtful_settle_s: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="The same for a file that looks half-copied: it ends in zeros, lacks a part, "
+        "or somebody has it open for writing.",
+    )
     polling: bool | None = Field(
         None,
         description="Whether the folder is looked through again and again, however the system "

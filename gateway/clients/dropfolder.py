@@ -15,6 +15,7 @@ from gateway.clients.ledger import name_of
 from gateway.clients.mounts import remote_file_system
 from gateway.clients.notifier import Notifier
 from gateway.clients.scanning import Signature, files_below, signature_of, status_of
+from gateway.clients.settling import Settling
 
 if TYPE_CHECKING:
     import os
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.clients.ledger import File, Ledger
+    from gateway.clients.settling import Whole
 
 log = structlog.get_logger()
 
 # Going through the folder takes at most this part of a core, and of what a file server can do.
 _SHARE_OF_A_CORE: Final = 0.05
 _SHARE_OF_A_SERVER: Final = 0.5
-# The longest that a file waits for another of its name that is still written to.
-_TOGETHER_S: Final = 60.0
 # The longest that a folder which cannot be read is left alone.
 _LONGEST_PAUSE_S: Final = 60.0
 
@@ -57,21 +57,10 @@ class Settled(NamedTuple):
         return self.key, self.signature
 
 
-class _Seen(NamedTuple):
-    """A file that may still be written to, as it was when it had last changed."""
-
-    state: tuple[int, ...]
-    since: float
-    was_there: bool
-
-
 class WatchedFolder:
     """Files under a folder.
 
-    No system tells when the last writer closes a file, and a copy over the network may pause. A
-    file counts as whole when nothing of it has changed for a while; should it change after that,
-    it is told again. A picture and its sidecar, which share their name up to its ending, are told
-    together.
+    Each is told once it is whole (see `Settling`), and again should it change after that.
 
     The system tells of changes where it can. It tells nothing of what another machine writes to a
     network file system, nor where a limit is met, and it may forget: so the whole folder is gone
@@ -83,14 +72,19 @@ class WatchedFolder:
         The root; made if it does not exist.
     ledger
         Knows the files that were taken before: they are not told unless they have changed.
-    settle_s
-        Seconds without a change.
+    settle_s, doubtful_settle_s
+        See `Settling`.
     rescan_s
         Seconds between two looks through the whole folder where changes are told of.
     poll_s
         The same where they are not. Both are longer where a look takes long.
     polling
         See `Notifier`.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        As it was given.
     """
 
     def __init__(
@@ -99,22 +93,22 @@ class WatchedFolder:
         *,
         ledger: Ledger,
         settle_s: float,
+        doubtful_settle_s: float = 60.0,
         rescan_s: float = 60.0,
         poll_s: float = 1.0,
         polling: bool | None = None,
     ) -> None:
         self._folder = folder.resolve()  # itself it may be a link
         self._root = str(self._folder)
-        self._ledger = ledger
-        self._settle_s = settle_s
+        self.ledger = ledger
+        self._tick_s = max(0.01, settle_s / 4)
+        self._settling = Settling(settle_s=settle_s, doubtful_settle_s=doubtful_settle_s)
         self._rescan_s = rescan_s
         self._poll_s = poll_s
         self._notifier = Notifier(polling=polling)
-        self._remote = False
         self._known: dict[
             bytes, Signature
         ] = {}  # by name in the ledger, as they were when they were told
-        self._changing: dict[str, _Seen] = {}
         self._is_first = True
         self._rescan_at = self._earliest_at = 0.0
         self._pause_s = 0.0  # after the last look through the whole folder
@@ -127,18 +121,22 @@ class WatchedFolder:
         First those that are there, then each that comes or changes, for ever.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._known = await anyio.to_thread.run_sync(self._ledger.taken)
-        tick_s = max(0.01, self._settle_s / 4)
+        self._known = await anyio.to_thread.run_sync(self.ledger.taken)
         with closing(self._notifier):
             while True:
                 # A server that does not answer keeps the thread, not the gateway.
                 settled = await anyio.to_thread.run_sync(self._look, abandon_on_cancel=True)
                 if settled:
                     yield settled
-                if self._changing:
-                    await asyncio.sleep(tick_s)
+                if self._settling:
+                    await asyncio.sleep(self._tick_s)
                 else:
                     await self._notifier.wait(max(0.0, self._rescan_at - time.monotonic()))
+
+    def is_whole(self, key: str) -> bool:
+        """Whether the file is known to be copied to its end, and has not changed since."""
+        status = status_of(f"{self._root}/{key}")
+        return status is not None and self._known.get(name_of(key)) == self._signature(status)
 
     def _look(self) -> list[Settled]:
         """Note what came; the files that have settled."""
@@ -153,13 +151,13 @@ class WatchedFolder:
                 self._notice(path)
             if was_on and not self._notifier.is_on:  # a folder too many
                 self._rescan_at = self._earliest_at
-        return self._take_settled()
+        return self._tell(self._settling.take())
 
     def _rescan(self) -> None:
         """Note everything that is new or has changed, whatever was told of it."""
         began, began_cpu = time.monotonic(), time.thread_time()
         kind = remote_file_system(self._folder)
-        self._remote = kind is not None
+        self._settling.remote = kind is not None
         self._notifier.renew(kind)
         failures: dict[str, OSError] = {}
         there = set()
@@ -170,7 +168,7 @@ class WatchedFolder:
         self._tell_unreadable(failures)
         missing = self._known.keys() - there
         if missing:
-            self._ledger.miss(missing)
+            self.ledger.miss(missing)
             for name in missing:
                 del self._known[name]
         self._is_first = False
@@ -200,60 +198,30 @@ class WatchedFolder:
             self._add(*found)
 
     def _add(self, path: str, status: os.stat_result) -> None:
-        if path in self._changing:
+        if self._known.get(name_of(self._key(path))) == self._signature(status):
             return
-        signature = signature_of(status, remote=self._remote)
-        if self._known.get(name_of(self._key(path))) == signature:
-            return
-        if not _is_text(path):
-            if path not in self._not_text:
-                self._not_text.add(path)
-                log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
-            return
-        self._changing[path] = _Seen(self._state(status), time.monotonic(), self._is_first)
+        if _is_text(path):
+            self._settling.add(path, status, was_there=self._is_first)
+        elif path not in self._not_text:
+            self._not_text.add(path)
+            log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
 
-    def _take_settled(self) -> list[Settled]:
-        """The files that have not changed for long enough; they are known from now on."""
-        now = time.monotonic()
-        quiet: dict[str, os.stat_result] = {}
-        for path, seen in list(self._changing.items()):
-            status = status_of(path)
-            if status is None or stat.S_ISDIR(status.st_mode):
-                del self._changing[path]
-            elif (state := self._state(status)) != seen.state:
-                self._changing[path] = seen._replace(state=state, since=now)
-            elif now - seen.since >= self._settle_s:
-                quiet[path] = status
-        if not quiet:
-            return []
-        busy = {_stem(path) for path in self._changing.keys() - quiet.keys()}
-        late = now - self._settle_s - _TOGETHER_S
-        return self._tell(
-            {
-                path: status
-                for path, status in quiet.items()
-                if _stem(path) not in busy or self._changing[path].since <= late
-            }
-        )
-
-    def _tell(self, whole: dict[str, os.stat_result]) -> list[Settled]:
+    def _tell(self, whole: list[Whole]) -> list[Settled]:
         """Those of these files that nobody has taken, in the order in which they came."""
+        if not whole:
+            return []
         came = []
-        for path in sorted(whole, key=lambda path: (whole[path].st_ctime_ns, path)):
-            signature = signature_of(whole[path], remote=self._remote)
-            self._known[name_of(self._key(path))] = signature
-            came.append((self._key(path), signature))
-        there = {self._key(path) for path in whole if self._changing.pop(path).was_there}
-        return [Settled(*file, file[0] in there) for file in self._ledger.arrive(came)]
+        for path, status, _ in sorted(whole, key=lambda file: (file.status.st_ctime_ns, file.path)):
+            self._known[name_of(self._key(path))] = self._signature(status)
+            came.append((self._key(path), self._signature(status)))
+        there = {self._key(file.path) for file in whole if file.was_there}
+        return [Settled(*file, file[0] in there) for file in self.ledger.arrive(came)]
 
     def _key(self, path: str) -> str:
         return path[len(self._root) + 1 :]
 
-    def _state(self, status: os.stat_result) -> tuple[int, ...]:
-        """Everything that a write changes: a copy may set length and time in advance."""
-        signature = signature_of(status, remote=self._remote)
-        # Programs that serve a file system make the other numbers up, some anew each time.
-        return signature if self._remote else (*signature, status.st_ctime_ns, status.st_blocks)
+    def _signature(self, status: os.stat_result) -> Signature:
+        return signature_of(status, remote=self._settling.remote)
 
     def _tell_unreadable(self, failures: dict[str, OSError]) -> None:
         """Warn once of folders that cannot be looked into."""
@@ -264,12 +232,6 @@ class WatchedFolder:
                 whole=path == self._root,
             )
         self._unreadable = set(failures)
-
-
-def _stem(path: str) -> str:
-    """What an image and its sidecar have in common."""
-    folder, slash, name = path.rpartition("/")
-    return folder + slash + (name.rpartition(".")[0] or name)
 
 
 def _is_text(path: str) -> bool:

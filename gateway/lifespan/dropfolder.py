@@ -74,31 +74,38 @@ def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
     )
 
 
+def open_watched(basis: Basis) -> WatchedFolder | None:
+    """The folder that studies are taken from, if they are taken from one; the store is open."""
+    settings, options = basis.settings, basis.settings.dropfolder
+    if settings.store.kind != "folder" or not options.watch:
+        return None
+    ledger = Ledger(settings.store.folder / _LEDGER)
+    basis.stack.callback(ledger.close)
+    return WatchedFolder(
+        options.folder,
+        ledger=ledger,
+        settle_s=options.settle_s,
+        doubtful_settle_s=options.doubtful_settle_s,
+        rescan_s=options.sweep_s,
+        poll_s=options.poll_s,
+        polling=options.polling,
+    )
+
+
 def drop_folder_work(
     basis: Basis, kept: Kept, way: Way, pairing: Pairing, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     """What runs beside the requests while there is a drop folder, by name."""
-    settings, options = basis.settings, basis.settings.dropfolder
-    watched = settings.store.kind == "folder" and options.watch
-    if watched:
-        ledger = Ledger(settings.store.folder / _LEDGER)
-        basis.stack.callback(ledger.close)
-        folder = WatchedFolder(
-            options.folder,
-            ledger=ledger,
-            settle_s=options.settle_s,
-            rescan_s=options.sweep_s,
-            poll_s=options.poll_s,
-            polling=options.polling,
-        )
+    settings, folder = basis.settings, kept.watched
+    if folder is not None:
         collector = Collector(
             pairing,
             inbox=kept.inbox,
             lanes=Lanes(kept.inbox, way.imaging),
-            ledger=ledger,
+            ledger=folder.ledger,
             audit=audit,
             at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
         )
         yield "drop folder", collector.collect(folder.settled())
-    if watched or settings.store.kind == "s3":
-        yield "sweep", sweep_for_ever(pairing, audit, options.sweep_s)
+    if folder is not None or settings.store.kind == "s3":
+        yield "sweep", sweep_for_ever(pairing, audit, settings.dropfolder.sweep_s)

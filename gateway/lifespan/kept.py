@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.lifespan.dropfolder import make_inbox
+from gateway.clients.settled_files import SettledFiles
+from gateway.lifespan.dropfolder import make_inbox, open_watched
 from gateway.lifespan.stores import open_presence, open_stores
 from gateway.problems import problem_of
 from gateway.services.callbacks import ROOT as CALLBACKS
@@ -18,6 +19,7 @@ from gateway.services.submissions import ROOT as PENDING
 from gateway.services.waiting import WaitingRoom
 
 if TYPE_CHECKING:
+    from gateway.clients.dropfolder import WatchedFolder
     from gateway.clients.presence import Presence
     from gateway.clients.protocols import ObjectStore
     from gateway.lifespan.basis import Basis
@@ -34,6 +36,8 @@ class Kept:
         The store that all of it lies in.
     presence
         Tells which gateways on the store run, where it can be told.
+    watched
+        The drop folder, where it is one that this gateway watches.
     """
 
     objects: ObjectStore
@@ -43,6 +47,7 @@ class Kept:
     inbox: Inbox
     deletion: Deletion
     presence: Presence | None
+    watched: WatchedFolder | None
 
 
 async def open_kept(basis: Basis) -> Kept:
@@ -53,6 +58,9 @@ async def open_kept(basis: Basis) -> Kept:
     StoreUnavailableError
     """
     objects, dropped = await open_stores(basis)
+    watched = open_watched(basis)
+    if watched is not None:
+        dropped = SettledFiles(basis.settings.dropfolder.folder, watched.is_whole)
     parking, waiting = Parking(objects, problem_of), WaitingRoom(objects)
     inbox = make_inbox(basis.settings, dropped)
     deletion = Deletion(
@@ -65,5 +73,13 @@ async def open_kept(basis: Basis) -> Kept:
         metrics=basis.metrics,
         pseudonyms=basis.pseudonyms,
     )
-    presence = open_presence(basis)
-    return Kept(objects, ResultStore(objects), parking, waiting, inbox, deletion, presence)
+    return Kept(
+        objects,
+        ResultStore(objects),
+        parking,
+        waiting,
+        inbox,
+        deletion,
+        presence=open_presence(basis),
+        watched=watched,
+    )

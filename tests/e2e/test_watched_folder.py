@@ -157,6 +157,43 @@ async def test_gateway_without_inotify_reads_studies_says_so_once_and_stops(
     ]
 
 
+async def test_half_copied_dicom_file_of_full_length_is_not_read(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    drop = tmp_path / "drop"
+    watched = DropFolderSettings(folder=drop, watch=True, settle_s=0.2, sweep_s=0.05)
+    settings = settings_for(triton.grpc_url, tmp_path / "store").model_copy(
+        update={"dropfolder": watched}
+    )
+    dataset = radiograph(StudyInstanceUID="1.2.3", Rows=200, Columns=300)
+    dataset.PixelData = bytes(range(1, 251)) * 240
+    whole = file_of(dataset)
+    half = whole[:-40_000] + b"\0" * 40_000
+    async with running_gateway(settings) as gateway:
+        (drop / "WAITING").mkdir(parents=True)
+        (drop / "WAITING/x.json").write_bytes(sidecar("WAITING"))
+
+        async def is_waiting() -> bool:
+            return await deliveries(gateway) == {"waiting": 1}
+
+        await until(is_waiting)
+        (drop / "ALONE").mkdir()
+        for name in ("ALONE", "WAITING"):  # a sweep looks for what lies beside the sidecar
+            (drop / name / "x.dcm").write_bytes(half)
+        for number in range(2):
+            drop_pair(drop, f"S{number}", flat_png(number))
+            await until(result(gateway, f"S{number}").exists)
+        for name in ("ALONE", "WAITING"):
+            assert not result(gateway, name).exists()
+            with (drop / name / "x.dcm").open("r+b") as file:
+                file.write(whole)
+        for name in ("ALONE", "WAITING"):
+            await until(result(gateway, name).exists)
+            [image] = json.loads(result(gateway, name).read_text())["images"]
+            assert image["sha256"] == hashlib.sha256(whole).hexdigest()
+        assert await parked(gateway) == []
+
+
 # --- a restart ------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,9 @@ from structlog.testing import capture_logs
 from gateway.clients.dropfolder import Settled, WatchedFolder
 from gateway.clients.ledger import Ledger, name_of
 from gateway.clients.scanning import files_below, signature_of
+from gateway.clients.settled_files import SettledFiles
+from gateway.clients.settling import Settling
+from gateway.errors import ObjectNotFoundError
 from tests.support.gateway import until
 from tests.support.inotify import limited
 
@@ -267,7 +270,7 @@ async def restarted(drop: Path, ledger: Path, *expected: str) -> list[Settled]:
     async with aclosing(folder.settled()) as batches:
         while len(found) < len(expected):
             found += await anext(batches)
-    folder._ledger.close()
+    folder.ledger.close()
     assert [file.key for file in found] == list(expected)
     return found
 
@@ -334,7 +337,7 @@ async def test_two_gateways_on_one_folder_know_what_the_other_took(tmp_path: Pat
         [file] = Ledger(path).arrive(
             [("x.png", signature_of((drop / "x.png").stat(), remote=False))]
         )
-        first._ledger.take([file])
+        first.ledger.take([file])
         (drop / "y.png").write_bytes(b"1")
         assert await waiting == ["y.png"]
 
@@ -363,3 +366,95 @@ async def test_halves_of_a_pair_are_told_together(told: list[str], tmp_path: Pat
             await asyncio.sleep(SETTLE_S / 4)
             assert told == ["there/before.png"]
     await until(lambda: sorted(told[1:]) == ["x.json", "x.png"])
+
+
+# --- what looks half-copied -----------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def doubting(drop: Path, doubtful_settle_s: float) -> AsyncIterator[list[str]]:
+    """What is told of a folder by one who doubts for so long."""
+    folder = WatchedFolder(
+        drop, ledger=Ledger(None), settle_s=0.1, doubtful_settle_s=doubtful_settle_s
+    )
+    keys: list[str] = []
+    task = asyncio.create_task(listen(folder, keys))
+    try:
+        yield keys
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_copy_that_has_its_length_first_is_told_when_its_bytes_are_there(tmp_path: Path):
+    whole = b"\x01" * 500_000
+    async with doubting(tmp_path, 3600) as told:
+        (tmp_path / "zeros.dcm").write_bytes(whole[:200_000] + b"\0" * 300_000)
+        (tmp_path / "zeros.json").write_bytes(b"{}")
+        with (tmp_path / "hole.dcm").open("wb") as file:
+            file.truncate(len(whole))
+            file.seek(400_000)
+            file.write(whole[400_000:])
+        held = (tmp_path / "open.dcm").open("wb")
+        held.write(whole)
+        held.flush()
+        (tmp_path / "y.png").write_bytes(b"1")
+        await until(lambda: told == ["y.png"])
+        (tmp_path / "z.png").write_bytes(b"1")
+        await until(lambda: told == ["y.png", "z.png"])
+        held.close()
+        await until(lambda: told[2:] == ["open.dcm"])
+        for name in ("zeros.dcm", "hole.dcm"):
+            with (tmp_path / name).open("r+b") as file:
+                file.write(whole)
+        await until(lambda: sorted(told[3:]) == ["hole.dcm", "zeros.dcm", "zeros.json"])
+
+
+async def test_black_border_makes_the_wait_longer_and_no_more(tmp_path: Path):
+    async with doubting(tmp_path, 0.5) as told:
+        (tmp_path / "x.dcm").write_bytes(b"\x01" * 10_000 + b"\0" * 5_000)
+        with (tmp_path / "y.dcm").open("wb") as file:  # nobody closes it
+            file.write(b"\x01" * 100)
+            file.flush()
+            (tmp_path / "z.png").write_bytes(b"1")
+            await until(lambda: sorted(told) == ["x.dcm", "y.dcm", "z.png"])
+    assert told[0] == "z.png"
+
+
+async def test_file_that_is_being_copied_is_not_there_for_those_who_look_beside_another(
+    tmp_path: Path,
+):
+    folder = WatchedFolder(tmp_path, ledger=Ledger(None), settle_s=0.05)
+    files = SettledFiles(tmp_path, folder.is_whole)
+    (tmp_path / "x.json").write_bytes(b"{}")
+    async with aclosing(folder.settled()) as batches:
+        assert await told_next(batches) == ["x.json"]
+        (tmp_path / "x.png").write_bytes(b"1" * 10 + b"\0" * 100)
+        assert await files.keys("x.") == ["x.json"]
+        with pytest.raises(ObjectNotFoundError):
+            await files.read("x.png")
+        (tmp_path / "x.png").write_bytes(b"1" * 110)
+        assert await told_next(batches) == ["x.png"]
+        assert await files.keys("x.") == ["x.json", "x.png"]
+        assert await files.read("x.png") == b"1" * 110
+        (tmp_path / "x.json").write_bytes(b'{"a"')
+        assert await files.keys("x.") == ["x.png"]
+
+
+async def test_bytes_that_come_without_a_sign_make_the_wait_begin_anew(tmp_path: Path):
+    """A file server may keep the time that a copy has set, whatever is written after that."""
+    path = tmp_path / "x.dcm"
+    path.write_bytes(b"\0" * 10_000)
+    os.utime(path, (1, 1))
+    settling = Settling(settle_s=0.01, doubtful_settle_s=0.3)
+    settling.remote = True
+    settling.add(str(path), path.stat(), was_there=False)
+    for number in range(8):
+        with path.open("r+b") as file:
+            file.seek(100 * number)
+            file.write(b"1" * 100)
+        os.utime(path, (1, 1))
+        await asyncio.sleep(0.1)
+        assert settling.take() == []
+    await until(lambda: [file.path for file in settling.take()] == [str(path)])

@@ -1,0 +1,54 @@
+"""The watched folder's files as objects: those alone that are copied to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.clients.folder import FolderStore
+from gateway.errors import ObjectNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from gateway.clients.protocols import Reserve
+
+
+class SettledFiles(FolderStore):
+    """Objects as files under a root folder that somebody else writes to.
+
+    A file that is still being copied is not there yet, for whoever looks for what lies beside
+    another.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    is_whole
+        Whether the file of this key is copied to its end.
+    """
+
+    def __init__(self, root: Path, is_whole: Callable[[str], bool]) -> None:
+        super().__init__(root)
+        self._is_whole = is_whole
+
+    async def read(
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
+    ) -> bytes:
+        """See `ObjectStore.read`."""
+        if not await asyncio.to_thread(self._is_whole, key):
+            raise ObjectNotFoundError
+        return await super().read(
+            key, limit_bytes=limit_bytes, version_id=version_id, reserve=reserve
+        )
+
+    async def keys(self, prefix: str) -> Sequence[str]:
+        """See `ObjectStore.keys`."""
+        keys = await super().keys(prefix)
+        return await asyncio.to_thread(lambda: [key for key in keys if self._is_whole(key)])
