@@ -156,7 +156,7 @@ _AREAS = {
 
 def body_part_named(text: str) -> str | None:
     """Return the defined term that a text means plainly, or None."""
-    words = re.findall("[A-Z]+", capitals(text))
+    words = _words(text)
     telling = [word for word in words if word not in _BESIDE]
     for chosen in (words, telling, [word for word in telling if word not in _SINGLE_LETTERS]):
         terms = {_term("".join(chosen))} if chosen else set()
@@ -165,6 +165,15 @@ def body_part_named(text: str) -> str | None:
         if len(terms) == 1 and None not in terms:
             return terms.pop()
     return None
+
+
+def body_part_among(text: str) -> str | None:
+    """Return the one defined term among words that are not understood, or None.
+
+    To leave a knee out for a word beside it would send its picture to whatever model is there.
+    """
+    terms = {term for word in _words(text) if (term := _term(word)) is not None}
+    return terms.pop() if len(terms) == 1 else None
 
 
 def body_part_coded(code: str) -> str | None:
@@ -176,6 +185,10 @@ def differ(one: str, other: str) -> bool:
     """Return True if two terms name parts of areas that have nothing in common."""
     areas, others = _areas(one), _areas(other)
     return bool(areas and others) and areas.isdisjoint(others)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall("[A-Z]+", capitals(text))
 
 
 def _term(name: str) -> str | None:

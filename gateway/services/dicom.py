@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.schemas.body_parts import body_part_coded, body_part_named, differ
+from gateway.schemas.body_parts import (
+    body_part_among,
+    body_part_coded,
+    body_part_named,
+    differ,
+)
 from gateway.schemas.result import Notice
 from gateway.schemas.vocabulary import GENERIC_RADIOGRAPHY, laterality_named, modality_named
 from gateway.services.dicom_view import view_evidence, view_statement
@@ -192,26 +197,37 @@ def _unintelligible(
 
 def _body_part(part: str, header: DicomMetadata) -> Statement:
     """Body Part Examined, and what Anatomic Region Sequence says beside it or in its place."""
-    named = body_part_named(header.body_part_examined or "")
-    text = _unintelligible(part, _BODY_PART, header, "BodyPartExamined", header.body_part_examined)
+    named, doubts = _body_part_word(part, header)
+    regions, more_doubts = _regions(header)
+    doubts += more_doubts
+    if named is None:
+        region = next(iter(regions)) if len(regions) == 1 else None
+        return Statement(part, region, {_REGION: regions} if regions else {}, assumed=doubts)
+    if regions and all(differ(named, region) for region in regions):
+        allowed = {_BODY_PART: frozenset((named,)), _REGION: regions}
+        return disagreement(part, allowed, regions | {named}, doubts)
+    return Statement(part, named, {_BODY_PART: regions | {named}}, assumed=doubts)
+
+
+def _body_part_word(part: str, header: DicomMetadata) -> tuple[str | None, tuple[str, ...]]:
+    text = header.body_part_examined or ""
+    named = body_part_named(text)
+    if named is not None:
+        return named, ()
+    among = body_part_among(text)
+    if among is not None:
+        return among, (f"{_BODY_PART} is understood in part",)
+    unintelligible = _unintelligible(
+        part, _BODY_PART, header, "BodyPartExamined", header.body_part_examined
+    )
+    return None, unintelligible.assumed
+
+
+def _regions(header: DicomMetadata) -> tuple[frozenset[str], tuple[str, ...]]:
     values = (snomed_value(code) for code in header.anatomic_regions)
-    regions = frozenset(
+    terms = frozenset(
         term for value in values if value is not None and (term := body_part_coded(value))
     )
-    dropped = text.assumed if named is None else ()
-    if not regions and (header.anatomic_regions or "AnatomicRegionSequence" in header.unreadable):
-        dropped += (f"{_REGION} is not understood and left out",)
-    if named is None and len(regions) != 1:
-        allowed = {_REGION: regions} if regions else {}
-        return Statement(part, allowed=allowed, assumed=dropped)
-    if named is None:
-        [region] = regions
-        return Statement(part, region, {_REGION: regions}, assumed=dropped)
-    if regions and all(differ(named, region) for region in regions):
-        return disagreement(
-            part,
-            {_BODY_PART: frozenset((named,)), _REGION: regions},
-            regions | {named},
-            dropped,
-        )
-    return Statement(part, named, {_BODY_PART: regions | {named}}, assumed=dropped)
+    present = header.anatomic_regions or "AnatomicRegionSequence" in header.unreadable
+    doubts = () if terms or not present else (f"{_REGION} is not understood and left out",)
+    return terms, doubts

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.schemas.body_parts import body_part_named
+from gateway.schemas.body_parts import body_part_among, body_part_named
 from gateway.schemas.metadata import StudyMetadata, document_date
 from gateway.schemas.result import Notice
 from gateway.schemas.vocabulary import laterality_named, modality_named
@@ -50,12 +50,17 @@ def worded(document: dict[str, Any]) -> Worded:
     notices = []
     for name in _OPTIONAL.keys() & fields.keys():
         value = fields[name]
-        term = _OPTIONAL[name](value) if isinstance(value, str) else None
+        text = value if isinstance(value, str) else ""
+        term = _OPTIONAL[name](text)
+        doubt = None if term is not None else "is not understood and left out"
+        if term is None and name == "body_part" and (term := body_part_among(text)) is not None:
+            doubt = "is understood in part"
         if term is None:
             del fields[name]
-            notices.append(Notice(pointer=f"/{name}", detail="is not understood and left out"))
         else:
             fields[name] = term
+        if doubt is not None:
+            notices.append(Notice(pointer=f"/{name}", detail=doubt))
     view = fields.get("view")
     if isinstance(view, str) and (named := view_named(view)) is not None:
         fields["view"] = named.value

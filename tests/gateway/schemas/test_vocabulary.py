@@ -2,7 +2,12 @@
 
 import pytest
 
-from gateway.schemas.body_parts import body_part_coded, body_part_named, differ
+from gateway.schemas.body_parts import (
+    body_part_among,
+    body_part_coded,
+    body_part_named,
+    differ,
+)
 from gateway.schemas.vocabulary import contract_word, laterality_named, modality_named
 
 
@@ -26,6 +31,14 @@ def test_body_parts(texts: tuple[str, ...], term: str):
 @pytest.mark.parametrize("text", ["", "XYZ", "UNKNOWN", "???", "L", "AP", "HAND KNEE", "CHEST XYZ"])
 def test_other_words_are_no_body_part(text: str):
     assert body_part_named(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [("KNEE MERCHANT", "KNEE"), ("CHEST XYZ", "CHEST"), ("HAND KNEE", None), ("XYZ", None)],
+)
+def test_one_part_among_other_words(text: str, term: str | None):
+    assert body_part_among(text) == term
 
 
 @pytest.mark.parametrize(

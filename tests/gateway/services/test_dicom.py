@@ -211,6 +211,14 @@ def test_body_part_by_word_and_by_code(
     assert set().union(*statement.allowed.values()) == allowed
 
 
+def test_a_part_beside_words_that_are_not_understood_is_not_left_out() -> None:
+    statement = stated(radiograph(BodyPartExamined="KNEE MERCHANT"), "body_part")
+    assert (statement.value, statement.assumed) == (
+        "KNEE",
+        ("Body Part Examined (0018,0015) is understood in part",),
+    )
+
+
 def test_word_and_code_of_different_parts_disagree() -> None:
     dataset = radiograph(BodyPartExamined="CHEST", AnatomicRegionSequence=[coded("T-D8700")])
     statement = stated(dataset, "body_part")

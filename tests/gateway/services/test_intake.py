@@ -186,6 +186,12 @@ async def test_a_word_of_the_document_that_is_not_understood_gives_way() -> None
     assert [notice.pointer for notice in made.images[0].notices] == ["/body_part"]
 
 
+async def test_a_part_of_the_document_beside_other_words_is_taken_with_a_warning() -> None:
+    made = await study({**DOCUMENT, "body_part": "Knee, Merchant"}, JPEG)
+    assert made.metadata.body_part == "KNEE"
+    assert [notice.detail for notice in made.images[0].notices] == ["is understood in part"]
+
+
 async def test_null_is_a_field_that_is_not_given() -> None:
     file = file_of(radiograph(PatientID="P-1"))
     made = await study({"patient_id": None, "view": None, **TIMED}, file)

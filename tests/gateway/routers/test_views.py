@@ -1,0 +1,72 @@
+"""Studies whose view nobody told, before a model that was made for some views and one for any."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from pydicom.dataset import Dataset
+
+from tests.support.dicom import file_of, radiograph
+from tests.support.gateway import metadata, multipart, running_gateway, settings_for, until
+from tests.support.models import contract, flat_png, write_model, write_repository
+from tests.support.triton import running_triton
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a gateway with `brightness`, for AP and PA, and `any_view`."""
+    folder = tmp_path_factory.mktemp("views")
+    repository = write_repository(folder / "models")
+    write_model(repository, "any_view", document=contract({"accepts": {"views": []}}))
+    async with (
+        running_triton(repository) as triton,
+        running_gateway(settings_for(triton.grpc_url, folder / "store")) as gateway,
+    ):
+        await until(gateway.is_ready)
+        yield gateway.client
+
+
+async def sent(
+    client: httpx.AsyncClient, document: dict[str, Any] | None, image: bytes
+) -> dict[str, Any]:
+    answer = await client.post("/v1/studies", **multipart(document, image))
+    return answer.json() | {"http": answer.status_code}
+
+
+async def test_a_study_without_a_view_is_for_the_model_that_takes_any(client: httpx.AsyncClient):
+    result = await sent(client, metadata(view=None), flat_png(90))
+    [image] = result["images"]
+    assert (image["model"]["name"], "view" in image) == ("any_view", False)
+    stored = await client.get(f"/v1/studies/{result['study_id']}")
+    assert stored.json()["images"] == result["images"]
+    assert (await client.get(image["preview"])).status_code == 200
+    assert (await client.get("/v1/studies")).status_code == 200
+
+
+async def test_a_view_is_told_to_the_model_that_asks_for_it(client: httpx.AsyncClient):
+    [image] = (await sent(client, metadata(view="AP SUPINE"), flat_png(91)))["images"]
+    assert (image["model"]["name"], image["view"]) == ("brightness", "AP")
+
+
+async def test_a_model_that_is_named_asks_for_its_view_too(client: httpx.AsyncClient):
+    problem = await sent(client, metadata(view=None, model="brightness"), flat_png(92))
+    assert (problem["http"], [error["pointer"] for error in problem["errors"]]) == (422, ["/view"])
+
+
+async def test_a_picture_on_its_side_is_read_with_a_warning(client: httpx.AsyncClient):
+    file = file_of(radiograph(PatientOrientation=["F", "L"], StudyDate="20260131"))
+    result = await sent(client, None, file)
+    assert result["http"] == 200
+    details = [warning["detail"] for warning in result["warnings"]]
+    assert any("lies on its side" in detail for detail in details)
+
+
+async def test_a_radiograph_whose_view_is_coded_is_read(client: httpx.AsyncClient):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator = "399348003", "SCT"
+    file = file_of(radiograph(ViewPosition=None, ViewCodeSequence=[item]))
+    [image] = (await sent(client, None, file))["images"]
+    assert (image["model"]["name"], image["view"]) == ("brightness", "AP")
