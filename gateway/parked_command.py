@@ -36,9 +36,9 @@ def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
             if as_json:
                 click.echo(json.dumps(item))
                 continue
-            click.echo(
-                f"{item['id']}  {item['parked_at']}  {item.get('half', 'work')}  {item['key']}"
-            )
+            study = f"  study {item['study_id']}" if "study_id" in item else ""
+            half = item.get("half", "work")
+            click.echo(f"{item['id']}  {item['parked_at']}  {half}  {item['key']}{study}")
             _tell(item["problem"])
 
 

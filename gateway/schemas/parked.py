@@ -27,6 +27,11 @@ class ParkedItem(StoredDocument):
         "the results: under `pending/` a study that was accepted, under `callbacks/` a notice."
     )
     version_id: str | None = Field(None, description="The object's version, where it has one.")
+    study_id: str | None = Field(
+        None,
+        description="Of an object of the drop folder: the study it was for, as far as its folder, "
+        "its sidecar or its data set could say.",
+    )
     problem: Problem
 
 

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Rows and columns kept of a JPEG that is decoded to be forgotten: all of its bytes are read.
+_CHECKED_SIZE = (64, 64)
+
 # What is wrong with one image while others may have faults as well; the gravest kind first.
 IMAGE_ERRORS = (
     UnsupportedImagesError,
@@ -190,6 +193,17 @@ class Imaging:
         await self.check_together(images)
         return errors
 
+    async def check(self, part: str, data: bytes | memoryview) -> None:
+        """Decode an image whose metadata are not there yet, and forget it.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+        ImagesWithoutContrastError
+            Naming the part.
+        """
+        await self._run(partial(self._check, part, data))
+
     async def prepare(
         self,
         image: SubmittedImage,
@@ -249,6 +263,13 @@ class Imaging:
     def _dropped(self, job: Future[T]) -> None:
         if job.cancelled():  # never begun: what runs cannot be cancelled
             self._metrics.jobs_waiting.dec()
+
+    def _check(self, part: str, data: bytes | memoryview) -> None:
+        try:
+            measure(data, self._limits)
+            check_contrast(self._workers.decode(data, self._limits, at_least=_CHECKED_SIZE))
+        except PreprocessError as error:
+            raise _named(part, error) from error
 
     def _prepare(
         self,

@@ -43,6 +43,7 @@ from gateway.errors import (
     InvalidPartsError,
     MissingHalfError,
     ObjectNotFoundError,
+    ObjectTooLargeError,
     RadStreamError,
     StudyBeingDeletedError,
     StudyConflictError,
@@ -54,6 +55,7 @@ from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import parse_document
 from gateway.schemas.pairing import Binding, Half
 from gateway.services.documents import read_document
+from gateway.services.lone_halves import LoneHalves
 from gateway.services.tasks import both, together
 from gateway.services.views import study_path
 from gateway.tracing import NO_TRACER, spanned
@@ -179,6 +181,7 @@ class Pairing:
         self._timeout_s = timeout_s
         self._waiting_deadline_s = waiting_deadline_s
         self._admission = admission
+        self._lone_halves = LoneHalves(inbox, imaging)
 
     async def deliver(
         self,
@@ -214,6 +217,7 @@ class Pairing:
         if not taken:
             await self._waiting.add(dropped, version_id)
             taken = await self._take(dropped, version_id, deadline, patient=patient)
+            taken = taken or await self._park_hopeless(dropped, version_id)
         return self._told(dropped.stem, taken or [_Taken(Outcome.WAITING)])
 
     async def retry(self, parked_id: str) -> Delivery:
@@ -261,6 +265,20 @@ class Pairing:
         if taken:
             self._told(dropped.stem, taken)
 
+    async def _park_hopeless(self, dropped: Dropped, version_id: str | None) -> list[_Taken]:
+        """Park a half that waits, if its other half could not mend it."""
+        with self._admission.visit(_SHARE) as visit:
+            await visit.turn()
+            try:
+                await self._lone_halves.check(dropped, version_id, reserve=visit.room)
+            except TRANSIENT:
+                raise
+            except RadStreamError as error:
+                parked = [await self._park(dropped, version_id, error)]
+            else:
+                return []
+        return await self._take(dropped, version_id) or parked
+
     async def _take(
         self,
         dropped: Dropped,
@@ -304,13 +322,19 @@ class Pairing:
     async def _take_image(
         self, image: Dropped, version_id: str | None, deadline: Deadline
     ) -> list[_Taken]:
-        document = await self._inbox.document(image)
+        try:
+            document = await self._inbox.document(image)
+        except ObjectTooLargeError as error:
+            return [await self._park_sidecar(image, error)]
         if document is None and not image.may_stand_alone:
             return []
         return await self._read(image, version_id, document, deadline)
 
     async def _take_sidecar(self, sidecar: Dropped, deadline: Deadline) -> list[_Taken]:
-        document = await self._inbox.document(sidecar)
+        try:
+            document = await self._inbox.document(sidecar)
+        except ObjectTooLargeError as error:
+            return [await self._park_sidecar(sidecar, error)]
         if document is None:
             await self._waiting.remove((sidecar, None))
             return [_Taken(Outcome.IGNORED)]
@@ -353,18 +377,18 @@ class Pairing:
     ) -> list[_Taken]:
         sha256 = await self._imaging.sha256(data)
         async with self._claims.held(f"{image.reference}/{sha256}", image.key, version_id):
+            study_id = image.study_folder
             try:
                 study = await self._study(image, data, document, deadline)
+                study_id = study.metadata.study_id
                 _, was_deleted = await both(
                     self._check_binding(image, study),
-                    self._deletion.was_deleted(study.metadata.study_id),
+                    self._deletion.was_deleted(study_id),
                 )
                 if was_deleted:
                     raise StudyDeletedError
                 answer = await self._pipeline.read(study, deadline)
-                await self._pictures.store_heatmaps(
-                    study.metadata.study_id, sha256, data, answer.readings
-                )
+                await self._pictures.store_heatmaps(study_id, sha256, data, answer.readings)
             except TRANSIENT:
                 raise
             except RadStreamError as error:
@@ -373,8 +397,7 @@ class Pairing:
                 if isinstance(error, _GONE):
                     await self._clear(image, version_id)
                     return [_Taken(Outcome.IGNORED)]
-                return [await self._park(image, version_id, error)]
-            study_id = study.metadata.study_id
+                return [await self._park(image, version_id, error, study_id)]
             await self._bind(image, study_id)
             await self._clear(image, version_id)
         outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED
@@ -418,11 +441,27 @@ class Pairing:
             await self._objects.create(_binding_key(image), document, media_type="application/json")
 
     async def _park(
-        self, dropped: Dropped, version_id: str | None, error: RadStreamError
+        self,
+        dropped: Dropped,
+        version_id: str | None,
+        error: RadStreamError,
+        study_id: str | None = None,
     ) -> _Taken:
-        item = await self._parking.park(dropped, version_id, error)
+        item = await self._parking.park(dropped, version_id, error, study_id=study_id)
         await self._waiting.remove((dropped, version_id))
+        if dropped.half is Half.IMAGE:  # what was parked of its sidecar alone is told with it
+            await self._parking.clear(self._inbox.sidecar_of(dropped))
         return _Taken(Outcome.PARKED, parked=item)
+
+    async def _park_sidecar(self, dropped: Dropped, error: RadStreamError) -> _Taken:
+        """Park the sidecar of a pair alone, however many images it is for.
+
+        The images are found beside it when it is mended; older versions of them wait for that.
+        """
+        waiting = await self._waiting.beside(dropped)
+        images = [self._inbox.find(half.key) for half in waiting if half.version_id is None]
+        await self._waiting.remove((dropped, None), *((image, None) for image in images if image))
+        return await self._park(self._inbox.sidecar_of(dropped), None, error)
 
     async def _clear(self, image: Dropped, version_id: str | None) -> None:
         """Forget what waited and was parked of an image that was taken."""

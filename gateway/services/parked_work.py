@@ -100,8 +100,9 @@ class ParkedWork:
             name_study(found[2].study_id)
             return
         dropped = self._inbox.find(item.key)
-        if dropped is not None and _STUDY_ID.fullmatch(dropped.study_folder or ""):
-            name_study(str(dropped.study_folder))
+        study_id = item.study_id or (dropped and dropped.study_folder) or ""
+        if _STUDY_ID.fullmatch(study_id):
+            name_study(study_id)
 
     def _find(self, item: ParkedItem) -> tuple[Backlog[Any], Worker[Any], Work] | None:
         for backlog, worker in self._workers:

@@ -50,22 +50,42 @@ class Parking:
         self._problem_of = problem_of
 
     async def park(
-        self, dropped: Dropped, version_id: str | None, error: RadStreamError
+        self,
+        dropped: Dropped,
+        version_id: str | None,
+        error: RadStreamError,
+        *,
+        study_id: str | None = None,
     ) -> ParkedItem:
-        """The item as it is parked now, in place of an older one of the same object."""
-        return await self._keep(_id(dropped), dropped.half, dropped.key, version_id, error)
+        """Return the item as it is parked now, in place of an older one of the same object.
+
+        Parameters
+        ----------
+        study_id
+            What the object was for, as far as that was known when it failed.
+        """
+        return await self._keep(
+            _id(dropped),
+            error,
+            half=dropped.half,
+            key=dropped.key,
+            version_id=version_id,
+            study_id=study_id,
+        )
 
     async def park_work(self, key: str, error: RadStreamError) -> ParkedItem:
         """The item of a piece of work that is no object of the drop folder."""
-        return await self._keep(_work_id(key), None, key, None, error)
+        return await self._keep(_work_id(key), error, key=key)
 
     async def _keep(
         self,
         parked_id: str,
-        half: Half | None,
-        key: str,
-        version_id: str | None,
         error: RadStreamError,
+        *,
+        key: str,
+        half: Half | None = None,
+        version_id: str | None = None,
+        study_id: str | None = None,
     ) -> ParkedItem:
         problem = self._problem_of(error).model_copy(
             update={"instance": f"urn:radstream:parked:{parked_id}"}
@@ -76,6 +96,7 @@ class Parking:
             half=half,
             key=key,
             version_id=version_id,
+            study_id=study_id,
             problem=problem,
         )
         before = await self._read_one(_key(parked_id))

@@ -14,6 +14,7 @@ from gateway.sidecar import EmbeddedTriton
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import (
     LiveGateway,
+    run_command,
     running_command,
     running_gateway,
     settings_for,
@@ -91,6 +92,56 @@ async def test_broken_file_is_parked_and_its_successor_read(gateway: LiveGateway
         return await parked() == []
 
     await until(is_cleared)
+
+
+async def test_image_that_no_sidecar_can_mend_is_parked_while_others_wait(gateway: LiveGateway):
+    drop = gateway.settings.dropfolder.folder
+    (drop / "S7").mkdir()
+    (drop / "S7/good.png").write_bytes(flat_png(3))
+    (drop / "S7/cut.png").write_bytes(flat_png(3)[:-20])
+    (drop / "S7/text.jpg").write_bytes(b"no image at all")
+
+    async def parked() -> dict[str, str]:
+        answer = (await gateway.client.get("/v1/parked")).json()
+        return {item["key"]: item["problem"]["type"][22:] for item in answer["parked"]}
+
+    async def are_parked() -> bool:
+        return len(await parked()) == 2
+
+    await until(are_parked)
+    assert await parked() == {"S7/cut.png": "unreadable-image", "S7/text.jpg": "unsupported-image"}
+
+
+async def test_second_of_two_images_that_contradict_each_other_says_how_and_is_retried(
+    gateway: LiveGateway,
+):
+    drop, client = gateway.settings.dropfolder.folder, gateway.client
+    (drop / "one.png").write_bytes(flat_png(3))
+    (drop / "one.json").write_bytes(sidecar("S8", patient_id="MUELLER", accession_number="A1"))
+    await until(result(gateway, "S8").exists)
+    (drop / "two.png").write_bytes(flat_png(4))
+    (drop / "two.json").write_bytes(sidecar("S8", patient_id="MEIER", accession_number="A1"))
+
+    async def parked() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await client.get("/v1/parked")).json()["parked"]
+        return found
+
+    async def is_parked() -> bool:
+        return len(await parked()) == 1
+
+    await until(is_parked)
+    [item] = await parked()
+    assert (item["key"], item["study_id"]) == ("two.png", "S8")
+    assert item["problem"]["type"] == "urn:radstream:problem:study-conflict"
+    assert [fault["pointer"] for fault in item["problem"]["errors"]] == ["/patient_id"]
+    assert "MUELLER" not in str(item)
+    assert "MEIER" not in str(item)
+    code, out, _ = await run_command("parked", "list", "--url", gateway.url)
+    assert (code, out.splitlines()[0].split("  ", 2)[2]) == (0, "image  two.png  study S8")
+    (drop / "two.json").write_bytes(sidecar("S8", patient_id="MUELLER", accession_number="A1"))
+    answer = (await client.post(f"/v1/parked/{item['id']}/retry")).json()
+    assert (answer["outcome"], answer["study"]) == ("processed", "/v1/studies/S8")
+    assert await parked() == []
 
 
 async def test_no_file_in_the_folder_leads_out_of_it_or_stops_the_others(

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+import numpy as np
 import pytest
 
 from gateway.deadline import Deadline
@@ -16,6 +17,7 @@ from gateway.errors import (
     ParkedItemNotFoundError,
     RadStreamError,
     StoreUnavailableError,
+    StudyConflictError,
 )
 from gateway.problems import problem_of
 from gateway.schemas.events import Delivery, Outcome
@@ -23,7 +25,7 @@ from gateway.services.pairing import Pairing
 from gateway.services.parking import Parking
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
-from tests.support.models import flat_png
+from tests.support.models import flat_png, png
 from tests.support.pairing import Readings, gateway_on, no_turn, sidecar
 from tests.support.store import MemoryStore
 
@@ -218,6 +220,107 @@ async def test_what_cannot_be_read_is_parked_with_its_problem(
     [parked] = left_of(objects)
     assert parked == f"parked/{answer.parked[0].id}.json"
     assert PNG not in objects.objects.values()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("a.png", PNG[:-20], "unreadable-image"),  # of which only decoding tells
+        ("a.png", PNG[:30], "unreadable-image"),
+        ("a.jpg", b"no image at all", "unsupported-image"),
+        ("a.jpeg", b"GIF89a" + bytes(100), "unsupported-image"),
+        ("a.png", b"", "unsupported-image"),
+        ("a.png", b" " * 10_001, "object-too-large"),
+        ("a.dcm", b"no DICOM at all", "unsupported-image"),
+        ("a.png", png(np.full((32, 32), 7, np.uint8)), "no-contrast"),
+        ("a.json", b"{", "invalid-metadata"),
+        ("a.json", b"[1]", "invalid-metadata"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+)
+async def test_half_that_no_other_half_can_mend_is_parked_at_once_with_its_problem(
+    pairing: Pairing,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    name: str,
+    data: bytes,
+    kind: str,
+):
+    key = f"images/S1/{name}"
+    dropped.objects[key] = data
+    answer = await pairing.deliver(key)
+    assert (answer.outcome, problem(answer)) == (Outcome.PARKED, kind)
+    assert (answer.parked[0].key, answer.parked[0].study_id) == (key, None)
+    assert left_of(objects) == [f"parked/{answer.parked[0].id}.json"]
+    dropped.objects |= {key: PNG, "images/S1/a.png": PNG, "images/S1/a.json": sidecar("S1")}
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.dcm"])  # whose bytes decide what it is
+async def test_good_image_that_needs_a_sidecar_waits_for_it(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str
+):
+    dropped.objects[f"images/S1/{name}"] = PNG
+    assert (await pairing.deliver(f"images/S1/{name}")).outcome is Outcome.WAITING
+    assert left_of(objects, "parked/") == []
+
+
+@pytest.mark.parametrize("order", [(IMAGE, SIDECAR), (SIDECAR, IMAGE)], ids=["image", "sidecar"])
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [(b" " * 1001, "object-too-large"), (b"{", "invalid-metadata")],
+    ids=["too long", "no JSON"],
+)
+async def test_pair_of_a_sidecar_that_cannot_be_read_is_parked_once(
+    pairing: Pairing,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    order: tuple[str, str],
+    document: bytes,
+    kind: str,
+):
+    files = {IMAGE: PNG, SIDECAR: document}
+    for key in order:
+        dropped.objects[key] = files[key]
+        answer = await pairing.deliver(key)
+    assert (answer.outcome, problem(answer)) == (Outcome.PARKED, kind)
+    [item] = await Parking(objects, problem_of).items(after="", limit=9)
+    assert left_of(objects) == [f"parked/{item.id}.json"]
+    put(dropped, a_json=sidecar("S1"))
+    retried = await pairing.retry(item.id)
+    assert (retried.outcome, retried.study) == (Outcome.PROCESSED, "/v1/studies/S1")
+    assert left_of(objects) == []
+
+
+async def test_object_that_fails_again_in_the_same_way_is_parked_since_the_first_time(
+    pairing: Pairing, dropped: MemoryStore
+):
+    put(dropped, a_png=PNG[:-20])
+    [first] = (await pairing.deliver(IMAGE)).parked
+    [again] = (await pairing.deliver(IMAGE)).parked
+    assert again == first
+    put(dropped, a_png=b"no image at all")
+    [other] = (await pairing.deliver(IMAGE)).parked
+    assert (other.id, other.problem.status) == (first.id, 415)
+    assert other.parked_at > first.parked_at
+
+
+async def test_image_parked_for_a_conflict_tells_its_study_and_is_retried_once_mended(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    dropped.objects |= {"images/x.png": PNG, "images/x.json": sidecar("S1", patient_id="MUELLER")}
+    readings.errors = [StudyConflictError((Fault("/patient_id", "differs"),)) for _ in range(2)]
+    [item] = (await pairing.deliver("images/x.png")).parked
+    assert item.study_id == "S1"
+    assert [fault.pointer for fault in item.problem.errors or ()] == ["/patient_id"]
+    assert "MUELLER" not in item.model_dump_json()
+    assert (await pairing.retry(item.id)).outcome is Outcome.PARKED
+    dropped.objects["images/x.json"] = sidecar("S1")
+    assert (await pairing.retry(item.id)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
 
 
 async def test_parked_item_is_retried_and_discarded(
