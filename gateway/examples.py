@@ -44,7 +44,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
             (
                 Fault(
                     "image[0]",
-                    "all but one in a hundred pixels have nearly the same grey level as shown",
+                    "as shown, 99 in 100 pixels lie within 2 of 255 grey levels",
                 ),
             )
         ),

@@ -16,6 +16,7 @@ DETECTOR_BITS = (8, 10, 12, 14, 15, 16)
 # make 12 bits nearly black. A thousandth is 5,000 pixels of a large radiograph, and less than a
 # fifth of what the blank-picture rule leaves out (`preprocess.contrast`).
 _STRAY_SHARE = 0.001
+_SMALL_PIXELS = 64  # a smaller picture is taken as it is, a larger one has at least one stray pixel
 _OVERSHOOT = 8  # parts of the largest value, of which one may lie below 0
 
 
@@ -61,7 +62,7 @@ def extremes(counts: NDArray[np.integer]) -> tuple[int, int]:
     total = int(counts.sum())
     if total == 0:
         return 0, 0
-    stray = int(total * _STRAY_SHARE)
+    stray = max(int(total * _STRAY_SHARE), int(total >= _SMALL_PIXELS))
     below = np.cumsum(counts)
     low = int(np.searchsorted(below, stray, side="right"))
     high = int(np.searchsorted(below, total - stray, side="left"))

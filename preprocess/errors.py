@@ -66,9 +66,7 @@ class NoContrastError(PreprocessError):
             where = "frame " if len(blank_frames) == 1 else "frames "
             where += ", ".join(map(str, blank_frames[:10]))
             where += " and more: " if len(blank_frames) > 10 else ": "
-        super().__init__(
-            f"{where}all but one in a hundred pixels have nearly the same grey level as shown"
-        )
+        super().__init__(f"{where}as shown, 99 in 100 pixels lie within 2 of 255 grey levels")
         self.blank_frames = blank_frames
 
 

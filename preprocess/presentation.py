@@ -40,7 +40,7 @@ Counts = Callable[[], NDArray[np.integer]]
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How the stored values of a frame become grey levels.
+    """Grey levels that a frame's stored values become.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class GreyRange:
-    """What of a frame's full range was black and white to a model.
+    """Part of a frame's full range that a model saw, from its black to its white.
 
     Attributes
     ----------

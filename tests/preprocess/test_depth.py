@@ -52,6 +52,14 @@ def test_a_thousandth_of_the_pixels_is_left_out_at_either_end():
     assert extremes(counts) == (100, 65535)
 
 
+@pytest.mark.parametrize(("pixels", "bits"), [(63, 16), (64, 12), (500, 12)])
+def test_one_hot_pixel_is_left_out_of_a_small_picture_and_not_of_the_smallest(pixels, bits):
+    samples = np.linspace(0, 4000, pixels).round().astype(np.uint16).reshape(1, -1)
+    samples[0, 7] = 65535
+    assert decode(dicoms.write(dicoms.image(samples)))[0].bits_stored == bits
+    assert decode(pngs.write(samples))[0].bits_stored == bits
+
+
 # Twelve bits in sixteen, in every form, come to the picture of twelve in twelve.
 
 TWELVE = np.linspace(0, 4095, 60 * 90).round().astype(np.uint16).reshape(60, 90)
