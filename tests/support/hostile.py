@@ -88,15 +88,6 @@ def _data_sets(radiograph: bytes) -> dict[str, bytes]:
         "dicom of two billion frames": dicoms.write(
             dicoms.image(NOISE, NumberOfFrames="2147483647")
         ),
-        "dicom, window of no width": dicoms.write(
-            dicoms.image(NOISE, WindowCenter="100", WindowWidth="0")
-        ),
-        "dicom, window that is no number": plain[:pixels]
-        + struct.pack("<HH2sH", 0x0028, 0x1050, b"DS", 4)
-        + b"NaN "
-        + struct.pack("<HH2sH", 0x0028, 0x1051, b"DS", 4)
-        + b"inf "
-        + plain[pixels:],
         "dicom, jpeg inside cut": dicoms.write(
             dicoms.compressed(np.zeros((712, 984), np.uint8), radiograph[: len(radiograph) // 2]),
             "1.2.840.10008.1.2.4.50",
