@@ -133,11 +133,13 @@ def test_errors_arrive_with_their_fields(workers):
     assert caught.value.reason == "70 rows x 90 columns x 3 frames exceed the limit of 100 pixels"
 
 
+@pytest.mark.filterwarnings("ignore:Unknown encoding")  # it is read here, too
 def test_what_a_codec_prints_or_warns_of_is_told_without_its_words(
     workers: DecodeWorkers, caplog: pytest.LogCaptureFixture
 ):
     standard = "ISO_IR 192"  # as long as what stands in its place: a name that no set has
-    foreign = jpeg_ls(SpecificCharacterSet=standard, VOILUTFunction="SIGMOID", WindowCenter=1)
+    window = {"WindowCenter": 900, "WindowWidth": 2000, "VOILUTFunction": "SIGMOID"}
+    foreign = jpeg_ls(SpecificCharacterSet=standard, **window)
     for data in (jpeg_ls(), foreign.replace(standard.encode(), b"MUSTERMANN")):
         workers.decode(data)
     told = [record.message for record in caplog.records if record.name == "preprocess.workers"]
