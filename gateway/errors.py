@@ -433,3 +433,14 @@ TRANSIENT = (
     OverloadedError,
     StoreUnavailableError,
 )
+
+
+def log_fields(error: RadStreamError) -> dict[str, str]:
+    """Return an error's kind for an event of the log, and the store's reason where it has one.
+
+    The reason is a constant: what the system or S3 calls the fault, never a key.
+    """
+    fields = {"error": type(error).__name__}
+    if isinstance(error, StoreError) and (reason := getattr(error, "reason", None)):
+        fields["reason"] = reason
+    return fields

@@ -283,7 +283,10 @@ class StoreSettings(_Group):
         None, description="AWS region of the buckets; AWS's own variables and files if unset."
     )
     endpoint: str | None = Field(
-        None, pattern=r"^https?://", description="URL of an S3 other than AWS's."
+        None,
+        pattern=r"^https?://",
+        description="URL of an S3 other than AWS's; it is asked with check sums as "
+        "AWS_REQUEST_CHECKSUM_CALCULATION and AWS_RESPONSE_CHECKSUM_VALIDATION say.",
     )
     sse: Literal["AES256", "aws:kms"] | None = Field(
         None, description="Server-side encryption of every write; the bucket's default if unset."

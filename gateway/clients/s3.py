@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,14 @@ _LAST = "\U0010ffff"
 
 _PIECE_BYTES = 2**18
 
+# CRC of what is sent, checked by S3, and of what comes, checked here. Other stores may refuse them:
+# with an endpoint AWS's own variables decide (AWS_REQUEST_CHECKSUM_CALCULATION, …_VALIDATION).
+_CHECKED = {
+    "request_checksum_calculation": "when_supported",
+    "response_checksum_validation": "when_supported",
+}
+_ERROR_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
 
 @asynccontextmanager
 async def s3_client(
@@ -48,7 +57,7 @@ async def s3_client(
     ----------
     region, endpoint
         Of S3; None leaves them to the environment. An endpoint other than AWS's is asked with the
-        bucket in the path.
+        bucket in the path, and with check sums as AWS's own variables say.
     connections
         How many requests may be under way at once; more wait for a connection.
     timeout_s
@@ -64,9 +73,7 @@ async def s3_client(
         # CloudTrail and S3's access logs.
         user_agent=f"radstream/{__version__}",
         parameter_validation=False,  # of each request again; S3 itself says what it will not take
-        # CRC of what is sent, checked by S3, and of what comes, checked here.
-        request_checksum_calculation="when_supported",
-        response_checksum_validation="when_supported",
+        **({} if endpoint else _CHECKED),
     )
     async with AsyncExitStack() as stack:
         try:
@@ -205,7 +212,7 @@ class S3Store:
             answer = await self._client.delete_objects(
                 Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True}
             )
-        codes = {str(item.get("Code")) for item in answer.get("Errors", ())}
+        codes = {_code_in(item) for item in answer.get("Errors", ())}
         if codes == {"AccessDenied"}:
             raise _DeniedError
         if codes:
@@ -293,4 +300,10 @@ async def _whole(body: Any, limit_bytes: int | None) -> bytes:
 
 
 def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
+    return _code_in(error.response.get("Error", {}))
+
+
+def _code_in(fault: Mapping[str, Any]) -> str:
+    """S3's own code; what looks like none is not repeated."""
+    code = str(fault.get("Code", ""))
+    return code if _ERROR_CODE.fullmatch(code) else "unknown"

@@ -6,6 +6,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastapi import FastAPI, Request
+
+
+log = structlog.get_logger()
 
 
 def install(app: FastAPI, *, docs: str = "/docs") -> None:
@@ -74,6 +78,8 @@ def _instance(request: Request) -> str | None:
 
 async def _on_radstream_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.RadStreamError)  # noqa: S101 - registered for this class alone
+    if isinstance(error, errors.StoreUnavailableError):
+        log.warning("store.failed", reason=error.reason)
     return response_of(error, _instance(request))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 
-from gateway.errors import RadStreamError
+from gateway.errors import RadStreamError, log_fields
 from gateway.services.audit import GATEWAY
 
 if TYPE_CHECKING:
@@ -33,6 +33,6 @@ async def sweep_for_ever(swept: Sweeping, audit: Audit, every_s: float) -> NoRet
             async with audit.of_work(f"sweep: {type(swept).__name__.lower()}", GATEWAY):
                 await swept.sweep()
         except RadStreamError as error:
-            log.warning("sweep.failed", of=type(swept).__name__, error=type(error).__name__)
+            log.warning("sweep.failed", of=type(swept).__name__, **log_fields(error))
         except Exception:
             log.exception("sweep.failed", of=type(swept).__name__)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import DeliveryUnfinishedError, RadStreamError
+from gateway.errors import DeliveryUnfinishedError, RadStreamError, log_fields
 from gateway.schemas.pairing import Half
 from gateway.services.audit import GATEWAY
 
@@ -134,7 +134,7 @@ class Collector:
             except RadStreamError as error:
                 claimed = isinstance(error, DeliveryUnfinishedError) and error.claimed is not None
                 tell = log.info if claimed else log.warning
-                tell("dropfolder.postponed", error=type(error).__name__)
+                tell("dropfolder.postponed", **log_fields(error))
             except Exception:
                 log.exception("dropfolder.unexpected_error")
                 return

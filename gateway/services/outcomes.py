@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from gateway import __version__
-from gateway.errors import CallerGoneError, RadStreamError
+from gateway.errors import CallerGoneError, RadStreamError, log_fields
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.telemetry import Stage, Status, TelemetryEvent
 from gateway.services.audit import name_study
@@ -133,7 +133,7 @@ class Outcomes:
             study_ref=None if study_id is None else self._pseudonyms.study_ref(study_id),
             route=route,
             images=len(files),
-            error=type(error).__name__,
+            **log_fields(error),
             validate_ms=round(validation.seconds() * 1000, 3),
         )
 

@@ -49,6 +49,7 @@ from gateway.errors import (
     StudyConflictError,
     StudyDeletedError,
     StudyNotFoundError,
+    log_fields,
 )
 from gateway.library_warnings import one_event
 from gateway.schemas.events import Delivery, Outcome
@@ -501,7 +502,7 @@ def _postponing() -> Iterator[None]:
     try:
         yield
     except TRANSIENT as error:
-        log.warning("dropfolder.postponed", error=type(error).__name__)
+        log.warning("dropfolder.postponed", **log_fields(error))
 
 
 def _completed(image: Dropped, document: bytes | None) -> bytes | None:

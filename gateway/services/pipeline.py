@@ -22,6 +22,7 @@ from gateway.errors import (
     RadStreamError,
     StudyBeingDeletedError,
     StudyNotFoundError,
+    log_fields,
 )
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
@@ -139,7 +140,7 @@ class Pipeline:
                     study_ref=study_ref,
                     route=study.route,
                     images=len(study.images),
-                    error=type(error).__name__,
+                    **log_fields(error),
                     **stages.log_fields(),
                 )
                 raise

@@ -19,6 +19,7 @@ from gateway.errors import (
     RadStreamError,
     StudyBeingDeletedError,
     UnreadableDocumentError,
+    log_fields,
 )
 from gateway.schemas.backlog import Failure, Progress
 
@@ -137,7 +138,7 @@ class Worker(Generic[T]):
             try:
                 await self.sweep()
             except RadStreamError as error:
-                log.warning("backlog.sweep_failed", error=type(error).__name__)
+                log.warning("backlog.sweep_failed", **log_fields(error))
             except Exception:
                 log.exception("backlog.sweep_failed")
             await asyncio.sleep(self._sweep_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
@@ -155,7 +156,7 @@ class Worker(Generic[T]):
                     return  # another gateway is at it; should it die, the sweep takes it
                 except RadStreamError as error:  # the store's: nothing could be kept of it
                     ended += 1
-                    log.warning("backlog.postponed", error=type(error).__name__)
+                    log.warning("backlog.postponed", **log_fields(error))
                 except Exception:
                     log.exception("backlog.unexpected_error")
                 if pause_s is None:
@@ -223,7 +224,7 @@ class Worker(Generic[T]):
 
     async def _postpone(self, work: Work, begun: Progress, error: RadStreamError) -> float:
         pause_s = _pause_s(begun.attempts)
-        log.warning("backlog.postponed", error=type(error).__name__, attempts=begun.attempts)
+        log.warning("backlog.postponed", **log_fields(error), attempts=begun.attempts)
         progress = Progress(
             attempts=begun.attempts,
             tried_since=begun.tried_since,

@@ -1,6 +1,9 @@
 """What S3 has and a folder has not: versions, encryption, faults on the wire."""
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -146,3 +149,74 @@ async def test_error_says_nothing_of_the_key(faulty: S3Store, proxy: Faults):
     with pytest.raises(StoreError) as caught:
         await faulty.read("images/DOE^JANE.jpg")
     assert "DOE" not in str(caught.value)
+
+
+class _Older(BaseHTTPRequestHandler):
+    """A store that knows none of AWS's check sums of 2024, as some kinds of Ceph and MinIO."""
+
+    protocol_version = "HTTP/1.1"  # which lets a client wait for leave to send
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        named = {name.lower() for name in self.headers}
+        if named & {"x-amz-sdk-checksum-algorithm", "x-amz-checksum-crc32", "x-amz-trailer"}:
+            self._answer(501, b"<Error><Code>NotImplemented</Code></Error>")
+        else:
+            self.objects[self.path] = body
+            self._answer(200, b"")
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("x-amz-checksum-mode")
+        self._answer(501 if asked else 200, b"" if asked else self.objects[self.path])
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def older() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Older) as server:
+        server.daemon_threads = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_a_store_without_check_sums_is_used_as_awss_own_variables_say(
+    older: str, s3_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    del s3_url  # whose fixture sets the credentials
+    async with s3(older) as client:
+        store = S3Store(client, "bucket", timeout_s=10, encryption={})
+        with pytest.raises(StoreUnavailableError, match="NotImplemented"):
+            await store.replace("a", b"data", media_type=TYPE)
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    monkeypatch.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
+    async with s3(older) as client:
+        store = S3Store(client, "bucket", timeout_s=10, encryption={})
+        await store.replace("a", b"data", media_type=TYPE)
+        assert await store.read("a") == b"data"
+
+
+@pytest.mark.usefixtures("s3_url")
+async def test_awss_own_s3_is_always_asked_with_check_sums(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    async with s3_client(region=None, endpoint=None, connections=1, timeout_s=1) as client:
+        assert client.meta.config.request_checksum_calculation == "when_supported"
+
+
+@pytest.mark.parametrize("code", ["images/DOE^JANE.jpg", "a\nb", "x" * 65])
+async def test_what_is_no_code_of_s3_is_not_repeated(faulty: S3Store, proxy: Faults, code: str):
+    await proxy.set({"service": "s3", "error": {"code": code, "status": 400}})
+    with pytest.raises(StoreUnavailableError) as caught:
+        await faulty.read("a")
+    assert caught.value.reason == "unknown"
