@@ -54,9 +54,12 @@ async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
 
 
 def open_presence(basis: Basis) -> Presence | None:
-    """The presence of this gateway in the store's folder, which is open; None in a bucket."""
+    """The presence of this gateway in the store's folder, which is open.
+
+    None in a bucket, and for a gateway that watches no folder: nobody waits for the claims of one.
+    """
     store = basis.settings.store
-    if store.kind != "folder":
+    if store.kind != "folder" or not basis.settings.dropfolder.watch:
         return None
     try:
         presence = Presence(store.folder / _PRESENCE)
