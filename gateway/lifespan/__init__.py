@@ -17,13 +17,15 @@ from gateway.lifespan.kept import open_kept
 from gateway.lifespan.way import open_way
 from gateway.logs import Pseudonyms
 from gateway.routers.dependencies import Gateway
+from gateway.services.collecting import sweep_for_ever
 from gateway.services.parked_work import ParkedWork
+from gateway.services.parking import ParkedCount
 from gateway.services.studies import Studies
 from gateway.services.submissions import Submissions
 from gateway.tracing import NO_TRACER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from opentelemetry.trace import Tracer
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.lifespan.kept import Kept
     from gateway.lifespan.way import Way
     from gateway.metrics import Metrics
+    from gateway.services.audit import Audit
     from gateway.services.health import Health
     from gateway.settings import Settings
     from gateway.tls import ServedCertificate
@@ -70,6 +73,7 @@ async def open_gateway(
         for name, work in (
             *drop_folder_work(basis, kept, way, pairing, audit),
             *backlog_work(settings, backlogs, studies, kept.deletion, audit),
+            ("parked items", _count_parked(settings, metrics, kept, audit)),
         ):
             await basis.run(name, work)
         log.info("gateway.open", triton=settings.triton.url, ready=way.models.ready())
@@ -95,6 +99,15 @@ async def open_gateway(
             deletion=kept.deletion,
         )
         log.info("gateway.closing")
+
+
+def _count_parked(
+    settings: Settings, metrics: Metrics, kept: Kept, audit: Audit
+) -> Coroutine[object, object, object]:
+    """Count what is parked; studies that were accepted park without any drop folder, too."""
+    count = ParkedCount(kept.parking, metrics.dropfolder.parked.set)
+    every_s = min(settings.pending.sweep_s, settings.dropfolder.sweep_s)
+    return sweep_for_ever(count, audit, every_s)
 
 
 def _accepted(kept: Kept, way: Way, backlogs: Backlogs) -> tuple[Submissions, Studies]:

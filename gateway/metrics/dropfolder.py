@@ -27,6 +27,6 @@ class DropFolderMetrics:
         )
         self.parked = Gauge(
             "radstream_dropfolder_parked",
-            "Objects that were parked at the last sweep.",
+            "Items that were parked in the whole store at the last sweep.",
             registry=registry,
         )

@@ -250,7 +250,6 @@ class Pairing:
             with _postponing():
                 await self._look_after(half)
         self._metrics.dropfolder.waiting.set(len(await self._waiting.all()) if halves else 0)
-        self._metrics.dropfolder.parked.set(await self._parking.count())
 
     async def _look_after(self, half: WaitingHalf) -> None:
         dropped = self._inbox.find(half.key)

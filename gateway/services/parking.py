@@ -172,6 +172,26 @@ class Parking:
             return None
 
 
+class ParkedCount:
+    """Tells now and then how much is parked, however it came to be.
+
+    Parameters
+    ----------
+    parking
+        The items.
+    tell
+        Told their number.
+    """
+
+    def __init__(self, parking: Parking, tell: Callable[[int], None]) -> None:
+        self._parking = parking
+        self._tell = tell
+
+    async def sweep(self) -> None:
+        """Count them."""
+        self._tell(await self._parking.count())
+
+
 def _work_id(key: str) -> str:
     """The id of the item of such work."""
     return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -188,6 +188,23 @@ async def test_what_only_decoding_finds_is_a_failure_that_an_operator_can_discar
     assert [path for path in left(gateway, study_id) if path.startswith("pending/")] == []
 
 
+async def test_what_is_parked_is_counted_without_any_drop_folder(gateway: LiveGateway):
+    assert not gateway.settings.dropfolder.watch
+    client, document = gateway.client, metadata(image_size={"width": 31, "height": 32})
+    await send(client, document, flat_png(8))
+    [failure] = (await came_to(client, document["study_id"], "failed"))["failures"]
+
+    async def is_counted(parked: int) -> bool:
+        listed = len((await client.get("/v1/parked?limit=200")).json()["parked"])
+        return listed == parked == await gateway.metric("radstream_dropfolder_parked")
+
+    parked = len((await client.get("/v1/parked?limit=200")).json()["parked"])
+    assert parked > 0
+    await until(lambda: is_counted(parked))
+    await client.delete(f"/v1/parked/{failure['parked']}")
+    await until(lambda: is_counted(parked - 1))
+
+
 @pytest.mark.parametrize("prefer", ["return=minimal", "respond-asynchronously", ""])
 async def test_other_preferences_are_answered_with_the_result(client: Any, prefer: str):
     answer = await client.post(
