@@ -108,22 +108,18 @@ def modality(stored: Floats, display: DisplayAttributes, *, signed: bool) -> tup
     for group in display.modality:
         for table in _tables(group, "ModalityLUTSequence", display, signed=signed):
             return table.look_up(stored), False
-        slopes = _numbers(group, "RescaleSlope", display)
-        intercepts = _numbers(group, "RescaleIntercept", display)
-        rescaled = _rescaled(stored, slopes, intercepts, display)
+        rescaled = _rescaled(stored, group, display)
         if rescaled is not None:
             return rescaled, True
     return stored, True
 
 
-def _rescaled(
-    stored: Floats,
-    slopes: tuple[float | None, ...],
-    intercepts: tuple[float | None, ...],
-    display: DisplayAttributes,
-) -> Floats | None:
+def _rescaled(stored: Floats, group: Attributes, display: DisplayAttributes) -> Floats | None:
     """Return None where neither is usable, or they leave nothing of the picture."""
-    slope, intercept = next(iter(slopes), None), next(iter(intercepts), None)
+    slope, intercept = (
+        next((_number(text, keyword, display) for text in _texts(group, keyword)), None)
+        for keyword in ("RescaleSlope", "RescaleIntercept")
+    )
     if slope == 0:
         display.warn("RescaleSlope")
         slope = None
@@ -170,15 +166,17 @@ def voi(values: Floats, display: DisplayAttributes) -> Floats | None:
 
 
 def _windowed(values: Floats, group: Attributes, display: DisplayAttributes) -> Floats | None:
-    centers = _numbers(group, "WindowCenter", display)
-    widths = _numbers(group, "WindowWidth", display)
+    centers = _texts(group, "WindowCenter")
+    widths = _texts(group, "WindowWidth")
     function = _function(group, display) if centers or widths else "LINEAR"
     if len(centers) != len(widths):
         display.warn(
             "WindowCenter", f"has another number of values than Window Width: it {_ABSENT}"
         )
         return None
-    for center, width in zip(centers, widths, strict=True):
+    for texts in zip(centers, widths, strict=True):
+        center = _number(texts[0], "WindowCenter", display)
+        width = _number(texts[1], "WindowWidth", display)
         if center is None or width is None:
             continue
         try:
@@ -210,16 +208,12 @@ def _tables(
             display.warn(keyword)
 
 
-def _numbers(
-    group: Attributes, keyword: str, display: DisplayAttributes
-) -> tuple[float | None, ...]:
-    """Return the values of a DS element, None for each that is not usable."""
+def _texts(group: Attributes, keyword: str) -> tuple[str, ...]:
+    """Return the values of a DS element; one that is no number where it is beyond all bounds."""
     try:
-        texts = group.decimal_strings(keyword)
+        return group.decimal_strings(keyword)
     except CorruptImageError:
-        display.warn(keyword)
-        return (None,)
-    return tuple(_number(text, keyword, display) for text in texts)
+        return ("",)
 
 
 def _number(text: str, keyword: str, display: DisplayAttributes) -> float | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from preprocess import display as display_module
 from preprocess.attributes import Attributes
-from preprocess.depth import extremes, range_in_use
+from preprocess.depth import DETECTOR_BITS, extremes, range_in_use
 from preprocess.display import DisplayAttributes, modality, voi
 from preprocess.errors import CorruptImageError, UnsupportedImageError
 from preprocess.image import ImagePixel
@@ -98,7 +98,8 @@ def presentation(
         values, linear = modality(stored, display, signed=image.signed)
         shown = voi(values, display)
     if shown is None:
-        shown, bits_in_use = _over_range_in_use(values, image, np.where(padding, 0, counts()))
+        black, white, bits_in_use = _range_in_use(image, padding, counts)
+        shown = _spread(values, values[black : white + 1])
         bits = bits_in_use if linear else 16
     if image.photometric_interpretation == "MONOCHROME1":
         shown = 1 - shown
@@ -117,21 +118,28 @@ def _quantised(shown: Floats, bits: int, warnings: tuple[str, ...] = ()) -> Pres
     return Presentation(levels.astype(np.uint8 if bits <= 8 else np.uint16), bits, warnings)
 
 
-def _over_range_in_use(
-    values: Floats, image: ImagePixel, counts: NDArray[np.integer]
-) -> tuple[Floats, int]:
-    """Return the share of white of each value over the range in use, and the bits of that range.
-
-    Where a modality LUT gives one value throughout that range, all is black.
-    """
+def _range_in_use(
+    image: ImagePixel, padding: NDArray[np.bool_], counts: Counts
+) -> tuple[int, int, int]:
+    """Return black and white, counted from the least stored value, and the bits they span."""
+    if image.bits_stored <= DETECTOR_BITS[0] and not image.signed:  # there is no lesser depth
+        return 0, (1 << image.bits_stored) - 1, image.bits_stored
     least = -(1 << (image.bits_stored - 1)) if image.signed else 0
-    low, high = (least + index for index in extremes(counts))
+    low, high = (least + index for index in extremes(np.where(padding, 0, counts())))
     black, white, bits = range_in_use(low, high, image.bits_stored, signed=image.signed)
-    part = values[black - least : white - least + 1]
+    return black - least, white - least, bits
+
+
+def _spread(values: Floats, part: Floats) -> Floats:
+    """Return the share of white of each value, from the least to the greatest of a part of them.
+
+    Where a modality LUT gives one value throughout that part, all is black.
+    """
     bottom, top = part.min(), part.max()
     if bottom == top:
-        return np.zeros_like(values), bits
-    return np.clip((values - bottom) / (top - bottom), 0, 1), bits
+        return np.zeros_like(values)
+    spread: Floats = np.clip((values - bottom) / (top - bottom), 0, 1)
+    return spread
 
 
 def _palette(stored: Floats, attributes: Attributes) -> Floats:

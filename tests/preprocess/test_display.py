@@ -130,6 +130,12 @@ def test_the_first_window_that_is_usable_is_taken():
     assert warnings == (f"{WIDTH} {ABSENT}",)
 
 
+def test_values_that_are_not_needed_are_not_looked_at():
+    fields = {"WindowCenter": ["100", ""], "WindowWidth": ["200", ""], "RescaleSlope": ["1", ""]}
+    values, warnings = shown([0, 50, 200], VOILUTFunction="LINEAR_EXACT", **fields)
+    assert (values, warnings) == ([0, 0.25, 1], ())
+
+
 def test_an_unknown_voi_function_is_linear():
     window = {"WindowCenter": "128", "WindowWidth": "256"}
     values, warnings = shown([0, 51, 255], VOILUTFunction="SPLINE", **window)
