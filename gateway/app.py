@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Any
 
+    from gateway.clients.protocols import TritonHost
     from gateway.routers.dependencies import Gateway
     from gateway.settings import Settings
     from gateway.tls import ServedCertificate
@@ -70,6 +71,7 @@ def create_app(
     health_state: Health | None = None,
     metrics: Metrics | None = None,
     certificate: ServedCertificate | None = None,
+    triton_host: TritonHost | None = None,
 ) -> FastAPI:
     """The ASGI application.
 
@@ -83,6 +85,8 @@ def create_app(
         Made before the application, where something before it has metrics too.
     certificate
         What the server shows, where it speaks TLS; followed while the application runs.
+    triton_host
+        What Triton runs in, where it can be started anew from here.
     """
     process_metrics = metrics or Metrics(process_registry())
     process_health = health_state or Health()
@@ -93,7 +97,12 @@ def create_app(
         async with (
             tracing.exporting(),
             open_gateway(
-                settings, process_metrics, process_health, tracing.tracer, certificate
+                settings,
+                process_metrics,
+                process_health,
+                tracing.tracer,
+                certificate=certificate,
+                triton_host=triton_host,
             ) as gateway,
         ):
             yield {"gateway": gateway}

@@ -25,6 +25,7 @@ from gateway.tls import ServedCertificate
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    from gateway.clients.protocols import TritonHost
     from gateway.settings import HttpSettings, Settings
 
 log = structlog.get_logger()
@@ -54,19 +55,26 @@ class GatewayServer(uvicorn.Server):
         Called with the base URL once the gateway listens.
     metrics
         Made before the gateway, where something before it has metrics too.
+    triton_host
+        What Triton runs in, where it can be started anew from here.
     """
 
     def __init__(
-        self, settings: Settings, on_ready: Callable[[str], None], metrics: Metrics | None = None
+        self,
+        settings: Settings,
+        on_ready: Callable[[str], None],
+        metrics: Metrics | None = None,
+        triton_host: TritonHost | None = None,
     ) -> None:
         self._http = settings.http
         self._health = Health()
         self._on_ready = on_ready
         metrics = metrics or Metrics(process_registry())
         certificate = _certificate(settings.http)
+        app = create_app(settings, self._health, metrics, certificate, triton_host)
         super().__init__(
             uvicorn.Config(
-                EarlyRefusal(create_app(settings, self._health, metrics, certificate), metrics),
+                EarlyRefusal(app, metrics),
                 http=serving(
                     settings.http,
                     on_refused=metrics.admission.rejected.labels("connections").inc,
@@ -163,7 +171,10 @@ def _certificate(http: HttpSettings) -> ServedCertificate | None:
 
 
 async def serve(
-    settings: Settings, on_ready: Callable[[str], None], metrics: Metrics | None = None
+    settings: Settings,
+    on_ready: Callable[[str], None],
+    metrics: Metrics | None = None,
+    triton_host: TritonHost | None = None,
 ) -> bool:
     """Run the gateway until it is told to stop; whether it came up at all.
 
@@ -175,7 +186,7 @@ async def serve(
         See `check_address`.
     """
     check_address(settings.http)
-    server = GatewayServer(settings, on_ready, metrics)
+    server = GatewayServer(settings, on_ready, metrics, triton_host)
     await server.serve()
     return server.started
 
@@ -213,4 +224,4 @@ async def serve_with_triton(
                 ),
             }
         )
-        return await serve(wired, lambda url: on_ready(url, triton), metrics)
+        return await serve(wired, lambda url: on_ready(url, triton), metrics, triton)

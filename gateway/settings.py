@@ -260,6 +260,18 @@ class TritonSettings(_Group):
     probe_timeout_s: float = Field(
         2.0, gt=0, le=60, description="Seconds that one readiness question to Triton may take."
     )
+    restart_after_s: float = Field(
+        60.0,
+        ge=1,
+        le=3600,
+        description="Seconds without an answer of any model after which Triton is started anew; "
+        "longer than the slowest model takes to load.",
+    )
+    restart_flag: Path | None = Field(
+        None,
+        description="File made to have Triton's container started anew, in a volume that its "
+        "entry point watches. `radstream up` restarts its own Triton.",
+    )
     model_repository: Path = Field(
         Path("model_repository"),
         description="Folder the embedded Triton serves; `radstream up` alone reads it.",

@@ -21,6 +21,7 @@ _OF_THE_POD = {
     ("http", "host"),
     ("http", "port"),
     ("triton", "url"),
+    ("triton", "restart_flag"),
     ("triton", "model_repository"),
 }
 # Said by the gateway's documentation, or by the chart's own values.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
+    from gateway.clients.protocols import TritonHost
     from gateway.lifespan.backlogs import Backlogs
     from gateway.lifespan.kept import Kept
     from gateway.lifespan.way import Way
@@ -47,7 +48,9 @@ async def open_gateway(
     metrics: Metrics,
     health: Health,
     tracer: Tracer = NO_TRACER,
+    *,
     certificate: ServedCertificate | None = None,
+    triton_host: TritonHost | None = None,
 ) -> AsyncIterator[Gateway]:
     """The gateway's parts, open until the block ends.
 
@@ -59,7 +62,7 @@ async def open_gateway(
         The store cannot be opened. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
-        basis = Basis(settings, metrics, health, tracer, _pseudonyms(settings), stack)
+        basis = Basis(settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host)
         await basis.run("event loop lag", observe_lag(metrics))
         authentication = await open_access(basis)
         if certificate is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
+    from gateway.clients.protocols import TritonHost
     from gateway.logs import Pseudonyms
     from gateway.metrics import Metrics
     from gateway.services.health import Health
@@ -30,6 +31,8 @@ class Basis:
         As for the whole gateway.
     stack
         What is opened goes on it, to be closed in reverse.
+    triton_host
+        What Triton runs in, where the gateway runs it itself.
     instance
         Host name of this gateway.
     """
@@ -40,6 +43,7 @@ class Basis:
     tracer: Tracer
     pseudonyms: Pseudonyms
     stack: AsyncExitStack
+    triton_host: TritonHost | None = None
     instance: str = field(default_factory=socket.gethostname)
 
     async def run(self, name: str, work: Coroutine[object, object, object]) -> None:

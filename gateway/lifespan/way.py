@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.clients.restart_flag import RestartFlag
 from gateway.clients.triton import TritonClient
 from gateway.lifespan.telemetry import open_telemetry
 from gateway.problems import problem_of
@@ -84,12 +85,17 @@ def _triton(basis: Basis) -> TritonClient:
 
 async def _models(basis: Basis, server: InferenceServer) -> ModelRegistry:
     settings = basis.settings.triton
+    host = basis.triton_host
+    if host is None and settings.restart_flag is not None:
+        host = RestartFlag(settings.restart_flag)
     models = ModelRegistry(
         server,
         basis.metrics,
         refresh_s=settings.refresh_s,
         probe_timeout_s=settings.probe_timeout_s,
         use_ensembles=settings.placement == "triton",
+        host=host,
+        restart_after_s=settings.restart_after_s,
     )
     await models.refresh()
     await basis.run("models", models.watch())

@@ -50,6 +50,9 @@ class EmbeddedTriton:
         Where its metrics are, unless something else is there already; None takes any free port.
     """
 
+    # It knows of each start of the server, so a silent one is none that is being started.
+    restarts_silent = True
+
     def __init__(
         self,
         model_repository: Path,
@@ -69,6 +72,7 @@ class EmbeddedTriton:
         self._stop_grace_s = stop_grace_s
         self._metrics_port = metrics_port
         self._ports: TritonPorts | None = None
+        self._watched: WatchedServer | None = None
         self._cleanup = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -137,7 +141,8 @@ class EmbeddedTriton:
                     if not (port_taken and attempts_left):
                         raise
             self._ports = server.ports
-            cleanup.push_async_callback(WatchedServer(server, process, self._on_restart).stop)
+            self._watched = WatchedServer(server, process, self._on_restart)
+            cleanup.push_async_callback(self._watched.stop)
             self._cleanup = cleanup.pop_all()
         _log.info(
             "triton.started", grpc=self.grpc_url, http=self.http_url, metrics=self.metrics_url
@@ -145,12 +150,20 @@ class EmbeddedTriton:
         if self._metrics_port not in {None, server.ports.metrics}:
             _log.warning("triton.metrics_port_taken", port=self._metrics_port)
 
+    def lost_backends(self) -> frozenset[int]:
+        """Return the ids of backend processes that died and that the server waits for."""
+        return self._watched.lost_backends() if self._watched else frozenset()
+
+    def restart(self) -> bool:
+        """Have the server killed and started again; False where it does not run now."""
+        return self._watched is not None and self._watched.restart()
+
     async def stop(self) -> None:
         """End the server and delete all it left; nothing happens if it was not started."""
         if self._ports is None:
             return
         await self._cleanup.aclose()
-        self._ports = None
+        self._ports = self._watched = None
         _log.info("triton.stopped")
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from gateway.sidecar.backends import lost_backends
 from gateway.sidecar.folder import TritonFolder
 from gateway.sidecar.log import LogSink, parse_line
 
@@ -65,6 +66,10 @@ class GuardedProcess:
     def log_tail(self) -> tuple[str, ...]:
         """The last lines of output, oldest first."""
         return tuple(self._tail)
+
+    def lost_backends(self) -> frozenset[int]:
+        """Return the ids of backend processes that died and that the server waits for."""
+        return lost_backends(self._guardian.pid)
 
     async def wait(self) -> int:
         """The exit code, once the server and its backend processes have ended."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from gateway.sidecar.backends import wait_until_lost
 from gateway.sidecar.errors import TritonStartError
 from gateway.sidecar.folder import TritonFolder
 from gateway.sidecar.log import LogSink
@@ -16,6 +17,8 @@ from gateway.sidecar.process import GuardedProcess
 from gateway.sidecar.runtime import TritonRuntime
 
 _LIVE_POLL_S = 0.05
+# Triton notices within two seconds that a backend died which it had heard of.
+_LOST_FOR_S = 4.0
 
 # Of the requests that bring no trace, the golden images', one in so many is traced: none.
 # Those with a trace are always traced.
@@ -139,18 +142,23 @@ class TritonServer:
     async def _wait_until_live(self, process: GuardedProcess) -> None:
         ended = asyncio.create_task(process.wait())
         live = asyncio.create_task(self._poll_until_live())
+        stuck = asyncio.create_task(wait_until_lost(process.lost_backends, _LOST_FOR_S))
         try:
             await asyncio.wait(
-                {ended, live}, timeout=self.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
+                {ended, live, stuck},
+                timeout=self.start_timeout_s,
+                return_when=asyncio.FIRST_COMPLETED,
             )
             if live.done():
                 return live.result()
             if ended.done():
                 raise TritonStartError(f"exit code {ended.result()}", process.log_tail)
+            if stuck.done():
+                raise TritonStartError("a backend process died as it started", process.log_tail)
             raise TritonStartError(f"not live after {self.start_timeout_s:g} s", process.log_tail)
         finally:
-            ended.cancel()
-            live.cancel()
+            for task in (ended, live, stuck):
+                task.cancel()
 
     async def _poll_until_live(self) -> None:
         """Return once this very server, known by its id, answers on its HTTP and metrics ports.

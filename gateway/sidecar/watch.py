@@ -21,7 +21,7 @@ class WatchedServer:
     """A live server that is restarted, on the same ports, until it is stopped.
 
     The delay before a restart doubles from half a second to half a minute while the server keeps
-    dying, and begins anew once it has lived for a minute.
+    dying, and begins anew once it has lived for a minute, or where the restart was asked for.
     """
 
     def __init__(
@@ -30,7 +30,20 @@ class WatchedServer:
         self._server = server
         self._on_restart = on_restart
         self._process = process
+        self._restart_asked = asyncio.Event()
+        self._starting = False
         self._watch = asyncio.create_task(self._keep_running())
+
+    def lost_backends(self) -> frozenset[int]:
+        """See `GuardedProcess.lost_backends`."""
+        return frozenset() if self._starting else self._process.lost_backends()
+
+    def restart(self) -> bool:
+        """Have the server killed and started again; False where it is being started already."""
+        if self._starting or self._restart_asked.is_set():
+            return False
+        self._restart_asked.set()
+        return True
 
     async def stop(self) -> None:
         """End the watch and the server."""
@@ -42,14 +55,30 @@ class WatchedServer:
         delay_s = _FIRST_DELAY_S
         while True:
             live_since = time.monotonic()
-            exit_code = await self._process.wait()
+            exit_code = await self._ended()
             uptime_s = time.monotonic() - live_since
-            if uptime_s > _STEADY_AFTER_S:
+            if uptime_s > _STEADY_AFTER_S or self._restart_asked.is_set():
                 delay_s = _FIRST_DELAY_S
             _log.error("triton.died", exit_code=exit_code, uptime_s=uptime_s, restart_in_s=delay_s)
-            delay_s = await self._restart(delay_s)
+            self._starting = True
+            delay_s = await self._start_again(delay_s)
+            self._starting = False
+            self._restart_asked.clear()
 
-    async def _restart(self, delay_s: float) -> float:
+    async def _ended(self) -> int:
+        """Return the exit code, once the server has died or was killed for a restart."""
+        ended = asyncio.create_task(self._process.wait())
+        asked = asyncio.create_task(self._restart_asked.wait())
+        try:
+            await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await self._process.kill()
+            return await ended
+        finally:
+            ended.cancel()
+            asked.cancel()
+
+    async def _start_again(self, delay_s: float) -> float:
         """Bring the server back; the delay before the next restart, should it die soon."""
         while True:
             await asyncio.sleep(delay_s)

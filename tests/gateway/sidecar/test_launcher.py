@@ -145,6 +145,60 @@ async def test_dead_guardian_takes_the_server_with_it_and_both_come_back(triton:
     await until(lambda: len(before.shared_memory()) == 1)
 
 
+async def test_restart_that_is_asked_for_brings_another_server_on_the_same_ports(
+    triton: EmbeddedTriton,
+):
+    before, url = Traces(triton), triton.grpc_url
+    assert triton.restart()
+    async with InferenceServerClient(url) as client:
+        await until(lambda: not is_alive(before.server))
+        assert not triton.restart()  # it is being started already
+        assert await answer_in_the_end(client) == [[3, 5, 7]]
+    assert triton.grpc_url == url
+    await until(lambda: len(before.shared_memory()) == 1)
+
+
+async def test_backend_process_that_died_unnoticed_is_seen(triton: EmbeddedTriton):
+    await until(lambda: triton.lost_backends() == frozenset())
+    stub = Traces(triton).stub
+    stub.kill()
+    await until(lambda: triton.lost_backends() == {stub.pid})
+    async with InferenceServerClient(triton.grpc_url) as client:
+        await client.unload_model("affine")
+        await client.load_model("affine")
+        assert await affine(client) == [[3, 5, 7]]
+    await until(lambda: triton.lost_backends() == frozenset())
+
+
+async def test_start_that_waits_for_a_backend_process_that_died_is_given_up(
+    model_repository: Path, own_temporary_folder: Path
+):
+    triton = EmbeddedTriton(model_repository, start_timeout_s=600)
+    start = asyncio.create_task(triton.start())
+
+    def backend() -> list[psutil.Process]:
+        # A process of bash first, which becomes the backend's.
+        return [
+            child
+            for child in psutil.Process().children(recursive=True)
+            if "triton_python_backend_stub" in " ".join(arguments(child))
+            and str(own_temporary_folder) in " ".join(arguments(child))
+        ]
+
+    await until(lambda: backend() != [])
+    backend()[0].kill()
+    with pytest.raises(TritonStartError, match="a backend process died as it started"):
+        await start
+    assert not names_in(own_temporary_folder)
+
+
+def arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 async def test_second_server_takes_other_ports_even_if_it_first_chose_the_same(
     model_repository: Path, triton: EmbeddedTriton, monkeypatch: pytest.MonkeyPatch
 ):

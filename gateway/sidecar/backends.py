@@ -1,0 +1,42 @@
+"""Backend processes that died unnoticed by their Triton.
+
+Triton waits without a limit for the first words of a backend process that it has just started. One
+that dies before is left as a zombie, and its load never ends; nor does any later load or unload of
+that model.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+_LOOK_S = 0.5
+
+
+def lost_backends(guardian_pid: int) -> frozenset[int]:
+    """Return the ids of dead children that the guardian's Triton has not taken notice of."""
+    children: defaultdict[int, dict[int, str]] = defaultdict(dict)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended by now
+            # proc(5): "pid (name) state ppid …"; the name may hold blanks and parentheses.
+            state, parent, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
+            children[int(parent)][int(stat.parent.name)] = state
+    return frozenset(
+        pid
+        for server in children[guardian_pid]
+        for pid, state in children[server].items()
+        if state == "Z"
+    )
+
+
+async def wait_until_lost(look: Callable[[], frozenset[int]], after_s: float) -> None:
+    """Return once a backend has been lost for so many seconds."""
+    since: dict[int, float] = {}
+    while True:
+        now = time.monotonic()
+        since = {pid: since.get(pid, now) for pid in look()}
+        if any(now - moment >= after_s for moment in since.values()):
+            return
+        await asyncio.sleep(_LOOK_S)
