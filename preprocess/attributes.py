@@ -176,7 +176,8 @@ class Attributes:
 
     def _element(self, keyword: str) -> object:
         tag = tag_of(keyword)
-        return self.dataset.get_item(tag) if tag in self.dataset else None
+        with translate_parse_errors():  # an empty element of an unknown VR is converted at once
+            return self.dataset.get_item(tag) if tag in self.dataset else None
 
 
 def tag_of(keyword: str) -> BaseTag:

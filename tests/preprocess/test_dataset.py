@@ -204,3 +204,11 @@ def test_uncompressed_pixels_that_end_before_their_length_are_refused(length):
     data = with_pixel_length(dicoms.write(dicoms.image(ramp(4, 4))), length)
     with pytest.raises(CorruptImageError):
         decode(data)
+
+
+def test_empty_element_of_an_unknown_vr_is_refused():
+    data = dicoms.write(dicoms.image(ramp(4, 4)))
+    at = data.index(b"\x28\0\x03\1US\2\0")
+    with pytest.raises(CorruptImageError) as caught:
+        decode(data[:at] + b"\x28\0\x03\1U\0\0\0" + data[at + 10 :])
+    assert caught.value.reason == "the DICOM data set cannot be parsed"
