@@ -20,7 +20,7 @@ from preprocess.errors import (
     UnsupportedImageError,
 )
 from preprocess.image import ImagePixel
-from preprocess.sample_format import SampleFormat, check, read_as
+from preprocess.sample_format import SampleFormat, check, read_as, read_cells
 from preprocess.stored import StoredFrame
 from preprocess.transfer_syntaxes import JPEG_2000, JPEG_2000_LOSSLESS_ONLY, JPEG_LS
 from preprocess.types import Limits, StoredSamples
@@ -105,7 +105,7 @@ def _decode_jpeg_2000(
         transfer_syntax_uid not in JPEG_2000_LOSSLESS_ONLY and header.signed == image.signed
     ):
         return read_as(samples, coded, image, marked)
-    return StoredFrame(samples, marked=marked)
+    return read_cells(samples, coded, image, marked)
 
 
 def _decode_jpeg(
@@ -131,7 +131,7 @@ def _decode_jpeg(
     samples = _jpeg_samples(codestream, header, image)
     if header.lossy:
         return read_as(samples, coded, image, header.colour_models)
-    return StoredFrame(samples, marked=header.colour_models)
+    return read_cells(samples, coded, image, header.colour_models)
 
 
 def _jpeg_samples(codestream: bytes, header: jpeg.JpegHeader, image: ImagePixel) -> StoredSamples:

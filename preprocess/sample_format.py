@@ -6,18 +6,18 @@ the rest is refused, since a picture that is read wrongly looks like another fin
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from preprocess.colour import ColourModel
 from preprocess.errors import CorruptImageError, UnsupportedImageError
 from preprocess.image import ImagePixel
-from preprocess.stored import StoredFrame, read_values
+from preprocess.stored import StoredFrame
 from preprocess.types import StoredSamples
 
 # In parts of the range: what a lossy coding adds at sharp edges, where Gibbs' phenomenon is 9 % for
 # each axis, and more than it ever adds.
 _USUAL_OVERSHOOT, _MOST_OVERSHOOT = 0.25, 0.5
+_MOST_ROWS = 1024  # of a frame that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +97,45 @@ def read_as(
 ) -> StoredFrame:
     """A frame of numbers, or of cells where a codestream may be lossless and holds more than these.
 
-    Numbers beyond Bits Stored are the overshoot of a lossy coding and are clipped. But if the
-    picture is smoother once the bits above High Bit are masked, these hold something of their own.
+    Numbers beyond Bits Stored are the overshoot of a lossy coding and are clipped, as long as they
+    go on where the values within end. Else the bits above High Bit hold something of their own.
 
     Raises
     ------
     CorruptImageError
         Beyond Bits Stored there is what cannot be told from overshoot, or what loss has spoilt.
     """
-    cells = StoredFrame(samples, marked=marked)
-    numbers = StoredFrame(samples, lossy=True, marked=marked)
     # Decoders hold samples to the codestream's own precision.
     overshoot = _overshoot(samples, image) if coded.precision > image.high_bit + 1 else 0
     # Two's complement that ends at High Bit lies close to numbers; lossy, it makes black of white.
     is_close = overshoot <= (0 if coded.lossy and image.signed else _MOST_OVERSHOOT)
     if overshoot == 0 or (
-        is_close
-        and (coded.fixed_precision or _roughness(numbers, image) <= _roughness(cells, image))
+        is_close and (coded.fixed_precision or _continuity_above(samples, coded, image) >= 0)
     ):
-        return numbers
+        return StoredFrame(samples, lossy=True, marked=marked)
     if coded.lossy or overshoot <= _USUAL_OVERSHOOT:
         raise CorruptImageError(
             f"a compressed frame has values beyond Bits Stored {image.bits_stored}, High Bit "
             f"{image.high_bit}, that are no error of a lossy coding"
         )
-    return cells
+    return read_cells(samples, coded, image, marked)
+
+
+def read_cells(
+    samples: StoredSamples, coded: SampleFormat, image: ImagePixel, marked: frozenset[ColourModel]
+) -> StoredFrame:
+    """A frame of cells.
+
+    Raises
+    ------
+    CorruptImageError
+        The bits above High Bit belong to the values, so that Bits Stored must be wrong.
+    """
+    if coded.precision > image.high_bit + 1 and _continuity_above(samples, coded, image) > 0:
+        raise CorruptImageError(
+            f"a compressed frame has values that go on above High Bit {image.high_bit}"
+        )
+    return StoredFrame(samples, marked=marked)
 
 
 def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
@@ -131,8 +145,28 @@ def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
     return max(image.least - low, high - image.most, 0) / (image.most - image.least + 1)
 
 
-def _roughness(frame: StoredFrame, image: ImagePixel) -> float:
-    """Sum of the squared steps from pixel to pixel along the rows."""
-    patterns, values = read_values(frame, image)
-    stored = cv2.LUT(patterns, values.astype(np.float32))
-    return float(cv2.norm(np.diff(stored, axis=1), cv2.NORM_L2SQR))
+def _continuity_above(samples: StoredSamples, coded: SampleFormat, image: ImagePixel) -> int:
+    """Above 0 if the bits above High Bit continue the values below, below 0 if they are others.
+
+    Where these bits change from one pixel to the next, values that continue change little, and by
+    all of their range once the bits are masked. Overlays do the contrary.
+
+    References
+    ----------
+    DICOM PS3.5 8.1.1 (overlays in unused bits are retired, not gone).
+    """
+    if _overshoot(samples, image) == 0:
+        return 0
+    numbers = samples[:: max(1, len(samples) // _MOST_ROWS)].astype(np.int32)
+    if image.signed != bool(coded.signed):  # the sign is the data set's to say
+        numbers &= (1 << coded.precision) - 1
+        if image.signed:
+            numbers -= (numbers >> (coded.precision - 1)) << coded.precision
+    numbers >>= image.high_bit + 1 - image.bits_stored
+    masked = (numbers - image.least) % (1 << image.bits_stored) + image.least
+    above = numbers - masked
+    changes = np.diff(above, axis=1) != 0
+    as_numbers, as_cells = (
+        np.abs(np.diff(read, axis=1))[changes].sum(dtype=np.int64) for read in (numbers, masked)
+    )
+    return int(as_cells - as_numbers)

@@ -3,6 +3,8 @@
 The stored values come first; cells are made of them by PS3.5 8.1.1, and codestreams of the cells.
 """
 
+import re
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -343,6 +345,24 @@ def test_overlays_where_loss_is_allowed_are_masked_or_refused():
                     decode(data)
             else:
                 assert decode(data)[0].samples.tolist() == picture.tolist()
+
+
+@pytest.mark.parametrize("codec", [*LOSSLESS, *LOSSY], ids=named)
+@pytest.mark.parametrize(("bits", "signed"), [(16, 0), (14, 0), (13, 0), (16, 1), (14, 1)])
+def test_deeper_values_than_bits_stored_are_refused(codec, bits, signed):
+    deep = np.tile(np.linspace(0, (1 << bits) - 1, 400), (8, 1)).astype(np.int64)
+    deep -= signed << (bits - 1)
+    stream = codec.encode(deep, 16, bool(signed) and codec.knows_sign)
+    if stream is None:  # JPEG Extended has 12 bits
+        deep >>= 4
+        stream = codec.encode(deep.astype(np.uint16), 12, False)
+        assert stream is not None
+        if bits < 16:
+            return
+    fields = {"BitsStored": 12 if bits < 16 or deep.max() > 4095 else 10}
+    fields["PixelRepresentation"] = signed
+    reason = refusal(codec, deep.astype(np.uint16), stream, **fields)
+    assert re.search("beyond Bits Stored|go on above High Bit|knows no sign", reason), reason
 
 
 # Several frames, and colour.
