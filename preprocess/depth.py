@@ -47,7 +47,7 @@ def histogram(samples: NDArray[np.integer]) -> NDArray[np.int64]:
     ndarray of int64, shape (256,) or (65536,)
     """
     values = 1 << (8 * samples.itemsize)
-    counts = cv2.calcHist([samples], [0], None, [values], [0, values])
+    counts = cv2.calcHist([np.ascontiguousarray(samples)], [0], None, [values], [0, values])
     return np.asarray(counts, dtype=np.int64).reshape(-1)
 
 

@@ -1,6 +1,7 @@
 """Blank pictures, in every format, and pictures that have just enough to be read."""
 
 import io
+import math
 
 import imagecodecs
 import numpy as np
@@ -94,6 +95,23 @@ def test_half_a_percent_of_the_pixels_is_left_out_at_either_end(of_high, blank):
             check_contrast([frame(samples)])
     else:
         check_contrast([frame(samples)])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_part_of_the_samples_tells_what_all_of_them_tell(seed):
+    random = np.random.default_rng(seed)
+    samples = np.full(tuple(random.integers(1, 90, 2)), 100, np.uint8)
+    # On the rows and columns that are looked at first, or off them; few or many.
+    rows, columns = random.integers(0, 4, 2)
+    part = samples[rows :: random.integers(1, 25), columns :: random.integers(1, 25)]
+    part[...] = 100 + random.integers(0, 6, part.shape)
+    ascending = np.sort(samples, axis=None).astype(int)
+    tail = math.ceil(0.005 * (samples.size - 1))
+    if ascending[-1 - tail] - ascending[tail] >= 2:
+        check_contrast([frame(samples)])
+    else:
+        with pytest.raises(NoContrastError):
+            check_contrast([frame(samples)])
 
 
 @pytest.mark.parametrize(("bits", "least"), [(1, 1), (4, 1), (8, 2), (10, 9), (12, 33), (16, 514)])
