@@ -33,6 +33,7 @@ from gateway.clients.jsonl import JsonLinesSink
 from gateway.clients.kinesis import KinesisSink, kinesis_client
 from gateway.metrics import Metrics
 from gateway.schemas.telemetry import Stage, TelemetryEvent
+from gateway.services.journal import Journal
 from gateway.services.spool import Spool
 from gateway.services.telemetry import Telemetry
 
@@ -240,6 +241,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> None:
         telemetry = Telemetry(
             sink,
             Spool(folder / "spool", limit_bytes=2**30),
+            Journal(folder / "spool"),
             metrics,
             queue_bytes=16 * 2**20,
             linger_s=0.5,

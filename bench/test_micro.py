@@ -24,6 +24,7 @@ from gateway.clients.triton import TritonClient
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
 from gateway.routers.multipart import split
+from gateway.services.journal import Journal
 from gateway.services.spool import Spool
 from gateway.services.telemetry import Telemetry
 from gateway.sidecar import EmbeddedTriton
@@ -85,7 +86,13 @@ def test_telemetry_enqueue(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     metrics = Metrics(CollectorRegistry())
     spool = Spool(tmp_path, limit_bytes=0)
     telemetry = Telemetry(
-        MemorySink(), spool, metrics, queue_bytes=1 << 40, linger_s=1.0, drain_s=0.0
+        MemorySink(),
+        spool,
+        Journal(tmp_path),
+        metrics,
+        queue_bytes=1 << 40,
+        linger_s=1.0,
+        drain_s=0.0,
     )
     benchmark(lambda: telemetry.emit(event()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,10 +39,13 @@ class TelemetryRecord:
         Records of one key keep together in the stream; ASCII without spaces.
     data
         A JSON document in one line, with the newline that ends it.
+    generation
+        Number of the journal's file that has it too.
     """
 
     key: str
     data: bytes
+    generation: int = field(default=0, compare=False)
 
     @property
     def size(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.clients.jsonl import JsonLinesSink
 from gateway.clients.kinesis import KinesisSink, kinesis_client
+from gateway.services.journal import Journal
 from gateway.services.spool import Spool
 from gateway.services.telemetry import Telemetry
 
@@ -44,6 +45,7 @@ async def open_telemetry(
         telemetry = Telemetry(
             sink,
             Spool(settings.spool_folder, limit_bytes=settings.spool_bytes),
+            Journal(settings.spool_folder),
             metrics,
             queue_bytes=settings.queue_bytes,
             linger_s=settings.linger_ms / 1000,

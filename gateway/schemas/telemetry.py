@@ -128,7 +128,8 @@ class TelemetryEvent(BaseModel):
 
     event_id: Annotated[str, _Hex32] = Field(
         default_factory=lambda: uuid.uuid4().hex,
-        description="Random, the same in every copy of a record: delivery is at least once.",
+        description="The same in every copy of a record: delivery is at least once. That of a "
+        "stage that succeeded follows from study, time of receipt and stage.",
     )
     schema_: Literal["radstream.telemetry/1"] = Field(
         "radstream.telemetry/1", alias="schema", description="Name and version of this schema."

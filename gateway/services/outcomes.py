@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import re
 import time
 from contextlib import contextmanager
@@ -148,13 +149,27 @@ class Outcomes:
                 yield stages
             except BaseException as error:
                 self._describe(span, study, stages, self._ending(error)[1])
-                self._tell(study_id, study.route, stages, error, _facts(study, stages))
+                self._tell(
+                    study_id,
+                    study.route,
+                    stages,
+                    error,
+                    _facts(study, stages),
+                    received_at=study.received_at,
+                )
                 raise
             self._metrics.studies.seconds.labels(study.route).observe(
                 stages.total_ms() / 1000, exemplar()
             )
             self._describe(span, study, stages, Status.SUCCESS.value)
-            self._tell(study_id, study.route, stages, None, _facts(study, stages))
+            self._tell(
+                study_id,
+                study.route,
+                stages,
+                None,
+                _facts(study, stages),
+                received_at=study.received_at,
+            )
 
     def _describe(self, span: Span, study: Study, stages: Stages, outcome: str) -> None:
         """Put on a study's span what telemetry may know of it too."""
@@ -184,6 +199,8 @@ class Outcomes:
         stages: Stages,
         error: BaseException | None,
         facts: Mapping[str, Any],
+        *,
+        received_at: dt.datetime | None = None,
     ) -> None:
         try:
             common = {
@@ -195,7 +212,8 @@ class Outcomes:
                 "trace_id": trace_id(),
             }
             for outcome in self._outcomes(stages, error):
-                self._emit(TelemetryEvent(**outcome, **common))
+                identity = _event_id(common["study_ref"], received_at, outcome)
+                self._emit(TelemetryEvent(**identity, **outcome, **common))
         except Exception:  # no study ends for its telemetry
             log.exception("telemetry.unexpected_error")
 
@@ -226,6 +244,20 @@ class Outcomes:
         problem = self.problem_of(error)
         status = Status.ERROR if problem.status >= 500 else Status.FAILED  # noqa: PLR2004 - HTTP's
         return status, problem.type.rpartition(":")[2]
+
+
+def _event_id(
+    study_ref: str, received_at: dt.datetime | None, outcome: Mapping[str, Any]
+) -> dict[str, str]:
+    """The id of what became of a request's stage; a random one where nothing was stored.
+
+    A study that is processed again, since its gateway died before its end was noted, has the same
+    ids again: it came once.
+    """
+    if received_at is None or outcome["status"] is not Status.SUCCESS:
+        return {}
+    named = f"{study_ref} {received_at.isoformat()} {outcome['stage']}"
+    return {"event_id": hashlib.sha256(named.encode()).hexdigest()[:32]}
 
 
 def in_common(values: Iterable[T]) -> T | None:

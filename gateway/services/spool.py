@@ -88,7 +88,7 @@ class Spool:
         """How many of the records are on disk now: the first ones, all unless the spool is full."""
         if not self._try(self._is_mine):
             return 0
-        lines = self._fitting([_line(record) for record in records])
+        lines = self._fitting([line_of(record) for record in records])
         if lines and not self._try(partial(self._append, b"".join(lines))):
             return 0
         self._note(None)
@@ -100,7 +100,7 @@ class Spool:
             path = next(iter(self._sizes))
             if self._open is not None and self._open.path == path:
                 self._seal()
-            segment = self._try(partial(_read, path))
+            segment = self._try(partial(read_segment, path))
             if segment is None:
                 self._forget(path)  # until the next start: the others shall not wait behind it
             elif segment.records or segment.damaged:
@@ -186,12 +186,19 @@ class Spool:
                 log.error("telemetry.spool_unusable", reason=trouble)
 
 
-def _line(record: TelemetryRecord) -> bytes:
+def line_of(record: TelemetryRecord) -> bytes:
+    """Return the record as a line of a segment."""
     content = b"%s %s" % (record.key.encode("ascii"), record.data)
     return b"%08x %s" % (zlib.crc32(content), content)
 
 
-def _read(path: Path) -> Segment:
+def read_segment(path: Path) -> Segment:
+    """Return the whole records of a file; how many lines are damaged is logged.
+
+    Raises
+    ------
+    OSError
+    """
     *lines, torn = path.read_bytes().split(b"\n")
     records = [_record(line + b"\n") for line in lines]
     whole = tuple(record for record in records if record is not None)

@@ -2,7 +2,8 @@
 
 An event waits in a queue that is bounded in bytes. Batches of the queue go to the sink. Where the
 sink is away, or slower than the events come, they go to the spool on disk instead, and from there
-to the sink when it can take them, after a restart if need be.
+to the sink when it can take them, after a restart if need be. The journal has what is in the queue,
+so that a process that is killed loses nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter
 
 from gateway.clients.records import TelemetryRecord, batches
 from gateway.schemas.telemetry import TelemetryEvent
+from gateway.services.journal import forget
 from gateway.services.queue import RecordQueue
 from gateway.services.sender import Backoff, Sender
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from gateway.clients.protocols import TelemetrySink
     from gateway.metrics import Metrics
+    from gateway.services.journal import Journal
     from gateway.services.spool import Segment, Spool
 
 T = TypeVar("T")
@@ -48,6 +51,8 @@ class Telemetry:
         Where they go.
     spool
         Where they wait if they cannot.
+    journal
+        Has what is in memory, should the process be killed.
     metrics
         Told of each record's fate.
     queue_bytes
@@ -65,6 +70,7 @@ class Telemetry:
         self,
         sink: TelemetrySink,
         spool: Spool,
+        journal: Journal,
         metrics: Metrics,
         *,
         queue_bytes: int,
@@ -74,6 +80,7 @@ class Telemetry:
     ) -> None:
         self._sender = Sender(sink, metrics, backoff or Backoff())
         self._spool = spool
+        self._journal = journal
         self._metrics = metrics
         self._queue = RecordQueue(queue_bytes)
         self._linger_s = linger_s
@@ -88,15 +95,19 @@ class Telemetry:
 
     def emit(self, event: TelemetryEvent) -> None:
         """Take the event; never waits and never fails, whatever becomes of it."""
-        record = TelemetryRecord(event.study_ref, _JSON.dump_json(event, by_alias=True) + b"\n")
+        data = _JSON.dump_json(event, by_alias=True) + b"\n"
+        record = TelemetryRecord(event.study_ref, data, self._journal.generation)
         self._metrics.telemetry.queued.inc()
-        if not self._queue.offer(record):
+        if self._queue.offer(record):
+            self._journal.note(record)
+        else:
             reason = "spool_full" if self._spool_full else "queue_full"
             self._metrics.telemetry.dropped.labels(reason).inc()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver until the block ends, and then what the queue still holds."""
+        await self._on_disk(self._take_over)
         replay = asyncio.create_task(_again_and_again(self._replay))
         emptying = [
             asyncio.create_task(_again_and_again(work)) for work in (self._send, self._relieve)
@@ -110,15 +121,19 @@ class Telemetry:
             await asyncio.gather(*emptying, replay)
             timer.cancel()
             await self._on_disk(self._spool.close)
+            self._journal.close()
             self._disk.shutdown()
 
     async def _send(self) -> None:
         """Take batches from the queue to the sink, or to the spool while the sink is away."""
         while batch := await self._queue.next_batch(self._linger_s):
             # An empty spool would leave nobody to find out that the sink is back.
+            left: Sequence[TelemetryRecord] = batch
             if not (self._sender.away and self._spool.used_bytes):
-                batch = await self._sender.deliver(batch, stop=self._over)
-            await self._keep(batch)
+                left = await self._sender.deliver(batch, stop=self._over)
+                waiting = {id(record) for record in left}
+                self._journal.settle([each for each in batch if id(each) not in waiting])
+            await self._keep(left)
 
     async def _relieve(self) -> None:
         """Take to the spool what comes faster than the sink takes it."""
@@ -155,8 +170,17 @@ class Telemetry:
         self._spool_full = bool(left)
         returned = 0 if self._draining.is_set() else self._queue.put_back(left)
         self._metrics.telemetry.dropped.labels("spool_full").inc(len(left) - returned)
+        self._journal.settle([*records[:kept], *left[: len(left) - returned]])
         if returned:
             await _first_of(self._draining, timeout_s=_PAUSE_S)
+
+    def _take_over(self) -> None:
+        """Spool what a process that was killed had in memory alone."""
+        for segment in self._journal.left():
+            kept = self._spool.append(segment.records)
+            self._metrics.telemetry.spooled.inc(kept)
+            if kept == len(segment.records):
+                forget(segment)
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

@@ -2,11 +2,15 @@
 -- When submissions come: by weekday (1 is Monday) and hour of the day, both UTC, the busiest first.
 -- peak is the most in one such hour.
 WITH events AS (
-    SELECT DISTINCT event_id, occurred_at, latency_ms
+    SELECT
+        event_id,
+        min(occurred_at) AS occurred_at,
+        min(latency_ms) AS latency_ms
     FROM telemetry
     WHERE arrived_on >= current_date - INTERVAL '30' DAY
       AND occurred_at >= current_date - INTERVAL '30' DAY
       AND stage = 'total'
+    GROUP BY event_id
 ),
 hours AS (
     SELECT date_trunc('hour', occurred_at) AS hour, count(*) AS submissions

@@ -18,10 +18,18 @@ WITH prices AS (
         DOUBLE '12' AS stored_months
 ),
 events AS (
-    SELECT DISTINCT event_id, occurred_at, stage, status, images, image_bytes, instance
+    SELECT
+        event_id,
+        min(occurred_at) AS occurred_at,
+        min(stage) AS stage,
+        min(status) AS status,
+        min(images) AS images,
+        min(image_bytes) AS image_bytes,
+        min(instance) AS instance
     FROM telemetry
     WHERE arrived_on >= current_date - INTERVAL '30' DAY
       AND occurred_at >= current_date - INTERVAL '30' DAY
+    GROUP BY event_id
 ),
 instances AS (
     -- A gateway is paid for from its first event of a day to its last, idle or not: a minute at

@@ -58,7 +58,7 @@ checks AS (
         'contradicting copies',
         count_if(contradicting),
         count(*),
-        'Events whose copies differ: a fault of the sender, or two events of one id.'
+        'Events told twice and not alike: of studies whose gateway died before it noted their end.'
     FROM events
     UNION ALL
     SELECT

@@ -1,12 +1,17 @@
 -- End to end
 -- What a study took from its last byte to its answer, by day (UTC) and way in, of what succeeded.
 WITH events AS (
-    SELECT DISTINCT event_id, occurred_at, route, latency_ms
+    SELECT
+        event_id,
+        min(occurred_at) AS occurred_at,
+        min(route) AS route,
+        min(latency_ms) AS latency_ms
     FROM telemetry
     WHERE arrived_on >= current_date - INTERVAL '30' DAY
       AND occurred_at >= current_date - INTERVAL '30' DAY
       AND stage = 'total'
       AND status = 'success'
+    GROUP BY event_id
 )
 SELECT
     CAST(occurred_at AS date) AS day,

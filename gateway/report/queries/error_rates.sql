@@ -2,10 +2,15 @@
 -- Share of each stage's events that did not succeed, by code: failed is the sender's to mend, error
 -- the operator's. Stage total has each such submission once.
 WITH events AS (
-    SELECT DISTINCT event_id, stage, status, error_code
+    SELECT
+        event_id,
+        min(stage) AS stage,
+        min(status) AS status,
+        min(error_code) AS error_code
     FROM telemetry
     WHERE arrived_on >= current_date - INTERVAL '30' DAY
       AND occurred_at >= current_date - INTERVAL '30' DAY
+    GROUP BY event_id
 ),
 counted AS (
     SELECT

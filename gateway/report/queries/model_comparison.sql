@@ -2,12 +2,20 @@
 -- Each version of each model: when it was used, how its submissions ended, its time on Triton and
 -- from end to end.
 WITH events AS (
-    SELECT DISTINCT event_id, occurred_at, stage, status, latency_ms, model, model_version
+    SELECT
+        event_id,
+        min(occurred_at) AS occurred_at,
+        min(stage) AS stage,
+        min(status) AS status,
+        min(latency_ms) AS latency_ms,
+        min(model) AS model,
+        min(model_version) AS model_version
     FROM telemetry
     WHERE arrived_on >= current_date - INTERVAL '30' DAY
       AND occurred_at >= current_date - INTERVAL '30' DAY
       AND stage IN ('infer', 'total')
       AND model IS NOT NULL
+    GROUP BY event_id
 ),
 marked AS (
     SELECT

@@ -2,12 +2,20 @@
 -- The whole window in one row: how much came in, how it ended, and how long a study took from end
 -- to end.
 WITH events AS (
-    -- Each event once: delivery is at least once, and the copies of a record are alike.
-    SELECT DISTINCT event_id, occurred_at, study_ref, status, latency_ms, images, instance
+    -- Each event once: delivery is at least once, and copies have one id.
+    SELECT
+        event_id,
+        min(occurred_at) AS occurred_at,
+        min(study_ref) AS study_ref,
+        min(status) AS status,
+        min(latency_ms) AS latency_ms,
+        min(images) AS images,
+        min(instance) AS instance
     FROM telemetry
     WHERE arrived_on >= current_date - INTERVAL '30' DAY  -- the partitions that Athena opens
       AND occurred_at >= current_date - INTERVAL '30' DAY
       AND stage = 'total'
+    GROUP BY event_id
 )
 SELECT
     min(occurred_at) AS first_at,

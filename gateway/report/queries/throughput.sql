@@ -1,11 +1,18 @@
 -- Throughput
 -- What came to an end in each hour (UTC), and how. A study that was sent twice is two submissions.
 WITH events AS (
-    SELECT DISTINCT event_id, occurred_at, study_ref, status, images, image_bytes
+    SELECT
+        event_id,
+        min(occurred_at) AS occurred_at,
+        min(study_ref) AS study_ref,
+        min(status) AS status,
+        min(images) AS images,
+        min(image_bytes) AS image_bytes
     FROM telemetry
     WHERE arrived_on >= current_date - INTERVAL '30' DAY
       AND occurred_at >= current_date - INTERVAL '30' DAY
       AND stage = 'total'
+    GROUP BY event_id
 )
 SELECT
     date_trunc('hour', occurred_at) AS hour,

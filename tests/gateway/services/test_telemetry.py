@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from gateway.clients.records import BATCH_RECORDS, SinkUnavailableError, TelemetryRecord
 from gateway.metrics import Metrics
+from gateway.services.journal import Journal
 from gateway.services.sender import Backoff
 from gateway.services.spool import Spool
 from gateway.services.telemetry import Telemetry
@@ -29,7 +30,8 @@ class Parts:
         self.sink = sink
         self.spool = Spool(folder, limit_bytes=options.pop("spool_bytes", 10**7))
         defaults = {"queue_bytes": 10**7, "linger_s": 0.01, "drain_s": 5.0, "backoff": EAGER}
-        self.telemetry = Telemetry(sink, self.spool, self.metrics, **defaults | options)
+        journal = Journal(folder)
+        self.telemetry = Telemetry(sink, self.spool, journal, self.metrics, **defaults | options)
 
     def emit(self, count: int) -> list[str]:
         """The ids of so many new events."""
