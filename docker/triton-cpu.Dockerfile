@@ -51,6 +51,7 @@ LABEL org.opencontainers.image.title="RadStream Triton for CPUs" \
 COPY --from=builder /opt/tritonserver /opt/tritonserver
 COPY --from=builder /opt/triton /opt/triton
 COPY model_repository /models
+COPY docker/triton-entrypoint /usr/bin/radstream-triton
 # No CUDA device: every instance group of KIND_AUTO is one of KIND_CPU.
 ENV PATH=/opt/tritonserver/bin:/opt/triton/bin:/usr/bin:/bin \
     LD_LIBRARY_PATH=/opt/tritonserver/nvidia_pytriton.libs \
@@ -62,6 +63,6 @@ EXPOSE 8000 8001 8002
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
     CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=3)"]
-ENTRYPOINT ["tritonserver", "--backend-directory=/opt/tritonserver/backends", "--model-repository=/models", \
+ENTRYPOINT ["radstream-triton", "tritonserver", "--backend-directory=/opt/tritonserver/backends", "--model-repository=/models", \
     "--model-control-mode=explicit", "--load-model=*", "--exit-on-error=false", \
     "--pinned-memory-pool-byte-size=0", "--allow-gpu-metrics=false"]

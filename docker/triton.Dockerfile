@@ -29,6 +29,7 @@ LABEL org.opencontainers.image.title="RadStream Triton for GPUs" \
 # hadolint ignore=DL3067
 COPY --from=trimmed / /
 COPY model_repository /models
+COPY docker/triton-entrypoint /usr/bin/radstream-triton
 # NVIDIA's own variables, which the empty image does not inherit.
 ENV PATH=/opt/tritonserver/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/bin:/bin \
     LD_LIBRARY_PATH=/usr/local/cuda/compat/lib:/usr/local/nvidia/lib:/usr/local/nvidia/lib64:/usr/local/cuda/lib64 \
@@ -39,5 +40,5 @@ ENV PATH=/opt/tritonserver/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/bi
 USER 65532:65532
 EXPOSE 8000 8001 8002
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["tritonserver", "--model-repository=/models", "--model-control-mode=explicit", \
+ENTRYPOINT ["radstream-triton", "tritonserver", "--model-repository=/models", "--model-control-mode=explicit", \
     "--load-model=*", "--exit-on-error=false"]

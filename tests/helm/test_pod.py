@@ -165,6 +165,25 @@ def test_triton_has_the_time_to_load_that_it_was_given():
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 901
 
 
+def test_the_gateway_has_triton_restarted_by_a_file_in_a_volume_of_both(
+    releases: dict[str, Release],
+):
+    for release in releases.values():
+        gateway, triton = release.container("gateway"), release.container("triton")
+        flag = {each["name"]: each.get("value") for each in triton["env"]}["RADSTREAM_RESTART_FLAG"]
+        assert release.environment["RADSTREAM_TRITON__RESTART_FLAG"] == flag
+        mount = {"name": "restart", "mountPath": flag.rpartition("/")[0]}
+        assert mount in gateway["volumeMounts"]
+        assert mount in triton["volumeMounts"]
+        [volume] = [each for each in release.pod["volumes"] if each["name"] == "restart"]
+        assert volume["emptyDir"] == {"sizeLimit": "1Mi"}
+        # The container's command is the image's entry point, and its end is the container's.
+        assert triton["command"] == ["radstream-triton", "tritonserver"]
+        assert triton["restartPolicy"] == "Always"
+        # Never by the gateway's own death.
+        assert gateway["livenessProbe"]["httpGet"]["path"] == "/livez"
+
+
 # --- the end of a pod -----------------------------------------------------------------------------
 
 

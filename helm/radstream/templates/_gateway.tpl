@@ -53,6 +53,7 @@
     - {name: gateway-tmp, mountPath: /tmp}
     - {name: data, mountPath: /var/lib/radstream}
     - {name: shared-memory, mountPath: /dev/shm}
+    - {name: restart, mountPath: {{ include "radstream.restartFlag" . | dir }}}
     {{- range .Values.secretFiles }}
     - {name: secret-{{ .name }}, mountPath: /etc/radstream/secrets/{{ .name }}, readOnly: true}
     {{- end }}

@@ -6,6 +6,7 @@ go through JSON too, because Helm would write 67108864 as 6.7108864e+07.
 RADSTREAM_HTTP__HOST: {{ include "radstream.anyAddress" . | quote }}
 RADSTREAM_HTTP__PORT: "8080"
 RADSTREAM_TRITON__URL: 127.0.0.1:8001
+RADSTREAM_TRITON__RESTART_FLAG: {{ include "radstream.restartFlag" . }}
 {{- $cpus := include "radstream.gatewayCpus" . | int }}
 {{- if kindIs "invalid" (dig "limits" "image_threads" nil .Values.settings) }}
 RADSTREAM_LIMITS__IMAGE_THREADS: {{ $cpus | quote }}
@@ -54,9 +55,14 @@ RADSTREAM_HTTP__KEEP_ALIVE_S: {{ include "radstream.keepAliveSeconds" . | quote 
 {{- if dig "http" "tls_certificate" "" .Values.settings -}}HTTPS{{- else -}}HTTP{{- end -}}
 {{- end -}}
 
-{{/* Seconds that the answer of /readyz may take: it asks each model. */}}
+{{/* The file by which the gateway has Triton started anew. */}}
+{{- define "radstream.restartFlag" -}}
+/run/radstream/restart
+{{- end -}}
+
+{{/* Seconds that the answer of /readyz may take: it asks each model, and each of its instances. */}}
 {{- define "radstream.readinessSeconds" -}}
-{{- addf (dig "triton" "probe_timeout_s" 2 .Values.settings) 2 | ceil -}}
+{{- addf (mulf 2 (dig "triton" "probe_timeout_s" 2 .Values.settings)) 2 | ceil -}}
 {{- end -}}
 
 {{/* Seconds that a connection may rest at the load balancer: more than an answer may take. */}}

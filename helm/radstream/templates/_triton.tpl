@@ -7,7 +7,8 @@ to stop only when the gateway has ended.
   image: {{ include "radstream.image" (list .Values.triton.image .Chart) | quote }}
   imagePullPolicy: {{ .Values.triton.image.pullPolicy }}
   restartPolicy: Always
-  command: [tritonserver]
+  # Ends the server, and so the container, when the gateway makes the file in the volume of both.
+  command: [radstream-triton, tritonserver]
   args:
     - --model-repository={{ include "radstream.modelRepository" . }}
     # Explicit, so that the gateway can load a model anew whose backend has died.
@@ -35,6 +36,8 @@ to stop only when the gateway has ended.
     {{- end }}
   env:
     - {name: ORT_DISABLE_TELEMETRY, value: "1"}
+    - {name: RADSTREAM_RESTART_FLAG, value: {{ include "radstream.restartFlag" . }}}
+    - {name: RADSTREAM_EXIT_SECONDS, value: {{ .Values.triton.exitSeconds | quote }}}
   ports:
     - {name: triton-metrics, containerPort: 8002}
   # Triton opens its ports when the models are loaded, that of its metrics last.
@@ -43,7 +46,8 @@ to stop only when the gateway has ended.
     periodSeconds: 2
     timeoutSeconds: 5
     failureThreshold: {{ divf .Values.triton.startSeconds 2 | ceil }}
-  # A process that hangs, for a minute long; whether the models answer, the gateway's readiness asks.
+  # A process that hangs, for a minute long. One that answers while none of its models does, the
+  # gateway has ended by its flag: it fails here and nowhere else, and the gateway is never restarted.
   livenessProbe:
     httpGet: {path: /metrics, port: triton-metrics}
     periodSeconds: 10
@@ -61,6 +65,7 @@ to stop only when the gateway has ended.
   volumeMounts:
     - {name: triton-tmp, mountPath: /tmp}
     - {name: shared-memory, mountPath: /dev/shm}
+    - {name: restart, mountPath: {{ include "radstream.restartFlag" . | dir }}}
     {{- if include "radstream.modelsInVolume" . }}
     - {name: models, mountPath: /model-repository, readOnly: true}
     {{- end }}
