@@ -10,9 +10,9 @@ from preprocess.errors import CorruptImageError
 from preprocess.types import Samples
 
 _SAMPLED_SIDE = 256
-# Near white or black the chroma of a grey picture lies three times as close to its neutral value
-# as to the luma; so do the planes of a grey RGB picture to each other.
-_CLEARLY = 3
+_CLEARLY = 3  # times as much do planes vary as they should, for the picture to count
+_GREY_LEVEL = 1 / 255
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class ColourModel(Enum):
@@ -68,19 +68,20 @@ def settle(
 def _seen(components: Samples, bits: int) -> ColourModel | None:
     """The model that the samples themselves show; None if they could be either, or it is all one.
 
-    Radiographs are grey: three planes much alike are RGB, two neutral ones are chroma.
+    Radiographs are grey, or of one tint: but for a constant, three planes much alike are RGB, and
+    two that hardly vary are chroma.
     """
     rows, columns, _ = components.shape
     step = max(1, rows // _SAMPLED_SIDE), max(1, columns // _SAMPLED_SIDE)
-    part = components[:: step[0], :: step[1]].astype(np.float32)
-    first, second, third = cv2.split(part)
-    unit = ((1 << bits) - 1) / 255
-    luma = 0.299 * first + 0.587 * second + 0.114 * third
-    if np.abs(luma - first).mean() < unit:
+    part = components[:: step[0], :: step[1]].astype(np.float32) / ((1 << bits) - 1)
+    luma = part @ np.array(_LUMA, np.float32)
+    if np.abs(luma - part[..., 0]).mean() < _GREY_LEVEL:
         return None
+    first, second, third = cv2.split(part - part.mean(axis=(0, 1)))
     apart = np.abs(first - second).mean() + np.abs(first - third).mean()
-    neutral = np.float32(1 << (bits - 1))
-    chroma = np.abs(second - neutral).mean() + np.abs(third - neutral).mean()
+    chroma = np.abs(second).mean() + np.abs(third).mean()
+    if max(apart, chroma) < _GREY_LEVEL:
+        return None
     if apart * _CLEARLY < chroma:
         return ColourModel.RGB
     return ColourModel.YCBCR if chroma * _CLEARLY < apart else None

@@ -122,6 +122,16 @@ def test_label_that_the_picture_contradicts_is_refused(ids):
     assert np.abs(shown(tinted, bare(tinted), "RGB") - tinted @ [0.299, 0.587, 0.114]).mean() < 2
 
 
+def test_tinted_films_are_grey_pictures_too():
+    film = np.dstack([GREY // 2 + 20, GREY // 2 + 30, GREY // 2 + 90])
+    luma = film @ [0.299, 0.587, 0.114]
+    assert np.abs(shown(film, bare(film), "RGB") - luma).mean() < 2
+    assert refused(film, bare(film), "YBR_FULL").startswith("a colour frame holds RGB")
+    ycc = np.dstack([GREY // 2 + 40, np.full_like(GREY, 160), np.full_like(GREY, 115)])
+    assert np.abs(shown(ycc, bare(ycc), "YBR_FULL") - ycc[..., 0]).mean() < 2
+    assert refused(ycc, bare(ycc), "RGB").startswith("a colour frame holds YCbCr")
+
+
 @pytest.mark.parametrize("marker", [JFIF, adobe(1)])
 def test_markers_of_ycbcr_over_rgb_are_refused(marker):
     dark = GREY // 4
