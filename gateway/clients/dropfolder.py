@@ -12,7 +12,7 @@ import anyio.to_thread
 import structlog
 
 from gateway.clients.ledger import name_of
-from gateway.clients.mounts import remote_file_system
+from gateway.clients.mounts import file_system
 from gateway.clients.notifier import Notifier
 from gateway.clients.scanning import Signature, files_below, signature_of, status_of
 from gateway.clients.settling import Settling
@@ -156,9 +156,9 @@ class WatchedFolder:
     def _rescan(self) -> None:
         """Note everything that is new or has changed, whatever was told of it."""
         began, began_cpu = time.monotonic(), time.thread_time()
-        kind = remote_file_system(self._folder)
-        self._settling.remote = kind is not None
-        self._notifier.renew(kind)
+        system = file_system(self._folder)
+        self._settling.numbered = system.numbers_files
+        self._notifier.renew(system.remote)
         failures: dict[str, OSError] = {}
         there = set()
         for path, status in files_below(self._root, self._notifier.watch, failures.__setitem__):
@@ -221,7 +221,7 @@ class WatchedFolder:
         return path[len(self._root) + 1 :]
 
     def _signature(self, status: os.stat_result) -> Signature:
-        return signature_of(status, remote=self._settling.remote)
+        return signature_of(status, numbered=self._settling.numbered)
 
     def _tell_unreadable(self, failures: dict[str, OSError]) -> None:
         """Warn once of folders that cannot be looked into."""

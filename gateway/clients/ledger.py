@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from gateway.clients.mounts import remote_file_system
+from gateway.clients.mounts import file_system
 from gateway.clients.scanning import Signature
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Ledger:
             self._path or ":memory:", timeout=_WAIT_S, check_same_thread=False
         )
         # The log beside it needs memory that processes share, which no file server gives.
-        remote = self._path is not None and remote_file_system(self._path.parent.resolve())
+        remote = self._path is not None and file_system(self._path.parent.resolve()).remote
         database.execute(f"PRAGMA journal_mode = {'DELETE' if remote else 'WAL'}")
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)

@@ -1,4 +1,4 @@
-"""Which file systems are served by other machines or programs, as Linux lists its mounts.
+"""What can be expected of the file system that a folder lies on, as Linux lists its mounts.
 
 References
 ----------
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 _MOUNTS = Path("/proc/self/mountinfo")
 # What others write there is no event of this kernel's. FUSE's have a name of their own behind a
@@ -20,11 +21,33 @@ _REMOTE = frozenset(
         *("vboxsf", "prl_fs", "vmhgfs", "fuse", "fuseblk"),
     }
 )
+# Whose files keep their inode for life; FAT's, for one, get another whenever they are found anew.
+_NUMBERED = frozenset(
+    {
+        *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs"),
+        *("tmpfs", "overlay"),
+    }
+)
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
-def remote_file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:
-    """Type of the remote file system that the folder, or a part of it, lies on; None if on none.
+class FileSystem(NamedTuple):
+    """The file system that a folder lies on.
+
+    Parameters
+    ----------
+    remote
+        Its type, if other machines or programs serve it, or a part of the folder; else None.
+    numbers_files
+        Whether a file keeps its inode for life, and the system tells when it last changed.
+    """
+
+    remote: str | None
+    numbers_files: bool
+
+
+def file_system(folder: Path, mounts: Path = _MOUNTS) -> FileSystem:
+    """The file system of a folder.
 
     Parameters
     ----------
@@ -36,17 +59,18 @@ def remote_file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:
     try:
         lines = mounts.read_text(errors="surrogateescape").splitlines()
     except OSError:  # another system than Linux
-        return None
+        return FileSystem(remote=None, numbers_files=True)
     above: tuple[int, str] = (0, "")
     for line in lines:
         before, _, after = line.partition(" - ")
         point = Path(_ESCAPED.sub(_character, before.split(" ")[4]))
         kind = after.split(" ")[0]
         if point != folder and point.is_relative_to(folder) and _is_remote(kind):
-            return kind
+            return FileSystem(remote=kind, numbers_files=False)
         if folder.is_relative_to(point) and len(point.parts) >= above[0]:
             above = len(point.parts), kind  # the last of one place lies over those before
-    return above[1] if _is_remote(above[1]) else None
+    kind = above[1]
+    return FileSystem(kind if _is_remote(kind) else None, kind in _NUMBERED)
 
 
 def _is_remote(kind: str) -> bool:

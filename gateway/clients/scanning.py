@@ -21,7 +21,7 @@ class Signature(NamedTuple):
     mtime_ns
         Time of the last write, which a copy may set to the original's.
     inode
-        Number of the file in its file system; 0 where it may be another after a restart.
+        Number of the file in its file system; 0 where it may be another the next time.
     """
 
     size: int
@@ -29,9 +29,9 @@ class Signature(NamedTuple):
     inode: int
 
 
-def signature_of(status: os.stat_result, *, remote: bool) -> Signature:
-    """The signature of a file with this status, on a file system of this kind."""
-    return Signature(status.st_size, status.st_mtime_ns, 0 if remote else status.st_ino)
+def signature_of(status: os.stat_result, *, numbered: bool) -> Signature:
+    """The signature of a file with this status; see `FileSystem` for the numbers."""
+    return Signature(status.st_size, status.st_mtime_ns, status.st_ino if numbered else 0)
 
 
 def files_below(

@@ -64,12 +64,12 @@ class Settling:
 
     Attributes
     ----------
-    remote : bool
-        Whether the files are served by another machine or program.
+    numbered : bool
+        See `FileSystem.numbers_files`.
     """
 
     def __init__(self, *, settle_s: float, doubtful_settle_s: float) -> None:
-        self.remote = False
+        self.numbered = True
         self._settle_s = settle_s
         self._doubtful_settle_s = max(settle_s, doubtful_settle_s)
         self._seen: dict[str, _Seen] = {}
@@ -128,9 +128,9 @@ class Settling:
 
     def _state(self, status: os.stat_result) -> tuple[int, ...]:
         """Everything that a write changes: a copy may set length and time in advance."""
-        signature = signature_of(status, remote=self.remote)
+        signature = signature_of(status, numbered=self.numbered)
         # Programs that serve a file system make the other numbers up, some anew each time.
-        return signature if self.remote else (*signature, status.st_ctime_ns, status.st_blocks)
+        return (*signature, status.st_ctime_ns, status.st_blocks) if self.numbered else signature
 
 
 def _stem(path: str) -> str:

@@ -127,10 +127,12 @@ class Collector:
     async def _until_taken(self, pair: _Pair) -> None:
         began, pause_s = time.monotonic(), _FIRST_PAUSE_S
         files = [file.file for file in pair.files]
-        while not await asyncio.to_thread(self._ledger.were_taken, files):
+        while True:
             try:
                 async with self._turn(pair):
-                    await self._attempt(pair)
+                    if not await asyncio.to_thread(self._ledger.were_taken, files):
+                        await self._attempt(pair)
+                        await asyncio.to_thread(self._ledger.take, files)
             except RadStreamError as error:
                 claimed = isinstance(error, DeliveryUnfinishedError) and error.claimed is not None
                 tell = log.info if claimed else log.warning
@@ -139,7 +141,6 @@ class Collector:
                 log.exception("dropfolder.unexpected_error")
                 return
             else:
-                await asyncio.to_thread(self._ledger.take, files)
                 return
             if time.monotonic() - began >= _GIVES_WAY_S:
                 pair.passed.set()

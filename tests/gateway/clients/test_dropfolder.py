@@ -335,7 +335,7 @@ async def test_two_gateways_on_one_folder_know_what_the_other_took(tmp_path: Pat
         (drop / "x.png").write_bytes(b"1")
         assert await taking == ["x.png"]
         [file] = Ledger(path).arrive(
-            [("x.png", signature_of((drop / "x.png").stat(), remote=False))]
+            [("x.png", signature_of((drop / "x.png").stat(), numbered=True))]
         )
         first.ledger.take([file])
         (drop / "y.png").write_bytes(b"1")
@@ -448,7 +448,7 @@ async def test_bytes_that_come_without_a_sign_make_the_wait_begin_anew(tmp_path:
     path.write_bytes(b"\0" * 10_000)
     os.utime(path, (1, 1))
     settling = Settling(settle_s=0.01, doubtful_settle_s=0.3)
-    settling.remote = True
+    settling.numbered = False
     settling.add(str(path), path.stat(), was_there=False)
     for number in range(8):
         with path.open("r+b") as file:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clients.mounts import remote_file_system
+from gateway.clients.mounts import FileSystem, file_system
 
 LOCAL = """\
 22 1 253:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro
@@ -29,7 +29,7 @@ LOCAL = """\
 def test_mount_of_the_folder_or_below_it_decides(tmp_path: Path, line: str, kind: str | None):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"{LOCAL}{line}\n")
-    assert remote_file_system(Path("/srv/drop"), mounts) == kind
+    assert file_system(Path("/srv/drop"), mounts).remote == kind
 
 
 def test_last_mount_on_one_place_lies_over_the_others(tmp_path: Path):
@@ -37,10 +37,20 @@ def test_last_mount_on_one_place_lies_over_the_others(tmp_path: Path):
     mounts.write_text(
         f"{LOCAL}50 40 0:60 / /srv rw - nfs pacs:/export rw\n51 40 0:61 / /srv rw - tmpfs none rw\n"
     )
-    assert remote_file_system(Path("/srv/drop"), mounts) is None
+    assert file_system(Path("/srv/drop"), mounts).remote is None
     mounts.write_text(f"{LOCAL}50 40 0:60 / /srv rw - nfs pacs:/export rw\n")
-    assert remote_file_system(Path("/srv/drop"), mounts) == "nfs"
+    assert file_system(Path("/srv/drop"), mounts).remote == "nfs"
 
 
 def test_system_that_does_not_list_its_mounts_has_none_that_is_known(tmp_path: Path):
-    assert remote_file_system(Path("/srv/drop"), tmp_path / "none") is None
+    assert file_system(Path("/srv/drop"), tmp_path / "none") == FileSystem(None, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    [("xfs", True), ("tmpfs", True), ("vfat", False), ("exfat", False), ("nfs", False)],
+)
+def test_inode_counts_where_a_file_keeps_it(tmp_path: Path, kind: str, numbers: bool):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"{LOCAL}50 40 8:1 / /srv/drop rw - {kind} /dev/sdc1 rw\n")
+    assert file_system(Path("/srv/drop"), mounts).numbers_files is numbers
