@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.clients.dropfolder import WatchedFolder
 from gateway.clients.ledger import Ledger
+from gateway.clients.settled_files import SettledFiles
 from gateway.lifespan.stores import IMAGES
 from gateway.services.claims import CLOCK_SKEW_S, Claims
 from gateway.services.collecting import sweep_for_ever
@@ -33,11 +34,14 @@ _PATIENCE_S = 5.0
 _IMAGES_A_THREAD = 4
 
 
-def make_pairing(basis: Basis, kept: Kept, way: Way) -> Pairing:
-    """The pairing over the drop folder, with its state in the store."""
+def make_pairing(basis: Basis, kept: Kept, way: Way, inbox: Inbox | None = None) -> Pairing:
+    """The pairing over the drop folder, or over what an inbox shows of it.
+
+    Its state lies in the store.
+    """
     timeout_s = basis.settings.http.request_timeout_s
     return Pairing(
-        inbox=kept.inbox,
+        inbox=inbox or kept.inbox,
         objects=kept.objects,
         intake=way.intake,
         pipeline=way.pipeline,
@@ -98,10 +102,14 @@ def drop_folder_work(
     """What runs beside the requests while there is a drop folder, by name."""
     settings, folder = basis.settings, kept.watched
     if folder is not None:
+        # A person who has something tried again has seen to it that it is whole; nobody else has.
+        files = SettledFiles(settings.dropfolder.folder, folder.is_whole)
+        inbox = make_inbox(settings, files)
+        pairing = make_pairing(basis, kept, way, inbox)
         collector = Collector(
             pairing,
-            inbox=kept.inbox,
-            lanes=Lanes(kept.inbox, way.imaging),
+            inbox=inbox,
+            lanes=Lanes(inbox, way.imaging),
             ledger=folder.ledger,
             audit=audit,
             at_once=_IMAGES_A_THREAD * settings.limits.image_threads,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.clients.settled_files import SettledFiles
 from gateway.lifespan.dropfolder import make_inbox, open_watched
 from gateway.lifespan.stores import open_presence, open_stores
 from gateway.problems import problem_of
@@ -59,8 +58,6 @@ async def open_kept(basis: Basis) -> Kept:
     """
     objects, dropped = await open_stores(basis)
     watched = open_watched(basis)
-    if watched is not None:
-        dropped = SettledFiles(basis.settings.dropfolder.folder, watched.is_whole)
     parking, waiting = Parking(objects, problem_of), WaitingRoom(objects)
     inbox = make_inbox(basis.settings, dropped)
     deletion = Deletion(
