@@ -70,7 +70,7 @@ async def open_gateway(
         audit = await open_audit(basis)
         kept = await open_kept(basis)
         way = await open_way(basis, kept)
-        pairing = make_pairing(basis, kept, way)
+        pairing = make_pairing(basis, kept, way, audit)
         backlogs = await make_backlogs(basis, kept, way, audit)
         submissions, studies = _accepted(kept, way, backlogs)
         for name, work in (

@@ -15,6 +15,7 @@ from gateway.services.inbox import Inbox
 from gateway.services.lanes import Lanes
 from gateway.services.pairing import CLAIMS, Pairing
 from gateway.services.study import Route
+from gateway.services.superseding import Superseding
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -34,14 +35,17 @@ _PATIENCE_S = 5.0
 _IMAGES_A_THREAD = 4
 
 
-def make_pairing(basis: Basis, kept: Kept, way: Way, inbox: Inbox | None = None) -> Pairing:
+def make_pairing(
+    basis: Basis, kept: Kept, way: Way, audit: Audit, inbox: Inbox | None = None
+) -> Pairing:
     """The pairing over the drop folder, or over what an inbox shows of it.
 
     Its state lies in the store.
     """
+    inbox = inbox or kept.inbox
     timeout_s = basis.settings.http.request_timeout_s
     return Pairing(
-        inbox=inbox or kept.inbox,
+        inbox=inbox,
         objects=kept.objects,
         intake=way.intake,
         pipeline=way.pipeline,
@@ -62,6 +66,15 @@ def make_pairing(basis: Basis, kept: Kept, way: Way, inbox: Inbox | None = None)
         timeout_s=timeout_s,
         waiting_deadline_s=basis.settings.dropfolder.waiting_deadline_s,
         admission=way.admission,
+        superseding=Superseding(
+            inbox=inbox,
+            imaging=way.imaging,
+            results=kept.results,
+            deletion=kept.deletion,
+            admission=way.admission,
+            audit=audit,
+            pseudonyms=basis.pseudonyms,
+        ),
         tracer=basis.tracer,
     )
 
@@ -105,7 +118,7 @@ def drop_folder_work(
         # A person who has something tried again has seen to it that it is whole; nobody else has.
         files = SettledFiles(settings.dropfolder.folder, folder.is_whole)
         inbox = make_inbox(settings, files)
-        pairing = make_pairing(basis, kept, way, inbox)
+        pairing = make_pairing(basis, kept, way, audit, inbox)
         collector = Collector(
             pairing,
             inbox=inbox,

@@ -17,9 +17,10 @@ gateways work on them at once, and what follows holds whatever the order of thei
    What is taken after all clears what waited and was parked of it, in that order of steps: the
    reading first.
 5. **Bytes and versions decide.** An image's delivery reads the version that it names; the same
-   bytes are a duplicate, other bytes another image of the study. A sidecar is read as it is now.
-   A sidecar that names another study, patient or order than before is a conflict: the image is
-   parked, and nothing stored changes.
+   bytes are a duplicate, other bytes another image of the study, and of those that were read under
+   one name the image stands whose bytes lie there now (`gateway.services.superseding`). A sidecar
+   is read as it is now. A sidecar that names another study, patient or order than before is a
+   conflict: the image is parked, and nothing stored changes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import datetime as dt
 import hashlib
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -79,8 +80,9 @@ if TYPE_CHECKING:
     from gateway.services.intake import Intake
     from gateway.services.parking import Parking
     from gateway.services.pictures import Pictures
-    from gateway.services.pipeline import Pipeline
+    from gateway.services.pipeline import Answer, Pipeline
     from gateway.services.study import Study
+    from gateway.services.superseding import Superseding
     from gateway.services.waiting import WaitingRoom
 
 log = structlog.get_logger()
@@ -119,6 +121,7 @@ class _Taken:
     outcome: Outcome
     study_id: str | None = None
     parked: ParkedItem | None = None
+    stored: tuple[str, Answer] | None = None
 
 
 class Pairing:
@@ -142,6 +145,8 @@ class Pairing:
         Seconds that a half may wait.
     admission
         Gives each image its turn and its room: nothing here is refused, it waits.
+    superseding
+        Notes which image stands where a name has come to hold another one; nothing does if None.
     tracer
         Makes a span of each delivery: in a watched folder it begins the study's trace.
     """
@@ -164,8 +169,10 @@ class Pairing:
         timeout_s: float,
         waiting_deadline_s: float,
         admission: Admission,
+        superseding: Superseding | None = None,
         tracer: Tracer = NO_TRACER,
     ) -> None:
+        self._superseding = superseding
         self._inbox = inbox
         self._objects = objects
         self._intake = intake
@@ -365,7 +372,11 @@ class Pairing:
                 await self._waiting.remove((image, version_id))
                 return [_Taken(Outcome.IGNORED)]
             with one_event():
-                return await self._read_bytes(image, version_id, data, document, deadline)
+                taken = await self._read_bytes(image, version_id, data, document, deadline)
+        for item in taken:  # now that its own bytes have left their room
+            if item.stored is not None and self._superseding is not None:
+                await self._superseding.settle(image, *item.stored)
+        return taken
 
     async def _read_bytes(
         self,
@@ -401,7 +412,7 @@ class Pairing:
             await self._bind(image, study_id)
             await self._clear(image, version_id)
         outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED
-        return [_Taken(outcome, study_id)]
+        return [_Taken(outcome, study_id, stored=(sha256, answer))]
 
     async def _study(
         self, image: Dropped, data: bytes, document: bytes | None, deadline: Deadline
@@ -417,7 +428,7 @@ class Pairing:
             raise InvalidMetadataError(
                 (Fault("/study_id", "differs from the folder that the image lies in"),)
             )
-        return study
+        return replace(study, dropped_as=image.reference)
 
     async def _check_binding(self, image: Dropped, study: Study) -> None:
         """Refuse an image that was read for another study; its folder cannot tell."""

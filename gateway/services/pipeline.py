@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,8 +73,8 @@ class Answer:
         What is stored of the images that had not.
     not_processed
         The images sent that could not be.
-    study_readings
-        All that the study has.
+    study_readings, standing
+        All that the study has, and what is noted to stand under names of the drop folder.
     """
 
     result: StudyResult
@@ -82,6 +82,7 @@ class Answer:
     readings: tuple[Reading, ...] = ()
     not_processed: tuple[NotProcessed, ...] = ()
     study_readings: tuple[Reading, ...] = ()
+    standing: Mapping[str, str] = field(default_factory=dict)
 
 
 _Chosen = tuple["SubmittedImage", "ServedModel"]
@@ -204,6 +205,7 @@ class Pipeline:
             readings=added.readings,
             not_processed=tuple(map(told, entries)),
             study_readings=view.readings,
+            standing=view.standing,
         )
 
     def _choose(self, study: Study) -> tuple[list[_Chosen], list[RefusedImage]]:

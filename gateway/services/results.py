@@ -109,10 +109,21 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A study's current view, and the readings that it is made of, oldest first."""
+    """A study's current view, and what it is made of.
+
+    Parameters
+    ----------
+    result
+        The view.
+    readings
+        All of the study's, oldest first.
+    standing
+        What is noted to stand under names of the drop folder, as SHA-256.
+    """
 
     result: StudyResult
     readings: tuple[Reading, ...]
+    standing: Mapping[str, str]
 
 
 class ResultStore:
@@ -253,17 +264,14 @@ class ResultStore:
         while known.keys() <= keys:
             others = await self._load(frozenset(_readings(study_id, keys)) - known.keys())
             readings = _in_order([*known.values(), *others])
-            result = study_result(
-                added.study,
-                readings,
-                await self._open_images.load(self._open_images.of(study_id, keys)),
-                await self._replaced_files.load(self._replaced_files.of(study_id, keys)),
-            )
+            standing = await self._replaced_files.load(self._replaced_files.of(study_id, keys))
+            entries = await self._open_images.load(self._open_images.of(study_id, keys))
+            result = study_result(added.study, readings, entries, standing)
             await self._write(f"{ROOT}{study_id}/result.json", result)
             # A reading stored meanwhile may have been missed here and written over there.
             now, _ = await both(self._view_keys(study_id), check())
             if now == keys:
-                return View(result, tuple(readings))
+                return View(result, tuple(readings), standing)
             keys = now
         raise StudyNotFoundError
 

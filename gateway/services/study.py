@@ -60,6 +60,8 @@ class Study:
         Those sent with them that cannot be processed.
     sent
         The name and the bytes of all parts, in order; only the images' if empty.
+    dropped_as
+        Reference of the drop folder's object that it was made of.
     """
 
     images: tuple[SubmittedImage, ...]
@@ -68,6 +70,7 @@ class Study:
     validate_s: float = 0.0
     refused: tuple[RefusedImage, ...] = ()
     sent: tuple[tuple[str, bytes | memoryview], ...] = ()
+    dropped_as: str | None = None
 
     @property
     def parts(self) -> dict[str, bytes | memoryview]:

@@ -145,8 +145,27 @@ async def test_every_version_of_an_image_is_an_image_of_the_study(
     third = await shared.put(key, flat_png(255))
     assert (await deliver(third, *gateways))["outcome"] == "duplicate"
     result = await shared.document("results/V-1/result.json")
-    levels = [image["findings"][0]["positive"] for image in result["images"]]
+    levels = {image["findings"][0]["positive"]: image for image in result["images"]}
     assert sorted(levels) == [False, True]
+    # The white one lies there now: it stands, and the other one can still be looked at.
+    assert "superseded_by" not in levels[True]
+    assert levels[False]["superseded_by"] == levels[True]["sha256"]
+    assert [warning["pointer"] for warning in result["warnings"]] == ["image"]
+    client = gateways[0].client
+    for link in (levels[False]["heatmap"], levels[False]["preview"]):
+        assert (await client.get(link)).status_code == 200
+    page = (await client.get("/v1/studies", params={"limit": 200})).json()
+    [summary] = [item for item in page["studies"] if item["study_id"] == "V-1"]
+    assert (summary["status"], summary["images"], summary["positive"]) == (
+        "completed",
+        1,
+        ["bright"],
+    )
+    again = await shared.put(key, flat_png(0))
+    assert (await deliver(again, *gateways))["outcome"] == "duplicate"
+    images = (await shared.document("results/V-1/result.json"))["images"]
+    replaced = {image["findings"][0]["positive"]: "superseded_by" in image for image in images}
+    assert replaced == {False: False, True: True}
 
 
 async def test_sidecar_that_names_another_patient_is_parked_and_changes_nothing(
