@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gateway.clients.descent import NESTED, held, made, obstacle, opened
 from gateway.clients.keys import split_key, split_prefix
-from gateway.clients.plain_files import length, paths, read
+from gateway.clients.plain_files import beginning, length, paths, read
 from gateway.clients.threads import in_thread
 from gateway.errors import InvalidKeyError, StoreUnavailableError
 
@@ -86,6 +86,11 @@ class FolderStore:
                 await self._run(self._readers, partial(length, self._root, steps, limit_bytes))
             )
         return await self._run(self._readers, partial(read, self._root, steps, limit_bytes))
+
+    async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
+        """See `ObjectStore.beginning`."""
+        del version_id
+        return await self._run(self._readers, partial(beginning, self._root, split_key(key), size))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`; a folder keeps no media type but the name's."""

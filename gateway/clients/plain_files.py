@@ -36,6 +36,12 @@ def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
         return b"".join(pieces)
 
 
+def beginning(root: Path, steps: Sequence[str], size: int) -> bytes:
+    """The file's first bytes; see `ObjectStore.beginning`."""
+    with _opened(root, steps, None) as (file, _):
+        return os.read(file, size)
+
+
 def length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
     """Bytes of the file that the steps lead to; raises as `read` does."""
     with _opened(root, steps, limit_bytes) as (_, size):

@@ -155,6 +155,15 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
+        """Return the object's first bytes, all of a shorter one; no more is read.
+
+        Raises
+        ------
+        ObjectNotFoundError
+        """
+        ...
+
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """Whether the object was written: False when the key was taken (If-None-Match: *)."""
         ...

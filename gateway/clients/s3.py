@@ -149,6 +149,23 @@ class S3Store:
                     await reserve(length)
                 return await _whole(body, limit_bytes)
 
+    async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
+        """See `ObjectStore.beginning`."""
+        split_key(key)
+        version = {} if version_id is None else {"VersionId": version_id}
+        async with self._calling():
+            try:
+                response = await self._client.get_object(
+                    Bucket=self._bucket, Key=key, Range=f"bytes=0-{size - 1}", **version
+                )
+            except ClientError as error:
+                if _code(error) == "InvalidRange":  # of an object without any byte
+                    return b""
+                raise
+            async with response["Body"] as body:
+                found: bytes = await body.read(size)
+                return found
+
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`.
 

@@ -48,6 +48,12 @@ class SettledFiles(FolderStore):
             key, limit_bytes=limit_bytes, version_id=version_id, reserve=reserve
         )
 
+    async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
+        """See `ObjectStore.beginning`."""
+        if not await asyncio.to_thread(self._is_whole, key):
+            raise ObjectNotFoundError
+        return await super().beginning(key, size, version_id=version_id)
+
     async def keys(self, prefix: str) -> Sequence[str]:
         """See `ObjectStore.keys`."""
         keys = await super().keys(prefix)

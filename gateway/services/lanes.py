@@ -41,11 +41,13 @@ class Lanes:
     async def _study_id(self, dropped: Dropped) -> object:
         document = await self._inbox.document(dropped)
         study_id = parse_document(document).get("study_id") if document is not None else None
-        if study_id is None and dropped.may_stand_alone:
-            data = await self._inbox.image(dropped, None, reserve=_at_once)
-            header = await self._imaging.dicom_metadata("image", data)
-            study_id = header and header.study_instance_uid
-        return study_id
+        if study_id is not None or not dropped.may_stand_alone:
+            return study_id
+        if await self._inbox.is_left_alone(dropped):
+            return None
+        data = await self._inbox.image(dropped, None, reserve=_at_once)
+        header = await self._imaging.dicom_metadata("image", data)
+        return header and header.study_instance_uid
 
 
 async def _at_once(_size: int) -> None:

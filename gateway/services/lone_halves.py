@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError
-from gateway.schemas.metadata import parse_document
+from gateway.errors import Fault, InvalidMetadataError, ObjectNotFoundError
+from gateway.schemas.metadata import STUDY_ID_PATTERN, parse_document
 from gateway.schemas.pairing import Half
 
 if TYPE_CHECKING:
     from gateway.clients.protocols import Reserve
     from gateway.services.imaging import Imaging
     from gateway.services.inbox import Dropped, Inbox
+
+
+_STUDY_ID = re.compile(STUDY_ID_PATTERN)
+_NO_STUDY_ID = (
+    "is to be the name of the folder, which is none: rename it to 1 to 64 letters A to Z, digits, "
+    "'.', '_' and '-', without accents and not beginning with a dot"
+)
+
+
+def check_folder(half: Dropped) -> None:
+    """Hold the folder that a half lies in to being the name of a study.
+
+    Raises
+    ------
+    InvalidMetadataError
+    """
+    if half.study_folder is not None and not _STUDY_ID.fullmatch(half.study_folder):
+        raise InvalidMetadataError((Fault("/study_id", _NO_STUDY_ID),))
 
 
 class LoneHalves:
@@ -45,9 +64,10 @@ class LoneHalves:
         ObjectTooLargeError, InvalidKeyError
             It is not read at all.
         InvalidMetadataError
-            No image makes this a sidecar.
+            No image makes this a sidecar, or its folder can be of no study.
         StoreUnavailableError
         """
+        check_folder(half)
         try:
             if half.half is Half.IMAGE:
                 data = await self._inbox.image(half, version_id, reserve=reserve)

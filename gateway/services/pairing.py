@@ -25,6 +25,7 @@ gateways work on them at once, and what follows holds whatever the order of thei
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 import json
@@ -57,7 +58,7 @@ from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import parse_document
 from gateway.schemas.pairing import Binding, Half
 from gateway.services.documents import read_document
-from gateway.services.lone_halves import LoneHalves
+from gateway.services.lone_halves import LoneHalves, check_folder
 from gateway.services.tasks import both, together
 from gateway.services.views import study_path
 from gateway.tracing import NO_TRACER, spanned
@@ -91,6 +92,8 @@ CLAIMS = "pairing/claims/"
 # Whose share of the gateway the drop folder's work takes of, whoever brings the events.
 _SHARE = "drop folder"
 _GRACE_S = 1.0
+# How often, and after how long each time, a retry looks for a sidecar that was there before.
+_LOOKS, _LOOK_S = 10, 0.25
 # What a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
 # Of a study that was deleted nothing is taken from the drop folder any more.
@@ -217,7 +220,7 @@ class Pairing:
             The delivery is to be repeated.
         """
         dropped = self._inbox.find(key)
-        if dropped is None:
+        if dropped is None or await self._inbox.is_left_alone(dropped, version_id):
             return self._told(key, [_Taken(Outcome.IGNORED)])
         if dropped.half is Half.SIDECAR:
             version_id = None  # the latest word counts
@@ -241,6 +244,12 @@ class Pairing:
         item = await self._parking.item(parked_id)
         dropped = self._inbox.find(item.key)
         taken = await self._take(dropped, item.version_id) if dropped else []
+        looks = _LOOKS if item.study_id else 0
+        while dropped and not taken and looks:
+            # Its sidecar was there, and may have been mended just now: a watched file must settle.
+            await asyncio.sleep(_LOOK_S)
+            taken = await self._take(dropped, item.version_id)
+            looks -= 1
         return self._told(item.key, taken or [_Taken(Outcome.PARKED, parked=item)])
 
     async def sweep(self) -> None:
@@ -417,6 +426,7 @@ class Pairing:
     async def _study(
         self, image: Dropped, data: bytes, document: bytes | None, deadline: Deadline
     ) -> Study:
+        check_folder(image)
         study = await self._intake.study(
             _completed(image, document),
             [("image", data)],

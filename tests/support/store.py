@@ -46,6 +46,9 @@ class MemoryStore:
             raise ObjectTooLargeError(limit_bytes)
         return data
 
+    async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
+        return (await self.read(key, version_id=version_id))[:size]
+
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         del media_type
         await self._step("create", key)

@@ -85,6 +85,18 @@ async def test_object_of_the_limit_is_read_and_a_longer_one_is_not(store: Object
     assert caught.value.limit_bytes == 4
 
 
+async def test_beginning_of_an_object_is_read_alone(store: ObjectStore):
+    await store.create("a", b"12345", media_type=TYPE)
+    await store.create("empty", b"", media_type=TYPE)
+    assert await store.beginning("a", 2) == b"12"
+    assert await store.beginning("a", 9) == b"12345"
+    assert await store.beginning("empty", 9) == b""
+    with pytest.raises(ObjectNotFoundError):
+        await store.beginning("b", 9)
+    with pytest.raises(InvalidKeyError):
+        await store.beginning("../a", 9)
+
+
 async def test_deleted_object_is_gone_and_its_key_is_free(store: ObjectStore):
     await put(store, "a/b", "a/c")
     await store.delete("a/b")

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import unicodedata
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -140,6 +142,129 @@ async def test_what_is_no_image_and_no_sidecar_is_ignored(
     dropped.objects[key] = b"?"
     assert (await pairing.deliver(key)).outcome is Outcome.IGNORED
     assert objects.calls == []
+
+
+@pytest.mark.parametrize("name", ["IM000001", "1.2.840.113619.2.55.3", "CR.7", "a.dicom", "a.DCM"])
+async def test_dicom_is_known_by_its_bytes_where_its_name_does_not_tell(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str
+):
+    key = f"images/S1/{name}"
+    dropped.objects[key] = file_of(radiograph())
+    answer = await pairing.deliver(key)
+    assert (answer.outcome, answer.study) == (Outcome.PROCESSED, "/v1/studies/S1")
+    assert left_of(objects) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sidecar_name"),
+    [("IM000001", "IM000001.json"), ("1.2.3", "1.2.3.JSON"), ("a.dicom", "a.json")],
+)
+async def test_unnamed_dicom_has_a_sidecar_of_its_whole_name(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str, sidecar_name: str
+):
+    dropped.objects[f"images/{sidecar_name}"] = sidecar("S4")
+    answer = await pairing.deliver(f"images/{sidecar_name}")
+    assert answer.outcome is Outcome.WAITING
+    dropped.objects[f"images/{name}"] = file_of(radiograph())
+    for key in (f"images/{sidecar_name}", f"images/{name}"):
+        answer = await pairing.deliver(key)
+        assert (answer.outcome in {Outcome.PROCESSED, Outcome.DUPLICATE}, answer.study) == (
+            True,
+            "/v1/studies/S4",
+        )
+    assert left_of(objects) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("README", b"Send files here."),
+        ("movie", bytes(200_000)),  # longer than an image may be: it is not read
+        ("empty", b""),
+        ("app.log.1", PNG),
+        ("DICOMDIR", file_of(radiograph())),
+        ("IM1.part", file_of(radiograph())),
+        (".IM1", file_of(radiograph())),
+        ("IM1.", file_of(radiograph())),
+    ],
+)
+async def test_other_files_without_an_ending_are_left_alone(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str, data: bytes
+):
+    dropped.objects[f"images/S1/{name}"] = data
+    assert (await pairing.deliver(f"images/S1/{name}")).outcome is Outcome.IGNORED
+    assert objects.calls == []
+    # Beside a sidecar of its name it is no image, either.
+    dropped.objects[f"images/S1/{name}.json"] = sidecar("S1")
+    assert (await pairing.deliver(f"images/S1/{name}.json")).outcome in {
+        Outcome.WAITING,
+        Outcome.IGNORED,
+    }
+
+
+@pytest.mark.parametrize("ending", ["JSON", "Json", "jSoN"])
+@pytest.mark.parametrize("is_image_first", [True, False])
+async def test_sidecars_ending_may_be_in_any_case(
+    pairing: Pairing,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    ending: str,
+    is_image_first: bool,
+):
+    files = {IMAGE: PNG, f"images/S1/a.{ending}": sidecar("S1")}
+    first, second = sorted(files, reverse=is_image_first)
+    dropped.objects[first] = files[first]
+    assert (await pairing.deliver(first)).outcome is Outcome.WAITING
+    dropped.objects[second] = files[second]
+    assert (await pairing.deliver(second)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+@pytest.mark.parametrize("is_image_first", [True, False])
+@pytest.mark.parametrize(("image_form", "sidecar_form"), [("NFC", "NFD"), ("NFD", "NFC")])
+async def test_composed_and_decomposed_names_are_one_name(
+    pairing: Pairing,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    is_image_first: bool,
+    image_form: Literal["NFC", "NFD"],
+    sidecar_form: Literal["NFC", "NFD"],
+):
+    image = unicodedata.normalize(image_form, "images/Müller.png")
+    document = unicodedata.normalize(sidecar_form, "images/Müller.json")
+    files = {image: PNG, document: sidecar("S1")}
+    first, second = (image, document) if is_image_first else (document, image)
+    dropped.objects[first] = files[first]
+    assert (await pairing.deliver(first)).outcome is Outcome.WAITING
+    dropped.objects[second] = files[second]
+    assert (await pairing.deliver(second)).outcome is Outcome.PROCESSED
+    assert (await pairing.deliver(first)).outcome is Outcome.DUPLICATE
+    assert left_of(objects) == []
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    ("name", "data"), [("a.png", PNG), ("a.json", sidecar("S1")), ("IM1", file_of(radiograph()))]
+)
+async def test_folder_that_can_be_of_no_study_is_told_at_once_in_a_sentence(
+    pairing: Pairing,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    form: Literal["NFC", "NFD"],
+    name: str,
+    data: bytes,
+):
+    key = unicodedata.normalize(form, f"images/Röntgen/{name}")
+    dropped.objects[key] = data
+    answer = await pairing.deliver(key)
+    assert (answer.outcome, problem(answer)) == (Outcome.PARKED, "invalid-metadata")
+    [fault] = answer.parked[0].problem.errors or ()
+    assert fault.pointer == "/study_id"
+    assert "without accents" in fault.detail
+    assert left_of(objects) == [f"parked/{answer.parked[0].id}.json"]
 
 
 async def test_object_that_was_taken_away_is_ignored(pairing: Pairing, dropped: MemoryStore):
