@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
@@ -94,17 +94,22 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
-        async with (
-            tracing.exporting(),
-            open_gateway(
-                settings,
-                process_metrics,
-                process_health,
-                tracing.tracer,
-                certificate=certificate,
-                triton_host=triton_host,
-            ) as gateway,
-        ):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(tracing.exporting())
+            try:
+                gateway = await stack.enter_async_context(
+                    open_gateway(
+                        settings,
+                        process_metrics,
+                        process_health,
+                        tracing.tracer,
+                        certificate=certificate,
+                        triton_host=triton_host,
+                    )
+                )
+            except Exception as error:
+                process_health.start_error = error  # for whoever waits for the start
+                raise
             yield {"gateway": gateway}
 
     app = FastAPI(

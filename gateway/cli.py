@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from gateway import __version__, logs
+from gateway.banner import banner
 from gateway.errors import InvalidMetadataError
-from gateway.gateway_client import api_key_option, gateway_client
+from gateway.gateway_client import api_key_option, gateway_client, url_option
 from gateway.keys_command import keys
 from gateway.models_command import models
 from gateway.parked_command import parked
@@ -28,10 +29,11 @@ from gateway.server import AddressUnavailableError, run, serve, serve_with_trito
 from gateway.services.imaging import is_dicom
 from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.sidecar import EmbeddedTriton, SidecarError
+from gateway.start_failures import StartError
 from gateway.tls import CertificateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +51,7 @@ def up() -> None:
     settings = _settings()
     try:
         came_up = run(serve_with_triton(settings, _announce_all(settings)))
-    except (SidecarError, CertificateError, AddressUnavailableError) as error:
+    except (SidecarError, CertificateError, AddressUnavailableError, StartError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)
 
@@ -60,7 +62,7 @@ def serve_command() -> None:
     settings = _settings()
     try:
         came_up = run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
-    except (CertificateError, AddressUnavailableError) as error:
+    except (CertificateError, AddressUnavailableError, StartError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)
 
@@ -69,7 +71,7 @@ def serve_command() -> None:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The gateway.")
+@url_option
 @click.option("--study-id", help="Send all files as one study of this id; else each is its own.")
 @click.option("--view", help="PA, AP, LATERAL, OBLIQUE or OTHER; of pictures AP if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print each result whole, a line each.")
@@ -138,25 +140,9 @@ def _settings() -> Settings:
     return settings
 
 
-def _announce_all(settings: Settings) -> Any:
+def _announce_all(settings: Settings) -> Callable[[str, EmbeddedTriton], None]:
     def announce(url: str, triton: EmbeddedTriton) -> None:
-        click.echo(
-            f"""
-RadStream is running. Ctrl-C stops it.
-
-  studies    {url}/v1/studies
-  models     {url}/v1/models
-  API docs   {url}/docs
-  readiness  {url}/readyz
-  metrics    {url}/metrics
-  Triton     grpc {triton.grpc_url}, http {triton.http_url}, metrics {triton.metrics_url}
-  models in  {settings.triton.model_repository.absolute()}
-  drop here  {settings.dropfolder.folder.absolute()}
-  results in {settings.store.folder.absolute()}
-
-Try: {sys.argv[0]} send tests/data/images/*.jpeg
-"""
-        )
+        click.echo(banner(settings, url, triton, program=sys.argv[0]))
 
     return announce
 

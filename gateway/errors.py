@@ -54,6 +54,13 @@ class RequestMediaTypeError(RadStreamError):
 
 
 @dataclass(eq=False)
+class ContentCodingError(RadStreamError):
+    """The body is under a content coding; bodies are taken as they are."""
+
+    coding: str
+
+
+@dataclass(eq=False)
 class BodyTooLargeError(RadStreamError):
     """The body has more bytes than the gateway takes."""
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING, Any
+
 import click
 import httpx
 
-from gateway.settings import CLIENT_KEY
+from gateway.settings import CLIENT_KEY, DELIMITER, PREFIX, HttpSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_HTTP = f"{PREFIX}HTTP{DELIMITER}"
 
 api_key_option = click.option(
     "--api-key",
@@ -13,6 +21,38 @@ api_key_option = click.option(
     help=f"The key to send, where the gateway asks for one. Better given as {CLIENT_KEY}: other "
     "users of the machine see the options of a command.",
 )
+
+
+def url_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option `--url`, which is where this machine's gateway listens by its settings."""
+    return click.option(
+        "--url",
+        default=lambda: default_url(),  # noqa: PLW0108 - read when it is asked
+        help=f"The gateway; where {_HTTP}HOST, {_HTTP}PORT and {_HTTP}TLS_CERTIFICATE say, unless "
+        "given.",
+    )(command)
+
+
+def default_url(environment: Mapping[str, str] = os.environ) -> str:
+    """Return where a gateway of these variables is reached from this machine.
+
+    Raises
+    ------
+    click.UsageError
+        The settings leave its port to chance.
+    """
+    settings = {
+        name.upper().removeprefix(_HTTP): value  # in any case, as for the gateway
+        for name, value in environment.items()
+        if name.upper().startswith(_HTTP)
+    }
+    host = settings.get("HOST", HttpSettings().host)
+    port = settings.get("PORT", str(HttpSettings().port))
+    if not port.isdecimal() or port == "0":
+        raise click.UsageError(f"{_HTTP}PORT is {port}, so give --url: the gateway has told it")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
+    scheme = "https" if settings.get("TLS_CERTIFICATE") else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def gateway_client(url: str, api_key: str | None) -> httpx.Client:

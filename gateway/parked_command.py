@@ -10,14 +10,10 @@ from urllib.parse import urlsplit
 import click
 import httpx
 
-from gateway.gateway_client import api_key_option, gateway_client
+from gateway.gateway_client import api_key_option, gateway_client, url_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_URL = click.option(
-    "--url", default="http://127.0.0.1:8080", show_default=True, help="The gateway."
-)
 
 
 @click.group()
@@ -26,7 +22,7 @@ def parked() -> None:
 
 
 @parked.command("list")
-@_URL
+@url_option
 @api_key_option
 @click.option("--json", "as_json", is_flag=True, help="Print each item whole, a line each.")
 def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
@@ -43,7 +39,7 @@ def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
 
 
 @parked.command()
-@_URL
+@url_option
 @api_key_option
 @click.argument("ids", nargs=-1, required=True)
 def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
@@ -60,7 +56,7 @@ def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
 
 
 @parked.command()
-@_URL
+@url_option
 @api_key_option
 @click.argument("ids", nargs=-1, required=True)
 def discard(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:

@@ -25,8 +25,10 @@ def take_over_stderr() -> TextIO:
     """Return standard error as it was, for the log; what else is printed there is counted.
 
     `sys.stderr` goes on to the same place. The pipe does not block whoever prints: what finds it
-    full is lost.
+    full is lost. A standard error that is not the process's own, or was taken over, stays.
     """
+    if not _is_own(sys.stderr):
+        return sys.stderr
     kept = os.fdopen(os.dup(_STDERR), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
@@ -35,6 +37,13 @@ def take_over_stderr() -> TextIO:
     sys.stderr = kept
     threading.Thread(target=_count, args=(readable,), daemon=True, name="printed-output").start()
     return kept
+
+
+def _is_own(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == _STDERR
+    except (OSError, ValueError, AttributeError):  # such as a test's, which has none
+        return False
 
 
 def _count(readable: int) -> None:

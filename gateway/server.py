@@ -7,19 +7,21 @@ import errno
 import signal
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
 import uvloop
 
 from gateway.app import create_app
+from gateway.errors import RadStreamError, log_fields
 from gateway.metrics import Metrics, process_registry
 from gateway.pipelining import serving
 from gateway.refusal import EarlyRefusal
 from gateway.services.health import Health
 from gateway.settings import DELIMITER, PREFIX
 from gateway.sidecar import METRICS_PORT, EmbeddedTriton
+from gateway.start_failures import StartError, told
 from gateway.tls import ServedCertificate
 
 if TYPE_CHECKING:
@@ -103,6 +105,11 @@ class GatewayServer(uvicorn.Server):
             scheme = "https" if self.config.is_ssl else "http"
             self._on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
+    @property
+    def start_error(self) -> Exception | None:
+        """What kept the gateway from starting."""
+        return self._health.start_error
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop at SIGTERM and SIGINT, without raising them again once all is closed."""
@@ -184,11 +191,27 @@ async def serve(
         It is to speak TLS, and its certificate or key cannot be used.
     AddressUnavailableError
         See `check_address`.
+    StartError
+        A part of the gateway cannot be opened.
     """
     check_address(settings.http)
     server = GatewayServer(settings, on_ready, metrics, triton_host)
-    await server.serve()
+    try:
+        await server.serve()
+    except SystemExit:  # uvicorn's end of a start that failed
+        if server.start_error is None:
+            raise
+    if server.start_error is not None:
+        log.error("gateway.not_started", **_start_fields(server.start_error))
+        raise StartError(told(server.start_error, settings)) from server.start_error
     return server.started
+
+
+def _start_fields(error: Exception) -> dict[str, Any]:
+    """What the log has of it: a fault that is known needs no place."""
+    if isinstance(error, RadStreamError):
+        return dict(log_fields(error))
+    return {"exc_info": error}
 
 
 async def serve_with_triton(
@@ -200,7 +223,7 @@ async def serve_with_triton(
     ------
     SidecarError
         Triton cannot run on this platform, or did not come up.
-    CertificateError, AddressUnavailableError
+    CertificateError, AddressUnavailableError, StartError
         See `serve`.
     """
     check_address(settings.http)  # now, rather than when Triton has come up

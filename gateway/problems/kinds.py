@@ -63,6 +63,13 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "The Content-Type is not taken here",
         "Send multipart/form-data, or one image as image/jpeg, image/png or application/dicom.",
     ),
+    errors.ContentCodingError: Kind(
+        "unsupported-content-encoding",
+        415,
+        "The Content-Encoding is not taken here",
+        "The body is under {coding}. Send it as it is, without Content-Encoding: JPEG, PNG and "
+        "DICOM have compressions of their own.",
+    ),
     errors.BodyTooLargeError: Kind(
         "body-too-large",
         413,

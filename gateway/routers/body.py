@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.errors import (
     BodyTooLargeError,
     CallerGoneError,
+    ContentCodingError,
     DeadlineExceededError,
     RequestTooSlowError,
 )
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from gateway.settings import HttpSettings
 
 T = TypeVar("T")
+
+# Content codings that are registered and met; what else a sender names is not repeated.
+_CODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
 
 
 async def read_body(
@@ -45,6 +49,7 @@ async def read_body(
 
     Raises
     ------
+    ContentCodingError
     BodyTooLargeError
     OverloadedError
         There is no room for the body.
@@ -54,6 +59,7 @@ async def read_body(
     CallerGoneError
         The connection closed before the body's end.
     """
+    _check_coding(request)
     declared = int(request.headers.get("content-length", "0"))
     if declared > limit_bytes:
         raise BodyTooLargeError(limit_bytes)
@@ -115,3 +121,17 @@ async def _expire_when_gone(request: Request, connected: asyncio.Timeout) -> Non
     while (await request.receive())["type"] != "http.disconnect":
         pass
     connected.reschedule(asyncio.get_running_loop().time())
+
+
+def _check_coding(request: Request) -> None:
+    """Refuse a body under a content coding (RFC 9110, section 8.4), whose bytes are no image's.
+
+    Raises
+    ------
+    ContentCodingError
+    """
+    named = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    codings = {coding.strip() for coding in named} - {"", "identity"}
+    if codings:
+        [coding, *_] = sorted(codings)
+        raise ContentCodingError(coding if coding in _CODINGS else "another coding")

@@ -34,6 +34,7 @@ _EVENT: dict[str, Any] = {
     response_model_exclude_none=True,
     responses=documented(
         errors.BodyTooLargeError,
+        errors.ContentCodingError,
         errors.InvalidEventError,
         errors.InvalidQueryError,
         errors.ForeignBucketError,

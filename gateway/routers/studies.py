@@ -133,6 +133,7 @@ _SUBMISSION: dict[str, Any] = {
             errors.TooManyPartsError,
             errors.ImagesTooLargeError,
             errors.RequestMediaTypeError,
+            errors.ContentCodingError,
             errors.UnsupportedImagesError,
             errors.InvalidPartsError,
             errors.InvalidMetadataError,

@@ -61,7 +61,8 @@ async def read_submission(
     ------
     OverloadedError
         Before the body is read, if that can be known by then.
-    RequestMediaTypeError, MalformedRequestError, BodyTooLargeError, TooManyPartsError
+    RequestMediaTypeError, ContentCodingError, MalformedRequestError, BodyTooLargeError,
+    TooManyPartsError
         The request cannot be taken apart.
     InvalidPartsError, InvalidMetadataError
         It can, but the parts or the metadata are not as they should be; see `Intake.study`.

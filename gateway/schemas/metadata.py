@@ -58,6 +58,8 @@ class Laterality(StrEnum):
 def _rfc_3339(value: Any) -> Any:
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         raise ValueError("must be an RFC 3339 time with a zone, such as 2026-01-31T08:15:00Z")
+    if value[17:19] == "60":
+        raise ValueError("is a leap second, which is not taken: send second 59, or the next minute")
     return value.upper()
 
 

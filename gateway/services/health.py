@@ -9,6 +9,7 @@ class Health:
     def __init__(self) -> None:
         self.draining = False
         self.failed: str | None = None
+        self.start_error: Exception | None = None
 
     def drain(self) -> None:
         """Say from now on that no new work should come; work in flight goes on."""

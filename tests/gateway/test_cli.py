@@ -90,6 +90,30 @@ async def test_a_gateway_that_does_not_answer_is_named(pictures: list[Path]):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("command", [["send", "PICTURE"], ["parked", "list"]])
+async def test_a_gateway_is_looked_for_where_the_settings_say(
+    command: list[str], pictures: list[Path]
+):
+    command = [str(pictures[0]) if each == "PICTURE" else each for each in command]
+    code, _, err = await run_command(*command, RADSTREAM_HTTP__PORT="9")
+    assert code == 1
+    assert err.startswith("Error: http://127.0.0.1:9 does not answer: ")
+
+
+async def test_a_store_that_cannot_be_written_is_told_in_a_sentence():
+    # Nobody makes a folder there, root included.
+    variables = {"RADSTREAM_STORE__FOLDER": "/proc/store", "RADSTREAM_HTTP__PORT": "0"}
+    code, out, err = await run_command("serve", **variables, RADSTREAM_LOGS__FORMAT="json")
+    assert (code, out) == (1, "")
+    *events, sentence = err.splitlines()
+    assert sentence == (
+        "Error: the store /proc/store cannot be written: No such file or directory. Let this user "
+        "write there; RADSTREAM_STORE__FOLDER chooses another folder"
+    )
+    assert json.loads(events[-1])["event"] == "gateway.not_started"
+    assert "Traceback" not in err
+
+
 async def test_what_answers_but_is_no_gateway_is_named(
     triton: EmbeddedTriton, pictures: list[Path]
 ):

@@ -176,13 +176,14 @@ async def test_nothing_that_names_a_patient_leaves_the_store(
         study_id=study_id,
         patient_id=MARK,
         accession_number=MARK,
+        body_part=MARK,  # dropped with a warning, which must not quote it
         annotations=[{"by": MARK}],
         **{f"{MARK}_name": MARK},
     )
     bad = [
         named | {"patient_id": "ANOTHER"},
         named | {"view": MARK},
-        named | {"study_id": MARK, "body_part": MARK},
+        named | {"study_id": MARK, "timestamp": MARK},
         named | {"study_id": MARK, "model": MARK},
         named | {"study_id": MARK, "image_size": {"width": 1, "height": 1}},
     ]

@@ -110,3 +110,22 @@ async def test_what_comes_after_a_body_is_no_part_of_it(small: LiveGateway):
 async def test_a_length_that_is_no_number_is_refused(small: LiveGateway, length: str):
     answer = await exchange(small, head(f"Content-Length: {length}", "Connection: close"))
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("coding", "named"),
+    [("gzip", "gzip"), ("identity, GZIP", "gzip"), ("br", "br"), ("MUSTERMANN", "another coding")],
+)
+async def test_a_content_coding_is_refused_by_its_name(small: LiveGateway, coding: str, named: str):
+    headers = {"Content-Type": "image/png", "Content-Encoding": coding}
+    answer = await small.client.post("/v1/studies", content=b"\x1f\x8b", headers=headers)
+    assert answer.status_code == 415
+    problem = answer.json()
+    assert problem["type"] == "urn:radstream:problem:unsupported-content-encoding"
+    assert problem["detail"].startswith(f"The body is under {named}. Send it as it is")
+
+
+async def test_a_body_as_it_is_may_say_so(small: LiveGateway):
+    headers = {"Content-Type": "image/png", "Content-Encoding": "identity"}
+    answer = await small.client.post("/v1/studies", content=b"x", headers=headers)
+    assert answer.json()["type"].endswith((":invalid-parts", ":unsupported-image"))

@@ -268,3 +268,9 @@ def test_any_document_is_taken_or_refused_with_pointers(document: dict[str, Any]
     except InvalidMetadataError as error:
         found = error.faults
     assert all(fault.pointer.startswith("/") and fault.detail for fault in found)
+
+
+@pytest.mark.parametrize("time", ["2016-12-31T23:59:60Z", "2017-01-01T00:59:60.5+01:00"])
+def test_a_leap_second_is_refused_with_what_to_send(time: str):
+    [told] = faults(VALID | {"timestamp": time}).values()
+    assert told == "is a leap second, which is not taken: send second 59, or the next minute"
