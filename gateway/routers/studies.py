@@ -165,6 +165,9 @@ async def send_study(
     A single image may also be the whole body, with the metadata in the header
     `RadStream-Metadata`. Sending the same image again answers with the stored result.
 
+    An image that cannot be processed costs no other: the `status` is `partial`, and
+    `not_processed` tells of it until it is sent again mended.
+
     With `Prefer: respond-async` the answer comes before the study is read: what is wrong with the
     request is still refused at once, what only decoding finds stands in the result as a failure.
     """

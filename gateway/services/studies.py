@@ -96,8 +96,9 @@ class Studies:
             return await self._results.received_at(study_id)
         if result.pending:
             return None
-        times = [result.received_at, *(failure.failed_at for failure in result.failures or ())]
-        return max([*times, result.completed_at] if result.completed_at else times)
+        read = [image.completed_at for image in result.images]  # superseded ones too
+        failed = [failure.failed_at for failure in result.failures or ()]
+        return max([result.received_at, *read, *failed])
 
     async def _summary(
         self, study_id: str

@@ -14,6 +14,7 @@ from gateway.sidecar import EmbeddedTriton
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import (
     LiveGateway,
+    audit_trail,
     run_command,
     running_command,
     running_gateway,
@@ -92,6 +93,43 @@ async def test_broken_file_is_parked_and_its_successor_read(gateway: LiveGateway
         return await parked() == []
 
     await until(is_cleared)
+
+
+async def test_file_that_is_replaced_leaves_its_reading_behind_and_out_of_the_list(
+    gateway: LiveGateway,
+):
+    drop, client = gateway.settings.dropfolder.folder, gateway.client
+    await until(result(gateway, "S1").exists)
+
+    async def positive() -> tuple[int, list[str]]:
+        page = (await client.get("/v1/studies")).json()["studies"]
+        [summary] = [item for item in page if item["study_id"] == "S1"]
+        return summary["images"], summary["positive"]
+
+    assert await positive() == (1, ["bright"])
+    white, black = flat_png(255), flat_png(0)
+    for data, other, expected in ((black, white, (1, [])), (white, black, (1, ["bright"]))):
+        (drop / "S1/x.png").write_bytes(data)
+
+        async def is_told(expected: tuple[int, list[str]] = expected) -> bool:
+            return await positive() == expected
+
+        await until(is_told)
+        images = {
+            image["sha256"]: image
+            for image in (await client.get("/v1/studies/S1")).json()["images"]
+        }
+        stands = hashlib.sha256(data).hexdigest()
+        replaced = images[hashlib.sha256(other).hexdigest()]
+        assert replaced["superseded_by"] == stands
+        assert "superseded_by" not in images[stands]
+        assert (await client.get(replaced["heatmap"])).status_code == 200
+    noted = [
+        record
+        for record in audit_trail(gateway.settings)
+        if record["operation"] == "drop folder: supersede image"
+    ]
+    assert [(record["action"], record["studies"]) for record in noted] == [("U", ["S1"])] * 2
 
 
 async def test_image_that_no_sidecar_can_mend_is_parked_while_others_wait(gateway: LiveGateway):

@@ -257,6 +257,32 @@ async def test_every_bad_image_is_named_and_nothing_is_written(
     assert parts.metric("studies_total", route="rest", outcome=error.__name__) == 1
 
 
+async def test_telemetry_and_log_know_of_images_that_could_not_be_processed(parts: Parts):
+    with capture_logs() as lines:
+        answer = await parts.read(b"no image", WHITE, WHITE[:-20])
+    assert [item.part for item in answer.not_processed] == ["image[0]", "image[2]"]
+    [line] = [line for line in lines if line["event"] == "study.completed"]
+    assert (line["outcome"], line["images"]) == ("partial", 3)
+    assert line["not_processed"] == [
+        "urn:radstream:problem:unsupported-image",
+        "urn:radstream:problem:unreadable-image",
+    ]
+    total = parts.told.events[-1]
+    assert (total.stage, total.status, total.images, total.not_processed) == (
+        *("total", "success"),
+        *(3, 2),
+    )
+    assert parts.metric("studies_total", route="rest", outcome="partial") == 1
+
+
+async def test_model_that_is_away_refuses_the_whole_request(objects: MemoryStore):
+    nobody = "127.0.0.1:1"
+    async with piped(nobody, objects) as parts:
+        with pytest.raises(InferenceUnavailableError):
+            await parts.read(WHITE, b"no image")
+    assert objects.objects == {}
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
