@@ -14,9 +14,9 @@ from preprocess.image import ImagePixel
 from preprocess.stored import StoredFrame
 from preprocess.types import StoredSamples
 
-# In parts of the range: what a lossy coding adds at sharp edges, where Gibbs' phenomenon is 9 % for
-# each axis, and more than it ever adds.
-_USUAL_OVERSHOOT, _MOST_OVERSHOOT = 0.25, 0.5
+# In parts of the range: what a lossy coding adds at sharp edges in everyday quality, in the least
+# that can be read (Gibbs' phenomenon alone is 9 % for each axis), and more than it ever adds.
+_USUAL_OVERSHOOT, _LARGE_OVERSHOOT, _MOST_OVERSHOOT = 0.1, 0.25, 0.5
 _MOST_ROWS = 1024  # of a frame that are looked at
 
 
@@ -107,18 +107,27 @@ def read_as(
     """
     # Decoders hold samples to the codestream's own precision.
     overshoot = _overshoot(samples, image) if coded.precision > image.high_bit + 1 else 0
-    # Two's complement that ends at High Bit lies close to numbers; lossy, it makes black of white.
-    is_close = overshoot <= (0 if coded.lossy and image.signed else _MOST_OVERSHOOT)
-    if overshoot == 0 or (
-        is_close and (coded.fixed_precision or _continuity_above(samples, coded, image) >= 0)
-    ):
+    if _are_numbers(overshoot, samples, coded, image):
         return StoredFrame(samples, lossy=True, marked=marked)
-    if coded.lossy or overshoot <= _USUAL_OVERSHOOT:
+    if coded.lossy or overshoot <= _LARGE_OVERSHOOT:
         raise CorruptImageError(
             f"a compressed frame has values beyond Bits Stored {image.bits_stored}, High Bit "
             f"{image.high_bit}, that are no error of a lossy coding"
         )
     return read_cells(samples, coded, image, marked)
+
+
+def _are_numbers(
+    overshoot: float, samples: StoredSamples, coded: SampleFormat, image: ImagePixel
+) -> bool:
+    if overshoot == 0:
+        return True
+    # Two's complement that ends at High Bit lies close to numbers; lossy, it makes black of white.
+    if overshoot > _MOST_OVERSHOOT or (coded.lossy and image.signed):
+        return False
+    if coded.fixed_precision or (coded.lossy and overshoot <= _USUAL_OVERSHOOT):
+        return True
+    return _continuity_above(samples, coded, image) >= 0
 
 
 def read_cells(
@@ -133,7 +142,8 @@ def read_cells(
     """
     if coded.precision > image.high_bit + 1 and _continuity_above(samples, coded, image) > 0:
         raise CorruptImageError(
-            f"a compressed frame has values that go on above High Bit {image.high_bit}"
+            f"a compressed frame has values that go on above High Bit {image.high_bit}: "
+            "Bits Stored is too small"
         )
     return StoredFrame(samples, marked=marked)
 

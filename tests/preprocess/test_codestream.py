@@ -3,11 +3,13 @@
 The stored values come first; cells are made of them by PS3.5 8.1.1, and codestreams of the cells.
 """
 
+import io
 import re
 
 import imagecodecs
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -311,6 +313,22 @@ def test_twelve_bit_jpeg_does_not_wrap(quality, bits):
     assert error.mean() <= 0.04 * largest
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+def test_saturated_letters_on_black_may_overshoot(bits):
+    largest = (1 << bits) - 1
+    picture = np.full((48, 64), largest // 50, np.uint16)
+    picture[10:30, 8:10] = picture[10:12, 8:20] = picture[28:30, 8:20] = largest
+    for level in (75, 85):
+        stream = imagecodecs.jpeg2k_encode(
+            picture, level=level, codecformat="j2k", reversible=False, bitspersample=16
+        )
+        decoded = imagecodecs.jpeg2k_decode(stream)
+        assert decoded.max() > largest
+        data = dicoms.compressed(picture, stream, BitsStored=bits)
+        (frame,) = decode(dicoms.write(data, JPEG2000))
+        np.testing.assert_array_equal(frame.samples, np.minimum(decoded, largest))
+
+
 @pytest.mark.parametrize("syntax", [JPEG2000, JPEG2000Lossless])
 def test_overlays_under_a_lossy_coding_are_refused(syntax):
     codec = next(codec for codec in CODECS if codec.name == "J2K 91")
@@ -404,6 +422,16 @@ def test_hierarchical_and_arithmetic_lossless_jpeg_are_named():
         with pytest.raises(UnsupportedImageError) as caught:
             decode(data)
         assert caught.value.reason == "hierarchical and arithmetic lossless JPEG are not taken"
+
+
+@pytest.mark.parametrize("process", ["53", "55", "51"])
+def test_progressive_jpeg_of_the_retired_processes_is_read(process):
+    picture = offsets(8).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "JPEG", quality=97, progressive=process != "51")
+    syntax = f"1.2.840.10008.1.2.4.{process}"
+    (frame,) = decode(dicoms.write(dicoms.compressed(picture, out.getvalue()), syntax))
+    assert np.abs(frame.samples.astype(int) - picture).max() <= 8
 
 
 @pytest.mark.parametrize(
