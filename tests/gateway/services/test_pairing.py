@@ -4,6 +4,7 @@ import asyncio
 import random
 import unicodedata
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,8 @@ from gateway.errors import (
 )
 from gateway.problems import problem_of
 from gateway.schemas.events import Delivery, Outcome
-from gateway.services.pairing import Pairing
+from gateway.services.claims import Claims
+from gateway.services.pairing import CLAIMS, Pairing
 from gateway.services.parking import Parking
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
@@ -727,3 +729,25 @@ async def test_claim_is_taken_over_by_one_alone(
     assert sorted(outcome.outcome for outcome in outcomes) == ["duplicate"] * 5 + ["processed"]
     assert readings.inferences.total() == 1
     assert left_of(objects) == []
+
+
+async def test_deliveries_that_wait_for_a_claim_take_no_turn_from_others(
+    objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    pairing = gateway_on(objects, dropped, readings, patience_s=600)
+    others = Claims(objects, root=CLAIMS, lease_s=600, patience_s=0)
+    dropped.objects |= {f"images/S{n}/a.png": flat_png(n) for n in range(40)}
+    dropped.objects |= {f"images/S{n}/a.json": sidecar(f"S{n}") for n in range(40)}
+    keys = [f"images/S{n}/a.png" for n in range(40)]
+    async with AsyncExitStack() as held:
+        for n in range(39):  # more than there are turns
+            image = pairing._inbox.find(keys[n])
+            assert image is not None
+            sha256 = await pairing._imaging.sha256(flat_png(n))
+            await held.enter_async_context(others.held(f"{image.reference}/{sha256}", keys[n]))
+        waiting = [asyncio.create_task(pairing.deliver(key)) for key in keys[:39]]
+        await until(lambda: len([call for call in objects.calls if call[0] == "keys"]) > 200)
+        assert (await pairing.deliver(keys[39])).outcome is Outcome.PROCESSED
+        assert readings.inferences.total() == 1
+    outcomes = {delivery.outcome for delivery in await asyncio.gather(*waiting)}
+    assert outcomes == {Outcome.PROCESSED}
