@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import time
+import unicodedata
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -134,6 +135,9 @@ class Settling:
 
 
 def _stem(path: str) -> str:
-    """What an image and its sidecar have in common."""
+    """What an image and its sidecar have in common, however each is spelt."""
     folder, slash, name = path.rpartition("/")
-    return folder + slash + (name.rpartition(".")[0] or name)
+    base, _, ending = name.rpartition(".")
+    # A number is no ending: DICOM files are called by their UID.
+    base = name if not base or (ending.isascii() and ending.isdecimal()) else base
+    return unicodedata.normalize("NFC", folder + slash + base)

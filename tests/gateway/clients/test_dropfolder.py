@@ -357,15 +357,37 @@ async def test_damaged_ledger_costs_a_second_look_and_no_more(tmp_path: Path):
     ledger.close()
 
 
-async def test_halves_of_a_pair_are_told_together(told: list[str], tmp_path: Path):
+@pytest.mark.parametrize(
+    ("sidecar", "image"),
+    [
+        ("x.json", "x.png"),
+        ("1.2.3.json", "1.2.3"),
+        ("IM000001.JSON", "IM000001"),
+        ("\u00fc.json", "u\u0308.png"),
+    ],
+)
+async def test_halves_of_a_pair_are_told_together(
+    told: list[str], tmp_path: Path, sidecar: str, image: str
+):
     drop = tmp_path / "drop"
-    (drop / "x.json").write_bytes(b"{}")
-    with (drop / "x.png").open("wb", buffering=0) as file:
+    (drop / sidecar).write_bytes(b"{}")
+    with (drop / image).open("wb", buffering=0) as file:
         for _ in range(8):
             file.write(b"1")
             await asyncio.sleep(SETTLE_S / 4)
             assert told == ["there/before.png"]
-    await until(lambda: sorted(told[1:]) == ["x.json", "x.png"])
+    await until(lambda: sorted(told[1:]) == sorted([sidecar, image]))
+
+
+async def test_files_that_are_called_by_their_uid_do_not_wait_for_each_other(
+    told: list[str], tmp_path: Path
+):
+    (tmp_path / "drop/1.2.3").write_bytes(b"1")
+    with (tmp_path / "drop/1.2.4").open("wb", buffering=0) as file:
+        while told[1:] != ["1.2.3"]:
+            file.write(b"1")
+            await asyncio.sleep(SETTLE_S / 8)
+    await until(lambda: told[1:] == ["1.2.3", "1.2.4"])
 
 
 # --- what looks half-copied -----------------------------------------------------------------------
