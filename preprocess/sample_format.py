@@ -151,7 +151,8 @@ def read_cells(
 def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
     """By how much samples exceed the range of Bits Stored, in parts of the range."""
     shift = image.high_bit + 1 - image.bits_stored
-    low, high = int(samples.min()) >> shift, int(samples.max()) >> shift
+    low = int(samples.min()) >> shift if samples.dtype.kind == "i" else 0
+    high = int(samples.max()) >> shift
     return max(image.least - low, high - image.most, 0) / (image.most - image.least + 1)
 
 
