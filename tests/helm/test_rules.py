@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.metrics import Metrics
 from tests.support.chart import render
+from tests.support.tools import tool
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "helm/radstream/rules").glob("*.yaml"))
@@ -30,7 +31,9 @@ def alerts() -> dict[str, dict[str, Any]]:
 
 
 def promtool(*arguments: str | Path) -> None:
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tool("promtool"), *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.metrics import Metrics
 from tests.support.chart import ROOT, Release, render
+from tests.support.tools import tool
 
 ADAPTER = yaml.safe_load((ROOT / "helm/prometheus-adapter.yaml").read_text())
 TRITON = {"nv_inference_queue_duration_us", "nv_inference_request_success"}
@@ -81,7 +82,7 @@ def test_queries_are_of_metrics_that_there_are_and_prometheus_can_read_them(tmp_
     rules = [{"record": f"q{number}", "expr": each} for number, each in enumerate(queries)]
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
-    command = ["promtool", "check", "rules", file]
+    command = [tool("promtool"), "check", "rules", file]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

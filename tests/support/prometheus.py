@@ -14,6 +14,7 @@ import yaml
 
 from gateway.sidecar.ports import choose_ports
 from tests.support.gateway import ROOT, client_of, until
+from tests.support.tools import tool
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ async def running_prometheus(folder: Path, targets: Mapping[str, str]) -> AsyncI
     address = f"127.0.0.1:{choose_ports().http}"
     with (folder / "prometheus.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            "prometheus",
+            tool("prometheus"),
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={address}",
