@@ -262,14 +262,19 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
     return (await client.get("/readyz")).is_success
 
 
-def faults(done: Sequence[Kill], watch: Watch) -> list[str]:
+def faults(
+    done: Sequence[Kill],
+    watch: Watch,
+    back_within_s: float = BACK_WITHIN_S,
+    known_after_s: float = KNOWN_AFTER_S,
+) -> list[str]:
     """All that must not be."""
-    late = [kill for kill in done if kill.back_s > BACK_WITHIN_S]
+    late = [kill for kill in done if kill.back_s > back_within_s]
     found = [f"back after {kill.back_s:.1f} s: {kill.pace}, {kill.moment}" for kill in late]
     found += [
         f"ready {at:.1f} s after a kill, and the study was refused"
         for at in watch.false_ready
-        if at > KNOWN_AFTER_S
+        if at > known_after_s
     ]
     odd = Counter(status for _, status in watch.answers if status not in {OK, 503, 504, 0})
     return found + [f"answered {status}: {count} times" for status, count in odd.items()]

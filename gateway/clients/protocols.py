@@ -105,6 +105,14 @@ class TritonHost(Protocol):
         """Return the process ids of backends that died and that Triton has not noticed yet."""
         ...
 
+    def backends_of(self, model_name: str) -> frozenset[int]:
+        """Return the process ids of the model's living backends, as far as they are to be seen."""
+        ...
+
+    def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
+        """Kill those of these processes that are backends of the model still."""
+        ...
+
     def restart(self) -> bool:
         """Have Triton ended and started again; False where it is being started already."""
         ...

@@ -34,6 +34,13 @@ class RestartFlag:
         """See `TritonHost.lost_backends`; those of another container are not to be seen."""
         return frozenset()
 
+    def backends_of(self, model_name: str) -> frozenset[int]:  # noqa: ARG002 - the protocol's
+        """See `TritonHost.backends_of`; those of another container are not to be seen."""
+        return frozenset()
+
+    def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
+        """See `TritonHost.end_backends`; there are none to be seen."""
+
     def restart(self) -> bool:
         """See `TritonHost.restart`."""
         try:

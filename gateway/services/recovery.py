@@ -30,6 +30,8 @@ _RELOAD_S = 30.0
 # for one that died before.
 _LOST_FOR_S = 3.0
 _LOOK_S = 0.5
+# The longest that a study may take by default, which such a process may have in its hands.
+_LEFT_FOR_S = 30.0
 
 
 class Recovery:
@@ -159,7 +161,10 @@ class Recovery:
             await sick.reported.wait()
             sick.at_work = True
             try:
+                before = self._host.backends_of(name) if self._host else frozenset()
                 done = await self._attempt(name, unload=sick.loaded)
+                if done and sick.loaded and before:
+                    self._leave_behind(name, before)
                 sick.left_unloaded = not done and (sick.loaded or sick.left_unloaded)
             finally:
                 sick.at_work = False
@@ -169,6 +174,16 @@ class Recovery:
             self._on_reloaded()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _leave_behind(self, name: str, pids: frozenset[int]) -> None:
+        """Have the processes ended that ran the model before it was reloaded, studies apart.
+
+        Triton 2.51 keeps the living instances of a model of which one died for good, with all
+        their memory, though they get no study any more.
+        """
+        if self._host is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LEFT_FOR_S, self._host.end_backends, name, pids)
 
     async def _attempt(self, name: str, *, unload: bool) -> bool:
         reason: str | None

@@ -1,6 +1,8 @@
 """The embedded Triton: started, watched, restarted and stopped with the gateway."""
 
 import contextlib
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -153,6 +155,16 @@ class EmbeddedTriton:
     def lost_backends(self) -> frozenset[int]:
         """Return the ids of backend processes that died and that the server waits for."""
         return self._watched.lost_backends() if self._watched else frozenset()
+
+    def backends_of(self, model_name: str) -> frozenset[int]:
+        """Return the ids of the living processes in which the server runs the model."""
+        return self._watched.backends_of(model_name) if self._watched else frozenset()
+
+    def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
+        """Kill those of these processes in which the server runs the model still."""
+        for pid in pids & self.backends_of(model_name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def restart(self) -> bool:
         """Have the server killed and started again; False where it does not run now."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from gateway.sidecar.backends import lost_backends
+from gateway.sidecar.backends import backends_of, lost_backends
 from gateway.sidecar.folder import TritonFolder
 from gateway.sidecar.log import LogSink, parse_line
 
@@ -70,6 +70,10 @@ class GuardedProcess:
     def lost_backends(self) -> frozenset[int]:
         """Return the ids of backend processes that died and that the server waits for."""
         return lost_backends(self._guardian.pid)
+
+    def backends_of(self, model_name: str) -> frozenset[int]:
+        """Return the ids of the living processes in which the server runs the model."""
+        return backends_of(self._guardian.pid, model_name)
 
     async def wait(self) -> int:
         """The exit code, once the server and its backend processes have ended."""

@@ -38,6 +38,10 @@ class WatchedServer:
         """See `GuardedProcess.lost_backends`."""
         return frozenset() if self._starting else self._process.lost_backends()
 
+    def backends_of(self, model_name: str) -> frozenset[int]:
+        """See `GuardedProcess.backends_of`."""
+        return frozenset() if self._starting else self._process.backends_of(model_name)
+
     def restart(self) -> bool:
         """Have the server killed and started again; False where it is being started already."""
         if self._starting or self._restart_asked.is_set():

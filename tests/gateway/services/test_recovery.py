@@ -30,6 +30,13 @@ class Host:
     def lost_backends(self) -> frozenset[int]:
         return self.lost
 
+    def backends_of(self, model_name: str) -> frozenset[int]:
+        del model_name
+        return frozenset()
+
+    def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
+        raise AssertionError((model_name, pids))
+
     def restart(self) -> bool:
         self.restarts += 1
         return True

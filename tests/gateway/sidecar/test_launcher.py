@@ -22,7 +22,8 @@ from gateway.sidecar import launcher as launcher_module
 from gateway.sidecar.ports import TritonPorts, choose_ports
 from tests.gateway.sidecar import onnx_models
 from tests.support.gateway import until
-from tests.support.processes import descendants, is_alive, triton_process
+from tests.support.models import write_model
+from tests.support.processes import backend_process, descendants, is_alive, triton_process
 from tests.support.triton import running_triton
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -168,6 +169,36 @@ async def test_backend_process_that_died_unnoticed_is_seen(triton: EmbeddedTrito
         await client.load_model("affine")
         assert await affine(client) == [[3, 5, 7]]
     await until(lambda: triton.lost_backends() == frozenset())
+
+
+async def test_processes_of_a_model_that_was_reloaded_are_ended(tmp_path: Path):
+    """Triton itself keeps the living one of two for good, once the other had died."""
+    write_model(tmp_path, instances=2)
+    write_model(tmp_path, "brightness_2")
+    async with (
+        running_triton(tmp_path) as triton,
+        InferenceServerClient(triton.grpc_url) as client,
+    ):
+        before, others = triton.backends_of("brightness"), triton.backends_of("brightness_2")
+        assert (len(before), len(others)) == (2, 1)
+        backend_process(triton.grpc_url, "brightness").kill()
+        with suppress(InferenceServerException):
+            while True:
+                await bright(client)  # until one of them meets the dead one
+        await client.unload_model("brightness")
+        await client.load_model("brightness")
+        after = triton.backends_of("brightness") - before
+        assert len(after) == 2
+        triton.end_backends("brightness", before | others)
+        await until(lambda: triton.backends_of("brightness") == after)
+        assert triton.backends_of("brightness_2") == others
+        assert [await bright(client) for _ in range(4)] == [[[4.0]]] * 4
+
+
+async def bright(client: InferenceServerClient) -> list[list[float]]:
+    image = InferInput("image", [1, 1, 32, 32], "FP32")
+    image.set_data_from_numpy(np.ones((1, 1, 32, 32), np.float32))
+    return (await client.infer("brightness", [image])).as_numpy("logits").tolist()
 
 
 async def test_start_that_waits_for_a_backend_process_that_died_is_given_up(
