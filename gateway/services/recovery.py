@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -78,10 +79,13 @@ class Recovery:
 
     async def run(self) -> NoReturn:
         """Reload what is reported, for ever."""
-        async with asyncio.TaskGroup() as self._tasks:
-            for name, sick in self._sick.items():
-                sick.task = self._tasks.create_task(self._bring_back(name, sick))
-            await asyncio.Event().wait()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for name, sick in self._sick.items():
+                    self._begin(name, sick)
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
         raise AssertionError  # for the type checker: the event is nobody's to set
 
     def report(self, name: str, *, loaded: bool) -> None:
@@ -95,8 +99,7 @@ class Recovery:
         sick = self._sick.get(name)
         if sick is None:
             sick = self._sick[name] = _SickModel()
-            if self._tasks is not None:
-                sick.task = self._tasks.create_task(self._bring_back(name, sick))
+            self._begin(name, sick)
         if not sick.at_work:  # what was seen before the attempt ends says nothing of its success
             sick.loaded = loaded
             sick.reported.set()
@@ -154,6 +157,13 @@ class Recovery:
             self._metrics.triton.restarts_asked.inc()
             for name in list(self._sick):
                 self.forget(name)
+
+    def _begin(self, name: str, sick: _SickModel) -> None:
+        if self._tasks is not None:
+            # Not in the context of the study that found it: its log lines are not that study's.
+            sick.task = self._tasks.create_task(
+                self._bring_back(name, sick), context=contextvars.Context()
+            )
 
     async def _bring_back(self, name: str, sick: _SickModel) -> NoReturn:
         pause_s = _FIRST_PAUSE_S
