@@ -25,7 +25,6 @@ gateways work on them at once, and what follows holds whatever the order of thei
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import hashlib
 import json
@@ -92,8 +91,6 @@ CLAIMS = "pairing/claims/"
 # Whose share of the gateway the drop folder's work takes of, whoever brings the events.
 _SHARE = "drop folder"
 _GRACE_S = 1.0
-# How often, and after how long each time, a retry looks for a sidecar that was there before.
-_LOOKS, _LOOK_S = 10, 0.25
 # What a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
 # Of a study that was deleted nothing is taken from the drop folder any more.
@@ -244,12 +241,6 @@ class Pairing:
         item = await self._parking.item(parked_id)
         dropped = self._inbox.find(item.key)
         taken = await self._take(dropped, item.version_id) if dropped else []
-        looks = _LOOKS if item.study_id else 0
-        while dropped and not taken and looks:
-            # Its sidecar was there, and may have been mended just now: a watched file must settle.
-            await asyncio.sleep(_LOOK_S)
-            taken = await self._take(dropped, item.version_id)
-            looks -= 1
         return self._told(item.key, taken or [_Taken(Outcome.PARKED, parked=item)])
 
     async def sweep(self) -> None:
