@@ -81,6 +81,18 @@ def one_event(*, repeated: bool = False) -> Iterator[None]:
             log.warning("library.warnings", **told)
 
 
+@contextmanager
+def told_before() -> Iterator[None]:
+    """Tell nothing of what libraries warn of in the block: a stored image is read once more."""
+    complaints = _Complaints()
+    token = _collected.set(complaints)
+    try:
+        yield
+    finally:
+        _collected.reset(token)
+        complaints.over = True
+
+
 def _active() -> _Complaints | None:
     complaints = _collected.get()
     return None if complaints is None or complaints.over else complaints

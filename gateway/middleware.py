@@ -12,7 +12,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 
-from gateway.library_warnings import one_event
+from gateway.library_warnings import one_event, told_before
 from gateway.problems import internal_error
 from gateway.tracing import NO_TRACER, continued, exemplar, failed, spanned, traceparent
 
@@ -70,7 +70,7 @@ class RequestContext:
             kind=SpanKind.SERVER,
         ) as span:
             own = traceparent() or ""
-            with one_event():
+            with one_event() if scope["method"] == "POST" else told_before():
                 await self._app(scope, receive, send_with_ids)
 
 
