@@ -42,7 +42,7 @@ RETRIED_4XX = frozenset({401, 403, 404, 405, 408, 421, 425, 429})
 # Of the gateway's own refusals, the one that says it is set up for another bucket than this stack.
 RETRIED_PROBLEMS = frozenset({"urn:radstream:problem:foreign-bucket"})
 
-REQUIRED = ("IMAGES_BUCKET", "KEY_PREFIX", "KEY_SUFFIXES")
+REQUIRED = ("IMAGES_BUCKET", "KEY_PREFIX")
 
 PROBLEM_TYPE = re.compile(r"urn:radstream:problem:[a-z0-9-]{1,64}")
 
@@ -81,7 +81,6 @@ class Config:
     path: str
     bucket: str
     prefix: str
-    suffixes: tuple[str, ...]
     api_key: str = ""
     api_key_parameter: str = ""
     api_key_secret: str = ""
@@ -168,7 +167,6 @@ def read_config(environ: Mapping[str, str]) -> Config:
         path=f"{url.path.rstrip('/')}/v1/events/s3",
         bucket=environ["IMAGES_BUCKET"],
         prefix=environ["KEY_PREFIX"],
-        suffixes=tuple(environ["KEY_SUFFIXES"].lower().split(",")),
         api_key=keys.get("GATEWAY_API_KEY", ""),
         api_key_parameter=keys.get("GATEWAY_API_KEY_PARAMETER", ""),
         api_key_secret=keys.get("GATEWAY_API_KEY_SECRET", ""),
@@ -196,11 +194,14 @@ def parse(body: str) -> ObjectCreated:
 
 
 def is_ours(config: Config, created: ObjectCreated) -> bool:
-    """Whether the object lies where studies are dropped and is an image or a sidecar."""
+    """Return True if the object lies where studies are dropped and is no folder of a console's.
+
+    Its name decides no more: DICOM files have names of every kind, and the gateway knows them by
+    their bytes.
+    """
+    is_folder = created.key.endswith("/")
     return (
-        created.bucket == config.bucket
-        and created.key.startswith(config.prefix)
-        and created.key.lower().endswith(config.suffixes)
+        created.bucket == config.bucket and created.key.startswith(config.prefix) and not is_folder
     )
 
 

@@ -256,22 +256,15 @@ def test_new_objects_become_events(dev: Package) -> None:
 # --- rules and queues -----------------------------------------------------------------------------
 
 
-def test_the_rules_and_the_forwarder_know_the_same_suffixes(dev: Package) -> None:
+def test_whatever_is_dropped_is_told_by_the_rule_and_forwarded(dev: Package) -> None:
+    pattern = dev.properties("UploadRule")["EventPattern"]["detail"]
     variables = dev.properties("ForwarderLambdaFunction")["Environment"]["Variables"]
-    patterns = {
-        matcher["wildcard"]
-        for rule in ("ImageUploadRule", "MetadataUploadRule")
-        for matcher in dev.properties(rule)["EventPattern"]["detail"]["object"]["key"]
-    }
-    suffixes = variables["KEY_SUFFIXES"].split(",")
-    assert patterns == {
-        f"{variables['KEY_PREFIX']}*{case}" for each in suffixes for case in (each, each.upper())
-    }
+    assert pattern["bucket"] == {"name": [{"Ref": "ImagesBucket"}]}
+    assert pattern["object"] == {"key": [{"prefix": variables["KEY_PREFIX"]}]}
 
 
-@pytest.mark.parametrize("rule", ["ImageUploadRule", "MetadataUploadRule"])
-def test_an_event_that_cannot_be_queued_is_kept(rule: str, dev: Package) -> None:
-    (target,) = dev.properties(rule)["Targets"]
+def test_an_event_that_cannot_be_queued_is_kept(dev: Package) -> None:
+    (target,) = dev.properties("UploadRule")["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["UploadQueue", "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UploadDeadLetterQueue", "Arn"]}}
 
