@@ -3,6 +3,7 @@
 That they build and run is what docker/rehearse shows; it needs root and takes minutes.
 """
 
+import os
 import re
 import shlex
 import subprocess
@@ -70,6 +71,14 @@ def test_the_image_runs_as_a_numbered_user_and_ends_by_sigterm(recipe: Path):
     assert {f"org.opencontainers.image.{name}" for name in ("version", "revision", "licenses")} < (
         labels
     )
+
+
+def test_tritons_images_start_by_an_entry_point_that_the_gateway_can_end():
+    for name in ("triton.Dockerfile", "triton-cpu.Dockerfile"):
+        stage = last_stage(ROOT / "docker" / name)
+        assert ("COPY", "docker/triton-entrypoint /usr/bin/radstream-triton") in stage
+        assert dict(stage)["ENTRYPOINT"].startswith('["radstream-triton", "tritonserver", ')
+    assert os.access(ROOT / "docker/triton-entrypoint", os.X_OK)
 
 
 def test_the_gateways_image_keeps_and_proves_the_codecs_that_are_used():
