@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Base64Bytes, Field
 
 from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
-from gateway.schemas.stored_document import StoredDocument
+from gateway.schemas.stored_document import Identity, Names, StoredDocument
 
 
 class SubmittedPart(StoredDocument):
@@ -25,11 +25,11 @@ class Submission(StoredDocument):
     schema_: Literal["radstream.submission/1"] = Field("radstream.submission/1", alias="schema")
     received_at: AwareDatetime
     metadata: Base64Bytes | None = Field(None, description="The document, byte for byte.")
-    identity: dict[str, str] = Field(description="Who the study is about, as far as it says.")
+    identity: Identity = Field(description="Who the study is about, as far as it says.")
     parts: tuple[SubmittedPart, ...]
     image_bytes: int = Field(description="Of all its images: room is made for them at once.")
     callback: str | None = Field(None, description="Whom to tell of the end.")
-    context: dict[str, str] = Field(description="Ids of the request, for the log.")
+    context: Names = Field(description="Ids of the request, for the log.")
     traceparent: str | None = Field(None, description="Of the request, whose trace goes on.")
 
 

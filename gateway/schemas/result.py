@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
+from gateway.schemas.stored_document import Milliseconds
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -85,7 +86,7 @@ class ImageResult(_Wire):
     preview: str = Field(description="Path of the image as an 8-bit PNG.")
     received_at: AwareDatetime
     completed_at: AwareDatetime
-    timings_ms: dict[str, float] = Field(description="Milliseconds by stage.")
+    timings_ms: Milliseconds = Field(description="Milliseconds by stage.")
     superseded_by: str | None = Field(
         None,
         description="SHA-256 of the image that stands in this one's place: other bytes came under "

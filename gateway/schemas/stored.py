@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
+from pydantic import AwareDatetime, Base64Bytes, Field, RootModel, model_validator
 
 from gateway.schemas.result import Finding, ModelVersion, Notice
-from gateway.schemas.stored_document import StoredDocument
+from gateway.schemas.stored_document import Identity, Milliseconds, StoredDocument
 
 _HALF_FLOAT_BYTES = 2
 
@@ -19,7 +19,11 @@ class StudyDocument(StoredDocument):
     schema_: Literal["radstream.study/1"] = Field("radstream.study/1", alias="schema")
     study_id: str
     received_at: AwareDatetime
-    identity: dict[str, str | None]
+    identity: Identity
+
+
+class LaterIdentity(RootModel[Identity]):
+    """Identifying attributes that a later document of a study was the first to give."""
 
 
 class ActivationMap(StoredDocument):
@@ -69,7 +73,7 @@ class Reading(StoredDocument):
         0, ge=0, description="The image's place among those that were new in its request, from 0."
     )
     completed_at: AwareDatetime
-    timings_ms: dict[str, float]
+    timings_ms: Milliseconds
     warnings: tuple[Notice, ...]
     metadata: dict[str, Any] = Field(description="The document the image came with, whole.")
     frames: tuple[FrameReading, ...]

@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+IDENTITY = ("patient_id", "accession_number")
+"""Fields of the metadata document that say who a study is about.
+
+Two documents of one study that differ in one of these speak of two patients or two orders.
+"""
 
 
 class StoredDocument(BaseModel):
     """A document in the store. It outlives the version that wrote it.
 
     Readers pass over fields that they do not know, so a newer version may add an optional field.
-    Any other change takes a new name of the schema, which the version before must read already.
+    That holds for the entries of a map as well. Any other change takes a new name of the schema,
+    which the version before must read already.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+def _measured(entries: Any) -> Any:
+    """The entries of a map that are numbers; what is no map is left for the schema to refuse."""
+    if not isinstance(entries, dict):
+        return entries
+    return {name: value for name, value in entries.items() if isinstance(value, int | float)}
+
+
+def _identifying(entries: Any) -> Any:
+    """The entries that identify. One of another kind stays: without it patients would be one."""
+    if not isinstance(entries, dict):
+        return entries
+    return {name: entries[name] for name in IDENTITY if name in entries}
+
+
+def _named(entries: Any) -> Any:
+    if not isinstance(entries, dict):
+        return entries
+    return {name: value for name, value in entries.items() if isinstance(value, str)}
+
+
+Milliseconds = Annotated[dict[str, float], BeforeValidator(_measured)]
+"""Times by stage, of which a newer version may have more."""
+
+Identity = Annotated[dict[str, str | None], BeforeValidator(_identifying)]
+"""Identifying attributes; None where one is not known."""
+
+Names = Annotated[dict[str, str], BeforeValidator(_named)]
+"""Texts by name, of which a newer version may have more."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -44,22 +43,6 @@ def read_document(document: type[D], key: str, data: bytes) -> D:
         return document.model_validate_json(data)
     except ValidationError as error:
         raise unreadable(key, _reason(error.errors(include_url=False))) from error
-
-
-def read_object(key: str, data: bytes) -> dict[str, Any]:
-    """Return the JSON object that an object of the store holds, where no schema describes it.
-
-    Raises
-    ------
-    UnreadableDocumentError
-    """
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise unreadable(key, "it is not JSON") from error
-    if not isinstance(value, dict):
-        raise unreadable(key, "it is not a JSON object")
-    return value
 
 
 def unreadable(key: str, reason: str) -> UnreadableDocumentError:

@@ -30,8 +30,9 @@ from pydantic import BaseModel
 
 from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
 from gateway.schemas.result import StudyResult
-from gateway.schemas.stored import Reading, StudyDocument
-from gateway.services.documents import read_document, read_object, unreadable
+from gateway.schemas.stored import LaterIdentity, Reading, StudyDocument
+from gateway.schemas.stored_document import IDENTITY
+from gateway.services.documents import read_document, unreadable
 from gateway.services.open_images import OpenImages
 from gateway.services.replaced_files import ReplacedFiles
 from gateway.services.tasks import both, together
@@ -53,8 +54,6 @@ D = TypeVar("D", bound=BaseModel)
 JSON = "application/json"
 ROOT = "results/"
 
-# Two documents of one study that differ in one of these speak of two patients or two orders.
-_IDENTITY = ("patient_id", "accession_number")
 _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
 
 
@@ -308,8 +307,20 @@ class ResultStore:
         return _in_order(readings)
 
     async def image(self, reading: Reading) -> bytes:
-        """The image a reading was made of, as it was sent."""
-        return await self._objects.read(_image_key(reading))
+        """The image a reading was made of, as it was sent.
+
+        Raises
+        ------
+        StudyNotFoundError
+            It was deleted meanwhile, with its study.
+        UnreadableDocumentError
+            It is missing though its reading is there.
+        """
+        try:
+            return await self._objects.read(_image_key(reading))
+        except ObjectNotFoundError as error:
+            await self._study(reading.study_id)
+            raise unreadable(_image_key(reading), "the image is missing") from error
 
     def unreadable_image(self, reading: Reading) -> UnreadableDocumentError:
         """Return the error of an image that is no longer what was stored; the log is told."""
@@ -346,7 +357,7 @@ class ResultStore:
                 document = StudyDocument(
                     study_id=study_id,
                     received_at=received_at,
-                    identity={name: getattr(metadata, name) for name in _IDENTITY},
+                    identity={name: getattr(metadata, name) for name in IDENTITY},
                 )
                 if await self._create(_study_key(study_id), document):
                     return document, True
@@ -372,12 +383,13 @@ class ResultStore:
         except StudyNotFoundError:  # it is written first, so there is nothing else either
             return Known()
         keys = await self._objects.keys(f"{ROOT}{study_id}/")
-        identity = {name: value for name, value in study.identity.items() if value is not None}
+        identity = _told(study.identity)
         claims = sum(key.startswith(f"{ROOT}{study_id}/identity/") for key in keys)
         try:
             for number in range(1, claims + 1):
                 key = _identity_key(study_id, number)
-                identity |= read_object(key, await self._objects.read(key))
+                later = read_document(LaterIdentity, key, await self._objects.read(key))
+                identity |= _told(later.root)
         except ObjectNotFoundError:  # deleted just now
             return Known()
         return Known(
@@ -481,11 +493,14 @@ def explained(reading: Reading) -> list[int]:
 
 def given(metadata: StudyMetadata) -> dict[str, str]:
     """The identifying attributes that the metadata have."""
-    values = {name: getattr(metadata, name) for name in _IDENTITY}
-    return {name: value for name, value in values.items() if value is not None}
+    return _told({name: getattr(metadata, name) for name in IDENTITY})
 
 
-def compare(metadata: StudyMetadata, known: dict[str, str]) -> None:
+def _told(identity: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in identity.items() if value is not None}
+
+
+def compare(metadata: StudyMetadata, known: Mapping[str, str | None]) -> None:
     """Hold the metadata to what is known of their study.
 
     Raises
@@ -496,7 +511,7 @@ def compare(metadata: StudyMetadata, known: dict[str, str]) -> None:
     faults = tuple(
         Fault(f"/{name}", "differs from what is stored under this study_id")
         for name, value in given(metadata).items()
-        if known.get(name, value) != value
+        if known.get(name) not in (None, value)
     )
     if faults:
         raise StudyConflictError(faults)

@@ -26,13 +26,12 @@ def folder_of(gateway: LiveGateway, study_id: str) -> Path:
 
 
 def add_future(value: Any) -> Any:
-    """Every object that holds a list or an object of its own, and those below, get the field."""
+    """Every object gets the field, maps too; but what the sender wrote is the sender's."""
     if isinstance(value, list):
         return [add_future(item) for item in value]
     if isinstance(value, dict):
-        free = {"metadata", "identity", "timings_ms"}
         return {
-            name: item if name in free else add_future(item) for name, item in value.items()
+            name: item if name == "metadata" else add_future(item) for name, item in value.items()
         } | FUTURE
     return value
 
@@ -51,6 +50,17 @@ async def test_study_of_a_later_version_is_read_shown_and_grows(gateway: LiveGat
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
     grown = await gateway.client.post("/v1/studies", **multipart(document, striped(90)))
     assert (grown.status_code, len(grown.json()["images"])) == (200, 2)
+
+
+async def test_missing_image_of_a_reading_is_told(gateway: LiveGateway):
+    sent = multipart(metadata(), striped(40))
+    study = (await gateway.client.post("/v1/studies", **sent)).json()
+    [image] = folder_of(gateway, study["study_id"]).glob("images/*/image.png")
+    image.unlink()
+    for link in (study["images"][0]["heatmap"], study["images"][0]["preview"]):
+        answer = await gateway.client.get(link)
+        told(answer, f"results/*/images/{image.parent.name}/image.png")
+        assert "the image is missing" in answer.json()["detail"]
 
 
 def told(answer: httpx.Response, place: str) -> None:

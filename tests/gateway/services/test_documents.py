@@ -34,12 +34,13 @@ from gateway.schemas.result import Notice as Warned
 from gateway.schemas.stored import (
     ActivationMap,
     FrameReading,
+    LaterIdentity,
     Reading,
     StandingFile,
     StudyDocument,
 )
 from gateway.schemas.stored_document import StoredDocument
-from gateway.services.documents import read_document, read_object
+from gateway.services.documents import read_document
 from gateway.services.parking import Parking
 from gateway.services.waiting import WaitingRoom
 from tests.support.store import MemoryStore
@@ -241,11 +242,39 @@ def test_document_that_cannot_be_read_says_why_and_nothing_of_what_it_holds(
     assert "Doe" not in problem.model_dump_json()
 
 
-@pytest.mark.parametrize("data", [b"", b"nul", b"[1]", b"\xff", b"[" * 100_000])
-def test_object_without_a_schema_is_held_to_be_one(data: bytes):
+@pytest.mark.parametrize(
+    "data", [b"", b"nul", b"[1]", b"\xff", b"[" * 100_000, b'{"patient_id": 7}']
+)
+def test_identity_without_a_schema_is_held_to_be_one(data: bytes):
     with pytest.raises(UnreadableDocumentError):
-        read_object("results/S1/identity/1.json", data)
-    assert read_object("results/S1/identity/1.json", b'{"a": "b"}') == {"a": "b"}
+        read_document(LaterIdentity, "results/S1/identity/1.json", data)
+
+
+def test_entries_from_the_future_are_passed_over_in_maps():
+    later = b'{"accession_number": "A1", "issuer": {"oid": "1.2"}}'
+    assert read_document(LaterIdentity, "results/S1/identity/1.json", later).root == {
+        "accession_number": "A1"
+    }
+    for name, schema in (("identity", StudyDocument), ("identity", Submission)):
+        written = with_the_future(EXAMPLES[schema])
+        written[name] |= {"issuer": {"oid": "1.2"}}
+        data = json.dumps(written).encode()
+        assert read_document(schema, "results/S1/x.json", data) == EXAMPLES[schema]
+    written = with_the_future(EXAMPLES[Submission])
+    written["context"] |= {"lane": 3}
+    data = json.dumps(written).encode()
+    assert read_document(Submission, "pending/S1/x.json", data) == EXAMPLES[Submission]
+    written = with_the_future(EXAMPLES[Reading])
+    written["timings_ms"] |= {"route": {"rules": 0.5}}
+    data = json.dumps(written).encode()
+    assert read_document(Reading, "results/S1/x.json", data) == EXAMPLES[Reading]
+
+
+def test_identity_of_another_kind_is_not_passed_over():
+    written = with_the_future(EXAMPLES[StudyDocument])
+    written["identity"]["patient_id"] = {"value": "P1"}
+    with pytest.raises(UnreadableDocumentError):
+        read_document(StudyDocument, "results/S1/study.json", json.dumps(written).encode())
 
 
 async def test_damaged_parked_item_is_left_out_of_lists_and_can_be_discarded():

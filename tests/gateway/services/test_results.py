@@ -387,5 +387,5 @@ async def test_only_what_this_model_version_read_was_read_before(results: Result
 
 
 async def test_image_that_is_gone_is_told_as_missing(results: ResultStore):
-    with pytest.raises(ObjectNotFoundError):
+    with pytest.raises(StudyNotFoundError):  # with its study
         await results.image(reading(b"a"))
