@@ -167,13 +167,14 @@ def body_part_named(text: str) -> str | None:
     return None
 
 
-def body_part_among(text: str) -> str | None:
-    """Return the one defined term among words that are not understood, or None.
+def body_parts_among(text: str) -> tuple[str, ...]:
+    """Return the defined terms of a text that has several, or words that are not understood.
 
-    To leave a knee out for a word beside it would send its picture to whatever model is there.
+    They stand as in the text. To leave a knee out for a word beside it, were it a hand, would send
+    its picture to whatever model is there.
     """
-    terms = {term for word in _words(text) if (term := _term(word)) is not None}
-    return terms.pop() if len(terms) == 1 else None
+    terms = (term for word in _words(text) if (term := _term(word)) is not None)
+    return tuple(dict.fromkeys(terms))
 
 
 def body_part_coded(code: str) -> str | None:

@@ -225,6 +225,8 @@ def _sentence(item: Any) -> str:
     match item["type"]:
         case "missing":
             return "is required"
+        case str(kind) if kind.startswith("datetime"):
+            return "must be a time that there is, such as 2026-01-31T08:15:00Z"
         case "value_error":
             return str(item["ctx"]["error"])
         case "extra_forbidden":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from gateway.schemas.body_parts import body_part_named
 from gateway.schemas.words import by_word, listed
@@ -42,6 +43,16 @@ def modality_named(text: str) -> str | None:
 def laterality_named(text: str) -> str | None:
     """Return R, L, B or U, whichever a text means plainly."""
     return _LATERALITIES.get(_letters(text))
+
+
+def identifier(text: str) -> str | None:
+    """Return an identifier in one form of Unicode and without padding; None if it is empty.
+
+    References
+    ----------
+    DICOM PS3.5, 6.2: spaces around an LO or SH value do not count.
+    """
+    return unicodedata.normalize("NFC", text).strip(" \0\t\r\n") or None
 
 
 def contract_word(kind: str, text: str) -> str:

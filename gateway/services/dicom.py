@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.schemas.body_parts import (
-    body_part_among,
     body_part_coded,
     body_part_named,
+    body_parts_among,
     differ,
 )
 from gateway.schemas.result import Notice
-from gateway.schemas.vocabulary import GENERIC_RADIOGRAPHY, laterality_named, modality_named
+from gateway.schemas.vocabulary import (
+    GENERIC_RADIOGRAPHY,
+    identifier,
+    laterality_named,
+    modality_named,
+)
 from gateway.services.dicom_view import view_evidence, view_statement
 from gateway.services.projection import snomed_value
 from gateway.services.statements import Statement, disagreement
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
+    from gateway.services.imaging import ImageError
     from preprocess import DicomMetadata
 
 # Attributes as a PACS administrator knows them.
@@ -72,10 +78,13 @@ class Described:
         By field, what the data set states of it.
     notices
         What the sender should know of the picture.
+    error
+        Why it has no picture that can be processed, where its header tells that.
     """
 
     statements: Mapping[str, Statement]
     notices: tuple[Notice, ...] = ()
+    error: ImageError | None = None
 
     @property
     def document(self) -> dict[str, str]:
@@ -143,7 +152,7 @@ def _study_id(part: str, header: DicomMetadata) -> Statement:
 
 
 def _identity(
-    part: str, header: DicomMetadata, keyword: str, attribute: str, value: str | None
+    part: str, header: DicomMetadata, keyword: str, attribute: str, text: str | None
 ) -> Statement:
     """An identifier; one that cannot be decoded must not be taken for another's."""
     if keyword in header.unreadable:
@@ -152,6 +161,7 @@ def _identity(
             missing=f"{attribute} of {part} {_UNDECODABLE}",
             settled=f"{attribute} cannot be decoded: the metadata document's is used",
         )
+    value = identifier(text or "")
     if value is None:
         return Statement(part)
     return Statement(part, value, {attribute: frozenset((value,))})
@@ -197,30 +207,35 @@ def _unintelligible(
 
 def _body_part(part: str, header: DicomMetadata) -> Statement:
     """Body Part Examined, and what Anatomic Region Sequence says beside it or in its place."""
-    named, doubts = _body_part_word(part, header)
+    words, doubts = _body_part_words(part, header)
+    named = frozenset(words)
     regions, more_doubts = _regions(header)
     doubts += more_doubts
-    if named is None:
+    if not words:
         region = next(iter(regions)) if len(regions) == 1 else None
         return Statement(part, region, {_REGION: regions} if regions else {}, assumed=doubts)
-    if regions and all(differ(named, region) for region in regions):
-        allowed = {_BODY_PART: frozenset((named,)), _REGION: regions}
-        return disagreement(part, allowed, regions | {named}, doubts)
-    return Statement(part, named, {_BODY_PART: regions | {named}}, assumed=doubts)
+    agreed = [
+        word for word in words if not regions or not all(differ(word, term) for term in regions)
+    ]
+    if not agreed:
+        allowed = {_BODY_PART: named, _REGION: regions}
+        return disagreement(part, allowed, regions | named, doubts)
+    return Statement(part, agreed[0], {_BODY_PART: regions | named}, assumed=doubts)
 
 
-def _body_part_word(part: str, header: DicomMetadata) -> tuple[str | None, tuple[str, ...]]:
+def _body_part_words(part: str, header: DicomMetadata) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The terms of Body Part Examined, the first of which counts, and the doubts about them."""
     text = header.body_part_examined or ""
     named = body_part_named(text)
     if named is not None:
-        return named, ()
-    among = body_part_among(text)
-    if among is not None:
+        return (named,), ()
+    among = body_parts_among(text)
+    if among:
         return among, (f"{_BODY_PART} is understood in part",)
     unintelligible = _unintelligible(
         part, _BODY_PART, header, "BodyPartExamined", header.body_part_examined
     )
-    return None, unintelligible.assumed
+    return (), unintelligible.assumed
 
 
 def _regions(header: DicomMetadata) -> tuple[frozenset[str], tuple[str, ...]]:

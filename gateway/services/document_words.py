@@ -3,7 +3,7 @@
 Whoever writes a document copies headers, and those say `Chest`, `LEFT` or `DR`. What is meant
 plainly is written in DICOM's term; what is not is left out, and the sender is told. Identifying
 attributes, the view and what the sender asks for (`image_size`, `model`) are no such words: they
-are taken as they are, or the document is refused.
+are taken as they are, identifiers without their padding, or the document is refused.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.schemas.body_parts import body_part_among, body_part_named
+from gateway.schemas.body_parts import body_part_named, body_parts_among
 from gateway.schemas.metadata import StudyMetadata, document_date
 from gateway.schemas.result import Notice
-from gateway.schemas.vocabulary import laterality_named, modality_named
+from gateway.schemas.stored_document import IDENTITY
+from gateway.schemas.vocabulary import identifier, laterality_named, modality_named
 from gateway.services.projection import view_named
 
 if TYPE_CHECKING:
@@ -48,13 +49,8 @@ def worded(document: dict[str, Any]) -> Worded:
         if value is not None or name not in _NULLABLE
     }
     notices = []
-    for name in _OPTIONAL.keys() & fields.keys():
-        value = fields[name]
-        text = value if isinstance(value, str) else ""
-        term = _OPTIONAL[name](text)
-        doubt = None if term is not None else "is not understood and left out"
-        if term is None and name == "body_part" and (term := body_part_among(text)) is not None:
-            doubt = "is understood in part"
+    for name in sorted(fields):
+        term, doubt = _term(name, fields[name])
         if term is None:
             del fields[name]
         else:
@@ -64,4 +60,20 @@ def worded(document: dict[str, Any]) -> Worded:
     view = fields.get("view")
     if isinstance(view, str) and (named := view_named(view)) is not None:
         fields["view"] = named.value
-    return Worded(fields, tuple(sorted(notices, key=lambda notice: notice.pointer)))
+    return Worded(fields, tuple(notices))
+
+
+def _term(name: str, value: Any) -> tuple[Any, str | None]:
+    """A field's value as it is taken, None if it is left out, and the doubt about it."""
+    text = value if isinstance(value, str) else ""
+    if name in IDENTITY and isinstance(value, str):
+        taken = identifier(text)
+        return taken, None if taken is not None else "is empty and left out"
+    if name not in _OPTIONAL:
+        return value, None
+    term = _OPTIONAL[name](text)
+    if term is not None:
+        return term, None
+    if name == "body_part" and (parts := body_parts_among(text)):
+        return parts[0], "is understood in part"
+    return None, "is not understood and left out"

@@ -166,6 +166,16 @@ class Imaging:
             return None
         return await self._run(partial(_read_metadata, part, data, self._limits))
 
+    async def check_header(self, part: str, data: bytes | memoryview) -> None:
+        """Hold a file to what its header says of its picture; nothing is decoded.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            Naming the part.
+        """
+        await self._run(partial(_measured, part, data, self._limits))
+
     async def check_together(self, images: Sequence[SubmittedImage]) -> None:
         """Hold all images of one request to the pixels that one image may have.
 
@@ -348,12 +358,16 @@ def is_dicom(data: bytes | memoryview) -> bool:
 
 def _read_metadata(part: str, data: bytes | memoryview, limits: Limits) -> DicomMetadata:
     try:
-        header = read_metadata(data, limits)
-        if not header.has_pixel_data:  # a report: say so before anybody asks for its view
-            measure(data, limits)
+        return read_metadata(data, limits)
     except PreprocessError as error:
         raise _named(part, error) from error
-    return header
+
+
+def _measured(part: str, data: bytes | memoryview, limits: Limits) -> None:
+    try:
+        measure(data, limits)
+    except PreprocessError as error:
+        raise _named(part, error) from error
 
 
 def _named(part: str, error: PreprocessError) -> ImageError:

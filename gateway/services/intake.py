@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Fault, InvalidMetadataError, InvalidPartsError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.schemas.metadata import StudyMetadata
     from gateway.services.imaging import Imaging
     from gateway.services.outcomes import Outcomes
+    from gateway.services.refusals import PartError
     from gateway.services.study import Route
 
 # What all images of a study have in common; the rest, such as the view, is each image's own.
@@ -111,9 +113,18 @@ class Intake:
         """What a DICOM file says of itself, or why it cannot be read."""
         try:
             header = await self._imaging.dicom_metadata(part, data)
-            return None if header is None else describe(part, header, received_at)
         except IMAGE_ERRORS as error:
             return error
+        if header is None:
+            return None
+        described = describe(part, header, received_at)
+        if header.has_pixel_data:
+            return described
+        try:  # a report: say so before anybody asks for its view
+            await self._imaging.check_header(part, data)
+        except IMAGE_ERRORS as error:
+            return replace(described, error=error)
+        return described
 
 
 def _images(
@@ -139,8 +150,10 @@ def _images(
             continue
         try:
             metadata, notices = _metadata(part, sent, header)
+            if header is not None and header.error is not None:
+                raise header.error
         except PART_ERRORS as error:
-            refused.append(RefusedImage(part, error))
+            refused.append(RefusedImage(part, _of_picture(error, header)))
             documents.append((header.document if header else {}) | (sent.document if sent else {}))
             continue
         images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + notices))
@@ -155,13 +168,7 @@ def _check_identity(
     documents: Sequence[Mapping[str, Any]], refused: Sequence[RefusedImage]
 ) -> None:
     """Refuse all images where any may be of another study or patient, itself refused or not."""
-    faults = [
-        fault
-        for item in refused
-        if isinstance(item.error, InvalidMetadataError)
-        for fault in item.error.faults
-        if fault.pointer.removeprefix("/") in _SHARED
-    ]
+    faults = [fault for item in refused for fault in _identity_faults(item.error)]
     faults += [
         Fault(f"/{name}", "differs among the images sent together")
         for name in _SHARED
@@ -169,6 +176,19 @@ def _check_identity(
     ]
     if faults:
         raise InvalidMetadataError(tuple(dict.fromkeys(faults)))
+
+
+def _identity_faults(error: PartError) -> list[Fault]:
+    if not isinstance(error, InvalidMetadataError):
+        return []
+    return [fault for fault in error.faults if fault.pointer.removeprefix("/") in _SHARED]
+
+
+def _of_picture(error: PartError, header: Described | None) -> PartError:
+    """What is wrong with a file: that it has no picture comes before all but its identity."""
+    if header is None or header.error is None or _identity_faults(error):
+        return error
+    return header.error
 
 
 def _metadata(

@@ -172,7 +172,7 @@ def snomed_value(code: Code) -> str | None:
     for urn in _URNS:
         if code.value.startswith(urn):
             return code.value.removeprefix(urn)
-    return code.value if code.scheme in _SNOMED else None
+    return code.value.upper() if (code.scheme or "").upper() in _SNOMED else None
 
 
 def view_named(text: str) -> View | None:

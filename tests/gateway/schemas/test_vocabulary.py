@@ -3,12 +3,17 @@
 import pytest
 
 from gateway.schemas.body_parts import (
-    body_part_among,
     body_part_coded,
     body_part_named,
+    body_parts_among,
     differ,
 )
-from gateway.schemas.vocabulary import contract_word, laterality_named, modality_named
+from gateway.schemas.vocabulary import (
+    contract_word,
+    identifier,
+    laterality_named,
+    modality_named,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,11 +39,17 @@ def test_other_words_are_no_body_part(text: str):
 
 
 @pytest.mark.parametrize(
-    ("text", "term"),
-    [("KNEE MERCHANT", "KNEE"), ("CHEST XYZ", "CHEST"), ("HAND KNEE", None), ("XYZ", None)],
+    ("text", "terms"),
+    [
+        ("KNEE MERCHANT", ("KNEE",)),
+        ("CHEST XYZ", ("CHEST",)),
+        ("HAND KNEE", ("HAND", "KNEE")),
+        ("FOOT\\ANKLE", ("FOOT", "ANKLE")),
+        ("XYZ", ()),
+    ],
 )
-def test_one_part_among_other_words(text: str, term: str | None):
-    assert body_part_among(text) == term
+def test_parts_among_other_words(text: str, terms: tuple[str, ...]):
+    assert body_parts_among(text) == terms
 
 
 @pytest.mark.parametrize(
@@ -100,6 +111,21 @@ def test_modalities(text: str, term: str | None):
 )
 def test_lateralities(text: str, letter: str | None):
     assert laterality_named(text) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (" P1\0", "P1"),
+        ("Mu\u0308ller", "M\u00fcller"),
+        ("P 1", "P 1"),
+        ("p1", "p1"),
+        ("  ", None),
+        ("", None),
+    ],
+)
+def test_identifiers_without_padding(text: str, value: str | None):
+    assert identifier(text) == value
 
 
 def test_a_contract_speaks_the_same_words():

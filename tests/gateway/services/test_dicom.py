@@ -219,6 +219,16 @@ def test_a_part_beside_words_that_are_not_understood_is_not_left_out() -> None:
     )
 
 
+def test_of_several_parts_the_first_counts_and_a_document_may_name_another() -> None:
+    statement = stated(radiograph(BodyPartExamined="HAND\\WRIST"), "body_part")
+    assert (statement.value, statement.assumed) == (
+        "HAND",
+        ("Body Part Examined (0018,0015) is understood in part",),
+    )
+    assert statement.fault("body_part", "WRIST") is None
+    assert statement.fault("body_part", "CHEST") is not None
+
+
 def test_word_and_code_of_different_parts_disagree() -> None:
     dataset = radiograph(BodyPartExamined="CHEST", AnatomicRegionSequence=[coded("T-D8700")])
     statement = stated(dataset, "body_part")

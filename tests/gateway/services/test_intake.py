@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
@@ -268,6 +269,53 @@ async def test_an_object_without_a_picture_is_called_by_its_name() -> None:
         "image[0]",
         "Basic Text SR Storage objects hold no Pixel Data",
     )
+
+
+def report_of(patient_id: str) -> bytes:
+    report = dcmread(get_testdata_file("reportsi.dcm"))
+    report.PatientID = patient_id
+    return file_of(report)
+
+
+async def test_an_object_without_a_picture_may_come_beside_one_of_the_same_patient() -> None:
+    made = await study(DOCUMENT, file_of(radiograph(PatientID="P-1")), report_of("P-1"))
+    assert [image.part for image in made.images] == ["image[0]"]
+    [refused] = made.refused  # though its modality contradicts the document's, too
+    assert isinstance(refused.error, UnsupportedImagesError)
+
+
+@pytest.mark.parametrize("named", [{}, {"patient_id": "P-1"}])
+async def test_an_object_of_another_patient_refuses_all_though_it_has_no_picture(
+    named: dict[str, str],
+) -> None:
+    told = await faults(DOCUMENT | named, file_of(radiograph(PatientID="P-1")), report_of("P-2"))
+    assert [pointer for pointer, _ in told] == ["/patient_id"]
+
+
+@pytest.mark.parametrize("written", [" P-1", "P-1 ", "P-1\0"])
+async def test_padding_of_an_identifier_does_not_count(written: str) -> None:
+    made = await study(DOCUMENT | {"patient_id": written}, file_of(radiograph(PatientID="P-1")))
+    assert made.metadata.patient_id == "P-1"
+    made = await study(DOCUMENT | {"patient_id": written}, JPEG)
+    assert made.metadata.patient_id == "P-1"
+
+
+@pytest.mark.parametrize("written", ["", "  "])
+async def test_an_empty_identifier_is_none(written: str) -> None:
+    made = await study(DOCUMENT | {"accession_number": written}, JPEG)
+    assert made.metadata.accession_number is None
+    assert [(notice.pointer, notice.detail) for notice in made.images[0].notices] == [
+        ("/accession_number", "is empty and left out")
+    ]
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["2026-02-30T08:15:00Z", "2026-01-31T24:00:00Z", "2026-01-31T08:15:00+24:00"]
+)
+async def test_a_time_that_there_is_not_is_told_in_plain_words(timestamp: str) -> None:
+    assert await faults(DOCUMENT | {"timestamp": timestamp}, JPEG) == [
+        ("/timestamp", "must be a time that there is, such as 2026-01-31T08:15:00Z")
+    ]
 
 
 async def test_a_broken_data_set_names_its_part() -> None:

@@ -88,6 +88,10 @@ def test_codes_name_a_view(scheme: str | None, value: str, view: str):
     assert by_view_codes([Code(scheme, value)]).view == view
 
 
+def test_case_of_a_scheme_and_its_code_does_not_count():
+    assert by_view_codes([Code("srt", "r-10206")]).view == "AP"
+
+
 @pytest.mark.parametrize(
     "code", [Code("99ACME", "R-10206"), Code("SCT", "1234567"), Code(None, "399348003")]
 )
