@@ -126,12 +126,13 @@ def _cut_preamble(body: bytearray, boundary: bytes) -> None:
     References
     ----------
     RFC 2046, section 5.1.1: a preamble is ignored, and so is white space behind a boundary. A line
-    that only begins like the boundary is none.
+    that only begins like the boundary is none. The preamble's own lines may end in LF alone: were
+    the first part taken for more of it, the metadata would be lost in silence.
     """
     line = rb"--%s(?:--)?" % re.escape(boundary)
     padding = rb"[ \t]*(?:\r\n|\Z)"
     found = re.match(rb"(%s)%s" % (line, padding), body)
-    found = found or re.search(rb"\r\n(%s)%s" % (line, padding), body)
+    found = found or re.search(rb"\n(%s)%s" % (line, padding), body)
     if found is None:
         return
     delimiter = found[1] + b"\r\n"

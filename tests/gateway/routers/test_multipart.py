@@ -174,6 +174,7 @@ def test_blank_lines_may_come_before_the_first_boundary():
         b"This is a multipart message in MIME format.\r\n",
         b"\r\nTwo lines\r\nand a dash-\r\n",
         b"a line that ends in --Jt8-X\r\n",
+        b"lines that end\nin LF alone\n",
         b"--Jt8-XY\r\n",  # begins like the boundary and is longer
         b"--other\r\nContent-Disposition: form-data; name=image\r\n\r\nnone\r\n--other--\r\n",
         b"\0\xff\r\n" * 1000,
