@@ -22,8 +22,8 @@ from tests.support.gateway import (
     until,
 )
 from tests.support.inference import ScriptedTriton, answers, brightness, inferred, serving
-from tests.support.models import GOLDEN_LEVEL, flat_png, write_model
-from tests.support.processes import backend_process
+from tests.support.models import GOLDEN_LEVEL, contract, flat_png, write_model
+from tests.support.processes import backend_process, stopped
 from tests.support.triton import running_triton
 
 
@@ -120,6 +120,32 @@ async def test_a_dead_instance_is_mended_though_studies_and_golden_images_take_t
         assert [await _is_read(gateway) for _ in range(4)] == [True] * 4  # by both in turn
 
 
+async def test_a_sick_model_beside_a_healthy_one_costs_its_own_studies_alone(tmp_path: Path):
+    write_model(tmp_path / "models")
+    hand = contract({"accepts": {"body_parts": ["HAND"]}})
+    write_model(tmp_path / "models", "hand", document=hand)
+    async with (
+        running_triton(tmp_path / "models") as triton,
+        running_gateway(settings_for(triton.grpc_url, tmp_path / "store")) as gateway,
+    ):
+        await until(lambda: _models(gateway, {"brightness/1": "ready", "hand/1": "ready"}))
+        with stopped(backend_process(triton.grpc_url, "hand")):
+            sick = {"brightness/1": "ready", "hand/1": "unavailable"}
+            await until(lambda: _models(gateway, sick))
+            assert (await gateway.client.get("/readyz")).json()["status"] == "ready"
+            of_the_hand = multipart(metadata(body_part="HAND"), flat_png(1))
+            assert is_unavailable(await gateway.client.post("/v1/studies", **of_the_hand))
+            assert await _is_read(gateway, body_part="CHEST")
+            labels = {"model": "hand", "version": "1"}
+            assert await gateway.metric("radstream_model_ready", **labels) == 0
+        await until(lambda: _models(gateway, {"brightness/1": "ready", "hand/1": "ready"}))
+
+
+async def _models(gateway: LiveGateway, states: dict[str, str]) -> bool:
+    answer = await gateway.client.get("/readyz")
+    return bool(answer.json()["checks"]["models"] == states)
+
+
 async def _count(gateway: LiveGateway, name: str, **labels: str) -> bool:
     return await gateway.metric(name, **labels) >= 1
 
@@ -159,8 +185,8 @@ async def _is_completed(gateway: LiveGateway, study_id: str) -> bool:
     return bool(view["status"] == "completed")
 
 
-async def _is_read(gateway: LiveGateway) -> bool:
-    study = multipart(metadata(), flat_png(1))
+async def _is_read(gateway: LiveGateway, **changes: str) -> bool:
+    study = multipart(metadata(**changes), flat_png(1))
     return (await gateway.client.post("/v1/studies", **study)).status_code == 200
 
 
