@@ -20,7 +20,7 @@ from preprocess.errors import (
     UnsupportedImageError,
 )
 from preprocess.image import ImagePixel
-from preprocess.sample_format import SampleFormat, check, read_as, read_cells
+from preprocess.sample_format import SampleFormat, check, read_as, read_cells, read_whole_cells
 from preprocess.stored import StoredFrame
 from preprocess.transfer_syntaxes import JPEG_2000, JPEG_2000_LOSSLESS_ONLY, JPEG_LS
 from preprocess.types import Limits, StoredSamples
@@ -52,7 +52,7 @@ def decode_frame(
     CorruptImageError, TruncatedImageError, UnsupportedImageError
     """
     if transfer_syntax_uid == RLELossless:
-        return StoredFrame(_decode_rle(codestream, image))
+        return read_whole_cells(_decode_rle(codestream, image), image)
     if codestream.startswith(jpeg.SIGNATURE[:2]):
         return _decode_jpeg(codestream, transfer_syntax_uid, image, limits)
     if transfer_syntax_uid in JPEG_2000:

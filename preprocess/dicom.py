@@ -18,11 +18,20 @@ from preprocess.display import frame_attributes
 from preprocess.errors import CorruptImageError, TruncatedImageError, UnsupportedImageError
 from preprocess.image import ImagePixel, check_size, read_image_pixel
 from preprocess.presentation import Presentation, presentation
+from preprocess.sample_format import read_whole_cells
 from preprocess.stored import StoredFrame, read_values
 from preprocess.transfer_syntaxes import UNCOMPRESSED
 from preprocess.types import Buffer, Frame, Header, Limits, MediaType, Samples, StoredSamples
 
 _KEYWORDS = (*image_module.KEYWORDS, *presentation_module.KEYWORDS)
+_NOT_SUBSAMPLED = (
+    "Photometric Interpretation (0028,0004) says that chroma is subsampled, and Pixel Data "
+    "(7FE0,0010) is as long as with all of it: it was read as that"
+)
+_TOO_LONG = (
+    "Pixel Data (7FE0,0010) is longer than its frames: the bytes that follow them were left out"
+)
+_CODESTREAM_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 
 
 def measure(data: Buffer, limits: Limits) -> Header:
@@ -71,7 +80,7 @@ def decode(data: Buffer, limits: Limits) -> tuple[Frame, ...]:
         for index in range(len(stored))
     ]
     sentences = (sentence for each in shown for sentence in each.warnings)
-    warnings = tuple(dict.fromkeys((*image.warnings, *sentences)))
+    warnings = tuple(dict.fromkeys((*image.warnings, *_oddities(file, image), *sentences)))
     # Each stored frame is let go as soon as it is shown, so that memory holds not all of both.
     return tuple(_present(*stored.pop(0), each, image, warnings) for each in shown)
 
@@ -104,7 +113,7 @@ def _present(
 def _stored_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterator[StoredFrame]:
     uid = file.transfer_syntax_uid
     if uid in UNCOMPRESSED:
-        return (StoredFrame(samples) for samples in _native_frames(file, image))
+        return (read_whole_cells(samples, image) for samples in _native_frames(file, image))
     return (decode_frame(stream, uid, image, limits) for stream in _codestreams(file, image))
 
 
@@ -113,9 +122,7 @@ def _codestreams(file: DicomFile, image: ImagePixel) -> Iterator[bytes]:
     items = MeteredStream(file.pixel_data)
     with translate_parse_errors():
         if image.frames == 1:  # all fragments are its, whatever the offset table says
-            fragments = generate_fragments(items)
-            next(fragments)  # the Basic Offset Table
-            frames: Iterator[bytes] = iter((b"".join(fragments),))
+            frames: Iterator[bytes] = iter((_only_frame(items),))
         else:
             frames = generate_frames(items, number_of_frames=image.frames)
         found = 0
@@ -128,9 +135,26 @@ def _codestreams(file: DicomFile, image: ImagePixel) -> Iterator[bytes]:
         raise TruncatedImageError
 
 
+def _only_frame(items: MeteredStream) -> bytes:
+    """Return all fragments as one codestream.
+
+    Raises
+    ------
+    CorruptImageError
+        Another codestream begins in one of them.
+    """
+    fragments = generate_fragments(items)
+    next(fragments)  # the Basic Offset Table
+    first = next(fragments, b"")
+    others = list(fragments)
+    if any(fragment.startswith(_CODESTREAM_STARTS) for fragment in others):
+        raise CorruptImageError("there are more frames than Number of Frames says")
+    return b"".join((first, *others))
+
+
 def _native_frames(file: DicomFile, image: ImagePixel) -> Iterator[StoredSamples]:
     """The uncompressed frames (PS3.5 8.1, PS3.3 C.7.6.3.1.3)."""
-    is_422 = image.photometric_interpretation in ("YBR_FULL_422", "YBR_PARTIAL_422")
+    is_422 = _is_subsampled(file, image)
     samples_per_pixel = 2 if is_422 else image.samples_per_pixel
     size = image.rows * image.columns * samples_per_pixel
     frame_bytes = size * image.bits_allocated // 8
@@ -157,6 +181,26 @@ def _native_frames(file: DicomFile, image: ImagePixel) -> Iterator[StoredSamples
     for index in range(image.frames):
         frame = np.frombuffer(data[index * frame_bytes : (index + 1) * frame_bytes], dtype)
         yield _shaped(frame.astype(dtype.newbyteorder("="), copy=False), image, is_422=is_422)
+
+
+def _is_subsampled(file: DicomFile, image: ImagePixel) -> bool:
+    """Return True for uncompressed YBR 4:2:2; many writers say so and leave the chroma whole."""
+    whole = image.rows * image.columns * 3 * image.bits_allocated // 8 * image.frames
+    labelled = image.photometric_interpretation in ("YBR_FULL_422", "YBR_PARTIAL_422")
+    return labelled and file.pixel_bytes not in (whole, whole + 1)
+
+
+def _oddities(file: DicomFile, image: ImagePixel) -> Iterator[str]:
+    """Yield sentences about uncompressed Pixel Data that are not as long as they should be."""
+    if file.transfer_syntax_uid not in UNCOMPRESSED or file.pixel_bytes is None:
+        return
+    is_422 = _is_subsampled(file, image)
+    if image.photometric_interpretation.endswith("_422") and not is_422:
+        yield _NOT_SUBSAMPLED
+    samples = image.rows * image.columns * (2 if is_422 else image.samples_per_pixel)
+    expected = samples * image.bits_allocated // 8 * image.frames
+    if file.pixel_bytes > expected + expected % 2:
+        yield _TOO_LONG
 
 
 def _shaped(frame: StoredSamples, image: ImagePixel, *, is_422: bool) -> StoredSamples:

@@ -171,7 +171,7 @@ def _partial_range(stored: Floats, image: ImagePixel) -> Floats:
 def _padding(stored: Floats, image: ImagePixel, attributes: Attributes) -> NDArray[np.bool_]:
     """True for the stored values that mark pixels outside of the picture."""
     value = attributes.words("PixelPaddingValue", signed=image.signed)
-    if not value:
+    if not value or image.colour:  # padding is of grey pictures alone
         return np.zeros(stored.shape, np.bool_)
     limit = attributes.words("PixelPaddingRangeLimit", signed=image.signed) or value
     low, high = sorted((value[0], limit[0]))

@@ -7,6 +7,7 @@ the rest is refused, since a picture that is read wrongly looks like another fin
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preprocess.colour import ColourModel
 from preprocess.errors import CorruptImageError, UnsupportedImageError
@@ -18,6 +19,9 @@ from preprocess.types import StoredSamples
 # that can be read (Gibbs' phenomenon alone is 9 % for each axis), and more than it ever adds.
 _USUAL_OVERSHOOT, _LARGE_OVERSHOOT, _MOST_OVERSHOOT = 0.1, 0.25, 0.5
 _MOST_ROWS = 1024  # of a frame that are looked at
+_NOISE = 1 / 8  # of the range, from one pixel to the next
+_CLEAR = 0.1  # continuity above which values surely go on; that of noise is about 0
+_OVERLAY_LEVELS = 8  # that the bits above have with three overlays
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +144,26 @@ def read_cells(
     CorruptImageError
         The bits above High Bit belong to the values, so that Bits Stored must be wrong.
     """
-    if coded.precision > image.high_bit + 1 and _continuity_above(samples, coded, image) > 0:
+    if coded.precision > image.high_bit + 1 and _continuity_above(samples, coded, image) > _CLEAR:
         raise CorruptImageError(
-            f"a compressed frame has values that go on above High Bit {image.high_bit}: "
-            "Bits Stored is too small"
+            f"a frame has values that go on above High Bit {image.high_bit}: "
+            "Bits Stored, High Bit or Pixel Representation is wrong"
         )
     return StoredFrame(samples, marked=marked)
+
+
+def read_whole_cells(samples: StoredSamples, image: ImagePixel) -> StoredFrame:
+    """A frame whose cells have all of Bits Allocated: uncompressed, or in RLE.
+
+    Raises
+    ------
+    CorruptImageError
+        The bits above High Bit belong to the values, so that Bits Stored must be wrong.
+    """
+    whole = SampleFormat(
+        image.rows, image.columns, image.samples_per_pixel, image.bits_allocated, lossy=False
+    )
+    return read_cells(samples, whole, image, frozenset())
 
 
 def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
@@ -156,8 +174,8 @@ def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
     return max(image.least - low, high - image.most, 0) / (image.most - image.least + 1)
 
 
-def _continuity_above(samples: StoredSamples, coded: SampleFormat, image: ImagePixel) -> int:
-    """Above 0 if the bits above High Bit continue the values below, below 0 if they are others.
+def _continuity_above(samples: StoredSamples, coded: SampleFormat, image: ImagePixel) -> float:
+    """Above 0, up to 1, if the bits above High Bit continue the values below, else below 0.
 
     Where these bits change from one pixel to the next, values that continue change little, and by
     all of their range once the bits are masked. Overlays do the contrary.
@@ -168,7 +186,10 @@ def _continuity_above(samples: StoredSamples, coded: SampleFormat, image: ImageP
     """
     if _overshoot(samples, image) == 0:
         return 0
-    numbers = samples[:: max(1, len(samples) // _MOST_ROWS)].astype(np.int32)
+    part = samples[:: max(1, len(samples) // _MOST_ROWS)]
+    numbers: NDArray[np.signedinteger] = part.astype(
+        np.int32 if coded.precision <= 16 else np.int64
+    )
     if image.signed != bool(coded.signed):  # the sign is the data set's to say
         numbers &= (1 << coded.precision) - 1
         if image.signed:
@@ -177,7 +198,24 @@ def _continuity_above(samples: StoredSamples, coded: SampleFormat, image: ImageP
     masked = (numbers - image.least) % (1 << image.bits_stored) + image.least
     above = numbers - masked
     changes = np.diff(above, axis=1) != 0
-    as_numbers, as_cells = (
-        np.abs(np.diff(read, axis=1))[changes].sum(dtype=np.int64) for read in (numbers, masked)
-    )
-    return int(as_cells - as_numbers)
+    if not changes.any():
+        return 0
+    as_numbers, as_cells = (np.abs(np.diff(read, axis=1)) for read in (numbers, masked))
+    bits = coded.precision + image.bits_stored - image.high_bit - 1
+    if (
+        np.unique(above).size > _OVERLAY_LEVELS << image.signed
+        and _is_noise(as_cells, image.bits_stored)
+        and not _is_noise(as_numbers, bits)
+    ):
+        return 1
+    one, other = (float(steps[changes].sum(dtype=np.int64)) for steps in (as_cells, as_numbers))
+    return (one - other) / (one + other)
+
+
+def _is_noise(steps: NDArray[np.integer], bits: int) -> bool:
+    """Return True for steps from pixel to pixel that are no picture's.
+
+    Random numbers change by a third of their range, as the last bits of a deeper picture do; the
+    roughest radiographs change by a twentieth.
+    """
+    return float(steps.mean()) > _NOISE * (1 << bits)

@@ -11,6 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 from pydicom.uid import (
     JPEG2000,
+    ExplicitVRLittleEndian,
     HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -35,7 +36,7 @@ from preprocess import (
     measure,
     to_tensor,
 )
-from tests.preprocess import dicoms
+from tests.preprocess import codestreams, dicoms
 from tests.preprocess.pngs import ramp
 
 
@@ -563,3 +564,88 @@ def test_picture_is_the_same_under_every_uncompressed_syntax():
     for syntax in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"):
         (frame,) = decode(dicoms.write(dicoms.image(EIGHT), syntax))
         np.testing.assert_array_equal(frame.samples, np.asarray(reference))
+
+
+# What other software writes, and a reader that trusts it shows wrongly.
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize(
+    ("used", "stored", "signed"),
+    [(12, 11, 0), (12, 10, 0), (12, 8, 0), (16, 14, 0), (16, 12, 0), (12, 12, 1)],
+)
+def test_cells_deeper_than_bits_stored_are_refused(syntax, used, stored, signed, radiograph):
+    picture = decode(radiograph)[0].samples[300:340].astype(np.uint16) << (used - 8)
+    fields = {"BitsStored": stored, "PixelRepresentation": signed}
+    if syntax == RLELossless:
+        dataset = dicoms.compressed(picture, codestreams.rle(picture), **fields)
+    else:
+        dataset = dicoms.image(picture, **fields)
+    with pytest.raises(CorruptImageError, match=f"go on above High Bit {stored - 1}: Bits Stored"):
+        decode(dicoms.write(dataset, syntax))
+
+
+def test_last_bits_of_a_deeper_picture_are_refused_however_rough_it_is():
+    values = np.tile(np.arange(0, 65536, 1111), (8, 1)).astype(np.uint16)
+    values[::2] += RNG.integers(0, 1111, (4, 59)).astype(np.uint16)
+    with pytest.raises(CorruptImageError, match="go on above High Bit 7"):
+        decode(dicoms.write(dicoms.image(values, BitsStored=8)))
+
+
+@pytest.mark.parametrize("planes", [(12,), (15,), (12, 13), (13, 14, 15)])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_overlays_above_noise_are_masked(planes, signed):
+    picture = RNG.integers(0, 4096, (40, 60), np.uint16)
+    covered = picture.copy()
+    for plane in planes:
+        covered[plane : plane + 12, 8:50:3] |= 1 << plane
+    fields = {"BitsStored": 12, "PixelRepresentation": signed}
+    (plain,) = decode(dicoms.write(dicoms.image(picture, **fields)))
+    (masked,) = decode(dicoms.write(dicoms.image(covered, **fields)))
+    np.testing.assert_array_equal(masked.samples, plain.samples)
+
+
+def test_colour_that_is_called_subsampled_and_is_whole():
+    ybr = np.full((2, 3, 3), 128, np.uint8)
+    ybr[..., 0] = [[0, 50, 100], [150, 200, 250]]
+    dataset = dicoms.image(ybr, PhotometricInterpretation="YBR_FULL_422")
+    (frame,) = decode(dicoms.write(dataset))
+    assert frame.samples.tolist() == [[0, 50, 100], [150, 200, 250]]
+    assert [warning[:44] for warning in frame.warnings] == [
+        "Photometric Interpretation (0028,0004) says "
+    ]
+
+
+def test_bytes_behind_the_frames_are_told():
+    dataset = dicoms.image(np.array([[0, 80, 255, 9, 8, 7]], np.uint8))
+    dataset.PixelData += b"\x99\x99"
+    (frame,) = decode(dicoms.write(dataset))
+    assert frame.samples.tolist() == [[0, 80, 255, 9, 8, 7]]
+    (warning,) = frame.warnings
+    assert warning.startswith("Pixel Data (7FE0,0010) is longer than its frames")
+
+
+@pytest.mark.parametrize("syntax", [*LOSSLESS, JPEGBaseline8Bit])
+@pytest.mark.parametrize("fields", [{}, {"NumberOfFrames": 1}, {"NumberOfFrames": 0}])
+def test_a_second_codestream_under_one_frame_is_refused(syntax, fields):
+    if syntax == JPEGBaseline8Bit:
+        stream = simplejpeg.encode_jpeg(EIGHT[..., None], colorspace="GRAY")
+    else:
+        stream = encoded(EIGHT, syntax)
+    dataset = dicoms.compressed(EIGHT, stream, stream, **fields)
+    with pytest.raises(CorruptImageError, match="more frames than Number of Frames says"):
+        decode(dicoms.write(dataset, syntax))
+
+
+def test_one_frame_in_many_fragments_is_one():
+    stream = encoded(EIGHT, JPEGLSLossless)
+    dataset = dicoms.compressed(EIGHT, stream)
+    dataset.PixelData = encapsulate([stream], fragments_per_frame=5)
+    (frame,) = decode(dicoms.write(dataset, JPEGLSLossless))
+    np.testing.assert_array_equal(frame.samples, EIGHT)
+
+
+def test_padding_is_of_grey_pictures_alone():
+    rgb = np.repeat(np.array([[0, 80, 255]], np.uint8)[..., None], 3, axis=2)
+    (frame,) = decode(dicoms.write(dicoms.image(rgb, PixelPaddingValue=80)))
+    assert frame.samples.tolist() == [[0, 80, 255]]
