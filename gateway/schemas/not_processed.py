@@ -34,6 +34,9 @@ class NotProcessedDocument(StoredDocument):
     problem: Problem
     received_at: AwareDatetime
     view: View | None = Field(None, description="As its metadata had it, where they were valid.")
+    sop_instance_uid: str | None = Field(
+        None, description="SOP Instance UID (0008,0018), where its data set could be read."
+    )
     beside: tuple[str, ...] = Field(
         (), description="SHA-256 of the images of the same request that were processed."
     )

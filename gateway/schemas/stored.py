@@ -77,6 +77,9 @@ class Reading(StoredDocument):
     warnings: tuple[Notice, ...]
     metadata: dict[str, Any] = Field(description="The document the image came with, whole.")
     frames: tuple[FrameReading, ...]
+    sop_instance_uid: str | None = Field(
+        None, description="SOP Instance UID (0008,0018) of a DICOM file that has one."
+    )
     dropped_as: str | None = Field(
         None, description="Reference of the drop folder's object that it was read from first."
     )

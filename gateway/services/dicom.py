@@ -78,12 +78,15 @@ class Described:
         By field, what the data set states of it.
     notices
         What the sender should know of the picture.
+    sop_instance_uid
+        What it is known by, wherever it is sent.
     error
         Why it has no picture that can be processed, where its header tells that.
     """
 
     statements: Mapping[str, Statement]
     notices: tuple[Notice, ...] = ()
+    sop_instance_uid: str | None = None
     error: ImageError | None = None
 
     @property
@@ -126,7 +129,11 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
     details = _remarks_on_picture(header)
     for attribute, found in evidence.items():
         details += [f"{attribute} {remark}" for remark in found.remarks]
-    return Described(statements, tuple(Notice(pointer=part, detail=detail) for detail in details))
+    return Described(
+        statements,
+        tuple(Notice(pointer=part, detail=detail) for detail in details),
+        header.sop_instance_uid,
+    )
 
 
 def _remarks_on_picture(header: DicomMetadata) -> list[str]:

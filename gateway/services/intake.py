@@ -153,10 +153,14 @@ def _images(
             if header is not None and header.error is not None:
                 raise header.error
         except PART_ERRORS as error:
-            refused.append(RefusedImage(part, _of_picture(error, header)))
+            uid = None if header is None else header.sop_instance_uid
+            refused.append(RefusedImage(part, _of_picture(error, header), sop_instance_uid=uid))
             documents.append((header.document if header else {}) | (sent.document if sent else {}))
             continue
-        images.append(SubmittedImage(part, data, metadata, _unknown(metadata) + notices))
+        image = SubmittedImage(part, data, metadata, _unknown(metadata) + notices)
+        if header is not None:
+            image = replace(image, sop_instance_uid=header.sop_instance_uid)
+        images.append(image)
         documents.append(metadata.model_dump())
     if not images:
         raise_all(refused)
@@ -250,8 +254,5 @@ def _joined(images: Sequence[SubmittedImage]) -> tuple[SubmittedImage, ...]:
         for name in _SHARED
     }
     return tuple(
-        SubmittedImage(
-            image.part, image.data, image.metadata.model_copy(update=shared), image.notices
-        )
-        for image in images
+        replace(image, metadata=image.metadata.model_copy(update=shared)) for image in images
     )

@@ -4,6 +4,7 @@ An entry, ``results/{study_id}/not_processed/{sha256}.json``, goes when a later 
 study has processed
 
 - the same bytes, as when the metadata were mended;
+- or a DICOM file of the same SOP Instance UID, as when it was exported again;
 - or, as the request is sent again, other bytes under the same part's name beside an image that was
   processed beside it before;
 - or, sent alone, an image that the study did not have, where this entry is the only one it can
@@ -104,11 +105,19 @@ class OpenImages:
 
 def _came_again(entry: NotProcessedDocument, processed: Mapping[str, Reading]) -> bool:
     hashes = {reading.sha256 for reading in processed.values()}
-    if entry.sha256 in hashes:
+    if entry.sha256 in hashes or any(_is_instance(entry, item) for item in processed.values()):
         return True
     there = processed.get(entry.part)
     before = set(entry.beside)
     return there is not None and there.sha256 not in before and not hashes.isdisjoint(before)
+
+
+def _is_instance(entry: NotProcessedDocument, reading: Reading) -> bool:
+    """The entry's instance, if it is not one of a device that gives one UID to several."""
+    uid = entry.sop_instance_uid
+    return (
+        uid is not None and uid == reading.sop_instance_uid and (reading.sha256 not in entry.beside)
+    )
 
 
 def _meant_by(

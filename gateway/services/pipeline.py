@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from gateway.services.imaging import ImageError, Imaging, PreparedFrame
     from gateway.services.models import ModelRegistry
     from gateway.services.outcomes import Outcomes
+    from gateway.services.refusals import PartError
     from gateway.services.results import Added, Known, ResultStore, View
     from gateway.services.stages import Stages
     from gateway.services.study import Study, SubmittedImage
@@ -224,7 +225,7 @@ class Pipeline:
             try:
                 chosen.append((image, self._models.select(image.metadata)))
             except PART_ERRORS as error:
-                refused.append(RefusedImage(image.part, error, image.metadata.view))
+                refused.append(_refusal(image, error))
         if not chosen:
             raise_all(in_order(study, refused))
         return chosen, refused
@@ -284,7 +285,7 @@ class Pipeline:
         refused: list[RefusedImage] = []
         for (image, _), outcome in zip(chosen, outcomes, strict=True):
             if isinstance(outcome, IMAGE_ERRORS):
-                refused.append(RefusedImage(image.part, outcome, image.metadata.view))
+                refused.append(_refusal(image, outcome))
             else:
                 taken[image.part] = outcome
         return taken, refused
@@ -305,6 +306,7 @@ class Pipeline:
                 problem=self._outcomes.problem_of(item.error),
                 received_at=study.received_at,
                 view=item.view,
+                sop_instance_uid=item.sop_instance_uid,
                 beside=tuple(dict.fromkeys(other.sha256 for other in taken.values())),
             )
             for item, sha256 in zip(refused, hashes, strict=True)
@@ -387,6 +389,10 @@ class Pipeline:
                     self._metrics.studies.findings.labels(
                         reading.model.name, finding.label, str(finding.positive).lower()
                     ).inc()
+
+
+def _refusal(image: SubmittedImage, error: PartError) -> RefusedImage:
+    return RefusedImage(image.part, error, image.metadata.view, image.sop_instance_uid)
 
 
 def _key(item: FreshImage | Reading) -> _Key:

@@ -63,6 +63,7 @@ def image_reading(
         },
         warnings=item.image.notices + _unusable(item) + _outside_of_contract(item),
         metadata=metadata.model_dump(mode="json", exclude_unset=True),
+        sop_instance_uid=item.image.sop_instance_uid,
         frames=tuple(frames),
         dropped_as=study.dropped_as,
     )

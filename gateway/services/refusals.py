@@ -41,11 +41,14 @@ class RefusedImage:
         Why not.
     view
         As its metadata have it, where they are valid.
+    sop_instance_uid
+        Of a DICOM file whose data set can be read.
     """
 
     part: str
     error: PartError
     view: View | None = None
+    sop_instance_uid: str | None = None
 
 
 def in_order(study: Study, refused: Sequence[RefusedImage]) -> list[RefusedImage]:

@@ -36,12 +36,15 @@ class SubmittedImage:
         Its own: the view, for one, may differ among the images of a study.
     notices
         What the sender should know though the image is taken.
+    sop_instance_uid
+        Of a DICOM file that has one.
     """
 
     part: str
     data: bytes | memoryview
     metadata: StudyMetadata
     notices: tuple[Notice, ...] = ()
+    sop_instance_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,25 @@ async def test_image_sent_alone_mends_none_of_two(gateway: LiveGateway):
     assert [part for part, _, _ in open_images(result)] == ["image[2]"]
 
 
+async def test_dicom_file_is_known_again_by_its_sop_instance_uid(gateway: LiveGateway):
+    study, uids = generate_uid(), [generate_uid() for _ in range(3)]
+    bad = [chest(study, SOPInstanceUID=uid, ViewPosition="XYZ") for uid in uids[1:]]
+    result = await send(gateway, None, chest(study, SOPInstanceUID=uids[0]), *bad)
+    assert [part for part, _, _ in open_images(result)] == ["image[1]", "image[2]"]
+    result = await send(gateway, None, chest(study, SOPInstanceUID=uids[2]))
+    assert [part for part, _, _ in open_images(result)] == ["image[1]"]
+    result = await send(gateway, None, chest(study, SOPInstanceUID=uids[1]))
+    assert (result["status"], open_images(result)) == ("completed", [])
+
+
+async def test_one_sop_instance_uid_for_two_images_mends_none(gateway: LiveGateway):
+    study, uid = generate_uid(), generate_uid()
+    good = chest(study, SOPInstanceUID=uid)
+    await send(gateway, None, good, chest(study, SOPInstanceUID=uid, ViewPosition="XYZ"))
+    result = await send(gateway, None, good)
+    assert [part for part, _, _ in open_images(result)] == ["image[1]"]
+
+
 # --- who knows of it ------------------------------------------------------------------------------
 
 
