@@ -63,6 +63,11 @@ class Attributes:
         value = element.value if isinstance(element, RawDataElement) else None
         return value or None
 
+    def vr(self, keyword: str) -> str | None:
+        """Return the VR that the file names; None where it leaves that to the reader."""
+        element = self._element(keyword)
+        return element.VR if isinstance(element, RawDataElement) else None
+
     def text(self, keyword: str) -> str | None:
         """Return the first value of an element whose text is ASCII by its VR, without padding.
 

@@ -1,6 +1,7 @@
 """Orientation of a picture, from its Exif block."""
 
 import struct
+from fractions import Fraction
 
 import numpy as np
 
@@ -8,8 +9,9 @@ from preprocess.types import Samples
 
 _ORIENTATION = 0x0112
 _PREFIX = b"Exif\0\0"  # of the segment of a JPEG; some writers put it into a PNG's chunk as well
-# TIFF's integer types. Exif wants SHORT; libraries that keep all numbers as LONG write that.
-_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
+# TIFF's numbers. Exif wants SHORT; libraries that keep all numbers as LONG write that, and others
+# as RATIONAL.
+_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 5: "II", 10: "ii", 11: "f", 12: "d"}
 _INLINE_BYTES = 4  # values of more bytes stand elsewhere, at the offset that the entry gives
 
 
@@ -23,7 +25,7 @@ def read_orientation(exif: bytes) -> int:
 
     Notes
     -----
-    The first value counts, of any of TIFF's integer types, wherever it stands.
+    The first value counts, if it is a whole number of any of TIFF's types, wherever it stands.
 
     References
     ----------
@@ -39,22 +41,25 @@ def read_orientation(exif: bytes) -> int:
         for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
             (tag,) = struct.unpack_from(order + "H", exif, entry)
             if tag == _ORIENTATION:
-                value = _first_integer(exif, entry, order)
+                value = _first_number(exif, entry, order)
                 return value if 1 <= value <= 8 else 1
-    except struct.error:  # the block ends early: it names no orientation
+    # The block ends early, or has a number beyond all bounds: it names no orientation.
+    except (struct.error, ValueError, OverflowError, ZeroDivisionError):
         pass
     return 1
 
 
-def _first_integer(exif: bytes, entry: int, order: str) -> int:
-    """Return the first value of the directory entry at this offset; 0 if it has no integer."""
+def _first_number(exif: bytes, entry: int, order: str) -> int:
+    """Return the first value of the directory entry at this offset; 0 if it is no whole number."""
     kind, count, offset = struct.unpack_from(order + "HII", exif, entry + 2)
-    if kind not in _INTEGERS or count == 0:
+    if kind not in _NUMBERS or count == 0:
         return 0
-    if count * struct.calcsize(_INTEGERS[kind]) <= _INLINE_BYTES:
+    form = order + _NUMBERS[kind]
+    if count * struct.calcsize(form) <= _INLINE_BYTES:
         offset = entry + 8
-    (value,) = struct.unpack_from(order + _INTEGERS[kind], exif, offset)
-    return int(value)
+    numerator, *denominator = struct.unpack_from(form, exif, offset)
+    value = Fraction(numerator, *denominator)
+    return int(value) if value.denominator == 1 else 0
 
 
 def is_transposed(orientation: int) -> bool:

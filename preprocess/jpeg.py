@@ -62,13 +62,17 @@ class _Markers:
     jfif: bool = False
     adobe: bool = False
     adobe_transform: int | None = None
-    orientation: int = 1
+    exif: bytes | None = None
+
+    @property
+    def orientation(self) -> int:
+        return 1 if self.exif is None else read_orientation(self.exif)
 
     def note(self, marker: int, segment: memoryview) -> None:
         if marker == _APP0 and bytes(segment[:5]) == b"JFIF\0":
             self.jfif = True
         elif marker == _APP1 and bytes(segment[:6]) == b"Exif\0\0":
-            self.orientation = read_orientation(bytes(segment[6:]))
+            self.exif = self.exif or bytes(segment[6:])  # what follows continues the first one
         elif marker == _APP14 and bytes(segment[:5]) == b"Adobe":
             self.adobe = True
             # Decoders pass over one that is too short to name its transform.

@@ -100,7 +100,8 @@ def read_table(attributes: Attributes, descriptor: str, data: str, *, signed: bo
     descriptor, data : str
         Keywords of the table's descriptor and of its entries.
     signed : bool
-        Input values are signed, and so is the first of them in the descriptor.
+        Input values are signed, and so is the first of them in the descriptor. The latter may be
+        signed where the former are not, which only the VR of a descriptor tells then.
 
     Raises
     ------
@@ -112,7 +113,8 @@ def read_table(attributes: Attributes, descriptor: str, data: str, *, signed: bo
     if len(unsigned) != 3 or raw is None:
         raise CorruptImageError(f"{descriptor} or {data} is missing or malformed")
     length = unsigned[0] or 1 << 16  # 0 stands for 65,536
-    first = attributes.words(descriptor, signed=signed)[1]
+    signed_first = signed or attributes.vr(descriptor) == "SS"
+    first = attributes.words(descriptor, signed=signed_first)[1]
     bits = unsigned[2]
     # Entries of 8 bits may come two to a word, or one to a word like the others.
     packed = bits == 8 and len(raw) < 2 * length

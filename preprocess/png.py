@@ -66,7 +66,7 @@ class PngChunks:
     orientation : int
         Exif Orientation, 1 to 8.
     significant_bits : int or None
-        From the sBIT chunk of a grey picture.
+        From the sBIT chunk, if it says the same of grey or of all colours.
     """
 
     image_data: list[memoryview]
@@ -125,7 +125,7 @@ def read_chunks(data: Buffer) -> PngChunks:
             case b"eXIf":
                 orientation = read_orientation(bytes(body))
             case b"sBIT":
-                significant_bits = body[0] if len(body) == 1 else None
+                significant_bits = _significant_bits(bytes(body))
             case b"acTL":
                 raise UnsupportedImageError("animated PNG is not taken")
     return PngChunks(image_data, orientation, significant_bits)
@@ -148,6 +148,12 @@ def _chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         yield kind, view[position + 8 : end - 4]
         position = end
     raise CorruptImageError("the PNG is made of too many chunks")
+
+
+def _significant_bits(body: bytes) -> int | None:
+    """Return the bits that sBIT gives to grey or to each of three colours, the alpha left out."""
+    colours = set(body[:3] if len(body) >= 3 else body[:1])
+    return colours.pop() if len(colours) == 1 else None
 
 
 def check_image_data(header: PngHeader, image_data: list[memoryview]) -> None:
@@ -245,7 +251,7 @@ def bits_stored(samples: Samples, significant_bits: int | None) -> int:
     samples : ndarray of uint16
         Not changed.
     significant_bits : int or None
-        sBIT of a grey picture.
+        Of the sBIT chunk.
     """
     _, largest = extremes(histogram(samples))
     if significant_bits is not None and 8 <= significant_bits <= 16:

@@ -202,6 +202,13 @@ def test_a_voi_lut_is_scaled_by_the_bits_its_entries_use(entries, declared, used
     assert warnings == (f"{VOI_LUT} {fault}",)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_voi_lut_may_begin_below_all_unsigned_values(dtype):
+    entries = [0] * 100 + [0, 1365, 4095]
+    table = dicoms.lut(entries, -100, 12, signed_first=True)
+    assert shown([0, 1, 2], dtype, VOILUTSequence=[table]) == ([0, 0.3333, 1], ())
+
+
 @pytest.mark.parametrize(("top", "declared"), [(511, 9), (1500, 11), (8191, 13), (40_000, 16)])
 def test_a_voi_lut_that_keeps_to_its_bits_is_scaled_by_them(top, declared):
     values, warnings = shown([0, 1], VOILUTSequence=[dicoms.lut([0, top], 0, declared)])

@@ -1,5 +1,6 @@
 """Exif Orientation, in every form that a TIFF entry may give a small number."""
 
+import math
 import struct
 
 import numpy as np
@@ -10,7 +11,9 @@ from preprocess.exif import read_orientation
 from tests.preprocess import pngs
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, SSHORT, SLONG = 1, 2, 3, 4, 5, 6, 8, 9
+SRATIONAL, FLOAT, DOUBLE = 10, 11, 12
 FORMATS = {BYTE: "B", SHORT: "H", LONG: "I", SBYTE: "b", SSHORT: "h", SLONG: "i"}
+FORMATS |= {RATIONAL: "I", SRATIONAL: "i", FLOAT: "f", DOUBLE: "d"}
 ORDERS = {"<": b"II*\0", ">": b"MM\0*"}
 
 
@@ -55,9 +58,41 @@ def test_no_part_of_a_greater_number_is_taken(value: int):
     assert read_orientation(block("<", LONG, (value,))) == 1
 
 
-@pytest.mark.parametrize("kind", [0, ASCII, RATIONAL, 12, 60000])
+@pytest.mark.parametrize("kind", [0, ASCII, 7, 13, 60000])
 def test_other_types_leave_the_picture_as_it_is(kind: int):
     assert read_orientation(block("<", kind, (6,))) == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_whole_fractions_are_read(order: str, orientation: int):
+    for values, kind in (((3 * orientation, 3), RATIONAL), ((orientation, 1), SRATIONAL)):
+        assert read_orientation(block(order, kind, values, count=1)) == orientation
+    for kind in (FLOAT, DOUBLE):
+        assert read_orientation(block(order, kind, (orientation,))) == orientation
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (RATIONAL, (6, 0)),
+        (RATIONAL, (13, 2)),
+        (SRATIONAL, (-6, 1)),
+        (FLOAT, (6.5,)),
+        (DOUBLE, (math.inf,)),
+        (DOUBLE, (math.nan,)),
+    ],
+)
+def test_fractions_and_what_is_no_number_leave_the_picture_as_it_is(kind: int, values: tuple):
+    assert read_orientation(block("<", kind, values, count=1)) == 1
+
+
+def test_the_first_exif_segment_of_a_jpeg_counts(radiograph: bytes):
+    upright = decode(radiograph)[0].samples
+    without = block("<", SHORT, (6,)).replace(b"\x12\x01", b"\x28\x01")
+    for second in (without, block("<", SHORT, (3,))):
+        data = jpeg_with(block("<", SHORT, (6,)), jpeg_with(second, radiograph))
+        np.testing.assert_array_equal(decode(data)[0].samples, np.rot90(upright, -1))
 
 
 def test_no_values_and_values_beyond_the_block_leave_the_picture_as_it_is():

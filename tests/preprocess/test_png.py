@@ -133,6 +133,20 @@ def test_sbit_chunk_is_read():
     assert decode(write(samples, extra=(chunk(b"sBIT", b"\x0c"),)))[0].bits_stored == 12
 
 
+@pytest.mark.parametrize(
+    ("colour", "significant", "bits"),
+    [(4, b"\x0c\x10", 12), (2, b"\x0c\x0c\x0c", 12), (6, b"\x0c\x0c\x0c\x10", 12),
+     (2, b"\x0c\x0b\x0c", 10)],
+)  # fmt: skip
+def test_sbit_chunk_of_colour_and_alpha_is_read(colour, significant, bits):
+    grey = ramp(4, 4, np.uint16, largest=900)
+    channels = {4: [grey, grey], 2: [grey] * 3, 6: [grey] * 4}[colour]
+    data = write(np.dstack(channels), colour=colour, extra=(chunk(b"sBIT", significant),))
+    (frame,) = decode(data)
+    assert frame.bits_stored == bits
+    np.testing.assert_allclose(frame.samples, grey, atol=1)
+
+
 def test_eight_bits_in_a_sixteen_bit_file_become_eight():
     (frame,) = decode(write(ramp(4, 4, np.uint16, largest=255)))
     assert frame.samples.dtype == np.uint8
