@@ -69,7 +69,7 @@ class Kill:
 
 @dataclass
 class Watch:
-    """What senders and the readiness probe were told.
+    """Record of what senders and the readiness probe were told.
 
     Attributes
     ----------
@@ -179,7 +179,7 @@ async def running_up(folder: Path) -> AsyncIterator[tuple[int, httpx.AsyncClient
 
 
 async def restarts(client: httpx.AsyncClient) -> int:
-    """How often Triton was started again so far."""
+    """Return how often Triton was started again so far."""
     text = (await client.get("/metrics")).text
     [line] = [
         each for each in text.splitlines() if each.startswith("radstream_triton_restarts_total ")

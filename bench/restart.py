@@ -1,4 +1,4 @@
-"""What a restart costs where the watched folder is full of files that were read before.
+"""The cost of a restart where the watched folder is full of files that were read before.
 
     python -m bench.restart [--pairs 5000]
 

@@ -1,4 +1,4 @@
-"""What `radstream up` says once it runs: where everything is, by the settings."""
+"""The banner of `radstream up`: where everything is, by the settings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Try: {_example(settings, url, program)}
 
 
 def _drop_folder(settings: Settings) -> str | None:
-    """Where files are taken from; None where they are not."""
+    """Return the folder that files are taken from; None where none is watched."""
     if settings.store.kind == "s3":
         return f"s3://{settings.store.images_bucket}/images/ (its events come to /v1/events/s3)"
     if settings.dropfolder.watch is False:

@@ -123,7 +123,7 @@ class LibraryRecords(logging.Filter):
     """Keeps from the log what libraries say below a warning, and collects their warnings."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is an event of its own."""
+        """Return True if the record is an event of its own."""
         if is_own(record):
             return True
         if record.levelno < logging.WARNING:
@@ -136,7 +136,7 @@ class LibraryRecords(logging.Filter):
 
 
 def is_own(record: logging.LogRecord) -> bool:
-    """Whether structlog made it: its events come as mappings."""
+    """Return True if structlog made it: its events come as mappings."""
     return isinstance(record.msg, dict)
 
 

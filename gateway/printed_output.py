@@ -1,4 +1,4 @@
-"""What codecs print to standard error, counted and not repeated.
+"""Standard error of codecs: counted and not repeated.
 
 Libraries of C print to descriptor 2 whatever they like: libpng, the name of a colour profile with
 its line breaks. The log gets a descriptor of its own, and descriptor 2 becomes a pipe.

@@ -107,7 +107,7 @@ class GatewayServer(uvicorn.Server):
 
     @property
     def start_error(self) -> Exception | None:
-        """What kept the gateway from starting."""
+        """The fault that kept the gateway from starting."""
         return self._health.start_error
 
     @contextmanager
@@ -208,7 +208,7 @@ async def serve(
 
 
 def _start_fields(error: Exception) -> dict[str, Any]:
-    """What the log has of it: a fault that is known needs no place."""
+    """Return the fields for the log: a fault that is known needs no place."""
     if isinstance(error, RadStreamError):
         return dict(log_fields(error))
     return {"exc_info": error}

@@ -1,4 +1,4 @@
-"""What keeps the gateway from starting, in a sentence for whoever starts it."""
+"""Faults that keep the gateway from starting, in a sentence for the operator."""
 
 from __future__ import annotations
 

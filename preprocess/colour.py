@@ -16,7 +16,7 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class ColourModel(Enum):
-    """What three components are; the value names it to people."""
+    """The meaning of three components; the value names it to people."""
 
     RGB = "RGB"
     YCBCR = "YCbCr"

@@ -57,7 +57,7 @@ _FRAMES = {
 
 @dataclass(slots=True)
 class _Markers:
-    """What stands before the frame header's own fields count."""
+    """The markers that stand before the frame header."""
 
     jfif: bool = False
     adobe: bool = False
@@ -209,7 +209,7 @@ def _header(
 
 
 def _colour_models(kind: Kind, components: bytes, markers: _Markers) -> frozenset[ColourModel]:
-    """What is said of three components, each of them identifier, sampling and table (T.81 B.2.2).
+    """Return identifier, sampling and table of each of three components (T.81 B.2.2).
 
     JFIF means YCbCr (T.871), of DCT only; Adobe's marker names the transform (T.872, 6.5.3); the
     identifiers R, G and B speak for themselves; chroma alone is ever sampled less. Where none of

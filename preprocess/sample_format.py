@@ -1,4 +1,4 @@
-"""What a codestream says of its samples, held against the data set, and how they are then read.
+"""The samples of a codestream, held against the data set, and how they are then read.
 
 Writers often leave the one as it was when they change the other. What follows from both is done;
 the rest is refused, since a picture that is read wrongly looks like another finding.

@@ -45,7 +45,7 @@ def _take_over_output() -> int:
 
 
 def _emptied(printed: int) -> bool:
-    """Whether anything was printed; it is forgotten."""
+    """Return True if anything was printed; it is forgotten."""
     sys.stderr.flush()
     anything = os.fstat(printed).st_size > 0
     os.ftruncate(printed, 0)

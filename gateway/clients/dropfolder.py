@@ -134,7 +134,7 @@ class WatchedFolder:
                     await self._notifier.wait(max(0.0, self._rescan_at - time.monotonic()))
 
     def is_whole(self, key: str) -> bool:
-        """Whether the file is known to be copied to its end, and has not changed since."""
+        """Return True if the file is known to be copied to its end and has not changed since."""
         status = status_of(f"{self._root}/{key}")
         return status is not None and self._known.get(name_of(key)) == self._signature(status)
 

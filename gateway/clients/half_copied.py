@@ -20,7 +20,7 @@ _PIECE_BYTES: Final = 1 << 20
 
 
 class Sign(StrEnum):
-    """What speaks for more to come."""
+    """A sign that more is to come."""
 
     OPEN = "open"  # somebody has it open for writing
     HOLE = "hole"  # a part of it was never written
@@ -64,7 +64,7 @@ def half_copied(path: str) -> HalfCopied | None:
 
 
 def _has_writer(file: int) -> bool:
-    """Whether somebody has the file open for writing, as far as the system tells.
+    """Return True if the file is open for writing, as far as the system tells.
 
     A read lease is granted where nobody has. It is for the file's owner and for the superuser, and
     not for every file system. It is given back at once; should somebody want to write at that very

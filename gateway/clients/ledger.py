@@ -1,4 +1,4 @@
-"""Which files of a watched folder were taken, and in which order they came, beyond a restart.
+"""The files of a watched folder that were taken, in the order they came, beyond a restart.
 
 An SQLite database: it survives the end of a process at any moment, and several gateways on one
 folder may share it. It outlives studies, and so names files by a hash. Nothing hangs on it but work
@@ -119,7 +119,7 @@ class Ledger:
         )
 
     def were_taken(self, files: Iterable[File]) -> bool:
-        """Whether all of these were taken, by whichever gateway."""
+        """Return True if all of these were taken, by whichever gateway."""
         query = f"SELECT 1 FROM files WHERE taken AND {_SAME}"  # noqa: S608 - a constant
         return self._run(
             lambda database: all(
@@ -150,7 +150,7 @@ class Ledger:
                 self._database = None
 
     def _run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """What the work gives, in a transaction of its own."""
+        """Return the result of the work, in a transaction of its own."""
         with self._lock:
             try:
                 if self._database is None:
@@ -203,7 +203,7 @@ class Ledger:
 
 
 def name_of(key: str) -> bytes:
-    """What a file is called in the ledger."""
+    """Return the name of a file in the ledger."""
     return hashlib.blake2b(os.fsencode(key), digest_size=16).digest()
 
 

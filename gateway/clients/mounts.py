@@ -1,4 +1,4 @@
-"""What can be expected of the file system that a folder lies on, as Linux lists its mounts.
+"""The file system that a folder lies on and its properties, as Linux lists its mounts.
 
 References
 ----------

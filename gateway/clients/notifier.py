@@ -36,7 +36,7 @@ class Notifier:
 
     @property
     def is_on(self) -> bool:
-        """Whether changes are told of."""
+        """True if changes are told of."""
         return self._inotify is not None
 
     def renew(self, remote: str | None) -> None:

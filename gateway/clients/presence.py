@@ -41,7 +41,7 @@ class Presence:
             self.has_ended(other.name)  # which clears what it left
 
     def has_ended(self, name: str) -> bool:
-        """Whether the gateway of this name is known to run no longer."""
+        """Return True if the gateway of this name is known to run no longer."""
         if name == self.name:
             return False
         path = self._folder / name

@@ -36,7 +36,7 @@ class TensorMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What a model's configuration says of its tensors, its instances and its free parameters."""
+    """A model's configuration: its tensors, its instances and its free parameters."""
 
     max_batch_size: int
     inputs: tuple[TensorMetadata, ...]

@@ -1,4 +1,4 @@
-"""What lies in a tree of folders now."""
+"""The present contents of a tree of folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Signature(NamedTuple):
-    """What tells a file from the same file before it was written to.
+    """Return a signature that changes when the file is written to.
 
     Parameters
     ----------

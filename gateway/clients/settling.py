@@ -109,7 +109,7 @@ class Settling:
         return whole
 
     def _is_quiet(self, path: str, seen: _Seen, now: float) -> bool:
-        """Whether the file has not changed for as long as it takes."""
+        """Return True if the file has not changed for as long as it takes."""
         quiet_s = now - seen.since
         if quiet_s < self._settle_s:
             return False
@@ -135,7 +135,7 @@ class Settling:
 
 
 def _stem(path: str) -> str:
-    """What an image and its sidecar have in common, however each is spelt."""
+    """The name that an image and its sidecar have in common, however each is spelt."""
     folder, slash, name = path.rpartition("/")
     base, _, ending = name.rpartition(".")
     # A number is no ending: DICOM files are called by their UID.

@@ -56,7 +56,7 @@ class Gateway:
 
     @property
     def links(self) -> Links:
-        """What makes the paths that answers name."""
+        """Return the maker of the paths that answers name."""
         return Links(self.settings.http.path_prefix)
 
 

@@ -31,7 +31,7 @@ class ModelFile(BaseModel):
 
 
 class ModelManifest(BaseModel):
-    """What a repository consists of. Its own SHA-256 is the repository's digest."""
+    """The files of a repository. The SHA-256 of the document is the repository's digest."""
 
     model_config = ConfigDict(frozen=True)
 

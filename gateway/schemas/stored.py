@@ -86,7 +86,7 @@ class Reading(StoredDocument):
 
 
 class StandingFile(StoredDocument):
-    """What stands under a name of the drop folder, where several contents were read under it."""
+    """The content that stands under a name of the drop folder, where several were read under it."""
 
     schema_: Literal["radstream.standing-file/1"] = Field(
         "radstream.standing-file/1", alias="schema"

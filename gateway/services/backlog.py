@@ -180,7 +180,7 @@ class Backlog(Generic[T]):
         return None if document is None else (document, progress)
 
     async def progress(self, work: Work) -> Progress:
-        """How far it has come; not at all where the note of it cannot be read."""
+        """Return how far it has come; not at all where the note of it cannot be read."""
         try:
             return await self._read(work, _PROGRESS, Progress) or Progress()
         except UnreadableDocumentError:

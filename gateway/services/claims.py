@@ -54,7 +54,7 @@ class Presence(Protocol):
     name: str
 
     def has_ended(self, name: str) -> bool:
-        """Whether the gateway of this name is known to run no longer."""
+        """Return True if the gateway of this name is known to run no longer."""
         ...
 
 
@@ -117,11 +117,11 @@ class Claims:
                 await self._give_back(folder, generation)
 
     def patience(self, deadline: Deadline) -> Deadline:
-        """How long to wait for another's claim from now on, where there is time."""
+        """Return how long to wait for another's claim from now on, where there is time."""
         return Deadline.after(min(self._patience_s, deadline.remaining_s()))
 
     async def ended(self, work: str, patience: Deadline) -> bool:
-        """Whether nobody holds the work any more; waited for while the patience lasts.
+        """Wait while the patience lasts; return True if the work is held no more.
 
         Whoever waits here should hold nothing that others need.
         """
@@ -172,7 +172,7 @@ class Claims:
         return _generation(keys[-1]) + 1
 
     async def _is_over(self, key: str, claim: Claim) -> bool:
-        """Whether the claim's owner has ended, or it has expired by the clock or our own watch.
+        """Return True if the claim's owner has ended, or it has expired by a clock or our watch.
 
         The clock of whoever made it may have been set: nobody waits for it any longer than a claim
         may last.

@@ -1,4 +1,4 @@
-"""What is looked after beside the requests, again and again."""
+"""Periodic work beside the requests."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class _Pair:
 
     @property
     def was_there(self) -> bool:
-        """Whether all of it lay there before the gateway ran."""
+        """True if all of it lay there before the gateway ran."""
         return all(file.was_there for file in self.files)
 
 

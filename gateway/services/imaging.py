@@ -192,7 +192,7 @@ class Imaging:
             raise ImagesTooLargeError((Fault("image", detail),))
 
     async def header_errors(self, images: Sequence[SubmittedImage]) -> dict[str, ImageError]:
-        """What is wrong with images by their headers, by part; none of them is decoded.
+        """Return the faults of images by their headers, by part; none of them is decoded.
 
         Raises
         ------

@@ -63,7 +63,7 @@ class Dropped:
 
     @property
     def stem(self) -> str:
-        """What an image and its sidecar have in common, however each is spelt."""
+        """The name that an image and its sidecar have in common, however each is spelt."""
         return _composed(self.base)
 
     @property
@@ -161,7 +161,7 @@ class Inbox:
         return [item for item in unnamed if item.is_unnamed and not await self.is_left_alone(item)]
 
     async def _beside(self, dropped: Dropped) -> list[Dropped]:
-        """What has the object's name with some ending, by key."""
+        """Return the objects of that name with some ending, by key."""
         keys = [
             key
             for spelling in _spellings(dropped.base)
@@ -185,7 +185,7 @@ class Inbox:
         return None
 
     async def _sidecar_keys(self, dropped: Dropped) -> AsyncIterator[str]:
-        """Where the sidecar may be: first its usual spellings, then whatever is there.
+        """Yield the keys that the sidecar may have: its usual spellings, then whatever is there.
 
         A DICOM file mostly has none: nobody lists its folder for that. A sidecar of an unusual
         spelling finds the file when it is delivered itself.

@@ -110,7 +110,7 @@ class Intake:
     async def _describe(
         self, part: str, data: bytes | memoryview, received_at: dt.datetime
     ) -> Described | ImageError | None:
-        """What a DICOM file says of itself, or why it cannot be read."""
+        """Return the description of a DICOM file, or the fault for which it cannot be read."""
         try:
             header = await self._imaging.dicom_metadata(part, data)
         except IMAGE_ERRORS as error:
@@ -189,7 +189,7 @@ def _identity_faults(error: PartError) -> list[Fault]:
 
 
 def _of_picture(error: PartError, header: Described | None) -> PartError:
-    """What is wrong with a file: that it has no picture comes before all but its identity."""
+    """Return the faults of a file: that it has no picture comes before all but its identity."""
     if header is None or header.error is None or _identity_faults(error):
         return error
     return header.error

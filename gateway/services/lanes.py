@@ -1,4 +1,4 @@
-"""Which study a dropped file is for, at a glance: files of one study are delivered in order."""
+"""Lanes of the drop folder: files of one study are delivered in order."""
 
 from __future__ import annotations
 

@@ -131,18 +131,18 @@ class ModelRegistry:
         return [self._states[key] for key in sorted(self._states, key=_by_version)]
 
     def ready(self) -> bool:
-        """Whether Triton answers, and one model at the least that may be used.
+        """Return True if Triton answers and one usable model at the least does.
 
         One that is sick takes nothing from the others: its own studies are told to come again.
         """
         return self._reachable and State.READY in self._standing()
 
     def _standing(self) -> set[State]:
-        """How the models stand whose contract holds or held."""
+        """Return the state of the models whose contract holds or held."""
         return {state.state for state in self._states.values() if state.served is not None}
 
     def _whole(self) -> bool:
-        """Whether every model is ready that was."""
+        """Return True if every model is ready that was."""
         return self._reachable and self._standing() == {State.READY}
 
     def select(self, metadata: StudyMetadata) -> ServedModel:
@@ -471,7 +471,7 @@ def _demand_view(states: Sequence[ModelState]) -> None:
 
 
 def _is_sick(state: ModelState) -> bool:
-    """Whether the model should answer and does not."""
+    """Return True if the model should answer and does not."""
     return state.state is State.UNAVAILABLE and state.reason != _UNLOADED
 
 

@@ -296,7 +296,7 @@ class Pipeline:
         refused: Sequence[RefusedImage],
         taken: Mapping[str, FreshImage | Reading],
     ) -> list[NotProcessedDocument]:
-        """What is kept, and told, of the images that cannot be processed."""
+        """Return what is kept and told of the images that cannot be processed."""
         data = study.parts
         hashes = await together(self._imaging.sha256(data[item.part]) for item in refused)
         return [
@@ -396,7 +396,7 @@ def _refusal(image: SubmittedImage, error: PartError) -> RefusedImage:
 
 
 def _key(item: FreshImage | Reading) -> _Key:
-    """What names an image and the model version that reads it."""
+    """Return the key of an image and the model version that reads it."""
     return item.sha256, item.model.reference if isinstance(item, FreshImage) else item.model
 
 

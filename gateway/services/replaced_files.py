@@ -1,4 +1,4 @@
-"""Which bytes stand under a name of the drop folder, where several were read under it.
+"""The bytes that stand under a name of the drop folder, where several were read under it.
 
 Under ``results/{study_id}/names/{name}/``, where the name is the object's reference:
 
