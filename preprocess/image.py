@@ -170,9 +170,11 @@ def check_size(image: ImagePixel, limits: Limits) -> None:
 def _why_no_picture(attributes: Attributes) -> str:
     """The SOP class by its name in the standard, which is all that is said of the object."""
     sop_class = attributes.uid("SOPClassUID")
-    if sop_class is not None and sop_class.name != sop_class:
-        return f"{sop_class.name} objects hold no Pixel Data"
-    return "the object holds no Pixel Data"
+    if sop_class is None or sop_class.name == sop_class:
+        return "the object holds no Pixel Data"
+    if "Image Storage" in sop_class.name:
+        return f"the file has no Pixel Data, as {sop_class.name} objects do: it may be truncated"
+    return f"{sop_class.name} objects hold no Pixel Data"
 
 
 def _word(attributes: Attributes, keyword: str, default: int | None = None) -> int:

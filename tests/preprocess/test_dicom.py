@@ -492,6 +492,17 @@ def test_objects_without_a_radiograph_are_refused_with_the_reason(name, reason):
         assert caught.value.reason == reason
 
 
+def test_image_that_ends_before_its_pixels_is_not_told_to_be_of_a_kind_without():
+    dataset = dicoms.image(EIGHT, SOPClassUID="1.2.840.10008.5.1.4.1.1.1")
+    del dataset.PixelData
+    with pytest.raises(UnsupportedImageError) as caught:
+        decode(dicoms.write(dataset))
+    assert caught.value.reason == (
+        "the file has no Pixel Data, as Computed Radiography Image Storage objects do: it may be "
+        "truncated"
+    )
+
+
 def test_unknown_sop_class_is_not_repeated():
     dataset = dicoms.image(EIGHT, SOPClassUID="1.2.826.0.1.99")
     del dataset.PixelData

@@ -20,7 +20,8 @@ from gateway.schemas.vocabulary import (
     ("texts", "term"),
     [
         (("CHEST", "Chest", "CHEST-AP", "CHEST_PA", "chest lat", "CHESTPA", "CHEST 2 V"), "CHEST"),
-        (("THORAX", "Thorax", "TÓRAX", "CXR", "PORTABLE CHEST", "X-RAY CHEST"), "CHEST"),
+        (("THORAX", "Thorax", "TÓRAX", "PORTABLE CHEST", "X-RAY CHEST", "XR CHEST"), "CHEST"),
+        (("CXR",), "CHEST"),
         (("C SPINE", "C-SPINE", "CERVICAL SPINE", "CSPINE LAT"), "CSPINE"),
         (("L SPINE", "LSPINE AP", "Lumbar spine"), "LSPINE"),
         (("THORACIC SPINE", "T-SPINE"), "TSPINE"),

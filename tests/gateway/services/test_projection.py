@@ -21,6 +21,7 @@ def letters(views: object) -> str:
     ("terms", "view"),
     [
         (("PA", "pa", "P-A", "P.A.", "P A", "PA ERECT", "CHEST PA", "PA_GRID", "FRONTAL PA"), "PA"),
+        (("TORAX PA", "RX TÓRAX PA"), "PA"),
         (("POSTEROANTERIOR", "POSTERO_ANTERIOR", "POSTERIOR-ANTERIOR", "Post. to Ant."), "PA"),
         (("AP", "A-P", "A.P.", "AP SUPINE", "AP PORTABLE", "AP UPRIGHT", "AP ERECT"), "AP"),
         (("ANTEROPOSTERIOR", "ANTERO POSTERIOR", "APSUPINE", "CHESTAP", "AP1", "AP AXIAL"), "AP"),
