@@ -34,6 +34,7 @@ KEYWORDS = (
     "NumberOfFrames",
     "SamplesPerPixel",
     "PhotometricInterpretation",
+    "PresentationLUTShape",
     "BitsAllocated",
     "BitsStored",
     "HighBit",
@@ -43,6 +44,13 @@ KEYWORDS = (
 )
 
 _WHOLE_NUMBER = re.compile(r"\+?(\d+)(?:\.0*)?", re.ASCII)
+_MISSPELT = (
+    "Photometric Interpretation (0028,0004) is not written in capitals as the standard has it"
+)
+_SHAPE = (
+    "Presentation LUT Shape (2050,0020) contradicts Photometric Interpretation (0028,0004), which "
+    "was followed"
+)
 _ONE_FRAME = "Number of Frames (0028,0008) is not usable and was taken as 1"
 
 
@@ -108,9 +116,7 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
     attributes = file.attributes
     if not file.has_pixel_data:
         raise UnsupportedImageError(_why_no_picture(attributes))
-    photometric = attributes.text("PhotometricInterpretation")
-    if photometric not in PHOTOMETRIC_INTERPRETATIONS:
-        raise UnsupportedImageError("Photometric Interpretation is none of those taken")
+    photometric, misspelt = _photometric_interpretation(attributes)
     frames = number_of_frames(attributes)
     image = ImagePixel(
         rows=_word(attributes, "Rows"),
@@ -123,7 +129,7 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
         high_bit=_word(attributes, "HighBit", default=_word(attributes, "BitsStored") - 1),
         signed=_signed(attributes),
         planar=bool(_word(attributes, "PlanarConfiguration", default=0)),
-        warnings=() if frames else (_ONE_FRAME,),
+        warnings=(*(() if frames else (_ONE_FRAME,)), *misspelt, *_contradiction(attributes)),
     )
     if image.rows == 0 or image.columns == 0:
         raise CorruptImageError("Rows or Columns is 0")
@@ -136,6 +142,33 @@ def read_image_pixel(file: DicomFile) -> ImagePixel:
     if image.colour and image.signed:
         raise CorruptImageError("Pixel Representation is signed, as no colour is")
     return image
+
+
+def _photometric_interpretation(attributes: Attributes) -> tuple[str, tuple[str, ...]]:
+    """Return one of those taken, and a sentence if it was not written as the standard has it."""
+    written = attributes.text("PhotometricInterpretation") or ""
+    for known in PHOTOMETRIC_INTERPRETATIONS:
+        if "".join(written.upper().split()) == known.replace(" ", ""):
+            return known, () if written == known else (_MISSPELT,)
+    raise UnsupportedImageError(
+        "Photometric Interpretation (0028,0004) is none of those taken: "
+        + ", ".join(PHOTOMETRIC_INTERPRETATIONS)
+    )
+
+
+def _contradiction(attributes: Attributes) -> tuple[str, ...]:
+    """Return a sentence if Presentation LUT Shape would invert what is not to be, or not what is.
+
+    References
+    ----------
+    DICOM PS3.3 C.8.11.3.1.2: IDENTITY belongs to MONOCHROME2 and INVERSE to MONOCHROME1.
+    """
+    named = {
+        (attributes.text(keyword) or "").upper()
+        for keyword in ("PhotometricInterpretation", "PresentationLUTShape")
+    }
+    wrong = {"MONOCHROME2", "INVERSE"}, {"MONOCHROME1", "IDENTITY"}
+    return (_SHAPE,) if named in wrong else ()
 
 
 def number_of_frames(attributes: Attributes) -> int | None:

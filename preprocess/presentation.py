@@ -32,6 +32,7 @@ KEYWORDS = (
     "SegmentedRedPaletteColorLookupTableData",
 )
 
+_PALETTE = "a Palette Color Lookup Table has entries of other bits than its descriptor says,"
 _LUMA = {"Red": 0.299, "Green": 0.587, "Blue": 0.114}  # ITU-R BT.601
 
 Counts = Callable[[], NDArray[np.integer]]
@@ -88,7 +89,7 @@ def presentation(
     """
     stored = stored_values(image)
     if image.photometric_interpretation == "PALETTE COLOR":
-        return _quantised(_palette(stored, attributes), 16)
+        return _palette_presentation(stored, attributes)
     if image.photometric_interpretation.startswith("YBR_PARTIAL"):
         return _quantised(_partial_range(stored, image), image.bits_stored)
 
@@ -142,8 +143,11 @@ def _spread(values: Floats, part: Floats) -> Floats:
     return spread
 
 
-def _palette(stored: Floats, attributes: Attributes) -> Floats:
-    """Luma, 0 to 1, of the palette's colours for every stored value."""
+def _palette_presentation(stored: Floats, attributes: Attributes) -> Presentation:
+    """Luma of the palette's colours for every stored value.
+
+    Some writers declare 16 bits for entries of 8, which would be all but black.
+    """
     if "SegmentedRedPaletteColorLookupTableData" in attributes:
         raise UnsupportedImageError("segmented palettes are not taken")
     tables = {
@@ -155,11 +159,14 @@ def _palette(stored: Floats, attributes: Attributes) -> Floats:
         )
         for colour in _LUMA
     }
-    bits = max(max(table.bits, table.bits_in_use) for table in tables.values())
-    if bits > 16:
+    declared = max(table.bits for table in tables.values())
+    if declared > 16:
         raise CorruptImageError("a palette's descriptor names more than 16 bits")
+    used = max(table.bits_in_use for table in tables.values())
+    bits = used if used == 8 else max(declared, used)
+    warnings = () if bits == declared else (f"{_PALETTE} {bits}, and was scaled by these",)
     luma = sum(weight * tables[colour].look_up(stored) for colour, weight in _LUMA.items())
-    return np.asarray(luma / ((1 << bits) - 1))
+    return _quantised(np.asarray(luma / ((1 << bits) - 1)), 16, warnings)
 
 
 def _partial_range(stored: Floats, image: ImagePixel) -> Floats:

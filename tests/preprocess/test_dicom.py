@@ -660,3 +660,65 @@ def test_padding_is_of_grey_pictures_alone():
     rgb = np.repeat(np.array([[0, 80, 255]], np.uint8)[..., None], 3, axis=2)
     (frame,) = decode(dicoms.write(dicoms.image(rgb, PixelPaddingValue=80)))
     assert frame.samples.tolist() == [[0, 80, 255]]
+
+
+@pytest.mark.parametrize("written", ["monochrome1", "Monochrome1", "MONOCHROME 1"])
+def test_photometric_interpretation_in_other_letters(written):
+    dataset = dicoms.image(np.array([[0, 80, 255]], np.uint8))
+    data = dicoms.write(dataset).replace(b"\x0c\x00MONOCHROME2 ", b"\x0c\x00" + pad(written))
+    (frame,) = decode(data)
+    assert frame.samples.tolist() == [[255, 175, 0]]
+    assert frame.warnings == (
+        "Photometric Interpretation (0028,0004) is not written in capitals as the standard has it",
+    )
+
+
+def pad(text: str) -> bytes:
+    return text.encode().ljust(12)
+
+
+def test_refusal_of_a_photometric_interpretation_names_those_taken():
+    dataset = dicoms.image(EIGHT, PhotometricInterpretation="HSV")
+    with pytest.raises(UnsupportedImageError, match="none of those taken: MONOCHROME1, MONO"):
+        decode(dicoms.write(dataset))
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "contradict"),
+    [
+        ("MONOCHROME2", "INVERSE", True),
+        ("MONOCHROME1", "IDENTITY", True),
+        ("MONOCHROME2", "IDENTITY", False),
+        ("MONOCHROME1", "INVERSE", False),
+    ],
+)
+def test_a_presentation_lut_shape_that_contradicts_is_told(photometric, shape, contradict):
+    fields = {"PhotometricInterpretation": photometric, "PresentationLUTShape": shape}
+    (frame,) = decode(dicoms.write(dicoms.image(np.array([[0, 80, 255]], np.uint8), **fields)))
+    shown = [[255, 175, 0]] if photometric == "MONOCHROME1" else [[0, 80, 255]]
+    assert frame.samples.tolist() == shown
+    assert [warning[:35] for warning in frame.warnings] == (
+        ["Presentation LUT Shape (2050,0020) "] if contradict else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "bits", "share"),
+    [
+        ([0, 80, 255], 16, [0, 0.3137, 1]),
+        ([0, 80, 255], 8, [0, 0.3137, 1]),
+        ([0, 20_000, 65_535], 16, [0, 0.3052, 1]),
+        ([0, 10_000, 20_000], 16, [0, 0.1526, 0.3052]),  # a palette may be dark
+        ([0, 20_000, 65_535], 8, [0, 0.3052, 1]),
+    ],
+)
+def test_a_palette_is_scaled_by_eight_bits_where_its_entries_have_no_more(entries, bits, share):
+    dataset = dicoms.image(np.array([[0, 1, 2]], np.uint8))
+    dataset.PhotometricInterpretation = "PALETTE COLOR"
+    for colour in ("Red", "Green", "Blue"):
+        name = f"{colour}PaletteColorLookupTable"
+        dataset.add_new(f"{name}Descriptor", "US", [3, 0, bits])
+        dataset.add_new(f"{name}Data", "OW", np.array(entries, "<u2").tobytes())
+    (frame,) = decode(dicoms.write(dataset))
+    np.testing.assert_allclose(frame.samples[0] / frame.largest, share, atol=5e-5)
+    assert len(frame.warnings) == int((max(entries) > 255) != (bits == 16))
