@@ -27,7 +27,7 @@ from tests.support.gateway import (
 )
 from tests.support.models import flat_png
 
-OPEN = {"/", "/docs", "/docs/start.js", "/livez", "/readyz"}
+OPEN = {"/", "/docs", "/docs/start.js", "/livez", "/openapi.json", "/readyz"}
 
 
 def routes() -> list[RouteContext]:
