@@ -14,6 +14,7 @@ import structlog
 from gateway.clients.ledger import name_of
 from gateway.clients.mounts import file_system
 from gateway.clients.notifier import Notifier
+from gateway.clients.rewriting import Contents
 from gateway.clients.scanning import Signature, files_below, signature_of, status_of
 from gateway.clients.settling import Settling
 
@@ -109,6 +110,7 @@ class WatchedFolder:
         self._known: dict[
             bytes, Signature
         ] = {}  # by name in the ledger, as they were when they were told
+        self._contents = Contents()
         self._is_first = True
         self._rescan_at = self._earliest_at = 0.0
         self._pause_s = 0.0  # after the last look through the whole folder
@@ -136,7 +138,7 @@ class WatchedFolder:
     def is_whole(self, key: str) -> bool:
         """Return True if the file is known to be copied to its end and has not changed since."""
         status = status_of(f"{self._root}/{key}")
-        return status is not None and self._known.get(name_of(key)) == self._signature(status)
+        return status is not None and self._is_known(name_of(key), status)
 
     def _look(self) -> list[Settled]:
         """Note what came; the files that have settled."""
@@ -171,6 +173,7 @@ class WatchedFolder:
             self.ledger.miss(missing)
             for name in missing:
                 del self._known[name]
+            self._contents.forget(missing)
         self._is_first = False
         self._plan(time.monotonic() - began, time.thread_time() - began_cpu)
 
@@ -198,7 +201,10 @@ class WatchedFolder:
             self._add(*found)
 
     def _add(self, path: str, status: os.stat_result) -> None:
-        if self._known.get(name_of(self._key(path))) == self._signature(status):
+        name = name_of(self._key(path))
+        if self._is_known(name, status) and not (
+            self._settling.numbered and self._contents.may_be_others(name, status)
+        ):
             return
         if _is_text(path):
             self._settling.add(path, status, was_there=self._is_first)
@@ -210,12 +216,27 @@ class WatchedFolder:
         """Those of these files that nobody has taken, in the order in which they came."""
         if not whole:
             return []
+        self._contents.begin()
         came = []
-        for path, status, _ in sorted(whole, key=lambda file: (file.status.st_ctime_ns, file.path)):
-            self._known[name_of(self._key(path))] = self._signature(status)
-            came.append((self._key(path), self._signature(status)))
+        for file in sorted(whole, key=lambda file: (file.status.st_ctime_ns, file.path)):
+            key, name = self._key(file.path), name_of(self._key(file.path))
+            signature = self._told_as(name, file)
+            if self._known.get(name) != signature:  # or it was but linked, or given another mode
+                self._known[name] = signature
+                came.append((key, signature))
         there = {self._key(file.path) for file in whole if file.was_there}
         return [Settled(*file, file[0] in there) for file in self.ledger.arrive(came)]
+
+    def _told_as(self, name: bytes, file: Whole) -> Signature:
+        """The file's signature, another one if there are other bytes in it than were told."""
+        was_known = self._is_known(name, file.status)
+        if not self._contents.note(name, file) or not was_known:
+            return self._known[name] if was_known else self._signature(file.status)
+        return self._known[name]._replace(rewritten_ns=file.status.st_ctime_ns)
+
+    def _is_known(self, name: bytes, status: os.stat_result) -> bool:
+        known = self._known.get(name)
+        return known is not None and known._replace(rewritten_ns=0) == self._signature(status)
 
     def _key(self, path: str) -> str:
         return path[len(self._root) + 1 :]

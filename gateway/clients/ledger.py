@@ -30,27 +30,29 @@ File = tuple[str, Signature]
 log = structlog.get_logger()
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS files (
+CREATE TABLE IF NOT EXISTS dropped_files (
     name BLOB PRIMARY KEY,
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     inode INTEGER NOT NULL,
+    rewritten_ns INTEGER NOT NULL,
     arrival INTEGER NOT NULL,
     taken INTEGER NOT NULL DEFAULT 0,
     missing_since REAL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS arrivals ON files (arrival);
+CREATE INDEX IF NOT EXISTS dropped_arrivals ON dropped_files (arrival);
 """
 # A file that has come is last in the line, unless it stood there already as it is now.
 _ARRIVE: Final = """
-INSERT INTO files (name, size, mtime_ns, inode, arrival)
-VALUES (?, ?, ?, ?, (SELECT ifnull(max(arrival), 0) + 1 FROM files))
+INSERT INTO dropped_files (name, size, mtime_ns, inode, rewritten_ns, arrival)
+VALUES (?, ?, ?, ?, ?, (SELECT ifnull(max(arrival), 0) + 1 FROM dropped_files))
 ON CONFLICT (name) DO UPDATE SET
     size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
-    arrival = excluded.arrival, taken = 0
-WHERE (size, mtime_ns, inode) != (excluded.size, excluded.mtime_ns, excluded.inode)
+    rewritten_ns = excluded.rewritten_ns, arrival = excluded.arrival, taken = 0
+WHERE (size, mtime_ns, inode, rewritten_ns)
+    != (excluded.size, excluded.mtime_ns, excluded.inode, excluded.rewritten_ns)
 """
-_SAME: Final = "name = ? AND size = ? AND mtime_ns = ? AND inode = ?"
+_SAME: Final = "name = ? AND size = ? AND mtime_ns = ? AND inode = ? AND rewritten_ns = ?"
 _WAIT_S: Final = 5.0
 # A file server may be away for days, and its files are the same when it is back.
 _FORGET_S: Final = 7 * 86400.0
@@ -77,7 +79,9 @@ class Ledger:
         """Every file that was taken, by its name here, as it was then."""
 
         def read(database: sqlite3.Connection) -> dict[bytes, Signature]:
-            rows = database.execute("SELECT name, size, mtime_ns, inode FROM files WHERE taken")
+            rows = database.execute(
+                "SELECT name, size, mtime_ns, inode, rewritten_ns FROM dropped_files WHERE taken"
+            )
             return {name: Signature(*signature) for name, *signature in rows}
 
         return self._run(read, {})
@@ -94,13 +98,13 @@ class Ledger:
         def note(database: sqlite3.Connection) -> list[File]:
             database.executemany(_ARRIVE, [(name_of(key), *signature) for key, signature in files])
             database.executemany(
-                "UPDATE files SET missing_since = NULL WHERE name = ?",
+                "UPDATE dropped_files SET missing_since = NULL WHERE name = ?",
                 [(name_of(key),) for key, _ in files],
             )
             places: dict[File, int] = {}
             for file in files:
                 arrival, taken = database.execute(
-                    "SELECT arrival, taken FROM files WHERE name = ?", (name_of(file[0]),)
+                    "SELECT arrival, taken FROM dropped_files WHERE name = ?", (name_of(file[0]),)
                 ).fetchone()
                 if not taken:
                     places[file] = arrival
@@ -112,7 +116,7 @@ class Ledger:
         """Note that these files were taken, unless they have changed since they came."""
         self._run(
             lambda database: database.executemany(
-                f"UPDATE files SET taken = 1 WHERE {_SAME}",  # noqa: S608 - a constant
+                f"UPDATE dropped_files SET taken = 1 WHERE {_SAME}",  # noqa: S608 - a constant
                 [(name_of(key), *signature) for key, signature in files],
             ),
             None,
@@ -120,7 +124,7 @@ class Ledger:
 
     def were_taken(self, files: Iterable[File]) -> bool:
         """Return True if all of these were taken, by whichever gateway."""
-        query = f"SELECT 1 FROM files WHERE taken AND {_SAME}"  # noqa: S608 - a constant
+        query = f"SELECT 1 FROM dropped_files WHERE taken AND {_SAME}"  # noqa: S608 - a constant
         return self._run(
             lambda database: all(
                 database.execute(query, (name_of(key), *signature)).fetchone()
@@ -135,10 +139,13 @@ class Ledger:
 
         def note(database: sqlite3.Connection) -> None:
             database.executemany(
-                "UPDATE files SET missing_since = ? WHERE name = ? AND missing_since IS NULL",
+                "UPDATE dropped_files SET missing_since = ? "
+                "WHERE name = ? AND missing_since IS NULL",
                 [(now, name) for name in names],
             )
-            database.execute("DELETE FROM files WHERE missing_since < ?", (now - _FORGET_S,))
+            database.execute(
+                "DELETE FROM dropped_files WHERE missing_since < ?", (now - _FORGET_S,)
+            )
 
         self._run(note, None)
 

@@ -22,11 +22,14 @@ class Signature(NamedTuple):
         Time of the last write, which a copy may set to the original's.
     inode
         Number of the file in its file system; 0 where it may be another the next time.
+    rewritten_ns
+        When other bytes were found in it though all of the above is the same; 0 if they never were.
     """
 
     size: int
     mtime_ns: int
     inode: int
+    rewritten_ns: int = 0
 
 
 def signature_of(status: os.stat_result, *, numbered: bool) -> Signature:

@@ -95,6 +95,35 @@ async def test_file_whose_times_alone_change_is_not_told_again(told: list[str], 
     await until(lambda: told == ["there/before.png", "x.png"])
 
 
+@pytest.mark.parametrize("polling", [False, True])
+async def test_other_bytes_under_a_time_and_length_set_as_before_are_told(
+    polling: bool, tmp_path: Path
+):
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    image = drop / "x.png"
+    preset(image, b"0" * 1000)
+    folder = WatchedFolder(
+        drop, ledger=(ledger := Ledger(None)), settle_s=SETTLE_S, poll_s=0.1, polling=polling
+    )
+    async with aclosing(folder.settled()) as batches:
+        before = await anext(batches)
+        waiting = asyncio.create_task(anext(batches))
+        await asyncio.sleep(0)
+        preset(image, b"1" * 1000)
+        after = await waiting
+    assert [file.key for file in (*before, *after)] == ["x.png", "x.png"]
+    ledger.take([file.file for file in before])  # of the bytes before, which took so long
+    assert not ledger.were_taken([file.file for file in after])
+
+
+def preset(image: Path, data: bytes) -> None:
+    """Write the bytes in place, and set the time to the original's as copies do."""
+    with image.open("r+b" if image.exists() else "wb") as file:
+        file.write(data)
+    os.utime(image, (1.3e9, 1.3e9))
+
+
 async def test_folder_in_place_of_one_that_went_is_watched(told: list[str], tmp_path: Path):
     for number in range(2):
         (tmp_path / "drop/new").mkdir()
