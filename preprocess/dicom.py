@@ -209,6 +209,17 @@ def _shaped(frame: StoredSamples, image: ImagePixel, *, is_422: bool) -> StoredS
         return frame.reshape(rows, columns // 2, 4)[..., :2].reshape(rows, columns)
     if not image.colour:
         return frame.reshape(rows, columns)
-    if image.planar:
-        return frame.reshape(3, rows, columns).transpose(1, 2, 0)
-    return frame.reshape(rows, columns, 3)
+    by_plane = frame.reshape(3, rows, columns).transpose(1, 2, 0)
+    by_pixel = frame.reshape(rows, columns, 3)
+    samples, other = (by_plane, by_pixel) if image.planar else (by_pixel, by_plane)
+    if _is_grey(other) and not _is_grey(samples):
+        raise CorruptImageError(
+            "colours are grey in the other Planar Configuration (0028,0006) than the one declared"
+        )
+    return samples
+
+
+def _is_grey(colours: StoredSamples) -> bool:
+    """Return True if the three samples of each pixel are the same, which never comes by chance."""
+    first, second, third = (colours[..., plane] for plane in range(3))
+    return np.array_equal(first, second) and np.array_equal(first, third)

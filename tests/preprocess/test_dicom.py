@@ -722,3 +722,15 @@ def test_a_palette_is_scaled_by_eight_bits_where_its_entries_have_no_more(entrie
     (frame,) = decode(dicoms.write(dataset))
     np.testing.assert_allclose(frame.samples[0] / frame.largest, share, atol=5e-5)
     assert len(frame.warnings) == int((max(entries) > 255) != (bits == 16))
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_grey_in_the_other_planar_configuration_is_refused(planar):
+    grey = RNG.integers(0, 256, (5, 7, 1), np.uint8)
+    rgb = np.repeat(grey, 3, axis=2)
+    pixels = {0: rgb.tobytes() + b"\0", 1: rgb.transpose(2, 0, 1).tobytes() + b"\0"}
+    right = dicoms.image(rgb, PlanarConfiguration=planar, PixelData=pixels[planar])
+    np.testing.assert_array_equal(decode(dicoms.write(right))[0].samples, grey[..., 0])
+    wrong = dicoms.image(rgb, PlanarConfiguration=planar, PixelData=pixels[1 - planar])
+    with pytest.raises(CorruptImageError, match="other Planar Configuration"):
+        decode(dicoms.write(wrong))
