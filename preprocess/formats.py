@@ -71,6 +71,8 @@ _BEGINNINGS = (
     (rb"(?:\xef\xbb\xbf)?\s*<(?i:!doctype html|html)[\s>]", "HTML"),
     (rb"(?:\xef\xbb\xbf)?\s*<\?xml", "XML"),
     (rb"(?:\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[}\]]", "JSON"),
+    # As JPEG and PNG begin in it; the zeros that DICOM begins with say nothing.
+    (rb"data:[a-z]+/[a-z0-9.+-]+;base64,|/9j/[A-Za-z0-9+/]{8}|iVBORw0KGgo", "Base64"),
 )
 _PATTERNS = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _BEGINNINGS)
 

@@ -57,6 +57,9 @@ def nifti_1(magic: bytes) -> bytes:
         (b'{"study_id": "S-1"}', "JSON"),
         (b'<?xml version="1.0"?>', "XML"),
         (b"<!DOCTYPE html><html>", "HTML"),
+        (b"/9j/4AAQSkZJRgABAQ", "Base64"),
+        (b"iVBORw0KGgoAAAANSUhEUg", "Base64"),
+        (b"data:image/jpeg;base64,/9j/", "Base64"),
     ],
 )
 def test_other_formats_are_refused_by_their_name(data, name):
