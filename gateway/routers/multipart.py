@@ -15,6 +15,14 @@ from gateway.errors import MalformedRequestError, TooManyPartsError
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
+_ILL_FORMED = (
+    "The multipart body is not well-formed: see that each header of a part is on one line of its "
+    "own, and that lines end in CR LF."
+)
+_NO_BOUNDARY = (
+    "No line of the multipart body is the boundary that the Content-Type names. Lines end in CR LF."
+)
+
 
 @dataclass(slots=True)
 class Part:
@@ -108,20 +116,25 @@ def split(body: bytearray, content_type: str, *, limit: int) -> list[Part]:
     boundary = options.get(b"boundary")
     if not boundary:
         raise MalformedRequestError("The Content-Type of the request names no boundary.")
-    _cut_preamble(body, boundary)
+    has_boundary = _cut_preamble(body, boundary)
     collector = _Collector(body, limit)
     try:
         # Fed at once, every piece of data is a place in this buffer and never a look-behind.
         MultipartParser(boundary, collector.callbacks()).write(body)  # type: ignore[arg-type]  # only finds and compares, as bytes and bytearray both do
     except (FormParserError, UnicodeDecodeError) as error:
-        raise MalformedRequestError("The multipart body is not well-formed.") from error
+        raise MalformedRequestError(_ILL_FORMED if has_boundary else _NO_BOUNDARY) from error
     if not collector.complete:
         raise MalformedRequestError("The multipart body ends before its closing boundary.")
     return collector.parts
 
 
-def _cut_preamble(body: bytearray, boundary: bytes) -> None:
+def _cut_preamble(body: bytearray, boundary: bytes) -> bool:
     """Begin the body with its first boundary, alone on its line, as the parser demands.
+
+    Returns
+    -------
+    bool
+        False where the body has no such line.
 
     References
     ----------
@@ -134,12 +147,13 @@ def _cut_preamble(body: bytearray, boundary: bytes) -> None:
     found = re.match(rb"(%s)%s" % (line, padding), body)
     found = found or re.search(rb"\n(%s)%s" % (line, padding), body)
     if found is None:
-        return
+        return False
     delimiter = found[1] + b"\r\n"
     begin, end = max(0, found.end() - len(delimiter)), found.end()
     del found  # a match holds the body, which could not be cut
     if body.startswith(delimiter):
-        return
+        return True
     if end - begin == len(delimiter):
         body[begin:end] = delimiter
     del body[:begin]
+    return True

@@ -91,6 +91,20 @@ def test_a_body_that_does_not_keep_to_its_boundary_is_refused(content: bytes):
 
 
 @pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"--other\r\n\r\nx\r\n--other--\r\n", "is the boundary that the Content-Type names"),
+        (b"--Jt8-X\nContent-Disposition: form-data; name=image\n\nx\n--Jt8-X--\n", "CR LF"),
+        (b"--Jt8-X\r\nContent-Disposition: form-data;\r\n name=image\r\n\r\nx", "on one line"),
+    ],
+)
+def test_a_refused_body_is_told_what_to_mend(content: bytes, reason: str):
+    with pytest.raises(MalformedRequestError) as refused:
+        parts_of(content)
+    assert reason in refused.value.reason
+
+
+@pytest.mark.parametrize(
     "header",
     [
         b"Content-Disposition form-data",
