@@ -191,16 +191,24 @@ def _modality(part: str, header: DicomMetadata) -> Statement:
 
 
 def _laterality(part: str, header: DicomMetadata) -> Statement:
-    dropped: tuple[str, ...] = ()
+    """Image Laterality, or the series' Laterality in its place."""
+    doubts: tuple[str, ...] = ()
+    sides: dict[str, str] = {}
     for attribute, keyword, text in (
         (_IMAGE_LATERALITY, "ImageLaterality", header.image_laterality),
         (_LATERALITY, "Laterality", header.laterality),
     ):
         named = laterality_named(text or "")
         if named is not None:
-            return Statement(part, named, {attribute: frozenset((named,))}, assumed=dropped)
-        dropped += _unintelligible(part, attribute, header, keyword, text).assumed
-    return Statement(part, assumed=dropped)
+            sides[attribute] = named
+        else:
+            doubts += _unintelligible(part, attribute, header, keyword, text).assumed
+    if not sides:
+        return Statement(part, assumed=doubts)
+    attribute, side = next(iter(sides.items()))
+    if len(set(sides.values())) > 1:
+        doubts += (f"{_LATERALITY} contradicts {_IMAGE_LATERALITY}, which is used",)
+    return Statement(part, side, {attribute: frozenset((side,))}, assumed=doubts)
 
 
 def _unintelligible(

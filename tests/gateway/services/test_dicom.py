@@ -229,6 +229,14 @@ def test_of_several_parts_the_first_counts_and_a_document_may_name_another() -> 
     assert statement.fault("body_part", "CHEST") is not None
 
 
+def test_laterality_that_contradicts_that_of_the_image_is_told() -> None:
+    statement = stated(radiograph(Laterality="L", ImageLaterality="R"), "laterality")
+    assert (statement.value, statement.assumed) == (
+        "R",
+        ("Laterality (0020,0060) contradicts Image Laterality (0020,0062), which is used",),
+    )
+
+
 def test_word_and_code_of_different_parts_disagree() -> None:
     dataset = radiograph(BodyPartExamined="CHEST", AnatomicRegionSequence=[coded("T-D8700")])
     statement = stated(dataset, "body_part")
