@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Signature(NamedTuple):
-    """Return a signature that changes when the file is written to.
+    """The state of a file, which changes when it is written to.
 
     Parameters
     ----------
