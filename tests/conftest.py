@@ -1,6 +1,7 @@
 """What tests of every kind share: one real Triton over models whose answers follow by hand."""
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in _FOLDERS or _SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+
+
+def pytest_unconfigure() -> None:
+    """Let go of DuckDB's types while there is an interpreter to count them.
+
+    They are constants of its modules, and a worker of pytest-xdist ends with threads that keep
+    modules alive: DuckDB's bindings would then print each as leaked.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in {"duckdb", "_duckdb"}:
+            for attribute, value in list(vars(module).items()):
+                if type(value).__name__ == "DuckDBPyType":
+                    delattr(module, attribute)
 
 
 @pytest.fixture(scope="session")
