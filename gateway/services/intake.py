@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 # What all images of a study have in common; the rest, such as the view, is each image's own.
 _SHARED = ("study_id", "patient_id", "accession_number")
+_SEVERAL_STUDIES = (
+    "joins data sets whose Study Instance UID (0020,000D) differs: see that they are of one study"
+)
 
 
 class Intake:
@@ -165,7 +168,8 @@ def _images(
     if not images:
         raise_all(refused)
     _check_identity(documents, refused)
-    return images, refused
+    told = _of_several_studies(headers)
+    return [replace(image, notices=image.notices + told) for image in images], refused
 
 
 def _check_identity(
@@ -180,6 +184,17 @@ def _check_identity(
     ]
     if faults:
         raise InvalidMetadataError(tuple(dict.fromkeys(faults)))
+
+
+def _of_several_studies(
+    headers: Sequence[Described | ImageError | None],
+) -> tuple[Notice, ...]:
+    """What the sender should know whose document joins data sets of several studies."""
+    described = (header for header in headers if isinstance(header, Described))
+    uids = {header.document.get("study_id") for header in described} - {None}
+    if len(uids) < 2:  # noqa: PLR2004 - several
+        return ()
+    return (Notice(pointer="/study_id", detail=_SEVERAL_STUDIES),)
 
 
 def _identity_faults(error: PartError) -> list[Fault]:

@@ -239,6 +239,19 @@ async def test_images_of_two_patients_are_no_study() -> None:
     assert await faults(None, *files) == [("/patient_id", "differs among the images sent together")]
 
 
+async def test_a_document_that_joins_several_studies_is_told() -> None:
+    warning = (
+        "joins data sets whose Study Instance UID (0020,000D) differs: see that they are of one "
+        "study"
+    )
+    uid = radiograph().StudyInstanceUID
+    for others, told in ({}, [warning]), ({"StudyInstanceUID": uid}, []):
+        files = [file_of(radiograph(PatientID="P-1", **others)) for _ in range(2)]
+        for image in (await study(DOCUMENT, *files)).images:
+            notices = [item.detail for item in image.notices if item.pointer == "/study_id"]
+            assert notices == told
+
+
 async def test_a_patient_given_by_one_image_holds_for_all() -> None:
     uid = radiograph().StudyInstanceUID
     made = await study(
