@@ -85,9 +85,13 @@ class LookupTable:
         return bits_in_use(largest, self.bits if holds else 16)
 
     def look_up(self, values: Floats) -> Floats:
-        """Return the entry for each value, rounded half up; the values are not changed."""
+        """Return the entry for each value, rounded half up; the values are not changed.
+
+        A first value beyond all of them is a negative one, whose sign implicit VR does not tell.
+        """
         last = len(self.entries) - 1
-        index = np.clip(np.floor(values + 0.5) - self.first, 0, last).astype(np.int64)
+        first = self.first - (1 << 16 if self.first > values.max() else 0)
+        index = np.clip(np.floor(values + 0.5) - first, 0, last).astype(np.int64)
         return np.asarray(self.entries[index], dtype=np.float64)
 
 

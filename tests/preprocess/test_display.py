@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 
 from preprocess import Frame, decode
 from tests.preprocess import dicoms
@@ -207,6 +208,14 @@ def test_a_voi_lut_may_begin_below_all_unsigned_values(dtype):
     entries = [0] * 100 + [0, 1365, 4095]
     table = dicoms.lut(entries, -100, 12, signed_first=True)
     assert shown([0, 1, 2], dtype, VOILUTSequence=[table]) == ([0, 0.3333, 1], ())
+
+
+def test_a_voi_lut_of_implicit_vr_may_begin_below_all_unsigned_values():
+    table = dicoms.lut([0] * 100 + [0, 1365, 4095], -100, 12, signed_first=True)
+    values = np.array([[0, 1, 2]], np.uint16)
+    dataset = dicoms.image(values, BitsStored=12, VOILUTSequence=[table])
+    (frame,) = decode(dicoms.write(dataset, ImplicitVRLittleEndian))
+    np.testing.assert_allclose(frame.samples[0] / frame.largest, [0, 0.3333, 1], atol=5e-5)
 
 
 @pytest.mark.parametrize(("top", "declared"), [(511, 9), (1500, 11), (8191, 13), (40_000, 16)])
