@@ -161,9 +161,15 @@ def read_whole_cells(samples: StoredSamples, image: ImagePixel) -> StoredFrame:
         The bits above High Bit belong to the values, so that Bits Stored must be wrong.
     """
     whole = SampleFormat(
-        image.rows, image.columns, image.samples_per_pixel, image.bits_allocated, lossy=False
+        image.rows,
+        image.columns,
+        image.samples_per_pixel,
+        image.bits_allocated,
+        lossy=False,
+        signed=image.signed,
     )
-    return read_cells(samples, whole, image, frozenset())
+    numbers = samples.view(f"i{samples.itemsize}") if image.signed else samples
+    return read_cells(numbers, whole, image, frozenset())
 
 
 def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
