@@ -1,10 +1,11 @@
 """The drop folder as its senders see it: images and sidecars, and which belong together.
 
-``{study_id}/{name}.jpg`` (or ``.jpeg``, ``.png``, ``.dcm``, ``.dicom``) lies beside its sidecar
-``{study_id}/{name}.json``, with endings in any case; both may also lie outside of any study's
-folder. A name without an ending or with a number as its last part (``IM000001``, ``1.2.3``) is an
-image if its bytes are DICOM's. Everything else is left alone. In a bucket all this lies under
-``images/``. Names that Unicode holds to be the same (composed or decomposed) are one name.
+``{study_id}/{name}.jpg`` (or ``.jpeg``, ``.png``, ``.dcm``, ``.dicom`` and other endings of
+pictures) lies beside its sidecar ``{study_id}/{name}.json``, with endings in any case; both may
+also lie outside of any study's folder. A name without an ending or with a number as its last part
+(``IM000001``, ``1.2.3``) is an image if its bytes are DICOM's. Everything else is left alone. In a
+bucket all this lies under ``images/``. Names that Unicode holds to be the same (composed or
+decomposed) are one name.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
     from gateway.services.study import Route
 
 _SIDECAR = "json"
-_DICOM = frozenset({"dcm", "dicom"})
-_IMAGES = frozenset({"jpg", "jpeg", "png"}) | _DICOM
+_DICOM = frozenset({"dcm", "dicom", "dic", "dc3", "ima"})
+# Pictures that are read, and those that are refused by their format's name once they are looked at.
+_IMAGES = _DICOM | {
+    *("jpg", "jpeg", "jpe", "jfif", "png"),
+    *("jxl", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx", "jph", "jhc", "jls", "jxr"),
+    *("tif", "tiff", "bmp", "gif", "webp", "heic", "heif", "avif"),
+}
 # The table of contents of a medium that DICOM files came on (PS3.10, section 8.6).
 _DIRECTORY = "DICOMDIR"
 # What tells DICOM from anything else stands in the first 132 bytes, or in the first elements.

@@ -72,7 +72,7 @@ class LoneHalves:
             if half.half is Half.IMAGE:
                 data = await self._inbox.image(half, version_id, reserve=reserve)
                 await self._imaging.check("image", data)
-            elif document := await self._inbox.document(half):
+            elif (document := await self._inbox.document(half)) is not None:
                 parse_document(document)
         except ObjectNotFoundError:  # somebody took it away
             return

@@ -88,12 +88,14 @@ class Superseding:
                 name_study(study_id)
                 check = partial(self._deletion.check_written, study_id)
                 view = (await self._results.refresh(study_id, check=check)).result
-            log.warning(
-                "dropfolder.superseded",
-                study_ref=self._pseudonyms.study_ref(study_id),
-                object_ref=self._pseudonyms.study_ref(image.stem),
-                images=sum(item.superseded_by is not None for item in view.images),
-            )
+            superseded = sum(item.superseded_by is not None for item in view.images)
+            if superseded:  # and not the same bytes under one more name
+                log.warning(
+                    "dropfolder.superseded",
+                    study_ref=self._pseudonyms.study_ref(study_id),
+                    object_ref=self._pseudonyms.study_ref(image.stem),
+                    images=superseded,
+                )
 
     async def _note(
         self, image: Dropped, study_id: str, fresh: str | None, read: Container[str]

@@ -204,6 +204,23 @@ async def test_other_files_without_an_ending_are_left_alone(
     }
 
 
+@pytest.mark.parametrize("ending", ["jfif", "JPE", "tif"])
+async def test_bytes_decide_on_a_picture_of_any_pictures_ending(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, ending: str
+):
+    dropped.objects |= {f"images/S1/a.{ending}": PNG, SIDECAR: sidecar("S1")}
+    assert (await pairing.deliver(f"images/S1/a.{ending}")).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+@pytest.mark.parametrize("ending", ["ima", "IMA", "dic", "dc3"])
+async def test_dicom_has_the_endings_that_exports_give_it(
+    pairing: Pairing, dropped: MemoryStore, ending: str
+):
+    dropped.objects[f"images/S1/a.{ending}"] = file_of(radiograph())
+    assert (await pairing.deliver(f"images/S1/a.{ending}")).outcome is Outcome.PROCESSED
+
+
 @pytest.mark.parametrize("ending", ["JSON", "Json", "jSoN"])
 @pytest.mark.parametrize("is_image_first", [True, False])
 async def test_sidecars_ending_may_be_in_any_case(
@@ -362,6 +379,11 @@ async def test_what_cannot_be_read_is_parked_with_its_problem(
         ("a.png", png(np.full((32, 32), 7, np.uint8)), "no-contrast"),
         ("a.json", b"{", "invalid-metadata"),
         ("a.json", b"[1]", "invalid-metadata"),
+        ("a.json", b"", "invalid-metadata"),
+        ("a.jxl", b"\xff\x0a" + bytes(100), "unsupported-image"),
+        ("a.TIF", b"II*\0" + bytes(100), "unsupported-image"),
+        ("a.bmp", b"", "unsupported-image"),
+        ("a.IMA", b"no DICOM at all", "unsupported-image"),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )

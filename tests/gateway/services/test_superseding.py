@@ -204,6 +204,19 @@ async def test_new_bytes_under_a_name_leave_the_old_reading_and_take_its_place(
     assert "dropfolder.superseded" in [line["event"] for line in lines]
 
 
+async def test_same_bytes_under_another_name_are_not_told_as_superseding(
+    objects: MemoryStore, dropped: Versions
+):
+    pairing = gateway(objects, dropped)
+    dropped.put(NAME, POSITIVE)
+    await deliver(pairing, NAME)
+    dropped.put(OTHER_NAME, POSITIVE)
+    with capture_logs() as lines:
+        await deliver(pairing, OTHER_NAME)
+    assert await superseded(objects) == {A: None}
+    assert [line["event"] for line in lines] == ["dropfolder.delivered"]
+
+
 async def test_old_bytes_that_come_back_stand_again(objects: MemoryStore, dropped: Versions):
     pairing = gateway(objects, dropped)
     for data, expected in (
