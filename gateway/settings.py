@@ -457,8 +457,9 @@ class TelemetrySettings(_Group):
     )
     study_ref_key: SecretStr | None = Field(
         None,
-        description="Key of the hash that stands for a study_id in logs and telemetry, random a "
-        "start if unset; needed for kind kinesis, and the same for all replicas.",
+        description="Key of the hash that stands for a study_id in logs and telemetry; needed for "
+        "kind kinesis, and the same for all replicas. If unset, a random one, which kind file "
+        "keeps in the spool's folder.",
     )
     folder: Path = Field(
         Path("data/telemetry"), description="Folder of the files, where the kind is file."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.clients.kept_secret import kept_secret
 from gateway.lifespan.access import open_access
 from gateway.lifespan.audit import open_audit
 from gateway.lifespan.backlogs import backlog_work, make_backlogs
@@ -128,5 +129,16 @@ def _accepted(kept: Kept, way: Way, backlogs: Backlogs) -> tuple[Submissions, St
 
 
 def _pseudonyms(settings: Settings) -> Pseudonyms:
-    secret = settings.telemetry.study_ref_key
-    return Pseudonyms(secret.get_secret_value() if secret else None)
+    """Return the hashes that stand for studies, the same after a restart where files keep the key.
+
+    Events that are derived again after a kill have their ids by these hashes.
+    """
+    telemetry = settings.telemetry
+    if telemetry.study_ref_key is not None:
+        return Pseudonyms(telemetry.study_ref_key.get_secret_value())
+    if telemetry.kind == "file":
+        try:
+            return Pseudonyms(kept_secret(telemetry.spool_folder / "study-ref.key"))
+        except OSError:
+            log.warning("telemetry.key_not_kept")
+    return Pseudonyms(None)

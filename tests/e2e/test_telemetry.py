@@ -246,8 +246,7 @@ async def test_completed_studies_are_counted_exactly_through_kills(
         "RADSTREAM_HTTP__PORT": "0",
         "RADSTREAM_STORE__FOLDER": str(tmp_path / "store"),
         "RADSTREAM_TRITON__URL": triton.grpc_url,
-        "RADSTREAM_TELEMETRY__KIND": "file",
-        "RADSTREAM_TELEMETRY__STUDY_REF_KEY": KEY,
+        "RADSTREAM_TELEMETRY__KIND": "file",  # which keeps the key that the ids are made with
         "RADSTREAM_TELEMETRY__FOLDER": str(tmp_path / "telemetry"),
         "RADSTREAM_TELEMETRY__SPOOL_FOLDER": str(tmp_path / "spool"),
         "RADSTREAM_TELEMETRY__LINGER_MS": "60000",
@@ -276,7 +275,7 @@ async def test_completed_studies_are_counted_exactly_through_kills(
             if event["stage"] == "total" and event["status"] == "success"
         }
     )
-    names = Pseudonyms(KEY)
+    names = Pseudonyms((tmp_path / "spool/study-ref.key").read_text())
     assert {ref: ended[ref] for ref in map(names.study_ref, answered)} == {
         names.study_ref(study_id): 1 for study_id in answered
     }
