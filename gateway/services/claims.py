@@ -30,6 +30,7 @@ from gateway.errors import (
 )
 from gateway.schemas.pairing import Claim
 from gateway.services.documents import read_document
+from gateway.services.tasks import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -112,9 +113,9 @@ class Claims:
         try:
             yield
         finally:
-            # A claim that cannot be given back expires.
+            # A claim that cannot be given back expires; a deadline is no reason to leave one.
             with suppress(StoreError):
-                await self._give_back(folder, generation)
+                await to_its_end(self._give_back(folder, generation))
 
     def patience(self, deadline: Deadline) -> Deadline:
         """Return how long to wait for another's claim from now on, where there is time."""

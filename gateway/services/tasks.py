@@ -45,6 +45,19 @@ async def both(
     return cast("tuple[T, U]", tuple(results))
 
 
+async def to_its_end(coroutine: Coroutine[object, object, T]) -> T:
+    """Return the result of work that goes on though whoever waits for it is cancelled meanwhile.
+
+    The cancellation is raised once the work has ended.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 async def _alone(coroutine: Coroutine[object, object, T]) -> T:
     try:
         return await coroutine

@@ -98,6 +98,7 @@ def gateway_on(
     turn: Callable[[], Awaitable[None]] = no_turn,
     lease_s: float = 30.0,
     patience_s: float = 5.0,
+    timeout_s: float = 20.0,
     waiting_deadline_s: float = 3600.0,
     image_bytes: int = 10_000,
 ) -> Pairing:
@@ -122,7 +123,7 @@ def gateway_on(
         deletion=deletion_on(objects),
         metrics=Metrics(CollectorRegistry()),
         pseudonyms=Pseudonyms("key"),
-        timeout_s=20.0,
+        timeout_s=timeout_s,
         waiting_deadline_s=waiting_deadline_s,
         admission=Admission(
             bytes_limit=2**20,

@@ -676,7 +676,17 @@ async def race(seed: int, *, sweeping: bool) -> None:
     turn = random_turns(seed)
     objects, dropped, readings = MemoryStore(turn), MemoryStore(turn), Readings()
     gateways = [
-        gateway_on(objects, dropped, readings, turn=turn, waiting_deadline_s=0) for _ in range(2)
+        # It is the order of steps that is looked at: no clock may end any of them.
+        gateway_on(
+            objects,
+            dropped,
+            readings,
+            turn=turn,
+            waiting_deadline_s=0,
+            lease_s=3600,
+            timeout_s=3600,
+        )
+        for _ in range(2)
     ]
     outcomes: list[Outcome] = []
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.services.tasks import together
+from gateway.services.tasks import to_its_end, together
 
 
 class FirstError(Exception):
@@ -89,3 +89,30 @@ async def test_cancellation_is_not_lost_to_an_error_of_the_same_moment():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_work_that_must_end_ends_though_whoever_waits_is_cancelled():
+    steps: list[str] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await go_on.wait()
+        steps.append("done")
+
+    async def waiting() -> None:
+        try:
+            await to_its_end(work())
+        finally:
+            steps.append("left")
+
+    waiter = asyncio.create_task(waiting())
+    await begun.wait()
+    waiter.cancel()
+    await asyncio.sleep(0)
+    assert steps == []
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert steps == ["done", "left"]
+    assert await to_its_end(asyncio.sleep(0, "result")) == "result"
