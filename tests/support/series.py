@@ -55,7 +55,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_http_request_seconds": {"route": routes},
         "radstream_studies": {
             "route": ways_in,
-            "outcome": errors | {"completed", "replayed", "cancelled"},
+            "outcome": errors | {"completed", "partial", "replayed", "cancelled"},
         },
         "radstream_study_seconds": {"route": ways_in},
         "radstream_stage_seconds": {"stage": set(Stage)},
