@@ -23,7 +23,8 @@ def started(script: str, flag: Path | None) -> Iterator[tuple[subprocess.Popen[s
     if flag is not None:
         environment["RADSTREAM_RESTART_FLAG"] = str(flag)
     with subprocess.Popen(
-        [ENTRYPOINT, "sh", "-c", script],
+        # A shell cannot trap what was ignored when it began, as SIGINT is in a background job.
+        ["env", "--default-signal=INT", ENTRYPOINT, "sh", "-c", script],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
