@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.sidecar import EmbeddedTriton
 from tests.support.aws import running_ministack
 from tests.support.models import write_repository
 from tests.support.s3 import aws_environment
 from tests.support.triton import running_triton
+
+# No test fails for its time: a busy machine takes longer over an example, or over making one up.
+settings.register_profile("radstream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("radstream")
 
 # ONNX Runtime's wheel would report its use to Microsoft; it looks when it is first imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

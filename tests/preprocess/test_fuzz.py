@@ -52,7 +52,6 @@ DEEP = ramp(48, 40, np.uint16, largest=4095)
 
 fuzz = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     derandomize=EXAMPLES < 1000,
 )

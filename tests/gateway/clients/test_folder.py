@@ -281,7 +281,8 @@ KEYS = st.lists(SEGMENTS, min_size=1, max_size=6).map("/".join) | st.text(max_si
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(key=KEYS)
 @example(key="../outside/secret")

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from contextlib import suppress
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.clients.keys import split_key
@@ -61,7 +61,6 @@ def test_nothing_outside_of_the_drop_folder_is_found_in_it(key: str):
         assert INBOX.find(key) is None
 
 
-@settings(deadline=None)
 @given(study_id=STUDY_IDS, others=st.lists(STUDY_IDS, max_size=4))
 def test_deleting_a_study_touches_no_other(study_id: str, others: list[str]):
     store = MemoryStore()

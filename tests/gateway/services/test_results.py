@@ -257,7 +257,7 @@ IDENTITIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), count=st.integers(2, 4))
 async def test_view_has_every_reading_whoever_raced(data: st.DataObject, count: int):
     turns = Turns()
@@ -277,7 +277,7 @@ async def test_view_has_every_reading_whoever_raced(data: st.DataObject, count: 
     assert set(created) == {"results/S1/result.json"}  # nothing else is ever written over
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data(), sent=st.lists(IDENTITIES, min_size=2, max_size=4))
 async def test_two_patients_never_share_a_study_and_a_refused_one_leaves_no_trace(
     data: st.DataObject, sent: list[dict[str, str]]
@@ -303,7 +303,7 @@ async def test_two_patients_never_share_a_study_and_a_refused_one_leaves_no_trac
     assert len(images) == len(accepted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), kill_after=st.integers(0, 12))
 async def test_gateway_that_dies_anywhere_leaves_what_the_next_one_completes(
     data: st.DataObject, kill_after: int
