@@ -29,6 +29,8 @@ EVERYTHING = {
     "oidcProvider": "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE",
     "guardDuty": "true",
     "malwareProtection": "true",
+    "loadBalancer": "app/k8s-radstream/0123456789abcdef",
+    "targetGroup": "targetgroup/k8s-radstream/0123456789abcdef",
     "cloudTrail": "true",
     "quickSightUser": "arn:aws:quicksight:eu-central-1:210987654321:user/default/analyst",
     "vpcId": "vpc-0123456789abcdef0",
@@ -548,7 +550,28 @@ def test_the_dashboard_is_json_over_the_stacks_own_resources(dev: Package) -> No
     assert named <= dev.template["Resources"].keys()
     assert len(named) >= 8
     titles = [widget["properties"]["title"] for widget in json.loads(body)["widgets"]]
-    assert len(titles) == len(set(titles)) == 10
+    assert len(titles) == len(set(titles)) == 11
+
+
+def test_the_firewall_is_shown_by_rule(dev: Package) -> None:
+    body = dev.properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    [widget] = [
+        each["properties"]
+        for each in json.loads(body)["widgets"]
+        if each["properties"]["title"] == "Firewall: blocked, by rule"
+    ]
+    rules = dev.properties("WebAcl")["Rules"]
+    assert [metric[-1] for metric in widget["metrics"]] == [
+        rule["VisibilityConfig"]["MetricName"] for rule in rules
+    ]
+    watched = {
+        dimension["Value"]
+        for alarm in dev.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Namespace"] == "AWS/WAFV2"
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "Rule"
+    }
+    assert watched == {"RateOfStudies", "OffUploadPaths"}
 
 
 # --- the documents --------------------------------------------------------------------------------
