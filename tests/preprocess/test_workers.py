@@ -1,12 +1,16 @@
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 
 import imagecodecs
 import numpy as np
+import psutil
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless
 
@@ -75,6 +79,13 @@ def started(pool: DecodeWorkers) -> "subprocess.Popen[bytes]":
     process = process_of(pool)
     assert process is not None
     return process
+
+
+def unread_bytes(process: "subprocess.Popen[bytes]") -> int:
+    """Bytes of requests that lie in the process's pipe."""
+    with open(f"/proc/{process.pid}/fd/0", "rb", buffering=0) as pipe:  # noqa: PTH123  # no pathlib for a pipe
+        (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return int(count)
 
 
 def test_only_codecs_that_may_run_away_are_risky(radiograph):
@@ -176,6 +187,8 @@ def test_a_process_that_dies_costs_one_file():
         process = process_of(pool)
         assert process is not None
         process.send_signal(signal.SIGSTOP)  # so that it dies within the request
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0)
         failed: list[BaseException] = []
 
         def ask() -> None:
@@ -186,7 +199,7 @@ def test_a_process_that_dies_costs_one_file():
 
         caller = threading.Thread(target=ask)
         caller.start()
-        while not pool.busy:
+        while not unread_bytes(process):  # before that it would die idle, and be replaced
             time.sleep(0)
         process.kill()
         caller.join()
