@@ -68,12 +68,10 @@ def one_event(*, repeated: bool = False) -> Iterator[None]:
         yield
         return
     complaints = _Complaints()
-    token = _collected.set(complaints)
     try:
-        yield
+        with _collecting(complaints):
+            yield
     finally:
-        _collected.reset(token)
-        complaints.over = True
         request_id = structlog.contextvars.get_contextvars().get("request_id")
         if (told := complaints.told()) and not (repeated and request_id in _told_requests):
             if request_id is not None:
@@ -84,7 +82,13 @@ def one_event(*, repeated: bool = False) -> Iterator[None]:
 @contextmanager
 def told_before() -> Iterator[None]:
     """Tell nothing of what libraries warn of in the block: a stored image is read once more."""
-    complaints = _Complaints()
+    with _collecting(_Complaints()):
+        yield
+
+
+@contextmanager
+def _collecting(complaints: _Complaints) -> Iterator[None]:
+    """Collect what libraries warn of in the block, and nothing after it."""
     token = _collected.set(complaints)
     try:
         yield

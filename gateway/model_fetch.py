@@ -79,12 +79,17 @@ async def read_object(client: Any, bucket: str, key: str) -> bytes:
     ------
     ObjectNotFoundError
     """
+    data: bytes = await (await _body(client, bucket, key)).read()
+    return data
+
+
+async def _body(client: Any, bucket: str, key: str) -> Any:
+    """Return an object's bytes as a stream of the S3 library's."""
     try:
         response = await client.get_object(Bucket=bucket, Key=key)
     except client.exceptions.NoSuchKey:
         raise ObjectNotFoundError from None
-    data: bytes = await response["Body"].read()
-    return data
+    return response["Body"]
 
 
 def _checked(document: bytes, digest: str) -> ModelManifest:
@@ -102,13 +107,10 @@ async def _download(
 ) -> None:
     target = model_repository / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        response = await client.get_object(Bucket=bucket, Key=key)
-    except client.exceptions.NoSuchKey:
-        raise ObjectNotFoundError from None
+    body = await _body(client, bucket, key)
     seen = hashlib.sha256()
     with target.open("wb") as writing:
-        async for piece in response["Body"].iter_chunks(_PIECE_BYTES):
+        async for piece in body.iter_chunks(_PIECE_BYTES):
             seen.update(piece)
             writing.write(piece)
     if seen.hexdigest() != file.sha256:

@@ -42,19 +42,21 @@ class SettledFiles(FolderStore):
         reserve: Reserve | None = None,
     ) -> bytes:
         """See `ObjectStore.read`."""
-        if not await asyncio.to_thread(self._is_whole, key):
-            raise ObjectNotFoundError
+        await self._check_whole(key)
         return await super().read(
             key, limit_bytes=limit_bytes, version_id=version_id, reserve=reserve
         )
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
-        if not await asyncio.to_thread(self._is_whole, key):
-            raise ObjectNotFoundError
+        await self._check_whole(key)
         return await super().beginning(key, size, version_id=version_id)
 
     async def keys(self, prefix: str) -> Sequence[str]:
         """See `ObjectStore.keys`."""
         keys = await super().keys(prefix)
         return await asyncio.to_thread(lambda: [key for key in keys if self._is_whole(key)])
+
+    async def _check_whole(self, key: str) -> None:
+        if not await asyncio.to_thread(self._is_whole, key):
+            raise ObjectNotFoundError

@@ -189,7 +189,7 @@ def _check_identity(
 def _of_several_studies(
     headers: Sequence[Described | ImageError | None],
 ) -> tuple[Notice, ...]:
-    """What the sender should know whose document joins data sets of several studies."""
+    """Return a notice where one document joins data sets of several studies."""
     described = (header for header in headers if isinstance(header, Described))
     uids = {header.document.get("study_id") for header in described} - {None}
     if len(uids) < 2:  # noqa: PLR2004 - several
