@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import ClassVar
 
 
 @dataclass(eq=False)
 class RadStreamError(Exception):
-    """The root of everything the gateway raises on purpose."""
+    """The root of everything the gateway raises on purpose.
+
+    Attributes
+    ----------
+    label
+        Name of the error in metrics and logs, published: it stays when the class is renamed.
+    """
+
+    label: ClassVar[str]
+
+    def __init_subclass__(cls, *, label: str) -> None:
+        """Take the label of a class, which each has to give."""
+        super().__init_subclass__()
+        cls.label = label
 
     def __str__(self) -> str:
         """Class and fields, for a developer's eyes; callers get `gateway.problems`' words."""
@@ -40,103 +54,103 @@ class Fault:
 
 
 @dataclass(eq=False)
-class MalformedRequestError(RadStreamError):
+class MalformedRequestError(RadStreamError, label="MalformedRequestError"):
     """The body cannot be taken apart: a broken multipart frame, a missing boundary."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class RequestMediaTypeError(RadStreamError):
+class RequestMediaTypeError(RadStreamError, label="RequestMediaTypeError"):
     """The request's Content-Type is none this route takes."""
 
     media_type: str
 
 
 @dataclass(eq=False)
-class ContentCodingError(RadStreamError):
+class ContentCodingError(RadStreamError, label="ContentCodingError"):
     """The body is under a content coding; bodies are taken as they are."""
 
     coding: str
 
 
 @dataclass(eq=False)
-class BodyTooLargeError(RadStreamError):
+class BodyTooLargeError(RadStreamError, label="BodyTooLargeError"):
     """The body has more bytes than the gateway takes."""
 
     limit_bytes: int
 
 
 @dataclass(eq=False)
-class TooManyPartsError(RadStreamError):
+class TooManyPartsError(RadStreamError, label="TooManyPartsError"):
     """The multipart body has more parts than the gateway takes."""
 
     limit: int
 
 
 @dataclass(eq=False)
-class InvalidPartsError(RadStreamError):
+class InvalidPartsError(RadStreamError, label="InvalidPartsError"):
     """A part is missing, unknown or sent twice."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class InvalidMetadataError(RadStreamError):
+class InvalidMetadataError(RadStreamError, label="InvalidMetadataError"):
     """The metadata document breaks its schema; every fault is listed."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class InvalidQueryError(RadStreamError):
+class InvalidQueryError(RadStreamError, label="InvalidQueryError"):
     """A query or path parameter is out of its range."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class InvalidCallbackError(RadStreamError):
+class InvalidCallbackError(RadStreamError, label="InvalidCallbackError"):
     """The URL to call at the end is none that is called from here."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class CallbackUnansweredError(RadStreamError):
+class CallbackUnansweredError(RadStreamError, label="CallbackUnansweredError"):
     """Nobody took a callback; it may be repeated."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class CallerGoneError(RadStreamError):
+class CallerGoneError(RadStreamError, label="CallerGoneError"):
     """The caller closed the connection before the answer."""
 
 
 @dataclass(eq=False)
-class RequestTooSlowError(RadStreamError):
+class RequestTooSlowError(RadStreamError, label="RequestTooSlowError"):
     """The request's head or body came more slowly than the gateway waits for."""
 
     part: str
 
 
 @dataclass(eq=False)
-class HeadTooLargeError(RadStreamError):
+class HeadTooLargeError(RadStreamError, label="HeadTooLargeError"):
     """The request's line and header fields have more bytes than the gateway takes."""
 
     limit_bytes: int
 
 
 @dataclass(eq=False)
-class OverloadedError(RadStreamError):
+class OverloadedError(RadStreamError, label="OverloadedError"):
     """The gateway has as much to do as it takes on; `reason` is one of a short fixed set."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class TooManyPicturesError(RadStreamError):
+class TooManyPicturesError(RadStreamError, label="TooManyPicturesError"):
     """As many pictures are looked at as are drawn at once, or as one caller may have drawn."""
 
 
@@ -156,43 +170,43 @@ class Refusal(StrEnum):
 
 
 @dataclass(eq=False)
-class CredentialsMissingError(RadStreamError):
+class CredentialsMissingError(RadStreamError, label="CredentialsMissingError"):
     """The request names no caller, and none but named ones are served."""
 
 
 @dataclass(eq=False)
-class CredentialsAmbiguousError(RadStreamError):
+class CredentialsAmbiguousError(RadStreamError, label="CredentialsAmbiguousError"):
     """The request carries more than one credential."""
 
 
 @dataclass(eq=False)
-class CredentialsInvalidError(RadStreamError):
+class CredentialsInvalidError(RadStreamError, label="CredentialsInvalidError"):
     """The credential proves nobody."""
 
     refusal: Refusal
 
 
 @dataclass(eq=False)
-class ScopeMissingError(RadStreamError):
+class ScopeMissingError(RadStreamError, label="ScopeMissingError"):
     """The caller is known, and may not do this."""
 
     scope: str
 
 
 @dataclass(eq=False)
-class ForeignOriginError(RadStreamError):
+class ForeignOriginError(RadStreamError, label="ForeignOriginError"):
     """Nobody is asked who they are, and the request is not from a program on this machine."""
 
 
 @dataclass(eq=False)
-class IssuerUnavailableError(RadStreamError):
+class IssuerUnavailableError(RadStreamError, label="IssuerUnavailableError"):
     """The token may be good, but its issuer's keys cannot be had."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class AuditUnavailableError(RadStreamError):
+class AuditUnavailableError(RadStreamError, label="AuditUnavailableError"):
     """What was done cannot be put on record, and so is not answered."""
 
     reason: str
@@ -202,28 +216,28 @@ class AuditUnavailableError(RadStreamError):
 
 
 @dataclass(eq=False)
-class UnreadableImagesError(RadStreamError):
+class UnreadableImagesError(RadStreamError, label="UnreadableImagesError"):
     """One or more images are damaged, or contradict what they declare."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class ImagesWithoutContrastError(RadStreamError):
+class ImagesWithoutContrastError(RadStreamError, label="ImagesWithoutContrastError"):
     """One or more images are blank: no model can find anything in them."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class UnsupportedImagesError(RadStreamError):
+class UnsupportedImagesError(RadStreamError, label="UnsupportedImagesError"):
     """One or more parts are no image, or of a kind the gateway does not read."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class ImagesTooLargeError(RadStreamError):
+class ImagesTooLargeError(RadStreamError, label="ImagesTooLargeError"):
     """One or more images go beyond the pixel, frame or time budget."""
 
     faults: tuple[Fault, ...]
@@ -233,36 +247,36 @@ class ImagesTooLargeError(RadStreamError):
 
 
 @dataclass(eq=False)
-class StudyConflictError(RadStreamError):
+class StudyConflictError(RadStreamError, label="StudyConflictError"):
     """The metadata contradict what is stored under the same study_id."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class StudyNotFoundError(RadStreamError):
+class StudyNotFoundError(RadStreamError, label="StudyNotFoundError"):
     """No study is stored under this id."""
 
 
 @dataclass(eq=False)
-class StudyDeletedError(RadStreamError):
+class StudyDeletedError(RadStreamError, label="StudyDeletedError"):
     """The study was here and has been deleted."""
 
 
 @dataclass(eq=False)
-class StudyBeingDeletedError(RadStreamError):
+class StudyBeingDeletedError(RadStreamError, label="StudyBeingDeletedError"):
     """The study is being deleted now; nothing can be added to it before that is over."""
 
 
 @dataclass(eq=False)
-class GivenUpError(RadStreamError):
+class GivenUpError(RadStreamError, label="GivenUpError"):
     """A study was begun so often without an end that it is left alone."""
 
     attempts: int
 
 
 @dataclass(eq=False)
-class ImageNotFoundError(RadStreamError):
+class ImageNotFoundError(RadStreamError, label="ImageNotFoundError"):
     """The study is stored, but has no image of this number."""
 
     number: int
@@ -270,7 +284,7 @@ class ImageNotFoundError(RadStreamError):
 
 
 @dataclass(eq=False)
-class NoHeatMapError(RadStreamError):
+class NoHeatMapError(RadStreamError, label="NoHeatMapError"):
     """The image was read by a model that gives no activation map."""
 
     model_name: str
@@ -280,19 +294,19 @@ class NoHeatMapError(RadStreamError):
 
 
 @dataclass(eq=False)
-class InvalidEventError(RadStreamError):
+class InvalidEventError(RadStreamError, label="InvalidEventError"):
     """The body is no S3 event as EventBridge sends it; every fault is listed."""
 
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class ForeignBucketError(RadStreamError):
+class ForeignBucketError(RadStreamError, label="ForeignBucketError"):
     """The event is of a bucket that is not this gateway's drop folder."""
 
 
 @dataclass(eq=False)
-class MissingHalfError(RadStreamError):
+class MissingHalfError(RadStreamError, label="MissingHalfError"):
     """An image's sidecar, or a sidecar's image, did not come in time."""
 
     missing: str
@@ -300,7 +314,7 @@ class MissingHalfError(RadStreamError):
 
 
 @dataclass(eq=False)
-class DeliveryUnfinishedError(RadStreamError):
+class DeliveryUnfinishedError(RadStreamError, label="DeliveryUnfinishedError"):
     """A delivery ended before its study was stored or parked; it may be repeated."""
 
     reason: str
@@ -308,7 +322,7 @@ class DeliveryUnfinishedError(RadStreamError):
 
 
 @dataclass(eq=False)
-class ParkedItemNotFoundError(RadStreamError):
+class ParkedItemNotFoundError(RadStreamError, label="ParkedItemNotFoundError"):
     """Nothing is parked under this id."""
 
 
@@ -316,7 +330,7 @@ class ParkedItemNotFoundError(RadStreamError):
 
 
 @dataclass(eq=False)
-class NoModelAcceptsError(RadStreamError):
+class NoModelAcceptsError(RadStreamError, label="NoModelAcceptsError"):
     """No served model's contract accepts this modality, body part and view."""
 
     modality: str | None
@@ -327,7 +341,7 @@ class NoModelAcceptsError(RadStreamError):
 
 
 @dataclass(eq=False)
-class UnknownModelError(RadStreamError):
+class UnknownModelError(RadStreamError, label="UnknownModelError"):
     """The metadata name a model, or a version of one, that is not served."""
 
     model: str
@@ -336,7 +350,7 @@ class UnknownModelError(RadStreamError):
 
 
 @dataclass(eq=False)
-class ContractError(RadStreamError):
+class ContractError(RadStreamError, label="ContractError"):
     """A model's contract is missing, unreadable or does not fit the model's tensors."""
 
     reason: str
@@ -346,14 +360,14 @@ class ContractError(RadStreamError):
 
 
 @dataclass(eq=False)
-class InferenceUnavailableError(RadStreamError):
+class InferenceUnavailableError(RadStreamError, label="InferenceUnavailableError"):
     """Triton, or the model in it, does not answer; the study may be sent again."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class BackendDiedError(InferenceUnavailableError):
+class BackendDiedError(InferenceUnavailableError, label="BackendDiedError"):
     """Triton answers, but the process that runs the model is gone; a reload mends it.
 
     Attributes
@@ -366,14 +380,14 @@ class BackendDiedError(InferenceUnavailableError):
 
 
 @dataclass(eq=False)
-class InferenceOverloadedError(RadStreamError):
+class InferenceOverloadedError(RadStreamError, label="InferenceOverloadedError"):
     """Triton's queue for the model is full; the study may be sent again."""
 
     model_name: str
 
 
 @dataclass(eq=False)
-class InferenceFailedError(RadStreamError):
+class InferenceFailedError(RadStreamError, label="InferenceFailedError"):
     """Triton took the tensor and the model failed on it."""
 
     model_name: str
@@ -381,31 +395,31 @@ class InferenceFailedError(RadStreamError):
 
 
 @dataclass(eq=False)
-class DeadlineExceededError(RadStreamError):
+class DeadlineExceededError(RadStreamError, label="DeadlineExceededError"):
     """The request's time was used up in this stage."""
 
     stage: str
 
 
 @dataclass(eq=False)
-class StoreError(RadStreamError):
+class StoreError(RadStreamError, label="StoreError"):
     """The root of what an object store raises."""
 
 
 @dataclass(eq=False)
-class ObjectNotFoundError(StoreError):
+class ObjectNotFoundError(StoreError, label="ObjectNotFoundError"):
     """No object has this key."""
 
 
 @dataclass(eq=False)
-class ObjectTooLargeError(StoreError):
+class ObjectTooLargeError(StoreError, label="ObjectTooLargeError"):
     """The object has more bytes than the reader takes."""
 
     limit_bytes: int
 
 
 @dataclass(eq=False)
-class UnreadableDocumentError(StoreError):
+class UnreadableDocumentError(StoreError, label="UnreadableDocumentError"):
     """A document in the store is damaged, or of a schema that this version does not read.
 
     Sending again does not help; an operator has to look. The place is the object's key, with a
@@ -417,14 +431,14 @@ class UnreadableDocumentError(StoreError):
 
 
 @dataclass(eq=False)
-class InvalidKeyError(StoreError):
+class InvalidKeyError(StoreError, label="InvalidKeyError"):
     """The key would leave the store's root, or is none the store can hold."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class StoreUnavailableError(StoreError):
+class StoreUnavailableError(StoreError, label="StoreUnavailableError"):
     """The object store does not answer, or cannot write."""
 
     reason: str
@@ -447,7 +461,7 @@ def log_fields(error: RadStreamError) -> dict[str, str]:
 
     The reason is a constant: what the system or S3 calls the fault, never a key.
     """
-    fields = {"error": type(error).__name__}
+    fields = {"error": error.label}
     if isinstance(error, StoreError) and (reason := getattr(error, "reason", None)):
         fields["reason"] = reason
     return fields

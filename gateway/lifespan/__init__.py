@@ -18,7 +18,7 @@ from gateway.lifespan.kept import open_kept
 from gateway.lifespan.way import open_way
 from gateway.logs import Pseudonyms
 from gateway.routers.dependencies import Gateway
-from gateway.services.collecting import sweep_for_ever
+from gateway.services.collecting import Sweep, sweep_for_ever
 from gateway.services.parked_work import ParkedWork
 from gateway.services.parking import ParkedCount
 from gateway.services.studies import Studies
@@ -111,7 +111,7 @@ def _count_parked(
     """Count what is parked; studies that were accepted park without any drop folder, too."""
     count = ParkedCount(kept.parking, metrics.dropfolder.parked.set)
     every_s = min(settings.pending.sweep_s, settings.dropfolder.sweep_s)
-    return sweep_for_ever(count, audit, every_s)
+    return sweep_for_ever(Sweep.PARKED, count, audit, every_s)
 
 
 def _accepted(kept: Kept, way: Way, backlogs: Backlogs) -> tuple[Submissions, Studies]:

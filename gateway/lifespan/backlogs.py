@@ -12,7 +12,7 @@ from gateway.services.backlog import Backlog
 from gateway.services.callbacks import ROOT as CALLBACKS
 from gateway.services.callbacks import Callbacks, SendNotice
 from gateway.services.claims import CLOCK_SKEW_S, Claims
-from gateway.services.collecting import sweep_for_ever
+from gateway.services.collecting import Sweep, sweep_for_ever
 from gateway.services.links import Links
 from gateway.services.retention import Retention
 from gateway.services.submissions import ROOT as PENDING
@@ -133,10 +133,12 @@ def backlog_work(
     """What runs beside the requests for them, by name."""
     yield "pending studies", backlogs.reader.run()
     yield "callbacks", backlogs.notifier.run()
-    yield "deletions", sweep_for_ever(deletion, audit, settings.pending.sweep_s)
+    every_s = settings.pending.sweep_s
+    yield "deletions", sweep_for_ever(Sweep.DELETIONS, deletion, audit, every_s)
     if settings.retention.study_days is not None:
         retention = Retention(studies, deletion, audit, days=settings.retention.study_days)
-        yield "retention", sweep_for_ever(retention, audit, settings.retention.sweep_s)
+        every_s = settings.retention.sweep_s
+        yield "retention", sweep_for_ever(Sweep.RETENTION, retention, audit, every_s)
 
 
 def _claims(kept: Kept, root: str, timeout_s: float) -> Claims:

@@ -9,7 +9,7 @@ from gateway.clients.ledger import Ledger
 from gateway.clients.settled_files import SettledFiles
 from gateway.lifespan.stores import IMAGES
 from gateway.services.claims import CLOCK_SKEW_S, Claims
-from gateway.services.collecting import sweep_for_ever
+from gateway.services.collecting import Sweep, sweep_for_ever
 from gateway.services.collector import Collector
 from gateway.services.inbox import Inbox
 from gateway.services.lanes import Lanes
@@ -129,4 +129,5 @@ def drop_folder_work(
         )
         yield "drop folder", collector.collect(folder.settled())
     if folder is not None or settings.store.kind == "s3":
-        yield "sweep", sweep_for_ever(pairing, audit, settings.dropfolder.sweep_s)
+        every_s = settings.dropfolder.sweep_s
+        yield "sweep", sweep_for_ever(Sweep.DROP_FOLDER, pairing, audit, every_s)

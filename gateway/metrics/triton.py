@@ -41,7 +41,7 @@ class TritonMetrics:
             registry=registry,
         )
         for error in _ERRORS:
-            self.errors.labels(error.__name__)
+            self.errors.labels(error.label)
         self.model_ready = Gauge(
             "radstream_model_ready",
             "1 where the model's contract and golden image passed and it answers, else 0.",

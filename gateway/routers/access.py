@@ -53,7 +53,7 @@ def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         try:
             return await _allowed(request, gateway, scope)
         except RadStreamError as error:
-            log.info("request.refused", error=type(error).__name__, scope=scope)
+            log.info("request.refused", error=error.label, scope=scope)
             raise
 
     return caller

@@ -75,7 +75,7 @@ async def read_submission(
     except OverloadedError:  # counted where it is raised: a line for each would be a flood itself
         raise
     except RadStreamError as error:  # not yet a study, whose end has a line of its own
-        log.info("request.refused", error=type(error).__name__)
+        log.info("request.refused", error=error.label)
         raise
     study = await gateway.intake.study(
         document,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+class Sweep(StrEnum):
+    """Names of the sweeps in logs and the audit trail."""
+
+    DELETIONS = "deletions"
+    DROP_FOLDER = "drop folder"
+    PARKED = "parked"
+    RETENTION = "retention"
+
+
 class Sweeping(Protocol):
     """What is looked after now and then."""
 
@@ -25,14 +35,14 @@ class Sweeping(Protocol):
         ...
 
 
-async def sweep_for_ever(swept: Sweeping, audit: Audit, every_s: float) -> NoReturn:
+async def sweep_for_ever(name: Sweep, swept: Sweeping, audit: Audit, every_s: float) -> NoReturn:
     """Sweep about every so many seconds; gateways that started together drift apart."""
     while True:
         await asyncio.sleep(every_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
         try:
-            async with audit.of_work(f"sweep: {type(swept).__name__.lower()}", GATEWAY):
+            async with audit.of_work(f"sweep: {name}", GATEWAY):
                 await swept.sweep()
         except RadStreamError as error:
-            log.warning("sweep.failed", of=type(swept).__name__, **log_fields(error))
+            log.warning("sweep.failed", of=name, **log_fields(error))
         except Exception:
-            log.exception("sweep.failed", of=type(swept).__name__)
+            log.exception("sweep.failed", of=name)

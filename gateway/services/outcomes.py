@@ -128,7 +128,7 @@ class Outcomes:
     ) -> None:
         """The summary line and the count of a study that never came to the pipeline."""
         study_id = validation.study_id
-        self._metrics.studies.ended.labels(route, type(error).__name__).inc()
+        self._metrics.studies.ended.labels(route, error.label).inc()
         log.info(
             "study.failed",
             study_ref=None if study_id is None else self._pseudonyms.study_ref(study_id),

@@ -136,7 +136,7 @@ class Pipeline:
                 self._count(study, "cancelled")
                 raise
             except RadStreamError as error:
-                self._count(study, type(error).__name__)
+                self._count(study, error.label)
                 log.info(
                     "study.failed",
                     study_ref=study_ref,
@@ -364,7 +364,7 @@ class Pipeline:
             )
             reading = frame_reading(frame, model, output)
         except RadStreamError as error:
-            self._metrics.triton.errors.labels(type(error).__name__).inc()
+            self._metrics.triton.errors.labels(error.label).inc()
             if isinstance(error, _MODEL_ERRORS):
                 log.warning("model.failed", model=frame.call.name, reason=str(error))
                 self._models.failed(model, error, began)

@@ -69,7 +69,7 @@ def test_what_may_be_sent_again_says_when():
 
 
 def test_an_error_without_a_kind_is_nobodys_business():
-    class ForgottenError(RadStreamError):
+    class ForgottenError(RadStreamError, label="ForgottenError"):
         pass
 
     assert problems.kind_of(ForgottenError()).status == 500

@@ -49,7 +49,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
     routes = {context.path for context in contexts} | {"unmatched", "/docs/assets"}
     statuses = {str(status.value) for status in HTTPStatus} | {"499"}
     methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"}
-    ways_in, errors = set(Route), {error.__name__ for error in _subclasses(RadStreamError)}
+    ways_in, errors = set(Route), {error.label for error in _subclasses(RadStreamError)}
     return {
         "radstream_http_requests": {"route": routes, "method": methods, "status": statuses},
         "radstream_http_request_seconds": {"route": routes},

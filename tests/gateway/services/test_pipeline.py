@@ -254,7 +254,7 @@ async def test_every_bad_image_is_named_and_nothing_is_written(
         await parts.read(*images)
     assert [fault.pointer for fault in caught.value.faults] == parts_named  # type: ignore[attr-defined]  # one of the three
     assert objects.objects == {}
-    assert parts.metric("studies_total", route="rest", outcome=error.__name__) == 1
+    assert parts.metric("studies_total", route="rest", outcome=error.label) == 1
 
 
 async def test_telemetry_and_log_know_of_images_that_could_not_be_processed(parts: Parts):
@@ -357,8 +357,8 @@ async def test_study_the_model_fails_on_is_counted_and_leaves_nothing(
         await parts.read(WHITE)
     assert objects.objects == {}
     calls = 2 if error is InferenceUnavailableError else 1
-    assert parts.metric("inference_errors_total", error=error.__name__) == calls
-    assert parts.metric("studies_total", route="rest", outcome=error.__name__) == 1
+    assert parts.metric("inference_errors_total", error=error.label) == calls
+    assert parts.metric("studies_total", route="rest", outcome=error.label) == 1
     assert parts.metric("studies_in_flight") == 0
 
 

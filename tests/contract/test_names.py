@@ -1,0 +1,80 @@
+"""Names that leave the process stay as they were published, whatever classes are called."""
+
+from collections.abc import Iterator
+
+from gateway import errors
+from gateway.errors import RadStreamError
+from gateway.services.collecting import Sweep
+
+
+def _below(kind: type[RadStreamError]) -> Iterator[type[RadStreamError]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _below(subclass)
+
+
+def test_errors_keep_the_labels_that_dashboards_ask_for():
+    labels = [
+        kind.label for kind in set(_below(RadStreamError)) if kind.__module__ == errors.__name__
+    ]
+    assert sorted(labels) == sorted(LABELS)
+
+
+def test_sweeps_keep_their_names_in_the_audit_trail():
+    assert set(Sweep) == {"deletions", "drop folder", "parked", "retention"}
+
+
+LABELS = (
+    "AuditUnavailableError",
+    "BackendDiedError",
+    "BodyTooLargeError",
+    "CallbackUnansweredError",
+    "CallerGoneError",
+    "ContentCodingError",
+    "ContractError",
+    "CredentialsAmbiguousError",
+    "CredentialsInvalidError",
+    "CredentialsMissingError",
+    "DeadlineExceededError",
+    "DeliveryUnfinishedError",
+    "ForeignBucketError",
+    "ForeignOriginError",
+    "GivenUpError",
+    "HeadTooLargeError",
+    "ImageNotFoundError",
+    "ImagesTooLargeError",
+    "ImagesWithoutContrastError",
+    "InferenceFailedError",
+    "InferenceOverloadedError",
+    "InferenceUnavailableError",
+    "InvalidCallbackError",
+    "InvalidEventError",
+    "InvalidKeyError",
+    "InvalidMetadataError",
+    "InvalidPartsError",
+    "InvalidQueryError",
+    "IssuerUnavailableError",
+    "MalformedRequestError",
+    "MissingHalfError",
+    "NoHeatMapError",
+    "NoModelAcceptsError",
+    "ObjectNotFoundError",
+    "ObjectTooLargeError",
+    "OverloadedError",
+    "ParkedItemNotFoundError",
+    "RequestMediaTypeError",
+    "RequestTooSlowError",
+    "ScopeMissingError",
+    "StoreError",
+    "StoreUnavailableError",
+    "StudyBeingDeletedError",
+    "StudyConflictError",
+    "StudyDeletedError",
+    "StudyNotFoundError",
+    "TooManyPartsError",
+    "TooManyPicturesError",
+    "UnknownModelError",
+    "UnreadableDocumentError",
+    "UnreadableImagesError",
+    "UnsupportedImagesError",
+)
