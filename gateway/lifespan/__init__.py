@@ -95,7 +95,9 @@ async def open_gateway(
             pipeline=way.pipeline,
             pairing=pairing,
             parking=kept.parking,
-            parked_work=ParkedWork(kept.parking, pairing, kept.inbox, backlogs.workers()),
+            parked_work=ParkedWork(
+                kept.parking, kept.parked_images, pairing, kept.inbox, backlogs.workers()
+            ),
             submissions=submissions,
             reader=backlogs.reader,
             callbacks=backlogs.callbacks,

@@ -60,6 +60,7 @@ def make_pairing(
         ),
         waiting=kept.waiting,
         parking=kept.parking,
+        parked_images=kept.parked_images,
         deletion=kept.deletion,
         metrics=basis.metrics,
         pseudonyms=basis.pseudonyms,

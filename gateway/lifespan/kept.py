@@ -11,6 +11,7 @@ from gateway.problems import problem_of
 from gateway.services.callbacks import ROOT as CALLBACKS
 from gateway.services.claims import CLOCK_SKEW_S
 from gateway.services.deletion import Deletion
+from gateway.services.parked_images import ParkedImages
 from gateway.services.parking import Parking
 from gateway.services.results import ROOT as RESULTS
 from gateway.services.results import ResultStore
@@ -42,6 +43,7 @@ class Kept:
     objects: ObjectStore
     results: ResultStore
     parking: Parking
+    parked_images: ParkedImages
     waiting: WaitingRoom
     inbox: Inbox
     deletion: Deletion
@@ -70,10 +72,12 @@ async def open_kept(basis: Basis) -> Kept:
         metrics=basis.metrics,
         pseudonyms=basis.pseudonyms,
     )
+    results = ResultStore(objects)
     return Kept(
         objects,
-        ResultStore(objects),
+        results,
         parking,
+        ParkedImages(parking, results, deletion),
         waiting,
         inbox,
         deletion,

@@ -17,7 +17,9 @@ class NotProcessed(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     part: str = Field(
-        description="The name of the part, with its index in the request.", examples=["image[1]"]
+        description="The name of the part, with its index in the request; of an image of the drop "
+        "folder the file's name.",
+        examples=["image[1]"],
     )
     sha256: str = Field(description="Of the image's bytes, in hexadecimal.")
     problem: Problem
@@ -39,6 +41,9 @@ class NotProcessedDocument(StoredDocument):
     )
     beside: tuple[str, ...] = Field(
         (), description="SHA-256 of the images of the same request that were processed."
+    )
+    parked: str | None = Field(
+        None, description="Id of the parked item that an image of the drop folder is kept as."
     )
 
 

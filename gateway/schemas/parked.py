@@ -32,6 +32,11 @@ class ParkedItem(StoredDocument):
         description="Of an object of the drop folder: the study it was for, as far as its folder, "
         "its sidecar or its data set could say.",
     )
+    sha256: str | None = Field(
+        None,
+        description="Of an image of the drop folder: of its bytes, in hexadecimal, where they "
+        "could be read.",
+    )
     problem: Problem
 
 

@@ -13,7 +13,13 @@ from gateway.schemas.vocabulary import GENERIC_RADIOGRAPHY
 from gateway.services.dicom import Described, describe
 from gateway.services.document_words import Worded, worded
 from gateway.services.imaging import IMAGE_ERRORS, ImageError
-from gateway.services.refusals import PART_ERRORS, RefusedImage, raise_all
+from gateway.services.refusals import (
+    PART_ERRORS,
+    SHARED,
+    RefusedImage,
+    identity_faults,
+    raise_all,
+)
 from gateway.services.study import Study, SubmittedImage
 from gateway.services.tasks import together
 
@@ -28,8 +34,6 @@ if TYPE_CHECKING:
     from gateway.services.refusals import PartError
     from gateway.services.study import Route
 
-# What all images of a study have in common; the rest, such as the view, is each image's own.
-_SHARED = ("study_id", "patient_id", "accession_number")
 _SEVERAL_STUDIES = (
     "joins data sets whose Study Instance UID (0020,000D) differs: see that they are of one study"
 )
@@ -176,10 +180,10 @@ def _check_identity(
     documents: Sequence[Mapping[str, Any]], refused: Sequence[RefusedImage]
 ) -> None:
     """Refuse all images where any may be of another study or patient, itself refused or not."""
-    faults = [fault for item in refused for fault in _identity_faults(item.error)]
+    faults = [fault for item in refused for fault in identity_faults(item.error)]
     faults += [
         Fault(f"/{name}", "differs among the images sent together")
-        for name in _SHARED
+        for name in SHARED
         if len({document.get(name) for document in documents} - {None}) > 1
     ]
     if faults:
@@ -197,15 +201,9 @@ def _of_several_studies(
     return (Notice(pointer="/study_id", detail=_SEVERAL_STUDIES),)
 
 
-def _identity_faults(error: PartError) -> list[Fault]:
-    if not isinstance(error, InvalidMetadataError):
-        return []
-    return [fault for fault in error.faults if fault.pointer.removeprefix("/") in _SHARED]
-
-
 def _of_picture(error: PartError, header: Described | None) -> PartError:
     """Return the faults of a file: that it has no picture comes before all but its identity."""
-    if header is None or header.error is None or _identity_faults(error):
+    if header is None or header.error is None or identity_faults(error):
         return error
     return header.error
 
@@ -266,7 +264,7 @@ def _joined(images: Sequence[SubmittedImage]) -> tuple[SubmittedImage, ...]:
     """The images, each with the shared fields that only some of them gave."""
     shared = {
         name: next(filter(None, (getattr(image.metadata, name) for image in images)), None)
-        for name in _SHARED
+        for name in SHARED
     }
     return tuple(
         replace(image, metadata=image.metadata.model_copy(update=shared)) for image in images

@@ -9,6 +9,9 @@ study has processed
   processed beside it before;
 - or, sent alone, an image that the study did not have, where this entry is the only one it can
   mean: the view of neither says otherwise.
+
+The entry of an image that is parked goes with its parked item (see `gateway.services.
+parked_images`), or for the first two reasons.
 """
 
 from __future__ import annotations
@@ -51,9 +54,22 @@ class OpenImages:
 
     async def note(self, study_id: str, entries: Sequence[NotProcessedDocument]) -> list[str]:
         """Store entries, one for each image; return their keys."""
-        distinct = {self._key(study_id, entry): entry for entry in reversed(entries)}
+        distinct = {self._key(study_id, entry.sha256): entry for entry in reversed(entries)}
         await together(self._note(key, entry) for key, entry in distinct.items())
         return list(distinct)
+
+    async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> None:
+        """Store the entry of a parked image, unless a request of the same bytes has left one."""
+        before = await self._read(self._key(study_id, entry.sha256))
+        if before is None or before.parked is not None:
+            await self.note(study_id, [entry])
+
+    async def forget_parked(self, study_id: str, sha256: str, parked_id: str) -> None:
+        """Remove the entry of a parked item."""
+        key = self._key(study_id, sha256)
+        before = await self._read(key)
+        if before is not None and before.parked == parked_id:
+            await self._objects.delete(key)
 
     async def load(self, keys: Iterable[str]) -> list[NotProcessedDocument]:
         """Return the entries that are there, in the order they came and were sent in."""
@@ -82,7 +98,7 @@ class OpenImages:
         if alone and not mended:
             [reading] = processed.values()
             mended = _meant_by(reading, entries)
-        await together(self._objects.delete(self._key(study_id, entry)) for entry in mended)
+        await together(self._objects.delete(self._key(study_id, entry.sha256)) for entry in mended)
 
     async def _note(self, key: str, entry: NotProcessedDocument) -> None:
         data = entry.model_dump_json(by_alias=True, exclude_none=True).encode()
@@ -99,8 +115,8 @@ class OpenImages:
         except ObjectNotFoundError:  # mended since it was listed
             return None
 
-    def _key(self, study_id: str, entry: NotProcessedDocument) -> str:
-        return f"{self._root}{study_id}/{FOLDER}{entry.sha256}.json"
+    def _key(self, study_id: str, sha256: str) -> str:
+        return f"{self._root}{study_id}/{FOLDER}{sha256}.json"
 
 
 def _came_again(entry: NotProcessedDocument, processed: Mapping[str, Reading]) -> bool:
@@ -128,6 +144,8 @@ def _meant_by(
     fitting = [
         entry
         for entry in entries
-        if entry.received_at < reading.received_at and (entry.view is None or entry.view == view)
+        if entry.parked is None  # which is known by its name
+        and entry.received_at < reading.received_at
+        and (entry.view is None or entry.view == view)
     ]
     return fitting if len(fitting) == 1 else []

@@ -28,7 +28,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ from gateway.errors import (
 )
 from gateway.library_warnings import one_event
 from gateway.schemas.events import Delivery, Outcome
-from gateway.schemas.metadata import parse_document
+from gateway.schemas.metadata import STUDY_ID_PATTERN, parse_document
 from gateway.schemas.pairing import Binding, Half
 from gateway.services.documents import read_document
 from gateway.services.lone_halves import LoneHalves, check_folder
@@ -78,16 +79,18 @@ if TYPE_CHECKING:
     from gateway.services.imaging import Imaging
     from gateway.services.inbox import Dropped, Inbox
     from gateway.services.intake import Intake
+    from gateway.services.parked_images import ParkedImages
     from gateway.services.parking import Parking
     from gateway.services.pictures import Pictures
     from gateway.services.pipeline import Answer, Pipeline
-    from gateway.services.study import Study
+    from gateway.services.study import Study, SubmittedImage
     from gateway.services.superseding import Superseding
     from gateway.services.waiting import WaitingRoom
 
 log = structlog.get_logger()
 
 CLAIMS = "pairing/claims/"
+_STUDY_ID = re.compile(STUDY_ID_PATTERN)
 # Whose share of the gateway the drop folder's work takes of, whoever brings the events.
 _SHARE = "drop folder"
 _GRACE_S = 1.0
@@ -137,6 +140,8 @@ class Pairing:
         Lays the heat maps beside the results, where whoever drops files looks for them.
     claims, waiting, parking
         The state, each under its own keys.
+    parked_images
+        Parks images so that the views of their studies tell it.
     deletion
         Knows the studies that were deleted: their files may still lie in the drop folder.
     timeout_s
@@ -163,6 +168,7 @@ class Pairing:
         claims: Claims,
         waiting: WaitingRoom,
         parking: Parking,
+        parked_images: ParkedImages,
         deletion: Deletion,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
@@ -182,6 +188,7 @@ class Pairing:
         self._claims = claims
         self._waiting = waiting
         self._parking = parking
+        self._parked_images = parked_images
         self._deletion = deletion
         self._metrics = metrics
         self._pseudonyms = pseudonyms
@@ -267,7 +274,7 @@ class Pairing:
         if not taken and waited.total_seconds() >= self._waiting_deadline_s:
             missing = "sidecar" if dropped.half is Half.IMAGE else "image"
             error = MissingHalfError(missing, int(self._waiting_deadline_s))
-            self._told(dropped.stem, [await self._park(dropped, half.version_id, error)])
+            self._told(dropped.stem, [await self._park_lone(dropped, half.version_id, error)])
             taken = await self._take(dropped, half.version_id)
         if taken:
             self._told(dropped.stem, taken)
@@ -281,10 +288,28 @@ class Pairing:
             except TRANSIENT:
                 raise
             except RadStreamError as error:
-                parked = [await self._park(dropped, version_id, error)]
+                hopeless = error
             else:
                 return []
+        parked = [await self._park_lone(dropped, version_id, hopeless)]
         return await self._take(dropped, version_id) or parked
+
+    async def _park_lone(
+        self, dropped: Dropped, version_id: str | None, error: RadStreamError
+    ) -> _Taken:
+        """Park a half that was never looked at beside its other one."""
+        sha256 = None
+        if dropped.half is Half.IMAGE and dropped.study_folder is not None:
+            with (
+                suppress(ObjectNotFoundError, ObjectTooLargeError),
+                self._admission.visit(_SHARE) as visit,
+            ):
+                await visit.turn()
+                data = await self._inbox.image(dropped, version_id, reserve=visit.room)
+                sha256 = await self._imaging.sha256(data)
+        return await self._park(
+            dropped, version_id, error, study_id=dropped.study_folder, sha256=sha256
+        )
 
     async def _take(
         self,
@@ -388,7 +413,7 @@ class Pairing:
     ) -> list[_Taken]:
         sha256 = await self._imaging.sha256(data)
         async with self._claims.held(f"{image.reference}/{sha256}", image.key, version_id):
-            study_id = image.study_folder
+            study_id, study = _named(image, document), None
             try:
                 study = await self._study(image, data, document, deadline)
                 study_id = study.metadata.study_id
@@ -408,11 +433,19 @@ class Pairing:
                 if isinstance(error, _GONE):
                     await self._clear(image, version_id)
                     return [_Taken(Outcome.IGNORED)]
-                return [await self._park(image, version_id, error, study_id)]
-            await self._bind(image, study_id)
+                parked = await self._park(
+                    image,
+                    version_id,
+                    error,
+                    study_id=study_id,
+                    sha256=sha256,
+                    image=study.images[0] if study else None,
+                )
+                return [parked]
+            await self._bind(image, study.metadata.study_id)
             await self._clear(image, version_id)
         outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED
-        return [_Taken(outcome, study_id, stored=(sha256, answer))]
+        return [_Taken(outcome, study.metadata.study_id, stored=(sha256, answer))]
 
     async def _study(
         self, image: Dropped, data: bytes, document: bytes | None, deadline: Deadline
@@ -457,9 +490,14 @@ class Pairing:
         dropped: Dropped,
         version_id: str | None,
         error: RadStreamError,
+        *,
         study_id: str | None = None,
+        sha256: str | None = None,
+        image: SubmittedImage | None = None,
     ) -> _Taken:
-        item = await self._parking.park(dropped, version_id, error, study_id=study_id)
+        item = await self._parked_images.park(
+            dropped, version_id, error, study_id=study_id, sha256=sha256, image=image
+        )
         await self._waiting.remove((dropped, version_id))
         if dropped.half is Half.IMAGE:  # what was parked of its sidecar alone is told with it
             await self._parking.clear(self._inbox.sidecar_of(dropped))
@@ -481,7 +519,7 @@ class Pairing:
         await together(
             [
                 self._waiting.remove((image, version_id), (sidecar, None)),
-                self._parking.clear(image, sidecar),
+                self._parked_images.clear(image, sidecar),
             ]
         )
 
@@ -514,6 +552,17 @@ def _postponing() -> Iterator[None]:
         yield
     except TRANSIENT as error:
         log.warning("dropfolder.postponed", **log_fields(error))
+
+
+def _named(image: Dropped, document: bytes | None) -> str | None:
+    """Return the study that an image is said to be of: by its folder, or by its sidecar."""
+    if image.study_folder is not None or document is None:
+        return image.study_folder
+    with suppress(InvalidMetadataError):
+        study_id = parse_document(document).get("study_id")
+        if isinstance(study_id, str) and _STUDY_ID.fullmatch(study_id):
+            return study_id
+    return None
 
 
 def _completed(image: Dropped, document: bytes | None) -> bytes | None:

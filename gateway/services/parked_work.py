@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.services.backlog import Backlog, Work
     from gateway.services.inbox import Inbox
     from gateway.services.pairing import Pairing
+    from gateway.services.parked_images import ParkedImages
     from gateway.services.parking import Parking
     from gateway.services.worker import Worker
 
@@ -30,7 +31,7 @@ class ParkedWork:
 
     Parameters
     ----------
-    parking, pairing, inbox
+    parking, parked_images, pairing, inbox
         The items, and those of the drop folder.
     workers
         Of the other kinds of work.
@@ -39,11 +40,13 @@ class ParkedWork:
     def __init__(
         self,
         parking: Parking,
+        parked_images: ParkedImages,
         pairing: Pairing,
         inbox: Inbox,
         workers: Sequence[tuple[Backlog[Any], Worker[Any]]],
     ) -> None:
         self._parking = parking
+        self._parked_images = parked_images
         self._pairing = pairing
         self._inbox = inbox
         self._workers = workers
@@ -83,6 +86,7 @@ class ParkedWork:
         """
         with suppress(UnreadableDocumentError):  # it names no work; what is left of it can go
             found = self._find(await self._item(parked_id))
+            await self._parked_images.forget(parked_id)
             if found is not None:
                 backlog, _, work = found
                 await backlog.finish(work)

@@ -21,7 +21,7 @@ from gateway.services.documents import read_document
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway.clients.protocols import ObjectStore
     from gateway.errors import RadStreamError
@@ -56,6 +56,7 @@ class Parking:
         error: RadStreamError,
         *,
         study_id: str | None = None,
+        sha256: str | None = None,
     ) -> ParkedItem:
         """Return the item as it is parked now, in place of an older one of the same object.
 
@@ -63,6 +64,8 @@ class Parking:
         ----------
         study_id
             What the object was for, as far as that was known when it failed.
+        sha256
+            Of an image whose bytes could be read.
         """
         return await self._keep(
             _id(dropped),
@@ -71,6 +74,7 @@ class Parking:
             key=dropped.key,
             version_id=version_id,
             study_id=study_id,
+            sha256=sha256,
         )
 
     async def park_work(self, key: str, error: RadStreamError) -> ParkedItem:
@@ -86,6 +90,7 @@ class Parking:
         half: Half | None = None,
         version_id: str | None = None,
         study_id: str | None = None,
+        sha256: str | None = None,
     ) -> ParkedItem:
         problem = self._problem_of(error).model_copy(
             update={"instance": f"urn:radstream:parked:{parked_id}"}
@@ -97,6 +102,7 @@ class Parking:
             key=key,
             version_id=version_id,
             study_id=study_id,
+            sha256=sha256,
             problem=problem,
         )
         before = await self._read_one(_key(parked_id))
@@ -108,9 +114,16 @@ class Parking:
 
     async def clear(self, *taken: Dropped) -> None:
         """Remove the items of objects that were taken after all."""
-        keys = {_key(_id(dropped)) for dropped in taken}
-        listed = await self._objects.keys(ROOT + _pair(taken[0]))
-        await together(self._objects.delete(key) for key in listed if key in keys)
+        await together(self._objects.delete(key) for key in await self._keys_of(taken))
+
+    async def of(self, *dropped: Dropped) -> list[ParkedItem]:
+        """Items of objects of one pair, those that can be read."""
+        found = await together(self._read_one(key) for key in await self._keys_of(dropped))
+        return [item for item in found if item is not None]
+
+    async def _keys_of(self, dropped: Sequence[Dropped]) -> list[str]:
+        keys = {_key(_id(item)) for item in dropped}
+        return [key for key in await self._objects.keys(ROOT + _pair(dropped[0])) if key in keys]
 
     async def clear_work(self, key: str) -> None:
         """Remove the item of a piece of work that was done after all."""

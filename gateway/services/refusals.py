@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gateway.errors import (
     Fault,
+    InvalidMetadataError,
     InvalidPartsError,
     NoModelAcceptsError,
+    RadStreamError,
     UnknownModelError,
 )
 from gateway.services.imaging import IMAGE_ERRORS, ImageError
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 # What is wrong with one image, and says nothing of the others sent with it; the gravest kind first.
 PART_ERRORS = (*IMAGE_ERRORS, InvalidPartsError, NoModelAcceptsError, UnknownModelError)
 PartError = ImageError | InvalidPartsError | NoModelAcceptsError | UnknownModelError
+
+# What all images of a study have in common; the rest, such as the view, is each image's own.
+SHARED = ("study_id", "patient_id", "accession_number")
 
 _WITHOUT_FAULTS = {
     NoModelAcceptsError: "no model takes its modality, body part and view",
@@ -49,6 +54,13 @@ class RefusedImage:
     error: PartError
     view: View | None = None
     sop_instance_uid: str | None = None
+
+
+def identity_faults(error: RadStreamError) -> list[Fault]:
+    """Return the faults for which an image may be of another study or patient than is said."""
+    if not isinstance(error, InvalidMetadataError):
+        return []
+    return [fault for fault in error.faults if fault.pointer.removeprefix("/") in SHARED]
 
 
 def in_order(study: Study, refused: Sequence[RefusedImage]) -> list[RefusedImage]:

@@ -213,6 +213,14 @@ class ResultStore:
             await self._open_images.settle(study_id, known.open_images, processed, alone=alone)
         return frozenset(await self._open_images.note(study_id, entries))
 
+    async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> None:
+        """Note an image of the drop folder that is parked; see `OpenImages.note_parked`."""
+        await self._open_images.note_parked(study_id, entry)
+
+    async def forget_parked(self, study_id: str, sha256: str, parked_id: str) -> None:
+        """Remove what is noted of a parked image; see `OpenImages.forget_parked`."""
+        await self._open_images.forget_parked(study_id, sha256, parked_id)
+
     async def note_standing(self, study_id: str, name: str, sha256: str) -> bool:
         """Note what stands under a name of the drop folder; see `ReplacedFiles.note`."""
         return await self._replaced_files.note(study_id, name, sha256)

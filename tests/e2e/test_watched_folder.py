@@ -353,6 +353,43 @@ async def test_restart_delivers_nothing_again(triton: EmbeddedTriton, tmp_path: 
         ]
 
 
+async def test_parked_image_is_told_in_its_study_beyond_a_restart_until_it_is_mended_or_discarded(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    drop = tmp_path / "drop"
+    watched = DropFolderSettings(folder=drop, watch=True, settle_s=0.2, sweep_s=0.5)
+    settings = settings_for(triton.grpc_url, tmp_path / "store").model_copy(
+        update={"dropfolder": watched}
+    )
+    good, broken = flat_png(3), flat_png(9)[:-20]
+    drop_pair(drop, "S1", good, "good")
+    drop_pair(drop, "S1", broken, "broken")
+    (drop / "S1/alone.png").write_bytes(broken + b"x")
+
+    async def told(gateway: LiveGateway) -> tuple[str, list[str]]:
+        view = (await gateway.client.get("/v1/studies/S1")).json()
+        missing = sorted(item["part"] for item in view.get("not_processed", ()))
+        return view.get("status", ""), missing
+
+    async def is_told(gateway: LiveGateway, *expected: object) -> None:
+        async def is_so() -> bool:
+            return await told(gateway) == expected
+
+        await until(is_so)
+
+    async with running_gateway(settings) as gateway:
+        await is_told(gateway, "partial", ["alone.png", "broken.png"])
+    async with running_gateway(settings) as gateway:
+        drop_pair(drop, "NEW", flat_png(7))
+        await until(result(gateway, "NEW").exists)
+        assert await told(gateway) == ("partial", ["alone.png", "broken.png"])
+        (drop / "S1/broken.png").write_bytes(flat_png(9))
+        await is_told(gateway, "partial", ["alone.png"])
+        [item] = await parked(gateway)
+        assert (await gateway.client.delete(f"/v1/parked/{item['id']}")).is_success
+        assert await told(gateway) == ("completed", [])
+
+
 def studies_told(settings: Settings) -> int:
     """How many studies telemetry has been told the end of."""
     files = settings.telemetry.folder.glob("*.jsonl")

@@ -24,8 +24,10 @@ from gateway.services.imaging import Imaging
 from gateway.services.inbox import Inbox
 from gateway.services.intake import Intake
 from gateway.services.pairing import CLAIMS, Pairing
+from gateway.services.parked_images import ParkedImages
 from gateway.services.parking import Parking
 from gateway.services.pipeline import Answer, Pipeline
+from gateway.services.results import ResultStore
 from gateway.services.study import Route, Study
 from gateway.services.waiting import WaitingRoom
 from preprocess import Limits
@@ -104,6 +106,7 @@ def gateway_on(
 ) -> Pairing:
     """One gateway's pairing."""
     imaging = Imaging(threads=2, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    deletion, parking = deletion_on(objects), Parking(objects, problem_of)
     return Pairing(
         inbox=Inbox(
             dropped,
@@ -119,8 +122,9 @@ def gateway_on(
         imaging=imaging,
         claims=Claims(objects, root=CLAIMS, lease_s=lease_s, patience_s=patience_s),
         waiting=WaitingRoom(objects),
-        parking=Parking(objects, problem_of),
-        deletion=deletion_on(objects),
+        parking=parking,
+        parked_images=ParkedImages(parking, ResultStore(objects), deletion),
+        deletion=deletion,
         metrics=Metrics(CollectorRegistry()),
         pseudonyms=Pseudonyms("key"),
         timeout_s=timeout_s,

@@ -87,3 +87,21 @@ class MemoryStore:
         (split_prefix if call in {"keys", "folders", "purge"} else split_key)(key)
         await self._turn()
         self.calls.append((call, key))
+
+
+class DiedError(BaseException):
+    """Nothing catches it, as nothing catches kill -9."""
+
+
+class MortalStore(MemoryStore):
+    """The view of the shared objects that a gateway has which dies before its nth call."""
+
+    def __init__(self, objects: dict[str, bytes], dies_at: int) -> None:
+        super().__init__(self._count)
+        self.objects = objects
+        self._left = dies_at
+
+    async def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise DiedError

@@ -31,7 +31,7 @@ from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
 from tests.support.models import flat_png, png
 from tests.support.pairing import Readings, gateway_on, no_turn, sidecar
-from tests.support.store import MemoryStore
+from tests.support.store import DiedError, MemoryStore, MortalStore
 
 IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
 PNG = flat_png(200)
@@ -400,7 +400,7 @@ async def test_half_that_no_other_half_can_mend_is_parked_at_once_with_its_probl
     dropped.objects[key] = data
     answer = await pairing.deliver(key)
     assert (answer.outcome, problem(answer)) == (Outcome.PARKED, kind)
-    assert (answer.parked[0].key, answer.parked[0].study_id) == (key, None)
+    assert (answer.parked[0].key, answer.parked[0].study_id) == (key, "S1")
     assert left_of(objects) == [f"parked/{answer.parked[0].id}.json"]
     dropped.objects |= {key: PNG, "images/S1/a.png": PNG, "images/S1/a.json": sidecar("S1")}
     assert (await pairing.deliver(SIDECAR)).outcome is Outcome.PROCESSED
@@ -705,24 +705,6 @@ async def race(seed: int, *, sweeping: bool) -> None:
     assert readings.inferences.total() == 1, seed
     assert outcomes.count(Outcome.PROCESSED) == 1 or sweeping, seed
     assert left_of(objects) == [], seed
-
-
-class DiedError(BaseException):
-    """Nothing catches it, as nothing catches kill -9."""
-
-
-class MortalStore(MemoryStore):
-    """The view of the shared objects that a gateway has which dies before its nth call."""
-
-    def __init__(self, objects: dict[str, bytes], dies_at: int) -> None:
-        super().__init__(self._count)
-        self.objects = objects
-        self._left = dies_at
-
-    async def _count(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise DiedError
 
 
 @pytest.mark.parametrize("redelivered", [True, False], ids=["redelivered", "swept"])
