@@ -40,13 +40,14 @@ _ABSENT = "is not usable and was taken as absent"
 
 # PS3.5 6.2, VR DS. Python's own float takes more: underscores, "nan", digits of other scripts.
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([Ee][+-]?\d+)?", re.ASCII)
-# What a program writes that formats numbers for a country with decimal commas.
-_COMMA = re.compile(r"[+-]?\d+,\d+([Ee][+-]?\d+)?", re.ASCII)
-# Could be that, or thousands: "2,048". Which of the two is not to be known.
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+# A comma may stand before decimals or thousands, and which of the two is not to be known: "1,024".
+# These are 1 and 0 either way.
+_ONE = re.compile(r"\+?1,(0{1,2}|0{4,})", re.ASCII)
+_ZERO = re.compile(r"[+-]?0,0+", re.ASCII)
+_NO_UNITS = "is in units of a rescale that is not usable, and was left out"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DisplayAttributes:
     """The attributes that transform a frame, from the most specific group to the data set.
 
@@ -57,11 +58,15 @@ class DisplayAttributes:
         whole: a frame's own window comes before a VOI LUT of the data set.
     warnings : list of str
         Sentences about what was not usable; grows while transformations are read.
+    units_known : bool
+        Whether the output of the modality transformation is in the units that a VOI
+        transformation is for; told once the former is read.
     """
 
     modality: tuple[Attributes, ...]
     voi: tuple[Attributes, ...]
     warnings: list[str] = field(default_factory=list)
+    units_known: bool = True
 
     def warn(self, keyword: str, fault: str = _ABSENT) -> None:
         """Note once what is wrong with an attribute."""
@@ -117,7 +122,7 @@ def modality(stored: Floats, display: DisplayAttributes, *, signed: bool) -> tup
 def _rescaled(stored: Floats, group: Attributes, display: DisplayAttributes) -> Floats | None:
     """Return None where neither is usable, or they leave nothing of the picture."""
     slope, intercept = (
-        next((_number(text, keyword, display) for text in _texts(group, keyword)), None)
+        next((_rescale(text, keyword, display) for text in _texts(group, keyword)), None)
         for keyword in ("RescaleSlope", "RescaleIntercept")
     )
     if slope == 0:
@@ -136,11 +141,26 @@ def _rescaled(stored: Floats, group: Attributes, display: DisplayAttributes) -> 
     return None
 
 
+def _rescale(text: str, keyword: str, display: DisplayAttributes) -> float | None:
+    """Return the number; of one with a comma no more than what it says however it is read."""
+    if "," not in text:
+        return _number(text, keyword, display)
+    display.warn(keyword)
+    is_slope = keyword == "RescaleSlope"
+    if (_ONE if is_slope else _ZERO).fullmatch(text):
+        return 1.0 if is_slope else 0.0
+    display.units_known = False
+    # Black and white are the other way round however large it is.
+    return -1.0 if is_slope and text.startswith("-") else None
+
+
 def voi(values: Floats, display: DisplayAttributes) -> Floats | None:
     """Return the share of white, 0 to 1, of each value; None without VOI transformation.
 
     Where both a VOI LUT and a window are in one group, either may be used (C.11.2.1): the LUT is
-    taken, being the more specific; of several of a kind the first that is usable.
+    taken, being the more specific; of several of a kind the first that is usable. None is where
+    the units that it is for are not known: "0,5" is no slope, and a window for what it would give
+    shows another picture of what was stored.
 
     Parameters
     ----------
@@ -149,6 +169,11 @@ def voi(values: Floats, display: DisplayAttributes) -> Floats | None:
     display : DisplayAttributes
         Told of what is not usable.
     """
+    if not display.units_known:
+        for keyword in ("VOILUTSequence", "WindowCenter", "WindowWidth"):
+            if any(keyword in group for group in display.voi):
+                display.warn(keyword, _NO_UNITS)
+        return None
     signed = bool(values.min() < 0)
     for group in display.voi:
         for table in _tables(group, "VOILUTSequence", display, signed=signed):
@@ -217,9 +242,6 @@ def _texts(group: Attributes, keyword: str) -> tuple[str, ...]:
 
 
 def _number(text: str, keyword: str, display: DisplayAttributes) -> float | None:
-    if _COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):
-        display.warn(keyword, "has a decimal comma, which was taken as a decimal point")
-        text = text.replace(",", ".")
     number = float(text) if _DECIMAL.fullmatch(text) else math.nan
     if math.isfinite(number):
         return number

@@ -9,7 +9,7 @@ from preprocess import Frame, decode
 from tests.preprocess import dicoms
 
 ABSENT = "is not usable and was taken as absent"
-COMMA = "has a decimal comma, which was taken as a decimal point"
+NO_UNITS = "is in units of a rescale that is not usable, and was left out"
 CENTER, WIDTH = "Window Center (0028,1050)", "Window Width (0028,1051)"
 SLOPE, INTERCEPT = "Rescale Slope (0028,1053)", "Rescale Intercept (0028,1052)"
 FUNCTION, VOI_LUT = "VOI LUT Function (0028,1056)", "VOI LUT Sequence (0028,3010)"
@@ -82,7 +82,8 @@ def test_centers_and_widths_of_other_number_are_absent(fields):
 @pytest.mark.parametrize(
     "text",
     [
-        b"NaN", b"inf", b"-inf", b"\xff\xfe", b"1e999", b"1_0", b"2,048", b"1,2,3", b"1.5,2", b",",
+        b"NaN", b"inf", b"-inf", b"\xff\xfe", b"1e999", b"1_0", b"2,048", b"25,5", b"2047,5",
+        b"1,0", b"0,000", b"1,2,3", b"1.5,2", b",",
         b"ten", b"0x10", b"5 0", b"--5", b"1e", b"\xd9\xa3", b"9" * 4200,
     ],
 )  # fmt: skip
@@ -94,28 +95,76 @@ def test_a_window_that_is_no_number_is_absent(keyword, text):
     assert frame.warnings == (f"{name} {ABSENT}",)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (b"25,5", [0.3725, 0.6275, 1]),  # 0 is (0 - 25.5) / 200 + 0.5
-        (b"+25,50", [0.3725, 0.6275, 1]),
-        (b"2,55e1", [0.3725, 0.6275, 1]),
-        (b"25,500000", [0.3725, 0.6275, 1]),
-        (b"0,000", [0.5, 0.755, 1]),  # never thousands: they do not begin with 0
-    ],
-)
-def test_a_decimal_comma_is_a_decimal_point(text, expected):
-    (frame,) = decode(with_text("WindowCenter", text))
-    assert shares(frame) == [expected]
-    assert frame.warnings == (f"{CENTER} {COMMA}",)
+@pytest.mark.parametrize("text", [b"1,0", b"1,00", b"1,000000", b"+1,0"])
+def test_a_slope_of_one_with_a_decimal_comma_leaves_the_window(text):
+    window = {"WindowCenter": "127.5", "WindowWidth": "255"}
+    (frame,) = decode(with_text("RescaleSlope", text, RescaleIntercept="0", **window))
+    assert shares(frame) == [[0, 0.2, 1]]
+    assert frame.warnings == (f"{SLOPE} {ABSENT}",)
 
 
-def test_rescale_with_a_decimal_comma():
+@pytest.mark.parametrize("text", [b"0,0", b"0,000", b"-0,0"])
+def test_an_intercept_of_nought_with_a_decimal_comma_leaves_slope_and_window(text):
     # 51 becomes 25.5, and the window begins at 0 and ends at 127.5, which 255 becomes.
     window = {"WindowCenter": "63.75", "WindowWidth": "127.5"}
-    (frame,) = decode(with_text("RescaleSlope", b"0,5", RescaleIntercept="0", **window))
+    (frame,) = decode(with_text("RescaleIntercept", text, RescaleSlope="0.5", **window))
     assert shares(frame) == [[0, 0.2, 1]]
-    assert frame.warnings == (f"{SLOPE} {COMMA}",)
+    assert frame.warnings == (f"{INTERCEPT} {ABSENT}",)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        ("RescaleSlope", b"0,5"),
+        ("RescaleSlope", b"2,0"),
+        ("RescaleSlope", b"1,024"),
+        ("RescaleSlope", b"1,000"),  # a thousand, or 1
+        ("RescaleSlope", b"1,0e3"),
+        ("RescaleSlope", b"1,2,3"),
+        ("RescaleIntercept", b"-1,024"),
+        ("RescaleIntercept", b"-1024,0"),
+    ],
+)
+def test_a_window_for_a_rescale_with_a_comma_is_left_out(keyword, text):
+    other = "RescaleIntercept" if keyword == "RescaleSlope" else "RescaleSlope"
+    fields = {other: "1" if other == "RescaleSlope" else "0"}
+    (frame,) = decode(with_text(keyword, text, WindowCenter="9000", WindowWidth="10", **fields))
+    assert shares(frame) == [[0, 0.2, 1]]
+    name = SLOPE if keyword == "RescaleSlope" else INTERCEPT
+    assert frame.warnings == (
+        f"{name} {ABSENT}",
+        f"{CENTER} {NO_UNITS}",
+        f"{WIDTH} {NO_UNITS}",
+    )
+
+
+def test_a_voi_lut_for_a_rescale_with_a_comma_is_left_out():
+    table = dicoms.lut([65535, 0], 0, 16)
+    data = dicoms.write(
+        dicoms.image(
+            np.array([[0, 51, 255]], np.uint8),
+            RescaleSlope="77",
+            RescaleIntercept="0",
+            VOILUTSequence=[table],
+        )
+    ).replace(b"77", b"2,")
+    (frame,) = decode(data)
+    assert shares(frame) == [[0, 0.2, 1]]
+    assert frame.warnings == (f"{SLOPE} {ABSENT}", f"{VOI_LUT} {NO_UNITS}")
+
+
+@pytest.mark.parametrize("text", [b"-1,0", b"-1,024"])
+def test_a_negative_slope_with_a_comma_turns_black_and_white_round(text):
+    (frame,) = decode(with_text("RescaleSlope", text, RescaleIntercept="255"))
+    assert shares(frame) == [[1, 0.8, 0]]
+    assert frame.warnings == (f"{SLOPE} {ABSENT}", f"{CENTER} {NO_UNITS}", f"{WIDTH} {NO_UNITS}")
+
+
+def test_rescale_with_a_comma_and_no_window_has_no_further_warning():
+    values = np.array([[0, 51, 255]], np.uint8)
+    data = dicoms.write(dicoms.image(values, RescaleSlope="7777", RescaleIntercept="0"))
+    (frame,) = decode(data.replace(b"7777", b"0,50"))
+    assert (shares(frame), frame.warnings) == ([[0, 0.2, 1]], (f"{SLOPE} {ABSENT}",))
 
 
 def test_a_slope_that_is_no_number_leaves_the_intercept():
