@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gateway.clients.descent import NESTED, held, made, obstacle, opened
 from gateway.clients.keys import split_key, split_prefix
-from gateway.clients.plain_files import beginning, length, paths, read
+from gateway.clients.plain_files import beginning, length, paths, read, written_at
 from gateway.clients.threads import in_thread
 from gateway.errors import InvalidKeyError, StoreUnavailableError
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
@@ -91,6 +92,11 @@ class FolderStore:
         """See `ObjectStore.beginning`."""
         del version_id
         return await self._run(self._readers, partial(beginning, self._root, split_key(key), size))
+
+    async def written_at(self, key: str, *, version_id: str | None = None) -> dt.datetime:
+        """See `ObjectStore.written_at`."""
+        del version_id
+        return await self._run(self._readers, partial(written_at, self._root, split_key(key)))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`; a folder keeps no media type but the name's."""

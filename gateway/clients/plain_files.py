@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import os
 import stat
@@ -46,6 +47,15 @@ def length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
     """Bytes of the file that the steps lead to; raises as `read` does."""
     with _opened(root, steps, limit_bytes) as (_, size):
         return size
+
+
+def written_at(root: Path, steps: Sequence[str]) -> dt.datetime:
+    """Return when the file came to lie there as it is; raises as `read` does.
+
+    Its change time: a copy may bring the time of writing along from where it lay before.
+    """
+    with _opened(root, steps, None) as (file, _):
+        return dt.datetime.fromtimestamp(os.fstat(file).st_ctime, dt.UTC)
 
 
 @contextmanager

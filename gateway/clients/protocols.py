@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -165,6 +166,15 @@ class ObjectStore(Protocol):
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """Return the object's first bytes, all of a shorter one; no more is read.
+
+        Raises
+        ------
+        ObjectNotFoundError
+        """
+        ...
+
+    async def written_at(self, key: str, *, version_id: str | None = None) -> dt.datetime:
+        """Return when the object came to lie there, by the store's own clock, in UTC.
 
         Raises
         ------

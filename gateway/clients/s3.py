@@ -23,6 +23,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from gateway.clients.protocols import Reserve
@@ -165,6 +166,15 @@ class S3Store:
             async with response["Body"] as body:
                 found: bytes = await body.read(size)
                 return found
+
+    async def written_at(self, key: str, *, version_id: str | None = None) -> dt.datetime:
+        """See `ObjectStore.written_at`; of an object sent in parts, when its sending began."""
+        split_key(key)
+        version = {} if version_id is None else {"VersionId": version_id}
+        async with self._calling():
+            response = await self._client.head_object(Bucket=self._bucket, Key=key, **version)
+        written: dt.datetime = response["LastModified"]
+        return written
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         """See `ObjectStore.create`.

@@ -111,7 +111,7 @@ def _count_parked(
     settings: Settings, metrics: Metrics, kept: Kept, audit: Audit
 ) -> Coroutine[object, object, object]:
     """Count what is parked; studies that were accepted park without any drop folder, too."""
-    count = ParkedCount(kept.parking, metrics.dropfolder.parked.set)
+    count = ParkedCount(kept.parking, metrics.dropfolder.keep_parked)
     every_s = min(settings.pending.sweep_s, settings.dropfolder.sweep_s)
     return sweep_for_ever(Sweep.PARKED, count, audit, every_s)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from gateway.metrics.buckets import SECONDS
+from gateway.metrics.buckets import FRESHNESS_SECONDS, SECONDS
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -34,6 +35,16 @@ class StudyMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.freshness_seconds = Histogram(
+            "radstream_study_freshness_seconds",
+            "Seconds from a study's durable acceptance (its 202, or the later half in the drop "
+            "folder) to its stored result, by way in.",
+            ["route"],
+            buckets=FRESHNESS_SECONDS,
+            registry=registry,
+        )
+        for route in ("rest", "event", "folder"):  # late results may be the first after a restart
+            self.freshness_seconds.labels(route)
         self.stage_seconds = Histogram(
             "radstream_stage_seconds",
             "Seconds a study's stage took.",
@@ -53,3 +64,8 @@ class StudyMetrics:
             ["model", "label", "positive"],
             registry=registry,
         )
+
+    def tell_freshness(self, route: str, accepted_at: dt.datetime) -> None:
+        """Count a study that has its result now."""
+        age_s = (dt.datetime.now(dt.UTC) - accepted_at).total_seconds()
+        self.freshness_seconds.labels(route).observe(max(0.0, age_s))  # clocks may differ

@@ -72,6 +72,15 @@ class Work:
         """Its keys, less the root."""
         return f"{self.study_id}/{self.id}"
 
+    @property
+    def came_at(self) -> dt.datetime | None:
+        """When it came, to the second; None where its id is none that is made here."""
+        try:
+            moment = dt.datetime.strptime(self.id.partition("-")[0], _TIME)  # noqa: DTZ007 - its Z
+        except ValueError:
+            return None
+        return moment.replace(tzinfo=dt.UTC)
+
 
 class Backlog(Generic[T]):
     """All work of one kind on one store.

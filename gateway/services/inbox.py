@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from gateway.schemas.pairing import Half
 from gateway.services.imaging import is_dicom
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import AsyncIterator
 
     from gateway.clients.protocols import ObjectStore, Reserve
@@ -207,6 +209,24 @@ class Inbox:
             for item in await self._beside(dropped):
                 if item.half is Half.SIDECAR and item.key not in usual:
                     yield item.key
+
+    async def complete_since(
+        self, image: Dropped, version_id: str | None, *, has_sidecar: bool
+    ) -> dt.datetime:
+        """Return when the later one of an image and its sidecar came to lie there.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            Somebody took the image away.
+        InvalidKeyError, StoreUnavailableError
+        """
+        came_at = await self._objects.written_at(image.key, version_id=version_id)
+        if has_sidecar:
+            async for key in self._sidecar_keys(image):
+                with suppress(ObjectNotFoundError):
+                    return max(came_at, await self._objects.written_at(key))
+        return came_at
 
     async def image(self, image: Dropped, version_id: str | None, *, reserve: Reserve) -> bytes:
         """The image's bytes, in this version or as they are now.

@@ -263,7 +263,8 @@ class Pairing:
         for half in halves:
             with _postponing():
                 await self._look_after(half)
-        self._metrics.dropfolder.waiting.set(len(await self._waiting.all()) if halves else 0)
+        left = await self._waiting.all() if halves else []
+        self._metrics.dropfolder.keep_waiting([half.since for half in left])
 
     async def _look_after(self, half: WaitingHalf) -> None:
         dropped = self._inbox.find(half.key)
@@ -444,8 +445,19 @@ class Pairing:
                 return [parked]
             await self._bind(image, study.metadata.study_id)
             await self._clear(image, version_id)
+        if not answer.replayed:
+            await self._tell_freshness(image, version_id, has_sidecar=document is not None)
         outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED
         return [_Taken(outcome, study.metadata.study_id, stored=(sha256, answer))]
+
+    async def _tell_freshness(
+        self, image: Dropped, version_id: str | None, *, has_sidecar: bool
+    ) -> None:
+        try:
+            since = await self._inbox.complete_since(image, version_id, has_sidecar=has_sidecar)
+        except RadStreamError:  # taken away meanwhile, or a store that has just answered
+            return
+        self._metrics.studies.tell_freshness(self._inbox.route, since)
 
     async def _study(
         self, image: Dropped, data: bytes, document: bytes | None, deadline: Deadline

@@ -21,7 +21,7 @@ from gateway.services.documents import read_document
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.clients.protocols import ObjectStore
     from gateway.errors import RadStreamError
@@ -144,9 +144,17 @@ class Parking:
         """The item's own key in the store."""
         return _key(item.id)
 
-    async def count(self) -> int:
-        """How many items there are."""
-        return len(await self._objects.keys(ROOT))
+    async def moments(
+        self, known: Mapping[str, dt.datetime | None]
+    ) -> dict[str, dt.datetime | None]:
+        """Return when each item was parked, by key; those that are known are not read again."""
+        keys = await self._objects.keys(ROOT)
+        moments = {key: known[key] for key in keys if known.get(key) is not None}
+        new = [key for key in keys if key not in moments]
+        found = await together(self._read_one(key) for key in new)
+        for key, item in zip(new, found, strict=True):
+            moments[key] = None if item is None else item.parked_at
+        return moments
 
     async def item(self, parked_id: str) -> ParkedItem:
         """The item of this id.
@@ -186,23 +194,27 @@ class Parking:
 
 
 class ParkedCount:
-    """Tells now and then how much is parked, however it came to be.
+    """Tells now and then how much is parked and since when, however it came to be.
 
     Parameters
     ----------
     parking
         The items.
     tell
-        Told their number.
+        Told when each was parked; None for one that cannot be read.
     """
 
-    def __init__(self, parking: Parking, tell: Callable[[int], None]) -> None:
+    def __init__(
+        self, parking: Parking, tell: Callable[[Sequence[dt.datetime | None]], None]
+    ) -> None:
         self._parking = parking
         self._tell = tell
+        self._known: dict[str, dt.datetime | None] = {}
 
     async def sweep(self) -> None:
-        """Count them."""
-        self._tell(await self._parking.count())
+        """Count them. Each is read once: while it is parked, it only grows older."""
+        self._known = await self._parking.moments(self._known)
+        self._tell([*self._known.values()])
 
 
 def _work_id(key: str) -> str:

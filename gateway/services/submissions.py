@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from gateway.deadline import Deadline
+    from gateway.metrics import Metrics
     from gateway.schemas.backlog import Failure
     from gateway.schemas.problem import Problem
     from gateway.services.admission import Admission, Visit
@@ -206,6 +207,7 @@ class ReadSubmission:
         admission: Admission,
         callbacks: Callbacks,
         audit: Audit,
+        metrics: Metrics,
         tracer: Tracer,
     ) -> None:
         self._backlog = backlog
@@ -214,6 +216,7 @@ class ReadSubmission:
         self._intake = intake
         self._pipeline = pipeline
         self._callbacks = callbacks
+        self._metrics = metrics
         self._tracer = tracer
 
     async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
@@ -236,6 +239,7 @@ class ReadSubmission:
                     deadline=deadline,
                 )
                 answer = await self._pipeline.read(study, deadline)
+        self._metrics.studies.tell_freshness(Route.REST, document.received_at)
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
 

@@ -24,7 +24,7 @@ from gateway.errors import (
 from gateway.schemas.backlog import Failure, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from gateway.schemas.problem import Problem
@@ -74,7 +74,7 @@ class Worker(Generic[T]):
     problem_of
         Says what an error means to the sender.
     count
-        Told how much work is yet to be done.
+        Told when each piece of work came that is yet to be done.
     at_once
         How many pieces may be under way at once.
     timeout_s
@@ -94,7 +94,7 @@ class Worker(Generic[T]):
         *,
         parking: Parking,
         problem_of: Callable[[RadStreamError], Problem],
-        count: Callable[[int], None],
+        count: Callable[[Sequence[dt.datetime | None]], None],
         at_once: int,
         timeout_s: float,
         sweep_s: float,
@@ -129,7 +129,7 @@ class Worker(Generic[T]):
     async def sweep(self) -> None:
         """Take all that is yet to be done."""
         open_work = [work for work in await self._backlog.survey() if not work.failed]
-        self._count(len(open_work))
+        self._count([work.came_at for work in open_work])
         for work in open_work:
             self.take(work)
 

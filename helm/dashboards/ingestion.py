@@ -106,6 +106,35 @@ def _ways_in() -> list[Panel]:
                 "parked": "max(radstream_dropfolder_parked{GATEWAY})",
             },
         ),
+        lines(
+            "Freshness",
+            "Share of the dropped and of the deferred studies that had their result within a "
+            "minute of their acceptance, by way in. The objective is 95 %.",
+            "percentunit",
+            {
+                "{{route}}": "sum by (route) (rate("
+                'radstream_study_freshness_seconds_bucket{GATEWAY, le="60.0"}[$__rate_interval]))'
+                " / sum by (route) "
+                "(rate(radstream_study_freshness_seconds_count{GATEWAY}[$__rate_interval]))"
+            },
+            span=12,
+        ),
+        lines(
+            "Age of the oldest",
+            "Seconds since the oldest accepted study, half without the other, parked item and "
+            "callback came, as of the last sweep.",
+            "s",
+            {
+                name: f"max(radstream_{metric}_oldest_age_seconds{{GATEWAY}})"
+                for name, metric in {
+                    "accepted": "pending_studies",
+                    "waiting": "dropfolder_waiting",
+                    "parked": "dropfolder_parked",
+                    "callback": "pending_callbacks",
+                }.items()
+            },
+            span=12,
+        ),
     ]
 
 

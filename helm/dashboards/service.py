@@ -116,6 +116,8 @@ def _rate() -> list[Panel]:
                 "{NAMESPACE}) / 0.001",
                 "latency": "max(namespace_job:radstream_studies_slow:ratio_rate1h{NAMESPACE})"
                 " / 0.05",
+                "freshness": "max(namespace_job:radstream_studies_late:ratio_rate1h{NAMESPACE})"
+                " / 0.05",
             },
         ),
     ]

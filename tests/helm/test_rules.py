@@ -110,6 +110,10 @@ OBJECTIVES = {
         "of the requests that brought studies failed",
     ),
     "RadStreamLatencyBudgetBurn": ("Results come late.", "of the studies took over a second"),
+    "RadStreamFreshnessBudgetBurn": (
+        "Dropped or deferred studies get their results late.",
+        "of them took over a minute",
+    ),
 }
 
 
@@ -138,6 +142,15 @@ def studies(slow: float, fast: float) -> list[dict[str, str]]:
     ]
 
 
+def deferred(late: float, fresh: float) -> list[dict[str, str]]:
+    """Dropped and deferred studies a minute that took over a minute, and that took less."""
+    name = "radstream_study_freshness_seconds"
+    return [
+        counter('route="event",le="60.0"', fresh, f"{name}_bucket"),
+        counter('route="event"', fresh + late, f"{name}_count"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "series", "share", "windows"),
     [
@@ -154,6 +167,15 @@ def studies(slow: float, fast: float) -> list[dict[str, str]]:
             (
                 "RadStreamLatencyBudgetBurn",
                 studies(10 * share, 10 - 10 * share),
+                share,
+                windows,
+            )
+            for share, windows in [(0.8, 4), (0.4, 3), (0.2, 2), (0.1, 1), (0.04, 0)]
+        ),
+        *(
+            (
+                "RadStreamFreshnessBudgetBurn",
+                deferred(10 * share, 10 - 10 * share),
                 share,
                 windows,
             )
@@ -188,8 +210,9 @@ def test_a_budget_raises_as_many_windows_as_it_burns_fast(
         requests({"POST 200": 1, "POST 503": 10}, route="/v1/parked/{item_id}/retry"),
         requests({"POST 200": 0.1, "POST 503": 0.01}),  # three failures in five hours
         studies(slow=0.01, fast=0.01),
+        deferred(late=0.01, fresh=0.01),
     ],
-    ids=["not our fault", "no study", "few", "few slow"],
+    ids=["not our fault", "no study", "few", "few slow", "few late"],
 )
 def test_what_burns_no_budget_raises_nothing(tmp_path: Path, series: Sequence[Mapping[str, str]]):
     for name in OBJECTIVES:

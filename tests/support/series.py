@@ -58,6 +58,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
             "outcome": errors | {"completed", "partial", "replayed", "cancelled"},
         },
         "radstream_study_seconds": {"route": ways_in},
+        "radstream_study_freshness_seconds": {"route": ways_in},
         "radstream_stage_seconds": {"stage": set(Stage)},
         "radstream_images": {"media_type": set(MediaType), "outcome": {"read", "replayed"}},
         "radstream_findings": {

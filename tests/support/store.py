@@ -1,6 +1,7 @@
 """An object store in memory, held to the same contract tests as the real ones."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.clients.keys import split_key, split_prefix
@@ -23,6 +24,7 @@ class MemoryStore:
 
     def __init__(self, turn: Callable[[], Awaitable[None]] = _let_others_run) -> None:
         self.objects: dict[str, bytes] = {}
+        self.times: dict[str, dt.datetime] = {}
         self.calls: list[tuple[str, str]] = []
         self._turn = turn
 
@@ -48,6 +50,13 @@ class MemoryStore:
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         return (await self.read(key, version_id=version_id))[:size]
+
+    async def written_at(self, key: str, *, version_id: str | None = None) -> dt.datetime:
+        del version_id
+        await self._step("written_at", key)
+        if key not in self.objects:
+            raise ObjectNotFoundError
+        return self.times.get(key, dt.datetime.now(dt.UTC))
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
         del media_type

@@ -477,3 +477,11 @@ async def test_what_is_deleted_is_gone_from_the_disk_before_the_call_returns(
     forced.clear()
     await store.delete("a/e/f/g")
     assert forced == [("store/a", ["a/b/d"])]
+
+
+async def test_copy_that_keeps_its_old_time_of_writing_came_just_now(tmp_path: Path):
+    """As `cp --preserve` and `rsync --times` make one."""
+    store = FolderStore(tmp_path)
+    (tmp_path / "a").write_bytes(b"x")
+    os.utime(tmp_path / "a", (0, 0))
+    assert (await store.written_at("a")).timestamp() > time.time() - 60

@@ -1,6 +1,7 @@
 """What every object store keeps to: one suite, run against each."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -272,3 +273,12 @@ async def test_pages_of_folders_join_to_the_whole_list_in_the_order_of_the_keys(
 async def test_page_may_begin_after_a_name_that_is_not_there(store: ObjectStore):
     await put(store, "r/a/x", "r/c/x")
     assert await store.folders("r/", after="b", limit=10) == ["c"]
+
+
+async def test_object_tells_when_it_came_to_lie_there(store: ObjectStore):
+    second = dt.timedelta(seconds=1)  # S3 tells no less
+    before = dt.datetime.now(dt.UTC) - second
+    await put(store, "a")
+    assert before <= await store.written_at("a") <= dt.datetime.now(dt.UTC) + second
+    with pytest.raises(ObjectNotFoundError):
+        await store.written_at("b")

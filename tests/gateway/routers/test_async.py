@@ -1,6 +1,8 @@
 """Studies that are answered before they are read, before a real Triton."""
 
 import asyncio
+import base64
+import datetime as dt
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from gateway.clients.folder import FolderStore
 from gateway.services.callbacks import signature
 from gateway.settings import CallbackSettings
 from gateway.sidecar import EmbeddedTriton
@@ -122,9 +125,42 @@ async def test_what_waits_for_triton_is_pending_with_its_progress_and_listed(
         [summary] = [item for item in page["studies"] if item["study_id"] == study_id]
         assert (summary["status"], summary["images"]) == ("pending", 0)
         await until(lambda: _is(gateway.metric("radstream_pending_studies"), 1))
+        await until(lambda: _grows(gateway, "radstream_pending_studies_oldest_age_seconds"))
     result = await came_to(client, study_id, "completed")
     assert len(result["images"]) == 1
     await until(lambda: _is(gateway.metric("radstream_pending_studies"), 0))
+
+
+async def test_freshness_of_an_accepted_study_counts_from_its_acceptance_whoever_took_it(
+    gateway: LiveGateway,
+):
+    """One that another gateway took in two hours ago, and died over."""
+    name, route = "radstream_study_freshness_seconds", {"route": "rest"}
+    before = await gateway.metric(f"{name}_count", **route)
+    document = metadata()
+    study_id, picture = document["study_id"], flat_png(203)
+    received = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
+    submission = {
+        "schema": "radstream.submission/1",
+        "received_at": received.isoformat(),
+        "metadata": base64.b64encode(json.dumps(document).encode()).decode(),
+        "identity": {"study_id": study_id},
+        "parts": [{"part": "image", "object": "image-1"}],
+        "image_bytes": len(picture),
+        "context": {},
+    }
+    store = FolderStore(gateway.settings.store.folder)
+    root = f"pending/{study_id}/{received:%Y%m%dT%H%M%SZ}-aa"
+    await store.create(f"{root}/image-1", picture, media_type="")
+    await store.create(f"{root}/work.json", json.dumps(submission).encode(), media_type="")
+    await came_to(gateway.client, study_id, "completed")
+    await until(lambda: _is(gateway.metric(f"{name}_count", **route), before + 1))
+    assert await gateway.metric(f"{name}_sum", **route) >= 7200
+    assert await gateway.metric(f"{name}_bucket", **route, le="60.0") == before
+
+
+async def _grows(gateway: LiveGateway, name: str) -> bool:
+    return await gateway.metric(name) > 0
 
 
 async def _is(metric: Any, value: float) -> bool:

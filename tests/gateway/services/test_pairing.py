@@ -1,6 +1,7 @@
 """The invariants of `gateway.services.pairing`, under many orders of its steps."""
 
 import asyncio
+import datetime as dt
 import random
 import unicodedata
 from collections.abc import Awaitable, Callable
@@ -24,9 +25,10 @@ from gateway.errors import (
 )
 from gateway.problems import problem_of
 from gateway.schemas.events import Delivery, Outcome
+from gateway.schemas.pairing import WaitingHalf
 from gateway.services.claims import Claims
 from gateway.services.pairing import CLAIMS, Pairing
-from gateway.services.parking import Parking
+from gateway.services.parking import ParkedCount, Parking
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
 from tests.support.models import flat_png, png
@@ -765,3 +767,89 @@ async def test_deliveries_that_wait_for_a_claim_take_no_turn_from_others(
         assert readings.inferences.total() == 1
     outcomes = {delivery.outcome for delivery in await asyncio.gather(*waiting)}
     assert outcomes == {Outcome.PROCESSED}
+
+
+def ago(seconds: float) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+
+
+def fresh_after(pairing: Pairing) -> tuple[float, float]:
+    """Studies whose freshness was told, and the seconds of all of them."""
+    registry = pairing._metrics.registry
+    name, labels = "radstream_study_freshness_seconds", {"route": "event"}
+    count, seconds = (registry.get_sample_value(f"{name}_{each}", labels) for each in COUNT_AND_SUM)
+    assert count is not None
+    assert seconds is not None
+    return count, seconds
+
+
+COUNT_AND_SUM = ("count", "sum")
+
+
+@pytest.mark.parametrize(("image_ago", "sidecar_ago"), [(300, 100), (100, 300)])
+async def test_freshness_counts_from_the_later_half_and_once(
+    pairing: Pairing, dropped: MemoryStore, image_ago: float, sidecar_ago: float
+):
+    """Whichever event comes, however late, to whatever gateway: the store has the time."""
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    dropped.times = {IMAGE: ago(image_ago), SIDECAR: ago(sidecar_ago)}
+    assert (await pairing.deliver(IMAGE)).outcome is Outcome.PROCESSED
+    count, seconds = fresh_after(pairing)
+    assert count == 1
+    assert 100 <= seconds < 200
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.DUPLICATE
+    assert fresh_after(pairing) == (count, seconds)
+
+
+async def test_freshness_of_a_dicom_file_is_its_own_and_of_what_is_parked_none(
+    pairing: Pairing, dropped: MemoryStore
+):
+    dropped.objects["images/S2/x.dcm"] = file_of(radiograph())
+    dropped.times["images/S2/x.dcm"] = ago(100)
+    assert (await pairing.deliver("images/S2/x.dcm")).outcome is Outcome.PROCESSED
+    assert fresh_after(pairing)[1] >= 100
+    put(dropped, a_png=PNG, a_json=b"{}")
+    assert (await pairing.deliver(IMAGE)).outcome is Outcome.PARKED
+    assert fresh_after(pairing)[0] == 1
+
+
+async def test_oldest_half_and_oldest_parked_item_tell_their_age(
+    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+):
+    def sample(name: str) -> float | None:
+        return pairing._metrics.registry.get_sample_value(f"radstream_dropfolder_{name}")
+
+    put(dropped, a_png=PNG, b_png=PNG)
+    for name, since in (("a", ago(300)), ("b", ago(100))):
+        await pairing.deliver(f"images/S1/{name}.png")
+        [key] = [
+            key
+            for key, data in objects.objects.items()
+            if key.startswith("pairing/waiting/") and f"S1/{name}.png" in data.decode()
+        ]
+        half = WaitingHalf.model_validate_json(objects.objects[key])
+        since_then = half.model_copy(update={"since": since})
+        objects.objects[key] = since_then.model_dump_json(by_alias=True).encode()
+    await pairing.sweep()
+    assert sample("waiting") == 2
+    assert 300 <= (sample("waiting_oldest_age_seconds") or 0) < 400
+    put(dropped, a_json=sidecar("S1"), b_json=b"{}")
+    for name in "ab":
+        await pairing.deliver(f"images/S1/{name}.json")
+    await pairing.sweep()
+    assert (sample("waiting"), sample("waiting_oldest_age_seconds")) == (0, 0)
+
+    parking = Parking(objects, problem_of)
+    count = ParkedCount(parking, pairing._metrics.dropfolder.keep_parked)
+    [item] = await parking.items(after="", limit=9)
+    parked_then = item.model_copy(update={"parked_at": ago(100)})
+    objects.objects[parking.key(item)] = parked_then.model_dump_json(by_alias=True).encode()
+    await count.sweep()
+    assert sample("parked") == 1
+    assert 100 <= (sample("parked_oldest_age_seconds") or 0) < 200
+    objects.calls.clear()
+    await count.sweep()
+    assert [call for call, _ in objects.calls] == ["keys"]
+    await parking.discard(item.id)
+    await count.sweep()
+    assert (sample("parked"), sample("parked_oldest_age_seconds")) == (0, 0)

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,16 +75,21 @@ class Gateway:
             objects, root=ROOT, document=Notice, claims=claims, abandoned_s=abandoned_s
         )
         self.counts: list[int] = []
+        self.moments: list[Sequence[dt.datetime | None]] = []
         options: dict[str, Any] = {"at_once": 4, "sweep_s": 0.02, "timeout_s": 20}
         self.worker = Worker(
             self.backlog,
             job,
             parking=Parking(objects, problem_of),
             problem_of=problem_of,
-            count=self.counts.append,
+            count=self._count,
             **options | {"give_up_s": 3600.0} | changes,
         )
         self.task = asyncio.create_task(self.worker.run())
+
+    def _count(self, moments: Sequence[dt.datetime | None]) -> None:
+        self.counts.append(len(moments))
+        self.moments.append(moments)
 
     async def add(self, study_id: str = "S1") -> Work:
         return await self.backlog.add(study_id, NOTICE, {"image-1": b"pixels"})
@@ -277,6 +282,15 @@ async def test_of_many_gateways_one_is_at_it(gateways: Make, objects: MemoryStor
     job.gate.set()
     await until(lambda: not objects.objects)
     assert job.done == [work.id]
+
+
+async def test_it_is_told_when_each_piece_of_work_came(gateways: Make, objects: MemoryStore):
+    """By its own name, which outlives whoever took it in; a name that is no time has none."""
+    for name in ("20260102T030405Z-aa", "of-another-make"):
+        objects.objects[f"{ROOT}S1/{name}/work.json"] = NOTICE.model_dump_json().encode()
+    gateway = gateways(Job(gate=asyncio.Event()))
+    await until(lambda: bool(gateway.moments))
+    assert gateway.moments[0] == [dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC), None]
 
 
 async def test_work_of_a_gateway_that_died_is_done_by_another(gateways: Make, objects: MemoryStore):
