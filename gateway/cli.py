@@ -31,6 +31,7 @@ from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.sidecar import EmbeddedTriton, SidecarError
 from gateway.start_failures import StartError
 from gateway.tls import CertificateError
+from gateway.verify_command import verify_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,6 +112,17 @@ def send(
                 json.dumps(answer) if as_json else _told(group, answer), err=response.is_error
             )
     sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
+def verify(*, as_json: bool) -> None:
+    """Look over the store: documents, images and what names what. Nothing is written.
+
+    A line a finding, which may hold a study_id. Ends with status 1 where one is a fault, with 2
+    where the store does not answer.
+    """
+    sys.exit(0 if verify_store(_settings().store, as_json=as_json) else 1)
 
 
 main.add_command(parked)

@@ -93,7 +93,7 @@ class Deletion:
 
     async def was_deleted(self, study_id: str) -> bool:
         """Whether the study was deleted before, or is being deleted."""
-        return bool(await self._objects.keys(_folder(study_id)))
+        return bool(await self._objects.keys(study_folder(study_id)))
 
     async def check_open(self, study_id: str) -> None:
         """Refuse a study that is being deleted.
@@ -102,7 +102,7 @@ class Deletion:
         ------
         StudyBeingDeletedError
         """
-        if await self._closing(f"{_folder(study_id)}{_CLOSED}") is not None:
+        if await self._closing(f"{study_folder(study_id)}{_CLOSED}") is not None:
             raise StudyBeingDeletedError
 
     async def check_written(self, study_id: str) -> None:
@@ -122,7 +122,7 @@ class Deletion:
     async def delete(self, study_id: str, reason: Reason) -> None:
         """Remove everything that is kept of the study, and remember it."""
         closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
-        key = f"{_folder(study_id)}{_CLOSED}"
+        key = f"{study_folder(study_id)}{_CLOSED}"
         try:
             await self._create(key, closing)
         finally:  # the store may have the note though nobody heard of it
@@ -173,7 +173,7 @@ class Deletion:
             deleted_at=closing.requested_at, reason=closing.reason, older_versions_kept=not whole
         )
         time = f"{closing.requested_at:%Y%m%dT%H%M%S%fZ}"
-        await self._create(f"{_folder(closing.study_id)}{time}.json", tombstone)
+        await self._create(f"{study_folder(closing.study_id)}{time}.json", tombstone)
 
     async def _purge(self, study_id: str) -> bool:
         """Whether nothing is left, not even as an older version."""
@@ -211,5 +211,6 @@ class Deletion:
         await self._objects.create(key, data, media_type="application/json")
 
 
-def _folder(study_id: str) -> str:
+def study_folder(study_id: str) -> str:
+    """Return what the keys of a study's notes begin with."""
     return f"{ROOT}{hashlib.sha256(study_id.encode()).hexdigest()[:32]}/"

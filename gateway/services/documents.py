@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import UnreadableDocumentError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 D = TypeVar("D", bound=BaseModel)
 
@@ -42,7 +39,7 @@ def read_document(document: type[D], key: str, data: bytes) -> D:
     try:
         return document.model_validate_json(data)
     except ValidationError as error:
-        raise unreadable(key, _reason(error.errors(include_url=False))) from error
+        raise unreadable(key, reason_of(error)) from error
 
 
 def unreadable(key: str, reason: str) -> UnreadableDocumentError:
@@ -52,8 +49,9 @@ def unreadable(key: str, reason: str) -> UnreadableDocumentError:
     return error
 
 
-def _reason(errors: list[ErrorDetails]) -> str:
+def reason_of(fault: ValidationError) -> str:
     """Say what is wrong in words of ours: the document may hold a patient's name anywhere."""
+    errors = fault.errors(include_url=False)
     if any(error["type"] == "json_invalid" for error in errors):
         return "it is not JSON"
     if not all(error["loc"] for error in errors):

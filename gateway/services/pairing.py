@@ -90,6 +90,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CLAIMS = "pairing/claims/"
+BINDINGS = "pairing/bindings/"
 _STUDY_ID = re.compile(STUDY_ID_PATTERN)
 # Whose share of the gateway the drop folder's work takes of, whoever brings the events.
 _SHARE = "drop folder"
@@ -589,7 +590,7 @@ def _completed(image: Dropped, document: bytes | None) -> bytes | None:
 
 
 def _binding_key(image: Dropped) -> str:
-    return f"pairing/bindings/{image.reference}.json"
+    return f"{BINDINGS}{image.reference}.json"
 
 
 def _study_reference(study_id: str) -> str:

@@ -54,7 +54,7 @@ D = TypeVar("D", bound=BaseModel)
 JSON = "application/json"
 ROOT = "results/"
 
-_EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
+EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,7 +480,7 @@ def _image_folder(study_id: str, sha256: str) -> str:
 
 
 def _image_key(reading: Reading) -> str:
-    extension = _EXTENSIONS[MediaType(reading.media_type)]
+    extension = EXTENSIONS[MediaType(reading.media_type)]
     return f"{_image_folder(reading.study_id, reading.sha256)}image.{extension}"
 
 
