@@ -23,6 +23,13 @@ class StudyMetrics:
             ["route", "outcome"],
             registry=registry,
         )
+        self.by_caller = Counter(
+            "radstream_caller_studies_total",
+            "Studies by caller (a key's name, or oidc, anonymous, dropfolder) and outcome; for a "
+            "failure the kind of problem.",
+            ["caller", "outcome"],
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "radstream_studies_in_flight",
             "Studies being read now.",
@@ -60,10 +67,15 @@ class StudyMetrics:
         )
         self.findings = Counter(
             "radstream_findings_total",
-            "Findings by model, label and whether the probability reached the threshold.",
-            ["model", "label", "positive"],
+            "Findings by model, version, label and whether the probability reached the threshold.",
+            ["model", "version", "label", "positive"],
             registry=registry,
         )
+
+    def count(self, route: str, caller: str, outcome: str) -> None:
+        """Count a study that ended."""
+        self.ended.labels(route, outcome).inc()
+        self.by_caller.labels(caller, outcome).inc()
 
     def tell_freshness(self, route: str, accepted_at: dt.datetime) -> None:
         """Count a study that has its result now."""

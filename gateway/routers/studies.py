@@ -178,7 +178,7 @@ async def send_study(
     with gateway.admission.visit(share) as visit:
         if awaited:
             gateway.models.ask()
-        sent = await read_submission(request, gateway, visit=visit, deadline=deadline)
+        sent = await read_submission(request, gateway, caller, visit=visit, deadline=deadline)
         if not awaited:
             return await _accept(gateway, sent, callback)
         answer = await while_connected(request, gateway.pipeline.read(sent.study, deadline))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.routers.dependencies import Gateway
     from gateway.routers.multipart import Part
     from gateway.services.admission import Visit
+    from gateway.services.callers import Caller
     from gateway.services.study import Study
     from gateway.settings import Settings
 
@@ -46,12 +47,14 @@ class Sent:
 
 
 async def read_submission(
-    request: Request, gateway: Gateway, *, visit: Visit, deadline: Deadline
+    request: Request, gateway: Gateway, caller: Caller, *, visit: Visit, deadline: Deadline
 ) -> Sent:
     """The study that a POST carries, as multipart/form-data or as one image.
 
     Parameters
     ----------
+    caller
+        Who sends it.
     visit
         Holds the body's bytes, and the study's place from when the body is there.
     deadline
@@ -81,6 +84,7 @@ async def read_submission(
         document,
         files,
         route=Route.REST,
+        caller=caller.label,
         received_at=dt.datetime.now(dt.UTC),
         deadline=deadline,
     )

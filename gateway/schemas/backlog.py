@@ -29,6 +29,7 @@ class Submission(StoredDocument):
     parts: tuple[SubmittedPart, ...]
     image_bytes: int = Field(description="Of all its images: room is made for them at once.")
     callback: str | None = Field(None, description="Whom to tell of the end.")
+    caller: str = Field("unknown", description="Label of whoever sent it.")
     context: Names = Field(description="Ids of the request, for the log.")
     traceparent: str | None = Field(None, description="Of the request, whose trace goes on.")
 

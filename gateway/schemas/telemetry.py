@@ -112,6 +112,10 @@ _Hex32 = StringConstraints(pattern=r"^[0-9a-f]{32}$")
 _Kebab = StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)
 
 
+# Names that an operator gives to keys.
+CALLER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$"
+
+
 class TelemetryEvent(BaseModel):
     """What became of one stage of one study.
 
@@ -198,6 +202,12 @@ class TelemetryEvent(BaseModel):
     )
     trace_id: Annotated[str, _Hex32] | None = Field(
         None, description="Trace of the request (W3C Trace Context), where there was one."
+    )
+    caller: Annotated[str, StringConstraints(pattern=CALLER_PATTERN)] | None = Field(
+        None,
+        description="Name of the key that the study was sent with, as the operator gave it; oidc, "
+        "anonymous or dropfolder where it came without one. Records of older "
+        "gateways lack it.",
     )
 
 

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from gateway.errors import CredentialsInvalidError, Refusal
+from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.services.callers import Caller, CallerKind, Scope
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class KeyEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{10}$")]
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$")]
+    name: Annotated[str, StringConstraints(pattern=CALLER_PATTERN)]
     scopes: frozenset[Scope] = Field(min_length=1)
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     created_at: AwareDatetime

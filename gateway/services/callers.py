@@ -32,7 +32,7 @@ class Caller:
     ----------
     name
         The key's name, or the token's subject; unique among callers of its kind. It may be a
-        person's: it goes to the audit trail, never into a log or a metric.
+        person's: it goes to the audit trail, never into a log.
     scopes
         What they may do.
     kind
@@ -43,5 +43,21 @@ class Caller:
     scopes: frozenset[Scope]
     kind: CallerKind
 
+    @property
+    def label(self) -> str:
+        """The caller in metrics and telemetry: the name that the operator gave the key.
+
+        Nobody but the operator makes names of keys; all who come with a token are one.
+        """
+        return self.name if self.kind is CallerKind.KEY else _LABELS[self.kind]
+
+
+_LABELS = {
+    CallerKind.ANONYMOUS: "anonymous",
+    CallerKind.TOKEN: "oidc",
+    CallerKind.GATEWAY: "gateway",
+}
+# Whoever writes to the drop folder: its files name no caller.
+DROP_FOLDER_LABEL = "dropfolder"
 
 ANONYMOUS = Caller("anonymous", frozenset(Scope), CallerKind.ANONYMOUS)

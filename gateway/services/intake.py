@@ -63,6 +63,7 @@ class Intake:
         files: Sequence[tuple[str, bytes | memoryview]],
         *,
         route: Route,
+        caller: str,
         received_at: dt.datetime,
         deadline: Deadline,
     ) -> Study:
@@ -74,8 +75,8 @@ class Intake:
             The metadata document; None where the files, all DICOM, speak for themselves.
         files
             The name of the part and the bytes of each.
-        route, received_at
-            How and when they came.
+        route, caller, received_at
+            How, from whom and when they came; the caller by the label.
         deadline
             Of the request.
 
@@ -88,7 +89,7 @@ class Intake:
             No file can be processed: each is no DICOM while there is no document, contradicts the
             document, or has a header that cannot be read.
         """
-        with self._outcomes.of_validation(route, files) as validation:
+        with self._outcomes.of_validation(route, caller, files) as validation:
             sent = self._parse(document)
             validation.names(sent)
             async with deadline.bounds("validate"):
@@ -105,6 +106,7 @@ class Intake:
                 validation.seconds(),
                 refused=tuple(refused),
                 sent=tuple(files),
+                caller=caller,
             )
 
     def _parse(self, document: bytes | memoryview | None) -> dict[str, Any] | None:

@@ -96,7 +96,7 @@ class Outcomes:
 
     @contextmanager
     def of_validation(
-        self, route: Route, files: Sequence[tuple[str, bytes | memoryview]]
+        self, route: Route, caller: str, files: Sequence[tuple[str, bytes | memoryview]]
     ) -> Iterator[Validation]:
         """Follow a study's making: telemetry hears of it only if it fails with its id known.
 
@@ -108,11 +108,12 @@ class Outcomes:
                 yield validation
         except BaseException as error:
             if isinstance(error, RadStreamError):
-                self._log_refusal(validation, route, files, error)
+                self._log_refusal(validation, route, caller, files, error)
             if validation.study_id is not None:
                 stages = Stages(self._metrics, validate_s=validation.seconds())
                 stages.current = Stage.VALIDATE
                 facts = {
+                    "caller": caller,
                     "images": len(files),
                     "image_bytes": sum(len(data) for _, data in files),
                 }
@@ -123,12 +124,13 @@ class Outcomes:
         self,
         validation: Validation,
         route: Route,
+        caller: str,
         files: Sequence[tuple[str, bytes | memoryview]],
         error: RadStreamError,
     ) -> None:
         """The summary line and the count of a study that never came to the pipeline."""
         study_id = validation.study_id
-        self._metrics.studies.ended.labels(route, error.label).inc()
+        self._metrics.studies.count(route, caller, error.label)
         log.info(
             "study.failed",
             study_ref=None if study_id is None else self._pseudonyms.study_ref(study_id),
@@ -270,6 +272,7 @@ def _facts(study: Study, stages: Stages) -> dict[str, Any]:
     documents = [image.metadata for image in study.images]
     rows, columns = stages.size or (None, None)
     return {
+        "caller": study.caller,
         "modality": in_common(document.modality for document in documents),
         "body_part": in_common(document.body_part for document in documents),
         "view": in_common(document.view for document in documents),

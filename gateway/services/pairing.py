@@ -57,6 +57,7 @@ from gateway.library_warnings import one_event
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import STUDY_ID_PATTERN, parse_document
 from gateway.schemas.pairing import Binding, Half
+from gateway.services.callers import DROP_FOLDER_LABEL
 from gateway.services.documents import read_document
 from gateway.services.lone_halves import LoneHalves, check_folder
 from gateway.services.tasks import both, together
@@ -468,6 +469,7 @@ class Pairing:
             _completed(image, document),
             [("image", data)],
             route=self._inbox.route,
+            caller=DROP_FOLDER_LABEL,
             received_at=dt.datetime.now(dt.UTC),
             deadline=deadline,
         )

@@ -373,7 +373,7 @@ class Pipeline:
         return reading
 
     def _count(self, study: Study, outcome: str) -> None:
-        self._metrics.studies.ended.labels(study.route, outcome).inc()
+        self._metrics.studies.count(study.route, study.caller, outcome)
 
     def _count_images(
         self, taken: Sequence[FreshImage | Reading], readings: Sequence[Reading]
@@ -387,7 +387,10 @@ class Pipeline:
             for frame in reading.frames:
                 for finding in frame.findings:
                     self._metrics.studies.findings.labels(
-                        reading.model.name, finding.label, str(finding.positive).lower()
+                        reading.model.name,
+                        reading.model.version,
+                        finding.label,
+                        str(finding.positive).lower(),
                     ).inc()
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gateway.services.callers import ANONYMOUS
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -63,6 +65,8 @@ class Study:
         Those sent with them that cannot be processed.
     sent
         The name and the bytes of all parts, in order; only the images' if empty.
+    caller
+        Label of whoever sent them; see `Caller.label`.
     dropped_as
         Reference of the drop folder's object that it was made of.
     """
@@ -73,6 +77,7 @@ class Study:
     validate_s: float = 0.0
     refused: tuple[RefusedImage, ...] = ()
     sent: tuple[tuple[str, bytes | memoryview], ...] = ()
+    caller: str = ANONYMOUS.label
     dropped_as: str | None = None
 
     @property

@@ -126,6 +126,7 @@ class Submissions:
             parts=parts,
             image_bytes=sum(map(len, sent.values())),
             callback=callback,
+            caller=study.caller,
             context={name: bound[name] for name in _CONTEXT if name in bound},
             traceparent=traceparent(),
         )
@@ -235,6 +236,7 @@ class ReadSubmission:
                     document.metadata,
                     files,
                     route=Route.REST,
+                    caller=document.caller,
                     received_at=document.received_at,
                     deadline=deadline,
                 )

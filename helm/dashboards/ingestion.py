@@ -135,6 +135,28 @@ def _ways_in() -> list[Panel]:
             },
             span=12,
         ),
+        lines(
+            "Studies by caller",
+            "Studies that ended, by the name of their sender's key: oidc for tokens, dropfolder "
+            "for whoever drops files.",
+            "cps",
+            {
+                "{{caller}}": "sum by (caller) "
+                "(rate(radstream_caller_studies_total{GATEWAY}[$__rate_interval]))"
+            },
+            span=12,
+        ),
+        lines(
+            "Studies that failed, by caller",
+            "By the name of their sender's key and the outcome.",
+            "cps",
+            {
+                "{{caller}} {{outcome}}": "sum by (caller, outcome) "
+                "(rate(radstream_caller_studies_total{GATEWAY, "
+                'outcome!~"completed|partial|replayed|cancelled"}[$__rate_interval]))'
+            },
+            span=12,
+        ),
     ]
 
 

@@ -160,10 +160,11 @@ def _latency() -> list[Panel]:
 def _findings() -> list[Panel]:
     def share(window: str) -> str:
         return (
-            "(sum by (model, label) (increase(radstream_findings_total"
-            f'{{TRITON, positive="true"}}[{window}])) or 0 * sum by (model, label) '
+            "(sum by (model, version, label) (increase(radstream_findings_total"
+            f'{{TRITON, positive="true"}}[{window}])) or 0 * sum by (model, version, label) '
             f"(increase(radstream_findings_total{{TRITON}}[{window}]))) / "
-            f"sum by (model, label) (increase(radstream_findings_total{{TRITON}}[{window}]))"
+            "sum by (model, version, label) "
+            f"(increase(radstream_findings_total{{TRITON}}[{window}]))"
         )
 
     return [
@@ -173,17 +174,18 @@ def _findings() -> list[Panel]:
             "patients, another device, a wrong view, or a model that has changed.",
             "percentunit",
             {
-                "{{model}} {{label}}, an hour": share("1h"),
-                "{{model}} {{label}}, 7 days": share("7d"),
+                "{{model}} {{version}} {{label}}, an hour": share("1h"),
+                "{{model}} {{version}} {{label}}, 7 days": share("7d"),
             },
             span=12,
         ),
         lines(
             "Findings",
-            "Findings by model, label and whether they reached their threshold.",
+            "Findings by model, version, label and whether they reached their threshold.",
             "cps",
             {
-                "{{model}} {{label}} {{positive}}": "sum by (model, label, positive) "
+                "{{model}} {{version}} {{label}} {{positive}}": "sum by "
+                "(model, version, label, positive) "
                 "(rate(radstream_findings_total{TRITON}[$__rate_interval]))"
             },
             span=12,

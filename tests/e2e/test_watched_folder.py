@@ -25,6 +25,7 @@ from tests.support.gateway import (
 from tests.support.inotify import limited
 from tests.support.models import flat_png
 from tests.support.pairing import sidecar
+from tests.support.telemetry import events_in
 
 
 @pytest.fixture
@@ -63,6 +64,16 @@ async def test_studies_that_are_there_and_that_come_are_read(gateway: LiveGatewa
     for study_id in ("S2", "S3", "S4"):
         await until(result(gateway, study_id).exists)
     assert (await gateway.client.get("/v1/parked")).json() == {"parked": []}
+
+    async def is_counted(name: str, **labels: str) -> bool:
+        return await gateway.metric(name, **labels) == 4
+
+    labels = {"caller": "dropfolder", "outcome": "completed"}
+    await until(lambda: is_counted("radstream_caller_studies_total", **labels))
+    await until(lambda: is_counted("radstream_study_freshness_seconds_count", route="folder"))
+    await until(lambda: len(events_in(gateway.settings.telemetry.folder)) > 0)
+    callers = {event["caller"] for event in events_in(gateway.settings.telemetry.folder)}
+    assert callers == {"dropfolder"}
     assert sorted(path.name for path in drop.iterdir()) == [
         "S1",
         "S2",

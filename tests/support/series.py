@@ -23,6 +23,7 @@ BRIGHTNESS: Labels = {
     "version": {"1"},
     "label": {"bright"},
     "credential": set(),
+    "caller": set(),
 }
 
 
@@ -42,8 +43,8 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
     Parameters
     ----------
     chosen
-        What the operator chooses: `model`, `version` and `label` of what Triton serves, and the ids
-        of `credential`.
+        What the operator chooses: `model`, `version` and `label` of what Triton serves, the ids of
+        `credential` and the names of keys, `caller`.
     """
     contexts = iter_route_contexts(create_app(Settings()).routes)
     routes = {context.path for context in contexts} | {"unmatched", "/docs/assets"}
@@ -57,12 +58,17 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
             "route": ways_in,
             "outcome": errors | {"completed", "partial", "replayed", "cancelled"},
         },
+        "radstream_caller_studies": {
+            "caller": chosen["caller"] | {"oidc", "anonymous", "dropfolder", "unknown"},
+            "outcome": errors | {"completed", "partial", "replayed", "cancelled"},
+        },
         "radstream_study_seconds": {"route": ways_in},
         "radstream_study_freshness_seconds": {"route": ways_in},
         "radstream_stage_seconds": {"stage": set(Stage)},
         "radstream_images": {"media_type": set(MediaType), "outcome": {"read", "replayed"}},
         "radstream_findings": {
             "model": chosen["model"],
+            "version": chosen["version"],
             "label": chosen["label"],
             "positive": {"true", "false"},
         },

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 
 from gateway.app import create_app
+from gateway.logs import Pseudonyms
 from gateway.routers.access import require, require_for_metrics
 from gateway.services.callers import Scope
+from gateway.services.key_file import read_keys
 from gateway.settings import AccessSettings, Settings
 from gateway.sidecar import EmbeddedTriton
 from tests.support.access import AUDIENCE, Issuer, add_key, remove_key, running_issuer
@@ -26,7 +31,9 @@ from tests.support.gateway import (
     until,
 )
 from tests.support.models import flat_png
+from tests.support.telemetry import events_in
 
+KEY = "a key of more than thirty-two characters"
 OPEN = {"/", "/docs", "/docs/start.js", "/livez", "/openapi.json", "/readyz"}
 
 
@@ -97,7 +104,9 @@ async def guarded(
     with running_issuer() as issuer:
         access = AccessSettings(key_file=folder / "keys.json", issuer=issuer.url, audience=AUDIENCE)
         settings = settings_for(triton.grpc_url, folder / "store")
-        async with running_gateway(settings.model_copy(update={"access": access})) as gateway:
+        telemetry = settings.telemetry.model_copy(update={"study_ref_key": SecretStr(KEY)})
+        changes = {"access": access, "telemetry": telemetry}
+        async with running_gateway(settings.model_copy(update=changes)) as gateway:
             await until(gateway.is_ready)
             yield Guarded(gateway, folder / "keys.json", issuer, key)
 
@@ -261,3 +270,57 @@ async def test_only_this_machine_is_served_without_keys(
 async def test_the_gateways_own_pages_are_of_this_machine(client: httpx.AsyncClient):
     own = str(client.base_url).rstrip("/")
     assert (await client.get("/v1/studies", headers={"Origin": own})).status_code == 200
+
+
+async def test_callers_are_counted_by_the_names_of_their_keys_and_by_nothing_else(
+    guarded: Guarded,
+):
+    """Two hospitals, a 202, a token whose subject is new each time, and whoever has no key."""
+    client = guarded.gateway.client
+    keys = [await key_of(guarded, f"hospital {each}", Scope.STUDIES_WRITE) for each in "ab"]
+    told: dict[str, str] = {}
+
+    async def send(headers: dict[str, str], status: int, **fields: Any) -> str:
+        study_id = secrets.token_hex(8)
+        document = metadata(study_id=study_id, caller=secrets.token_hex(4), **fields)
+        answer = await client.post(
+            "/v1/studies", headers=headers, **multipart(document, flat_png(90))
+        )
+        assert answer.status_code == status, answer.text
+        return study_id
+
+    told[await send({"X-API-Key": keys[0]}, 200)] = "hospital a"
+    told[await send({"X-API-Key": keys[0], "Prefer": "respond-async"}, 202)] = "hospital a"
+    told[await send({"X-API-Key": keys[1]}, 422, view="UP")] = "hospital b"
+    for _ in range(2):
+        token = guarded.issuer.token(sub=secrets.token_hex(4), scope="studies:write")
+        told[await send({"Authorization": f"Bearer {token}"}, 200)] = "oidc"
+        await send({"X-API-Key": secrets.token_hex(4)}, 401)
+        await send({"Authorization": f"Bearer {token[:-4]}AAAA"}, 401)
+
+    name = "radstream_caller_studies_total"
+
+    async def is_counted() -> bool:
+        return await guarded.metric(name, caller="hospital a", outcome="completed") == 2
+
+    await until(is_counted)
+    assert await guarded.metric(name, caller="hospital b", outcome="InvalidMetadataError") == 1
+    assert await guarded.metric(name, caller="oidc", outcome="completed") == 2
+    text = (await guarded.get("/metrics", **{"X-API-Key": guarded.all_scopes})).text
+    callers = {
+        sample.labels["caller"]
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    }
+    names = {entry.name for entry in read_keys(guarded.key_file).keys}
+    assert callers <= names | {"oidc", "sender"}  # a key that another test has taken out again
+
+    references = {Pseudonyms(KEY).study_ref(study_id): caller for study_id, caller in told.items()}
+
+    async def are_told() -> bool:
+        events = events_in(guarded.gateway.settings.telemetry.folder)
+        found = {event["study_ref"]: event["caller"] for event in events}
+        return references.items() <= found.items()
+
+    await until(are_told)

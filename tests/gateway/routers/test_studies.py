@@ -305,5 +305,5 @@ async def test_outcomes_are_counted(gateway: LiveGateway):
     assert rise("radstream_studies_total", route="rest", outcome="completed") == 1
     assert rise("radstream_studies_total", route="rest", outcome="replayed") == 1
     assert rise("radstream_studies_total", route="rest", outcome="UnknownModelError") == 1
-    finding = {"model": "brightness", "label": "bright", "positive": "true"}
+    finding = {"model": "brightness", "version": "1", "label": "bright", "positive": "true"}
     assert rise("radstream_findings_total", **finding) == 1

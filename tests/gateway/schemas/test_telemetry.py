@@ -54,7 +54,7 @@ def test_the_fields_are_those_of_the_contract():
         *("event_id", "schema", "occurred_at", "study_ref", "stage", "status", "latency_ms"),
         *("error_code", "modality", "body_part", "view", "model", "model_version"),
         *("images", "not_processed", "image_bytes", "rows", "columns", "route"),
-        *("gateway_version", "instance", "trace_id"),
+        *("gateway_version", "instance", "trace_id", "caller"),
     ]
 
 

@@ -43,6 +43,7 @@ async def study(document: dict[str, Any] | None, *files: bytes) -> Study:
         None if document is None else json.dumps(document).encode(),
         [(f"image[{index}]", data) for index, data in enumerate(files)],
         route=Route.REST,
+        caller="anonymous",
         received_at=RECEIVED_AT,
         deadline=Deadline.after(30),
     )

@@ -506,7 +506,7 @@ async def test_outcomes_and_findings_are_counted(parts: Parts):
     assert parts.metric("studies_total", route="rest", outcome="completed") == 1
     assert parts.metric("studies_total", route="rest", outcome="replayed") == 1
     for positive in ("true", "false"):
-        labels = {"model": "brightness", "label": "bright", "positive": positive}
+        labels = {"model": "brightness", "version": "1", "label": "bright", "positive": positive}
         assert parts.metric("findings_total", **labels) == 1
 
 
