@@ -419,6 +419,13 @@ class ObjectTooLargeError(StoreError, label="ObjectTooLargeError"):
 
 
 @dataclass(eq=False)
+class ObjectNotReadableError(StoreError, label="ObjectNotReadableError"):
+    """The gateway has no permission to read an object that somebody else keeps."""
+
+    reason: str
+
+
+@dataclass(eq=False)
 class UnreadableDocumentError(StoreError, label="UnreadableDocumentError"):
     """A document in the store is damaged, or of a schema that this version does not read.
 

@@ -15,7 +15,14 @@ from gateway.clients.ledger import name_of
 from gateway.clients.mounts import file_system
 from gateway.clients.notifier import Notifier
 from gateway.clients.rewriting import Contents
-from gateway.clients.scanning import Signature, files_below, signature_of, status_of
+from gateway.clients.scanning import (
+    UNREADABLE,
+    Signature,
+    files_below,
+    is_readable,
+    signature_of,
+    status_of,
+)
 from gateway.clients.settling import Settling
 
 if TYPE_CHECKING:
@@ -124,6 +131,7 @@ class WatchedFolder:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._known = await anyio.to_thread.run_sync(self.ledger.taken)
+        self._contents.recall(await anyio.to_thread.run_sync(self.ledger.contents))
         with closing(self._notifier):
             while True:
                 # A server that does not answer keeps the thread, not the gateway.
@@ -202,15 +210,19 @@ class WatchedFolder:
 
     def _add(self, path: str, status: os.stat_result) -> None:
         name = name_of(self._key(path))
-        if self._is_known(name, status) and not (
-            self._settling.numbered and self._contents.may_be_others(name, status)
-        ):
+        if self._is_known(name, status) and not self._may_have_changed(name, path, status):
             return
         if _is_text(path):
             self._settling.add(path, status, was_there=self._is_first)
         elif path not in self._not_text:
             self._not_text.add(path)
             log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked
+
+    def _may_have_changed(self, name: bytes, path: str, status: os.stat_result) -> bool:
+        """Return True if a known file may hold other bytes, or is readable at last."""
+        if self._known[name].rewritten_ns == UNREADABLE:
+            return is_readable(path)
+        return self._settling.numbered and self._contents.may_be_others(name, status)
 
     def _tell(self, whole: list[Whole]) -> list[Settled]:
         """Those of these files that nobody has taken, in the order in which they came."""
@@ -224,15 +236,22 @@ class WatchedFolder:
             if self._known.get(name) != signature:  # or it was but linked, or given another mode
                 self._known[name] = signature
                 came.append((key, signature))
+        self.ledger.note_contents(self._contents.fresh())
         there = {self._key(file.path) for file in whole if file.was_there}
         return [Settled(*file, file[0] in there) for file in self.ledger.arrive(came)]
 
     def _told_as(self, name: bytes, file: Whole) -> Signature:
         """The file's signature, another one if there are other bytes in it than were told."""
-        was_known = self._is_known(name, file.status)
-        if not self._contents.note(name, file) or not was_known:
-            return self._known[name] if was_known else self._signature(file.status)
-        return self._known[name]._replace(rewritten_ns=file.status.st_ctime_ns)
+        known = self._known[name] if self._is_known(name, file.status) else None
+        if not is_readable(file.path):
+            self._contents.pass_over(name, file.status)
+            return known or self._signature(file.status)._replace(rewritten_ns=UNREADABLE)
+        are_others = self._contents.note(name, file)
+        if known is None:
+            return self._signature(file.status)
+        if are_others or known.rewritten_ns == UNREADABLE:
+            return known._replace(rewritten_ns=file.status.st_ctime_ns)
+        return known
 
     def _is_known(self, name: bytes, status: os.stat_result) -> bool:
         known = self._known.get(name)

@@ -21,7 +21,7 @@ from gateway.clients.mounts import file_system
 from gateway.clients.scanning import Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -41,6 +41,10 @@ CREATE TABLE IF NOT EXISTS dropped_files (
     missing_since REAL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS dropped_arrivals ON dropped_files (arrival);
+CREATE TABLE IF NOT EXISTS dropped_contents (
+    name BLOB PRIMARY KEY,
+    digest BLOB NOT NULL
+) WITHOUT ROWID;
 """
 # A file that has come is last in the line, unless it stood there already as it is now.
 _ARRIVE: Final = """
@@ -143,11 +147,34 @@ class Ledger:
                 "WHERE name = ? AND missing_since IS NULL",
                 [(now, name) for name in names],
             )
-            database.execute(
+            forgotten = database.execute(
                 "DELETE FROM dropped_files WHERE missing_since < ?", (now - _FORGET_S,)
             )
+            if forgotten.rowcount:
+                database.execute(
+                    "DELETE FROM dropped_contents "
+                    "WHERE name NOT IN (SELECT name FROM dropped_files)"
+                )
 
         self._run(note, None)
+
+    def contents(self) -> dict[bytes, bytes]:
+        """A hash of the bytes that were noted to be in each file, by its name here."""
+        return self._run(
+            lambda database: dict(database.execute("SELECT name, digest FROM dropped_contents")), {}
+        )
+
+    def note_contents(self, digests: Mapping[bytes, bytes]) -> None:
+        """Note a hash of the bytes that are in each of these files."""
+        if not digests:
+            return
+        self._run(
+            lambda database: database.executemany(
+                "INSERT OR REPLACE INTO dropped_contents (name, digest) VALUES (?, ?)",
+                digests.items(),
+            ),
+            None,
+        )
 
     def close(self) -> None:
         """Close the database; what was noted stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,13 +23,18 @@ class Signature(NamedTuple):
     inode
         Number of the file in its file system; 0 where it may be another the next time.
     rewritten_ns
-        When other bytes were found in it though all of the above is the same; 0 if they never were.
+        When other bytes were found in it though all of the above is the same; 0 if they never were,
+        and `UNREADABLE` if nobody could look.
     """
 
     size: int
     mtime_ns: int
     inode: int
     rewritten_ns: int = 0
+
+
+# A file that comes to be readable is another one, whoever has given up on it before.
+UNREADABLE: Final = -1
 
 
 def signature_of(status: os.stat_result, *, numbered: bool) -> Signature:
@@ -80,3 +85,14 @@ def status_of(path: str) -> os.stat_result | None:
         return None
     plain = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
     return status if plain else None  # a link leads anywhere, a pipe never ends
+
+
+def is_readable(path: str) -> bool:
+    """Return False for a file that this process has no permission to read."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    except PermissionError:
+        return False
+    except OSError:  # gone, or held for a moment
+        return True
+    return True

@@ -1,22 +1,44 @@
-"""The watched folder's files as objects: those alone that are copied to their end."""
+"""The drop folder's files as objects; of a watched folder those alone that are whole."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.clients.folder import FolderStore
-from gateway.errors import ObjectNotFoundError
+from gateway.errors import (
+    ObjectNotFoundError,
+    ObjectNotReadableError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
     from gateway.clients.protocols import Reserve
 
+T = TypeVar("T")
 
-class SettledFiles(FolderStore):
+
+class DroppedFiles(FolderStore):
     """Objects as files under a root folder that somebody else writes to.
+
+    That one of them is closed to the gateway says nothing of the others.
+    """
+
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await super()._run(threads, work)
+        except StoreUnavailableError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise ObjectNotReadableError(error.reason.lower()) from error
+            raise
+
+
+class SettledFiles(DroppedFiles):
+    """Those of the files that are copied to their end.
 
     A file that is still being copied is not there yet, for whoever looks for what lies beside
     another.

@@ -9,6 +9,7 @@ import structlog
 from gateway.clients.folder import FolderStore
 from gateway.clients.presence import Presence
 from gateway.clients.s3 import S3Store, encryption, s3_client
+from gateway.clients.settled_files import DroppedFiles
 from gateway.services.results import ROOT as RESULTS
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
         folder = FolderStore(store.folder)
         await folder.open()
         # Never opened, which would write to it: the drop folder is its senders'.
-        return folder, FolderStore(basis.settings.dropfolder.folder)
+        return folder, DroppedFiles(basis.settings.dropfolder.folder)
     client = await basis.stack.enter_async_context(
         s3_client(
             region=store.region,

@@ -322,6 +322,13 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "The object is too large",
         "The object has more than {limit_bytes} bytes.",
     ),
+    errors.ObjectNotReadableError: Kind(
+        "object-not-readable",
+        422,
+        "The object cannot be read",
+        "See that the gateway's account may read this object and its other half: {reason}. It is "
+        "taken up then.",
+    ),
     errors.UnreadableDocumentError: Kind(
         "document-unreadable",
         502,

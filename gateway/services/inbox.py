@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError
+from gateway.errors import ObjectNotFoundError, ObjectNotReadableError
 from gateway.schemas.pairing import Half
 from gateway.services.imaging import is_dicom
 
@@ -149,6 +149,8 @@ class Inbox:
             head = await self._objects.beginning(dropped.key, _HEAD_BYTES, version_id=version_id)
         except ObjectNotFoundError:
             return True
+        except ObjectNotReadableError:  # whoever may read it will see
+            return False
         return not is_dicom(head)
 
     def sidecar_of(self, dropped: Dropped) -> Dropped:
@@ -183,7 +185,7 @@ class Inbox:
 
         Raises
         ------
-        ObjectTooLargeError, InvalidKeyError, StoreUnavailableError
+        ObjectTooLargeError, ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
         """
         async for key in self._sidecar_keys(dropped):
             try:
@@ -240,7 +242,7 @@ class Inbox:
         ------
         ObjectNotFoundError
             Somebody took it away.
-        ObjectTooLargeError, InvalidKeyError, StoreUnavailableError
+        ObjectTooLargeError, ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
         """
         return await self._objects.read(
             image.key, limit_bytes=self._image_bytes, version_id=version_id, reserve=reserve

@@ -45,6 +45,7 @@ from gateway.errors import (
     InvalidPartsError,
     MissingHalfError,
     ObjectNotFoundError,
+    ObjectNotReadableError,
     ObjectTooLargeError,
     RadStreamError,
     StudyBeingDeletedError,
@@ -230,11 +231,15 @@ class Pairing:
             return self._told(key, [_Taken(Outcome.IGNORED)])
         if dropped.half is Half.SIDECAR:
             version_id = None  # the latest word counts
-        taken = await self._take(dropped, version_id, deadline, patient=patient)
-        if not taken:
-            await self._waiting.add(dropped, version_id)
+        try:
             taken = await self._take(dropped, version_id, deadline, patient=patient)
-            taken = taken or await self._park_hopeless(dropped, version_id)
+            if not taken:
+                await self._waiting.add(dropped, version_id)
+                taken = await self._take(dropped, version_id, deadline, patient=patient)
+                taken = taken or await self._park_hopeless(dropped, version_id)
+        except ObjectNotReadableError:
+            await self._waiting.add(dropped, version_id)
+            taken = []
         return self._told(dropped.stem, taken or [_Taken(Outcome.WAITING)])
 
     async def retry(self, parked_id: str) -> Delivery:
@@ -249,7 +254,10 @@ class Pairing:
         """
         item = await self._parking.item(parked_id)
         dropped = self._inbox.find(item.key)
-        taken = await self._take(dropped, item.version_id) if dropped else []
+        try:
+            taken = await self._take(dropped, item.version_id) if dropped else []
+        except ObjectNotReadableError:
+            taken = []
         return self._told(item.key, taken or [_Taken(Outcome.PARKED, parked=item)])
 
     async def sweep(self) -> None:
@@ -272,13 +280,20 @@ class Pairing:
         dropped = self._inbox.find(half.key)
         if dropped is None:  # waits since the drop folder had another prefix
             return
-        taken = await self._take(dropped, half.version_id)
+        if await self._inbox.is_left_alone(dropped, half.version_id):  # now that it can be read
+            await self._waiting.remove((dropped, half.version_id))
+            return
+        missing = "sidecar" if dropped.half is Half.IMAGE else "image"
+        error: RadStreamError = MissingHalfError(missing, int(self._waiting_deadline_s))
+        try:
+            taken = await self._take(dropped, half.version_id)
+        except ObjectNotReadableError as closed:
+            taken, error = [], closed
         waited = dt.datetime.now(dt.UTC) - half.since
         if not taken and waited.total_seconds() >= self._waiting_deadline_s:
-            missing = "sidecar" if dropped.half is Half.IMAGE else "image"
-            error = MissingHalfError(missing, int(self._waiting_deadline_s))
             self._told(dropped.stem, [await self._park_lone(dropped, half.version_id, error)])
-            taken = await self._take(dropped, half.version_id)
+            with suppress(ObjectNotReadableError):
+                taken = await self._take(dropped, half.version_id)
         if taken:
             self._told(dropped.stem, taken)
 
@@ -288,7 +303,7 @@ class Pairing:
             await visit.turn()
             try:
                 await self._lone_halves.check(dropped, version_id, reserve=visit.room)
-            except TRANSIENT:
+            except (*TRANSIENT, ObjectNotReadableError):
                 raise
             except RadStreamError as error:
                 hopeless = error
@@ -304,7 +319,7 @@ class Pairing:
         sha256 = None
         if dropped.half is Half.IMAGE and dropped.study_folder is not None:
             with (
-                suppress(ObjectNotFoundError, ObjectTooLargeError),
+                suppress(ObjectNotFoundError, ObjectNotReadableError, ObjectTooLargeError),
                 self._admission.visit(_SHARE) as visit,
             ):
                 await visit.turn()
@@ -349,7 +364,7 @@ class Pairing:
                     return await self._take_sidecar(dropped, deadline)
         except DeadlineExceededError as error:
             raise DeliveryUnfinishedError(f"its time was used up in stage {error.stage}") from error
-        except TRANSIENT:
+        except (*TRANSIENT, ObjectNotReadableError):
             raise
         except RadStreamError as error:  # the sidecar cannot be read, whatever image it is for
             return [await self._park(dropped, version_id, error)]
@@ -375,7 +390,12 @@ class Pairing:
             return [_Taken(Outcome.IGNORED)]
         taken: list[_Taken] = []
         for image, version_id in await self._images(sidecar):
-            taken += await self._read(image, version_id, document, deadline)
+            try:
+                taken += await self._read(image, version_id, document, deadline)
+            except ObjectNotReadableError:  # the image waits to be opened, not its sidecar
+                await self._waiting.add(image, version_id)
+                await self._waiting.remove((sidecar, None))
+                taken.append(_Taken(Outcome.WAITING))
         return taken
 
     async def _images(self, sidecar: Dropped) -> list[tuple[Dropped, str | None]]:

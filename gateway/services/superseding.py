@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
+from gateway.errors import ObjectNotFoundError, ObjectNotReadableError, ObjectTooLargeError
 from gateway.schemas.audit import AuditAction
 from gateway.services.audit import GATEWAY, name_study
 
@@ -126,7 +126,7 @@ class Superseding:
                 return await self._imaging.sha256(data)
         except ObjectNotFoundError:
             return fresh
-        except ObjectTooLargeError:
+        except (ObjectTooLargeError, ObjectNotReadableError):
             return None
 
 

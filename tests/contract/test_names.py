@@ -59,6 +59,7 @@ LABELS = (
     "NoHeatMapError",
     "NoModelAcceptsError",
     "ObjectNotFoundError",
+    "ObjectNotReadableError",
     "ObjectTooLargeError",
     "OverloadedError",
     "ParkedItemNotFoundError",

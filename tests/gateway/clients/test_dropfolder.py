@@ -21,6 +21,7 @@ from gateway.clients.settling import Settling
 from gateway.errors import ObjectNotFoundError
 from tests.support.gateway import until
 from tests.support.inotify import limited
+from tests.support.unprivileged import answer_of, public_folder
 
 SETTLE_S = 0.4
 
@@ -319,6 +320,102 @@ async def test_file_that_was_taken_is_not_told_after_a_restart_until_it_changes(
     # The one that came before the end is first.
     found = await restarted(drop, path, "S/d.png", "S/b.png", "S/c.png")
     assert [file.was_there for file in found] == [True, True, True]
+
+
+async def test_new_mode_after_a_restart_is_no_change_and_other_bytes_are_one(tmp_path: Path):
+    drop, path = tmp_path / "drop", tmp_path / "ledger.sqlite3"
+    drop.mkdir()
+    for name in ("x.png", "y.png"):
+        preset(drop / name, b"0" * 1000)
+    found = await restarted(drop, path, "x.png", "y.png")
+    ledger = Ledger(path)
+    ledger.take([file.file for file in found])
+    folder = WatchedFolder(drop, ledger=ledger, settle_s=SETTLE_S)
+    async with aclosing(folder.settled()) as batches:
+        coming = asyncio.create_task(told_next(batches))
+        await until(lambda: folder._notifier.is_on and not coming.done())
+        (drop / "x.png").chmod(0o600)
+        preset(drop / "y.png", b"1" * 1000)
+        assert await coming == ["y.png"]
+        coming = asyncio.create_task(told_next(batches))
+        await asyncio.sleep(0)
+        preset(drop / "x.png", b"1" * 1000)
+        assert await coming == ["x.png"]
+    ledger.close()
+
+
+CLOSED_FILE = """
+import asyncio, json, os, sys
+from contextlib import aclosing
+from pathlib import Path
+import structlog
+from gateway.clients.dropfolder import WatchedFolder
+from gateway.clients.ledger import Ledger
+from tests.support.unprivileged import drop_privileges
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+drop, path = Path(sys.argv[1]) / "drop", Path(sys.argv[1]) / "ledger.sqlite3"
+image, told = drop / "x.png", []
+
+async def told_next(batches):
+    files = await anext(batches)
+    told.append([file.key for file in files])
+    return [file.file for file in files]
+
+async def watch(*, opened):
+    folder = WatchedFolder(drop, ledger=Ledger(path), settle_s=0.05, poll_s=0.05, polling=True)
+    async with aclosing(folder.settled()) as batches:
+        if not opened:
+            folder.ledger.take(await told_next(batches))  # it was parked, say, and discarded
+        else:
+            (drop / "y.png").write_bytes(b"1")
+            folder.ledger.take(await told_next(batches))
+            image.chmod(0o600)
+            folder.ledger.take(await told_next(batches))
+            image.chmod(0)
+            image.chmod(0o640)
+            (drop / "z.png").write_bytes(b"1")
+            await told_next(batches)
+    folder.ledger.close()
+
+drop_privileges()
+drop.mkdir()
+image.write_bytes(b"1")
+image.chmod(0)
+asyncio.run(watch(opened=False))
+asyncio.run(watch(opened=True))
+print(json.dumps(told))
+"""
+
+
+def test_file_that_comes_to_be_readable_is_told_once_more_also_after_a_restart():
+    with public_folder() as folder:
+        folder.chmod(0o777)
+        assert answer_of(CLOSED_FILE, folder) == [["x.png"], ["y.png"], ["x.png"], ["z.png"]]
+
+
+READ_CLOSED_FILE = """
+import asyncio, json, sys
+from pathlib import Path
+from gateway.clients.settled_files import DroppedFiles
+from gateway.errors import ObjectNotReadableError
+from tests.support.unprivileged import drop_privileges
+
+drop_privileges()
+image = Path(sys.argv[1]) / "x.png"
+image.write_bytes(b"1")
+image.chmod(0)
+try:
+    asyncio.run(DroppedFiles(image.parent).read("x.png"))
+except ObjectNotReadableError as error:
+    print(json.dumps(error.reason))
+"""
+
+
+def test_file_that_is_closed_to_the_gateway_is_no_trouble_of_the_store():
+    with public_folder() as folder:
+        folder.chmod(0o777)
+        assert answer_of(READ_CLOSED_FILE, folder) == "permission denied"
 
 
 async def test_order_of_arrival_survives_a_restart(tmp_path: Path):

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from gateway.clients.protocols import Reserve
 from gateway.deadline import Deadline
 from gateway.errors import (
     DeliveryUnfinishedError,
@@ -18,6 +19,7 @@ from gateway.errors import (
     InferenceFailedError,
     InferenceOverloadedError,
     InvalidMetadataError,
+    ObjectNotReadableError,
     ParkedItemNotFoundError,
     RadStreamError,
     StoreUnavailableError,
@@ -557,6 +559,64 @@ async def test_half_that_waited_too_long_is_parked_and_still_taken_up(
     dropped.objects |= files
     [other] = files
     assert (await pairing.deliver(other)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+class ClosedStore(MemoryStore):
+    """A drop folder some of whose files are closed to the gateway."""
+
+    def __init__(self, *closed: str) -> None:
+        super().__init__()
+        self.closed = set(closed)
+
+    async def read(
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
+    ) -> bytes:
+        if key in self.closed:
+            raise ObjectNotReadableError("permission denied")
+        return await super().read(
+            key, limit_bytes=limit_bytes, version_id=version_id, reserve=reserve
+        )
+
+
+@pytest.mark.parametrize("closed", [IMAGE, SIDECAR])
+@pytest.mark.parametrize("first", [IMAGE, SIDECAR])
+async def test_pair_of_a_file_that_cannot_be_read_waits_and_is_parked_for_its_true_reason(
+    objects: MemoryStore, readings: Readings, closed: str, first: str
+):
+    dropped = ClosedStore(closed)
+    put(dropped, a_png=PNG, a_json=sidecar("S1"))
+    patient = gateway_on(objects, dropped, readings)
+    assert (await patient.deliver(first)).outcome is Outcome.WAITING
+    await patient.sweep()
+    assert left_of(objects, "parked/") == []
+    late = gateway_on(objects, dropped, readings, waiting_deadline_s=0)
+    await late.sweep()
+    await late.sweep()
+    [item] = await Parking(objects, problem_of).items(after="", limit=9)
+    assert (item.problem.type, item.study_id) == ("urn:radstream:problem:object-not-readable", "S1")
+    assert "permission denied" in (item.problem.detail or "")
+    assert left_of(objects, "pairing/") == []
+    assert (await patient.retry(item.id)).outcome is Outcome.PARKED
+    dropped.closed.clear()
+    assert (await patient.deliver(closed)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+async def test_closed_file_whose_name_does_not_tell_waits_until_it_can_be_looked_at(
+    objects: MemoryStore, readings: Readings
+):
+    dropped = ClosedStore("images/S1/README")
+    dropped.objects["images/S1/README"] = b"Send files here."
+    pairing = gateway_on(objects, dropped, readings)
+    assert (await pairing.deliver("images/S1/README")).outcome is Outcome.WAITING
+    dropped.closed.clear()
+    await pairing.sweep()
     assert left_of(objects) == []
 
 
