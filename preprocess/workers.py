@@ -94,14 +94,17 @@ class DecodeWorkers:
         limits = limits or Limits()
         if not is_risky(data, limits):
             return decode(data, limits, at_least=at_least)
+        began = time.monotonic()
         budget_s = min(self._timeout_s, timeout_s if timeout_s is not None else self._timeout_s)
-        deadline = time.monotonic() + budget_s
+        deadline = began + budget_s
         try:
             worker = self._idle.get(timeout=budget_s)
         except queue.Empty as error:
             raise DecodeTimeoutError(budget_s) from error
         try:
-            worker.start()
+            deadline += worker.start()
+            if timeout_s is not None:
+                deadline = min(deadline, began + timeout_s)
             head = wire.pack_request(len(data), limits, at_least, budget_s)
             return worker.ask(head, data, limits, max(deadline, time.monotonic() + 0.1))
         except TimeoutError as error:
@@ -143,10 +146,14 @@ class _Worker:
         self._memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Have a process that is ready for a request."""
+    def start(self) -> float:
+        """Have a process that is ready for a request; return the seconds that it took.
+
+        They are not the file's: on a busy machine a good one would be refused for them.
+        """
         if self._process is not None and self._process.poll() is None:
-            return
+            return 0.0
+        began = time.monotonic()
         self.kill()
         self._process = subprocess.Popen(  # noqa: S603  # this interpreter, this package
             [sys.executable, "-P", "-m", "preprocess.worker", str(self._memory_bytes)],
@@ -158,6 +165,7 @@ class _Worker:
         )
         if _Conversation(self._process, time.monotonic() + _START_S).line() != _READY:
             raise OSError("the decode process did not start")
+        return time.monotonic() - began
 
     def kill(self) -> None:
         """Have no process."""

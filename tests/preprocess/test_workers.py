@@ -7,6 +7,7 @@ import sys
 import termios
 import threading
 import time
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -146,13 +147,14 @@ def test_errors_arrive_with_their_fields(workers):
 
 @pytest.mark.filterwarnings("ignore:Unknown encoding")  # it is read here, too
 def test_what_a_codec_prints_or_warns_of_is_told_without_its_words(
-    workers: DecodeWorkers, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ):
     standard = "ISO_IR 192"  # as long as what stands in its place: a name that no set has
     window = {"WindowCenter": 900, "WindowWidth": 2000, "VOILUTFunction": "SIGMOID"}
     foreign = jpeg_ls(SpecificCharacterSet=standard, **window)
-    for data in (jpeg_ls(), foreign.replace(standard.encode(), b"MUSTERMANN")):
-        workers.decode(data)
+    with DecodeWorkers() as pool:  # which no other file has passed through
+        for data in (jpeg_ls(), foreign.replace(standard.encode(), b"MUSTERMANN")):
+            pool.decode(data)
     told = [record.message for record in caplog.records if record.name == "preprocess.workers"]
     assert told == ["a codec complained of a file"]
 
@@ -165,6 +167,15 @@ def test_a_slow_decode_is_stopped_for_real_and_the_next_one_served():
         assert caught.value.limit_s == 0.05
         assert not alive(process.pid)
         started(pool)
+
+
+def test_the_start_of_a_process_takes_no_time_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "sitecustomize.py").write_text("import time\ntime.sleep(5)\n")  # a busy machine
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with DecodeWorkers(timeout_s=4.5) as pool:
+        assert pool.decode(slow_file())[0].rows == 2048
 
 
 def test_the_time_that_the_caller_has_left_counts():
