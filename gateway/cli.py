@@ -23,6 +23,7 @@ from gateway.gateway_client import api_key_option, gateway_client, url_option
 from gateway.keys_command import keys
 from gateway.models_command import models
 from gateway.parked_command import parked
+from gateway.probe_command import probe
 from gateway.report_command import report
 from gateway.schemas.metadata import parse_document
 from gateway.server import AddressUnavailableError, run, serve, serve_with_triton
@@ -128,6 +129,7 @@ def verify(*, as_json: bool) -> None:
 main.add_command(parked)
 main.add_command(models)
 main.add_command(report)
+main.add_command(probe)
 main.add_command(keys)
 
 

@@ -14,6 +14,7 @@ from gateway.services.callbacks import Callbacks, SendNotice
 from gateway.services.claims import CLOCK_SKEW_S, Claims
 from gateway.services.collecting import Sweep, sweep_for_ever
 from gateway.services.links import Links
+from gateway.services.probe_studies import PROBES_KEPT_S, ProbeStudies
 from gateway.services.retention import Retention
 from gateway.services.submissions import ROOT as PENDING
 from gateway.services.submissions import ReadSubmission
@@ -136,6 +137,8 @@ def backlog_work(
     yield "callbacks", backlogs.notifier.run()
     every_s = settings.pending.sweep_s
     yield "deletions", sweep_for_ever(Sweep.DELETIONS, deletion, audit, every_s)
+    probes = ProbeStudies(studies, deletion, audit)
+    yield "probes", sweep_for_ever(Sweep.PROBES, probes, audit, PROBES_KEPT_S)
     if settings.retention.study_days is not None:
         retention = Retention(studies, deletion, audit, days=settings.retention.study_days)
         every_s = settings.retention.sweep_s

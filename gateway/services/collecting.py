@@ -24,6 +24,7 @@ class Sweep(StrEnum):
     DELETIONS = "deletions"
     DROP_FOLDER = "drop folder"
     PARKED = "parked"
+    PROBES = "probes"
     RETENTION = "retention"
 
 

@@ -131,6 +131,11 @@ class Deletion:
         self._metrics.backlog.studies_deleted.labels(reason).inc()
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
 
+    async def forget(self, study_id: str) -> None:
+        """Remove everything that is kept of a study that nobody adds to, and remember nothing."""
+        name_study(study_id)
+        await self._purge(study_id)
+
     async def sweep(self) -> None:
         """End the deletions whose time is over.
 

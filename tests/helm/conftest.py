@@ -85,6 +85,16 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"monitoring": {"podMonitor": {"enabled": True}}},
         {"monitoring": {"podMonitor": {"enabled": False}}},
     ),
+    "probe": (
+        {
+            "probe": {
+                "enabled": True,
+                "url": "https://radstream.hospital.test",
+                "apiKey": {"secretName": "radstream"},
+            }
+        },
+        {"probe": {"enabled": False}},
+    ),
     "rules": (
         {
             "monitoring": {
