@@ -70,9 +70,9 @@ class ParkedImages:
             What its metadata say, where they are valid.
         """
         of = study_id if sha256 is not None and _is_known_to_be_of(study_id, error) else None
-        for before in await self._parking.of(dropped):
-            if (before.study_id, before.sha256) != (of, sha256):
-                await self._forget(before)
+        before = await self._parking.of(dropped)
+        if before is not None and (before.study_id, before.sha256) != (of, sha256):
+            await self._forget(before)
         item = await self._parking.park(
             dropped, version_id, error, study_id=study_id, sha256=sha256
         )
@@ -92,9 +92,7 @@ class ParkedImages:
 
     async def clear(self, *taken: Dropped) -> None:
         """Remove the items of objects of one pair that were taken after all."""
-        for item in await self._parking.of(*taken):
-            await self._forget(item)
-        await self._parking.clear(*taken)
+        await self._parking.clear(*taken, first=self._forget)
 
     async def forget(self, parked_id: str) -> None:
         """Tell no more of an item that is discarded.

@@ -21,7 +21,7 @@ from gateway.services.documents import read_document
 from gateway.services.tasks import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from gateway.clients.protocols import ObjectStore
     from gateway.errors import RadStreamError
@@ -112,18 +112,28 @@ class Parking:
         await self._objects.replace(_key(parked_id), document, media_type="application/json")
         return item
 
-    async def clear(self, *taken: Dropped) -> None:
-        """Remove the items of objects that were taken after all."""
-        await together(self._objects.delete(key) for key in await self._keys_of(taken))
+    async def clear(
+        self, *taken: Dropped, first: Callable[[ParkedItem], Awaitable[None]] | None = None
+    ) -> None:
+        """Remove the items of objects of one pair that were taken after all.
 
-    async def of(self, *dropped: Dropped) -> list[ParkedItem]:
-        """Items of objects of one pair, those that can be read."""
-        found = await together(self._read_one(key) for key in await self._keys_of(dropped))
-        return [item for item in found if item is not None]
+        Parameters
+        ----------
+        first
+            Called with each of them that can be read before any goes.
+        """
+        keys = {_key(_id(dropped)) for dropped in taken}
+        listed = await self._objects.keys(ROOT + _pair(taken[0]))
+        there = [key for key in listed if key in keys]
+        if first is not None:
+            for item in await together(self._read_one(key) for key in there):
+                if item is not None:
+                    await first(item)
+        await together(self._objects.delete(key) for key in there)
 
-    async def _keys_of(self, dropped: Sequence[Dropped]) -> list[str]:
-        keys = {_key(_id(item)) for item in dropped}
-        return [key for key in await self._objects.keys(ROOT + _pair(dropped[0])) if key in keys]
+    async def of(self, dropped: Dropped) -> ParkedItem | None:
+        """The object's item; None where there is none that can be read."""
+        return await self._read_one(_key(_id(dropped)))
 
     async def clear_work(self, key: str) -> None:
         """Remove the item of a piece of work that was done after all."""
