@@ -12,6 +12,7 @@ from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.result import StudyResult
 from gateway.schemas.stored import LaterIdentity, Reading, StandingFile, StudyDocument
 from gateway.services import deletion
+from gateway.services.parking import ROOT as PARKED
 from gateway.services.results import EXTENSIONS, ROOT
 from gateway.services.store_findings import Kind, Look
 
@@ -52,13 +53,13 @@ class _StudyLook:
 
     async def run(self) -> None:
         """Look at everything, one object after the other: one image is in memory at a time."""
-        study = None
-        if "study.json" in self._names:
-            study = await self._look.document(StudyDocument, f"{self._folder}study.json")
-        else:
-            self._look.missing(f"{self._folder}study.json", "what lies beside it")
-        if await self._is_deleted(study):
+        if await self._is_deleted():
             return
+        if "study.json" in self._names:
+            await self._look.document(StudyDocument, f"{self._folder}study.json")
+        elif any(not name.startswith("not_processed/") for name in self._names):
+            # Of a study of which all came to nothing there are entries alone.
+            self._look.missing(f"{self._folder}study.json", "what lies beside it")
         kinds: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Awaitable[None]]], ...] = (
             (_IMAGE, self._image),
             (_READING, self._reading),
@@ -76,20 +77,27 @@ class _StudyLook:
                 self._tell(Kind.ORPHAN_OBJECT, name, "RadStream keeps no such object.")
         await self._view()
 
-    async def _is_deleted(self, study: StudyDocument | None) -> bool:
+    async def _is_deleted(self) -> bool:
         """Return True if nothing more is to be said of a study that was, or is being, deleted."""
         notes = await self._look.objects.keys(deletion.study_folder(self._study_id))
         names = [key.rpartition("/")[2] for key in notes]
-        if "closed.json" in names:  # a gateway ends it
+        if "closed.json" in names:  # a gateway removes what is left
             return True
         times = [found[1] for name in names if (found := _TOMBSTONE.fullmatch(name))]
-        if study is None or not times:
+        if not times:
             return False
+        began = await self._received_at()
         last = dt.datetime.strptime(max(times), "%Y%m%dT%H%M%S%f%z")
-        if study.received_at > last:  # its study_id came again
+        if began is not None and began > last:  # its study_id came again
             return False
         self._tell(Kind.DELETED_STUDY, "", "It was deleted and is there again: delete it anew.")
         return True
+
+    async def _received_at(self) -> dt.datetime | None:
+        """Return when the study's first document came, as far as that can be read."""
+        look = Look(self._look.objects)
+        study = await look.document(StudyDocument, f"{self._folder}study.json")
+        return None if study is None else study.received_at
 
     async def _image(self, found: re.Match[str]) -> None:
         data = await self._look.data(f"{self._folder}{found[0]}")
@@ -127,6 +135,8 @@ class _StudyLook:
             self._misplaced(found[0])
         for sha256 in entry.beside:
             self._refer(sha256, key)
+        if entry.parked is not None:
+            await self._look.refer(f"{PARKED}{entry.parked}.json", key)
 
     async def _standing(self, found: re.Match[str]) -> None:
         key = f"{self._folder}{found[0]}"

@@ -192,6 +192,19 @@ async def test_what_is_named_and_not_there_is_told(objects: ObjectStore):
     }
 
 
+async def test_an_entry_of_an_image_that_is_parked_no_more_is_told(objects: ObjectStore):
+    entry = NotProcessedDocument(
+        part="x.png",
+        sha256="0" * 64,
+        problem=problem_of(GivenUpError(3)),
+        received_at=NOON,
+        parked="1" * 32,
+    )
+    # No document of the study need be there: nothing of it was processed.
+    await ResultStore(objects).note_parked("S2", entry)
+    assert await found(objects) == {(Kind.MISSING_OBJECT, f"parked/{'1' * 32}.json")}
+
+
 async def test_a_view_of_a_reading_that_is_gone_and_an_item_of_work_that_is_are_told(
     objects: ObjectStore,
 ):
@@ -215,6 +228,8 @@ async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
     assert await found(objects) == set()
     await objects.delete(f"{FOLDER}/image.png")  # of less interest then
     await put(objects, tombstone_key("S1", after), tombstone())
+    assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
+    await objects.delete("results/S1/study.json")
     assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
     closing = Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST)
     key = f"{deletion.study_folder('S1')}closed.json"

@@ -1,0 +1,206 @@
+"""A restore drill: a store in use is copied as docs/backup.md says, lost and brought back."""
+
+import asyncio
+import json
+import os
+import random
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from pydantic import SecretStr
+
+from gateway.settings import CallbackSettings, DropFolderSettings, Settings
+from gateway.sidecar import EmbeddedTriton
+from tests.support.gateway import (
+    ROOT,
+    LiveGateway,
+    brisk,
+    metadata,
+    multipart,
+    run_command,
+    running_gateway,
+    settings_for,
+    until,
+)
+from tests.support.models import flat_png, png
+from tests.support.pairing import sidecar
+from tests.support.receiver import Receiver, receiving
+
+COPIES = 3
+
+
+def documented_backup() -> str:
+    """The commands as docs/backup.md has them."""
+    [block] = re.findall(
+        r"```sh backup\n(.*?)```", (ROOT / "docs/backup.md").read_text(), re.DOTALL
+    )
+    return str(block)
+
+
+async def back_up(store: Path, backup: Path) -> None:
+    backup.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", documented_backup()),
+        env=os.environ | {"STORE": str(store), "BACKUP": str(backup)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await process.communicate()
+    assert (process.returncode, told.decode()) == (0, "")
+
+
+async def verified(folder: Path) -> list[str]:
+    """The faults that `radstream verify` finds in a folder."""
+    code, out, err = await run_command("verify", RADSTREAM_STORE__FOLDER=str(folder))
+    faults = [line for line in out.splitlines() if line.startswith("fault")]
+    assert code == bool(faults), err
+    assert re.search(r"^studies: [1-9]", out, re.MULTILINE), out
+    return faults
+
+
+class Sender:
+    """Sends studies one after another, in both ways, and adds a second image to each third."""
+
+    def __init__(self, gateway: LiveGateway, receiver: Receiver) -> None:
+        self._client = gateway.client
+        self._url = f"{receiver.url}/done"
+        self._rng = random.Random(7)  # noqa: S311 - the same pictures every time
+        self.number = 0
+        self.sent: dict[str, tuple[dict[str, Any], list[bytes]]] = {}
+
+    async def send(self) -> str:
+        document = metadata()
+        study_id: str = document["study_id"]
+        self.number += 1
+        number = self.number
+        images = [self._image() for _ in range(1 + (number % 3 == 0))]
+        headers = {}
+        if number % 2:
+            headers = {"Prefer": "respond-async", "RadStream-Callback": self._url}
+        for image in images:
+            answer = await self._client.post(
+                "/v1/studies", **multipart(document, image), headers=headers
+            )
+            assert answer.status_code in {200, 202}, answer.text
+        self.sent[study_id] = document, images
+        return study_id
+
+    def _image(self) -> bytes:
+        return png(np.frombuffer(self._rng.randbytes(32 * 32), np.uint8).reshape(32, 32))
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Send, and delete each fifth study again, until the block ends."""
+
+        stopping = False
+
+        async def send_on() -> None:
+            while not stopping:
+                study_id = await self.send()
+                if self.number % 5 == 0:
+                    await self._client.delete(f"/v1/studies/{study_id}")
+                    del self.sent[study_id]
+
+        task = asyncio.create_task(send_on())
+        try:
+            yield
+        finally:
+            stopping = True
+            await task
+
+
+async def answers(client: httpx.AsyncClient, study_ids: list[str]) -> dict[str, Any]:
+    found = {each: await client.get(f"/v1/studies/{each}") for each in study_ids}
+    return {
+        each: (answer.status_code, answer.json() | {"instance": None})  # which names the request
+        for each, answer in found.items()
+    }
+
+
+def pending(gateway: LiveGateway) -> list[str]:
+    return [key for key in gateway.stored() if key.startswith(("pending/", "callbacks/"))]
+
+
+def told(receiver: Receiver) -> list[tuple[str, str]]:
+    """Study and delivery of each notice that came."""
+    bodies = [json.loads(body) for _, _, body in receiver.came]
+    return [(body["study_id"], body["delivery"]) for body in bodies]
+
+
+async def test_a_store_comes_back_from_a_copy_that_was_made_while_studies_came_in(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    store, drop = tmp_path / "store", tmp_path / "drop"
+    (drop / "S1").mkdir(parents=True)
+    (drop / "S1/x.png").write_bytes(flat_png(255))
+    (drop / "S1/x.json").write_bytes(sidecar("S1"))
+    (drop / "S2").mkdir()
+    (drop / "S2/x.png").write_bytes(flat_png(254)[:40])
+    (drop / "S2/x.json").write_bytes(sidecar("S2"))
+    async with receiving(tmp_path) as receiver:
+        settings = _settings(triton, store, drop, receiver)
+        async with running_gateway(settings) as gateway:
+            await until(gateway.is_ready)
+            sender = Sender(gateway, receiver)
+            known = ["S1", *[await sender.send() for _ in range(8)]]
+            deleted = known.pop()
+            del sender.sent[deleted]
+            await until(lambda: len(told(receiver)) >= 4 and not pending(gateway))
+            await gateway.client.delete(f"/v1/studies/{deleted}")
+
+            async def is_parked() -> bool:
+                return bool((await gateway.client.get("/v1/parked")).json()["parked"])
+
+            await until(is_parked)
+            await until((store / "results/S1/result.json").exists)
+            before = await answers(gateway.client, [*known, deleted])
+            parked = (await gateway.client.get("/v1/parked")).json()
+            notices = told(receiver)
+            async with sender.sending():
+                for number in range(COPIES):
+                    sent = sender.number
+                    await until(lambda sent=sent: sender.number > sent)
+                    await back_up(store, tmp_path / f"backup-{number}")
+            await until(lambda: not pending(gateway))
+        late = [each for each in sender.sent if each not in known]
+        assert len(late) >= COPIES
+        for number in range(COPIES):
+            assert await verified(tmp_path / f"backup-{number}") == []
+
+        shutil.rmtree(store)
+        shutil.copytree(tmp_path / f"backup-{COPIES - 1}", store)
+        assert await verified(store) == []
+        async with running_gateway(settings) as gateway:
+            await until(gateway.is_ready)
+            assert await answers(gateway.client, [*known, deleted]) == before
+            await until(lambda: not pending(gateway))
+            for study_id, (document, images) in sender.sent.items():
+                for image in images:
+                    answer = await gateway.client.post("/v1/studies", **multipart(document, image))
+                    assert answer.status_code == 200, answer.text
+                    if study_id in known:
+                        assert answer.headers["Idempotent-Replayed"] == "true"
+            await until(lambda: not pending(gateway))
+            assert (await gateway.client.get("/v1/parked")).json() == parked
+            assert await answers(gateway.client, [*known, deleted]) == before
+        assert await verified(store) == []
+        # Of what had come to its end before the copy nobody was told again.
+        assert [each for each in told(receiver) if each in notices] == notices
+        assert {code for code, _ in before.values()} == {200, 410}
+
+
+def _settings(triton: EmbeddedTriton, store: Path, drop: Path, receiver: Receiver) -> Settings:
+    callbacks = CallbackSettings(
+        hosts=receiver.url.removeprefix("https://"),
+        secret=SecretStr("a secret of more than thirty-two characters"),
+        private_addresses=True,
+        ca_file=receiver.ca_file,
+    )
+    watched = DropFolderSettings(folder=drop, watch=True, settle_s=0.3, sweep_s=0.5)
+    settings = brisk(settings_for(triton.grpc_url, store), callbacks=callbacks)
+    return settings.model_copy(update={"dropfolder": watched})
