@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run check test benchmarks lint sbom lock schema clean
+.PHONY: run check test benchmarks lint sbom audit lock schema clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
@@ -33,12 +33,25 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# What the gateway is made of, as CycloneDX, and whether any of it is known to be vulnerable.
+# What the images, the tools and the models are made of, as CycloneDX, and whether any of it is known
+# to be vulnerable: OSV_DB=FOLDER asks a mirror of OSV, STRICT=1 fails where it was not audited.
 sbom: $(VENV)/dev.stamp
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements requirements/gateway.txt --pyproject pyproject.toml \
 		--sv 1.6 --of JSON --output-reproducible --short-PURLs --validate -o dist/sbom.cdx.json
-	.ci/audit dist/sbom.cdx.json
+	@# Of the lock, what docker/triton-cpu.Dockerfile takes.
+	awk '/^[a-z]/ {kept = /^(numpy|onnxruntime|flatbuffers|protobuf|packaging)==/} kept' \
+		requirements/run.txt | cat requirements/triton.txt - > dist/triton-cpu.txt
+	$(BIN)/cyclonedx-py requirements dist/triton-cpu.txt \
+		--sv 1.6 --of JSON --output-reproducible --short-PURLs --validate -o dist/triton-cpu.cdx.json
+	$(BIN)/python .ci/sbom npm serverless/package-lock.json tests/helm/crds/package-lock.json > dist/npm.cdx.json
+	$(BIN)/python .ci/sbom models model_repository > dist/models.cdx.json
+	$(MAKE) --no-print-directory audit
+
+# ROOTFS=FOLDER adds Debian's packages of an image that was unpacked there.
+audit: $(VENV)/dev.stamp
+	$(if $(ROOTFS),$(BIN)/python .ci/sbom debian $(ROOTFS) > dist/debian.cdx.json)
+	$(BIN)/python .ci/audit $(if $(STRICT),--strict) dist/*.cdx.json
 
 # Rewrites the locks from pyproject.toml for every supported Python and platform.
 lock: $(VENV)/dev.stamp

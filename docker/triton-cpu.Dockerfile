@@ -59,10 +59,11 @@ ENV PATH=/opt/tritonserver/bin:/opt/triton/bin:/usr/bin:/bin \
     CUDA_VISIBLE_DEVICES="" \
     ORT_DISABLE_TELEMETRY=1
 USER 65532:65532
-EXPOSE 8000 8001 8002
+EXPOSE 8001 8002
 STOPSIGNAL SIGTERM
+# HTTP is off, so this asks whether the server lives; that models answer is the gateway's to find out.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
-    CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=3)"]
+    CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8002/metrics', timeout=3)"]
 ENTRYPOINT ["radstream-triton", "tritonserver", "--backend-directory=/opt/tritonserver/backends", "--model-repository=/models", \
-    "--model-control-mode=explicit", "--load-model=*", "--exit-on-error=false", \
+    "--model-control-mode=explicit", "--load-model=*", "--exit-on-error=false", "--allow-http=false", \
     "--pinned-memory-pool-byte-size=0", "--allow-gpu-metrics=false"]

@@ -38,7 +38,7 @@ ENV PATH=/opt/tritonserver/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/bi
     HOME=/tmp \
     ORT_DISABLE_TELEMETRY=1
 USER 65532:65532
-EXPOSE 8000 8001 8002
+EXPOSE 8001 8002
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["radstream-triton", "tritonserver", "--model-repository=/models", "--model-control-mode=explicit", \
-    "--load-model=*", "--exit-on-error=false"]
+    "--load-model=*", "--exit-on-error=false", "--allow-http=false"]

@@ -3,6 +3,7 @@
 That they build and run is what docker/rehearse shows; it needs root and takes minutes.
 """
 
+import json
 import os
 import re
 import shlex
@@ -77,7 +78,10 @@ def test_tritons_images_start_by_an_entry_point_that_the_gateway_can_end():
     for name in ("triton.Dockerfile", "triton-cpu.Dockerfile"):
         stage = last_stage(ROOT / "docker" / name)
         assert ("COPY", "docker/triton-entrypoint /usr/bin/radstream-triton") in stage
-        assert dict(stage)["ENTRYPOINT"].startswith('["radstream-triton", "tritonserver", ')
+        entry_point = json.loads(dict(stage)["ENTRYPOINT"])
+        assert entry_point[:2] == ["radstream-triton", "tritonserver"]
+        assert "--allow-http=false" in entry_point  # the gateway speaks gRPC alone
+        assert dict(stage)["EXPOSE"] == "8001 8002"
     assert os.access(ROOT / "docker/triton-entrypoint", os.X_OK)
 
 
