@@ -127,6 +127,15 @@ def made(kind: str, *arguments: Path) -> list[dict[str, Any]]:
     return components
 
 
+def test_the_triton_images_document_names_what_its_recipe_installs():
+    taken = [
+        re.findall(r"awk '([^']+)'", (ROOT / file).read_text())
+        for file in ("Makefile", "docker/triton-cpu.Dockerfile")
+    ]
+    assert len(taken[0]) == 1
+    assert taken[0] == taken[1]
+
+
 def test_models_are_told_with_hash_card_data_and_figures():
     repository = ROOT / "model_repository"
     [model] = made("models", repository)
