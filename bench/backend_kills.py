@@ -53,7 +53,8 @@ class Kill:
     moment
         ``serving`` or ``loading``.
     back_s
-        Seconds until studies were read again, each that was sent.
+        Seconds until studies were read again, each that was sent, or the longest that one waited
+        for its reading, if that is longer.
     refused
         Studies that were sent meanwhile and not read.
     restarts
@@ -75,6 +76,8 @@ class Watch:
     ----------
     answers
         When each study was answered and by which status, in the order of the answers.
+    waits
+        When each study was answered, and the seconds that it waited for that.
     false_ready
         Seconds since the last kill at which `/readyz` said ready and the study sent at once after
         it was not read.
@@ -82,6 +85,7 @@ class Watch:
 
     killed_at: float = 0.0
     answers: list[tuple[float, int]] = field(default_factory=list)
+    waits: list[tuple[float, float]] = field(default_factory=list)
     false_ready: list[float] = field(default_factory=list)
     sent: int = 0
 
@@ -95,12 +99,15 @@ async def send(client: httpx.AsyncClient, watch: Watch, rng: random.Random) -> i
     """Send one study that nobody has sent before; its status, 0 for a broken connection."""
     pixels = np.frombuffer(rng.randbytes(32 * 32), np.uint8).reshape(32, 32)
     watch.sent += 1
+    sent_at = time.monotonic()
     try:
         answer = await client.post("/v1/studies", **multipart(metadata(), png(pixels)))
         status = answer.status_code
     except httpx.TransportError:
         status = 0
-    watch.answers.append((time.monotonic(), status))
+    now = time.monotonic()
+    watch.answers.append((now, status))
+    watch.waits.append((now, now - sent_at))
     return status
 
 
@@ -207,10 +214,11 @@ async def kills(
             since = [(at, status) for at, status in watch.answers if at > killed_at]
             refused = [at for at, status in since if status != OK]
             first = next((at for at, _ in since if not refused or at > refused[-1]), float("inf"))
+            waited_s = max((wait for at, wait in watch.waits if at > killed_at), default=0.0)
             yield Kill(
                 pace,
                 "loading" if while_loading else "serving",
-                first - killed_at if back else float("inf"),
+                max(first - killed_at, waited_s) if back else float("inf"),
                 len(refused),
                 await restarts(client) - before,
             )

@@ -96,6 +96,7 @@ async def _models(basis: Basis, server: InferenceServer) -> ModelRegistry:
         use_ensembles=settings.placement == "triton",
         host=host,
         restart_after_s=settings.restart_after_s,
+        waiting_limit=max(1, basis.settings.admission.studies // 2),
     )
     await models.refresh()
     await basis.run("models", models.watch())

@@ -181,7 +181,9 @@ async def send_study(
         sent = await read_submission(request, gateway, caller, visit=visit, deadline=deadline)
         if not awaited:
             return await _accept(gateway, sent, callback)
-        answer = await while_connected(request, gateway.pipeline.read(sent.study, deadline))
+        answer = await while_connected(
+            request, gateway.pipeline.read(sent.study, deadline, awaited=True)
+        )
     return Response(
         gateway.links.result(answer.result).model_dump_json(exclude_none=True),
         media_type="application/json",

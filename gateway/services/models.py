@@ -55,6 +55,11 @@ _UNLOADED = "unloaded"
 _BEING_LOADED = "being loaded"
 # A model that is loaded and has answered nothing for so long is loaded anew.
 _SILENT_S = 15.0
+# What `/readyz` says is at most so old. A study that was sent upon it may come after its model was
+# found dead, and is answered all the same.
+_SAID_READY_FOR_S = 1.0
+# Of a study's time, what is kept for its second try and for the answer that it is too late.
+_KEPT_S = 2.0
 
 
 class State(StrEnum):
@@ -95,6 +100,9 @@ class ModelRegistry:
         What Triton runs in; None where it cannot be started anew from here.
     restart_after_s
         Seconds without an answer of any model until Triton is started anew.
+    waiting_limit
+        Frames that may wait at once for a model to be reloaded. Their studies keep their places
+        among those at work, of which the studies of a healthy model need some.
     """
 
     def __init__(
@@ -107,6 +115,7 @@ class ModelRegistry:
         use_ensembles: bool = False,
         host: TritonHost | None = None,
         restart_after_s: float = 60.0,
+        waiting_limit: int = 32,
     ) -> None:
         self._server = server
         self._metrics = metrics
@@ -122,6 +131,11 @@ class ModelRegistry:
         self._reachable = False
         metrics.triton.circuit_open.set(1)
         self._answered_at: dict[Key, float] = {}
+        self._lost_at: dict[Key, float] = {}
+        self._died_at: dict[str, float] = {}
+        self._waiting = 0
+        self._waiting_limit = waiting_limit
+        self._looked = asyncio.Event()
         self._doubted = asyncio.Event()
         self._looking = asyncio.Lock()
         self._looked_at = -math.inf
@@ -162,18 +176,22 @@ class ModelRegistry:
         InferenceUnavailableError
             The model is not ready, or none is.
         """
+        return self._ready(self._accepting(metadata))
+
+    def _accepting(self, metadata: StudyMetadata) -> ModelState:
+        """Return the model that reads such a study, ready or not; see `select`."""
         if metadata.model is not None:
             named = self._named(metadata.model)
             if metadata.view is None:
                 _demand_view([named])
-            return self._ready(named)
+            return named
         served = [state for state in self.states() if state.served is not None]
         if not served:
             raise InferenceUnavailableError("no model is ready")
         accepting = [state for state in served if state.served and state.served.accepts(metadata)]
         if not accepting:
             self._refuse(metadata, served)
-        return self._ready(max(accepting, key=_preference))
+        return max(accepting, key=_preference)
 
     def ask(self) -> None:
         """Nothing, where studies can be read: what is to be known before anything is done for one.
@@ -209,6 +227,57 @@ class ModelRegistry:
             self._mend(model.name, model.version, error, began)
         self.doubt()
 
+    async def outlast_reload(
+        self, model: ServedModel, error: InferenceUnavailableError, deadline: Deadline
+    ) -> None:
+        """Wait until the model is proved again that did not answer a study.
+
+        All who wait share one reload, which goes on without them. It returns at once where the
+        model is ready, as it was reloaded meanwhile, and where none is reloaded: then nobody knows
+        of a dead backend, and the server may be away for long.
+
+        Raises
+        ------
+        InferenceUnavailableError
+            The error given: there is no time for a second try, too many wait already, or the
+            model that came back is another.
+        """
+        key = model.name, model.version
+        if not (isinstance(error, BackendDiedError) or self._recovery.names()):
+            return
+        if self._waiting >= self._waiting_limit and not self._is_ready(key):
+            raise error
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(max(0.0, deadline.remaining_s() - _KEPT_S)):
+                while (state := self._states.get(key)) is not None and _is_sick(state):
+                    await self._looked.wait()
+        except TimeoutError:
+            raise error from None
+        finally:
+            self._waiting -= 1
+        if state is None or state.state is not State.READY or state.served != model:
+            raise error
+
+    async def outlast_loss(
+        self, metadata: StudyMetadata, error: InferenceUnavailableError, deadline: Deadline
+    ) -> None:
+        """Wait for the model that reads such a study, where it was found dead this moment.
+
+        Raises
+        ------
+        InferenceUnavailableError
+            As `outlast_reload`, and where it has been known for longer that the model is dead.
+        RadStreamError
+            As `select`.
+        """
+        state = self._accepting(metadata)
+        lost_at = self._lost_at.get((state.name, state.version), -math.inf)
+        just_lost = time.monotonic() - lost_at <= _SAID_READY_FOR_S
+        if state.served is None or not (just_lost and self._recovery.names()):
+            raise error
+        await self.outlast_reload(state.served, error, deadline)
+
     async def watch(self) -> NoReturn:
         """Look at the repository for ever, and bring back what does not answer."""
         async with asyncio.TaskGroup() as tasks:
@@ -231,7 +300,7 @@ class ModelRegistry:
     async def check(self) -> bool:
         """See `ready`; by a look at most a second old, so that Triton is asked once for many."""
         async with self._looking:
-            if time.monotonic() - self._looked_at > 1.0:
+            if time.monotonic() - self._looked_at > _SAID_READY_FOR_S:
                 await self._look()
             return self.ready()
 
@@ -250,6 +319,8 @@ class ModelRegistry:
                 self._lose_all(str(error))
         finally:
             self._looked_at = time.monotonic()
+            self._looked.set()
+            self._looked = asyncio.Event()
         self._recovery.watch_over(
             answering=self.ready(),
             reachable=self._reachable,
@@ -332,7 +403,8 @@ class ModelRegistry:
         except RadStreamError as error:
             reason = str(error)
         else:
-            if not self._recovery.at_work(entry.name):
+            dead = self._died_at.get(entry.name, -math.inf) >= began
+            if not dead and not self._recovery.at_work(entry.name):
                 self._silent_since.pop(key, None)
                 return ModelState(entry.name, entry.version, State.READY, served=served)
             reason = _BEING_LOADED  # a study met a dead backend meanwhile
@@ -372,9 +444,14 @@ class ModelRegistry:
         if not self._recovery.at_work(dead):
             log.warning("model.backend_died", model=dead)
         self._recovery.report(dead, loaded=True)
+        self._died_at[name] = time.monotonic()
         known = self._states.get((name, version))
         if known is not None and known.state is State.READY:
             self._note(replace(known, state=State.UNAVAILABLE, reason=error.reason))
+
+    def _is_ready(self, key: Key) -> bool:
+        state = self._states.get(key)
+        return state is not None and state.state is State.READY
 
     def _named(self, wanted: ModelReference) -> ModelState:
         versions = [
@@ -412,6 +489,8 @@ class ModelRegistry:
         self._metrics.triton.model_ready.labels(state.name, state.version).set(
             state.state is State.READY
         )
+        if before is not None and before.state is State.READY is not state.state:
+            self._lost_at[state.name, state.version] = time.monotonic()
         if before is None or before.state is not state.state:
             tell = log.info if state.state is State.READY else log.warning
             tell(
@@ -425,6 +504,8 @@ class ModelRegistry:
         self._metrics.triton.model_ready.remove(state.name, state.version)
         self._recovery.forget(state.name)
         self._silent_since.pop((state.name, state.version), None)
+        self._lost_at.pop((state.name, state.version), None)
+        self._died_at.pop(state.name, None)
         log.info("model.gone", model=state.name, version=state.version)
 
     def _lose_all(self, reason: str) -> None:

@@ -114,10 +114,16 @@ class Pipeline:
         self._pseudonyms = pseudonyms
         self._outcomes = outcomes
 
-    async def read(self, study: Study, deadline: Deadline) -> Answer:
+    async def read(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
         """Read the study's images and store what was found.
 
         Nothing is written before every image that can be processed has been decoded and read.
+
+        Parameters
+        ----------
+        awaited
+            Whether the sender waits for the answer: then a backend that died is waited for until
+            it is reloaded. Work in the background gives its turn to other work and comes again.
 
         Raises
         ------
@@ -131,7 +137,7 @@ class Pipeline:
         ):
             try:
                 async with deadline.bounds("study"):
-                    answer = await self._read(study, deadline, stages)
+                    answer = await self._read(study, deadline, stages, awaited=awaited)
             except asyncio.CancelledError:
                 self._count(study, "cancelled")
                 raise
@@ -163,8 +169,12 @@ class Pipeline:
         )
         return answer
 
-    async def _read(self, study: Study, deadline: Deadline, stages: Stages) -> Answer:
+    async def _read(
+        self, study: Study, deadline: Deadline, stages: Stages, *, awaited: bool
+    ) -> Answer:
         with stages.time(Stage.ADMIT):
+            if awaited:
+                await self._outlast_loss(study, deadline)
             chosen, refused = self._choose(study)
             stages.model = in_common(model.reference for _, model in chosen)
             # Whoever comes while the study is closed must not write: its closing may end meanwhile,
@@ -189,7 +199,9 @@ class Pipeline:
         frames: list[list[FrameReading]] = []
         if fresh:
             with stages.time(Stage.INFER):
-                frames = await together(self._infer_image(item, deadline) for item in fresh)
+                frames = await together(
+                    self._infer_image(item, deadline, awaited=awaited) for item in fresh
+                )
         with stages.time(Stage.STORE):
             readings = {
                 _key(item): (item, image_reading(study, position, item, read, stages))
@@ -208,6 +220,16 @@ class Pipeline:
             study_readings=view.readings,
             standing=view.standing,
         )
+
+    async def _outlast_loss(self, study: Study, deadline: Deadline) -> None:
+        """Wait for the models that were found dead as the study came; see `ModelRegistry`."""
+        for image in study.images:
+            try:
+                self._models.select(image.metadata)
+            except PART_ERRORS:
+                continue  # told with the others of its kind
+            except InferenceUnavailableError as error:
+                await self._models.outlast_loss(image.metadata, error, deadline)
 
     def _choose(self, study: Study) -> tuple[list[_Chosen], list[RefusedImage]]:
         """Each image with the model that is to read it, and what no model reads.
@@ -332,22 +354,33 @@ class Pipeline:
             raise StudyBeingDeletedError from None
         return stored
 
-    async def _infer_image(self, item: FreshImage, deadline: Deadline) -> list[FrameReading]:
+    async def _infer_image(
+        self, item: FreshImage, deadline: Deadline, *, awaited: bool
+    ) -> list[FrameReading]:
         return await together(
-            self._infer(frame, item.model, deadline) for frame in item.prepared.frames
+            self._infer(frame, item.model, deadline, awaited=awaited)
+            for frame in item.prepared.frames
         )
 
     async def _infer(
-        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
+        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline, *, awaited: bool
     ) -> FrameReading:
-        """What the model makes of a frame; asked twice where Triton is away for a moment."""
+        """Return the model's reading of a frame.
+
+        The model is asked twice where Triton is away for a moment, and after the reload that a dead
+        backend takes where the sender waits.
+        """
         try:
             return await self._infer_once(frame, model, deadline)
-        except BackendDiedError:  # until it is reloaded, which takes its time
-            raise
-        except InferenceUnavailableError:
+        except BackendDiedError as error:
+            if not awaited:
+                raise
+            await self._models.outlast_reload(model, error, deadline)
+        except InferenceUnavailableError as error:
             await asyncio.sleep(random.uniform(*_RETRY_PAUSE_S))  # noqa: S311 - jitter
             self._models.ask()  # by now it may be known to be down
+            if awaited:  # another study may have met a dead backend, and it is being reloaded
+                await self._models.outlast_reload(model, error, deadline)
         return await self._infer_once(frame, model, deadline)
 
     async def _infer_once(

@@ -101,10 +101,8 @@ async def test_a_triton_killed_under_a_study_comes_back_by_itself(repository: Pa
         assert (await gateway.client.post("/v1/studies", **study)).status_code == 200
 
 
-async def test_a_dead_instance_is_mended_though_studies_and_golden_images_take_turns(
-    tmp_path: Path,
-):
-    """Each study would meet the dead instance, and each golden image after it the living one."""
+async def test_a_dead_instance_is_reloaded_and_each_study_is_read_meanwhile(tmp_path: Path):
+    """Studies that meet the dead instance wait for the reload, which they share."""
     write_model(tmp_path / "models", instances=2)
     async with (
         running_triton(tmp_path / "models") as triton,
@@ -112,10 +110,10 @@ async def test_a_dead_instance_is_mended_though_studies_and_golden_images_take_t
     ):
         await until(gateway.is_ready)
         backend_process(triton.grpc_url, "brightness").kill()  # of two
-        while await _is_read(gateway):
-            pass  # by the living one
         reloaded = {"model": "brightness", "outcome": "reloaded"}
-        await until(lambda: _count(gateway, "radstream_model_reloads_total", **reloaded))
+        while not await _count(gateway, "radstream_model_reloads_total", **reloaded):
+            assert await asyncio.gather(*[_is_read(gateway) for _ in range(4)]) == [True] * 4
+        assert await gateway.metric("radstream_model_reloads_total", **reloaded) == 1
         await until(gateway.is_ready)
         assert [await _is_read(gateway) for _ in range(4)] == [True] * 4  # by both in turn
 
@@ -134,7 +132,9 @@ async def test_a_sick_model_beside_a_healthy_one_costs_its_own_studies_alone(tmp
             await until(lambda: _models(gateway, sick))
             assert (await gateway.client.get("/readyz")).json()["status"] == "ready"
             of_the_hand = multipart(metadata(body_part="HAND"), flat_png(1))
-            assert is_unavailable(await gateway.client.post("/v1/studies", **of_the_hand))
+            in_haste = {"request-timeout": "1"}  # not long enough to wait for the reload
+            answer = await gateway.client.post("/v1/studies", headers=in_haste, **of_the_hand)
+            assert is_unavailable(answer)
             assert await _is_read(gateway, body_part="CHEST")
             labels = {"model": "hand", "version": "1"}
             assert await gateway.metric("radstream_model_ready", **labels) == 0

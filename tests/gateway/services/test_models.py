@@ -15,6 +15,7 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.clients.triton import TritonClient
+from gateway.deadline import Deadline
 from gateway.errors import (
     BackendDiedError,
     InferenceUnavailableError,
@@ -43,12 +44,13 @@ from tests.support.processes import backend_process, stopped, triton_process
 from tests.support.triton import running_triton
 
 READY = ("ready", "")
+DIED = BackendDiedError("the backend of brightness died", "brightness_0")
 HAND = {"accepts": {"body_parts": ["HAND"], "views": ["PA"]}}
 
 
 @asynccontextmanager
 async def registered(
-    url: str, *, refresh_s: float = 5.0, probe_timeout_s: float = 10.0
+    url: str, *, refresh_s: float = 5.0, probe_timeout_s: float = 10.0, waiting_limit: int = 32
 ) -> AsyncIterator[ModelRegistry]:
     client = TritonClient(url, message_bytes=2**20)
     try:
@@ -57,6 +59,7 @@ async def registered(
             Metrics(CollectorRegistry()),
             refresh_s=refresh_s,
             probe_timeout_s=probe_timeout_s,
+            waiting_limit=waiting_limit,
         )
     finally:
         await client.close()
@@ -414,6 +417,55 @@ async def test_backend_that_a_study_met_dead_is_proof_enough_for_a_reload(script
         await registry.refresh()
         assert registry.ready()
     assert (triton.calls.count("unload"), triton.calls.count("load")) == (1, 1)
+
+
+async def test_those_who_wait_for_a_reload_are_bounded_and_leave_their_places():
+    triton, loading = ScriptedTriton(), asyncio.Event()
+    triton.load = held_back(loading, answers(service_pb2.RepositoryModelLoadResponse()))
+    async with (
+        serving(triton) as url,
+        registered(url, waiting_limit=1) as registry,
+        watched(registry),
+    ):
+        await until(registry.ready)
+        model, died, deadline = registry.select(study()), DIED, Deadline.after(60)
+        registry.failed(model, died, time.monotonic())
+        first = asyncio.create_task(registry.outlast_reload(model, died, deadline))
+        await until(lambda: "load" in triton.calls)
+        with pytest.raises(BackendDiedError):
+            await registry.outlast_reload(model, died, deadline)
+        first.cancel()  # its sender has left
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        second = asyncio.create_task(registry.outlast_reload(model, died, deadline))
+        loading.set()
+        await second
+        assert registry.ready()
+
+
+async def test_golden_image_that_was_under_way_when_a_backend_died_proves_nothing(
+    scripted: Scripted,
+):
+    triton, registry = scripted
+    await registry.refresh()
+    model, whole = registry.select(study()), triton.infer
+    asked, going_on = asyncio.Event(), asyncio.Event()
+
+    async def infer(request: Any, context: Any) -> Any:
+        asked.set()
+        await going_on.wait()
+        return await whole(request, context)
+
+    triton.infer = infer
+    registry.failed(model, DIED, time.monotonic())
+    async with watched(registry):
+        await asked.wait()  # after the reload
+        triton.infer = never  # those that come later
+        registry.failed(model, DIED, time.monotonic())
+        triton.load = never
+        going_on.set()
+        await until(lambda: triton.calls.count("load") == 2)
+        assert not registry.ready()
 
 
 async def test_each_instance_reads_the_golden_image(scripted: Scripted):

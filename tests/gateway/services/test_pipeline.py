@@ -5,7 +5,7 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
+from tritonclient.grpc import service_pb2
 
 from gateway.clients.protocols import ObjectStore
 from gateway.clients.triton import TritonClient
@@ -44,6 +45,7 @@ from gateway.services.study import Route, Study, SubmittedImage
 from gateway.sidecar import EmbeddedTriton
 from preprocess import Limits
 from tests.support.deletion import deletion_on
+from tests.support.gateway import until
 from tests.support.inference import (
     Answer as Answers,
 )
@@ -83,8 +85,11 @@ class Parts:
             outcomes=self.told,
         )
 
-    async def read(self, *images: bytes, seconds: float = 30, **fields: Any) -> Answer:
-        return await self.pipeline.read(study(*images, **fields), Deadline.after(seconds))
+    async def read(
+        self, *images: bytes, seconds: float = 30, awaited: bool = False, **fields: Any
+    ) -> Answer:
+        deadline = Deadline.after(seconds)
+        return await self.pipeline.read(study(*images, **fields), deadline, awaited=awaited)
 
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"radstream_{name}", labels) or 0
@@ -396,6 +401,49 @@ async def test_what_another_call_would_not_mend_is_not_asked_again(
     triton.infer = _first(refuses(status, words), answers(brightness()))
     with pytest.raises(error):
         await parts.read(WHITE)
+
+
+@asynccontextmanager
+async def reloading(triton: ScriptedTriton, parts: Parts) -> AsyncIterator[asyncio.Event]:
+    """A model whose backend is dead until it is loaded anew, which the event allows."""
+    allowed, whole = asyncio.Event(), triton.infer
+    triton.infer = refuses(grpc.StatusCode.INTERNAL, "Stub process 'brightness_0_0' is not healthy")
+
+    async def load(_request: Any, _context: grpc.aio.ServicerContext) -> Any:
+        await allowed.wait()
+        triton.infer = whole
+        return service_pb2.RepositoryModelLoadResponse()
+
+    triton.load = load
+    watching = asyncio.create_task(parts.models.watch())
+    try:
+        yield allowed
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def test_studies_that_meet_a_dead_backend_share_one_reload_and_are_read(scripted: Scripted):
+    triton, parts = scripted
+    async with reloading(triton, parts) as allowed:
+        first = [asyncio.create_task(parts.read(WHITE, awaited=True)) for _ in range(3)]
+        await until(lambda: "load" in triton.calls)
+        assert not parts.models.ready()
+        late = asyncio.create_task(parts.read(WHITE, awaited=True))  # sent while it said ready
+        with pytest.raises(InferenceUnavailableError):
+            await parts.read(WHITE)  # in the background: it comes again
+        allowed.set()
+        answers = await asyncio.gather(*first, late)
+    assert [len(answer.result.images) for answer in answers] == [1] * 4
+    assert triton.calls.count("load") == 1
+
+
+async def test_study_that_a_reload_keeps_too_long_is_told_to_come_again(scripted: Scripted):
+    triton, parts = scripted
+    async with reloading(triton, parts):
+        with pytest.raises(BackendDiedError):
+            await parts.read(WHITE, seconds=2.5, awaited=True)
 
 
 async def test_server_known_to_be_down_is_not_asked_again(scripted: Scripted):
