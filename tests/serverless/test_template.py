@@ -1,5 +1,6 @@
 """What `serverless package` makes of serverless.yml, checked by tools and against our own rules."""
 
+import copy
 import fnmatch
 import json
 import re
@@ -33,6 +34,8 @@ EVERYTHING = {
     "targetGroup": "targetgroup/k8s-radstream/0123456789abcdef",
     "cloudTrail": "true",
     "quickSightUser": "arn:aws:quicksight:eu-central-1:210987654321:user/default/analyst",
+    "replicaRegion": "eu-west-1",
+    "replicaKeyId": "mrk-0123456789abcdef0123456789abcdef",
     "vpcId": "vpc-0123456789abcdef0",
     "routeTables": "rtb-0123456789abcdef0",
     "endpointSubnets": "subnet-0123456789abcdef0",
@@ -161,6 +164,12 @@ def test_what_is_kept_can_be_imported_by_itself(stack: Package) -> None:
         for name, resource in stack.template["Resources"].items()
         if resource.get("DeletionPolicy") == "RetainExceptOnCreate" and "Condition" not in resource
     }
+    page = (ROOT / "docs/deploy-aws.md").read_text()
+    assert "del(.value.Properties.ReplicationConfiguration)" in page
+    kept = copy.deepcopy(kept)
+    for resource in kept.values():
+        resource["Properties"].pop("ReplicationConfiguration", None)
+        assert "Fn::If" not in json.dumps(resource)  # the recipe takes no conditions along
     assert {resource["Type"] for resource in kept.values()} == {
         "AWS::S3::Bucket",
         "AWS::KMS::Key",
@@ -573,6 +582,70 @@ def test_the_firewall_is_shown_by_rule(dev: Package) -> None:
         if dimension["Name"] == "Rule"
     }
     assert watched == {"RateOfStudies", "OffUploadPaths"}
+
+
+# --- the second region ----------------------------------------------------------------------------
+
+
+REPLICA_KEY = "arn:${AWS::Partition}:kms:${ReplicaRegion}:${AWS::AccountId}:key/${ReplicaKeyId}"
+
+
+@pytest.mark.parametrize(
+    ("name", "markers"), [("Results", "Enabled"), ("Artifacts", "Disabled"), ("Audit", "Disabled")]
+)
+def test_what_cannot_be_made_again_is_copied_within_15_minutes(
+    name: str, markers: str, prod: Package
+) -> None:
+    bucket = prod.properties(f"{name}Bucket")
+    condition, configuration, otherwise = bucket["ReplicationConfiguration"]["Fn::If"]
+    assert (condition, otherwise) == ("Replicates", {"Ref": "AWS::NoValue"})
+    [rule] = configuration["Rules"]
+    assert rule["DeleteMarkerReplication"] == {"Status": markers}
+    assert rule["SourceSelectionCriteria"] == {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
+    target = rule["Destination"]
+    assert target["EncryptionConfiguration"] == {"ReplicaKmsKeyID": {"Fn::Sub": REPLICA_KEY}}
+    assert target["ReplicationTime"]["Time"] == {"Minutes": 15}
+    # The same name in the other region: what the same template makes there.
+    own = bucket["BucketName"]["Fn::Sub"]
+    there = target["Bucket"]["Fn::Sub"]
+    assert there == "arn:${AWS::Partition}:s3:::" + own.replace("AWS::Region", "ReplicaRegion")
+    assert configuration["Role"] == {"Fn::GetAtt": ["ReplicationRole", "Arn"]}
+
+
+def test_replication_reads_here_and_writes_there_and_marks_results_alone(prod: Package) -> None:
+    [policy] = prod.properties("ReplicationRole")["Policies"]
+    rights = {
+        action: json.dumps(statement["Resource"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+    }
+    here, there = "${AWS::Region}", "${ReplicaRegion}"
+    for action, resource in rights.items():
+        if action.startswith(("s3:Get", "s3:List")):
+            assert there not in resource
+        if action.startswith("s3:Replicate"):
+            assert here not in resource
+    assert "-results-" in rights["s3:ReplicateDelete"]
+    assert "-audit-" not in rights["s3:ReplicateDelete"]
+    assert "-audit-" in rights["s3:GetObjectRetention"]
+    assert rights["kms:Encrypt"] == json.dumps({"Fn::Sub": REPLICA_KEY})
+
+
+def test_the_same_template_makes_the_second_regions_stack(dev: Package) -> None:
+    """Names that hold for a whole account have the region; a copy is not told of twice."""
+    for role in dev.of_type("AWS::IAM::Role").values():
+        assert "${AWS::Region}" in json.dumps(role["RoleName"])
+    for bucket in dev.of_type("AWS::S3::Bucket").values():
+        if "BucketName" in bucket:
+            assert "${AWS::Region}" in json.dumps(bucket["BucketName"])
+    conditions = dev.template["Conditions"]
+    assert {"Fn::Not": [{"Condition": "StandsBy"}]} in conditions["Replicates"]["Fn::And"]
+    assert conditions["StandsBy"]["Fn::Equals"] == [
+        {"Ref": "ReplicaRegion"},
+        {"Ref": "AWS::Region"},
+    ]
+    state = dev.properties("ParkedRule")["State"]
+    assert state == {"Fn::If": ["StandsBy", "DISABLED", "ENABLED"]}
 
 
 # --- the documents --------------------------------------------------------------------------------
