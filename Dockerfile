@@ -41,7 +41,7 @@ RUN python3 -m pip --python /opt/radstream/bin/python uninstall --yes \
  && python3 /src/docker/slim.py /opt/radstream/lib/python3.11/site-packages \
  && echo /opt/program > /opt/radstream/lib/python3.11/site-packages/program.pth \
  && /opt/radstream/bin/python -c "\
-import gateway.cli, imagecodecs, opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.http; \
+import gateway.cli.main, imagecodecs, opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.http; \
 assert all(getattr(imagecodecs, name).available \
            for name in ('DICOMRLE', 'HTJ2K', 'JPEG2K', 'JPEG8', 'JPEGLS'))"
 

@@ -24,7 +24,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from statistics import median
 
-from gateway import logs
+from gateway.observability import logs
 from gateway.settings import LogSettings
 from tests.support.aws import running_ministack
 from tests.support.drill import Load, settled, verdict

@@ -18,11 +18,10 @@ from pathlib import Path
 import cv2
 from prometheus_client import CollectorRegistry
 
-from gateway import logs
-from gateway.clients.folder import FolderStore
-from gateway.lifespan import open_gateway
-from gateway.metrics import Metrics
-from gateway.services.health import Health
+from gateway.app.lifespan import open_gateway
+from gateway.observability import logs
+from gateway.observability.metrics import Metrics
+from gateway.runtime.health import Health
 from gateway.settings import (
     DropFolderSettings,
     LogSettings,
@@ -31,7 +30,8 @@ from gateway.settings import (
     TelemetrySettings,
     TritonSettings,
 )
-from gateway.sidecar import EmbeddedTriton
+from gateway.storage.folder import FolderStore
+from gateway.triton.embedded import EmbeddedTriton
 
 ROOT = Path(__file__).parents[1]
 IMAGE = ROOT / "tests/data/images/person931_bacteria_2856.jpeg"

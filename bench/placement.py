@@ -20,14 +20,14 @@ import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry
 
-from gateway.clients.triton import TritonClient
-from gateway.deadline import Deadline
-from gateway.metrics import Metrics
-from gateway.model_builder import build_placements, models_with_contract
+from gateway.models.build import build_placements, models_with_contract
+from gateway.models.placement import call_for
+from gateway.models.registry import ModelRegistry
+from gateway.observability.metrics import Metrics
+from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import validate_document
-from gateway.services.models import ModelRegistry
-from gateway.services.placement import call_for
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.client import TritonClient
+from gateway.triton.embedded import EmbeddedTriton
 from preprocess import Frame
 
 RUNS = 15

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import psutil
 
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import until
 from tests.support.models import write_repository
 

@@ -19,9 +19,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from gateway import logs
+from gateway.observability import logs
 from gateway.settings import LogSettings
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import ROOT
 from tests.support.rolling import DRAIN_DELAY_S, Gateways, Tally, balancing, load
 

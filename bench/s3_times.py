@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from aiobotocore.httpsession import AIOHTTPSession
 
-from gateway.cli import main
+from gateway.cli.main import main
 
 _times: list[tuple[float, float, str]] = []
 _send = AIOHTTPSession.send

@@ -29,13 +29,13 @@ import httpx
 import psutil
 from prometheus_client import CollectorRegistry
 
-from gateway.clients.jsonl import JsonLinesSink
-from gateway.clients.kinesis import KinesisSink, kinesis_client
-from gateway.metrics import Metrics
+from gateway.observability.metrics import Metrics
 from gateway.schemas.telemetry import Stage, TelemetryEvent
-from gateway.services.journal import Journal
-from gateway.services.spool import Spool
-from gateway.services.telemetry import Telemetry
+from gateway.telemetry.journal import Journal
+from gateway.telemetry.json_lines_sink import JsonLinesSink
+from gateway.telemetry.kinesis_sink import KinesisSink, kinesis_client
+from gateway.telemetry.spool import Spool
+from gateway.telemetry.telemetry import Telemetry
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",

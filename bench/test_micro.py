@@ -19,15 +19,15 @@ from prometheus_client import CollectorRegistry
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.serving.work import large_jpeg
-from gateway.clients.folder import FolderStore
-from gateway.clients.triton import TritonClient
-from gateway.deadline import Deadline
-from gateway.metrics import Metrics
-from gateway.routers.multipart import split
-from gateway.services.journal import Journal
-from gateway.services.spool import Spool
-from gateway.services.telemetry import Telemetry
-from gateway.sidecar import EmbeddedTriton
+from gateway.http.requests.multipart import split
+from gateway.observability.metrics import Metrics
+from gateway.runtime.deadline import Deadline
+from gateway.storage.folder import FolderStore
+from gateway.telemetry.journal import Journal
+from gateway.telemetry.spool import Spool
+from gateway.telemetry.telemetry import Telemetry
+from gateway.triton.client import TritonClient
+from gateway.triton.embedded import EmbeddedTriton
 from preprocess import Aspect, FullRange, InputSpec, Resample, decode, to_tensor
 from tests.support.models import write_repository
 from tests.support.telemetry import MemorySink, event

@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry
 
-from gateway.metrics import Metrics
+from gateway.observability.metrics import Metrics
+from gateway.observability.tracing import NO_TRACER, continued, spanned, trace_id, traceparent
 from gateway.schemas.telemetry import Stage
-from gateway.services.stages import Stages
-from gateway.tracing import NO_TRACER, continued, spanned, trace_id, traceparent
+from gateway.studies.stage_timer import Stages
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer

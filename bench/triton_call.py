@@ -24,9 +24,9 @@ from onnx import TensorProto, helper
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 
-from gateway.clients.triton import TritonClient
-from gateway.deadline import Deadline
-from gateway.sidecar import EmbeddedTriton
+from gateway.runtime.deadline import Deadline
+from gateway.triton.client import TritonClient
+from gateway.triton.embedded import EmbeddedTriton
 
 CALLS = 200
 AT_ONCE = (1, 16)

@@ -28,7 +28,7 @@ RUN python3 -m venv --without-pip /opt/triton; \
         python3 -m pip --python /opt/triton/bin/python install --no-cache-dir --no-compile --no-deps \
             --only-binary :all: --require-hashes --requirement "/src/requirements/$lock.txt"; \
     done
-COPY gateway/sidecar/onnxruntime_backend/model.py /src/model.py
+COPY gateway/triton/embedded/onnxruntime_backend/model.py /src/model.py
 RUN packages=/opt/triton/lib/python3.11/site-packages; wheel=$packages/pytriton/tritonserver; \
     mkdir -p /opt/tritonserver/backends/onnxruntime; \
     mv "$wheel/bin" "$packages/nvidia_pytriton.libs" /opt/tritonserver/; \

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway.addresses import is_loopback
-from gateway.machine import cores, memory_bytes
+from gateway.runtime.addresses import is_loopback
+from gateway.runtime.machine import cores, memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

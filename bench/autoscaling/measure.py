@@ -22,9 +22,9 @@ import numpy as np
 import psutil
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
-from gateway import logs
+from gateway.observability import logs
 from gateway.settings import LogSettings
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import ROOT, client_of, metadata, multipart, running_command, until
 from tests.support.processes import triton_process
 

@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from bench.results import ROOT
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 
 _START_S = 120
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 
 
 async def main() -> None:

@@ -34,8 +34,8 @@ class Records:
     Parameters
     ----------
     files
-        JSON lines as `gateway.clients.jsonl` writes them. Those that are gone by now are passed
-        over: a running gateway removes its oldest.
+        JSON lines as `gateway.telemetry.json_lines_sink` writes them. Those that are gone by now
+        are passed over: a running gateway removes its oldest.
     until
         The last day that counts, UTC; all do if None.
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, 
 
 from gateway.schemas.metadata import View
 from gateway.schemas.result import Code
-from gateway.schemas.vocabulary import contract_word
+from gateway.vocabulary.terms import contract_word
 from preprocess import Aspect, FullRange, InputSpec, Percentile, Resample, Window
 
 PARAMETER = "radstream"

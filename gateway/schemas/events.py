@@ -13,8 +13,8 @@ from enum import StrEnum
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.errors import Fault, InvalidEventError
-from gateway.schemas.document import pointer
 from gateway.schemas.parked import ParkedItem
+from gateway.schemas.strict_json import pointer
 
 OBJECT_CREATED = "Object Created"
 

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from gateway.errors import Fault, InvalidMetadataError
-from gateway.schemas.document import parse_json, pointer
+from gateway.schemas.strict_json import parse_json, pointer
 
 # RFC 3339, section 5.6: the zone is not optional, and a space may not stand for the T here.
 _RFC_3339 = re.compile(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gateway.schemas.pairing import Half
+from gateway.dropfolder.documents import Half
 from gateway.schemas.problem import Problem
 from gateway.schemas.stored_document import StoredDocument
 

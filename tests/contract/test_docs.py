@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
-from gateway.metrics import Metrics
+from gateway.observability.metrics import Metrics
 from gateway.problems import all_kinds
 from gateway.report import prices, questions
 from gateway.settings import Settings, setting_names

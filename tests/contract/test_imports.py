@@ -24,7 +24,7 @@ def hook(event, arguments):
     if event in {"socket.connect", "subprocess.Popen"}:
         raise SystemExit(f"{event} {arguments}")
 sys.addaudithook(hook)
-import gateway.app, gateway.cli, gateway.server, preprocess
+import gateway.app.application, gateway.app.server, gateway.cli.main, preprocess
 """
     environment = os.environ | {"RADSTREAM_HTTP__PORT": "many", "RADSTREAM_NONE": "1"}
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)

@@ -1,8 +1,11 @@
-"""No label may have a value that nobody foresaw; tests/gateway/test_metrics.py sees them."""
+"""No label may have a value that nobody foresaw.
+
+tests/gateway/observability/metrics/test_metrics.py sees them.
+"""
 
 from prometheus_client import CollectorRegistry
 
-from gateway.metrics import Metrics
+from gateway.observability.metrics import Metrics
 from tests.support.series import BRIGHTNESS, allowed
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from gateway import errors
 from gateway.errors import RadStreamError
-from gateway.services.collecting import Sweep
+from gateway.work.periodic import Sweep
 
 
 def _below(kind: type[RadStreamError]) -> Iterator[type[RadStreamError]]:

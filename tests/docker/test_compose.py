@@ -15,9 +15,9 @@ import boto3
 import pytest
 import yaml
 
-from gateway.services.callers import Scope
+from gateway.access.callers import Scope
 from gateway.settings import PREFIX, Settings, unknown_names
-from gateway.sidecar.errors import UnsupportedPlatformError
+from gateway.triton.embedded.errors import UnsupportedPlatformError
 from tests.support.aws import CREDENTIALS
 from tests.support.gateway import ROOT
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli import main
+from gateway.cli.main import main
 from gateway.report import Answer, Records, answers
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import metadata, multipart, running_gateway, settings_for, until
 from tests.support.models import flat_png
 from tests.support.telemetry import events_in

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.settings import StoreSettings
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.aws import Ministack, deploy, package, running_ministack
 from tests.support.dropfolder import Bucket, replicas
 from tests.support.gateway import until

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.dropfolder import Bucket, Replica, deliver, replicas
 from tests.support.gateway import metric, run_command, until
 from tests.support.models import flat_png, png

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.attacks import BOMBS, FRAMING, HOST, MARK, SMUGGLED, TEXTS, get, request, texts
 from tests.support.gateway import (
     Command,

@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import (
     ROOT,
     Command,

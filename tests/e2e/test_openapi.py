@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from gateway.services.callers import Scope
-from gateway.sidecar import EmbeddedTriton
+from gateway.access.callers import Scope
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key
 from tests.support.gateway import ROOT, running_command
 

@@ -8,8 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from gateway.model_builder import build_placements, models_with_contract
-from gateway.sidecar import EmbeddedTriton
+from gateway.models.build import build_placements, models_with_contract
+from gateway.triton.embedded import EmbeddedTriton
 from preprocess import decode
 from tests.preprocess import dicoms
 from tests.support.dicom import file_of, radiograph

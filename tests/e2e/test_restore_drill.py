@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import SecretStr
 
 from gateway.settings import CallbackSettings, DropFolderSettings, Settings
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import (
     ROOT,
     LiveGateway,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import client_of
 from tests.support.models import flat_png
 from tests.support.rolling import Gateways, balancing, load

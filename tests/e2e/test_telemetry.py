@@ -15,9 +15,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from gateway.logs import Pseudonyms
+from gateway.observability.logs import Pseudonyms
 from gateway.settings import Settings, TelemetrySettings
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import (
     Command,
     LiveGateway,

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.settings import DropFolderSettings, Settings, TracingSettings
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import (
     client_of,

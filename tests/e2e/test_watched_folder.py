@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.settings import DropFolderSettings, Settings
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import (
     LiveGateway,

@@ -9,7 +9,8 @@ from httpx import ASGITransport, AsyncClient
 
 from gateway import errors, problems
 from gateway.errors import Fault, RadStreamError
-from tests.gateway.routers.test_submission import BAD
+from gateway.http.problems import install, response_of
+from tests.gateway.http.requests.test_study_request import BAD
 from tests.support.gateway import LiveGateway, metadata, multipart
 from tests.support.models import flat_png
 
@@ -47,7 +48,7 @@ def test_every_error_has_a_kind_of_its_own_or_of_its_base(kind: type[RadStreamEr
 @pytest.mark.parametrize("kind", ERRORS)
 def test_every_error_becomes_a_whole_problem(kind: type[RadStreamError]):
     error = example(kind)
-    response = problems.response_of(error, "r-1")
+    response = response_of(error, "r-1")
     assert response.status_code == problems.kind_of(error).status
     assert response.media_type == "application/problem+json"
     body = bytes(response.body).decode()
@@ -76,13 +77,13 @@ def test_an_error_without_a_kind_is_nobodys_business():
 
 
 def test_a_problem_says_when_to_come_back():
-    response = problems.response_of(errors.InferenceUnavailableError("down"), None)
+    response = response_of(errors.InferenceUnavailableError("down"), None)
     assert response.headers["retry-after"] == "2"
 
 
 async def test_the_frameworks_own_refusals_are_problems_too():
     app = FastAPI()
-    problems.install(app)
+    install(app)
 
     @app.get("/number/{number}")
     async def number(number: int) -> int:

@@ -14,7 +14,7 @@ from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationModel
 from click.testing import CliRunner
 
-from gateway.cli import main
+from gateway.cli.main import main
 from tests.support.chart import HELM, KUBECTL, ROOT
 
 PAGES = [ROOT / "docs" / name for name in ("kubernetes.md", "deploy-eks.md", "deploy-aws.md")]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.routing import Mount
 
-from gateway.app import create_app
+from gateway.app.application import create_app
 from gateway.settings import Settings
 from tests.helm.conftest import INGRESS
 from tests.support.chart import Release, merged, refusal, render

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.clients.changes import _LOOK_S
+from gateway.runtime.file_changes import _LOOK_S
 from tests.helm.conftest import DIGEST, OPTIONS
 from tests.support.chart import Release, merged, refusal, render
 

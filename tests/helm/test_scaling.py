@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from prometheus_client import CollectorRegistry
 
-from gateway.metrics import Metrics
+from gateway.observability.metrics import Metrics
 from tests.support.chart import ROOT, Release, render
 from tests.support.tools import tool
 

@@ -9,12 +9,12 @@ import httpx
 import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
-from gateway.clients.restart_flag import RestartFlag
-from gateway.sidecar.folder import TritonFolder
-from gateway.sidecar.ports import LOOPBACK, TritonPorts, choose_ports
-from gateway.sidecar.process import GuardedProcess
-from gateway.sidecar.runtime import find_runtime
-from gateway.sidecar.server import TritonServer
+from gateway.triton.embedded.folder import TritonFolder
+from gateway.triton.embedded.ports import LOOPBACK, TritonPorts, choose_ports
+from gateway.triton.embedded.process import GuardedProcess
+from gateway.triton.embedded.runtime import find_runtime
+from gateway.triton.embedded.server import TritonServer
+from gateway.triton.restart_flag import RestartFlag
 from tests.support.chart import Release, render
 from tests.support.gateway import (
     ROOT,

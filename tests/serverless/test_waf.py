@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from cv2 import IMWRITE_JPEG_QUALITY, imencode
 
-from gateway.app import create_app
+from gateway.app.application import create_app
 from gateway.settings import Settings
 from preprocess import MediaType
 from tests.support.aws import ROOT, Package, free_port

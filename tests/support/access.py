@@ -17,9 +17,9 @@ from joserfc import jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
-from gateway.services.api_keys import KeyDocument, KeyEntry, make_key
-from gateway.services.callers import Scope
-from gateway.services.key_file import change_keys
+from gateway.access.api_keys import KeyDocument, KeyEntry, make_key
+from gateway.access.callers import Scope
+from gateway.access.key_file import change_keys
 
 AUDIENCE = "radstream"
 

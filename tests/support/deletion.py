@@ -4,15 +4,15 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from gateway.clients.protocols import ObjectStore
-from gateway.logs import Pseudonyms
-from gateway.metrics import Metrics
+from gateway.dropfolder.objects import Inbox
+from gateway.dropfolder.waiting import WaitingRoom
+from gateway.observability.logs import Pseudonyms
+from gateway.observability.metrics import Metrics
 from gateway.problems import problem_of
-from gateway.services.deletion import Deletion
-from gateway.services.inbox import Inbox
-from gateway.services.parking import Parking
-from gateway.services.study import Route
-from gateway.services.waiting import WaitingRoom
+from gateway.results.deletion import Deletion
+from gateway.storage.protocol import ObjectStore
+from gateway.studies.study import Route
+from gateway.work.parked import Parking
 from tests.support.store import MemoryStore
 
 

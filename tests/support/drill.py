@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from gateway.clients.protocols import ObjectStore
-from gateway.logs import Pseudonyms
+from gateway.observability.logs import Pseudonyms
+from gateway.storage.protocol import ObjectStore
 from tests.support.gateway import Command, client_of, metadata, multipart, running_command, until
 from tests.support.models import png
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.clients.folder import FolderStore
-from gateway.clients.s3 import S3Store
+from gateway.storage.folder import FolderStore
+from gateway.storage.s3 import S3Store
 from tests.support.aws import CREDENTIALS
 from tests.support.drill import STUDY_REF_KEY, Load, Site, Slot, running_slots
 from tests.support.dropfolder import Bucket

@@ -18,7 +18,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
-from gateway.server import GatewayServer
+from gateway.app.server import GatewayServer
 from gateway.settings import (
     AdmissionSettings,
     AuditSettings,
@@ -30,7 +30,7 @@ from gateway.settings import (
     TelemetrySettings,
     TritonSettings,
 )
-from gateway.sidecar import EmbeddedTriton
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.processes import triton_process
 
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from gateway.clients.kinesis import KinesisSink, kinesis_client
-from gateway.clients.records import TelemetryRecord
-from gateway.sidecar.ports import choose_ports
+from gateway.telemetry.kinesis_sink import KinesisSink, kinesis_client
+from gateway.telemetry.records import TelemetryRecord
+from gateway.triton.embedded.ports import choose_ports
 from tests.support.gateway import until
 
 

@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client import CollectorRegistry
 
-from gateway.clients.protocols import ObjectStore
-from gateway.deadline import Deadline
+from gateway.admission.admission import Admission
+from gateway.dropfolder.objects import Inbox
+from gateway.dropfolder.pairing import CLAIMS, Pairing
+from gateway.dropfolder.parked_images import ParkedImages
+from gateway.dropfolder.waiting import WaitingRoom
 from gateway.errors import ObjectNotFoundError, RadStreamError
-from gateway.logs import Pseudonyms
-from gateway.metrics import Metrics
+from gateway.observability.logs import Pseudonyms
+from gateway.observability.metrics import Metrics
 from gateway.problems import problem_of
+from gateway.results.documents import Reading
+from gateway.results.store import ResultStore
+from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import Status, StudyResult
-from gateway.schemas.stored import Reading
-from gateway.services.admission import Admission
-from gateway.services.claims import Claims
-from gateway.services.imaging import Imaging
-from gateway.services.inbox import Inbox
-from gateway.services.intake import Intake
-from gateway.services.pairing import CLAIMS, Pairing
-from gateway.services.parked_images import ParkedImages
-from gateway.services.parking import Parking
-from gateway.services.pipeline import Answer, Pipeline
-from gateway.services.results import ResultStore
-from gateway.services.study import Route, Study
-from gateway.services.waiting import WaitingRoom
+from gateway.storage.protocol import ObjectStore
+from gateway.studies.imaging import Imaging
+from gateway.studies.intake import Intake
+from gateway.studies.pipeline import Answer, Pipeline
+from gateway.studies.study import Route, Study
+from gateway.work.leases import Claims
+from gateway.work.parked import Parking
 from preprocess import Limits
 from tests.support.deletion import deletion_on
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
 
 if TYPE_CHECKING:
-    from gateway.services.pictures import Pictures
+    from gateway.pictures.pictures import Pictures
 
 
 @dataclass

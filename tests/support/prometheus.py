@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
-from gateway.sidecar.ports import choose_ports
+from gateway.triton.embedded.ports import choose_ports
 from tests.support.gateway import ROOT, client_of, until
 from tests.support.tools import tool
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.clients.s3 import S3Store, s3_client
 from gateway.settings import StoreSettings
-from gateway.sidecar.ports import choose_ports
+from gateway.storage.s3 import S3Store, s3_client
+from gateway.triton.embedded.ports import choose_ports
 from tests.support.aws import CREDENTIALS
 from tests.support.gateway import until
 

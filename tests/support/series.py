@@ -6,13 +6,13 @@ from http import HTTPStatus
 from fastapi.routing import iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.app import create_app
+from gateway.app.application import create_app
 from gateway.errors import RadStreamError, Refusal
-from gateway.schemas.deletion import Reason
+from gateway.results.tombstone import Reason
 from gateway.schemas.events import Outcome
 from gateway.schemas.telemetry import Stage
-from gateway.services.study import Route
 from gateway.settings import Settings
+from gateway.studies.study import Route
 from preprocess import MediaType
 
 Series = tuple[str, tuple[tuple[str, str], ...]]

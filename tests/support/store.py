@@ -4,9 +4,9 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 
-from gateway.clients.keys import split_key, split_prefix
-from gateway.clients.protocols import Reserve
 from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
+from gateway.storage.keys import split_key, split_prefix
+from gateway.storage.protocol import Reserve
 
 
 async def _let_others_run() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from gateway.clients.records import TelemetryRecord, check_batch
-from gateway.logs import Pseudonyms
-from gateway.metrics import Metrics
+from gateway.observability.logs import Pseudonyms
+from gateway.observability.metrics import Metrics
 from gateway.problems import problem_of
 from gateway.schemas.telemetry import TelemetryEvent
-from gateway.services.outcomes import Outcomes
+from gateway.studies.recorder import Outcomes
+from gateway.telemetry.records import TelemetryRecord, check_batch
 
 Refusal = Callable[[Sequence[TelemetryRecord]], Awaitable[Sequence[int]]]
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gateway.sidecar import EmbeddedTriton
-from gateway.sidecar.log import LogSink, log_line
+from gateway.triton.embedded import EmbeddedTriton
+from gateway.triton.embedded.log import LogSink, log_line
 
 
 @asynccontextmanager

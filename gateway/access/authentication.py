@@ -1,0 +1,116 @@
+"""Who a request comes from: the one place that asks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from gateway.access.callers import ANONYMOUS, Caller, Scope
+from gateway.errors import (
+    CredentialsAmbiguousError,
+    CredentialsInvalidError,
+    CredentialsMissingError,
+    IssuerUnavailableError,
+    Refusal,
+    ScopeMissingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.access.api_keys import KeyRing
+    from gateway.access.tokens import Tokens
+    from gateway.observability.metrics import Metrics
+
+
+class Authentication:
+    """Asks callers who they are, by API key or token, whichever are set up.
+
+    Parameters
+    ----------
+    metrics
+        Counts who is refused, by reason.
+    tokens
+        None where no tokens are taken.
+
+    Attributes
+    ----------
+    keys : KeyRing or None
+        The keys of this moment; None where none are taken.
+    """
+
+    def __init__(
+        self, metrics: Metrics, *, keys: KeyRing | None = None, tokens: Tokens | None = None
+    ) -> None:
+        self._metrics = metrics
+        self._tokens = tokens
+        self.keys = keys
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether callers are asked at all."""
+        return self.keys is not None or self._tokens is not None
+
+    async def caller(self, api_keys: Sequence[str], authorizations: Sequence[str]) -> Caller:
+        """The caller that the request's one credential proves.
+
+        Parameters
+        ----------
+        api_keys, authorizations
+            The values of all the request's X-API-Key and Authorization headers.
+
+        Raises
+        ------
+        CredentialsMissingError, CredentialsAmbiguousError, CredentialsInvalidError
+        IssuerUnavailableError
+        """
+        if not self.is_asked:
+            return ANONYMOUS
+        try:
+            return await self._caller(api_keys, authorizations)
+        except CredentialsMissingError:
+            self._count("missing")
+            raise
+        except CredentialsAmbiguousError:
+            self._count("ambiguous")
+            raise
+        except CredentialsInvalidError as error:
+            self._count(error.refusal.name.lower())
+            raise
+        except IssuerUnavailableError:
+            self._count("issuer_unavailable")
+            raise
+
+    def check_scope(self, caller: Caller, scope: Scope) -> None:
+        """Let the caller pass who has the scope.
+
+        Raises
+        ------
+        ScopeMissingError
+        """
+        if scope not in caller.scopes:
+            self._count("scope")
+            raise ScopeMissingError(scope)
+
+    async def _caller(self, api_keys: Sequence[str], authorizations: Sequence[str]) -> Caller:
+        match [*api_keys], [*authorizations]:
+            case [], []:
+                raise CredentialsMissingError
+            case [key], []:
+                if self.keys is None:
+                    raise CredentialsInvalidError(Refusal.NOT_TAKEN)
+                return self.keys.caller(key, dt.datetime.now(dt.UTC))
+            case [], [authorization]:
+                return await self._bearer(authorization)
+        raise CredentialsAmbiguousError
+
+    async def _bearer(self, authorization: str) -> Caller:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise CredentialsInvalidError(Refusal.MALFORMED)
+        if self._tokens is None:
+            raise CredentialsInvalidError(Refusal.NOT_TAKEN)
+        return await self._tokens.caller(token.strip())
+
+    def _count(self, reason: str) -> None:
+        self._metrics.access.failures.labels(reason).inc()

@@ -1,0 +1,196 @@
+"""`create_app`: routers, middleware and error handlers put together. Opens nothing."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypedDict
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+from starlette.middleware.cors import CORSMiddleware
+
+from gateway import __version__, errors
+from gateway.app.lifespan import open_gateway
+from gateway.http import problems
+from gateway.http.middleware.audit import AuditedRequests
+from gateway.http.middleware.request_context import (
+    DrainingConnections,
+    HeadRequests,
+    RequestContext,
+    RequestMetrics,
+    UnexpectedErrors,
+    UnsentBodies,
+)
+from gateway.http.middleware.security_headers import SecurityHeaders
+from gateway.http.routes import documentation, events, health, models, parked, studies
+from gateway.observability.metrics import Metrics, process_registry
+from gateway.observability.otlp import Tracing
+from gateway.runtime.health import Health
+from gateway.schemas.events import S3Event
+from gateway.schemas.metadata import StudyMetadata
+from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Any
+
+    from gateway.app.tls import ServedCertificate
+    from gateway.http.dependencies import Gateway
+    from gateway.settings import Settings
+    from gateway.storage.protocol import TritonHost
+
+# What any route may answer that asks who calls.
+_REFUSALS = (
+    errors.CredentialsMissingError,
+    errors.CredentialsAmbiguousError,
+    errors.CredentialsInvalidError,
+    errors.ScopeMissingError,
+    errors.ForeignOriginError,
+    errors.IssuerUnavailableError,
+    errors.AuditUnavailableError,
+)
+
+_DESCRIPTION = """
+Send radiographs, get stored and explainable findings.
+
+* **Send** images with their metadata to `POST /v1/studies`; the answer is the result.
+* **Read** it again at `GET /v1/studies/{study_id}`, with a heat map for every image.
+* **Repeat** freely: an image is known by its bytes, and is read once by each model version.
+
+Errors are problem details (RFC 9457): `type` names the kind, `errors` lists all there is to mend.
+"""
+
+
+class State(TypedDict):
+    """What the lifespan hands to every request."""
+
+    gateway: Gateway
+
+
+def create_app(
+    settings: Settings,
+    health_state: Health | None = None,
+    metrics: Metrics | None = None,
+    certificate: ServedCertificate | None = None,
+    triton_host: TritonHost | None = None,
+) -> FastAPI:
+    """The ASGI application.
+
+    Parameters
+    ----------
+    settings
+        Read by nothing else afterwards.
+    health_state
+        The server's say in readiness, where a server drains the application.
+    metrics
+        Made before the application, where something before it has metrics too.
+    certificate
+        What the server shows, where it speaks TLS; followed while the application runs.
+    triton_host
+        What Triton runs in, where it can be started anew from here.
+    """
+    process_metrics = metrics or Metrics(process_registry())
+    process_health = health_state or Health()
+    tracing = Tracing(settings.tracing)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(tracing.exporting())
+            try:
+                gateway = await stack.enter_async_context(
+                    open_gateway(
+                        settings,
+                        process_metrics,
+                        process_health,
+                        tracing.tracer,
+                        certificate=certificate,
+                        triton_host=triton_host,
+                    )
+                )
+            except Exception as error:
+                process_health.start_error = error  # for whoever waits for the start
+                raise
+            yield {"gateway": gateway}
+
+    app = FastAPI(
+        title="RadStream",
+        version=__version__,
+        summary="The gateway between the hospital and its radiology AI models",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        openapi_url=None,  # `gateway.http.routes.documentation` serves it
+        docs_url=None,
+        redoc_url=None,
+        servers=[{"url": settings.http.path_prefix}] if settings.http.path_prefix else None,
+        redirect_slashes=False,  # it would lead to whatever Host the request names
+        openapi_tags=[
+            {"name": "studies", "description": "Send studies and read their results."},
+            {"name": "drop folder", "description": "Studies as files in a bucket or folder."},
+            {"name": "models", "description": "What reads the studies."},
+            {"name": "operation", "description": "Health and metrics, for machines."},
+        ],
+    )
+    problems.install(app, docs=f"{settings.http.path_prefix}/docs")
+    for routes in (studies, events, parked, models, health, documentation):
+        app.include_router(routes.router)
+    documentation.mount_assets(app)
+    # The last added is the outermost.
+    app.add_middleware(HeadRequests)
+    app.add_middleware(UnexpectedErrors)
+    if settings.access.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.access.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=[
+                *("X-API-Key", "Authorization", "Content-Type", "RadStream-Metadata"),
+                *("Prefer", "RadStream-Callback", "Request-Timeout"),
+            ],
+            expose_headers=[
+                *("X-Request-ID", "Retry-After", "Idempotent-Replayed", "Location"),
+                "Preference-Applied",
+            ],
+        )
+    app.add_middleware(AuditedRequests)
+    app.add_middleware(RequestMetrics, metrics=process_metrics)
+    app.add_middleware(UnsentBodies)
+    app.add_middleware(DrainingConnections, health=process_health)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestContext, tracer=tracing.tracer)
+    _publish_schemas(app)
+    return app
+
+
+def _tell_of_access(document: dict[str, Any]) -> None:
+    """Say of every operation that asks for a scope how it refuses callers."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "security" not in operation:
+                continue
+            for status, refusal in problems.documented(*_REFUSALS).items():
+                told = operation["responses"].setdefault(str(status), refusal)
+                if told is not refusal and PROBLEM_MEDIA_TYPE in told.get("content", {}):
+                    problems.add_documented(told, refusal)
+
+
+def _publish_schemas(app: FastAPI) -> None:
+    """Put schemas into the OpenAPI document that no route has as its model.
+
+    Problems are answered by the error handlers, the metadata come as a part of a body, and events
+    are read under a limit of their own.
+    """
+    generate = app.openapi
+    _, published = models_json_schema(
+        [(Problem, "serialization"), (StudyMetadata, "validation"), (S3Event, "validation")],
+        ref_template="#/components/schemas/{model}",
+    )
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document["components"]["schemas"].update(published["$defs"])
+        _tell_of_access(document)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

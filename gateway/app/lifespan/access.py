@@ -1,0 +1,81 @@
+"""Opens what callers are known by, and follows the key file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import structlog
+
+from gateway.access.api_keys import KeyFileError, KeyRing
+from gateway.access.authentication import Authentication
+from gateway.access.issuer_keys import IssuerKeys
+from gateway.access.jwks import JwksEndpoint
+from gateway.access.key_file import read_keys
+from gateway.access.tokens import Tokens
+from gateway.runtime.file_changes import changes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.app.lifespan.context import Basis
+    from gateway.observability.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+async def open_access(basis: Basis) -> Authentication:
+    """What asks callers who they are.
+
+    Raises
+    ------
+    KeyFileError
+        There is to be a key file, and it cannot be read.
+    """
+    settings, metrics = basis.settings.access, basis.metrics
+    tokens = await _tokens(basis)
+    if settings.key_file is None:
+        return Authentication(metrics, tokens=tokens)
+    try:
+        keys = KeyRing(read_keys(settings.key_file))
+    except KeyFileError as error:
+        log.exception("access.key_file_broken", reason=str(error))
+        raise
+    authentication = Authentication(metrics, keys=keys, tokens=tokens)
+    await basis.run("key file", _follow(settings.key_file, authentication, metrics))
+    return authentication
+
+
+async def _tokens(basis: Basis) -> Tokens | None:
+    settings = basis.settings.access
+    if settings.issuer is None:
+        return None
+    client = await basis.stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+    source = JwksEndpoint(client, issuer=settings.issuer, jwks_url=settings.jwks_url)
+    keys = IssuerKeys(source, basis.metrics)
+    await basis.run("issuer keys", keys.refresh_for_ever())
+    return Tokens(
+        keys,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        client_ids=settings.client_ids,
+        scope_prefix=settings.scope_prefix,
+        leeway_s=settings.leeway_s,
+    )
+
+
+async def _follow(path: Path, authentication: Authentication, metrics: Metrics) -> None:
+    """Take the file's keys whenever it changes; a broken one leaves the last good keys as is."""
+    async for _ in changes([path]):
+        try:
+            keys = KeyRing(read_keys(path))
+        except KeyFileError as error:
+            metrics.access.key_file_valid.set(0)
+            log.exception("access.key_file_broken", reason=str(error))
+            continue
+        authentication.keys = keys
+        metrics.access.key_file_valid.set(1)
+        metrics.access.keep_expiries(
+            "key:", {f"key:{key_id}": at.timestamp() for key_id, at in keys.expiries().items()}
+        )
+        log.info("access.keys_read", keys=len(keys))

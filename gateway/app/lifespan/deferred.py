@@ -1,0 +1,156 @@
+"""Puts together what is done after its sender was answered: pending studies, callbacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.deferred.submissions import ROOT as PENDING
+from gateway.deferred.submissions import ReadSubmission
+from gateway.delivery.webhook_client import webhooks
+from gateway.delivery.webhooks import ROOT as CALLBACKS
+from gateway.delivery.webhooks import Callbacks, SendNotice
+from gateway.problems import problem_of
+from gateway.results.links import Links
+from gateway.results.probe_studies import PROBES_KEPT_S, ProbeStudies
+from gateway.results.retention import Retention
+from gateway.work.backlog import Backlog
+from gateway.work.documents import Notice, Submission
+from gateway.work.leases import CLOCK_SKEW_S, Claims
+from gateway.work.periodic import Sweep, sweep_for_ever
+from gateway.work.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    from gateway.app.lifespan.context import Basis
+    from gateway.app.lifespan.pipeline import Way
+    from gateway.app.lifespan.storage import Kept
+    from gateway.audit.trail import Audit
+    from gateway.results.catalog import Studies
+    from gateway.results.deletion import Deletion
+    from gateway.settings import Settings
+
+# Pending studies under way at once: one is worked on while another is fetched and stored.
+_STUDIES_A_THREAD = 2
+_CALLBACKS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Backlogs:
+    """Both kinds of work, and who does them."""
+
+    submissions: Backlog[Submission]
+    reader: Worker[Submission]
+    notices: Backlog[Notice]
+    notifier: Worker[Notice]
+    callbacks: Callbacks
+
+    def workers(self) -> tuple[tuple[Backlog[Any], Worker[Any]], ...]:
+        """Each backlog with its worker."""
+        return (self.submissions, self.reader), (self.notices, self.notifier)
+
+
+async def make_backlogs(basis: Basis, kept: Kept, way: Way, audit: Audit) -> Backlogs:
+    """Both backlogs, with their workers, which are yet to run."""
+    notices, notifier = await _callbacks(basis, kept)
+    callbacks = Callbacks(notices, notifier, hosts=basis.settings.callbacks.host_names())
+    submissions, reader = _submissions(basis, kept, way, callbacks, audit)
+    return Backlogs(submissions, reader, notices, notifier, callbacks)
+
+
+async def _callbacks(basis: Basis, kept: Kept) -> tuple[Backlog[Notice], Worker[Notice]]:
+    options = basis.settings.callbacks
+    notices = Backlog(
+        kept.objects,
+        root=CALLBACKS,
+        document=Notice,
+        claims=_claims(kept, CALLBACKS, options.timeout_s),
+    )
+    sender = await basis.stack.enter_async_context(
+        webhooks(
+            ca_file=options.ca_file,
+            private_addresses=options.private_addresses,
+            timeout_s=options.timeout_s,
+        )
+    )
+    secret = options.secret.get_secret_value() if options.secret else ""
+    notifier = Worker(
+        notices,
+        SendNotice(
+            sender,
+            secret=secret,
+            hosts=options.host_names(),
+            metrics=basis.metrics,
+            links=Links(basis.settings.http.path_prefix),
+        ),
+        parking=kept.parking,
+        problem_of=problem_of,
+        count=basis.metrics.backlog.keep_callbacks,
+        at_once=_CALLBACKS_AT_ONCE,
+        timeout_s=2 * options.timeout_s,
+        sweep_s=basis.settings.pending.sweep_s,
+        give_up_s=options.give_up_s,
+    )
+    return notices, notifier
+
+
+def _submissions(
+    basis: Basis, kept: Kept, way: Way, callbacks: Callbacks, audit: Audit
+) -> tuple[Backlog[Submission], Worker[Submission]]:
+    settings = basis.settings
+    timeout_s = settings.http.request_timeout_s
+    submissions = Backlog(
+        kept.objects,
+        root=PENDING,
+        document=Submission,
+        claims=_claims(kept, PENDING, timeout_s),
+    )
+    reader = Worker(
+        submissions,
+        ReadSubmission(
+            submissions,
+            intake=way.intake,
+            pipeline=way.pipeline,
+            admission=way.admission,
+            callbacks=callbacks,
+            audit=audit,
+            metrics=basis.metrics,
+            tracer=basis.tracer,
+        ),
+        parking=kept.parking,
+        problem_of=problem_of,
+        count=basis.metrics.backlog.keep_studies,
+        at_once=_STUDIES_A_THREAD * settings.limits.image_threads,
+        timeout_s=timeout_s,
+        sweep_s=settings.pending.sweep_s,
+        give_up_s=settings.pending.give_up_s,
+    )
+    return submissions, reader
+
+
+def backlog_work(
+    settings: Settings, backlogs: Backlogs, studies: Studies, deletion: Deletion, audit: Audit
+) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
+    """What runs beside the requests for them, by name."""
+    yield "pending studies", backlogs.reader.run()
+    yield "callbacks", backlogs.notifier.run()
+    every_s = settings.pending.sweep_s
+    yield "deletions", sweep_for_ever(Sweep.DELETIONS, deletion, audit, every_s)
+    probes = ProbeStudies(studies, deletion, audit)
+    yield "probes", sweep_for_ever(Sweep.PROBES, probes, audit, PROBES_KEPT_S)
+    if settings.retention.study_days is not None:
+        retention = Retention(studies, deletion, audit, days=settings.retention.study_days)
+        every_s = settings.retention.sweep_s
+        yield "retention", sweep_for_ever(Sweep.RETENTION, retention, audit, every_s)
+
+
+def _claims(kept: Kept, root: str, timeout_s: float) -> Claims:
+    """Claims that nobody waits for: whoever meets one leaves the work to its holder."""
+    return Claims(
+        kept.objects,
+        root=root,
+        lease_s=timeout_s + CLOCK_SKEW_S,
+        patience_s=0.0,
+        presence=kept.presence,
+    )

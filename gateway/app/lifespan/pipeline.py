@@ -1,0 +1,129 @@
+"""Opens what is on the way of a study, from its admission to its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.admission.admission import Admission
+from gateway.app.lifespan.telemetry import open_telemetry
+from gateway.models.registry import ModelRegistry
+from gateway.pictures.pictures import Pictures
+from gateway.problems import problem_of
+from gateway.studies.imaging import Imaging
+from gateway.studies.intake import Intake
+from gateway.studies.pipeline import Pipeline
+from gateway.studies.recorder import Outcomes
+from gateway.triton.client import TritonClient
+from gateway.triton.restart_flag import RestartFlag
+from preprocess import Limits
+
+if TYPE_CHECKING:
+    from gateway.app.lifespan.context import Basis
+    from gateway.app.lifespan.storage import Kept
+    from gateway.storage.protocol import InferenceServer
+
+# One caller alone gets half: more than the six that a browser asks for at once, on any machine.
+_PICTURES_A_THREAD = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What every study goes through, wherever it comes in, and what shows it afterwards."""
+
+    admission: Admission
+    models: ModelRegistry
+    imaging: Imaging
+    intake: Intake
+    pipeline: Pipeline
+    pictures: Pictures
+
+
+async def open_way(basis: Basis, kept: Kept) -> Way:
+    """The way that ends in `kept`. A Triton that does not answer is waited for."""
+    settings, metrics = basis.settings, basis.metrics
+    triton = _triton(basis)
+    models = await _models(basis, triton)
+    imaging = _imaging(basis)
+    outcomes = await _outcomes(basis)
+    admission = Admission(
+        bytes_limit=settings.admission.bytes,
+        studies_limit=settings.admission.studies,
+        pictures_limit=_PICTURES_A_THREAD * settings.limits.image_threads,
+        metrics=metrics,
+    )
+    pipeline = Pipeline(
+        models=models,
+        inference=triton,
+        imaging=imaging,
+        results=kept.results,
+        deletion=kept.deletion,
+        metrics=metrics,
+        pseudonyms=basis.pseudonyms,
+        outcomes=outcomes,
+    )
+    return Way(
+        admission=admission,
+        models=models,
+        imaging=imaging,
+        intake=Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes),
+        pipeline=pipeline,
+        pictures=Pictures(kept.results, imaging, at_once=settings.limits.image_threads),
+    )
+
+
+def _triton(basis: Basis) -> TritonClient:
+    settings = basis.settings.triton
+    triton = TritonClient(
+        settings.url,
+        message_bytes=settings.message_bytes,
+        shared_memory_bytes=settings.shared_memory_bytes,
+    )
+    basis.stack.push_async_callback(triton.close)
+    return triton
+
+
+async def _models(basis: Basis, server: InferenceServer) -> ModelRegistry:
+    settings = basis.settings.triton
+    host = basis.triton_host
+    if host is None and settings.restart_flag is not None:
+        host = RestartFlag(settings.restart_flag)
+    models = ModelRegistry(
+        server,
+        basis.metrics,
+        refresh_s=settings.refresh_s,
+        probe_timeout_s=settings.probe_timeout_s,
+        use_ensembles=settings.placement == "triton",
+        host=host,
+        restart_after_s=settings.restart_after_s,
+        waiting_limit=max(1, basis.settings.admission.studies // 2),
+    )
+    await models.refresh()
+    await basis.run("models", models.watch())
+    return models
+
+
+def _imaging(basis: Basis) -> Imaging:
+    settings = basis.settings
+    imaging = Imaging(
+        metrics=basis.metrics,
+        threads=settings.limits.image_threads,
+        limits=Limits(pixels=settings.limits.image_pixels),
+        decode_timeout_s=settings.limits.decode_s,
+        message_bytes=settings.triton.message_bytes,
+    )
+    basis.stack.callback(imaging.close)
+    return imaging
+
+
+async def _outcomes(basis: Basis) -> Outcomes:
+    return Outcomes(
+        await basis.stack.enter_async_context(
+            open_telemetry(basis.settings.telemetry, basis.metrics)
+        ),
+        metrics=basis.metrics,
+        pseudonyms=basis.pseudonyms,
+        problem_of=problem_of,
+        instance=basis.instance,
+        tracer=basis.tracer,
+    )

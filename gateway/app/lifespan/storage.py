@@ -1,0 +1,86 @@
+"""Makes what is kept of studies: all of it lies in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.app.lifespan.dropfolder import make_inbox, open_watched
+from gateway.app.lifespan.stores import open_presence, open_stores
+from gateway.deferred.submissions import ROOT as PENDING
+from gateway.delivery.webhooks import ROOT as CALLBACKS
+from gateway.dropfolder.parked_images import ParkedImages
+from gateway.dropfolder.waiting import WaitingRoom
+from gateway.problems import problem_of
+from gateway.results.deletion import Deletion
+from gateway.results.store import ROOT as RESULTS
+from gateway.results.store import ResultStore
+from gateway.work.leases import CLOCK_SKEW_S
+from gateway.work.parked import Parking
+
+if TYPE_CHECKING:
+    from gateway.app.lifespan.context import Basis
+    from gateway.dropfolder.objects import Inbox
+    from gateway.dropfolder.watched_folder.folder import WatchedFolder
+    from gateway.storage.presence import Presence
+    from gateway.storage.protocol import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of studies, and the drop folder that they come from.
+
+    Parameters
+    ----------
+    objects
+        The store that all of it lies in.
+    presence
+        Tells which gateways on the store run, where it can be told.
+    watched
+        The drop folder, where it is one that this gateway watches.
+    """
+
+    objects: ObjectStore
+    results: ResultStore
+    parking: Parking
+    parked_images: ParkedImages
+    waiting: WaitingRoom
+    inbox: Inbox
+    deletion: Deletion
+    presence: Presence | None
+    watched: WatchedFolder | None
+
+
+async def open_kept(basis: Basis) -> Kept:
+    """What is kept, in the store that the settings name.
+
+    Raises
+    ------
+    StoreUnavailableError
+    """
+    objects, dropped = await open_stores(basis)
+    watched = open_watched(basis)
+    parking, waiting = Parking(objects, problem_of), WaitingRoom(objects)
+    inbox = make_inbox(basis.settings, dropped)
+    deletion = Deletion(
+        objects,
+        roots=(RESULTS, PENDING, CALLBACKS),
+        parking=parking,
+        waiting=waiting,
+        inbox=inbox,
+        closed_s=basis.settings.http.request_timeout_s + CLOCK_SKEW_S,
+        metrics=basis.metrics,
+        pseudonyms=basis.pseudonyms,
+    )
+    results = ResultStore(objects)
+    return Kept(
+        objects,
+        results,
+        parking,
+        ParkedImages(parking, results, deletion),
+        waiting,
+        inbox,
+        deletion,
+        presence=open_presence(basis),
+        watched=watched,
+    )

@@ -1,0 +1,71 @@
+"""Opens the object store, and the drop folder's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.dropfolder.watched_folder.settled_files import DroppedFiles
+from gateway.results.store import ROOT as RESULTS
+from gateway.storage.folder import FolderStore
+from gateway.storage.presence import Presence
+from gateway.storage.s3 import S3Store, encryption, s3_client
+
+if TYPE_CHECKING:
+    from gateway.app.lifespan.context import Basis
+    from gateway.storage.protocol import ObjectStore
+
+log = structlog.get_logger()
+
+# Where the drop folder lies in its bucket.
+IMAGES = "images/"
+# In the store's folder, where no object's name begins with a dot.
+_PRESENCE = ".gateways"
+
+
+async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
+    """The store of all that is kept, and the drop folder's."""
+    store = basis.settings.store
+    if store.kind == "folder":
+        folder = FolderStore(store.folder)
+        await folder.open()
+        # Never opened, which would write to it: the drop folder is its senders'.
+        return folder, DroppedFiles(basis.settings.dropfolder.folder)
+    client = await basis.stack.enter_async_context(
+        s3_client(
+            region=store.region,
+            endpoint=store.endpoint,
+            connections=store.connections,
+            timeout_s=store.timeout_s,
+        )
+    )
+    results, images = (
+        S3Store(
+            client,
+            bucket,
+            timeout_s=store.timeout_s,
+            encryption=encryption(store.sse, store.kms_key_id),
+        )
+        for bucket in (store.results_bucket or "", store.images_bucket or "")
+    )
+    await results.open(RESULTS)
+    await images.open(IMAGES)
+    return results, images
+
+
+def open_presence(basis: Basis) -> Presence | None:
+    """The presence of this gateway in the store's folder, which is open.
+
+    None in a bucket, and for a gateway that watches no folder: nobody waits for the claims of one.
+    """
+    store = basis.settings.store
+    if store.kind != "folder" or not basis.settings.dropfolder.watch:
+        return None
+    try:
+        presence = Presence(store.folder / _PRESENCE)
+    except OSError as error:  # such as of a file server without locks
+        log.warning("store.without_locks", error=error.strerror)
+        return None
+    basis.stack.callback(presence.close)
+    return presence

@@ -1,0 +1,41 @@
+"""Faults that keep the gateway from starting, in a sentence for the operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.access.api_keys import KeyFileError
+from gateway.errors import StoreUnavailableError
+from gateway.settings import DELIMITER, PREFIX
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+
+class StartError(Exception):
+    """The gateway did not come up; the message says why, and what to do."""
+
+
+def told(error: Exception, settings: Settings) -> str:
+    """Return a sentence on why the gateway did not come up; nothing was sent to it by then."""
+    match error:
+        case StoreUnavailableError():
+            return _store_told(error.reason, settings)
+        case KeyFileError():
+            return f"the key file {settings.access.key_file} cannot be used: {error}"
+        case OSError(filename=str() as name):
+            return f"{name} cannot be used: {error.strerror}"
+        case _:
+            return f"the gateway did not start: {type(error).__name__}; the log has the place"
+
+
+def _store_told(reason: str, settings: Settings) -> str:
+    store = settings.store
+    if store.kind == "s3":
+        return (
+            f"the buckets {store.results_bucket} and {store.images_bucket} cannot be used: {reason}"
+        )
+    return (
+        f"the store {store.folder.absolute()} cannot be written: {reason}. Let this user write "
+        f"there; {PREFIX}STORE{DELIMITER}FOLDER chooses another folder"
+    )

@@ -1,0 +1,100 @@
+"""Where the audit trail lies: files that only grow, or objects that are written once."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from gateway.errors import AuditUnavailableError, StoreError
+from gateway.storage.append_only_file import AppendedFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.storage.protocol import ObjectStore
+
+
+class AuditFiles:
+    """Records as lines of files in a folder, a new one each day (UTC) and when one is full.
+
+    A file is opened for appending and forced to disk with each write. None is ever removed.
+    Each process writes files of its own, so that several may share the folder.
+
+    Parameters
+    ----------
+    folder
+        Made with the first record; only its owner can enter it.
+    file_bytes
+        Size from which a new file is begun.
+    """
+
+    def __init__(self, folder: Path, *, file_bytes: int) -> None:
+        self._folder = folder.absolute()
+        self._file_bytes = file_bytes
+        self._day = ""
+        self._file: AppendedFile | None = None
+        # Its own thread: a write that nobody waits for any more still ends before the next begins.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit-file")
+
+    async def append(self, lines: bytes) -> None:
+        """See `AuditSink.append`."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._append, lines)
+        except OSError as error:
+            raise AuditUnavailableError(error.strerror or "input/output error") from error
+
+    async def close(self) -> None:
+        """Close the file."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    def _append(self, lines: bytes) -> None:
+        self._current().append(lines)
+
+    def _current(self) -> AppendedFile:
+        now = dt.datetime.now(dt.UTC)
+        day = now.strftime("%Y-%m-%d")
+        if self._file is not None:
+            if day == self._day and self._file.size < self._file_bytes and not self._file.removed:
+                return self._file
+            self._close()
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"audit-{day}-{now.strftime('%H%M%S.%f')}-{secrets.token_hex(4)}.jsonl"
+        self._file, self._day = AppendedFile(self._folder / name), day
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class AuditObjects:
+    """Records as objects, each with what came together, written once and never again.
+
+    Parameters
+    ----------
+    objects
+        The store, best with Object Lock on it.
+    instance
+        Names the gateway in the keys, ``audit/{date}/{time}-{instance}-{random}.jsonl``.
+    """
+
+    def __init__(self, objects: ObjectStore, *, instance: str) -> None:
+        self._objects = objects
+        self._instance = instance
+
+    async def append(self, lines: bytes) -> None:
+        """See `AuditSink.append`."""
+        now = dt.datetime.now(dt.UTC)
+        name = f"{now.strftime('%H%M%S.%fZ')}-{self._instance}-{secrets.token_hex(4)}.jsonl"
+        key = f"audit/{now.strftime('%Y-%m-%d')}/{name}"
+        try:
+            created = await self._objects.create(key, lines, media_type="application/x-ndjson")
+        except StoreError as error:
+            raise AuditUnavailableError(str(error)) from error
+        if not created:
+            raise AuditUnavailableError("an object of this key is there")

@@ -1,0 +1,67 @@
+"""The banner of `radstream up`: where everything is, by the settings."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from gateway.cli.gateway_client import default_url
+from gateway.settings import CLIENT_KEY
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.triton.embedded import EmbeddedTriton
+
+
+def banner(settings: Settings, url: str, triton: EmbeddedTriton, *, program: str) -> str:
+    """Return the lines for a person.
+
+    Parameters
+    ----------
+    url
+        Where the gateway listens.
+    program
+        The command, as it was called.
+    """
+    prefix = settings.http.path_prefix
+    lines = {
+        "studies": f"{url}{prefix}/v1/studies",
+        "models": f"{url}{prefix}/v1/models",
+        "API docs": f"{url}{prefix}/docs",
+        "readiness": f"{url}{prefix}/readyz",
+        "metrics": f"{url}{prefix}/metrics",
+        "Triton": f"grpc {triton.grpc_url}, http {triton.http_url}, metrics {triton.metrics_url}",
+        "models in": str(settings.triton.model_repository.absolute()),
+        "drop here": _drop_folder(settings),
+        "results in": _results(settings),
+    }
+    told = "\n".join(f"  {name:<10} {where}" for name, where in lines.items() if where)
+    return f"""
+RadStream is running. Ctrl-C stops it.
+
+{told}
+
+Try: {_example(settings, url, program)}
+"""
+
+
+def _drop_folder(settings: Settings) -> str | None:
+    """Return the folder that files are taken from; None where none is watched."""
+    if settings.store.kind == "s3":
+        return f"s3://{settings.store.images_bucket}/images/ (its events come to /v1/events/s3)"
+    if settings.dropfolder.watch is False:
+        return None
+    return str(settings.dropfolder.folder.absolute())
+
+
+def _results(settings: Settings) -> str:
+    if settings.store.kind == "s3":
+        return f"s3://{settings.store.results_bucket}/results/"
+    return str(settings.store.folder.absolute())
+
+
+def _example(settings: Settings, url: str, program: str) -> str:
+    """A command that works in another terminal, which may not have this one's variables."""
+    key = f"{CLIENT_KEY}=… " if settings.access.is_asked else ""
+    where = "" if url == default_url({}) else f" --url {url}"
+    return f"{key}{shlex.quote(program)} send{where} tests/data/images/*.jpeg"

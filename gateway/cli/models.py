@@ -1,0 +1,112 @@
+"""`radstream models`: work on a model repository. Each command loads only what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from gateway.errors import (
+    ContractError,
+    ObjectNotFoundError,
+    StoreError,
+    UnreadableDocumentError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.group()
+def models() -> None:
+    """Work on a model repository."""
+
+
+@models.command()
+@click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("names", nargs=-1)
+def build(repository: Path, names: Sequence[str]) -> None:
+    """Write the ensembles that let Triton do the preprocessing of models.
+
+    For the models named, or all that have a contract. Then set RADSTREAM_TRITON__PLACEMENT=triton.
+    """
+    from gateway.models.build import build_placements, models_with_contract  # noqa: PLC0415 - onnx is not needed to serve
+
+    try:
+        for name in names or models_with_contract(repository):
+            for folder in build_placements(repository, name):
+                click.echo(folder)
+    except ContractError as error:
+        raise click.ClickException(error.reason) from error
+
+
+@models.command()
+@click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("target")
+def publish(repository: Path, target: str) -> None:
+    """Upload a repository below s3://BUCKET/PREFIX, under the digest that is printed.
+
+    What is published is never written over, and a version of a model has the same contents in all
+    of it. Credentials, region and endpoint are those of AWS's own variables and files.
+    """
+    from gateway.models.publish import publish as publish_models  # noqa: PLC0415 - nor is S3 for the rest
+
+    _check_source(target)
+    try:
+        click.echo(asyncio.run(publish_models(repository, target)))
+    except ContractError as error:
+        raise click.ClickException(error.reason) from error
+    except StoreError as error:
+        raise click.ClickException(f"{target}: {_said(error)}") from error
+
+
+@models.command()
+@click.argument("source")
+@click.argument("repository", type=click.Path(file_okay=False, path_type=Path))
+def fetch(source: str, repository: Path) -> None:
+    """Download the published repository s3://BUCKET/PREFIX/DIGEST, held to its digest.
+
+    Credentials, region and endpoint are those of AWS's own variables and files.
+    """
+    from gateway.models.fetch import fetch as fetch_models  # noqa: PLC0415 - see above
+
+    _check_source(source)
+    try:
+        fetched = asyncio.run(fetch_models(source, repository))
+    except StoreError as error:
+        raise click.ClickException(f"{source}: {_said(error)}") from error
+    click.echo(f"{len(fetched)} files from {source}")
+
+
+@models.command()
+@click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("tuning", type=click.File())
+def tune(repository: Path, tuning: IO[str]) -> None:
+    """Set instances and dynamic batching of models as a JSON file says.
+
+    For each model any of instances, max_queue_delay_us, preferred_batch_sizes and max_queue_size.
+    """
+    from gateway.models.tune import read_tunings  # noqa: PLC0415 - nor Triton's own schema
+    from gateway.models.tune import tune as tune_models  # noqa: PLC0415
+
+    try:
+        for path in tune_models(repository, read_tunings(tuning.read())):
+            click.echo(path)
+    except ContractError as error:
+        raise click.ClickException(error.reason) from error
+
+
+def _check_source(source: str) -> None:
+    if not re.fullmatch(r"s3://[^/]+(/.*)?", source):
+        raise click.ClickException(f"{source} is not of the form s3://BUCKET/PREFIX")
+
+
+def _said(error: StoreError) -> str:
+    if isinstance(error, ObjectNotFoundError):
+        return "nothing is there"
+    if isinstance(error, UnreadableDocumentError):
+        return f"{error.place}: {error.reason}"
+    return getattr(error, "reason", "")

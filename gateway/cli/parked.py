@@ -1,0 +1,98 @@
+"""`radstream parked`: what failed for good in the drop folder, for the operator."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+import httpx
+
+from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.group()
+def parked() -> None:
+    """Look at what failed for good in the drop folder, try it again, discard it."""
+
+
+@parked.command("list")
+@url_option
+@api_key_option
+@click.option("--json", "as_json", is_flag=True, help="Print each item whole, a line each.")
+def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
+    """List what is parked, and why."""
+    with gateway_client(url, api_key) as client:
+        for item in _items(client):
+            if as_json:
+                click.echo(json.dumps(item))
+                continue
+            study = f"  study {item['study_id']}" if "study_id" in item else ""
+            half = item.get("half", "work")
+            click.echo(f"{item['id']}  {item['parked_at']}  {half}  {item['key']}{study}")
+            _tell(item["problem"])
+
+
+@parked.command()
+@url_option
+@api_key_option
+@click.argument("ids", nargs=-1, required=True)
+def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
+    """Try parked items again, once what was amiss is mended."""
+    failed = 0
+    with gateway_client(url, api_key) as client:
+        for parked_id in ids:
+            answer = _ask(client, "POST", f"/v1/parked/{parked_id}/retry").json()
+            click.echo(f"{parked_id}  {answer['outcome']}  {answer.get('study', '')}".rstrip())
+            for item in answer["parked"]:
+                _tell(item["problem"])
+            failed += answer["outcome"] == "parked"
+    sys.exit(1 if failed else 0)
+
+
+@parked.command()
+@url_option
+@api_key_option
+@click.argument("ids", nargs=-1, required=True)
+def discard(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
+    """Forget parked items; their objects stay in the drop folder."""
+    with gateway_client(url, api_key) as client:
+        for parked_id in ids:
+            _ask(client, "DELETE", f"/v1/parked/{parked_id}")
+            click.echo(f"{parked_id}  discarded")
+
+
+def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:
+    query: str | None = "limit=200"
+    while query is not None:
+        page = _ask(client, "GET", f"/v1/parked?{query}").json()
+        yield from page["parked"]
+        # The next page's path may begin with a proxy's prefix, which `--url` has or must not have.
+        query = urlsplit(page["next"]).query if "next" in page else None
+
+
+def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
+    """The answer, or an end with the problem it is."""
+    try:
+        response = client.request(method, path)
+    except httpx.TransportError as error:
+        raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
+    if response.is_success:
+        return response
+    try:
+        problem = response.json()
+        told = f"{problem['title']}. {problem['detail']}"
+    except (ValueError, KeyError):  # something else answers there
+        told = f"{client.base_url} answers {response.status_code}"
+    raise click.ClickException(told)
+
+
+def _tell(problem: dict[str, Any]) -> None:
+    click.echo(f"  {problem['title']}. {problem['detail']}")
+    for fault in problem.get("errors", ()):
+        click.echo(f"  {fault['pointer']} {fault['detail']}")

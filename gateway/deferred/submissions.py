@@ -1,0 +1,283 @@
+"""Studies that are answered before they are read: kept first, read by a worker, told on demand."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.audit.trail import GATEWAY
+from gateway.errors import (
+    DeliveryUnfinishedError,
+    InferenceUnavailableError,
+    ObjectNotFoundError,
+    UnreadableDocumentError,
+)
+from gateway.observability.library_warnings import one_event
+from gateway.observability.tracing import continued, spanned, traceparent
+from gateway.results.store import compare, given
+from gateway.runtime.concurrency import together
+from gateway.schemas.result import FailedSubmission, PendingSubmission
+from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
+from gateway.studies.study import Route
+from gateway.work.documents import Submission, SubmittedPart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.trace import Tracer
+
+    from gateway.admission.admission import Admission, Visit
+    from gateway.audit.trail import Audit
+    from gateway.delivery.webhooks import Callbacks
+    from gateway.models.registry import ModelRegistry
+    from gateway.observability.metrics import Metrics
+    from gateway.results.deletion import Deletion
+    from gateway.results.store import ResultStore
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.problem import Problem
+    from gateway.studies.imaging import Imaging
+    from gateway.studies.intake import Intake
+    from gateway.studies.pipeline import Pipeline
+    from gateway.studies.refused_images import PartError
+    from gateway.studies.study import Study, SubmittedImage
+    from gateway.work.backlog import Backlog, Work
+    from gateway.work.documents import Failure
+
+ROOT = "pending/"
+
+# Whose share of the gateway these studies take of when they are read.
+_SHARE = "pending studies"
+
+_CONTEXT = ("request_id",)
+
+
+class Submissions:
+    """Takes studies in, and tells what became of those that are not read yet.
+
+    Parameters
+    ----------
+    backlog
+        Where they are kept.
+    results, deletion
+        What is known of their studies.
+    models, imaging
+        Say what can be said of a study without decoding it.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog[Submission],
+        *,
+        results: ResultStore,
+        deletion: Deletion,
+        models: ModelRegistry,
+        imaging: Imaging,
+    ) -> None:
+        self._backlog = backlog
+        self._results = results
+        self._deletion = deletion
+        self._models = models
+        self._imaging = imaging
+
+    async def accept(
+        self, study: Study, document: bytes | memoryview | None, callback: str | None
+    ) -> Work:
+        """The study as work, which is durable from now on.
+
+        Parameters
+        ----------
+        study
+            Made of the document and the files.
+        document
+            As it was sent.
+        callback
+            Whom to tell of the end.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError, NoModelAcceptsError,
+        UnknownModelError
+            No image can be processed, as the headers and the models' contracts say.
+        StudyConflictError
+            It contradicts what is stored or was accepted before.
+        StudyBeingDeletedError
+        StoreUnavailableError
+            It is not accepted.
+        """
+        await self._check_images(study)
+        study_id = study.metadata.study_id
+        await self._deletion.check_open(study_id)
+        await self._results.known(study.metadata)
+        for work in await self._backlog.of(study_id):
+            other = None if work.failed else await self._backlog.document(work)
+            if other is not None:
+                compare(study.metadata, other.identity)
+        sent = study.parts
+        parts = tuple(
+            SubmittedPart(part=part, object=f"image-{index}") for index, part in enumerate(sent, 1)
+        )
+        bound = structlog.contextvars.get_contextvars()
+        submission = Submission(
+            received_at=study.received_at,
+            metadata=None if document is None else base64.b64encode(document),
+            identity=given(study.metadata),
+            parts=parts,
+            image_bytes=sum(map(len, sent.values())),
+            callback=callback,
+            caller=study.caller,
+            context={name: bound[name] for name in _CONTEXT if name in bound},
+            traceparent=traceparent(),
+        )
+        blobs = {part.object: sent[part.part] for part in parts}
+        return await self._backlog.add(study_id, submission, blobs)
+
+    async def studies(self, *, after: str, limit: int) -> list[str]:
+        """Ids of studies of which something was accepted and is not read, beyond `after`."""
+        return await self._backlog.studies(after=after, limit=limit)
+
+    async def of(
+        self, study_id: str
+    ) -> tuple[tuple[PendingSubmission, ...], tuple[FailedSubmission, ...]]:
+        """What was accepted of a study and is yet to be read, and what failed for good of it."""
+        found = await together(self._tell(work) for work in await self._backlog.of(study_id))
+        return (
+            tuple(item for item in found if isinstance(item, PendingSubmission)),
+            tuple(item for item in found if isinstance(item, FailedSubmission)),
+        )
+
+    async def _tell(self, work: Work) -> PendingSubmission | FailedSubmission | None:
+        failure = await self._backlog.failure(work) if work.failed else None
+        try:
+            document = await self._backlog.document(work)
+        except UnreadableDocumentError:
+            if failure is None:  # it will be parked for this
+                raise
+            return _unreadable(failure)
+        if document is None:  # done since it was listed
+            return None
+        if failure is not None:
+            return FailedSubmission(
+                received_at=document.received_at,
+                failed_at=failure.failed_at,
+                images=len(document.parts),
+                attempts=failure.attempts,
+                parked=failure.parked,
+                problem=failure.problem,
+            )
+        progress = await self._backlog.progress(work)
+        return PendingSubmission(
+            received_at=document.received_at,
+            images=len(document.parts),
+            attempts=progress.attempts,
+            next_attempt_at=progress.not_before,
+            problem=progress.problem,
+        )
+
+    async def _check_images(self, study: Study) -> None:
+        """Refuse a study of which no image can be processed, as far as that is seen by now."""
+        errors = await self._imaging.header_errors(study.images)
+        refused = list(study.refused)
+        for image in study.images:
+            error = self._unread(image) or errors.get(image.part)
+            if error is not None:
+                refused.append(RefusedImage(image.part, error))
+        if len(refused) == len(study.parts):
+            raise_all(in_order(study, refused))
+
+    def _unread(self, image: SubmittedImage) -> PartError | None:
+        try:
+            self._models.select(image.metadata)
+        except PART_ERRORS as error:
+            return error
+        except InferenceUnavailableError:  # it may wait for its model
+            pass
+        return None
+
+
+class ReadSubmission:
+    """The job of reading a study that was accepted."""
+
+    def __init__(
+        self,
+        backlog: Backlog[Submission],
+        *,
+        intake: Intake,
+        pipeline: Pipeline,
+        admission: Admission,
+        callbacks: Callbacks,
+        audit: Audit,
+        metrics: Metrics,
+        tracer: Tracer,
+    ) -> None:
+        self._backlog = backlog
+        self._admission = admission
+        self._audit = audit
+        self._intake = intake
+        self._pipeline = pipeline
+        self._callbacks = callbacks
+        self._metrics = metrics
+        self._tracer = tracer
+
+    async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
+        """Read it; see `Pipeline.read`."""
+        request = continued(document.traceparent or "")
+        with (
+            structlog.contextvars.bound_contextvars(**document.context),
+            one_event(repeated=True),
+            spanned(self._tracer, "submission", context=request),
+            self._admission.visit(_SHARE) as visit,
+        ):
+            await visit.turn()
+            files = await self._files(work, document, visit)
+            async with self._audit.of_work("pending study: read", GATEWAY):
+                study = await self._intake.study(
+                    document.metadata,
+                    files,
+                    route=Route.REST,
+                    caller=document.caller,
+                    received_at=document.received_at,
+                    deadline=deadline,
+                )
+                answer = await self._pipeline.read(study, deadline)
+        self._metrics.studies.tell_freshness(Route.REST, document.received_at)
+        if document.callback is not None:
+            await self._callbacks.announce(work, document.callback, None, answer.not_processed)
+
+    async def failed(self, work: Work, document: Submission, problem: Problem) -> None:
+        """Tell whoever wants to be told."""
+        if document.callback is not None:
+            await self._callbacks.announce(work, document.callback, problem)
+
+    async def _files(
+        self, work: Work, document: Submission, visit: Visit
+    ) -> Sequence[tuple[str, bytes]]:
+        """The images.
+
+        Raises
+        ------
+        DeliveryUnfinishedError
+            They are gone, as they are when another gateway has just finished the work.
+        """
+        # At once: two studies that each hold some and wait for more would wait for each other, and
+        # one alone gets no second half beside a first.
+        await visit.room(document.image_bytes)
+        try:
+            return [
+                (part.part, await self._backlog.blob(work, part.object)) for part in document.parts
+            ]
+        except ObjectNotFoundError as error:
+            raise DeliveryUnfinishedError("its images are gone") from error
+
+
+def _unreadable(failure: Failure) -> FailedSubmission:
+    """Work whose document is damaged, as far as the note of its failure tells of it."""
+    return FailedSubmission(
+        received_at=failure.failed_at,
+        failed_at=failure.failed_at,
+        images=0,
+        attempts=failure.attempts,
+        parked=failure.parked,
+        problem=failure.problem,
+    )

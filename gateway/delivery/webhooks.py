@@ -1,0 +1,192 @@
+"""Telling a sender that a study it sent has come to its end."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from gateway.errors import CallbackUnansweredError, InvalidCallbackError
+from gateway.results.links import Links
+from gateway.results.view import study_path
+from gateway.schemas.callback import CallbackBody
+from gateway.schemas.result import Status
+from gateway.work.documents import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.observability.metrics import Metrics
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.not_processed import NotProcessed
+    from gateway.schemas.problem import Problem
+    from gateway.work.backlog import Backlog, Work
+    from gateway.work.worker import Worker
+
+ROOT = "callbacks/"
+SIGNATURE_HEADER = "RadStream-Signature"
+DELIVERY_HEADER = "RadStream-Delivery"
+
+_URL_CHARACTERS = 2048
+_HTTPS = 443
+
+
+class Sender(Protocol):
+    """What posts."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send the body.
+
+        Raises
+        ------
+        InvalidCallbackError, CallbackUnansweredError
+        """
+        ...
+
+
+def signature(secret: str, timestamp: int, body: bytes) -> str:
+    """The value of the signature header.
+
+    Parameters
+    ----------
+    timestamp
+        Seconds since 1970 (UTC), signed too, so that a receiver can refuse what is old.
+    """
+    signed = f"{timestamp}.".encode() + body
+    digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"
+
+
+class Callbacks:
+    """Takes notices in; a worker sends them.
+
+    Parameters
+    ----------
+    backlog, worker
+        Where they are kept, and who sends them.
+    hosts
+        Which may be called, each ``name`` or ``name:port``.
+    """
+
+    def __init__(
+        self, backlog: Backlog[Notice], worker: Worker[Notice], *, hosts: frozenset[str]
+    ) -> None:
+        self._backlog = backlog
+        self._worker = worker
+        self._hosts = hosts
+
+    def check(self, url: str) -> None:
+        """Refuse a URL that is not called from here.
+
+        Raises
+        ------
+        InvalidCallbackError
+        """
+        check_url(url, self._hosts)
+
+    async def announce(
+        self,
+        work: Work,
+        url: str,
+        problem: Problem | None,
+        not_processed: Sequence[NotProcessed] = (),
+    ) -> None:
+        """Keep the notice of a submission's end; it has the submission's id, however often."""
+        notice = Notice(url=url, problem=problem, not_processed=tuple(not_processed) or None)
+        self._worker.take(await self._backlog.add(work.study_id, notice, {}, work_id=work.id))
+
+
+class SendNotice:
+    """The job of sending a notice.
+
+    Parameters
+    ----------
+    sender
+        Posts it.
+    secret
+        Signs it.
+    hosts
+        Which may be called now; the setting may have changed since the notice was taken in.
+    links
+        Make the path that the notice names.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        secret: str,
+        hosts: frozenset[str],
+        metrics: Metrics,
+        links: Links = Links(),  # noqa: B008 - frozen
+    ) -> None:
+        self._sender = sender
+        self._secret = secret
+        self._hosts = hosts
+        self._metrics = metrics
+        self._links = links
+
+    async def perform(self, work: Work, document: Notice, deadline: Deadline) -> None:
+        """Send it once."""
+        del deadline  # the sender has a shorter one of its own
+        check_url(document.url, self._hosts)
+        body = CallbackBody(
+            delivery=work.id,
+            study_id=work.study_id,
+            study=self._links.path(study_path(work.study_id)),
+            status=_status(document),
+            problem=document.problem,
+            not_processed=document.not_processed,
+        )
+        data = body.model_dump_json(by_alias=True, exclude_none=True).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "RadStream",
+            DELIVERY_HEADER: work.id,
+            SIGNATURE_HEADER: signature(self._secret, int(time.time()), data),
+        }
+        try:
+            await self._sender.post(document.url, data, headers)
+        except CallbackUnansweredError:
+            self._metrics.backlog.callbacks.labels("refused").inc()
+            raise
+        self._metrics.backlog.callbacks.labels("delivered").inc()
+
+    async def failed(self, work: Work, document: Notice, problem: Problem) -> None:
+        """Count it; the parked item tells the operator."""
+        del work, document, problem
+        self._metrics.backlog.callbacks.labels("given_up").inc()
+
+
+def _status(notice: Notice) -> Status:
+    if notice.problem is not None:
+        return Status.FAILED
+    return Status.PARTIAL if notice.not_processed else Status.COMPLETED
+
+
+def check_url(url: str, hosts: frozenset[str]) -> None:
+    """Refuse a URL that is none for these hosts.
+
+    Raises
+    ------
+    InvalidCallbackError
+    """
+    if not hosts:
+        raise InvalidCallbackError("no host may be called from here")
+    if len(url) > _URL_CHARACTERS or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidCallbackError("it is no URL of at most 2048 printable ASCII characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidCallbackError("it is no URL") from None
+    if parts.scheme != "https" or parts.hostname is None:
+        raise InvalidCallbackError("it does not begin with https://")
+    if "@" in parts.netloc or "\\" in url or parts.fragment:
+        raise InvalidCallbackError("it has credentials, a fragment or a backslash")
+    name = parts.hostname.lower()
+    named = f"{name}:{port}" if port not in {None, _HTTPS} else name
+    if named not in hosts:
+        raise InvalidCallbackError("its host is not among those that may be called from here")

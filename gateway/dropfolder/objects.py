@@ -1,0 +1,270 @@
+"""The drop folder as its senders see it: images and sidecars, and which belong together.
+
+``{study_id}/{name}.jpg`` (or ``.jpeg``, ``.png``, ``.dcm``, ``.dicom`` and other endings of
+pictures) lies beside its sidecar ``{study_id}/{name}.json``, with endings in any case; both may
+also lie outside of any study's folder. A name without an ending or with a number as its last part
+(``IM000001``, ``1.2.3``) is an image if its bytes are DICOM's. Everything else is left alone. In a
+bucket all this lies under ``images/``. Names that Unicode holds to be the same (composed or
+decomposed) are one name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from gateway.dropfolder.documents import Half
+from gateway.errors import ObjectNotFoundError, ObjectNotReadableError
+from gateway.studies.imaging import is_dicom
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import AsyncIterator
+
+    from gateway.storage.protocol import ObjectStore, Reserve
+    from gateway.studies.study import Route
+
+_SIDECAR = "json"
+_DICOM = frozenset({"dcm", "dicom", "dic", "dc3", "ima"})
+# Pictures that are read, and those that are refused by their format's name once they are looked at.
+_IMAGES = _DICOM | {
+    *("jpg", "jpeg", "jpe", "jfif", "png"),
+    *("jxl", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx", "jph", "jhc", "jls", "jxr"),
+    *("tif", "tiff", "bmp", "gif", "webp", "heic", "heif", "avif"),
+}
+# The table of contents of a medium that DICOM files came on (PS3.10, section 8.6).
+_DIRECTORY = "DICOMDIR"
+# What tells DICOM from anything else stands in the first 132 bytes, or in the first elements.
+_HEAD_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An object of the drop folder.
+
+    Parameters
+    ----------
+    key
+        In its store.
+    base
+        The key without its ending, as it is spelt.
+    study_folder
+        The folder it lies in, which is to be its study_id; None outside of any.
+    half
+        What it is.
+    may_stand_alone
+        Whether it is named as a DICOM file, which needs no sidecar.
+    is_unnamed
+        Whether only its bytes can tell that it is a DICOM file; see `Inbox.is_left_alone`.
+    """
+
+    key: str
+    base: str
+    study_folder: str | None
+    half: Half
+    may_stand_alone: bool = False
+    is_unnamed: bool = False
+
+    @property
+    def stem(self) -> str:
+        """The name that an image and its sidecar have in common, however each is spelt."""
+        return _composed(self.base)
+
+    @property
+    def reference(self) -> str:
+        """A name for the object that can stand in a key and tells nothing."""
+        if self.half is Half.SIDECAR:
+            return _reference(f"{self.stem}.{_SIDECAR}")
+        return _reference(_composed(self.key))
+
+    @property
+    def pair_reference(self) -> str:
+        """A name for the object and all that belongs to it."""
+        return _reference(self.stem)
+
+
+class Inbox:
+    """Reads the drop folder; never writes to it.
+
+    Parameters
+    ----------
+    objects
+        Where the folder is.
+    prefix
+        Of its keys: empty, or ending in a slash.
+    route
+        How its studies come in.
+    image_bytes, metadata_bytes
+        The longest image and sidecar taken.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        *,
+        prefix: str,
+        route: Route,
+        image_bytes: int,
+        metadata_bytes: int,
+    ) -> None:
+        self.route = route
+        self._objects = objects
+        self._prefix = prefix
+        self._image_bytes = image_bytes
+        self._metadata_bytes = metadata_bytes
+
+    def find(self, key: str) -> Dropped | None:
+        """What the key says of its object; None where it is no image and no sidecar."""
+        if not key.startswith(self._prefix):
+            return None
+        *folders, name = key.removeprefix(self._prefix).split("/")
+        if len(folders) > 1 or any(step[:1] in {"", "."} for step in (*folders, name)):
+            return None  # too deep, an empty step, or a hidden file: half-copied ones often are
+        folder = _composed(folders[0]) if folders else None
+        _, dot, extension = name.rpartition(".")
+        base = key.removesuffix(f"{dot}{extension}")
+        kind = extension.lower() if dot else ""
+        if kind == _SIDECAR:
+            return Dropped(key, base, folder, Half.SIDECAR)
+        if kind in _IMAGES:
+            return Dropped(key, base, folder, Half.IMAGE, may_stand_alone=kind in _DICOM)
+        if name.upper() != _DIRECTORY and (not dot or (kind.isascii() and kind.isdecimal())):
+            return Dropped(key, key, folder, Half.IMAGE, may_stand_alone=True, is_unnamed=True)
+        return None
+
+    async def is_left_alone(self, dropped: Dropped, version_id: str | None = None) -> bool:
+        """Say that the object's name does not tell what it is, and its bytes are not DICOM's.
+
+        Raises
+        ------
+        InvalidKeyError, StoreUnavailableError
+        """
+        if not dropped.is_unnamed:
+            return False
+        try:
+            head = await self._objects.beginning(dropped.key, _HEAD_BYTES, version_id=version_id)
+        except ObjectNotFoundError:
+            return True
+        except ObjectNotReadableError:  # whoever may read it will see
+            return False
+        return not is_dicom(head)
+
+    def sidecar_of(self, dropped: Dropped) -> Dropped:
+        """The sidecar that belongs to an image, as it is usually spelt; a sidecar itself."""
+        if dropped.half is Half.SIDECAR:
+            return dropped
+        return Dropped(
+            f"{dropped.base}.{_SIDECAR}", dropped.base, dropped.study_folder, Half.SIDECAR
+        )
+
+    async def images_of(self, dropped: Dropped) -> list[Dropped]:
+        """All images that lie beside a sidecar now, by key."""
+        beside = await self._beside(dropped)
+        images = [item for item in beside if item.half is Half.IMAGE]
+        if images:
+            return images
+        unnamed = [item for key in _spellings(dropped.base) if (item := self.find(key))]
+        return [item for item in unnamed if item.is_unnamed and not await self.is_left_alone(item)]
+
+    async def _beside(self, dropped: Dropped) -> list[Dropped]:
+        """Return the objects of that name with some ending, by key."""
+        keys = [
+            key
+            for spelling in _spellings(dropped.base)
+            for key in await self._objects.keys(f"{spelling}.")
+        ]
+        found = filter(None, map(self.find, keys))
+        return [item for item in found if item.stem == dropped.stem]
+
+    async def document(self, dropped: Dropped) -> bytes | None:
+        """The sidecar's bytes as they are now; None where there is no sidecar.
+
+        Raises
+        ------
+        ObjectTooLargeError, ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
+        """
+        async for key in self._sidecar_keys(dropped):
+            try:
+                return await self._objects.read(key, limit_bytes=self._metadata_bytes)
+            except ObjectNotFoundError:
+                continue
+        return None
+
+    async def _sidecar_keys(self, dropped: Dropped) -> AsyncIterator[str]:
+        """Yield the keys that the sidecar may have: its usual spellings, then whatever is there.
+
+        A DICOM file mostly has none: nobody lists its folder for that. A sidecar of an unusual
+        spelling finds the file when it is delivered itself.
+        """
+        usual = [self.sidecar_of(dropped).key] + [
+            f"{spelling}.{ending}"
+            for spelling in _spellings(dropped.base)
+            for ending in (_SIDECAR, _SIDECAR.upper())
+        ]
+        for key in dict.fromkeys(usual):
+            yield key
+        if not dropped.may_stand_alone:
+            for item in await self._beside(dropped):
+                if item.half is Half.SIDECAR and item.key not in usual:
+                    yield item.key
+
+    async def complete_since(
+        self, image: Dropped, version_id: str | None, *, has_sidecar: bool
+    ) -> dt.datetime:
+        """Return when the later one of an image and its sidecar came to lie there.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            Somebody took the image away.
+        InvalidKeyError, StoreUnavailableError
+        """
+        came_at = await self._objects.written_at(image.key, version_id=version_id)
+        if has_sidecar:
+            async for key in self._sidecar_keys(image):
+                with suppress(ObjectNotFoundError):
+                    return max(came_at, await self._objects.written_at(key))
+        return came_at
+
+    async def image(self, image: Dropped, version_id: str | None, *, reserve: Reserve) -> bytes:
+        """The image's bytes, in this version or as they are now.
+
+        Parameters
+        ----------
+        reserve
+            Makes room for the bytes before they are read.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            Somebody took it away.
+        ObjectTooLargeError, ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
+        """
+        return await self._objects.read(
+            image.key, limit_bytes=self._image_bytes, version_id=version_id, reserve=reserve
+        )
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _spellings(path: str) -> list[str]:
+    """Return the path as it is, and with each of its steps composed and decomposed.
+
+    Linux keeps names as they are given, and macOS gives them decomposed.
+    """
+    if path.isascii():
+        return [path]
+    steps = [
+        {unicodedata.normalize(form, step) for form in ("NFC", "NFD")} for step in path.split("/")
+    ]
+    return list(dict.fromkeys([path, *map("/".join, product(*map(sorted, steps)))]))
+
+
+def _reference(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,141 @@
+"""Images whose name in the drop folder has come to hold other bytes.
+
+Both readings stay. What stands under the name now is asked of the drop folder itself, after the
+reading is stored and again after that was noted: so the end is the same whatever the order in
+which versions are delivered, and whichever gateway is the last to look.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.audit.trail import GATEWAY, name_study
+from gateway.errors import ObjectNotFoundError, ObjectNotReadableError, ObjectTooLargeError
+from gateway.schemas.audit import AuditAction
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from gateway.admission.admission import Admission
+    from gateway.audit.trail import Audit
+    from gateway.dropfolder.objects import Dropped, Inbox
+    from gateway.observability.logs import Pseudonyms
+    from gateway.results.deletion import Deletion
+    from gateway.results.store import ResultStore
+    from gateway.studies.imaging import Imaging
+    from gateway.studies.pipeline import Answer
+
+log = structlog.get_logger()
+
+_SHARE = "drop folder"
+
+
+class Superseding:
+    """Notes which of a name's readings stands.
+
+    Parameters
+    ----------
+    inbox, imaging
+        Say what lies under the name now.
+    results, deletion
+        Keep the studies.
+    admission
+        Makes room for the bytes.
+    audit, pseudonyms
+        Have each change on record, and in the log.
+    """
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        imaging: Imaging,
+        results: ResultStore,
+        deletion: Deletion,
+        admission: Admission,
+        audit: Audit,
+        pseudonyms: Pseudonyms,
+    ) -> None:
+        self._inbox = inbox
+        self._imaging = imaging
+        self._results = results
+        self._deletion = deletion
+        self._admission = admission
+        self._audit = audit
+        self._pseudonyms = pseudonyms
+
+    async def settle(self, image: Dropped, sha256: str, answer: Answer) -> None:
+        """Note what stands under an image's name, if more than one content was read under it.
+
+        Parameters
+        ----------
+        image, sha256
+            What was processed just now.
+        answer
+            What came of it.
+        """
+        if not _is_contested(image.reference, sha256, answer):
+            return
+        study_id = answer.result.study_id
+        read = {reading.sha256 for reading in answer.study_readings}
+        if await self._note(image, study_id, None if answer.replayed else sha256, read):
+            async with self._audit.of_work(
+                "drop folder: supersede image", GATEWAY, AuditAction.UPDATE
+            ):
+                name_study(study_id)
+                check = partial(self._deletion.check_written, study_id)
+                view = (await self._results.refresh(study_id, check=check)).result
+            superseded = sum(item.superseded_by is not None for item in view.images)
+            if superseded:  # and not the same bytes under one more name
+                log.warning(
+                    "dropfolder.superseded",
+                    study_ref=self._pseudonyms.study_ref(study_id),
+                    object_ref=self._pseudonyms.study_ref(image.stem),
+                    images=superseded,
+                )
+
+    async def _note(
+        self, image: Dropped, study_id: str, fresh: str | None, read: Container[str]
+    ) -> bool:
+        """Return whether anything new was noted.
+
+        Parameters
+        ----------
+        fresh
+            What was read for the first time just now: it stands where the file is gone already.
+        read
+            What the study has readings of: other bytes replace nothing.
+        """
+        noted = False
+        while True:
+            stands = await self._standing(image, fresh)
+            if stands is None or stands not in read:
+                return noted
+            if not await self._results.note_standing(study_id, image.reference, stands):
+                return noted
+            noted = True  # and the file may have been replaced meanwhile
+
+    async def _standing(self, image: Dropped, fresh: str | None) -> str | None:
+        """Return the SHA-256 of what lies under the image's name now."""
+        try:
+            with self._admission.visit(_SHARE) as visit:
+                data = await self._inbox.image(image, None, reserve=visit.room)
+                return await self._imaging.sha256(data)
+        except ObjectNotFoundError:
+            return fresh
+        except (ObjectTooLargeError, ObjectNotReadableError):
+            return None
+
+
+def _is_contested(name: str, sha256: str, answer: Answer) -> bool:
+    """Return whether other bytes were processed under the name, or these under another one."""
+    own = [item.dropped_as for item in answer.study_readings if item.sha256 == sha256]
+    others = [item for item in answer.study_readings if item.sha256 != sha256]
+    if any(item.dropped_as == name for item in others):
+        return True
+    if name in answer.standing:
+        return answer.standing[name] != sha256
+    return bool(own) and name not in own

@@ -1,0 +1,172 @@
+"""Delivers the files of a watched folder: side by side, but those of one study in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.audit.trail import GATEWAY
+from gateway.dropfolder.documents import Half
+from gateway.errors import DeliveryUnfinishedError, RadStreamError, log_fields
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from gateway.audit.trail import Audit
+    from gateway.dropfolder.delivery_order import Lanes
+    from gateway.dropfolder.objects import Inbox
+    from gateway.dropfolder.pairing import Pairing
+    from gateway.dropfolder.watched_folder.folder import Settled
+    from gateway.dropfolder.watched_folder.ledger import Ledger
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+# A pair that cannot be taken for so long lets the others of its study go by.
+_GIVES_WAY_S = 60.0
+
+
+@dataclass(eq=False, slots=True)
+class _Pair:
+    """Files that belong together; `passed` is set once others of their study may be taken."""
+
+    files: list[Settled]
+    passed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def was_there(self) -> bool:
+        """True if all of it lay there before the gateway ran."""
+        return all(file.was_there for file in self.files)
+
+
+class Collector:
+    """Has every file delivered until it is done: nobody else repeats a delivery.
+
+    Parameters
+    ----------
+    pairing
+        Takes them.
+    inbox, lanes
+        Say which files belong together, and which to one study.
+    ledger
+        Told of what was taken.
+    audit
+        Told of every delivery.
+    at_once
+        Pairs under way at once. What lay there before the gateway ran gets half of that: what
+        comes meanwhile does not wait behind it.
+    """
+
+    def __init__(
+        self,
+        pairing: Pairing,
+        *,
+        inbox: Inbox,
+        lanes: Lanes,
+        ledger: Ledger,
+        audit: Audit,
+        at_once: int,
+    ) -> None:
+        self._pairing = pairing
+        self._inbox = inbox
+        self._lanes = lanes
+        self._ledger = ledger
+        self._audit = audit
+        self._turns = asyncio.Semaphore(at_once)
+        self._turns_of_old = asyncio.Semaphore(max(1, at_once // 2))
+        self._last: dict[str, _Pair] = {}  # the one that came last, by lane
+
+    async def collect(self, batches: AsyncIterator[Sequence[Settled]]) -> None:
+        """Deliver the files, which come in the order in which they are to count."""
+        async with asyncio.TaskGroup() as group:
+            async for batch in batches:
+                old = [file for file in batch if file.was_there]
+                if old:  # may be many, and each is looked at
+                    group.create_task(self._begin(old, group))
+                await self._begin([file for file in batch if not file.was_there], group)
+
+    async def _begin(self, files: Iterable[Settled], group: asyncio.TaskGroup) -> None:
+        """Have the files delivered, a pair when its last part came."""
+        pairs: dict[str, list[Settled]] = {}
+        for file in files:
+            dropped = self._inbox.find(file.key)
+            name = file.key if dropped is None else dropped.pair_reference
+            pairs[name] = [*pairs.pop(name, ()), file]
+        for found in pairs.values():
+            lane = await self._lane(found[0].key)
+            pair, before = _Pair(found), self._last.get(lane)
+            self._last[lane] = pair
+            group.create_task(self._deliver(pair, lane, before))
+
+    async def _lane(self, key: str) -> str:
+        dropped = self._inbox.find(key)
+        if dropped is None:
+            return key
+        try:
+            return await self._lanes.lane(dropped)
+        except Exception:
+            log.exception("dropfolder.unexpected_error")
+            return dropped.stem
+
+    async def _deliver(self, pair: _Pair, lane: str, before: _Pair | None) -> None:
+        try:
+            if before is not None:
+                await before.passed.wait()
+            await self._until_taken(pair)
+        finally:
+            pair.passed.set()
+            if self._last.get(lane) is pair:
+                del self._last[lane]
+
+    async def _until_taken(self, pair: _Pair) -> None:
+        began, pause_s = time.monotonic(), _FIRST_PAUSE_S
+        files = [file.file for file in pair.files]
+        while True:
+            try:
+                async with self._turn(pair):
+                    if not await asyncio.to_thread(self._ledger.were_taken, files):
+                        await self._attempt(pair)
+                        await asyncio.to_thread(self._ledger.take, files)
+            except RadStreamError as error:
+                claimed = isinstance(error, DeliveryUnfinishedError) and error.claimed is not None
+                tell = log.info if claimed else log.warning
+                tell("dropfolder.postponed", **log_fields(error))
+            except Exception:
+                log.exception("dropfolder.unexpected_error")
+                return
+            else:
+                return
+            if time.monotonic() - began >= _GIVES_WAY_S:
+                pair.passed.set()
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _attempt(self, pair: _Pair) -> None:
+        """Deliver each of the files, unless another's delivery takes it too."""
+        covered: set[str] = set()
+        for key in sorted((file.key for file in pair.files), key=self._is_image):
+            if key in covered:
+                continue
+            dropped = self._inbox.find(key)
+            if dropped is not None and dropped.half is Half.SIDECAR:
+                covered |= {image.key for image in await self._inbox.images_of(dropped)}
+            async with self._audit.of_work("drop folder: deliver", GATEWAY):
+                await self._pairing.deliver(key, patient=False)
+
+    def _is_image(self, key: str) -> bool:
+        dropped = self._inbox.find(key)
+        return dropped is None or dropped.half is Half.IMAGE
+
+    @asynccontextmanager
+    async def _turn(self, pair: _Pair) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if pair.was_there:
+                await stack.enter_async_context(self._turns_of_old)
+            await stack.enter_async_context(self._turns)
+            yield

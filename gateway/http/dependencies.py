@@ -1,0 +1,68 @@
+"""What routes are handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from gateway.access.authentication import Authentication
+from gateway.admission.admission import Admission
+from gateway.audit.trail import Audit
+from gateway.deferred.submissions import Submissions
+from gateway.delivery.webhooks import Callbacks
+from gateway.dropfolder.pairing import Pairing
+from gateway.models.registry import ModelRegistry
+from gateway.observability.metrics import Metrics
+from gateway.pictures.pictures import Pictures
+from gateway.results.catalog import Studies
+from gateway.results.deletion import Deletion
+from gateway.results.links import Links
+from gateway.results.store import ResultStore
+from gateway.runtime.health import Health
+from gateway.settings import Settings
+from gateway.studies.intake import Intake
+from gateway.studies.pipeline import Pipeline
+from gateway.work.documents import Submission
+from gateway.work.parked import Parking
+from gateway.work.parked_operations import ParkedWork
+from gateway.work.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything the routes translate for, open while the application runs."""
+
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    admission: Admission
+    authentication: Authentication
+    audit: Audit
+    models: ModelRegistry
+    intake: Intake
+    results: ResultStore
+    pictures: Pictures
+    pipeline: Pipeline
+    pairing: Pairing
+    parking: Parking
+    parked_work: ParkedWork
+    submissions: Submissions
+    reader: Worker[Submission]
+    callbacks: Callbacks
+    studies: Studies
+    deletion: Deletion
+
+    @property
+    def links(self) -> Links:
+        """Return the maker of the paths that answers name."""
+        return Links(self.settings.http.path_prefix)
+
+
+async def _gateway(request: Request) -> Gateway:  # FastAPI runs what is not async on a thread
+    gateway: Gateway = request.state.gateway
+    return gateway
+
+
+GatewayDependency = Annotated[Gateway, Depends(_gateway)]

@@ -1,0 +1,149 @@
+"""From an HTTP request to a `Study`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.errors import (
+    Fault,
+    InvalidPartsError,
+    OverloadedError,
+    RadStreamError,
+    RequestMediaTypeError,
+)
+from gateway.http.requests.body import read_body
+from gateway.http.requests.multipart import split
+from gateway.studies.study import Route
+from preprocess import MediaType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastapi import Request
+
+    from gateway.access.callers import Caller
+    from gateway.admission.admission import Visit
+    from gateway.http.dependencies import Gateway
+    from gateway.http.requests.multipart import Part
+    from gateway.runtime.deadline import Deadline
+    from gateway.settings import Settings
+    from gateway.studies.study import Study
+
+log = structlog.get_logger()
+
+METADATA_HEADER = "RadStream-Metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A study, and the metadata document it was made of, as it was sent."""
+
+    study: Study
+    document: bytes | memoryview | None
+
+
+async def read_submission(
+    request: Request, gateway: Gateway, caller: Caller, *, visit: Visit, deadline: Deadline
+) -> Sent:
+    """The study that a POST carries, as multipart/form-data or as one image.
+
+    Parameters
+    ----------
+    caller
+        Who sends it.
+    visit
+        Holds the body's bytes, and the study's place from when the body is there.
+    deadline
+        Of the request.
+
+    Raises
+    ------
+    OverloadedError
+        Before the body is read, if that can be known by then.
+    RequestMediaTypeError, ContentCodingError, MalformedRequestError, BodyTooLargeError,
+    TooManyPartsError
+        The request cannot be taken apart.
+    InvalidPartsError, InvalidMetadataError
+        It can, but the parts or the metadata are not as they should be; see `Intake.study`.
+    RequestTooSlowError, DeadlineExceededError, CallerGoneError
+    """
+    try:
+        visit.expect()
+        document, files = await _parts(request, gateway.settings, visit, deadline)
+        visit.begin()
+    except OverloadedError:  # counted where it is raised: a line for each would be a flood itself
+        raise
+    except RadStreamError as error:  # not yet a study, whose end has a line of its own
+        log.info("request.refused", error=error.label)
+        raise
+    study = await gateway.intake.study(
+        document,
+        files,
+        route=Route.REST,
+        caller=caller.label,
+        received_at=dt.datetime.now(dt.UTC),
+        deadline=deadline,
+    )
+    return Sent(study, document)
+
+
+async def _parts(
+    request: Request, settings: Settings, visit: Visit, deadline: Deadline
+) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
+    """The metadata document, if there is one, and the images with their parts' names."""
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data" and media_type not in set(MediaType):
+        raise RequestMediaTypeError(media_type)
+    headers = _headers(request)
+    body = await read_body(
+        request, settings.limits.body_bytes, visit=visit, deadline=deadline, pace=settings.http
+    )
+    if media_type == "multipart/form-data":
+        return _sort(split(body, content_type, limit=settings.limits.parts), headers)
+    return (headers[0] if headers else None), [("body", memoryview(body))]
+
+
+def _headers(request: Request) -> list[bytes]:
+    """The metadata document of the header fields, once; none where there is no such field.
+
+    Raises
+    ------
+    InvalidPartsError
+        They differ: each may be about another patient.
+    """
+    fields = request.headers.getlist(METADATA_HEADER)
+    distinct = list(dict.fromkeys(field.encode("latin-1") for field in fields))
+    if len(distinct) > 1:
+        detail = f"is taken once; there are {len(fields)} that differ"
+        raise InvalidPartsError((Fault(METADATA_HEADER, detail),))
+    return distinct
+
+
+def _sort(
+    parts: Sequence[Part], headers: Sequence[bytes]
+) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
+    """The metadata document and the images, told apart by the parts' names."""
+    documents = [part.data for part in parts if part.name == "metadata"]
+    images = [part.data for part in parts if part.name == "image"]
+    faults = []
+    if len(documents) > 1:
+        faults.append(Fault("metadata", f"is taken once; there are {len(documents)}"))
+    if headers and documents and bytes(documents[0]) != headers[0]:
+        faults.append(Fault(METADATA_HEADER, "differs from the part 'metadata': send one of them"))
+    if not images:
+        faults.append(Fault("image", "is needed at least once"))
+    faults += [
+        Fault(f"part[{index}]", "is named neither 'metadata' nor 'image'")
+        for index, part in enumerate(parts)
+        if part.name not in {"metadata", "image"}
+    ]
+    if faults:
+        raise InvalidPartsError(tuple(faults))
+    named = [(f"image[{index}]", data) for index, data in enumerate(images)]
+    sent: list[bytes | memoryview] = [*documents, *headers]
+    return next(iter(sent), None), named

@@ -1,0 +1,72 @@
+"""Liveness, readiness and metrics, for the machines that ask."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import exposition
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from gateway.http.dependencies import GatewayDependency
+from gateway.http.requests.access import require_for_metrics
+
+router = APIRouter(tags=["operation"])
+
+_OPENMETRICS = "application/openmetrics-text"
+
+
+@router.get(
+    "/livez",
+    summary="Is the process alive?",
+    response_class=JSONResponse,
+    responses={503: {"description": "A part of it has died; only a restart brings it back."}},
+)
+async def livez(gateway: GatewayDependency) -> JSONResponse:
+    """Whether the event loop and the work in the background run; Triton's trouble is not theirs."""
+    if gateway.health.failed:
+        answer = {"status": "failed", "part": gateway.health.failed}
+        return JSONResponse(answer, status_code=503)
+    return JSONResponse({"status": "alive"})
+
+
+@router.get(
+    "/readyz",
+    summary="Should it get studies?",
+    response_class=JSONResponse,
+    responses={503: {"description": "Not now; `checks` says why."}},
+)
+async def readyz(gateway: GatewayDependency) -> JSONResponse:
+    """Tell whether Triton and one of its models at the least answer, and the gateway stays.
+
+    A sick model beside a healthy one shows in `checks` and is alerted on: to take the gateway out
+    of service for it would cost the studies of both.
+    """
+    answers = await gateway.models.check()
+    checks = {
+        "draining": gateway.health.draining,
+        "failed": gateway.health.failed,
+        "triton": answers,
+        "models": {
+            f"{state.name}/{state.version}": state.state.value for state in gateway.models.states()
+        },
+    }
+    ready = answers and not gateway.health.draining and gateway.health.failed is None
+    return JSONResponse(
+        {"status": "ready" if ready else "not ready", "checks": checks},
+        status_code=200 if ready else 503,
+    )
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    dependencies=[Depends(require_for_metrics)],
+)
+async def metrics(request: Request, gateway: GatewayDependency) -> Response:
+    """All metrics: with exemplars, as OpenMetrics, to who takes that; else as Prometheus' text."""
+    # prometheus_client's own choice echoes the version asked for, and fails on one that is none.
+    form = openmetrics if _OPENMETRICS in request.headers.get("accept", "") else exposition
+    return Response(
+        form.generate_latest(gateway.metrics.registry), media_type=form.CONTENT_TYPE_LATEST
+    )

@@ -1,0 +1,360 @@
+"""Studies over HTTP: send, list, read, look at."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from gateway import errors
+from gateway.access.callers import Caller, Scope
+from gateway.audit.trail import name_study
+from gateway.http.dependencies import Gateway, GatewayDependency
+from gateway.http.problems import documented
+from gateway.http.requests.access import require
+from gateway.http.requests.body import while_connected
+from gateway.http.requests.demands import REQUEST_TIMEOUT, deadline_of, share_of
+from gateway.http.requests.preferences import (
+    CALLBACK_HEADER,
+    RESPOND_ASYNC,
+    callback_of,
+    wants_async,
+)
+from gateway.http.requests.study_request import METADATA_HEADER, Sent, read_submission
+from gateway.problems import problem_of
+from gateway.results.view import study_path
+from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy
+from preprocess import MediaType
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+
+_OPERATES = [Depends(require(Scope.OPERATE))]
+_READS = [Depends(require(Scope.STUDIES_READ))]
+Reader = Annotated[Caller, Depends(require(Scope.STUDIES_READ))]
+
+StudyId = Annotated[str, Path(pattern=STUDY_ID_PATTERN, description="The study's study_id.")]
+ImageNumber = Annotated[int, Path(ge=1, description="The image's number in the study, from 1.")]
+PictureKey = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9a-f]{16}$",
+        description="From the result's link: the very image that was read, whatever its number is "
+        "by now.",
+    ),
+]
+
+_SUBMISSION: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": METADATA_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "With one image as the body: the metadata document, in ASCII "
+            "(other characters as \\u escapes).",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": "Prefer",
+            "in": "header",
+            "required": False,
+            "description": "With `respond-async` (RFC 7240) the answer is 202 as soon as the study "
+            "is kept; it is read after that.",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": CALLBACK_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "With `Prefer: respond-async`: an HTTPS URL to tell when the study is "
+            "read, or cannot be. The operator says which hosts may be called.",
+            "schema": {"type": "string", "format": "uri"},
+        },
+        REQUEST_TIMEOUT,
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {
+                        "metadata": {"$ref": "#/components/schemas/StudyMetadata"},
+                        "image": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "JPEG, PNG or DICOM files; the bytes decide which.",
+                        },
+                    },
+                },
+                "encoding": {"metadata": {"contentType": "application/json"}},
+            },
+            **{
+                media_type.value: {"schema": {"type": "string", "format": "binary"}}
+                for media_type in MediaType
+            },
+        },
+    },
+}
+
+
+@router.post(
+    "",
+    summary="Send a study and get its result",
+    response_description="The study's current view: the images sent now and any sent before.",
+    response_model=StudyResult,
+    responses={
+        200: {
+            "headers": {
+                "Idempotent-Replayed": {
+                    "description": "true where every image had been read before.",
+                    "schema": {"type": "string"},
+                }
+            }
+        },
+        202: {
+            "model": StudyResult,
+            "description": "The study is kept and will be read; asked for with "
+            "`Prefer: respond-async`.",
+            "headers": {
+                "Location": {
+                    "description": "Path of the study's result.",
+                    "schema": {"type": "string"},
+                },
+                "Preference-Applied": {
+                    "description": "`respond-async`.",
+                    "schema": {"type": "string"},
+                },
+            },
+        },
+        **documented(
+            errors.MalformedRequestError,
+            errors.RequestTooSlowError,
+            errors.StudyConflictError,
+            errors.StudyBeingDeletedError,
+            errors.InvalidCallbackError,
+            errors.BodyTooLargeError,
+            errors.TooManyPartsError,
+            errors.ImagesTooLargeError,
+            errors.RequestMediaTypeError,
+            errors.ContentCodingError,
+            errors.UnsupportedImagesError,
+            errors.InvalidPartsError,
+            errors.InvalidMetadataError,
+            errors.InvalidQueryError,
+            errors.UnreadableImagesError,
+            errors.ImagesWithoutContrastError,
+            errors.NoModelAcceptsError,
+            errors.UnknownModelError,
+            errors.InferenceFailedError,
+            errors.InferenceUnavailableError,
+            errors.OverloadedError,
+            errors.StoreError,
+            errors.UnreadableDocumentError,
+            errors.DeadlineExceededError,
+        ),
+    },
+    openapi_extra=_SUBMISSION,
+)
+async def send_study(
+    request: Request,
+    gateway: GatewayDependency,
+    caller: Annotated[Caller, Depends(require(Scope.STUDIES_WRITE))],
+) -> Response:
+    """Send one or more images with their metadata, as `multipart/form-data`.
+
+    DICOM files speak for themselves: with them `metadata` may be left out, or complete what
+    their attributes lack, and must not contradict them.
+
+    A single image may also be the whole body, with the metadata in the header
+    `RadStream-Metadata`. Sending the same image again answers with the stored result.
+
+    An image that cannot be processed costs no other: the `status` is `partial`, and
+    `not_processed` tells of it until it is sent again mended.
+
+    With `Prefer: respond-async` the answer comes before the study is read: what is wrong with the
+    request is still refused at once, what only decoding finds stands in the result as a failure.
+    """
+    callback = callback_of(request.headers, gateway.callbacks)
+    awaited = not wants_async(request.headers)
+    deadline = deadline_of(request, gateway.settings.http.request_timeout_s)
+    request.state.share = share = share_of(caller, request)
+    with gateway.admission.visit(share) as visit:
+        if awaited:
+            gateway.models.ask()
+        sent = await read_submission(request, gateway, caller, visit=visit, deadline=deadline)
+        if not awaited:
+            return await _accept(gateway, sent, callback)
+        answer = await while_connected(
+            request, gateway.pipeline.read(sent.study, deadline, awaited=True)
+        )
+    return Response(
+        gateway.links.result(answer.result).model_dump_json(exclude_none=True),
+        media_type="application/json",
+        headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
+    )
+
+
+async def _accept(gateway: Gateway, sent: Sent, callback: str | None) -> Response:
+    """The answer to a study that is kept and not yet read."""
+    work = await gateway.submissions.accept(sent.study, sent.document, callback)
+    gateway.reader.take(work)
+    result = await gateway.studies.result(work.study_id)
+    return Response(
+        gateway.links.result(result).model_dump_json(exclude_none=True),
+        status_code=202,
+        media_type="application/json",
+        headers={
+            "Location": gateway.links.path(study_path(work.study_id)),
+            "Preference-Applied": RESPOND_ASYNC,
+        },
+    )
+
+
+@router.get(
+    "",
+    dependencies=_READS,
+    summary="List studies",
+    response_model_exclude_none=True,
+    responses=documented(errors.InvalidQueryError, errors.StoreError),
+)
+async def list_studies(
+    request: Request,
+    gateway: GatewayDependency,
+    after: Annotated[
+        str, Query(max_length=64, description="Where to go on: the last study_id seen.")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=200, description="Studies on a page.")] = 50,
+) -> StudyList:
+    """One page of studies, in the order of their ids."""
+    study_ids = await gateway.studies.ids(after=after, limit=limit)
+    summaries: list[StudySummary] = []
+    unreadable: list[UnreadableStudy] = []
+    for found in await gateway.studies.summaries(study_ids):
+        if isinstance(found, StudySummary):
+            study_id = found.study_id
+            summaries.append(found)
+        else:
+            study_id, error = found
+            problem = problem_of(error, request.state.request_id)
+            unreadable.append(UnreadableStudy(study_id=study_id, problem=problem))
+        name_study(study_id)
+    full = len(study_ids) == limit
+    following = f"/v1/studies?after={study_ids[-1]}&limit={limit}" if full else None
+    links = gateway.links
+    return StudyList(
+        studies=tuple(map(links.summary, summaries)),
+        unreadable=tuple(unreadable) or None,
+        next=links.path(following),
+    )
+
+
+@router.get(
+    "/{study_id}",
+    dependencies=_READS,
+    summary="Read a study's result",
+    response_model_exclude_none=True,
+    responses=documented(
+        errors.StudyNotFoundError,
+        errors.StudyDeletedError,
+        errors.InvalidQueryError,
+        errors.StoreError,
+        errors.UnreadableDocumentError,
+    ),
+)
+async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
+    """The study's current view."""
+    return gateway.links.result(await gateway.studies.result(study_id))
+
+
+@router.delete(
+    "/{study_id}",
+    dependencies=_OPERATES,
+    status_code=204,
+    summary="Delete a study",
+    response_class=Response,
+    responses=documented(
+        errors.StudyNotFoundError,
+        errors.StudyDeletedError,
+        errors.InvalidQueryError,
+        errors.StoreError,
+        errors.UnreadableDocumentError,
+    ),
+)
+async def delete_study(study_id: StudyId, gateway: GatewayDependency) -> Response:
+    """Remove all that is kept of the study: images, results, heat maps, what is pending or parked.
+
+    What is under way of it is not stored. Afterwards `GET` answers 410; a file of it in a drop
+    folder is its sender's and stays, but is not read again. After about a minute the `study_id`
+    may be sent anew.
+    """
+    await gateway.studies.delete(study_id)
+    return Response(status_code=204)
+
+
+_PNG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+}
+_PICTURE_ERRORS = (
+    errors.StudyNotFoundError,
+    errors.ImageNotFoundError,
+    errors.InvalidQueryError,
+    errors.StoreError,
+    errors.UnreadableDocumentError,
+    errors.TooManyPicturesError,
+)
+
+
+@router.get(
+    "/{study_id}/images/{number}/preview.png",
+    summary="Look at an image",
+    response_class=Response,
+    responses=_PNG | documented(*_PICTURE_ERRORS),
+)
+async def preview(
+    study_id: StudyId,
+    number: ImageNumber,
+    *,
+    request: Request,
+    gateway: GatewayDependency,
+    caller: Reader,
+    key: PictureKey = None,
+) -> Response:
+    """The image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
+    with gateway.admission.picture(share_of(caller, request)):
+        drawn = gateway.pictures.preview(study_id, number, key)
+        return _png(await while_connected(request, drawn), key)
+
+
+@router.get(
+    "/{study_id}/images/{number}/heatmap.png",
+    summary="See what a finding rests on",
+    response_class=Response,
+    responses=_PNG | documented(*_PICTURE_ERRORS, errors.NoHeatMapError),
+)
+async def heatmap(
+    study_id: StudyId,
+    number: ImageNumber,
+    *,
+    request: Request,
+    gateway: GatewayDependency,
+    caller: Reader,
+    label: Annotated[
+        str | None,
+        Query(max_length=64, description="The finding; the most probable one if left out."),
+    ] = None,
+    key: PictureKey = None,
+) -> Response:
+    """The model's evidence for a finding, in colour over the radiograph."""
+    with gateway.admission.picture(share_of(caller, request)):
+        drawn = gateway.pictures.heatmap(study_id, number, label, key)
+        return _png(await while_connected(request, drawn), key)
+
+
+def _png(data: bytes, key: str | None) -> Response:
+    # What a key names never changes; a number may come to mean another image. Nobody else's
+    # business either way.
+    caching = "private, no-cache" if key is None else "private, max-age=3600"
+    return Response(data, media_type="image/png", headers={"Cache-Control": caching})

@@ -1,0 +1,92 @@
+"""The golden image: proof, at load, that a model's contract tells the truth."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import numpy as np
+
+from gateway.errors import ContractError
+from gateway.models.contracts import probabilities
+from gateway.models.placement import call_for
+from gateway.runtime.concurrency import together
+from gateway.runtime.deadline import Deadline
+from preprocess import Frame, Limits, PreprocessError, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.models.contracts import ServedModel
+    from gateway.models.placement import ModelCall
+    from gateway.storage.protocol import InferenceServer
+
+
+async def try_golden(
+    server: InferenceServer, model: ServedModel, timeout_s: float, *, instances: int = 1
+) -> None:
+    """Have the model read its golden image, on every way a picture may take to it.
+
+    Once for each instance: a calm Triton gives requests to its instances in turn, so that one of
+    which the process died is found before a study meets it. A busy Triton, which takes longer than
+    `timeout_s` for some of them, is not asked for the rest: its studies find the dead one.
+
+    Parameters
+    ----------
+    timeout_s
+        Seconds that one reading may take.
+    instances
+        How many of the model there are.
+
+    Raises
+    ------
+    ContractError
+        The image cannot be read, or a probability differs from the contract's by more than its
+        tolerance.
+    RadStreamError
+        The model does not answer.
+    """
+    calls = await anyio.to_thread.run_sync(partial(_calls, model))
+    whole = Deadline.after(timeout_s)
+    for _ in range(instances):
+        deadline = Deadline.after(timeout_s)
+        await together(_try(server, model, call, deadline) for call in calls)
+        if whole.remaining_s() == 0:
+            return
+
+
+async def _try(
+    server: InferenceServer, model: ServedModel, call: ModelCall, deadline: Deadline
+) -> None:
+    output = model.contract.output
+    answer = await server.infer(
+        call.name, call.version, call.inputs, [output.name], deadline=deadline
+    )
+    golden = model.contract.golden
+    got = probabilities(model.contract, answer[output.name])
+    for label, probability in zip(output.labels, got, strict=True):
+        expected = golden.probabilities[label.label]
+        if abs(probability - expected) > golden.tolerance:
+            raise ContractError(
+                f"the golden image gives {label.label} {probability:.4f} by {call.name}, "
+                f"not {expected:.4f}"
+            )
+
+
+def _calls(model: ServedModel) -> Sequence[ModelCall]:
+    try:
+        frame = decode(model.contract.golden.image, Limits())[0]
+    except PreprocessError as error:
+        raise ContractError(f"the golden image cannot be read: {error.reason}") from error
+    frames = [frame]
+    if model.ensembles:  # one for each type of samples: deeper pictures have a graph of their own
+        frames.append(_deepened(frame))
+    return [call_for(model, frame) for frame in frames]
+
+
+def _deepened(frame: Frame) -> Frame:
+    """The same picture in 16 bits."""
+    factor = ((1 << 16) - 1) / frame.largest
+    samples = np.round(frame.samples * factor).astype(np.uint16)
+    return Frame(samples, 16, frame.rows, frame.columns)

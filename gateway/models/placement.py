@@ -1,0 +1,114 @@
+"""Where a picture becomes the model's tensor: here, or in Triton, next to the model."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+
+from gateway.errors import ContractError
+from gateway.models.placement_document import PARAMETER, PlacementDocument, Role
+from preprocess import grey_range, to_shown_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from gateway.models.contracts import ServedModel
+    from gateway.storage.protocol import ModelConfig
+    from preprocess import Frame, GreyRange
+
+Key = tuple[str, str]
+
+_FRAMING_BYTES = 1 << 16  # what a message carries beside the pixels: names, shapes, far less
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """A Triton ensemble: a preprocessing graph and then the model.
+
+    Parameters
+    ----------
+    name, version
+        Of the ensemble.
+    pixels, largest
+        Names of its inputs: samples (rows, columns), and the value of white, shape (1,).
+    """
+
+    name: str
+    version: str
+    pixels: str
+    largest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One question to Triton.
+
+    Parameters
+    ----------
+    name, version
+        Of the model that is asked.
+    inputs
+        By name.
+    shown
+        What of the picture is black and white to the model.
+    """
+
+    name: str
+    version: str
+    inputs: Mapping[str, NDArray[Any]]
+    shown: GreyRange
+
+
+def call_for(model: ServedModel, frame: Frame, *, message_bytes: int = sys.maxsize) -> ModelCall:
+    """What to send to Triton so that the model reads this frame.
+
+    An ensemble for the samples' type takes them as they are; without one, or where they are more
+    than `message_bytes`, the largest gRPC message, they are made the model's tensor here.
+    """
+    spec = model.contract.input.spec()
+    ensemble = model.ensembles.get(frame.samples.dtype.name)
+    if ensemble is None or frame.samples.nbytes + _FRAMING_BYTES > message_bytes:
+        tensor, shown = to_shown_tensor(frame, spec)
+        name = model.contract.input.name
+        return ModelCall(model.name, model.version, {name: tensor[None]}, shown)
+    white = np.array([frame.largest], dtype=np.float32)
+    inputs = {ensemble.pixels: frame.samples, ensemble.largest: white}
+    return ModelCall(ensemble.name, ensemble.version, inputs, grey_range(frame, spec))
+
+
+def read_placement(config: ModelConfig) -> PlacementDocument | None:
+    """What a model's configuration says of its part in another model's placement, if it has one.
+
+    Raises
+    ------
+    ContractError
+        It says so in a form that cannot be read.
+    """
+    document = config.parameters.get(PARAMETER)
+    if document is None:
+        return None
+    try:
+        return PlacementDocument.model_validate_json(document)
+    except ValidationError as error:
+        raise ContractError(f"parameter '{PARAMETER}' is not valid") from error
+
+
+def collect_ensembles(
+    placements: Mapping[Key, PlacementDocument],
+) -> Mapping[Key, Mapping[str, Ensemble]]:
+    """For each model version its ensembles, by the NumPy name of the samples' type."""
+    found: defaultdict[Key, dict[str, Ensemble]] = defaultdict(dict)
+    for (name, version), document in placements.items():
+        if document.role is Role.ENSEMBLE:
+            found[document.model, document.version][document.datatype.lower()] = Ensemble(
+                name, version, document.pixels, document.largest
+            )
+    return found

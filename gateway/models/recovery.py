@@ -1,0 +1,256 @@
+"""Recovery of models that do not answer: reload with back-off, then a restart of Triton."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.errors import DeadlineExceededError, RadStreamError
+from gateway.runtime.deadline import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from gateway.observability.metrics import Metrics
+    from gateway.storage.protocol import InferenceServer, TritonHost
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 60.0
+# A reload of which nothing is heard for so long is counted as hanging. A load that is merely slow
+# goes on in Triton all the same, and is not begun again before it has ended.
+_RELOAD_S = 30.0
+# Triton notices within two seconds that a backend died which it had heard of, and waits for ever
+# for one that died before.
+_LOST_FOR_S = 3.0
+_LOOK_S = 0.5
+# The longest that a study may take by default, which such a process may have in its hands.
+_LEFT_FOR_S = 30.0
+
+
+class Recovery:
+    """Brings models back that Triton does not serve, and Triton where that does not help.
+
+    Each sick model is reloaded by a task of its own, at once and then with a pause that doubles
+    from half a second to a minute, until it has been proved or is gone. Where no model at all has
+    answered for `restart_after_s`, Triton is started anew, again and again. One sick model of two
+    is no reason for that.
+
+    Parameters
+    ----------
+    server
+        Where the models are.
+    host
+        What Triton runs in; None where it cannot be started anew from here.
+    metrics
+        Told of each reload and restart.
+    on_reloaded
+        Called after each attempt: the model is to be proved now.
+    restart_after_s
+        Seconds without an answer of any model until Triton is started anew.
+    """
+
+    def __init__(
+        self,
+        server: InferenceServer,
+        host: TritonHost | None,
+        metrics: Metrics,
+        *,
+        on_reloaded: Callable[[], None],
+        restart_after_s: float,
+    ) -> None:
+        self._server = server
+        self._host = host
+        self._metrics = metrics
+        self._on_reloaded = on_reloaded
+        self._restart_after_s = restart_after_s
+        self._sick: dict[str, _SickModel] = {}
+        self._reloaded_at: dict[str, float] = {}
+        self._stuck: set[str] = set()
+        self._silent_since = time.monotonic()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> NoReturn:
+        """Reload what is reported, for ever."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for name, sick in self._sick.items():
+                    self._begin(name, sick)
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
+        raise AssertionError  # for the type checker: the event is nobody's to set
+
+    def report(self, name: str, *, loaded: bool) -> None:
+        """Have the model reloaded, once the pause after the attempt before is over.
+
+        Parameters
+        ----------
+        loaded
+            Whether Triton takes it for loaded, so that it is to be unloaded first.
+        """
+        sick = self._sick.get(name)
+        if sick is None:
+            sick = self._sick[name] = _SickModel()
+            self._begin(name, sick)
+        if not sick.at_work:  # what was seen before the attempt ends says nothing of its success
+            sick.loaded = loaded
+            sick.reported.set()
+
+    def names(self) -> list[str]:
+        """Return the models that are to be reloaded, or were and have not been proved yet."""
+        return list(self._sick)
+
+    def left_unloaded(self, name: str) -> bool:
+        """Return whether an attempt unloaded the model and did not get it loaded again."""
+        sick = self._sick.get(name)
+        return sick is not None and sick.left_unloaded
+
+    def at_work(self, name: str) -> bool:
+        """Return whether an attempt is under way or follows at once: no proof would hold."""
+        sick = self._sick.get(name)
+        return sick is not None and (sick.at_work or sick.attempts == 0)
+
+    def reloaded_since(self, name: str, moment: float) -> bool:
+        """Return whether an attempt ended after this moment of the monotonic clock."""
+        return self._reloaded_at.get(name, -1.0) > moment
+
+    def forget(self, name: str) -> None:
+        """Leave the model alone: it answers, is gone or was unloaded by somebody's wish."""
+        self._stuck.discard(name)
+        if (sick := self._sick.pop(name, None)) is not None and sick.task is not None:
+            sick.task.cancel()
+
+    def watch_over(self, *, answering: bool, reachable: bool, sick: bool) -> None:
+        """Start Triton anew where no model has answered for too long.
+
+        Parameters
+        ----------
+        answering
+            Whether any model is proved now.
+        reachable
+            Whether Triton itself answers.
+        sick
+            Whether any model should answer and does not.
+        """
+        now = time.monotonic()
+        host = self._host
+        if answering or host is None or (reachable and not sick):
+            self._silent_since = now
+            return
+        if not (reachable or host.restarts_silent):  # it may be starting, or hang: its probes tell
+            self._silent_since = now
+            return
+        silent_s = now - self._silent_since
+        if silent_s < (_LOST_FOR_S if self._stuck else self._restart_after_s):
+            return
+        self._silent_since = now
+        if host.restart():
+            log.error("triton.restart", silent_s=round(silent_s, 1), stuck=sorted(self._stuck))
+            self._metrics.triton.restarts_asked.inc()
+            for name in list(self._sick):
+                self.forget(name)
+
+    def _begin(self, name: str, sick: _SickModel) -> None:
+        if self._tasks is not None:
+            # Not in the context of the study that found it: its log lines are not that study's.
+            sick.task = self._tasks.create_task(
+                self._bring_back(name, sick), context=contextvars.Context()
+            )
+
+    async def _bring_back(self, name: str, sick: _SickModel) -> NoReturn:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            await sick.reported.wait()
+            sick.at_work = True
+            try:
+                before = self._host.backends_of(name) if self._host else frozenset()
+                done = await self._attempt(name, unload=sick.loaded)
+                if done and sick.loaded and before:
+                    self._leave_behind(name, before)
+                sick.left_unloaded = not done and (sick.loaded or sick.left_unloaded)
+            finally:
+                sick.at_work = False
+                sick.attempts += 1
+            sick.reported.clear()
+            self._reloaded_at[name] = time.monotonic()
+            self._on_reloaded()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _leave_behind(self, name: str, pids: frozenset[int]) -> None:
+        """Have the processes ended that ran the model before it was reloaded, studies apart.
+
+        Triton 2.51 keeps the living instances of a model of which one died for good, with all
+        their memory, though they get no study any more.
+        """
+        if self._host is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LEFT_FOR_S, self._host.end_backends, name, pids)
+
+    async def _attempt(self, name: str, *, unload: bool) -> bool:
+        reason: str | None
+        try:
+            await self._reload(name, unload=unload)
+        except DeadlineExceededError:
+            outcome, reason = "hung", f"nothing was heard of it for {_RELOAD_S:g} s"
+        except _LoadStuckError:
+            outcome, reason = "hung", "its process died while it was loaded"
+            self._stuck.add(name)
+        except RadStreamError as error:
+            outcome, reason = "refused", str(error)
+        else:
+            outcome, reason = "reloaded", None
+        tell = log.info if outcome == "reloaded" else log.warning
+        # Not a failure of the gateway's: a server whose models are fixed refuses to reload.
+        tell(_EVENTS[outcome], model=name, reason=reason)
+        self._metrics.triton.reloads.labels(name, outcome).inc()
+        return outcome == "reloaded"
+
+    async def _reload(self, name: str, *, unload: bool) -> None:
+        call = self._server.reload_model if unload else self._server.load_model
+        before = self._host.lost_backends() if self._host else frozenset()
+        task = asyncio.ensure_future(call(name, deadline=Deadline.after(_RELOAD_S)))
+        lost_since: dict[int, float] = {}
+        try:
+            while not (await asyncio.wait([task], timeout=_LOOK_S))[0]:
+                lost = (self._host.lost_backends() if self._host else frozenset()) - before
+                now = time.monotonic()
+                lost_since = {pid: lost_since.get(pid, now) for pid in lost}
+                if any(now - since > _LOST_FOR_S for since in lost_since.values()):
+                    raise _LoadStuckError
+            await task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, RadStreamError):
+                await task
+
+
+class _SickModel:
+    """A model that is to be reloaded, and how far that has come."""
+
+    def __init__(self) -> None:
+        self.reported = asyncio.Event()
+        self.loaded = True
+        self.at_work = False
+        self.left_unloaded = False
+        self.attempts = 0
+        self.task: asyncio.Task[NoReturn] | None = None
+
+
+class _LoadStuckError(Exception):
+    """Triton waits for a backend that died: this load will never end."""
+
+
+_EVENTS = {
+    "reloaded": "model.reloaded",
+    "refused": "model.reload_refused",
+    "hung": "model.reload_hung",
+}

@@ -1,0 +1,66 @@
+"""What is counted of work that was promised, and of studies that are deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge
+
+from gateway.observability.metrics.ages import set_count_and_age
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Collection
+
+    from prometheus_client import CollectorRegistry
+
+
+class BacklogMetrics:
+    """Studies that were accepted, callbacks, deletions."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pending_studies = Gauge(
+            "radstream_pending_studies",
+            "Submissions that were accepted and not yet read, in the whole store at the last "
+            "sweep.",
+            registry=registry,
+        )
+        self.pending_studies_oldest_age = Gauge(
+            "radstream_pending_studies_oldest_age_seconds",
+            "Age of the oldest submission that was accepted and not yet read, at the last sweep; "
+            "0 where there is none.",
+            registry=registry,
+        )
+        self.pending_callbacks = Gauge(
+            "radstream_pending_callbacks",
+            "Callbacks that were not yet taken, in the whole store at the last sweep.",
+            registry=registry,
+        )
+        self.pending_callbacks_oldest_age = Gauge(
+            "radstream_pending_callbacks_oldest_age_seconds",
+            "Age, since its study came, of the oldest callback that was not yet taken, at the last "
+            "sweep; 0 where there is none.",
+            registry=registry,
+        )
+        self.callbacks = Counter(
+            "radstream_callbacks_total",
+            "Callbacks by outcome of each attempt: delivered, refused, or given up.",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("delivered", "refused", "given_up"):
+            self.callbacks.labels(outcome)
+        self.studies_deleted = Counter(
+            "radstream_studies_deleted_total",
+            "Studies deleted, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+
+    def keep_studies(self, moments: Collection[dt.datetime | None]) -> None:
+        """Let the accepted studies that are not yet read be those that came at these moments."""
+        set_count_and_age(self.pending_studies, self.pending_studies_oldest_age, moments)
+
+    def keep_callbacks(self, moments: Collection[dt.datetime | None]) -> None:
+        """Let the callbacks not yet taken be those of studies that came at these moments."""
+        set_count_and_age(self.pending_callbacks, self.pending_callbacks_oldest_age, moments)

@@ -1,0 +1,83 @@
+"""What is counted of studies, whichever way they came."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from gateway.observability.metrics.buckets import FRESHNESS_SECONDS, SECONDS
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class StudyMetrics:
+    """Studies, their stages, their images and what was found in them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ended = Counter(
+            "radstream_studies_total",
+            "Studies by way in and outcome; for a failure the kind of problem.",
+            ["route", "outcome"],
+            registry=registry,
+        )
+        self.by_caller = Counter(
+            "radstream_caller_studies_total",
+            "Studies by caller (a key's name, or oidc, anonymous, dropfolder) and outcome; for a "
+            "failure the kind of problem.",
+            ["caller", "outcome"],
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "radstream_studies_in_flight",
+            "Studies being read now.",
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "radstream_study_seconds",
+            "Seconds from a study's last byte to its stored result, where it got one, by way in.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.freshness_seconds = Histogram(
+            "radstream_study_freshness_seconds",
+            "Seconds from a study's durable acceptance (its 202, or the later half in the drop "
+            "folder) to its stored result, by way in.",
+            ["route"],
+            buckets=FRESHNESS_SECONDS,
+            registry=registry,
+        )
+        for route in ("rest", "event", "folder"):  # late results may be the first after a restart
+            self.freshness_seconds.labels(route)
+        self.stage_seconds = Histogram(
+            "radstream_stage_seconds",
+            "Seconds a study's stage took.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.images = Counter(
+            "radstream_images_total",
+            "Images answered, by media type: read anew, or replayed from the store.",
+            ["media_type", "outcome"],
+            registry=registry,
+        )
+        self.findings = Counter(
+            "radstream_findings_total",
+            "Findings by model, version, label and whether the probability reached the threshold.",
+            ["model", "version", "label", "positive"],
+            registry=registry,
+        )
+
+    def count(self, route: str, caller: str, outcome: str) -> None:
+        """Count a study that ended."""
+        self.ended.labels(route, outcome).inc()
+        self.by_caller.labels(caller, outcome).inc()
+
+    def tell_freshness(self, route: str, accepted_at: dt.datetime) -> None:
+        """Count a study that has its result now."""
+        age_s = (dt.datetime.now(dt.UTC) - accepted_at).total_seconds()
+        self.freshness_seconds.labels(route).observe(max(0.0, age_s))  # clocks may differ

@@ -1,0 +1,167 @@
+"""Pictures of a stored study: looked at over HTTP, or laid beside the results for a drop folder."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatMapError
+from gateway.pictures.rendering import LONGEST_SIDE, heatmap_png, preview_png
+from gateway.results.store import explained
+from gateway.results.view import numbered_frames, picture_key
+from preprocess import CorruptImageError, GreyRange, UnrecognisedImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.results.documents import FrameReading, Reading
+    from gateway.results.store import ResultStore
+    from gateway.studies.imaging import Imaging
+    from preprocess import Frame
+
+
+# Pixels of a stored heat map's longer side. Each dropped image has one drawn whether anybody looks
+# or not, and at a screen's size that takes longer than all else that is done for the image.
+_STORED_SIDE = 512
+
+
+class Pictures:
+    """Draws previews and heat maps from the images and readings in the store.
+
+    Parameters
+    ----------
+    results, imaging
+        Where they are, and what decodes and draws.
+    at_once
+        How many images may be in memory for it. Whoever waits for a turn holds none.
+    """
+
+    def __init__(self, results: ResultStore, imaging: Imaging, *, at_once: int) -> None:
+        self._results = results
+        self._imaging = imaging
+        self._turns = asyncio.Semaphore(at_once)
+
+    async def preview(self, study_id: str, number: int, key: str | None = None) -> bytes:
+        """An image of a study as an 8-bit PNG: the one of this key, else of this number now.
+
+        Raises
+        ------
+        StudyNotFoundError, ImageNotFoundError
+        """
+        reading, index, read = await self._find(study_id, number, key)
+        async with self._turns:
+            frames = await self._frames(reading)
+            return await self._imaging.run(partial(preview_png, frames[index], _shown(read)))
+
+    async def heatmap(
+        self, study_id: str, number: int, label: str | None = None, key: str | None = None
+    ) -> bytes:
+        """What a finding rests on, as a PNG; without a label the most probable finding.
+
+        Raises
+        ------
+        StudyNotFoundError, ImageNotFoundError
+        NoHeatMapError
+            The model explains nothing.
+        InvalidQueryError
+            The model knows no such label.
+        """
+        reading, index, read = await self._find(study_id, number, key)
+        if read.activation_map is None:
+            raise NoHeatMapError(reading.model.name)
+        chosen = _finding(read, label)
+        async with self._turns:
+            return await self._draw((await self._frames(reading))[index], read, chosen)
+
+    async def store_heatmaps(
+        self, study_id: str, sha256: str, data: bytes, fresh: Sequence[Reading] = ()
+    ) -> None:
+        """Lay beside each reading of an image the heat map of its most probable finding.
+
+        What is there already is left alone.
+
+        Parameters
+        ----------
+        data
+            The image.
+        fresh
+            Its readings, where they were stored just now; else the store is asked for them.
+        """
+        drawn = [(reading, explained(reading)) for reading in fresh]
+        for reading, missing in drawn or await self._results.without_heatmap(study_id, sha256):
+            if not missing:
+                continue
+            async with self._turns:
+                frames = await self._imaging.frames(data, at_least=_enough(reading.frames))
+                for index in missing:
+                    read = reading.frames[index]
+                    picture = await self._draw(
+                        frames[index], read, _finding(read, None), longest_side=_STORED_SIDE
+                    )
+                    await self._results.add_heatmap(reading, index, picture)
+
+    async def _find(
+        self, study_id: str, number: int, key: str | None
+    ) -> tuple[Reading, int, FrameReading]:
+        numbered = list(numbered_frames(await self._results.readings(study_id)))
+        for place, reading, index, read in numbered:
+            if picture_key(reading, index) == key or (key is None and place == number):
+                return reading, index, read
+        raise ImageNotFoundError(number, len(numbered))
+
+    async def _frames(self, reading: Reading) -> tuple[Frame, ...]:
+        data = await self._results.image(reading)
+        try:
+            return await self._imaging.frames(data)
+        except (
+            CorruptImageError,
+            UnrecognisedImageError,
+        ) as error:  # it was read before, so it is not what was stored
+            raise self._results.unreadable_image(reading) from error
+
+    async def _draw(
+        self, frame: Frame, read: FrameReading, chosen: int, *, longest_side: int = LONGEST_SIDE
+    ) -> bytes:
+        if read.activation_map is None:
+            raise ValueError("the frame has no activation map")
+        cells = np.frombuffer(read.activation_map.data, "<f2").reshape(read.activation_map.shape)
+        return await self._imaging.run(
+            partial(
+                heatmap_png,
+                frame,
+                cells[chosen].astype(np.float32),
+                read.findings[chosen],
+                read.activation_map.covers,
+                read.activation_map.full,
+                shown=_shown(read),
+                longest_side=longest_side,
+            )
+        )
+
+
+def _shown(read: FrameReading) -> GreyRange:
+    black, white = read.shown
+    return GreyRange(black, white)
+
+
+def _enough(frames: Sequence[FrameReading]) -> tuple[int, int]:
+    """Rows and columns that a stored heat map needs of its image."""
+    rows, columns = max(frame.rows for frame in frames), max(frame.columns for frame in frames)
+    scale = min(1.0, _STORED_SIDE / max(rows, columns))
+    return math.ceil(rows * scale), math.ceil(columns * scale)
+
+
+def _finding(read: FrameReading, label: str | None) -> int:
+    """The place of a finding among the frame's, and so of its cells in the map."""
+    places = range(len(read.findings))
+    if label is None:
+        return max(places, key=lambda place: read.findings[place].probability)
+    for place in places:
+        if read.findings[place].label == label:
+            return place
+    known = ", ".join(finding.label for finding in read.findings)
+    raise InvalidQueryError((Fault("query/label", f"must be one of: {known}"),))

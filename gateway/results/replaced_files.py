@@ -1,0 +1,68 @@
+"""The bytes that stand under a name of the drop folder, where several were read under it.
+
+Under ``results/{study_id}/names/{name}/``, where the name is the object's reference:
+
+``{n}.json``
+    A `StandingFile`; n counts from 1 and the last one holds. Each is written once, so that of two
+    gateways that note a change at once the later one looks again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from gateway.results.documents import StandingFile
+from gateway.runtime.concurrency import together
+from gateway.storage.documents import read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.storage.protocol import ObjectStore
+
+FOLDER = "names/"
+
+
+class ReplacedFiles:
+    """Names of all studies on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    root
+        What the keys of all studies begin with.
+    """
+
+    def __init__(self, objects: ObjectStore, root: str) -> None:
+        self._objects = objects
+        self._root = root
+
+    def of(self, study_id: str, keys: Iterable[str]) -> list[str]:
+        """Return those of a study's keys that are notes of names."""
+        return [key for key in keys if key.startswith(f"{self._root}{study_id}/{FOLDER}")]
+
+    async def load(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the SHA-256 of what stands under each name, by the keys of all its notes."""
+        last = {key.split("/")[-2]: key for key in sorted(keys)}
+        found = await together(self._read(key) for key in last.values())
+        return {name: note.sha256 for name, note in zip(last, found, strict=True)}
+
+    async def note(self, study_id: str, name: str, sha256: str) -> bool:
+        """Note what stands under the name; return False where that was known."""
+        while True:
+            folder = f"{self._root}{study_id}/{FOLDER}{name}/"
+            keys = await self._objects.keys(folder)
+            if keys and (await self._read(keys[-1])).sha256 == sha256:
+                return False
+            note = StandingFile(sha256=sha256, noted_at=dt.datetime.now(dt.UTC))
+            if await self._objects.create(
+                f"{folder}{len(keys) + 1:06}.json",
+                note.model_dump_json(by_alias=True).encode(),
+                media_type="application/json",
+            ):
+                return True
+
+    async def _read(self, key: str) -> StandingFile:
+        return read_document(StandingFile, key, await self._objects.read(key))

@@ -1,0 +1,71 @@
+"""Deleting studies whose time is over."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.audit.trail import GATEWAY
+from gateway.errors import UnreadableDocumentError
+from gateway.results.tombstone import Reason
+from gateway.schemas.audit import AuditAction
+
+if TYPE_CHECKING:
+    from gateway.audit.trail import Audit
+    from gateway.results.catalog import Studies
+    from gateway.results.deletion import Deletion
+
+log = structlog.get_logger()
+
+_PAGE = 200
+# A clock that is off by more than this has been set by somebody, and deletes nothing.
+_CLOCK_STEP_S = 3600.0
+
+
+class Retention:
+    """Deletes studies to which nothing has been added for so many days.
+
+    Parameters
+    ----------
+    studies, deletion
+        What there is, and how it goes.
+    audit
+        Has a record of each study that went, whatever becomes of the sweep after that.
+    days
+        How long a study is kept.
+    """
+
+    def __init__(self, studies: Studies, deletion: Deletion, audit: Audit, *, days: int) -> None:
+        self._studies = studies
+        self._deletion = deletion
+        self._audit = audit
+        self._kept = dt.timedelta(days=days)
+        self._clock_offset_s = _clock_offset_s()
+
+    async def sweep(self) -> None:
+        """Delete what is older. Any gateway may sweep, and several at once."""
+        if abs(_clock_offset_s() - self._clock_offset_s) > _CLOCK_STEP_S:
+            log.error("retention.clock_was_set")  # until a restart, with the clock looked at
+            return
+        before = dt.datetime.now(dt.UTC) - self._kept
+        after = ""
+        while study_ids := await self._studies.ids(after=after, limit=_PAGE):
+            for study_id in study_ids:
+                with suppress(UnreadableDocumentError):  # logged; nobody knows how old it is
+                    changed_at = await self._studies.changed_at(study_id)
+                    if changed_at is not None and changed_at < before:
+                        await self._delete(study_id)
+            after = study_ids[-1]
+
+    async def _delete(self, study_id: str) -> None:
+        async with self._audit.of_work("retention: delete", GATEWAY, AuditAction.DELETE):
+            await self._deletion.delete(study_id, Reason.RETENTION)
+
+
+def _clock_offset_s() -> float:
+    """Constant for as long as nobody sets the clock."""
+    return time.time() - time.monotonic()

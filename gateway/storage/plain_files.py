@@ -1,0 +1,104 @@
+"""Plain files below a root, read and listed: a link, a pipe or a device is none of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
+from gateway.storage.descent import opened
+from gateway.storage.keys import KEY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+# Nothing, a folder, something below a file, a link, a socket.
+_NO_OBJECT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+
+# Of a file that grows while it is read.
+_PIECE_BYTES = 1 << 16
+
+
+def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
+    """The bytes of the file that the steps lead to; see `ObjectStore.read`."""
+    with _opened(root, steps, limit_bytes) as (file, size):
+        pieces = []
+        found, wanted = 0, size + 1
+        while piece := os.read(file, wanted):  # one piece, unless the file grows
+            pieces.append(piece)
+            found, wanted = found + len(piece), _PIECE_BYTES
+            if limit_bytes is not None and found > limit_bytes:
+                raise ObjectTooLargeError(limit_bytes)
+        return b"".join(pieces)
+
+
+def beginning(root: Path, steps: Sequence[str], size: int) -> bytes:
+    """The file's first bytes; see `ObjectStore.beginning`."""
+    with _opened(root, steps, None) as (file, _):
+        return os.read(file, size)
+
+
+def length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
+    """Bytes of the file that the steps lead to; raises as `read` does."""
+    with _opened(root, steps, limit_bytes) as (_, size):
+        return size
+
+
+def written_at(root: Path, steps: Sequence[str]) -> dt.datetime:
+    """Return when the file came to lie there as it is; raises as `read` does.
+
+    Its change time: a copy may bring the time of writing along from where it lay before.
+    """
+    with _opened(root, steps, None) as (file, _):
+        return dt.datetime.fromtimestamp(os.fstat(file).st_ctime, dt.UTC)
+
+
+@contextmanager
+def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterator[tuple[int, int]]:
+    """Descriptor and length of an object's file."""
+    try:
+        with opened(root, steps[:-1]) as folder:
+            # A pipe without a writer is not waited for.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            file = os.open(steps[-1], flags, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_OBJECT:
+            raise ObjectNotFoundError from error
+        raise
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectNotFoundError
+        if limit_bytes is not None and status.st_size > limit_bytes:
+            raise ObjectTooLargeError(limit_bytes)
+        yield file, status.st_size
+    finally:
+        os.close(file)
+
+
+def paths(top: int, stem: str) -> Iterator[str]:
+    """Paths below a folder of the plain files, those that start with the stem; it has no slash.
+
+    No key has a step that begins with a dot. One folder below is open at a time, however deep.
+    """
+    waiting = [""]
+    while waiting:
+        at = waiting.pop()
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),  # it was removed just now
+            opened(".", at.split("/")[:-1], dir_fd=top) as folder,
+            os.scandir(folder) as entries,
+        ):
+            for entry in entries:
+                path = at + entry.name
+                if entry.name.startswith(".") or not path.startswith(stem):
+                    continue
+                if entry.is_file(follow_symlinks=False):
+                    yield path
+                elif entry.is_dir(follow_symlinks=False) and len(path) < KEY_BYTES:
+                    waiting.append(f"{path}/")

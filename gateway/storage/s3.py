@@ -1,0 +1,336 @@
+"""The object store as an S3 bucket; the only module that knows botocore's ways."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gateway import __version__
+from gateway.errors import (
+    InvalidKeyError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StoreUnavailableError,
+)
+from gateway.storage.keys import split_key, split_prefix
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from gateway.storage.protocol import Reserve
+
+# No such key; no such version of it; the version is a delete marker; what a HEAD says of either.
+_NOT_FOUND = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"}
+# The greatest character: what follows a name and it in a listing is beyond all that begins so.
+_LAST = "\U0010ffff"
+
+_PIECE_BYTES = 2**18
+
+# CRC of what is sent, checked by S3, and of what comes, checked here. Other stores may refuse them:
+# with an endpoint AWS's own variables decide (AWS_REQUEST_CHECKSUM_CALCULATION, …_VALIDATION).
+_CHECKED = {
+    "request_checksum_calculation": "when_supported",
+    "response_checksum_validation": "when_supported",
+}
+_ERROR_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@asynccontextmanager
+async def s3_client(
+    *, region: str | None, endpoint: str | None, connections: int, timeout_s: float
+) -> AsyncIterator[Any]:
+    """A client of S3 with one connection pool, open until the block ends.
+
+    Credentials come from the environment: a web identity (IRSA), a container's (Pod Identity), a
+    profile. Failed requests are repeated here, by botocore's standard mode, which backs off with
+    jitter and within a budget, and nowhere else.
+
+    Parameters
+    ----------
+    region, endpoint
+        Of S3; None leaves them to the environment. An endpoint other than AWS's is asked with the
+        bucket in the path, and with check sums as AWS's own variables say.
+    connections
+        How many requests may be under way at once; more wait for a connection.
+    timeout_s
+        Seconds of silence that end a request.
+    """
+    config = AioConfig(
+        max_pool_connections=connections,
+        connect_timeout=min(2.0, timeout_s),
+        read_timeout=timeout_s,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        s3={"addressing_style": "path" if endpoint else "auto"},
+        # Put together by botocore for each request unless it is given; says who asked, in
+        # CloudTrail and S3's access logs.
+        user_agent=f"radstream/{__version__}",
+        parameter_validation=False,  # of each request again; S3 itself says what it will not take
+        **({} if endpoint else _CHECKED),
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(
+                get_session().create_client(
+                    "s3", region_name=region, endpoint_url=endpoint, config=config
+                )
+            )
+        except BotoCoreError as error:  # no region, a profile that is not there
+            raise StoreUnavailableError(str(error)) from error
+        yield client
+
+
+def encryption(sse: str | None, kms_key_id: str | None) -> dict[str, str]:
+    """What a write says of its encryption at rest; nothing leaves it to the bucket's default."""
+    named = {"ServerSideEncryption": sse, "SSEKMSKeyId": kms_key_id}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+class S3Store:
+    """Objects in one bucket.
+
+    Parameters
+    ----------
+    client
+        From `s3_client`; several stores may share it.
+    bucket
+        Its name.
+    timeout_s
+        Seconds a call may take, repetitions included, where its caller's deadline is not sooner.
+    encryption
+        See `encryption`.
+    """
+
+    def __init__(
+        self, client: Any, bucket: str, *, timeout_s: float, encryption: Mapping[str, str]
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._timeout_s = timeout_s
+        self._encryption = encryption
+
+    async def open(self, prefix: str) -> None:
+        """Look below a prefix: what a role may do that may not ask for the bucket as a whole.
+
+        Raises
+        ------
+        StoreUnavailableError
+            There is no such bucket, or it may not be used.
+        """
+        async with self._calling():
+            await self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
+
+    async def read(
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
+    ) -> bytes:
+        """See `ObjectStore.read`."""
+        split_key(key)
+        version = {} if version_id is None else {"VersionId": version_id}
+        async with self._calling():
+            response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
+            async with response["Body"] as body:
+                # What sits before a bucket may send an object in chunks: it may be of any size.
+                length = response.get("ContentLength", limit_bytes or 0)
+                if limit_bytes is not None and length > limit_bytes:
+                    raise ObjectTooLargeError(limit_bytes)
+                if reserve is not None:
+                    await reserve(length)
+                return await _whole(body, limit_bytes)
+
+    async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
+        """See `ObjectStore.beginning`."""
+        split_key(key)
+        version = {} if version_id is None else {"VersionId": version_id}
+        async with self._calling():
+            try:
+                response = await self._client.get_object(
+                    Bucket=self._bucket, Key=key, Range=f"bytes=0-{size - 1}", **version
+                )
+            except ClientError as error:
+                if _code(error) == "InvalidRange":  # of an object without any byte
+                    return b""
+                raise
+            async with response["Body"] as body:
+                found: bytes = await body.read(size)
+                return found
+
+    async def written_at(self, key: str, *, version_id: str | None = None) -> dt.datetime:
+        """See `ObjectStore.written_at`; of an object sent in parts, when its sending began."""
+        split_key(key)
+        version = {} if version_id is None else {"VersionId": version_id}
+        async with self._calling():
+            response = await self._client.head_object(Bucket=self._bucket, Key=key, **version)
+        written: dt.datetime = response["LastModified"]
+        return written
+
+    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
+        """See `ObjectStore.create`.
+
+        A write whose answer was lost is repeated and finds its own object: False then.
+        """
+        split_key(key)
+        async with self._calling():
+            while True:
+                try:
+                    await self._put(key, data, media_type, IfNoneMatch="*")
+                except ClientError as error:
+                    if _code(error) == "PreconditionFailed":
+                        return False
+                    # Another write of the key is under way; who wins shows when it is done.
+                    if _code(error) != "ConditionalRequestConflict":
+                        raise
+                    await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+                else:
+                    return True
+
+    async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
+        """See `ObjectStore.replace`."""
+        split_key(key)
+        async with self._calling():
+            await self._put(key, data, media_type)
+
+    async def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`; a versioned bucket keeps what was there."""
+        split_key(key)
+        async with self._calling():
+            await self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    async def purge(self, prefix: str) -> bool:
+        """See `ObjectStore.purge`; without the right to older versions they stay."""
+        split_prefix(prefix)
+        try:
+            more = True
+            while more:
+                versions, more = await self._versions(prefix)
+                if versions:
+                    await self._delete_versions(versions)
+        except _DeniedError:
+            for key in await self.keys(prefix):
+                await self.delete(key)
+            return False
+        return True
+
+    async def _versions(self, prefix: str) -> tuple[list[dict[str, str]], bool]:
+        """The first versions and delete markers under the prefix, and whether there are more."""
+        async with self._calling():
+            try:
+                page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix)
+            except ClientError as error:
+                raise _denied(error) from error
+        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        versions = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        return versions, bool(page.get("IsTruncated"))
+
+    async def _delete_versions(self, versions: Sequence[Mapping[str, str]]) -> None:
+        async with self._calling():
+            answer = await self._client.delete_objects(
+                Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True}
+            )
+        codes = {_code_in(item) for item in answer.get("Errors", ())}
+        if codes == {"AccessDenied"}:
+            raise _DeniedError
+        if codes:
+            raise StoreUnavailableError(", ".join(sorted(codes)))
+
+    async def keys(self, prefix: str) -> Sequence[str]:
+        """See `ObjectStore.keys`."""
+        split_prefix(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        async with self._calling():
+            return [item["Key"] async for page in pages for item in page.get("Contents", ())]
+
+    async def folders(self, prefix: str, *, after: str, limit: int) -> Sequence[str]:
+        """See `ObjectStore.folders`."""
+        split_prefix(prefix)
+        beyond = {"StartAfter": f"{prefix}{after}/{_LAST}"} if after else {}
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, Delimiter="/", **beyond
+        )
+        found: list[str] = []
+        async with self._calling():
+            async for page in pages:
+                names = (item["Prefix"] for item in page.get("CommonPrefixes", ()))
+                found += [name.removeprefix(prefix).removesuffix("/") for name in names]
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def _put(
+        self, key: str, data: bytes | memoryview, media_type: str, **conditions: str
+    ) -> None:
+        await self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=bytes(data),
+            ContentType=media_type,
+            **self._encryption,
+            **conditions,
+        )
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator[None]:
+        """Bound the calls in the block, and turn what botocore raises into our errors."""
+        timeout = asyncio.timeout(self._timeout_s)
+        try:
+            async with timeout:
+                yield
+        except ClientError as error:
+            code = _code(error)
+            if code in _NOT_FOUND:
+                raise ObjectNotFoundError from error
+            if code == "KeyTooLongError":
+                raise InvalidKeyError("the store takes no key as long") from error
+            raise StoreUnavailableError(code) from error
+        except (BotoCoreError, aiohttp.ClientError) as error:
+            # aiohttp's own come from a body that breaks off. The class alone: some messages name
+            # the key.
+            raise StoreUnavailableError(type(error).__name__) from error
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise StoreUnavailableError(f"no answer within {self._timeout_s:g} s") from error
+
+
+class _DeniedError(Exception):
+    """The credentials may not do this to versions."""
+
+
+def _denied(error: ClientError) -> Exception:
+    return _DeniedError() if _code(error) == "AccessDenied" else error
+
+
+async def _whole(body: Any, limit_bytes: int | None) -> bytes:
+    """The body's bytes; no more are read than one piece beyond the limit."""
+    pieces: list[bytes] = []
+    length = 0
+    async for piece in body.iter_chunks(_PIECE_BYTES):
+        pieces.append(piece)
+        length += len(piece)
+        if limit_bytes is not None and length > limit_bytes:
+            raise ObjectTooLargeError(limit_bytes)
+    return b"".join(pieces)
+
+
+def _code(error: ClientError) -> str:
+    return _code_in(error.response.get("Error", {}))
+
+
+def _code_in(fault: Mapping[str, Any]) -> str:
+    """S3's own code; what looks like none is not repeated."""
+    code = str(fault.get("Code", ""))
+    return code if _ERROR_CODE.fullmatch(code) else "unknown"

@@ -1,0 +1,383 @@
+"""Image work, off the event loop: hashing, decoding, the model's tensor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.errors import (
+    Fault,
+    ImagesTooLargeError,
+    ImagesWithoutContrastError,
+    InvalidMetadataError,
+    UnreadableImagesError,
+    UnsupportedImagesError,
+)
+from gateway.models.placement import call_for
+from preprocess import (
+    CorruptImageError,
+    DecodeWorkers,
+    Limits,
+    MediaType,
+    NoContrastError,
+    PreprocessError,
+    UnrecognisedImageError,
+    UnsupportedImageError,
+    check_contrast,
+    measure,
+    read_metadata,
+    sniff,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Sequence
+    from concurrent.futures import Future
+
+    from gateway.models.contracts import ServedModel
+    from gateway.models.placement import ModelCall
+    from gateway.observability.metrics import Metrics
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.contract import InputContract
+    from gateway.studies.study import SubmittedImage
+    from preprocess import DicomMetadata, Frame, Header
+
+T = TypeVar("T")
+
+# Rows and columns kept of a JPEG that is decoded to be forgotten: all of its bytes are read.
+_CHECKED_SIZE = (64, 64)
+
+# What is wrong with one image while others may have faults as well; the gravest kind first.
+IMAGE_ERRORS = (
+    UnsupportedImagesError,
+    ImagesTooLargeError,
+    UnreadableImagesError,
+    ImagesWithoutContrastError,
+    InvalidMetadataError,
+)
+ImageError = (
+    UnsupportedImagesError
+    | ImagesTooLargeError
+    | UnreadableImagesError
+    | ImagesWithoutContrastError
+    | InvalidMetadataError
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFrame:
+    """One frame as the model takes it.
+
+    Parameters
+    ----------
+    rows, columns, bits_stored
+        Of the frame as sent.
+    call
+        The frame in the form its model takes it.
+    """
+
+    rows: int
+    columns: int
+    bits_stored: int
+    call: ModelCall
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """A decoded file.
+
+    Parameters
+    ----------
+    media_type, frames
+        What it holds.
+    began, decode_s, tensor_s
+        When its decoding began, by `time.perf_counter`, and what it cost.
+    warnings
+        Sentences about what the file says that was not usable.
+    """
+
+    media_type: MediaType
+    frames: tuple[PreparedFrame, ...]
+    began: float
+    decode_s: float
+    tensor_s: float
+    warnings: tuple[str, ...] = ()
+
+
+class Imaging:
+    """Runs `preprocess` on a bounded number of threads; OpenCV and the codecs release the GIL.
+
+    Parameters
+    ----------
+    threads
+        How many images may be worked on at once.
+    limits
+        What one file may cost.
+    decode_timeout_s
+        Seconds that one file may take in a codec; beyond it the codec's process is killed.
+    message_bytes
+        The largest message that Triton takes; see `call_for`.
+    metrics
+        Told how busy the threads are.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        limits: Limits,
+        metrics: Metrics,
+        decode_timeout_s: float = 10.0,
+        message_bytes: int = sys.maxsize,
+    ) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
+        self._limits = limits
+        self._message_bytes = message_bytes
+        self._workers = DecodeWorkers(threads, timeout_s=decode_timeout_s)
+        self._metrics = metrics.imaging
+        self._metrics.threads.set(threads)
+        self._metrics.decode_processes_busy.set_function(lambda: self._workers.busy)
+
+    def close(self) -> None:
+        """End the processes that codecs run in."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
+
+    async def sha256(self, data: bytes | memoryview) -> str:
+        """The SHA-256 of the bytes, in hexadecimal."""
+        return await self._run(lambda: hashlib.sha256(data).hexdigest())
+
+    async def dicom_metadata(self, part: str, data: bytes | memoryview) -> DicomMetadata | None:
+        """What a DICOM file says of itself; None for a file of another kind.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            Naming the part.
+        """
+        if not is_dicom(data):
+            return None
+        return await self._run(partial(_read_metadata, part, data, self._limits))
+
+    async def check_header(self, part: str, data: bytes | memoryview) -> None:
+        """Hold a file to what its header says of its picture; nothing is decoded.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+            Naming the part.
+        """
+        await self._run(partial(_measured, part, data, self._limits))
+
+    async def check_together(self, images: Sequence[SubmittedImage]) -> None:
+        """Hold all images of one request to the pixels that one image may have.
+
+        They are decoded side by side, so their memory adds up. A file that cannot be measured, or
+        is too large by itself, is passed over: its decoding says what is wrong with it.
+
+        Raises
+        ------
+        ImagesTooLargeError
+        """
+        pixels = await self._run(partial(_pixels, images, self._limits))
+        if pixels > self._limits.pixels:
+            detail = f"together have {pixels} pixels; a request may have {self._limits.pixels}"
+            raise ImagesTooLargeError((Fault("image", detail),))
+
+    async def header_errors(self, images: Sequence[SubmittedImage]) -> dict[str, ImageError]:
+        """Return the faults of images by their headers, by part; none of them is decoded.
+
+        Raises
+        ------
+        ImagesTooLargeError
+            They are too large together; see `check_together`.
+        """
+        errors = await self._run(partial(_header_errors, images, self._limits))
+        await self.check_together(images)
+        return errors
+
+    async def check(self, part: str, data: bytes | memoryview) -> None:
+        """Decode an image whose metadata are not there yet, and forget it.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+        ImagesWithoutContrastError
+            Naming the part.
+        """
+        await self._run(partial(self._check, part, data))
+
+    async def prepare(
+        self,
+        image: SubmittedImage,
+        model: ServedModel,
+        deadline: Deadline,
+        *,
+        read_before: Container[str],
+    ) -> tuple[str, PreparedImage | None]:
+        """The image's SHA-256, and the image as the model takes it unless that was read before.
+
+        Parameters
+        ----------
+        deadline
+            Of the request: the image is decoded in what it has left.
+        read_before
+            SHA-256 of images that need not be prepared, in hexadecimal as all of them.
+
+        Raises
+        ------
+        UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
+        ImagesWithoutContrastError
+            Naming the image's part.
+        """
+        return await self._run(partial(self._prepare, image, model, deadline, read_before))
+
+    async def frames(
+        self, data: bytes, *, at_least: tuple[int, int] | None = None
+    ) -> tuple[Frame, ...]:
+        """The decoded frames of an image that was accepted before.
+
+        Parameters
+        ----------
+        at_least
+            Rows and columns that a JPEG must keep; None keeps all of any image.
+        """
+        return await self._run(partial(self._workers.decode, data, self._limits, at_least=at_least))
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of other image work, such as drawing, under the same bound."""
+        return await self._run(work)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        # A thread cannot be stopped: when a caller goes away its work is dropped if it still waits,
+        # and keeps its thread if it runs, so that the bound holds, and with it the memory. (anyio's
+        # limiter would let go at once: its shield knows no cancellation but anyio's own.)
+        self._metrics.jobs_waiting.inc()
+        # In the caller's context, where what libraries warn of is collected for the study.
+        job = self._threads.submit(copy_context().run, self._begun, work)
+        job.add_done_callback(self._dropped)
+        return await asyncio.wrap_future(job)
+
+    def _begun(self, work: Callable[[], T]) -> T:
+        self._metrics.jobs_waiting.dec()
+        with self._metrics.threads_busy.track_inprogress():
+            return work()
+
+    def _dropped(self, job: Future[T]) -> None:
+        if job.cancelled():  # never begun: what runs cannot be cancelled
+            self._metrics.jobs_waiting.dec()
+
+    def _check(self, part: str, data: bytes | memoryview) -> None:
+        try:
+            measure(data, self._limits)
+            check_contrast(self._workers.decode(data, self._limits, at_least=_CHECKED_SIZE))
+        except PreprocessError as error:
+            raise _named(part, error) from error
+
+    def _prepare(
+        self,
+        image: SubmittedImage,
+        model: ServedModel,
+        deadline: Deadline,
+        read_before: Container[str],
+    ) -> tuple[str, PreparedImage | None]:
+        sha256 = hashlib.sha256(image.data).hexdigest()
+        if sha256 in read_before:
+            return sha256, None
+        began = time.perf_counter()
+        try:
+            header = measure(image.data, self._limits)
+            frames = self._workers.decode(
+                image.data,
+                self._limits,
+                at_least=_least_size(header, model.contract.input),
+                timeout_s=deadline.remaining_s(),
+            )
+            check_contrast(frames, model.contract.input.intensity.spec())
+        except PreprocessError as error:
+            raise _named(image.part, error) from error
+        decoded = time.perf_counter()
+        prepared = tuple(
+            PreparedFrame(
+                rows=frame.rows,
+                columns=frame.columns,
+                bits_stored=header.bits_stored,
+                call=call_for(model, frame, message_bytes=self._message_bytes),
+            )
+            for frame in frames
+        )
+        return sha256, PreparedImage(
+            header.media_type,
+            prepared,
+            began,
+            decode_s=decoded - began,
+            tensor_s=time.perf_counter() - decoded,
+            warnings=frames[0].warnings,
+        )
+
+
+def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
+    """Rows and columns a JPEG must keep while it is decoded, by the model's contract."""
+    factor = wanted.jpeg_reduction
+    return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
+
+
+def _header_errors(images: Sequence[SubmittedImage], limits: Limits) -> dict[str, ImageError]:
+    errors = {}
+    for image in images:
+        try:
+            measure(image.data, limits)
+        except PreprocessError as error:
+            errors[image.part] = _named(image.part, error)
+    return errors
+
+
+def _pixels(images: Sequence[SubmittedImage], limits: Limits) -> int:
+    counts = []
+    for image in images:
+        with contextlib.suppress(PreprocessError):
+            header = measure(image.data, limits)
+            counts.append(header.rows * header.columns * header.samples_per_pixel * header.frames)
+    return sum(count for count in counts if count <= limits.pixels)
+
+
+def is_dicom(data: bytes | memoryview) -> bool:
+    """Whether the bytes are a DICOM file; what else they are is for the decoder to say."""
+    try:
+        return sniff(data) is MediaType.DICOM
+    except UnrecognisedImageError:
+        return False
+
+
+def _read_metadata(part: str, data: bytes | memoryview, limits: Limits) -> DicomMetadata:
+    try:
+        return read_metadata(data, limits)
+    except PreprocessError as error:
+        raise _named(part, error) from error
+
+
+def _measured(part: str, data: bytes | memoryview, limits: Limits) -> None:
+    try:
+        measure(data, limits)
+    except PreprocessError as error:
+        raise _named(part, error) from error
+
+
+def _named(part: str, error: PreprocessError) -> ImageError:
+    faults = (Fault(part, error.reason),)
+    match error:
+        case UnrecognisedImageError() | UnsupportedImageError():
+            return UnsupportedImagesError(faults)
+        case CorruptImageError():
+            return UnreadableImagesError(faults)
+        case NoContrastError():
+            return ImagesWithoutContrastError(faults)
+        case _:
+            return ImagesTooLargeError(faults)

@@ -1,0 +1,473 @@
+"""The way of a study: admit, decode, tensor, infer, findings, store. Every way in ends here."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.audit.trail import note_partial
+from gateway.errors import (
+    BackendDiedError,
+    ContractError,
+    Fault,
+    InferenceFailedError,
+    InferenceUnavailableError,
+    InvalidMetadataError,
+    ObjectNotFoundError,
+    RadStreamError,
+    StudyBeingDeletedError,
+    StudyNotFoundError,
+    log_fields,
+)
+from gateway.runtime.concurrency import both, together
+from gateway.schemas.not_processed import NotProcessedDocument, told
+from gateway.schemas.telemetry import Stage
+from gateway.studies.imaging import IMAGE_ERRORS
+from gateway.studies.readings import FreshImage, frame_reading, image_reading
+from gateway.studies.recorder import in_common
+from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from gateway.models.contracts import ServedModel
+    from gateway.models.registry import ModelRegistry
+    from gateway.observability.logs import Pseudonyms
+    from gateway.observability.metrics import Metrics
+    from gateway.results.deletion import Deletion
+    from gateway.results.documents import FrameReading, Reading
+    from gateway.results.store import Added, Known, ResultStore, View
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.not_processed import NotProcessed
+    from gateway.schemas.result import ModelVersion, StudyResult
+    from gateway.storage.protocol import InferenceServer
+    from gateway.studies.imaging import ImageError, Imaging, PreparedFrame
+    from gateway.studies.recorder import Outcomes
+    from gateway.studies.refused_images import PartError
+    from gateway.studies.stage_timer import Stages
+    from gateway.studies.study import Study, SubmittedImage
+
+log = structlog.get_logger()
+
+_MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
+# A broken connection is made anew in less; a server that is being started takes longer.
+_RETRY_PAUSE_S = (0.05, 0.15)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a study's sender is told.
+
+    Parameters
+    ----------
+    result
+        The study's current view.
+    replayed
+        Whether every image sent had been read before, so that nothing was inferred.
+    readings
+        What is stored of the images that had not.
+    not_processed
+        The images sent that could not be.
+    study_readings, standing
+        All that the study has, and what is noted to stand under names of the drop folder.
+    """
+
+    result: StudyResult
+    replayed: bool
+    readings: tuple[Reading, ...] = ()
+    not_processed: tuple[NotProcessed, ...] = ()
+    study_readings: tuple[Reading, ...] = ()
+    standing: Mapping[str, str] = field(default_factory=dict)
+
+
+_Chosen = tuple["SubmittedImage", "ServedModel"]
+_Key = tuple[str, "ModelVersion"]
+
+
+class Pipeline:
+    """Takes studies through the gateway; knows no transport and no vendor."""
+
+    def __init__(
+        self,
+        *,
+        models: ModelRegistry,
+        inference: InferenceServer,
+        imaging: Imaging,
+        results: ResultStore,
+        deletion: Deletion,
+        metrics: Metrics,
+        pseudonyms: Pseudonyms,
+        outcomes: Outcomes,
+    ) -> None:
+        self._models = models
+        self._inference = inference
+        self._imaging = imaging
+        self._results = results
+        self._deletion = deletion
+        self._metrics = metrics
+        self._pseudonyms = pseudonyms
+        self._outcomes = outcomes
+
+    async def read(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
+        """Read the study's images and store what was found.
+
+        Nothing is written before every image that can be processed has been decoded and read.
+
+        Parameters
+        ----------
+        awaited
+            Whether the sender waits for the answer: then a backend that died is waited for until
+            it is reloaded. Work in the background gives its turn to other work and comes again.
+
+        Raises
+        ------
+        RadStreamError
+            One of its subclasses; `gateway.problems` says what each means to the sender.
+        """
+        study_ref = self._pseudonyms.study_ref(study.metadata.study_id)
+        with (
+            self._metrics.studies.in_flight.track_inprogress(),
+            self._outcomes.of(study) as stages,
+        ):
+            try:
+                async with deadline.bounds("study"):
+                    answer = await self._read(study, deadline, stages, awaited=awaited)
+            except asyncio.CancelledError:
+                self._count(study, "cancelled")
+                raise
+            except RadStreamError as error:
+                self._count(study, error.label)
+                log.info(
+                    "study.failed",
+                    study_ref=study_ref,
+                    route=study.route,
+                    images=len(study.images),
+                    **log_fields(error),
+                    **stages.log_fields(),
+                )
+                raise
+        if answer.not_processed:
+            note_partial()
+        self._count(study, _outcome(answer))
+        log.info(
+            "study.completed",
+            study_ref=study_ref,
+            route=study.route,
+            outcome=_outcome(answer),
+            images=len(study.parts),
+            not_processed=[item.problem.type for item in answer.not_processed] or None,
+            image_bytes=sum(map(len, study.parts.values())),
+            models=sorted({image.model.name for image in answer.result.images}),
+            replayed=answer.replayed,
+            **stages.log_fields(),
+        )
+        return answer
+
+    async def _read(
+        self, study: Study, deadline: Deadline, stages: Stages, *, awaited: bool
+    ) -> Answer:
+        with stages.time(Stage.ADMIT):
+            if awaited:
+                await self._outlast_loss(study, deadline)
+            chosen, refused = self._choose(study)
+            stages.model = in_common(model.reference for _, model in chosen)
+            # Whoever comes while the study is closed must not write: its closing may end meanwhile,
+            # and take the first of what was written with it.
+            known, _ = await both(
+                self._results.known(study.metadata),
+                self._deletion.check_open(study.metadata.study_id),
+            )
+        with stages.within(Stage.DECODE, span="prepare"):
+            taken, unfit = await self._take(chosen, known, deadline)
+            refused = in_order(study, [*refused, *unfit])
+            if not taken:
+                raise_all(refused)
+            items = _distinct(taken.values())
+            fresh = [item for item in items if isinstance(item, FreshImage)]
+            for item in fresh:
+                began, decode_s = item.prepared.began, item.prepared.decode_s
+                stages.add(Stage.DECODE, decode_s, began=began)
+                stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
+            stages.size = in_common(_sizes(items))
+            stages.not_processed = len(refused)
+        frames: list[list[FrameReading]] = []
+        if fresh:
+            with stages.time(Stage.INFER):
+                frames = await together(
+                    self._infer_image(item, deadline, awaited=awaited) for item in fresh
+                )
+        with stages.time(Stage.STORE):
+            readings = {
+                _key(item): (item, image_reading(study, position, item, read, stages))
+                for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
+            }
+            entries = await self._entries(study, refused, taken)
+            added, view = await self._store(study, taken, readings, known, entries)
+        # Where another gateway was first, that one counts.
+        first = [reading for reading in added.readings if readings[_key(reading)][1] is reading]
+        self._count_images(items, first)
+        return Answer(
+            view.result,
+            replayed=not fresh,
+            readings=added.readings,
+            not_processed=tuple(map(told, entries)),
+            study_readings=view.readings,
+            standing=view.standing,
+        )
+
+    async def _outlast_loss(self, study: Study, deadline: Deadline) -> None:
+        """Wait for the models that were found dead as the study came; see `ModelRegistry`."""
+        for image in study.images:
+            try:
+                self._models.select(image.metadata)
+            except PART_ERRORS:
+                continue  # told with the others of its kind
+            except InferenceUnavailableError as error:
+                await self._models.outlast_loss(image.metadata, error, deadline)
+
+    def _choose(self, study: Study) -> tuple[list[_Chosen], list[RefusedImage]]:
+        """Each image with the model that is to read it, and what no model reads.
+
+        Raises
+        ------
+        InferenceUnavailableError
+            A model is not ready.
+        RadStreamError
+            No image can be processed; see `raise_all`.
+        """
+        chosen: list[_Chosen] = []
+        refused = list(study.refused)
+        for image in study.images:
+            try:
+                chosen.append((image, self._models.select(image.metadata)))
+            except PART_ERRORS as error:
+                refused.append(_refusal(image, error))
+        if not chosen:
+            raise_all(in_order(study, refused))
+        return chosen, refused
+
+    async def _store(
+        self,
+        study: Study,
+        taken: Mapping[str, FreshImage | Reading],
+        readings: Mapping[_Key, tuple[FreshImage, Reading]],
+        known: Known,
+        entries: Sequence[NotProcessedDocument],
+    ) -> tuple[Added, View]:
+        """What was stored, and the study's view, unless the study was deleted meanwhile."""
+        study_id = study.metadata.study_id
+        check = partial(self._deletion.check_written, study_id)
+        try:
+            added = await self._results.add(
+                study.metadata,
+                study.received_at,
+                [(item.image.data, reading) for item, reading in readings.values()],
+                known,
+            )
+            stored = {_key(reading): reading for reading in added.readings}
+            processed = {
+                part: stored[_key(item)] if isinstance(item, FreshImage) else item
+                for part, item in taken.items()
+            }
+            noted = await self._results.note_open_images(
+                study_id, known, entries, processed, alone=len(study.parts) == 1
+            )
+            return added, await self._results.rebuild_view(
+                study_id, added, check=check, noted=noted
+            )
+        except BaseException as error:
+            await check()
+            if isinstance(error, (StudyNotFoundError, ObjectNotFoundError)):
+                raise StudyBeingDeletedError from None  # some of it is gone already
+            raise
+
+    async def _take(
+        self, chosen: Sequence[_Chosen], known: Known, deadline: Deadline
+    ) -> tuple[dict[str, FreshImage | Reading], list[RefusedImage]]:
+        """Each image by its part, as its model read it before or ready to be read; and the rest.
+
+        Raises
+        ------
+        ImagesTooLargeError
+            They are too large together.
+        StudyBeingDeletedError
+        """
+        if len(chosen) > 1:
+            await self._imaging.check_together([image for image, _ in chosen])
+        outcomes = await together(
+            self._take_image(image, model, known, deadline) for image, model in chosen
+        )
+        taken: dict[str, FreshImage | Reading] = {}
+        refused: list[RefusedImage] = []
+        for (image, _), outcome in zip(chosen, outcomes, strict=True):
+            if isinstance(outcome, IMAGE_ERRORS):
+                refused.append(_refusal(image, outcome))
+            else:
+                taken[image.part] = outcome
+        return taken, refused
+
+    async def _entries(
+        self,
+        study: Study,
+        refused: Sequence[RefusedImage],
+        taken: Mapping[str, FreshImage | Reading],
+    ) -> list[NotProcessedDocument]:
+        """Return what is kept and told of the images that cannot be processed."""
+        data = study.parts
+        hashes = await together(self._imaging.sha256(data[item.part]) for item in refused)
+        return [
+            NotProcessedDocument(
+                part=item.part,
+                sha256=sha256,
+                problem=self._outcomes.problem_of(item.error),
+                received_at=study.received_at,
+                view=item.view,
+                sop_instance_uid=item.sop_instance_uid,
+                beside=tuple(dict.fromkeys(other.sha256 for other in taken.values())),
+            )
+            for item, sha256 in zip(refused, hashes, strict=True)
+        ]
+
+    async def _take_image(
+        self, image: SubmittedImage, model: ServedModel, known: Known, deadline: Deadline
+    ) -> FreshImage | Reading | ImageError:
+        read_before = known.read_by(model.reference)
+        try:
+            sha256, prepared = await self._imaging.prepare(
+                image, model, deadline, read_before=read_before
+            )
+            if prepared is not None:
+                _check_size(image, prepared.frames)
+                return FreshImage(image, sha256, model, prepared)
+            study_id = image.metadata.study_id
+            stored = await self._results.reading(study_id, sha256, model.reference)
+            _check_size(image, stored.frames)
+        except IMAGE_ERRORS as error:
+            return error  # the other images may have faults to report as well
+        except ObjectNotFoundError:  # it was there a moment ago
+            raise StudyBeingDeletedError from None
+        return stored
+
+    async def _infer_image(
+        self, item: FreshImage, deadline: Deadline, *, awaited: bool
+    ) -> list[FrameReading]:
+        return await together(
+            self._infer(frame, item.model, deadline, awaited=awaited)
+            for frame in item.prepared.frames
+        )
+
+    async def _infer(
+        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline, *, awaited: bool
+    ) -> FrameReading:
+        """Return the model's reading of a frame.
+
+        The model is asked twice where Triton is away for a moment, and after the reload that a dead
+        backend takes where the sender waits.
+        """
+        try:
+            return await self._infer_once(frame, model, deadline)
+        except BackendDiedError as error:
+            if not awaited:
+                raise
+            await self._models.outlast_reload(model, error, deadline)
+        except InferenceUnavailableError as error:
+            await asyncio.sleep(random.uniform(*_RETRY_PAUSE_S))  # noqa: S311 - jitter
+            self._models.ask()  # by now it may be known to be down
+            if awaited:  # another study may have met a dead backend, and it is being reloaded
+                await self._models.outlast_reload(model, error, deadline)
+        return await self._infer_once(frame, model, deadline)
+
+    async def _infer_once(
+        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
+    ) -> FrameReading:
+        began = time.monotonic()
+        try:
+            output = await self._inference.infer(
+                frame.call.name,
+                frame.call.version,
+                frame.call.inputs,
+                model.outputs,
+                deadline=deadline,
+            )
+            reading = frame_reading(frame, model, output)
+        except RadStreamError as error:
+            self._metrics.triton.errors.labels(error.label).inc()
+            if isinstance(error, _MODEL_ERRORS):
+                log.warning("model.failed", model=frame.call.name, reason=str(error))
+                self._models.failed(model, error, began)
+            raise
+        self._models.answered(model)
+        return reading
+
+    def _count(self, study: Study, outcome: str) -> None:
+        self._metrics.studies.count(study.route, study.caller, outcome)
+
+    def _count_images(
+        self, taken: Sequence[FreshImage | Reading], readings: Sequence[Reading]
+    ) -> None:
+        for item in taken:
+            if isinstance(item, FreshImage):
+                self._metrics.studies.images.labels(item.prepared.media_type, "read").inc()
+            else:
+                self._metrics.studies.images.labels(item.media_type, "replayed").inc()
+        for reading in readings:
+            for frame in reading.frames:
+                for finding in frame.findings:
+                    self._metrics.studies.findings.labels(
+                        reading.model.name,
+                        reading.model.version,
+                        finding.label,
+                        str(finding.positive).lower(),
+                    ).inc()
+
+
+def _refusal(image: SubmittedImage, error: PartError) -> RefusedImage:
+    return RefusedImage(image.part, error, image.metadata.view, image.sop_instance_uid)
+
+
+def _key(item: FreshImage | Reading) -> _Key:
+    """Return the key of an image and the model version that reads it."""
+    return item.sha256, item.model.reference if isinstance(item, FreshImage) else item.model
+
+
+def _distinct(taken: Iterable[FreshImage | Reading]) -> list[FreshImage | Reading]:
+    """Each image once, where it was sent first."""
+    distinct: dict[_Key, FreshImage | Reading] = {}
+    for item in taken:
+        distinct.setdefault(_key(item), item)
+    return list(distinct.values())
+
+
+def _outcome(answer: Answer) -> str:
+    if answer.not_processed:
+        return "partial"
+    return "replayed" if answer.replayed else "completed"
+
+
+def _check_size(
+    image: SubmittedImage, frames: Sequence[PreparedFrame] | Sequence[FrameReading]
+) -> None:
+    """Hold the size the sender declared to the pixels."""
+    declared = image.metadata.image_size
+    if declared is None:
+        return
+    faults = tuple(
+        Fault("/image_size", f"{image.part} has width {frame.columns} and height {frame.rows}")
+        for frame in frames
+        if (frame.rows, frame.columns) != (declared.height, declared.width)
+    )
+    if faults:
+        raise InvalidMetadataError(faults)
+
+
+def _sizes(taken: Sequence[FreshImage | Reading]) -> Iterator[tuple[int, int]]:
+    """Rows and columns of every frame."""
+    for item in taken:
+        for frame in item.prepared.frames if isinstance(item, FreshImage) else item.frames:
+            yield frame.rows, frame.columns

@@ -1,0 +1,124 @@
+"""What a model made of an image, as it is kept: the last stage before the store."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.models.contracts import activation_cells, findings
+from gateway.results.documents import ActivationMap, FrameReading, Reading
+from gateway.schemas.result import Notice
+from gateway.schemas.telemetry import Stage
+from preprocess.geometry import place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gateway.models.contracts import ServedModel
+    from gateway.studies.imaging import PreparedFrame, PreparedImage
+    from gateway.studies.stage_timer import Stages
+    from gateway.studies.study import Study, SubmittedImage
+
+
+@dataclass(frozen=True, slots=True)
+class FreshImage:
+    """An image its model has not read before."""
+
+    image: SubmittedImage
+    sha256: str
+    model: ServedModel
+    prepared: PreparedImage
+
+
+def image_reading(
+    study: Study, position: int, item: FreshImage, frames: Sequence[FrameReading], stages: Stages
+) -> Reading:
+    """The reading of one image: what its model made of each of its frames.
+
+    Parameters
+    ----------
+    position
+        Of the image among those sent together, from 0.
+    """
+    metadata = item.image.metadata
+    return Reading(
+        study_id=metadata.study_id,
+        sha256=item.sha256,
+        media_type=item.prepared.media_type,
+        model=item.model.reference,
+        received_at=study.received_at,
+        position=position,
+        completed_at=dt.datetime.now(dt.UTC),
+        timings_ms={
+            "decode": round(item.prepared.decode_s * 1000, 3),
+            "tensor": round(item.prepared.tensor_s * 1000, 3),
+            "infer": stages.milliseconds(Stage.INFER),
+            "total": stages.total_ms(),
+        },
+        warnings=item.image.notices + _unusable(item) + _outside_of_contract(item),
+        metadata=metadata.model_dump(mode="json", exclude_unset=True),
+        sop_instance_uid=item.image.sop_instance_uid,
+        frames=tuple(frames),
+        dropped_as=study.dropped_as,
+    )
+
+
+def _unusable(item: FreshImage) -> tuple[Notice, ...]:
+    """Return a notice for each thing the file says of its picture that was not usable."""
+    return tuple(
+        Notice(pointer=item.image.part, detail=sentence) for sentence in item.prepared.warnings
+    )
+
+
+def _outside_of_contract(item: FreshImage) -> tuple[Notice, ...]:
+    """A notice where the sender asked for a model that was not made for such a picture."""
+    if item.model.accepts(item.image.metadata):
+        return ()
+    detail = (
+        f"{item.model.name} was not made for the modality, body part or view of {item.image.part}: "
+        "its findings may mean nothing"
+    )
+    return (Notice(pointer="/model", detail=detail),)
+
+
+def frame_reading(
+    frame: PreparedFrame, model: ServedModel, output: Mapping[str, NDArray[Any]]
+) -> FrameReading:
+    """What the model's output says of a frame.
+
+    Raises
+    ------
+    ContractError
+        The output is not what the contract promises.
+    """
+    contract = model.contract
+    activation_map = None
+    if contract.output.activation_map is not None:
+        cells = activation_cells(contract, output[contract.output.activation_map])
+        labels, rows, columns = cells.shape
+        shape, size = (frame.rows, frame.columns), (contract.input.rows, contract.input.columns)
+        activation_map = ActivationMap(
+            shape=(labels, rows, columns),
+            covers=place(shape, size, contract.input.aspect).covered(shape, size),
+            full=contract.output.activation_full,
+            data=_base64(cells),
+        )
+    return FrameReading(
+        rows=frame.rows,
+        columns=frame.columns,
+        bits_stored=frame.bits_stored,
+        shown=(frame.call.shown.black, frame.call.shown.white),
+        findings=findings(contract, output[contract.output.name]),
+        activation_map=activation_map,
+    )
+
+
+def _base64(cells: NDArray[np.float16]) -> bytes:
+    """What pydantic's Base64Bytes takes: the encoded form."""
+    return base64.b64encode(cells.tobytes())

@@ -1,0 +1,286 @@
+"""What telemetry is told of a study: an event for each stage it went through, and one in all."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import re
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from gateway import __version__
+from gateway.audit.trail import name_study
+from gateway.errors import CallerGoneError, RadStreamError, log_fields
+from gateway.observability.tracing import NO_TRACER, exemplar, spanned, trace_id
+from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.telemetry import Stage, Status, TelemetryEvent
+from gateway.studies.stage_timer import Stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from opentelemetry.trace import Span, Tracer
+
+    from gateway.observability.logs import Pseudonyms
+    from gateway.observability.metrics import Metrics
+    from gateway.schemas.problem import Problem
+    from gateway.studies.study import Route, Study
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+_STUDY_ID = re.compile(STUDY_ID_PATTERN)
+
+
+class Validation:
+    """A study in the making; of some no more is ever known than that they were refused."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self.study_id: str | None = None
+
+    def names(self, document: Mapping[str, Any] | None) -> None:
+        """Learn the study's id from a document that may say anything; the first one counts."""
+        study_id = (document or {}).get("study_id")
+        if self.study_id is None and isinstance(study_id, str) and _STUDY_ID.fullmatch(study_id):
+            self.study_id = study_id
+            name_study(study_id)
+
+    def seconds(self) -> float:
+        """What it has taken so far."""
+        return time.perf_counter() - self._began
+
+
+class Outcomes:
+    """Follows studies and makes their events, whatever becomes of them.
+
+    Parameters
+    ----------
+    emit
+        Takes the events.
+    metrics
+        Told of each stage's and each study's time, and of the studies refused before their first
+        stage.
+    pseudonyms
+        Names the studies.
+    problem_of
+        Says what an error means to the sender.
+    instance
+        Host name of this gateway.
+    tracer
+        Makes a span of each study, and of each of its stages.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[TelemetryEvent], None],
+        *,
+        metrics: Metrics,
+        pseudonyms: Pseudonyms,
+        problem_of: Callable[[RadStreamError], Problem],
+        instance: str,
+        tracer: Tracer = NO_TRACER,
+    ) -> None:
+        self._emit = emit
+        self._metrics = metrics
+        self._pseudonyms = pseudonyms
+        self.problem_of = problem_of
+        self._instance = instance
+        self._tracer = tracer
+
+    @contextmanager
+    def of_validation(
+        self, route: Route, caller: str, files: Sequence[tuple[str, bytes | memoryview]]
+    ) -> Iterator[Validation]:
+        """Follow a study's making: telemetry hears of it only if it fails with its id known.
+
+        The log and the metrics have every study that is refused here.
+        """
+        validation = Validation()
+        try:
+            with spanned(self._tracer, Stage.VALIDATE.value):
+                yield validation
+        except BaseException as error:
+            if isinstance(error, RadStreamError):
+                self._log_refusal(validation, route, caller, files, error)
+            if validation.study_id is not None:
+                stages = Stages(self._metrics, validate_s=validation.seconds())
+                stages.current = Stage.VALIDATE
+                facts = {
+                    "caller": caller,
+                    "images": len(files),
+                    "image_bytes": sum(len(data) for _, data in files),
+                }
+                self._tell(validation.study_id, route, stages, error, facts)
+            raise
+
+    def _log_refusal(
+        self,
+        validation: Validation,
+        route: Route,
+        caller: str,
+        files: Sequence[tuple[str, bytes | memoryview]],
+        error: RadStreamError,
+    ) -> None:
+        """The summary line and the count of a study that never came to the pipeline."""
+        study_id = validation.study_id
+        self._metrics.studies.count(route, caller, error.label)
+        log.info(
+            "study.failed",
+            study_ref=None if study_id is None else self._pseudonyms.study_ref(study_id),
+            route=route,
+            images=len(files),
+            **log_fields(error),
+            validate_ms=round(validation.seconds() * 1000, 3),
+        )
+
+    @contextmanager
+    def of(self, study: Study) -> Iterator[Stages]:
+        """Follow a study from its making to its result."""
+        study_id = study.metadata.study_id
+        name_study(study_id)
+        with spanned(self._tracer, "study") as span:
+            stages = Stages(self._metrics, validate_s=study.validate_s, tracer=self._tracer)
+            try:
+                yield stages
+            except BaseException as error:
+                self._describe(span, study, stages, self._ending(error)[1])
+                self._tell(
+                    study_id,
+                    study.route,
+                    stages,
+                    error,
+                    _facts(study, stages),
+                    received_at=study.received_at,
+                )
+                raise
+            self._metrics.studies.seconds.labels(study.route).observe(
+                stages.total_ms() / 1000, exemplar()
+            )
+            self._describe(span, study, stages, Status.SUCCESS.value)
+            self._tell(
+                study_id,
+                study.route,
+                stages,
+                None,
+                _facts(study, stages),
+                received_at=study.received_at,
+            )
+
+    def _describe(self, span: Span, study: Study, stages: Stages, outcome: str) -> None:
+        """Put on a study's span what telemetry may know of it too."""
+        if not span.is_recording():
+            return
+        rows, columns = stages.size or (None, None)
+        attributes = {
+            "study_ref": self._pseudonyms.study_ref(study.metadata.study_id),
+            "route": study.route.value,
+            "outcome": outcome,
+            "images": len(study.parts),
+            "not_processed": stages.not_processed,
+            "image_bytes": sum(map(len, study.parts.values())),
+            "model": stages.model.name if stages.model else None,
+            "model_version": stages.model.version if stages.model else None,
+            "rows": rows,
+            "columns": columns,
+        }
+        span.set_attributes(
+            {f"radstream.{name}": value for name, value in attributes.items() if value is not None}
+        )
+
+    def _tell(
+        self,
+        study_id: str,
+        route: Route,
+        stages: Stages,
+        error: BaseException | None,
+        facts: Mapping[str, Any],
+        *,
+        received_at: dt.datetime | None = None,
+    ) -> None:
+        try:
+            common = {
+                **facts,
+                "study_ref": self._pseudonyms.study_ref(study_id),
+                "route": route,
+                "gateway_version": __version__,
+                "instance": self._instance,
+                "trace_id": trace_id(),
+            }
+            for outcome in self._outcomes(stages, error):
+                identity = _event_id(common["study_ref"], received_at, outcome)
+                self._emit(TelemetryEvent(**identity, **outcome, **common))
+        except Exception:  # no study ends for its telemetry
+            log.exception("telemetry.unexpected_error")
+
+    def _outcomes(self, stages: Stages, error: BaseException | None) -> Iterator[dict[str, Any]]:
+        """What differs among the events of one study."""
+        failed_in = stages.current if error is not None else None
+        for stage, timing in stages.timings.items():
+            if stage is not failed_in:
+                yield {
+                    "stage": stage,
+                    "status": Status.SUCCESS,
+                    "latency_ms": stages.milliseconds(stage),
+                    "occurred_at": timing.ended_at,
+                }
+        ending: dict[str, Any] = {"status": Status.SUCCESS, "occurred_at": dt.datetime.now(dt.UTC)}
+        if error is not None:
+            ending["status"], ending["error_code"] = self._ending(error)
+        if failed_in is not None:
+            yield {"stage": failed_in, "latency_ms": stages.current_ms(), **ending}
+        yield {"stage": Stage.TOTAL, "latency_ms": stages.total_ms(), **ending}
+
+    def _ending(self, error: BaseException) -> tuple[Status, str]:
+        """How an error ends a study, and the short name of its kind of problem."""
+        if isinstance(error, asyncio.CancelledError):
+            error = CallerGoneError()
+        if not isinstance(error, RadStreamError):
+            return Status.ERROR, "internal"
+        problem = self.problem_of(error)
+        status = Status.ERROR if problem.status >= 500 else Status.FAILED  # noqa: PLR2004 - HTTP's
+        return status, problem.type.rpartition(":")[2]
+
+
+def _event_id(
+    study_ref: str, received_at: dt.datetime | None, outcome: Mapping[str, Any]
+) -> dict[str, str]:
+    """The id of what became of a request's stage; a random one where nothing was stored.
+
+    A study that is processed again, since its gateway died before its end was noted, has the same
+    ids again: it came once.
+    """
+    if received_at is None or outcome["status"] is not Status.SUCCESS:
+        return {}
+    named = f"{study_ref} {received_at.isoformat()} {outcome['stage']}"
+    return {"event_id": hashlib.sha256(named.encode()).hexdigest()[:32]}
+
+
+def in_common(values: Iterable[T]) -> T | None:
+    """The one value that all of these are; None where they differ, or there are none."""
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+def _facts(study: Study, stages: Stages) -> dict[str, Any]:
+    documents = [image.metadata for image in study.images]
+    rows, columns = stages.size or (None, None)
+    return {
+        "caller": study.caller,
+        "modality": in_common(document.modality for document in documents),
+        "body_part": in_common(document.body_part for document in documents),
+        "view": in_common(document.view for document in documents),
+        "model": stages.model.name if stages.model else None,
+        "model_version": stages.model.version if stages.model else None,
+        "images": len(study.parts),
+        "not_processed": stages.not_processed,
+        "image_bytes": sum(map(len, study.parts.values())),
+        "rows": rows,
+        "columns": columns,
+    }

@@ -1,0 +1,91 @@
+"""The one value that every way in makes, and the pipeline takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from gateway.access.callers import ANONYMOUS
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from gateway.schemas.metadata import StudyMetadata
+    from gateway.schemas.result import Notice
+    from gateway.studies.refused_images import RefusedImage
+
+
+class Route(StrEnum):
+    """How a study came in."""
+
+    REST = "rest"
+    EVENT = "event"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedImage:
+    """An image as it was sent.
+
+    Parameters
+    ----------
+    part
+        What the sender knows it by: the name of the part, with its index.
+    data
+        The file's bytes.
+    metadata
+        Its own: the view, for one, may differ among the images of a study.
+    notices
+        What the sender should know though the image is taken.
+    sop_instance_uid
+        Of a DICOM file that has one.
+    """
+
+    part: str
+    data: bytes | memoryview
+    metadata: StudyMetadata
+    notices: tuple[Notice, ...] = ()
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Images sent together, with valid metadata that agree on the study and the patient.
+
+    Parameters
+    ----------
+    images
+        One or more.
+    route, received_at
+        How and when they came.
+    validate_s
+        Seconds that it took to find them valid.
+    refused
+        Those sent with them that cannot be processed.
+    sent
+        The name and the bytes of all parts, in order; only the images' if empty.
+    caller
+        Label of whoever sent them; see `Caller.label`.
+    dropped_as
+        Reference of the drop folder's object that it was made of.
+    """
+
+    images: tuple[SubmittedImage, ...]
+    route: Route
+    received_at: dt.datetime
+    validate_s: float = 0.0
+    refused: tuple[RefusedImage, ...] = ()
+    sent: tuple[tuple[str, bytes | memoryview], ...] = ()
+    caller: str = ANONYMOUS.label
+    dropped_as: str | None = None
+
+    @property
+    def parts(self) -> dict[str, bytes | memoryview]:
+        """The bytes of every image that was sent, by the name of its part, in order."""
+        return dict(self.sent or ((image.part, image.data) for image in self.images))
+
+    @property
+    def metadata(self) -> StudyMetadata:
+        """What holds for the study: its id, its patient, its order."""
+        return self.images[0].metadata

@@ -1,0 +1,198 @@
+"""Verification of a store: every document readable, every image whole, nothing missing.
+
+Nothing is written. The walk goes from folder to folder, so that memory does not grow with the
+store. Gateways may use the store meanwhile: what looks amiss is looked at anew before it is told.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gateway.deferred import submissions
+from gateway.delivery import webhooks
+from gateway.dropfolder import pairing, waiting
+from gateway.dropfolder.documents import Binding, Claim, WaitingHalf
+from gateway.results import deletion
+from gateway.results import store as results
+from gateway.results.tombstone import Closing, Tombstone
+from gateway.runtime.concurrency import together
+from gateway.schemas.parked import ParkedItem
+from gateway.verification.findings import Finding, Kind, Look
+from gateway.verification.study import look_at_study
+from gateway.work import parked
+from gateway.work.documents import Failure, Notice, Progress, Submission
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from pydantic import BaseModel
+
+    from gateway.storage.protocol import ObjectStore
+
+    _LookAt = Callable[[ObjectStore, str], Awaitable[Look]]
+
+_ROOTS = {"results", "pending", "callbacks", "parked", "pairing", "deleted"}
+_WORK = (submissions.ROOT, webhooks.ROOT)
+
+# A folder store goes through all names of a folder for each page of them.
+_PAGE = 10_000
+# Each has one object in memory at a time.
+_AT_ONCE = 8
+
+
+class Verification:
+    """One walk over a store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+
+    Attributes
+    ----------
+    studies, checked
+        Studies and objects that were looked at so far.
+    """
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+        self.studies = 0
+        self.checked = 0
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """Yield what is amiss as it is found.
+
+        Raises
+        ------
+        StoreUnavailableError
+            The store cannot be listed.
+        """
+        async for name in self._folders(""):
+            if name not in _ROOTS:
+                yield Finding(Kind.ORPHAN_OBJECT, f"{name}/", "RadStream keeps nothing here.")
+        async for look, names in self._parts():
+            looks = await together(_steady(look, self._objects, name) for name in names)
+            self.studies += len(looks) if look is look_at_study else 0
+            self.checked += sum(len(each.keys) for each in looks)
+            for each in looks:
+                for finding in each.findings:
+                    yield finding
+
+    async def _parts(self) -> AsyncIterator[tuple[_LookAt, Sequence[str]]]:
+        """Yield what looks at a part of the store, with names of a few such parts."""
+        by_folder: dict[str, _LookAt] = {
+            results.ROOT: look_at_study,
+            submissions.ROOT: partial(_look_at_work, submissions.ROOT, Submission),
+            webhooks.ROOT: partial(_look_at_work, webhooks.ROOT, Notice),
+            deletion.ROOT: _look_at_deletion,
+            waiting.ROOT: partial(_look_at_documents, waiting.ROOT, WaitingHalf),
+            pairing.CLAIMS: partial(_look_at_documents, pairing.CLAIMS, Claim),
+        }
+        for prefix, look in by_folder.items():
+            async for names in _batches(self._folders(prefix)):
+                yield look, names
+        by_key: dict[str, _LookAt] = {
+            parked.ROOT: _look_at_parked,
+            pairing.BINDINGS: partial(_look_at_document, Binding),
+        }
+        for root, look in by_key.items():
+            for digit in "0123456789abcdef":  # there may be a binding for each image that ever came
+                keys = await self._objects.keys(f"{root}{digit}")
+                for start in range(0, len(keys), _AT_ONCE):
+                    yield look, keys[start : start + _AT_ONCE]
+
+    async def _folders(self, prefix: str) -> AsyncIterator[str]:
+        after = ""
+        while names := await self._objects.folders(prefix, after=after, limit=_PAGE):
+            for name in names:
+                yield name
+            after = names[-1]
+
+
+async def _batches(names: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+    batch: list[str] = []
+    async for name in names:
+        batch.append(name)
+        if len(batch) == _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+async def _steady(look: _LookAt, objects: ObjectStore, name: str) -> Look:
+    """Return what is still amiss at a second look, if anything was at the first.
+
+    A gateway that wrote or deleted something between two steps of the first has long done so.
+    """
+    first = await look(objects, name)
+    if any(finding.is_fault for finding in first.findings):
+        return await look(objects, name)
+    return first
+
+
+async def _look_at_work(
+    root: str, document: type[BaseModel], objects: ObjectStore, study_id: str
+) -> Look:
+    """Return what is amiss with the work there is for a study."""
+    look = Look(objects, await objects.keys(f"{root}{study_id}/"))
+    for folder in sorted({"/".join(key.split("/")[:3]) + "/" for key in look.keys}):
+        await _look_at_piece(look, folder, document)
+    return look
+
+
+async def _look_at_piece(look: Look, folder: str, document: type[BaseModel]) -> None:
+    names = {key.removeprefix(folder) for key in look.keys if key.startswith(folder)}
+    if "work.json" not in names:  # written last, and removed first
+        look.tell(
+            Kind.ORPHAN_OBJECT, folder, "It was never promised or is done: a gateway ends it."
+        )
+        return
+    work = await look.document(document, f"{folder}work.json")
+    if isinstance(work, Submission):
+        for part in work.parts:
+            if part.object not in names:
+                look.missing(f"{folder}{part.object}", f"{folder}work.json")
+    if "progress.json" in names:
+        await look.document(Progress, f"{folder}progress.json")
+    for name in sorted(name for name in names if name.startswith("claims/")):
+        await look.document(Claim, f"{folder}{name}")
+    if "failed.json" in names:
+        failure = await look.document(Failure, f"{folder}failed.json")
+        if failure is not None:
+            await look.refer(f"{parked.ROOT}{failure.parked}.json", f"{folder}failed.json")
+
+
+async def _look_at_parked(objects: ObjectStore, key: str) -> Look:
+    """Return what is amiss with a parked item."""
+    look = Look(objects, [key])
+    item = await look.document(ParkedItem, key)
+    if item is not None and item.half is None and item.key.startswith(_WORK):
+        await look.refer(f"{item.key}/work.json", key)
+    return look
+
+
+async def _look_at_deletion(objects: ObjectStore, reference: str) -> Look:
+    """Return what is amiss with the notes of a study's deletions."""
+    look = Look(objects, await objects.keys(f"{deletion.ROOT}{reference}/"))
+    for key in look.keys:
+        document = Closing if key.endswith("/closed.json") else Tombstone
+        await look.document(document, key)
+    return look
+
+
+async def _look_at_documents(
+    root: str, document: type[BaseModel], objects: ObjectStore, name: str
+) -> Look:
+    """Return what is amiss with documents of one kind below a folder."""
+    look = Look(objects, await objects.keys(f"{root}{name}/"))
+    for key in look.keys:
+        await look.document(document, key)
+    return look
+
+
+async def _look_at_document(document: type[BaseModel], objects: ObjectStore, key: str) -> Look:
+    look = Look(objects, [key])
+    await look.document(document, key)
+    return look

@@ -1,0 +1,245 @@
+"""What failed for good, where an operator finds it: ``parked/{id}.json``.
+
+The id is made of the object's key: an object that fails again is parked once, and an object that
+is taken after all can be found and cleared. Of other work it is made of the work's key.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gateway.errors import (
+    ObjectNotFoundError,
+    ParkedItemNotFoundError,
+    UnreadableDocumentError,
+)
+from gateway.runtime.concurrency import together
+from gateway.schemas.parked import ParkedItem
+from gateway.storage.documents import read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from gateway.dropfolder.documents import Half
+    from gateway.dropfolder.objects import Dropped
+    from gateway.errors import RadStreamError
+    from gateway.schemas.problem import Problem
+    from gateway.storage.protocol import ObjectStore
+
+ROOT = "parked/"
+
+
+class Parking:
+    """Parked items of all gateways on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    problem_of
+        Says what an error means to the sender.
+    """
+
+    def __init__(
+        self, objects: ObjectStore, problem_of: Callable[[RadStreamError], Problem]
+    ) -> None:
+        self._objects = objects
+        self._problem_of = problem_of
+
+    async def park(
+        self,
+        dropped: Dropped,
+        version_id: str | None,
+        error: RadStreamError,
+        *,
+        study_id: str | None = None,
+        sha256: str | None = None,
+    ) -> ParkedItem:
+        """Return the item as it is parked now, in place of an older one of the same object.
+
+        Parameters
+        ----------
+        study_id
+            What the object was for, as far as that was known when it failed.
+        sha256
+            Of an image whose bytes could be read.
+        """
+        return await self._keep(
+            _id(dropped),
+            error,
+            half=dropped.half,
+            key=dropped.key,
+            version_id=version_id,
+            study_id=study_id,
+            sha256=sha256,
+        )
+
+    async def park_work(self, key: str, error: RadStreamError) -> ParkedItem:
+        """The item of a piece of work that is no object of the drop folder."""
+        return await self._keep(_work_id(key), error, key=key)
+
+    async def _keep(
+        self,
+        parked_id: str,
+        error: RadStreamError,
+        *,
+        key: str,
+        half: Half | None = None,
+        version_id: str | None = None,
+        study_id: str | None = None,
+        sha256: str | None = None,
+    ) -> ParkedItem:
+        problem = self._problem_of(error).model_copy(
+            update={"instance": f"urn:radstream:parked:{parked_id}"}
+        )
+        item = ParkedItem(
+            id=parked_id,
+            parked_at=dt.datetime.now(dt.UTC),
+            half=half,
+            key=key,
+            version_id=version_id,
+            study_id=study_id,
+            sha256=sha256,
+            problem=problem,
+        )
+        before = await self._read_one(_key(parked_id))
+        if before is not None and before == item.model_copy(update={"parked_at": before.parked_at}):
+            return before  # tried again, and no other than it was
+        document = item.model_dump_json(by_alias=True, exclude_none=True).encode()
+        await self._objects.replace(_key(parked_id), document, media_type="application/json")
+        return item
+
+    async def clear(
+        self, *taken: Dropped, first: Callable[[ParkedItem], Awaitable[None]] | None = None
+    ) -> None:
+        """Remove the items of objects of one pair that were taken after all.
+
+        Parameters
+        ----------
+        first
+            Called with each of them that can be read before any goes.
+        """
+        keys = {_key(_id(dropped)) for dropped in taken}
+        listed = await self._objects.keys(ROOT + _pair(taken[0]))
+        there = [key for key in listed if key in keys]
+        if first is not None:
+            for item in await together(self._read_one(key) for key in there):
+                if item is not None:
+                    await first(item)
+        await together(self._objects.delete(key) for key in there)
+
+    async def of(self, dropped: Dropped) -> ParkedItem | None:
+        """The object's item; None where there is none that can be read."""
+        return await self._read_one(_key(_id(dropped)))
+
+    async def clear_work(self, key: str) -> None:
+        """Remove the item of a piece of work that was done after all."""
+        await self._objects.delete(_key(_work_id(key)))
+
+    async def items(self, *, after: str, limit: int | None) -> list[ParkedItem]:
+        """Items in the order of their ids, beyond `after`; all without a limit."""
+        keys = [key for key in await self._objects.keys(ROOT) if key > _key(after)]
+        limit = len(keys) if limit is None else limit
+        items: list[ParkedItem] = []
+        while keys and len(items) < limit:
+            page, keys = keys[: limit - len(items)], keys[limit - len(items) :]
+            found = await together(self._read_one(key) for key in page)
+            items += [item for item in found if item is not None]
+        return items
+
+    def key(self, item: ParkedItem) -> str:
+        """The item's own key in the store."""
+        return _key(item.id)
+
+    async def moments(
+        self, known: Mapping[str, dt.datetime | None]
+    ) -> dict[str, dt.datetime | None]:
+        """Return when each item was parked, by key; those that are known are not read again."""
+        keys = await self._objects.keys(ROOT)
+        moments = {key: known[key] for key in keys if known.get(key) is not None}
+        new = [key for key in keys if key not in moments]
+        found = await together(self._read_one(key) for key in new)
+        for key, item in zip(new, found, strict=True):
+            moments[key] = None if item is None else item.parked_at
+        return moments
+
+    async def item(self, parked_id: str) -> ParkedItem:
+        """The item of this id.
+
+        Raises
+        ------
+        ParkedItemNotFoundError
+        """
+        item = await self._read(_key(parked_id))
+        if item is None:
+            raise ParkedItemNotFoundError
+        return item
+
+    async def discard(self, parked_id: str) -> None:
+        """Remove the item of this id, though it be unreadable.
+
+        Raises
+        ------
+        ParkedItemNotFoundError
+        """
+        with suppress(UnreadableDocumentError):
+            await self.item(parked_id)
+        await self._objects.delete(_key(parked_id))
+
+    async def _read(self, key: str) -> ParkedItem | None:
+        try:
+            return read_document(ParkedItem, key, await self._objects.read(key))
+        except ObjectNotFoundError:
+            return None
+
+    async def _read_one(self, key: str) -> ParkedItem | None:
+        """One item of many, none where it cannot be read: the others are listed without it."""
+        try:
+            return await self._read(key)
+        except UnreadableDocumentError:
+            return None
+
+
+class ParkedCount:
+    """Tells now and then how much is parked and since when, however it came to be.
+
+    Parameters
+    ----------
+    parking
+        The items.
+    tell
+        Told when each was parked; None for one that cannot be read.
+    """
+
+    def __init__(
+        self, parking: Parking, tell: Callable[[Sequence[dt.datetime | None]], None]
+    ) -> None:
+        self._parking = parking
+        self._tell = tell
+        self._known: dict[str, dt.datetime | None] = {}
+
+    async def sweep(self) -> None:
+        """Count them. Each is read once: while it is parked, it only grows older."""
+        self._known = await self._parking.moments(self._known)
+        self._tell([*self._known.values()])
+
+
+def _work_id(key: str) -> str:
+    """The id of the item of such work."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _id(dropped: Dropped) -> str:
+    return _pair(dropped) + dropped.reference[:16]
+
+
+def _pair(dropped: Dropped) -> str:
+    """What the ids of an image and its sidecar begin with."""
+    return dropped.pair_reference[:16]
+
+
+def _key(parked_id: str) -> str:
+    return f"{ROOT}{parked_id}.json"

@@ -1,0 +1,188 @@
+"""`radstream probe` as a process, through a real gateway to a real Triton, and what it leaves."""
+
+import copy
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.access.callers import Scope
+from gateway.audit.trail import Audit
+from gateway.cli.probe import ProbeError, check
+from gateway.deferred.submissions import Submissions
+from gateway.observability.metrics import Metrics
+from gateway.results.catalog import Studies
+from gateway.results.probe_studies import PROBE_PREFIX, ProbeStudies
+from gateway.results.store import ResultStore
+from gateway.settings import AccessSettings
+from gateway.storage.folder import FolderStore
+from gateway.triton.embedded import EmbeddedTriton
+from gateway.work.backlog import Backlog
+from gateway.work.documents import Submission
+from gateway.work.leases import Claims
+from tests.support.access import add_key
+from tests.support.deletion import deletion_on
+from tests.support.gateway import (
+    LiveGateway,
+    metadata,
+    multipart,
+    run_command,
+    running_gateway,
+    settings_for,
+    suspended,
+    until,
+)
+from tests.support.models import contract, flat_png
+from tests.support.triton import running_triton
+
+if TYPE_CHECKING:
+    from gateway.models.registry import ModelRegistry
+    from gateway.studies.imaging import Imaging
+
+
+@dataclass
+class Probed:
+    """A gateway that asks for keys, with the probe's own and one of a reader."""
+
+    gateway: LiveGateway
+    triton: EmbeddedTriton
+    key: str
+    narrow_key: str
+
+    async def probe(self, *arguments: str, key: str | None = None) -> tuple[int, str, str]:
+        url = ("--url", self.gateway.url)
+        return await run_command(
+            "probe", *url, *arguments, RADSTREAM_API_KEY=self.key if key is None else key
+        )
+
+    def kept(self) -> set[str]:
+        """Ids of the probes' studies that are in the store."""
+        parts = [path.split("/") for path in self.gateway.stored()]
+        return {
+            part[1] for part in parts if part[0] == "results" and part[1].startswith(PROBE_PREFIX)
+        }
+
+
+@pytest.fixture(scope="module")
+async def probed(
+    repository: Any, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Probed]:
+    folder = tmp_path_factory.mktemp("probed")
+    key, _ = add_key(folder / "keys", "probe", Scope.STUDIES_WRITE, Scope.STUDIES_READ)
+    narrow_key, _ = add_key(folder / "keys", "reader", Scope.STUDIES_READ)
+    access = AccessSettings(key_file=folder / "keys", metrics_open=True)
+    async with running_triton(repository) as own_triton:
+        settings = settings_for(own_triton.grpc_url, folder / "store")
+        async with running_gateway(settings.model_copy(update={"access": access})) as gateway:
+            await until(gateway.is_ready)
+            yield Probed(gateway, own_triton, key, narrow_key)
+
+
+async def test_golden_study_is_read_anew_each_time_and_counted_as_its_keys(probed: Probed):
+    for model in ((), ("--model", "brightness")):
+        code, out, err = await probed.probe(*model)
+        assert (code, err) == (0, "")
+        assert re.fullmatch(r"brightness/1: ok, \d+ ms", out)
+    labels = {"caller": "probe", "outcome": "completed"}
+    assert await probed.gateway.metric("radstream_caller_studies_total", **labels) == 2
+    assert len(probed.kept()) == 2
+
+
+async def test_it_fails_where_no_study_would_get_an_answer(probed: Probed):
+    assert (await probed.probe(key=probed.narrow_key))[0] == 1
+    code, _, err = await probed.probe(key="none")
+    assert code == 1
+    assert "answers 401" in err
+    code, _, err = await probed.probe("--model", "nobody")
+    assert (code, err) == (1, "Error: not ready: nobody")
+    with suspended(probed.triton):
+        code, out, _ = await probed.probe()
+        assert (code, out) == (1, "")
+    await until(probed.gateway.is_ready)
+    code, _, err = await run_command("probe", "--url", "http://127.0.0.1:9")
+    assert code == 1
+    assert "does not answer" in err
+
+
+class Trail:
+    """An audit trail in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    async def append(self, lines: bytes) -> None:
+        self.records += map(json.loads, lines.splitlines())
+
+
+async def test_studies_of_probes_go_and_leave_nothing_while_others_stay(probed: Probed):
+    await probed.probe()
+    headers = {"X-API-Key": probed.key}
+    others = [metadata(study_id=f"radstream-{each}") for each in ("prob", "probes", "z")]
+    for document in others:
+        answer = await probed.gateway.client.post(
+            "/v1/studies", headers=headers, **multipart(document, flat_png(5))
+        )
+        assert answer.is_success
+    objects = FolderStore(probed.gateway.settings.store.folder)
+    trail, probes = Trail(), probed.kept()
+    assert probes
+    await sweeper(objects, trail).sweep()  # they are too young
+    assert probed.kept() == probes
+    await sweeper(objects, trail, kept_s=0).sweep()
+    assert probed.kept() == set()
+    stored = probed.gateway.stored()
+    assert not [path for path in stored if path.startswith("deleted/") or PROBE_PREFIX in path]
+    for document in others:
+        assert f"results/{document['study_id']}/result.json" in stored
+    assert {study for record in trail.records for study in record["studies"]} == probes
+    assert {record["operation"] for record in trail.records} == {"probe: delete"}
+
+
+def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudies:
+    """Return what removes probes' studies from the store; nothing of it asks a model."""
+    claims = Claims(objects, root="pending/", lease_s=30, patience_s=0)
+    deletion, results = deletion_on(objects), ResultStore(objects)
+    submissions = Submissions(
+        Backlog(objects, root="pending/", document=Submission, claims=claims),
+        results=results,
+        deletion=deletion,
+        models=cast("ModelRegistry", None),
+        imaging=cast("Imaging", None),
+    )
+    studies = Studies(objects, results=results, submissions=submissions, deletion=deletion)
+    audit = Audit(trail, Metrics(CollectorRegistry()), instance="test")
+    return ProbeStudies(studies, deletion, audit, **changes)
+
+
+ANSWER: dict[str, Any] = {
+    "images": [
+        {
+            "model": {"name": "brightness", "version": "1"},
+            "findings": [{"label": "bright", "probability": 0.6899, "positive": True}],
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("model", "version"), "2", "read by brightness/2"),
+        (("findings",), [], r"its findings are \[\], not \['bright'\]"),
+        (("findings", 0, "probability"), 0.68, "bright is 0.6800, not 0.6900"),
+        (("findings", 0, "positive"), False, "wrong side of its threshold"),
+    ],
+)
+def test_answer_that_is_not_the_references_is_told(path: Any, value: Any, told: str):
+    check(ANSWER, "brightness/1", contract())
+    answer = copy.deepcopy(ANSWER)
+    part = answer["images"][0]
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+    with pytest.raises(ProbeError, match=told):
+        check(answer, "brightness/1", contract())

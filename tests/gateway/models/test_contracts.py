@@ -1,0 +1,240 @@
+"""Contracts read, held to tensors, and turned to findings; expected numbers are by hand."""
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway.errors import ContractError
+from gateway.models.contracts import activation_cells, findings, probabilities, read_contract
+from gateway.schemas.contract import Contract
+from gateway.schemas.metadata import StudyMetadata
+from gateway.storage.protocol import ModelConfig, TensorMetadata
+from tests.support.models import TWO_LABELS, contract
+
+CONFIG = ModelConfig(
+    max_batch_size=8,
+    inputs=(TensorMetadata("image", "FP32", (1, 32, 32)),),
+    outputs=(
+        TensorMetadata("logits", "FP32", (1,)),
+        TensorMetadata("activation_map", "FP32", (1, 8, 8)),
+    ),
+    parameters={},
+)
+
+
+def config(document: dict[str, Any] | str, **changes: Any) -> ModelConfig:
+    text = document if isinstance(document, str) else json.dumps(document)
+    return replace(CONFIG, parameters={"radstream": text}, **changes)
+
+
+def parsed(changes: dict[str, Any] | None = None) -> Contract:
+    return Contract.model_validate(contract(changes))
+
+
+def test_contract_that_fits_is_read():
+    model = read_contract("brightness", "3", config(contract()))
+    assert (model.reference.name, model.reference.version) == ("brightness", "3")
+    assert model.outputs == ("logits", "activation_map")
+
+
+def test_model_need_not_explain_itself():
+    model = read_contract("x", "1", config(contract({"output": {"activation_map": None}})))
+    assert model.outputs == ("logits",)
+
+
+def test_size_the_model_leaves_open_fits_any():
+    open_sizes = (TensorMetadata("image", "FP32", (1, -1, -1)),)
+    assert read_contract("x", "1", config(contract(), inputs=open_sizes))
+
+
+def test_model_without_a_batch_axis_takes_one_image():
+    one = [replace(t, shape=(1, *t.shape)) for t in (*CONFIG.inputs, *CONFIG.outputs)]
+    fits = {"max_batch_size": 0, "inputs": (one[0],), "outputs": (one[1], one[2])}
+    assert read_contract("x", "1", config(contract(), **fits))
+    with pytest.raises(ContractError, match="has shape"):
+        read_contract("x", "1", config(contract(), max_batch_size=0))
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("", "parameter 'radstream': document: Invalid JSON"),
+        ("[]", "parameter 'radstream': document: Input should be an object"),
+        (contract({"title": None}), "title: Field required"),
+        (contract({"schema": "radstream.model/2"}), "schema: Input should be"),
+        (contract({"surprise": 1}), "surprise: Extra inputs are not permitted"),
+        (contract({"input": {"range": [1, 1]}}), "input: "),
+        (contract({"input": {"rows": 0}}), "input: "),
+        (contract({"input": {"resample": "cubic"}}), "input.resample: "),
+        (contract({"input": {"intensity": {"rule": "window", "center": 0.5}}}), "width"),
+        (contract({"input": {"name": "pixels"}}), "one input, named 'pixels'"),
+        (contract({"input": {"rows": 16}}), r"'image' has shape \[1, 32, 32\], not \[1, 16, 32\]"),
+        (contract({"input": {"channels": 3}}), r"not \[3, 32, 32\]"),
+        (contract({"output": {"name": "scores"}}), "no output named 'scores'"),
+        (contract({"output": {"activation_map": "cam"}}), "no output named 'cam'"),
+        (contract({"output": {"labels": []}}), "output.labels"),
+        (contract(TWO_LABELS), r"'logits' has shape \[1\], not \[2\]"),
+        (
+            contract(
+                {
+                    "output": {"labels": [{"label": "a", "threshold": 0.5}] * 2},
+                    "golden": {"probabilities": {"a": 0.5}},
+                }
+            ),
+            "two labels are the same",
+        ),
+        (contract({"golden": {"probabilities": {"other": 0.5}}}), "must name every label"),
+        (contract({"golden": {"image": "not base64!"}}), "golden.image"),
+        (contract({"golden": {"tolerance": 0.5}}), "golden.tolerance"),
+        (contract({"accepts": {"body_parts": ["FOO"]}}), "no body part of DICOM"),
+        (contract({"accepts": {"modalities": ["FOO"]}}), "no modality of DICOM"),
+    ],
+)
+def test_contract_that_does_not_fit_says_why(document: dict[str, Any] | str, said: str):
+    with pytest.raises(ContractError, match=said):
+        read_contract("x", "1", config(document))
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "FP64", "INT64", "BYTES"])
+def test_other_types_than_fp32_are_kept_out(datatype: str):
+    with pytest.raises(ContractError, match=f"'image' is {datatype}, not FP32"):
+        read_contract(
+            "x", "1", config(contract(), inputs=(replace(CONFIG.inputs[0], datatype=datatype),))
+        )
+
+
+def test_missing_contract_is_named():
+    with pytest.raises(ContractError, match="has no parameter 'radstream'"):
+        read_contract("x", "1", CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("fields", "accepted"),
+    [
+        ({}, True),
+        ({"modality": "DX", "body_part": "CHEST"}, True),
+        ({"modality": "X-RAY"}, True),
+        ({"view": "LATERAL"}, False),
+        ({"modality": "MG"}, False),
+        ({"body_part": "HAND"}, False),
+    ],
+)
+def test_field_that_is_not_given_excludes_nothing(fields: dict[str, str], accepted: bool):
+    document = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z"} | fields
+    metadata = StudyMetadata.model_validate(document)
+    assert read_contract("x", "1", config(contract())).accepts(metadata) is accepted
+    everything = contract({"accepts": None})
+    assert read_contract("x", "1", config(everything)).accepts(metadata)
+
+
+def test_a_view_that_is_not_given_is_excluded_where_views_are_named():
+    metadata = StudyMetadata.model_validate({"study_id": "S1", "timestamp": "2026-01-31T12:00:00Z"})
+    model = read_contract("x", "1", config(contract()))
+    assert (model.accepts(metadata), model.may_accept(metadata)) == (False, True)
+    any_view = contract({"accepts": {"views": []}})
+    assert read_contract("x", "1", config(any_view)).accepts(metadata)
+
+
+def test_a_contract_is_read_in_the_words_that_studies_are_known_by():
+    words = contract({"accepts": {"modalities": ["DR"], "body_parts": ["Thorax"]}})
+    accepts = read_contract("x", "1", config(words)).contract.accepts
+    assert (accepts.modalities, accepts.body_parts) == ({"DX"}, {"CHEST"})
+
+
+# --- output to probabilities ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("activation", "output", "expected"),
+    [
+        ("sigmoid", [0.0, 0.8], [0.5, 0.689974]),
+        ("sigmoid", [1e30, -1e30], [1.0, 0.0]),
+        ("softmax", [0.0, 0.0], [0.5, 0.5]),
+        ("softmax", [0.8, -0.8], [0.832018, 0.167982]),
+        ("softmax", [1e30, 0.0], [1.0, 0.0]),
+        ("identity", [0.0, 1.0], [0.0, 1.0]),
+        ("identity", [1.0000001, -0.0000001], [1.0, 0.0]),
+    ],
+)
+def test_activation_makes_probabilities(
+    activation: str, output: list[float], expected: list[float]
+):
+    document = parsed(TWO_LABELS | {"output": {**TWO_LABELS["output"], "activation": activation}})
+    given = np.array([output], np.float32)
+    before = given.copy()
+    assert probabilities(document, given) == pytest.approx(expected, abs=1e-6)
+    assert (given == before).all()
+
+
+@pytest.mark.parametrize(
+    ("activation", "output"),
+    [
+        ("sigmoid", [[0.0]]),
+        ("sigmoid", [[0.0, 0.0, 0.0]]),
+        ("sigmoid", [[0.0, 0.0], [0.0, 0.0]]),
+        ("sigmoid", [0.0, 0.0]),
+        ("sigmoid", []),
+        ("sigmoid", [[float("nan"), 0.0]]),
+        ("softmax", [[float("inf"), 0.0]]),
+        ("identity", [[1.1, 0.0]]),
+        ("identity", [[0.5, -0.1]]),
+    ],
+)
+def test_output_that_is_none_breaks_the_contract(activation: str, output: Any):
+    document = parsed(TWO_LABELS | {"output": {**TWO_LABELS["output"], "activation": activation}})
+    with pytest.raises(ContractError):
+        probabilities(document, np.array(output, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "logit", "probability", "positive"),
+    [
+        (0.5, 0.0, 0.5, True),  # reaches it
+        (0.5, -0.1, 0.475021, False),
+        (0.5, -1e-7, 0.5, True),  # 0.499999975 is shown, and so judged, as 0.5
+        (0.0, -100.0, 0.0, True),
+        (1.0, 5.0, 0.993307, False),
+    ],
+)
+def test_finding_is_positive_from_its_threshold_on(
+    threshold: float, logit: float, probability: float, positive: bool
+):
+    document = parsed({"output": {"labels": [{"label": "bright", "threshold": threshold}]}})
+    [finding] = findings(document, np.array([[logit]], np.float64))
+    assert (finding.probability, finding.positive) == (probability, positive)
+
+
+def test_findings_keep_the_order_and_codes_of_the_labels():
+    code = {"system": "http://snomed.info/sct", "code": "233604007", "display": "Pneumonia"}
+    labels = [
+        {"label": "dark", "threshold": 0.5},
+        {"label": "bright", "threshold": 0.5, "code": code},
+    ]
+    document = parsed(
+        {"output": {"labels": labels}, "golden": {"probabilities": {"dark": 0, "bright": 1}}}
+    )
+    dark, bright = findings(document, np.array([[-4.0, 4.0]], np.float32))
+    assert (dark.label, dark.positive, dark.code) == ("dark", False, None)
+    assert bright.code is not None
+    assert (bright.label, bright.positive, bright.code.code) == ("bright", True, "233604007")
+
+
+def test_activation_cells_are_half_floats_of_the_one_image():
+    cells = activation_cells(parsed(), np.array([[[[1.0, -2.5], [1e9, -1e9]]]], np.float32))
+    assert cells.dtype == np.dtype("<f2")
+    assert cells.tolist() == [[[1.0, -2.5], [65504.0, -65504.0]]]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 2, 8, 8), (2, 1, 8, 8), (1, 1, 0, 8), (0,)])
+def test_activation_map_of_another_shape_breaks_the_contract(shape: tuple[int, ...]):
+    with pytest.raises(ContractError, match="activation map has shape"):
+        activation_cells(parsed(), np.zeros(shape, np.float32))
+
+
+def test_golden_image_is_the_decoded_file():
+    assert parsed().golden.image.startswith(b"\x89PNG")
+    assert base64.b64decode(contract()["golden"]["image"]) == parsed().golden.image

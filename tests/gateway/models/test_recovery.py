@@ -1,0 +1,149 @@
+"""Reloads and restarts: when they are tried, and when they are left alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from gateway.models.registry import ModelRegistry
+from gateway.observability.metrics import Metrics
+from gateway.triton.client import TritonClient
+from tests.support.gateway import until
+from tests.support.inference import ScriptedTriton, answers, indexed, never, refuses, serving
+
+DEAD = refuses(grpc.StatusCode.INTERNAL, "Stub process 'brightness_0_0' is not healthy.")
+
+
+class Host:
+    """Notes that a restart was asked for; what has died in it the test says."""
+
+    def __init__(self, *, restarts_silent: bool = True) -> None:
+        self.restarts_silent = restarts_silent
+        self.lost: frozenset[int] = frozenset()
+        self.restarts = 0
+
+    def lost_backends(self) -> frozenset[int]:
+        return self.lost
+
+    def backends_of(self, model_name: str) -> frozenset[int]:
+        del model_name
+        return frozenset()
+
+    def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
+        raise AssertionError((model_name, pids))
+
+    def restart(self) -> bool:
+        self.restarts += 1
+        return True
+
+
+@asynccontextmanager
+async def watched(
+    triton: ScriptedTriton, host: Host, restart_after_s: float
+) -> AsyncIterator[ModelRegistry]:
+    """A registry that watches over this Triton."""
+    async with serving(triton) as url:
+        client = TritonClient(url, message_bytes=2**20)
+        registry = ModelRegistry(
+            client,
+            Metrics(CollectorRegistry()),
+            refresh_s=0.1,
+            probe_timeout_s=1,
+            host=host,
+            restart_after_s=restart_after_s,
+        )
+        task = asyncio.create_task(registry.watch())
+        try:
+            yield registry
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await client.close()
+
+
+async def test_triton_is_restarted_again_and_again_while_no_model_answers():
+    triton, host = ScriptedTriton(), Host()
+    triton.infer = DEAD
+    async with watched(triton, host, 1.0) as registry:
+        await until(lambda: host.restarts >= 3)
+        assert triton.calls.count("load") >= 3  # reloads go on beside
+        triton.infer = ScriptedTriton().infer
+        await until(registry.ready)
+
+
+async def test_one_sick_model_of_two_is_reloaded_and_nothing_is_restarted():
+    triton, host = ScriptedTriton(), Host()
+    triton.index = answers(indexed(("brightness", "1", "READY"), ("sick", "1", "READY")))
+    whole = triton.infer
+
+    async def infer(request: Any, context: Any) -> Any:
+        if request.model_name == "sick":
+            await context.abort(grpc.StatusCode.INTERNAL, "Stub process 'sick_0' is not healthy.")
+        return await whole(request, context)
+
+    triton.infer = infer
+    async with watched(triton, host, 1.0) as registry:
+        await until(lambda: triton.calls.count("load") >= 3)  # at 0, 0.5 and 1.5 s
+        assert registry.ready()
+    assert host.restarts == 0
+
+
+async def test_models_that_answer_wrongly_or_are_unloaded_ask_for_no_restart():
+    triton, host = ScriptedTriton(), Host()
+    triton.index = answers(
+        indexed(("unloaded", "1", "UNAVAILABLE"), reason="unloaded"),
+    )
+    async with watched(triton, host, 1.0):
+        await until(lambda: triton.calls.count("index") >= 5)
+        triton.index = answers(indexed(("brightness", "1", "READY")))
+        triton.infer = refuses(grpc.StatusCode.INTERNAL, "out of memory")  # refused
+        await until(lambda: triton.calls.count("infer") >= 5)
+    assert host.restarts == 0
+    assert "load" not in triton.calls
+
+
+@pytest.mark.parametrize(("restarts_silent", "least"), [(True, 1), (False, 0)])
+async def test_silent_triton_is_restarted_only_by_who_knows_that_it_is_not_starting(
+    restarts_silent: bool, least: int
+):
+    triton, host = ScriptedTriton(), Host(restarts_silent=restarts_silent)
+    triton.index = refuses(grpc.StatusCode.UNAVAILABLE)
+    async with watched(triton, host, 1.0):
+        await until(lambda: triton.calls.count("index") >= 5 and host.restarts >= least)
+    assert (host.restarts > 0) is restarts_silent
+
+
+async def test_load_that_waits_for_a_process_that_died_is_told_and_not_waited_for():
+    triton, host = ScriptedTriton(), Host()
+    triton.infer, triton.load = DEAD, never
+    with capture_logs() as events:
+        async with watched(triton, host, 600.0):
+            await until(lambda: "load" in triton.calls)
+            host.lost = frozenset({4711})
+            await until(lambda: host.restarts == 1)
+    told = [
+        event["event"] for event in events if event["event"].startswith(("model.rel", "triton"))
+    ]
+    assert told == ["model.reload_hung", "triton.restart"]
+    assert "model.reload_refused" not in told
+
+
+async def test_load_that_waits_for_a_dead_process_beside_a_model_that_answers_is_left_alone():
+    triton, host = ScriptedTriton(), Host()
+    triton.index = answers(indexed(("brightness", "1", "READY"), ("sick", "1", "UNAVAILABLE")))
+    triton.load = never
+    with capture_logs() as events:
+        async with watched(triton, host, 1.0) as registry:
+            await until(lambda: "load" in triton.calls)
+            host.lost = frozenset({4711})
+            await until(lambda: "model.reload_hung" in {event["event"] for event in events})
+            count = triton.calls.count("infer")
+            await until(lambda: triton.calls.count("infer") > count + 1)  # two looks later
+            assert registry.ready()
+    assert host.restarts == 0

@@ -1,0 +1,302 @@
+"""Stored documents outlive the code: fields from the future, and bytes that are no document."""
+
+import base64
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from structlog.testing import capture_logs
+
+from gateway.dropfolder.documents import Binding, Claim, Half, WaitingHalf
+from gateway.dropfolder.waiting import WaitingRoom
+from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocumentError
+from gateway.problems import problem_of
+from gateway.results.documents import (
+    ActivationMap,
+    FrameReading,
+    LaterIdentity,
+    Reading,
+    StandingFile,
+    StudyDocument,
+)
+from gateway.results.tombstone import Closing, Reason, Tombstone
+from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
+from gateway.schemas.not_processed import NotProcessed, NotProcessedDocument
+from gateway.schemas.parked import ParkedItem
+from gateway.schemas.problem import Problem, ProblemFault
+from gateway.schemas.result import (
+    Code,
+    FailedSubmission,
+    Finding,
+    ImageResult,
+    ModelVersion,
+    PendingSubmission,
+    Status,
+    StudyResult,
+)
+from gateway.schemas.result import Notice as Warned
+from gateway.schemas.stored_document import StoredDocument
+from gateway.storage.documents import read_document
+from gateway.work.documents import Failure, Notice, Progress, Submission, SubmittedPart
+from gateway.work.parked import Parking
+from tests.support.store import MemoryStore
+
+NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+FUTURE = {"nested": [1, {"deeper": None}]}
+PROBLEM = Problem(
+    type="urn:radstream:problem:unreadable-image",
+    title="An image is damaged",
+    status=422,
+    detail="Export it again.",
+    errors=[ProblemFault(pointer="image[0]", detail="is truncated")],
+)
+MODEL = ModelVersion(name="m", version="1")
+FINDING = Finding(
+    label="bright",
+    code=Code(system="http://snomed.info/sct", code="1", display="Bright"),
+    probability=0.5,
+    threshold=0.5,
+    positive=True,
+)
+PART = SubmittedPart(part="image[0]", object="image-1")
+MAP = ActivationMap(shape=(1, 1, 1), data=base64.b64encode(b"\0\0"))
+FRAME = FrameReading(rows=1, columns=1, bits_stored=8, findings=(FINDING,), activation_map=MAP)
+
+EXAMPLES: dict[type[BaseModel], BaseModel] = {
+    type(example): example
+    for example in (
+        StudyDocument(study_id="S1", received_at=NOON, identity={"patient_id": "P1"}),
+        MAP,
+        FRAME,
+        Reading(
+            study_id="S1",
+            sha256="00",
+            media_type="image/png",
+            model=MODEL,
+            received_at=NOON,
+            completed_at=NOON,
+            timings_ms={"total": 1.0},
+            warnings=(Warned(pointer="/x", detail="unknown"),),
+            metadata={"view": "AP"},
+            frames=(FRAME,),
+        ),
+        StudyResult(
+            study_id="S1",
+            status=Status.PENDING,
+            received_at=NOON,
+            completed_at=NOON,
+            warnings=(Warned(pointer="/x", detail="unknown"),),
+            images=(
+                ImageResult(
+                    number=1,
+                    sha256="00",
+                    media_type="image/png",
+                    rows=1,
+                    columns=1,
+                    bits_stored=8,
+                    view="AP",
+                    model=MODEL,
+                    findings=(FINDING,),
+                    preview="/p",
+                    received_at=NOON,
+                    completed_at=NOON,
+                    timings_ms={},
+                ),
+            ),
+            pending=(PendingSubmission(received_at=NOON, images=1, attempts=1, problem=PROBLEM),),
+            failures=(
+                FailedSubmission(
+                    received_at=NOON,
+                    failed_at=NOON,
+                    images=1,
+                    attempts=1,
+                    parked="0",
+                    problem=PROBLEM,
+                ),
+            ),
+        ),
+        StandingFile(sha256="00", noted_at=NOON),
+        NotProcessedDocument(
+            part="image[1]", sha256="00", problem=PROBLEM, received_at=NOON, beside=("01",)
+        ),
+        PART,
+        Submission(
+            received_at=NOON,
+            metadata=base64.b64encode(b"{}"),
+            identity={"patient_id": "P1"},
+            parts=(PART,),
+            image_bytes=1,
+            context={"request_id": "r"},
+        ),
+        Notice(
+            url="https://example.org/",
+            problem=PROBLEM,
+            not_processed=(NotProcessed(part="image[1]", sha256="00", problem=PROBLEM),),
+        ),
+        Progress(attempts=1, problem=PROBLEM),
+        Failure(failed_at=NOON, attempts=1, parked="0", problem=PROBLEM),
+        ParkedItem(id="0" * 32, parked_at=NOON, half=Half.IMAGE, key="a.png", problem=PROBLEM),
+        WaitingHalf(key="a.png", since=NOON),
+        Claim(key="a.png", owner="o", expires_at=NOON),
+        Binding(study="00"),
+        Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST),
+        Tombstone(deleted_at=NOON, reason=Reason.RETENTION, older_versions_kept=False),
+        AuditRecord(
+            id=uuid.UUID(int=1),
+            recorded_at=NOON,
+            operation="GET /v1/studies",
+            action=AuditAction.READ,
+            outcome=AuditOutcome.SUCCESS,
+            agent=AuditAgent(kind="key", name="pacs"),
+            instance="i",
+        ),
+    )
+}
+
+
+def stored_schemas(base: type[BaseModel] = StoredDocument) -> Iterator[type[BaseModel]]:
+    for schema in base.__subclasses__():
+        yield schema
+        yield from stored_schemas(schema)
+
+
+def with_the_future(document: BaseModel) -> dict[str, Any]:
+    """The document as JSON, each object of a schema with a field that nobody knows yet."""
+    written = json.loads(document.model_dump_json(by_alias=True, exclude_none=True))
+    for name in type(document).model_fields:
+        value = getattr(document, name)
+        if isinstance(value, BaseModel):
+            written[name] = with_the_future(value)
+        elif isinstance(value, tuple | list) and value and isinstance(value[0], BaseModel):
+            written[name] = [with_the_future(item) for item in value]
+    return written | {"from_the_future": FUTURE}
+
+
+def test_every_stored_schema_has_an_example_here():
+    assert set(stored_schemas()) | {StudyResult} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("schema", EXAMPLES, ids=lambda schema: schema.__name__)
+def test_fields_from_the_future_are_passed_over_at_every_depth(schema: type[BaseModel]):
+    example = EXAMPLES[schema]
+    data = json.dumps(with_the_future(example)).encode()
+    assert data.count(b"from_the_future") >= 1
+    assert read_document(schema, "parked/x.json", data) == example
+
+
+def test_the_future_reaches_every_nested_object():
+    written = with_the_future(EXAMPLES[Reading])
+    code = written["frames"][0]["findings"][0]["code"]
+    assert code["from_the_future"] == FUTURE
+    assert written["frames"][0]["activation_map"]["from_the_future"] == FUTURE
+    assert with_the_future(EXAMPLES[ParkedItem])["problem"]["errors"][0]["from_the_future"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it is not JSON"),
+        (b"\xff\xd8\xff\xe0", "it is not JSON"),
+        (b'{"schema": "radstream.claim/1", "key": "Doe', "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b'"Doe^Jane"', "it is not a JSON object"),
+        (b"[]", "it is not a JSON object"),
+        (b"{}", "these fields are missing or malformed: key, owner, expires_at"),
+        (
+            b'{"key": {"Doe": 1}, "owner": "o", "expires_at": "Doe"}',
+            "these fields are missing or malformed: key, expires_at",
+        ),
+        (
+            b'{"schema": "radstream.claim/2", "key": "k"}',
+            "its schema radstream.claim/2 is not one that this version of RadStream reads",
+        ),
+        (
+            b'{"schema": "Doe", "key": "k", "owner": "o", "expires_at": "2026-01-31T12:00:00Z"}',
+            "these fields are missing or malformed: schema",
+        ),
+    ],
+)
+def test_document_that_cannot_be_read_says_why_and_nothing_of_what_it_holds(
+    data: bytes, reason: str
+):
+    with capture_logs() as lines, pytest.raises(UnreadableDocumentError) as caught:
+        read_document(Claim, "pending/Doe-1/20260131/claims/000001.json", data)
+    place = "pending/*/20260131/claims/000001.json"
+    assert (caught.value.place, caught.value.reason) == (place, reason)
+    assert lines == [
+        {
+            "event": "store.document_unreadable",
+            "log_level": "error",
+            "place": place,
+            "reason": reason,
+        }
+    ]
+    problem = problem_of(caught.value)
+    assert (problem.type, problem.status) == ("urn:radstream:problem:document-unreadable", 502)
+    assert place in problem.detail
+    assert reason in problem.detail
+    assert "Doe" not in problem.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"nul", b"[1]", b"\xff", b"[" * 100_000, b'{"patient_id": 7}']
+)
+def test_identity_without_a_schema_is_held_to_be_one(data: bytes):
+    with pytest.raises(UnreadableDocumentError):
+        read_document(LaterIdentity, "results/S1/identity/1.json", data)
+
+
+def test_entries_from_the_future_are_passed_over_in_maps():
+    later = b'{"accession_number": "A1", "issuer": {"oid": "1.2"}}'
+    assert read_document(LaterIdentity, "results/S1/identity/1.json", later).root == {
+        "accession_number": "A1"
+    }
+    for name, schema in (("identity", StudyDocument), ("identity", Submission)):
+        written = with_the_future(EXAMPLES[schema])
+        written[name] |= {"issuer": {"oid": "1.2"}}
+        data = json.dumps(written).encode()
+        assert read_document(schema, "results/S1/x.json", data) == EXAMPLES[schema]
+    written = with_the_future(EXAMPLES[Submission])
+    written["context"] |= {"lane": 3}
+    data = json.dumps(written).encode()
+    assert read_document(Submission, "pending/S1/x.json", data) == EXAMPLES[Submission]
+    written = with_the_future(EXAMPLES[Reading])
+    written["timings_ms"] |= {"route": {"rules": 0.5}}
+    data = json.dumps(written).encode()
+    assert read_document(Reading, "results/S1/x.json", data) == EXAMPLES[Reading]
+
+
+def test_identity_of_another_kind_is_not_passed_over():
+    written = with_the_future(EXAMPLES[StudyDocument])
+    written["identity"]["patient_id"] = {"value": "P1"}
+    with pytest.raises(UnreadableDocumentError):
+        read_document(StudyDocument, "results/S1/study.json", json.dumps(written).encode())
+
+
+async def test_damaged_parked_item_is_left_out_of_lists_and_can_be_discarded():
+    objects = MemoryStore()
+    parking = Parking(objects, problem_of)
+    items = [await parking.park_work(f"pending/S1/{n}", GivenUpError(5)) for n in range(4)]
+    first, damaged, *others = sorted(item.id for item in items)
+    objects.objects[f"parked/{damaged}.json"] = b"{"
+    listed = await parking.items(after="", limit=2)
+    assert [item.id for item in listed] == [first, others[0]]  # a whole page: there are more
+    with pytest.raises(UnreadableDocumentError):
+        await parking.item(damaged)
+    await parking.discard(damaged)
+    assert f"parked/{damaged}.json" not in objects.objects
+    with pytest.raises(ParkedItemNotFoundError):
+        await parking.discard(damaged)
+
+
+async def test_damaged_note_of_a_waiting_half_keeps_no_other_back():
+    objects = MemoryStore()
+    waiting = WaitingRoom(objects)
+    half = WaitingHalf(key="images/S1/a.png", since=NOON)
+    objects.objects["pairing/waiting/0/1.json"] = b"\0"
+    objects.objects["pairing/waiting/0/2.json"] = half.model_dump_json(by_alias=True).encode()
+    assert await waiting.all() == [half]

@@ -1,0 +1,303 @@
+"""Verification of a store: each kind of fault is found, in a folder and in a bucket alike."""
+
+import datetime as dt
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway.services import deletion
+
+from gateway.dropfolder.documents import Binding, WaitingHalf
+from gateway.errors import GivenUpError, StoreUnavailableError
+from gateway.problems import problem_of
+from gateway.results.documents import FrameReading, Reading
+from gateway.results.store import Known, ResultStore
+from gateway.results.tombstone import Closing, Reason, Tombstone
+from gateway.schemas.metadata import StudyMetadata
+from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.schemas.result import Finding as ModelFinding
+from gateway.schemas.result import ModelVersion
+from gateway.storage.folder import FolderStore
+from gateway.storage.protocol import ObjectStore
+from gateway.verification.findings import Kind
+from gateway.verification.store import Verification
+from gateway.work.backlog import Backlog
+from gateway.work.documents import Failure, Notice, Submission, SubmittedPart
+from gateway.work.leases import Claims
+from gateway.work.parked import Parking
+from tests.support.s3 import new_store
+from tests.support.store import MemoryStore
+
+NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+IMAGE = b"an image"
+SHA256 = hashlib.sha256(IMAGE).hexdigest()
+FOLDER = f"results/S1/images/{SHA256}"
+READING = f"{FOLDER}/brightness-1.json"
+TYPE = "application/octet-stream"
+
+
+async def nothing() -> None:
+    """Nobody deletes the study."""
+
+
+async def fill(objects: ObjectStore) -> str:
+    """Put one of everything into the store; return the key of the work that failed."""
+    results = ResultStore(objects)
+    finding = ModelFinding(label="bright", probability=0.75, threshold=0.5, positive=True)
+    reading = Reading(
+        study_id="S1",
+        sha256=SHA256,
+        media_type="image/png",
+        model=ModelVersion(name="brightness", version="1"),
+        received_at=NOON,
+        completed_at=NOON,
+        timings_ms={},
+        warnings=(),
+        metadata={"view": "AP"},
+        frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
+    )
+    metadata = StudyMetadata.model_validate(
+        {"study_id": "S1", "view": "AP", "timestamp": NOON.isoformat()}
+    )
+    added = await results.add(metadata, NOON, [(IMAGE, reading)], Known())
+    await results.add_heatmap(reading, 0, b"a heat map")
+    await results.note_standing("S1", "name", SHA256)
+    problem = problem_of(GivenUpError(3))
+    entry = NotProcessedDocument(
+        part="image[1]", sha256="0" * 64, problem=problem, received_at=NOON, beside=(SHA256,)
+    )
+    known = await results.known(metadata)
+    await results.note_open_images("S1", known, [entry], {}, alone=False)
+    await results.rebuild("S1", added, check=nothing)
+
+    parking = Parking(objects, problem_of)
+    claims = Claims(objects, root="pending/", lease_s=60, patience_s=1)
+    pending = Backlog(objects, root="pending/", document=Submission, claims=claims)
+    parts = (SubmittedPart(part="image", object="image-1"),)
+    submission = Submission(
+        received_at=NOON, metadata=None, identity={}, parts=parts, image_bytes=1, context={}
+    )
+    work = await pending.add("S1", submission, {"image-1": IMAGE})
+    item = await parking.park_work(pending.key(work), GivenUpError(3))
+    failure = Failure(failed_at=NOON, attempts=3, parked=item.id, problem=problem)
+    await pending.fail(work, failure)
+    claims = Claims(objects, root="callbacks/", lease_s=60, patience_s=1)
+    notices = Backlog(objects, root="callbacks/", document=Notice, claims=claims)
+    await notices.add("S1", Notice(url="https://ris.test/"), {})
+    for key, document in (
+        ("pairing/bindings/" + "a" * 64 + ".json", Binding(study="0" * 64)),
+        ("pairing/waiting/a/b.json", WaitingHalf(key="images/x.json", since=NOON)),
+    ):
+        await put(objects, key, document.model_dump_json(by_alias=True).encode())
+    await put(objects, tombstone_key("gone"), tombstone())
+    return pending.key(work)
+
+
+def tombstone() -> bytes:
+    document = Tombstone(deleted_at=NOON, reason=Reason.REQUEST, older_versions_kept=False)
+    return document.model_dump_json(by_alias=True).encode()
+
+
+def tombstone_key(study_id: str, at: dt.datetime = NOON) -> str:
+    return f"{deletion.study_folder(study_id)}{at:%Y%m%dT%H%M%S%fZ}.json"
+
+
+async def put(objects: ObjectStore, key: str, data: bytes) -> None:
+    await objects.replace(key, data, media_type=TYPE)
+
+
+async def found(objects: ObjectStore) -> set[tuple[Kind, str]]:
+    """What is amiss, by kind and key."""
+    return {(each.kind, each.key) async for each in Verification(objects).findings()}
+
+
+@pytest.fixture
+async def folder_store(tmp_path: Path) -> ObjectStore:
+    store = FolderStore(tmp_path / "store")
+    await store.open()
+    return store
+
+
+@pytest.fixture
+async def s3_store(s3_url: str) -> AsyncIterator[ObjectStore]:
+    async with new_store(s3_url) as store:
+        yield store
+
+
+@pytest.fixture(params=["folder_store", "s3_store"])
+def objects(request: pytest.FixtureRequest) -> ObjectStore:
+    opened: ObjectStore = request.getfixturevalue(request.param)
+    return opened
+
+
+async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectStore):
+    await fill(objects)
+    before = [(key, await objects.read(key)) for key in await objects.keys("")]
+    verification = Verification(objects)
+    assert [finding async for finding in verification.findings()] == []
+    assert (verification.studies, verification.checked) == (1, len(before))
+    assert [(key, await objects.read(key)) for key in await objects.keys("")] == before
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("results/S1/study.json", "results/S1/result.json", READING),
+        f"results/S1/not_processed/{'0' * 64}.json",
+        "results/S1/names/name/000001.json",
+        "results/S1/identity/1.json",
+        *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/claims/000001.json"),
+        *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
+        *("pairing/waiting/a/b.json", "pairing/claims/a/b/000001.json"),
+        *(tombstone_key("gone"), f"{deletion.study_folder('other')}closed.json"),
+    ],
+)
+async def test_a_document_that_is_not_readable_is_told(key: str, folder_store: ObjectStore):
+    work = await fill(folder_store)
+    key = key.replace("WORK", work)
+    await put(folder_store, key, b'{"name": "Doe^J')
+    assert (Kind.UNREADABLE_DOCUMENT, key) in await found(folder_store)
+
+
+async def test_a_document_in_the_place_of_another_is_told(objects: ObjectStore):
+    await fill(objects)
+    data = await objects.read(READING)
+    other = READING.replace("brightness-1", "brightness-2")
+    await put(objects, other, data)
+    assert (Kind.UNREADABLE_DOCUMENT, other) in await found(objects)
+
+
+async def test_an_image_that_has_changed_is_told(objects: ObjectStore):
+    await fill(objects)
+    await put(objects, f"{FOLDER}/image.png", IMAGE + b"\0")
+    assert await found(objects) == {(Kind.ALTERED_IMAGE, f"{FOLDER}/image.png")}
+
+
+async def test_what_is_named_and_not_there_is_told(objects: ObjectStore):
+    work = await fill(objects)
+    for key in ("results/S1/study.json", f"{FOLDER}/image.png", f"{work}/image-1"):
+        await objects.delete(key)
+    await put(objects, "results/S1/identity/2.json", b"{}")
+    [parked] = await objects.keys("parked/")
+    await objects.delete(parked)
+    assert await found(objects) == {
+        (Kind.MISSING_OBJECT, "results/S1/study.json"),
+        (Kind.MISSING_OBJECT, "results/S1/identity/1.json"),
+        (Kind.MISSING_OBJECT, f"{FOLDER}/image.png"),
+        (Kind.MISSING_OBJECT, f"{FOLDER}/"),  # of the image beside it, and of the name
+        (Kind.MISSING_OBJECT, f"{work}/image-1"),
+        (Kind.MISSING_OBJECT, parked),
+    }
+
+
+async def test_an_entry_of_an_image_that_is_parked_no_more_is_told(objects: ObjectStore):
+    entry = NotProcessedDocument(
+        part="x.png",
+        sha256="0" * 64,
+        problem=problem_of(GivenUpError(3)),
+        received_at=NOON,
+        parked="1" * 32,
+    )
+    # No document of the study need be there: nothing of it was processed.
+    await ResultStore(objects).note_parked("S2", entry)
+    assert await found(objects) == {(Kind.MISSING_OBJECT, f"parked/{'1' * 32}.json")}
+
+
+async def test_a_view_of_a_reading_that_is_gone_and_an_item_of_work_that_is_are_told(
+    objects: ObjectStore,
+):
+    work = await fill(objects)
+    await objects.delete(READING)
+    await objects.purge(f"{work}/")
+    assert await found(objects) == {
+        (Kind.MISSING_OBJECT, READING),
+        (Kind.MISSING_OBJECT, f"{work}/work.json"),
+        (Kind.ORPHAN_OBJECT, f"{FOLDER}/image.png"),
+        (Kind.ORPHAN_OBJECT, f"{FOLDER}/brightness-1.heatmap.png"),
+    }
+
+
+async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
+    objects: ObjectStore,
+):
+    await fill(objects)
+    before, after = NOON - dt.timedelta(seconds=1), NOON + dt.timedelta(seconds=1)
+    await put(objects, tombstone_key("S1", before), tombstone())
+    assert await found(objects) == set()
+    await objects.delete(f"{FOLDER}/image.png")  # of less interest then
+    await put(objects, tombstone_key("S1", after), tombstone())
+    assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
+    await objects.delete("results/S1/study.json")
+    assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
+    closing = Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST)
+    key = f"{deletion.study_folder('S1')}closed.json"
+    await put(objects, key, closing.model_dump_json(by_alias=True).encode())
+    assert await found(objects) == set()  # a gateway is at it
+
+
+async def test_what_nothing_names_is_noted_and_no_fault(objects: ObjectStore):
+    work = await fill(objects)
+    for key in ("results/S1/a.txt", "elsewhere/b", "results/S1/images/x/image.png"):
+        await put(objects, key, b"x")
+    await objects.delete(f"{work}/work.json")
+    await objects.purge("parked/")
+    await objects.delete("results/S1/result.json")
+    findings = [finding async for finding in Verification(objects).findings()]
+    assert {(each.kind, each.key) for each in findings} == {
+        (Kind.ORPHAN_OBJECT, "results/S1/a.txt"),
+        (Kind.ORPHAN_OBJECT, "results/S1/images/x/image.png"),
+        (Kind.ORPHAN_OBJECT, "elsewhere/"),
+        (Kind.ORPHAN_OBJECT, f"{work}/"),
+        (Kind.STALE_VIEW, "results/S1/result.json"),
+    }
+    assert not any(finding.is_fault for finding in findings)
+
+
+async def test_a_view_that_lacks_a_reading_is_noted(objects: ObjectStore):
+    await fill(objects)
+    data = (await objects.read(READING)).replace(b'"version":"1"', b'"version":"2"')
+    await put(objects, READING.replace("brightness-1", "brightness-2"), data)
+    assert await found(objects) == {(Kind.STALE_VIEW, "results/S1/result.json")}
+
+
+async def test_an_object_that_the_store_does_not_give_is_told():
+    class BadSector(MemoryStore):
+        async def read(self, key: str, **options: Any) -> bytes:
+            if key == READING:
+                raise StoreUnavailableError("Input/output error")
+            return await super().read(key, **options)
+
+    objects = BadSector()
+    await fill(objects)
+    assert await found(objects) == {(Kind.UNREADABLE_OBJECT, READING)}
+
+
+async def test_a_study_that_is_deleted_meanwhile_is_no_fault():
+    async def delete() -> None:
+        """Delete it as soon as one of its objects has been looked at."""
+        if armed and ("read", "results/S1/study.json") in objects.calls:
+            for key in [key for key in objects.objects if key.startswith("results/S1/")]:
+                del objects.objects[key]
+
+    armed = False
+    objects = MemoryStore(delete)
+    await fill(objects)
+    objects.calls.clear()
+    armed = True
+    assert await found(objects) == set()
+
+
+async def test_memory_does_not_grow_with_the_store():
+    objects = MemoryStore()
+    for number in range(256):
+        objects.objects[f"results/S{number}/note.txt"] = b""
+        objects.objects[f"pairing/bindings/{number:02x}.json"] = b""
+    await found(objects)
+    at_once = max(
+        sum(key.startswith(prefix) for key in objects.objects)
+        for call, prefix in objects.calls
+        if call == "keys"
+    )
+    assert at_once == 16  # the bindings of one digit
