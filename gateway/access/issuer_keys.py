@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import structlog
 from joserfc.errors import JoseError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gateway.observability.metrics import Metrics
-    from gateway.storage.protocol import KeySetSource
 
 log = structlog.get_logger()
 
@@ -42,6 +41,19 @@ _CURVES = {
 }
 # Two names of one algorithm, by RFC 8037 and RFC 9864: a key of one signs tokens of the other.
 _EDWARDS = {"EdDSA", "Ed25519"}
+
+
+class KeySetSource(Protocol):
+    """Where an issuer's signing keys are had."""
+
+    async def fetch(self) -> bytes:
+        """A JWK Set as it stands there, of at most 1 MiB.
+
+        Raises
+        ------
+        IssuerUnavailableError
+        """
+        ...
 
 
 class IssuerKeys:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gateway.app.tls import ServedCertificate
     from gateway.http.dependencies import Gateway
     from gateway.settings import Settings
-    from gateway.storage.protocol import TritonHost
+    from gateway.triton.protocol import TritonHost
 
 # What any route may answer that asks who calls.
 _REFUSALS = (

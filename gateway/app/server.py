@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from gateway.settings import HttpSettings, Settings
-    from gateway.storage.protocol import TritonHost
+    from gateway.triton.protocol import TritonHost
 
 log = structlog.get_logger()
 

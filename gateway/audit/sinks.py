@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import AuditUnavailableError, StoreError
 from gateway.storage.append_only_file import AppendedFile
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.storage.protocol import ObjectStore
+
+
+class AuditSink(Protocol):
+    """Where the audit trail lies: it only grows."""
+
+    async def append(self, lines: bytes) -> None:
+        """Return when the lines, each ending in a line feed, are safe there.
+
+        Raises
+        ------
+        AuditUnavailableError
+            They are not known to be.
+        """
+        ...
 
 
 class AuditFiles:

@@ -25,8 +25,8 @@ from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRe
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from gateway.audit.sinks import AuditSink
     from gateway.observability.metrics import Metrics
-    from gateway.storage.protocol import AuditSink
 
 log = structlog.get_logger()
 

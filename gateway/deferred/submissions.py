@@ -184,7 +184,7 @@ class Submissions:
             if error is not None:
                 refused.append(RefusedImage(image.part, error))
         if len(refused) == len(study.parts):
-            raise_all(in_order(study, refused))
+            raise_all(in_order(study.parts, refused))
 
     def _unread(self, image: SubmittedImage) -> PartError | None:
         try:

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 from gateway.errors import CallbackUnansweredError, InvalidCallbackError
 from gateway.results.links import Links
-from gateway.results.view import study_path
 from gateway.schemas.callback import CallbackBody
-from gateway.schemas.result import Status
+from gateway.schemas.result import Status, study_path
 from gateway.work.documents import Notice
 
 if TYPE_CHECKING:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
 from gateway.schemas.stored_document import StoredDocument
-
-
-class Half(StrEnum):
-    """What an object of a drop folder is."""
-
-    IMAGE = "image"
-    SIDECAR = "sidecar"
 
 
 class WaitingHalf(StoredDocument):
@@ -24,16 +16,6 @@ class WaitingHalf(StoredDocument):
     key: str
     version_id: str | None = None
     since: AwareDatetime
-
-
-class Claim(StoredDocument):
-    """A piece of work that one gateway is at now, such as an image of the drop folder."""
-
-    schema_: Literal["radstream.claim/1"] = Field("radstream.claim/1", alias="schema")
-    key: str
-    version_id: str | None = None
-    owner: str
-    expires_at: AwareDatetime
 
 
 class Binding(StoredDocument):

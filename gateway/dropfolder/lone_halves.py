@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gateway.dropfolder.documents import Half
 from gateway.errors import Fault, InvalidMetadataError, ObjectNotFoundError
 from gateway.schemas.metadata import STUDY_ID_PATTERN, parse_document
+from gateway.schemas.parked import Half
 
 if TYPE_CHECKING:
     from gateway.dropfolder.objects import Dropped, Inbox

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from gateway.dropfolder.documents import Half
 from gateway.errors import ObjectNotFoundError, ObjectNotReadableError
+from gateway.schemas.parked import Half
 from gateway.studies.imaging import is_dicom
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.access.callers import DROP_FOLDER_LABEL
-from gateway.dropfolder.documents import Binding, Half
+from gateway.dropfolder.documents import Binding
 from gateway.dropfolder.lone_halves import LoneHalves, check_folder
 from gateway.errors import (
     TRANSIENT,
@@ -58,11 +58,12 @@ from gateway.errors import (
 )
 from gateway.observability.library_warnings import one_event
 from gateway.observability.tracing import NO_TRACER, spanned
-from gateway.results.view import study_path
 from gateway.runtime.concurrency import both, together
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import STUDY_ID_PATTERN, parse_document
+from gateway.schemas.parked import Half
+from gateway.schemas.result import study_path
 from gateway.storage.documents import read_document
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from gateway.studies.intake import Intake
 from gateway.studies.pipeline import Pipeline
 from gateway.work.documents import Submission
 from gateway.work.parked import Parking
-from gateway.work.parked_operations import ParkedWork
+from gateway.work.parked_operations import ParkedOperations
 from gateway.work.worker import Worker
 
 
@@ -47,7 +47,7 @@ class Gateway:
     pipeline: Pipeline
     pairing: Pairing
     parking: Parking
-    parked_work: ParkedWork
+    parked: ParkedOperations
     submissions: Submissions
     reader: Worker[Submission]
     callbacks: Callbacks

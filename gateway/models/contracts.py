@@ -2,74 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from gateway.errors import ContractError
+from gateway.models.served_model import ServedModel
 from gateway.schemas.contract import PARAMETER, Activation, Contract
-from gateway.schemas.result import Finding, ModelVersion
+from gateway.schemas.result import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from gateway.models.placement import Ensemble
-    from gateway.schemas.metadata import StudyMetadata
-    from gateway.storage.protocol import ModelConfig, TensorMetadata
+    from gateway.triton.protocol import ModelConfig, TensorMetadata
 
 _ROUNDING = 1e-6
 _MAP_AXES = 4  # image, label, row, column
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model version with the contract it keeps.
-
-    Parameters
-    ----------
-    ensembles
-        By NumPy type name, those that take pictures of such samples as they are.
-    """
-
-    name: str
-    version: str
-    contract: Contract
-    ensembles: Mapping[str, Ensemble] = field(default_factory=dict)
-
-    @property
-    def reference(self) -> ModelVersion:
-        """Name and version as a result carries them."""
-        return ModelVersion(name=self.name, version=self.version)
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the tensors to ask for."""
-        output = self.contract.output
-        return (
-            (output.name,)
-            if output.activation_map is None
-            else (output.name, output.activation_map)
-        )
-
-    def accepts(self, metadata: StudyMetadata) -> bool:
-        """Return True if the contract takes such a study.
-
-        A modality or body part that is not given excludes nothing; a view does, where the contract
-        names views.
-        """
-        accepts = self.contract.accepts
-        return self.may_accept(metadata) and (not accepts.views or metadata.view in accepts.views)
-
-    def may_accept(self, metadata: StudyMetadata) -> bool:
-        """Return True if the contract takes such a study in one view or another."""
-        accepts = self.contract.accepts
-        return (not accepts.modalities or metadata.modality in accepts.modalities | {None}) and (
-            not accepts.body_parts or metadata.body_part in accepts.body_parts | {None}
-        )
 
 
 def read_contract(name: str, version: str, config: ModelConfig) -> ServedModel:

@@ -18,9 +18,9 @@ from preprocess import Frame, Limits, PreprocessError, decode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.models.contracts import ServedModel
     from gateway.models.placement import ModelCall
-    from gateway.storage.protocol import InferenceServer
+    from gateway.models.served_model import ServedModel
+    from gateway.triton.protocol import InferenceServer
 
 
 async def try_golden(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gateway.errors import ContractError
 from gateway.models.placement_document import PARAMETER, PlacementDocument, Role
+from gateway.models.served_model import Ensemble
 from preprocess import grey_range, to_shown_tensor
 
 if TYPE_CHECKING:
@@ -20,31 +21,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gateway.models.contracts import ServedModel
-    from gateway.storage.protocol import ModelConfig
+    from gateway.models.served_model import ServedModel
+    from gateway.triton.protocol import ModelConfig
     from preprocess import Frame, GreyRange
 
 Key = tuple[str, str]
 
 _FRAMING_BYTES = 1 << 16  # what a message carries beside the pixels: names, shapes, far less
-
-
-@dataclass(frozen=True, slots=True)
-class Ensemble:
-    """A Triton ensemble: a preprocessing graph and then the model.
-
-    Parameters
-    ----------
-    name, version
-        Of the ensemble.
-    pixels, largest
-        Names of its inputs: samples (rows, columns), and the value of white, shape (1,).
-    """
-
-    name: str
-    version: str
-    pixels: str
-    largest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from gateway.observability.metrics import Metrics
-    from gateway.storage.protocol import InferenceServer, TritonHost
+    from gateway.triton.protocol import InferenceServer, TritonHost
 
 log = structlog.get_logger()
 

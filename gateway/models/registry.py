@@ -26,7 +26,7 @@ from gateway.errors import (
     RadStreamError,
     UnknownModelError,
 )
-from gateway.models.contracts import ServedModel, read_contract
+from gateway.models.contracts import read_contract
 from gateway.models.golden import try_golden
 from gateway.models.placement import collect_ensembles, read_placement
 from gateway.models.recovery import Recovery
@@ -36,16 +36,12 @@ from gateway.schemas.metadata import View
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from gateway.models.placement import Ensemble, Key
+    from gateway.models.placement import Key
     from gateway.models.placement_document import PlacementDocument
+    from gateway.models.served_model import Ensemble, ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.schemas.metadata import ModelReference, StudyMetadata
-    from gateway.storage.protocol import (
-        InferenceServer,
-        ModelConfig,
-        RepositoryEntry,
-        TritonHost,
-    )
+    from gateway.triton.protocol import InferenceServer, ModelConfig, RepositoryEntry, TritonHost
 
 log = structlog.get_logger()
 

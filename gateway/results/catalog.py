@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import StudyDeletedError, StudyNotFoundError, UnreadableDocumentError
 from gateway.results.store import ROOT as RESULTS
@@ -14,11 +14,24 @@ from gateway.schemas.result import Status, StudyResult
 if TYPE_CHECKING:
     import datetime as dt
 
-    from gateway.deferred.submissions import Submissions
     from gateway.results.deletion import Deletion
     from gateway.results.store import ResultStore
-    from gateway.schemas.result import StudySummary
+    from gateway.schemas.result import FailedSubmission, PendingSubmission, StudySummary
     from gateway.storage.protocol import ObjectStore
+
+
+class PendingStudies(Protocol):
+    """Studies that were accepted and are not processed yet, or failed for good."""
+
+    async def studies(self, *, after: str, limit: int) -> list[str]:
+        """Return ids of studies of which something is pending, beyond `after`."""
+        ...
+
+    async def of(
+        self, study_id: str
+    ) -> tuple[tuple[PendingSubmission, ...], tuple[FailedSubmission, ...]]:
+        """Return what is pending of a study, and what failed for good of it."""
+        ...
 
 
 class Studies:
@@ -29,12 +42,12 @@ class Studies:
         objects: ObjectStore,
         *,
         results: ResultStore,
-        submissions: Submissions,
+        pending: PendingStudies,
         deletion: Deletion,
     ) -> None:
         self._objects = objects
         self._results = results
-        self._submissions = submissions
+        self._pending = pending
         self._deletion = deletion
 
     async def result(self, study_id: str) -> StudyResult:
@@ -73,7 +86,7 @@ class Studies:
         stored, coming = await together(
             [
                 self._objects.folders(RESULTS, after=after, limit=limit),
-                self._submissions.studies(after=after, limit=limit),
+                self._pending.studies(after=after, limit=limit),
             ]
         )
         return sorted({*stored, *coming}, key=lambda name: f"{name}/")[:limit]
@@ -111,7 +124,7 @@ class Studies:
 
     async def _known(self, study_id: str) -> StudyResult | None:
         # In this order: what has been read since the first look is found by the second.
-        pending, failures = await self._submissions.of(study_id)
+        pending, failures = await self._pending.of(study_id)
         try:
             stored = await self._results.result(study_id)
         except StudyNotFoundError:

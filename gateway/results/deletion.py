@@ -19,7 +19,7 @@ import datetime as dt
 import hashlib
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -32,13 +32,10 @@ from gateway.storage.documents import read_document
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.dropfolder.objects import Inbox
-    from gateway.dropfolder.waiting import WaitingRoom
     from gateway.observability.logs import Pseudonyms
     from gateway.observability.metrics import Metrics
     from gateway.results.tombstone import Reason
     from gateway.storage.protocol import ObjectStore
-    from gateway.work.parked import Parking
 
 log = structlog.get_logger()
 
@@ -46,6 +43,14 @@ ROOT = "deleted/"
 _CLOSED = "closed.json"
 # The record of each deletion stays, so that going through them all costs more with the years.
 _SURVEY_S = 3600.0
+
+
+class StudyFootprint(Protocol):
+    """What a part of the gateway keeps of studies outside of their folders."""
+
+    async def keys_of(self, study_id: str) -> list[str]:
+        """Return the keys of all that is kept of the study."""
+        ...
 
 
 class Deletion:
@@ -57,8 +62,8 @@ class Deletion:
         The store.
     roots
         Under each of these a study has a folder of its own.
-    parking, waiting, inbox
-        What is kept of the drop folder, and how to tell whose it is.
+    footprints
+        What is kept of a study elsewhere.
     closed_s
         Seconds that a study stays closed at the least: longer than any request takes.
     """
@@ -68,18 +73,14 @@ class Deletion:
         objects: ObjectStore,
         *,
         roots: Sequence[str],
-        parking: Parking,
-        waiting: WaitingRoom,
-        inbox: Inbox,
+        footprints: Sequence[StudyFootprint],
         closed_s: float,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
     ) -> None:
         self._objects = objects
         self._roots = roots
-        self._parking = parking
-        self._waiting = waiting
-        self._inbox = inbox
+        self._footprints = footprints
         self._closed_s = closed_s
         self._metrics = metrics
         self._pseudonyms = pseudonyms
@@ -182,28 +183,10 @@ class Deletion:
 
     async def _purge(self, study_id: str) -> bool:
         """Whether nothing is left, not even as an older version."""
-        keys = await together([self._parked_of(study_id), self._waiting_of(study_id)])
-        folders = [f"{root}{study_id}/" for root in self._roots]
-        return all(
-            await together(self._objects.purge(prefix) for prefix in (*folders, *keys[0], *keys[1]))
-        )
-
-    async def _parked_of(self, study_id: str) -> list[str]:
-        own = tuple(f"{root}{study_id}/" for root in self._roots)
-        return [
-            self._parking.key(item)
-            for item in await self._parking.items(after="", limit=None)
-            if item.key.startswith(own) or self._is_of(item.key, study_id)
-        ]
-
-    async def _waiting_of(self, study_id: str) -> list[str]:
-        return [
-            key for key, half in await self._waiting.by_key() if self._is_of(half.key, study_id)
-        ]
-
-    def _is_of(self, key: str, study_id: str) -> bool:
-        dropped = self._inbox.find(key)
-        return dropped is not None and dropped.study_folder == study_id
+        elsewhere = await together(item.keys_of(study_id) for item in self._footprints)
+        prefixes = [f"{root}{study_id}/" for root in self._roots]
+        prefixes += [key for keys in elsewhere for key in keys]
+        return all(await together(self._objects.purge(prefix) for prefix in prefixes))
 
     async def _closing(self, key: str) -> Closing | None:
         try:

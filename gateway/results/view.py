@@ -6,18 +6,20 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from gateway.schemas.not_processed import told
-from gateway.schemas.result import ImageResult, Notice, Status, StudyResult, StudySummary
+from gateway.schemas.result import (
+    ImageResult,
+    Notice,
+    Status,
+    StudyResult,
+    StudySummary,
+    study_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gateway.results.documents import FrameReading, Reading, StudyDocument
     from gateway.schemas.not_processed import NotProcessedDocument
-
-
-def study_path(study_id: str) -> str:
-    """Path of a study's result."""
-    return f"/v1/studies/{study_id}"
 
 
 def picture_key(reading: Reading, index: int) -> str:

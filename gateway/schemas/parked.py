@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gateway.dropfolder.documents import Half
 from gateway.schemas.problem import Problem
 from gateway.schemas.stored_document import StoredDocument
 
 PARKED_ID_PATTERN = r"^[0-9a-f]{32}$"
+
+
+class Half(StrEnum):
+    """What an object of a drop folder is."""
+
+    IMAGE = "image"
+    SIDECAR = "sidecar"
 
 
 class ParkedItem(StoredDocument):

@@ -223,3 +223,8 @@ class StudyList(_Wire):
         None, description="Studies of this page whose stored documents cannot be read."
     )
     next: str | None = Field(None, description="Path of the next page, where there is one.")
+
+
+def study_path(study_id: str) -> str:
+    """Path of a study's result."""
+    return f"/v1/studies/{study_id}"

@@ -17,7 +17,6 @@ from gateway.errors import (
     Fault,
     ImagesTooLargeError,
     ImagesWithoutContrastError,
-    InvalidMetadataError,
     UnreadableImagesError,
     UnsupportedImagesError,
 )
@@ -41,11 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
     from concurrent.futures import Future
 
-    from gateway.models.contracts import ServedModel
     from gateway.models.placement import ModelCall
+    from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.contract import InputContract
+    from gateway.studies.refused_images import ImageError
     from gateway.studies.study import SubmittedImage
     from preprocess import DicomMetadata, Frame, Header
 
@@ -53,22 +53,6 @@ T = TypeVar("T")
 
 # Rows and columns kept of a JPEG that is decoded to be forgotten: all of its bytes are read.
 _CHECKED_SIZE = (64, 64)
-
-# What is wrong with one image while others may have faults as well; the gravest kind first.
-IMAGE_ERRORS = (
-    UnsupportedImagesError,
-    ImagesTooLargeError,
-    UnreadableImagesError,
-    ImagesWithoutContrastError,
-    InvalidMetadataError,
-)
-ImageError = (
-    UnsupportedImagesError
-    | ImagesTooLargeError
-    | UnreadableImagesError
-    | ImagesWithoutContrastError
-    | InvalidMetadataError
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from gateway.runtime.concurrency import together
 from gateway.schemas.metadata import parse_document, validate_document
 from gateway.schemas.result import Notice
 from gateway.schemas.strict_json import pointer
-from gateway.studies.imaging import IMAGE_ERRORS, ImageError
 from gateway.studies.metadata.dicom import Described, describe
 from gateway.studies.metadata.document_words import Worded, worded
 from gateway.studies.refused_images import (
+    IMAGE_ERRORS,
     PART_ERRORS,
     SHARED,
+    ImageError,
     RefusedImage,
     identity_faults,
     raise_all,

@@ -28,16 +28,21 @@ from gateway.errors import (
 from gateway.runtime.concurrency import both, together
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
-from gateway.studies.imaging import IMAGE_ERRORS
 from gateway.studies.readings import FreshImage, frame_reading, image_reading
 from gateway.studies.recorder import in_common
-from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
+from gateway.studies.refused_images import (
+    IMAGE_ERRORS,
+    PART_ERRORS,
+    RefusedImage,
+    in_order,
+    raise_all,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from gateway.models.contracts import ServedModel
     from gateway.models.registry import ModelRegistry
+    from gateway.models.served_model import ServedModel
     from gateway.observability.logs import Pseudonyms
     from gateway.observability.metrics import Metrics
     from gateway.results.deletion import Deletion
@@ -46,12 +51,12 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.not_processed import NotProcessed
     from gateway.schemas.result import ModelVersion, StudyResult
-    from gateway.storage.protocol import InferenceServer
-    from gateway.studies.imaging import ImageError, Imaging, PreparedFrame
+    from gateway.studies.imaging import Imaging, PreparedFrame
     from gateway.studies.recorder import Outcomes
-    from gateway.studies.refused_images import PartError
+    from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, SubmittedImage
+    from gateway.triton.protocol import InferenceServer
 
 log = structlog.get_logger()
 
@@ -185,7 +190,7 @@ class Pipeline:
             )
         with stages.within(Stage.DECODE, span="prepare"):
             taken, unfit = await self._take(chosen, known, deadline)
-            refused = in_order(study, [*refused, *unfit])
+            refused = in_order(study.parts, [*refused, *unfit])
             if not taken:
                 raise_all(refused)
             items = _distinct(taken.values())
@@ -249,7 +254,7 @@ class Pipeline:
             except PART_ERRORS as error:
                 refused.append(_refusal(image, error))
         if not chosen:
-            raise_all(in_order(study, refused))
+            raise_all(in_order(study.parts, refused))
         return chosen, refused
 
     async def _store(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gateway.models.contracts import ServedModel
+    from gateway.models.served_model import ServedModel
     from gateway.studies.imaging import PreparedFrame, PreparedImage
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, SubmittedImage

@@ -7,20 +7,37 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gateway.errors import (
     Fault,
+    ImagesTooLargeError,
+    ImagesWithoutContrastError,
     InvalidMetadataError,
     InvalidPartsError,
     NoModelAcceptsError,
     RadStreamError,
     UnknownModelError,
+    UnreadableImagesError,
+    UnsupportedImagesError,
 )
-from gateway.studies.imaging import IMAGE_ERRORS, ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gateway.schemas.metadata import View
-    from gateway.studies.study import Study
 
+# What is wrong with one image while others may have faults as well; the gravest kind first.
+IMAGE_ERRORS = (
+    UnsupportedImagesError,
+    ImagesTooLargeError,
+    UnreadableImagesError,
+    ImagesWithoutContrastError,
+    InvalidMetadataError,
+)
+ImageError = (
+    UnsupportedImagesError
+    | ImagesTooLargeError
+    | UnreadableImagesError
+    | ImagesWithoutContrastError
+    | InvalidMetadataError
+)
 # What is wrong with one image, and says nothing of the others sent with it; the gravest kind first.
 PART_ERRORS = (*IMAGE_ERRORS, InvalidPartsError, NoModelAcceptsError, UnknownModelError)
 PartError = ImageError | InvalidPartsError | NoModelAcceptsError | UnknownModelError
@@ -63,9 +80,9 @@ def identity_faults(error: RadStreamError) -> list[Fault]:
     return [fault for fault in error.faults if fault.pointer.removeprefix("/") in SHARED]
 
 
-def in_order(study: Study, refused: Sequence[RefusedImage]) -> list[RefusedImage]:
-    """Return the refusals as their images stood in the request."""
-    places = {part: place for place, part in enumerate(study.parts)}
+def in_order(parts: Iterable[str], refused: Sequence[RefusedImage]) -> list[RefusedImage]:
+    """Return the refusals in the order of the request's parts."""
+    places = {part: place for place, part in enumerate(parts)}
     return sorted(refused, key=lambda item: places[item.part])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -11,6 +11,25 @@ if TYPE_CHECKING:
 # PutRecords takes so much in one call; data and partition key count.
 BATCH_RECORDS = 500
 BATCH_BYTES = 5 * 2**20
+
+
+class TelemetrySink(Protocol):
+    """Where telemetry goes: at least once, in no promised order."""
+
+    async def put(self, records: Sequence[TelemetryRecord]) -> Sequence[int]:
+        """The positions of the records that were refused; all the others are safe there.
+
+        Parameters
+        ----------
+        records
+            At most `BATCH_RECORDS`, of `BATCH_BYTES` together; more is a ValueError.
+
+        Raises
+        ------
+        SinkUnavailableError
+            None is known to be safe there.
+        """
+        ...
 
 
 class SinkUnavailableError(Exception):

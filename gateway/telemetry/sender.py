@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from gateway.observability.metrics import Metrics
-    from gateway.storage.protocol import TelemetrySink
-    from gateway.telemetry.records import TelemetryRecord
+    from gateway.telemetry.records import TelemetryRecord, TelemetrySink
 
 T = TypeVar("T")
 

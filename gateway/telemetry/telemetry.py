@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from gateway.observability.metrics import Metrics
-    from gateway.storage.protocol import TelemetrySink
     from gateway.telemetry.journal import Journal
+    from gateway.telemetry.records import TelemetrySink
     from gateway.telemetry.spool import Segment, Spool
 
 T = TypeVar("T")

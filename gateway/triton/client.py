@@ -12,7 +12,6 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from gateway.errors import InferenceFailedError, InferenceUnavailableError
 from gateway.observability.tracing import traceparent
-from gateway.storage.protocol import ModelConfig, RepositoryEntry, TensorMetadata
 from gateway.triton.errors import region_is_unknown, translated
 from gateway.triton.messages import (
     InputTensor,
@@ -20,6 +19,7 @@ from gateway.triton.messages import (
     infer_request,
     read_output,
 )
+from gateway.triton.protocol import ModelConfig, RepositoryEntry, TensorMetadata
 from gateway.triton.shared_memory import RegionPool
 
 if TYPE_CHECKING:

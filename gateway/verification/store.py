@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.deferred import submissions
 from gateway.delivery import webhooks
 from gateway.dropfolder import pairing, waiting
-from gateway.dropfolder.documents import Binding, Claim, WaitingHalf
+from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.results import deletion
 from gateway.results import store as results
 from gateway.results.tombstone import Closing, Tombstone
@@ -21,7 +21,7 @@ from gateway.schemas.parked import ParkedItem
 from gateway.verification.findings import Finding, Kind, Look
 from gateway.verification.study import look_at_study
 from gateway.work import parked
-from gateway.work.documents import Failure, Notice, Progress, Submission
+from gateway.work.documents import Claim, Failure, Notice, Progress, Submission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

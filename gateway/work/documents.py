@@ -72,3 +72,13 @@ class Failure(StoredDocument):
     attempts: int
     parked: str = Field(description="The parked item's id.")
     problem: Problem
+
+
+class Claim(StoredDocument):
+    """A piece of work that one gateway is at now, such as an image of the drop folder."""
+
+    schema_: Literal["radstream.claim/1"] = Field("radstream.claim/1", alias="schema")
+    key: str
+    version_id: str | None = None
+    owner: str
+    expires_at: AwareDatetime

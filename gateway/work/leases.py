@@ -21,7 +21,6 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.dropfolder.documents import Claim
 from gateway.errors import (
     DeliveryUnfinishedError,
     ObjectNotFoundError,
@@ -31,6 +30,7 @@ from gateway.errors import (
 from gateway.runtime.concurrency import to_its_end
 from gateway.runtime.deadline import Deadline
 from gateway.storage.documents import read_document
+from gateway.work.documents import Claim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import (
     ObjectNotFoundError,
@@ -23,13 +23,36 @@ from gateway.storage.documents import read_document
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from gateway.dropfolder.documents import Half
-    from gateway.dropfolder.objects import Dropped
     from gateway.errors import RadStreamError
+    from gateway.schemas.parked import Half
     from gateway.schemas.problem import Problem
     from gateway.storage.protocol import ObjectStore
 
 ROOT = "parked/"
+
+
+class DroppedObject(Protocol):
+    """An object of the drop folder, as its parked item is named."""
+
+    @property
+    def key(self) -> str:
+        """Return its key there."""
+        ...
+
+    @property
+    def half(self) -> Half:
+        """Return what it is."""
+        ...
+
+    @property
+    def reference(self) -> str:
+        """Return what stands for its name."""
+        ...
+
+    @property
+    def pair_reference(self) -> str:
+        """Return what stands for the names of an image and its sidecar."""
+        ...
 
 
 class Parking:
@@ -51,7 +74,7 @@ class Parking:
 
     async def park(
         self,
-        dropped: Dropped,
+        dropped: DroppedObject,
         version_id: str | None,
         error: RadStreamError,
         *,
@@ -113,7 +136,7 @@ class Parking:
         return item
 
     async def clear(
-        self, *taken: Dropped, first: Callable[[ParkedItem], Awaitable[None]] | None = None
+        self, *taken: DroppedObject, first: Callable[[ParkedItem], Awaitable[None]] | None = None
     ) -> None:
         """Remove the items of objects of one pair that were taken after all.
 
@@ -131,7 +154,7 @@ class Parking:
                     await first(item)
         await together(self._objects.delete(key) for key in there)
 
-    async def of(self, dropped: Dropped) -> ParkedItem | None:
+    async def of(self, dropped: DroppedObject) -> ParkedItem | None:
         """The object's item; None where there is none that can be read."""
         return await self._read_one(_key(_id(dropped)))
 
@@ -203,6 +226,28 @@ class Parking:
             return None
 
 
+class ParkedFootprint:
+    """Parked items of the work that lies in a study's folders.
+
+    Parameters
+    ----------
+    parking
+        The items.
+    roots
+        Under each of these a study has a folder of its own.
+    """
+
+    def __init__(self, parking: Parking, roots: Sequence[str]) -> None:
+        self._parking = parking
+        self._roots = roots
+
+    async def keys_of(self, study_id: str) -> list[str]:
+        """Return the keys of the items of the study's work."""
+        own = tuple(f"{root}{study_id}/" for root in self._roots)
+        items = await self._parking.items(after="", limit=None)
+        return [self._parking.key(item) for item in items if item.key.startswith(own)]
+
+
 class ParkedCount:
     """Tells now and then how much is parked and since when, however it came to be.
 
@@ -232,11 +277,11 @@ def _work_id(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-def _id(dropped: Dropped) -> str:
+def _id(dropped: DroppedObject) -> str:
     return _pair(dropped) + dropped.reference[:16]
 
 
-def _pair(dropped: Dropped) -> str:
+def _pair(dropped: DroppedObject) -> str:
     """What the ids of an image and its sidecar begin with."""
     return dropped.pair_reference[:16]
 

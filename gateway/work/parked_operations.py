@@ -1,81 +1,121 @@
-"""What an operator may do with what was parked, whatever it is."""
+"""Operations of an operator on parked items, whatever they are of."""
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.audit.trail import name_study
 from gateway.errors import UnreadableDocumentError
-from gateway.results.view import study_path
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.result import study_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.dropfolder.objects import Inbox
-    from gateway.dropfolder.pairing import Pairing
-    from gateway.dropfolder.parked_images import ParkedImages
+    from pydantic import BaseModel
+
     from gateway.schemas.parked import ParkedItem
     from gateway.work.backlog import Backlog, Work
     from gateway.work.parked import Parking
     from gateway.work.worker import Worker
 
+T = TypeVar("T", bound="BaseModel")
+
 _STUDY_ID = re.compile(STUDY_ID_PATTERN)
 
 
-class ParkedWork:
-    """Tries parked items again, and discards them.
+class ParkedOwner(Protocol):
+    """A part of the gateway whose work is parked where it fails for good."""
+
+    def owns(self, item: ParkedItem) -> bool:
+        """Return True if the item is of this part's work."""
+        ...
+
+    def study_of(self, item: ParkedItem) -> str | None:
+        """Return the study_id that the item tells of, if it tells of one."""
+        ...
+
+    async def retry(self, item: ParkedItem) -> Delivery:
+        """Return what became of the item, or that it is pending again."""
+        ...
+
+    async def discard(self, item: ParkedItem) -> None:
+        """Remove what was kept for the item."""
+        ...
+
+
+class ParkedBacklog(Generic[T]):
+    """Parked work of one backlog."""
+
+    def __init__(self, parking: Parking, backlog: Backlog[T], worker: Worker[T]) -> None:
+        self._parking = parking
+        self._backlog = backlog
+        self._worker = worker
+
+    def owns(self, item: ParkedItem) -> bool:
+        """Return True if the item's key is one of the backlog's."""
+        return item.half is None and self._backlog.named(item.key) is not None
+
+    def study_of(self, item: ParkedItem) -> str | None:
+        """Return the study that the work is of."""
+        return self._work(item).study_id
+
+    async def retry(self, item: ParkedItem) -> Delivery:
+        """Return that the work is pending again."""
+        work = self._work(item)
+        await self._backlog.revive(work)
+        await self._parking.discard(item.id)
+        self._worker.take(work)
+        return Delivery(
+            outcome=Outcome.PENDING, detail="It is tried again.", study=study_path(work.study_id)
+        )
+
+    async def discard(self, item: ParkedItem) -> None:
+        """Remove the work, and the images that were kept for it."""
+        await self._backlog.finish(self._work(item))
+
+    def _work(self, item: ParkedItem) -> Work:
+        work = self._backlog.named(item.key)
+        if work is None:
+            raise ValueError(item.id)
+        return work
+
+
+class ParkedOperations:
+    """Lists parked items, tries them again, and discards them.
 
     Parameters
     ----------
-    parking, parked_images, pairing, inbox
-        The items, and those of the drop folder.
-    workers
-        Of the other kinds of work.
+    parking
+        The items.
+    owners
+        Of the items: the first that owns one answers for it, and the last owns every one.
     """
 
-    def __init__(
-        self,
-        parking: Parking,
-        parked_images: ParkedImages,
-        pairing: Pairing,
-        inbox: Inbox,
-        workers: Sequence[tuple[Backlog[Any], Worker[Any]]],
-    ) -> None:
+    def __init__(self, parking: Parking, owners: Sequence[ParkedOwner]) -> None:
         self._parking = parking
-        self._parked_images = parked_images
-        self._pairing = pairing
-        self._inbox = inbox
-        self._workers = workers
+        self._owners = owners
 
     async def items(self, *, after: str, limit: int) -> list[ParkedItem]:
-        """Items in the order of their ids, beyond `after`."""
+        """Return items in the order of their ids, beyond `after`."""
         items = await self._parking.items(after=after, limit=limit)
         for item in items:
             self._name(item)
         return items
 
     async def retry(self, parked_id: str) -> Delivery:
-        """What became of the item, or that it is pending again.
+        """Return what became of the item, or that it is pending again.
 
         Raises
         ------
         ParkedItemNotFoundError
-            And what `Pairing.retry` raises.
+            And what its owner raises.
         """
-        found = self._find(await self._item(parked_id))
-        if found is None:
-            return await self._pairing.retry(parked_id)
-        backlog, worker, work = found
-        await backlog.revive(work)
-        await self._parking.discard(parked_id)
-        worker.take(work)
-        return Delivery(
-            outcome=Outcome.PENDING, detail="It is tried again.", study=study_path(work.study_id)
-        )
+        item = await self._item(parked_id)
+        return await self._owner(item).retry(item)
 
     async def discard(self, parked_id: str) -> None:
         """Forget the item, and the images that were kept for it; files in a drop folder stay.
@@ -85,11 +125,8 @@ class ParkedWork:
         ParkedItemNotFoundError
         """
         with suppress(UnreadableDocumentError):  # it names no work; what is left of it can go
-            found = self._find(await self._item(parked_id))
-            await self._parked_images.forget(parked_id)
-            if found is not None:
-                backlog, _, work = found
-                await backlog.finish(work)
+            item = await self._item(parked_id)
+            await self._owner(item).discard(item)
         await self._parking.discard(parked_id)
 
     async def _item(self, parked_id: str) -> ParkedItem:
@@ -98,19 +135,10 @@ class ParkedWork:
         return item
 
     def _name(self, item: ParkedItem) -> None:
-        """Tell the audit trail whose the item is, as far as its key says."""
-        found = self._find(item)
-        if found is not None:
-            name_study(found[2].study_id)
-            return
-        dropped = self._inbox.find(item.key)
-        study_id = item.study_id or (dropped and dropped.study_folder) or ""
-        if _STUDY_ID.fullmatch(study_id):
+        """Tell the audit trail whose the item is, as far as it is known."""
+        study_id = self._owner(item).study_of(item)
+        if study_id is not None and _STUDY_ID.fullmatch(study_id):
             name_study(study_id)
 
-    def _find(self, item: ParkedItem) -> tuple[Backlog[Any], Worker[Any], Work] | None:
-        for backlog, worker in self._workers:
-            work = backlog.named(item.key)
-            if work is not None and item.half is None:
-                return backlog, worker, work
-        return None
+    def _owner(self, item: ParkedItem) -> ParkedOwner:
+        return next(owner for owner in self._owners if owner.owns(item))

@@ -5,6 +5,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from gateway.dropfolder.objects import Inbox
+from gateway.dropfolder.parked_objects import DropFolderFootprint
 from gateway.dropfolder.waiting import WaitingRoom
 from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
@@ -12,8 +13,10 @@ from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.study import Route
-from gateway.work.parked import Parking
+from gateway.work.parked import ParkedFootprint, Parking
 from tests.support.store import MemoryStore
+
+ROOTS = ("results/", "pending/", "callbacks/")
 
 
 def deletion_on(objects: ObjectStore, **changes: Any) -> Deletion:
@@ -21,11 +24,13 @@ def deletion_on(objects: ObjectStore, **changes: Any) -> Deletion:
     inbox = Inbox(
         MemoryStore(), prefix="images/", route=Route.EVENT, image_bytes=1, metadata_bytes=1
     )
+    parking = Parking(objects, problem_of)
     parts: dict[str, Any] = {
-        "roots": ("results/", "pending/", "callbacks/"),
-        "parking": Parking(objects, problem_of),
-        "waiting": WaitingRoom(objects),
-        "inbox": inbox,
+        "roots": ROOTS,
+        "footprints": [
+            ParkedFootprint(parking, ROOTS),
+            DropFolderFootprint(parking, WaitingRoom(objects), inbox),
+        ],
         "closed_s": 40.0,
         "metrics": Metrics(CollectorRegistry()),
         "pseudonyms": Pseudonyms("key"),

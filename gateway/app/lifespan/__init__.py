@@ -15,6 +15,7 @@ from gateway.app.lifespan.dropfolder import drop_folder_work, make_pairing
 from gateway.app.lifespan.pipeline import open_way
 from gateway.app.lifespan.storage import open_kept
 from gateway.deferred.submissions import Submissions
+from gateway.dropfolder.parked_objects import ParkedObjects
 from gateway.http.dependencies import Gateway
 from gateway.observability.event_loop import observe_lag
 from gateway.observability.logs import Pseudonyms
@@ -22,7 +23,7 @@ from gateway.observability.tracing import NO_TRACER
 from gateway.results.catalog import Studies
 from gateway.runtime.secret_file import kept_secret
 from gateway.work.parked import ParkedCount
-from gateway.work.parked_operations import ParkedWork
+from gateway.work.parked_operations import ParkedOperations
 from gateway.work.periodic import Sweep, sweep_for_ever
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.storage import Kept
     from gateway.app.tls import ServedCertificate
     from gateway.audit.trail import Audit
+    from gateway.dropfolder.pairing import Pairing
     from gateway.observability.metrics import Metrics
     from gateway.runtime.health import Health
     from gateway.settings import Settings
-    from gateway.storage.protocol import TritonHost
+    from gateway.triton.protocol import TritonHost
 
 log = structlog.get_logger()
 
@@ -95,9 +97,7 @@ async def open_gateway(
             pipeline=way.pipeline,
             pairing=pairing,
             parking=kept.parking,
-            parked_work=ParkedWork(
-                kept.parking, kept.parked_images, pairing, kept.inbox, backlogs.workers()
-            ),
+            parked=_parked(kept, pairing, backlogs),
             submissions=submissions,
             reader=backlogs.reader,
             callbacks=backlogs.callbacks,
@@ -116,6 +116,14 @@ def _count_parked(
     return sweep_for_ever(Sweep.PARKED, count, audit, every_s)
 
 
+def _parked(kept: Kept, pairing: Pairing, backlogs: Backlogs) -> ParkedOperations:
+    """Put together what an operator may do with parked items."""
+    owners = backlogs.parked_owners(kept.parking)
+    return ParkedOperations(
+        kept.parking, [*owners, ParkedObjects(pairing, kept.parked_images, kept.inbox)]
+    )
+
+
 def _accepted(kept: Kept, way: Way, backlogs: Backlogs) -> tuple[Submissions, Studies]:
     """What takes studies that are read later, and what knows all studies."""
     submissions = Submissions(
@@ -126,7 +134,7 @@ def _accepted(kept: Kept, way: Way, backlogs: Backlogs) -> tuple[Submissions, St
         imaging=way.imaging,
     )
     return submissions, Studies(
-        kept.objects, results=kept.results, submissions=submissions, deletion=kept.deletion
+        kept.objects, results=kept.results, pending=submissions, deletion=kept.deletion
     )
 
 

@@ -10,7 +10,7 @@ from gateway.storage.s3 import S3Store, encryption, s3_client
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import Basis
-    from gateway.storage.protocol import AuditSink
+    from gateway.audit.sinks import AuditSink
 
 
 async def open_audit(basis: Basis) -> Audit:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.observability.metrics import Metrics
     from gateway.runtime.health import Health
     from gateway.settings import Settings
-    from gateway.storage.protocol import TritonHost
+    from gateway.triton.protocol import TritonHost
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.deferred.submissions import ROOT as PENDING
 from gateway.deferred.submissions import ReadSubmission
@@ -17,6 +17,7 @@ from gateway.results.retention import Retention
 from gateway.work.backlog import Backlog
 from gateway.work.documents import Notice, Submission
 from gateway.work.leases import CLOCK_SKEW_S, Claims
+from gateway.work.parked_operations import ParkedBacklog
 from gateway.work.periodic import Sweep, sweep_for_ever
 from gateway.work.worker import Worker
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from gateway.results.catalog import Studies
     from gateway.results.deletion import Deletion
     from gateway.settings import Settings
+    from gateway.work.parked import Parking
+    from gateway.work.parked_operations import ParkedOwner
 
 # Pending studies under way at once: one is worked on while another is fetched and stored.
 _STUDIES_A_THREAD = 2
@@ -46,9 +49,12 @@ class Backlogs:
     notifier: Worker[Notice]
     callbacks: Callbacks
 
-    def workers(self) -> tuple[tuple[Backlog[Any], Worker[Any]], ...]:
-        """Each backlog with its worker."""
-        return (self.submissions, self.reader), (self.notices, self.notifier)
+    def parked_owners(self, parking: Parking) -> tuple[ParkedOwner, ...]:
+        """Return what each backlog's parked items belong to."""
+        return (
+            ParkedBacklog(parking, self.submissions, self.reader),
+            ParkedBacklog(parking, self.notices, self.notifier),
+        )
 
 
 async def make_backlogs(basis: Basis, kept: Kept, way: Way, audit: Audit) -> Backlogs:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.app.lifespan.stores import IMAGES
+from gateway.app.lifespan.stores import make_inbox
 from gateway.dropfolder.delivery_order import Lanes
-from gateway.dropfolder.objects import Inbox
 from gateway.dropfolder.pairing import CLAIMS, Pairing
 from gateway.dropfolder.superseding import Superseding
 from gateway.dropfolder.watched_folder.collector import Collector
-from gateway.dropfolder.watched_folder.folder import WatchedFolder
-from gateway.dropfolder.watched_folder.ledger import Ledger
 from gateway.dropfolder.watched_folder.settled_files import SettledFiles
-from gateway.studies.study import Route
 from gateway.work.leases import CLOCK_SKEW_S, Claims
 from gateway.work.periodic import Sweep, sweep_for_ever
 
@@ -24,11 +20,8 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.pipeline import Way
     from gateway.app.lifespan.storage import Kept
     from gateway.audit.trail import Audit
-    from gateway.settings import Settings
-    from gateway.storage.protocol import ObjectStore
+    from gateway.dropfolder.objects import Inbox
 
-# In the store's folder, where no object's name begins with a dot.
-_LEDGER = ".dropfolder/ledger.sqlite3"
 # How long a delivery waits for the one that is at the same study now.
 _PATIENCE_S = 5.0
 # Images of the drop folder under way at once: one is worked on while others are fetched and stored.
@@ -77,36 +70,6 @@ def make_pairing(
             pseudonyms=basis.pseudonyms,
         ),
         tracer=basis.tracer,
-    )
-
-
-def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
-    """The drop folder that is in `objects`."""
-    in_bucket = settings.store.kind == "s3"
-    return Inbox(
-        objects,
-        prefix=IMAGES if in_bucket else "",
-        route=Route.EVENT if in_bucket else Route.FOLDER,
-        image_bytes=settings.limits.body_bytes,
-        metadata_bytes=settings.limits.metadata_bytes,
-    )
-
-
-def open_watched(basis: Basis) -> WatchedFolder | None:
-    """The folder that studies are taken from, if they are taken from one; the store is open."""
-    settings, options = basis.settings, basis.settings.dropfolder
-    if settings.store.kind != "folder" or not options.watch:
-        return None
-    ledger = Ledger(settings.store.folder / _LEDGER)
-    basis.stack.callback(ledger.close)
-    return WatchedFolder(
-        options.folder,
-        ledger=ledger,
-        settle_s=options.settle_s,
-        doubtful_settle_s=options.doubtful_settle_s,
-        rescan_s=options.sweep_s,
-        poll_s=options.poll_s,
-        polling=options.polling,
     )
 
 

@@ -21,7 +21,7 @@ from preprocess import Limits
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import Basis
     from gateway.app.lifespan.storage import Kept
-    from gateway.storage.protocol import InferenceServer
+    from gateway.triton.protocol import InferenceServer
 
 # One caller alone gets half: more than the six that a browser asks for at once, on any machine.
 _PICTURES_A_THREAD = 16

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.app.lifespan.dropfolder import make_inbox, open_watched
-from gateway.app.lifespan.stores import open_presence, open_stores
+from gateway.app.lifespan.stores import make_inbox, open_presence, open_stores, open_watched
 from gateway.deferred.submissions import ROOT as PENDING
 from gateway.delivery.webhooks import ROOT as CALLBACKS
 from gateway.dropfolder.parked_images import ParkedImages
+from gateway.dropfolder.parked_objects import DropFolderFootprint
 from gateway.dropfolder.waiting import WaitingRoom
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.results.store import ROOT as RESULTS
 from gateway.results.store import ResultStore
 from gateway.work.leases import CLOCK_SKEW_S
-from gateway.work.parked import Parking
+from gateway.work.parked import ParkedFootprint, Parking
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import Basis
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gateway.dropfolder.watched_folder.folder import WatchedFolder
     from gateway.storage.presence import Presence
     from gateway.storage.protocol import ObjectStore
+
+# Under each of these a study has a folder of its own.
+_ROOTS = (RESULTS, PENDING, CALLBACKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,11 @@ async def open_kept(basis: Basis) -> Kept:
     inbox = make_inbox(basis.settings, dropped)
     deletion = Deletion(
         objects,
-        roots=(RESULTS, PENDING, CALLBACKS),
-        parking=parking,
-        waiting=waiting,
-        inbox=inbox,
+        roots=_ROOTS,
+        footprints=[
+            ParkedFootprint(parking, _ROOTS),
+            DropFolderFootprint(parking, waiting, inbox),
+        ],
         closed_s=basis.settings.http.request_timeout_s + CLOCK_SKEW_S,
         metrics=basis.metrics,
         pseudonyms=basis.pseudonyms,

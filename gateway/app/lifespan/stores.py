@@ -1,4 +1,4 @@
-"""Opens the object store, and the drop folder's."""
+"""Opens the object store and the drop folder."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.dropfolder.objects import Inbox
+from gateway.dropfolder.watched_folder.folder import WatchedFolder
+from gateway.dropfolder.watched_folder.ledger import Ledger
 from gateway.dropfolder.watched_folder.settled_files import DroppedFiles
 from gateway.results.store import ROOT as RESULTS
 from gateway.storage.folder import FolderStore
 from gateway.storage.presence import Presence
 from gateway.storage.s3 import S3Store, encryption, s3_client
+from gateway.studies.study import Route
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import Basis
+    from gateway.settings import Settings
     from gateway.storage.protocol import ObjectStore
 
 log = structlog.get_logger()
@@ -22,6 +27,7 @@ log = structlog.get_logger()
 IMAGES = "images/"
 # In the store's folder, where no object's name begins with a dot.
 _PRESENCE = ".gateways"
+_LEDGER = ".dropfolder/ledger.sqlite3"
 
 
 async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
@@ -69,3 +75,33 @@ def open_presence(basis: Basis) -> Presence | None:
         return None
     basis.stack.callback(presence.close)
     return presence
+
+
+def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
+    """The drop folder that is in `objects`."""
+    in_bucket = settings.store.kind == "s3"
+    return Inbox(
+        objects,
+        prefix=IMAGES if in_bucket else "",
+        route=Route.EVENT if in_bucket else Route.FOLDER,
+        image_bytes=settings.limits.body_bytes,
+        metadata_bytes=settings.limits.metadata_bytes,
+    )
+
+
+def open_watched(basis: Basis) -> WatchedFolder | None:
+    """The folder that studies are taken from, if they are taken from one; the store is open."""
+    settings, options = basis.settings, basis.settings.dropfolder
+    if settings.store.kind != "folder" or not options.watch:
+        return None
+    ledger = Ledger(settings.store.folder / _LEDGER)
+    basis.stack.callback(ledger.close)
+    return WatchedFolder(
+        options.folder,
+        ledger=ledger,
+        settle_s=options.settle_s,
+        doubtful_settle_s=options.doubtful_settle_s,
+        rescan_s=options.sweep_s,
+        poll_s=options.poll_s,
+        polling=options.polling,
+    )

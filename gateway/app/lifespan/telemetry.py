@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.observability.metrics import Metrics
     from gateway.schemas.telemetry import TelemetryEvent
     from gateway.settings import TelemetrySettings
-    from gateway.storage.protocol import TelemetrySink
+    from gateway.telemetry.records import TelemetrySink
 
 
 @asynccontextmanager

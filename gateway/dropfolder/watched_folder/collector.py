@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.audit.trail import GATEWAY
-from gateway.dropfolder.documents import Half
 from gateway.errors import DeliveryUnfinishedError, RadStreamError, log_fields
+from gateway.schemas.parked import Half
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence

@@ -35,7 +35,7 @@ async def list_parked(
     limit: Annotated[int, Query(ge=1, le=200, description="Items on a page.")] = 50,
 ) -> ParkedList:
     """One page of what failed for good, each with its problem, by id."""
-    found = await gateway.parked_work.items(after=after, limit=limit)
+    found = await gateway.parked.items(after=after, limit=limit)
     full = len(found) == limit
     following = f"/v1/parked?after={found[-1].id}&limit={limit}" if full else None
     return ParkedList(parked=tuple(found), next=gateway.links.path(following))
@@ -60,7 +60,7 @@ async def retry_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Deliv
 
     A study that was accepted, or a callback, is `pending` again.
     """
-    return gateway.links.delivery(await gateway.parked_work.retry(parked_id))
+    return gateway.links.delivery(await gateway.parked.retry(parked_id))
 
 
 @router.delete(
@@ -74,5 +74,5 @@ async def retry_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Deliv
 )
 async def discard_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Response:
     """Forget the item, and the images that were kept for it; a file in the drop folder stays."""
-    await gateway.parked_work.discard(parked_id)
+    await gateway.parked.discard(parked_id)
     return Response(status_code=204)

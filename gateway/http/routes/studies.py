@@ -22,9 +22,8 @@ from gateway.http.requests.preferences import (
 )
 from gateway.http.requests.study_request import METADATA_HEADER, Sent, read_submission
 from gateway.problems import problem_of
-from gateway.results.view import study_path
 from gateway.schemas.metadata import STUDY_ID_PATTERN
-from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy
+from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy, study_path
 from preprocess import MediaType
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])

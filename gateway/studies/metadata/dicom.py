@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from gateway.studies.imaging import ImageError
+    from gateway.studies.refused_images import ImageError
     from preprocess import DicomMetadata
 
 # Attributes as a PACS administrator knows them.

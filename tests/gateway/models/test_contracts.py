@@ -12,7 +12,7 @@ from gateway.errors import ContractError
 from gateway.models.contracts import activation_cells, findings, probabilities, read_contract
 from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import StudyMetadata
-from gateway.storage.protocol import ModelConfig, TensorMetadata
+from gateway.triton.protocol import ModelConfig, TensorMetadata
 from tests.support.models import TWO_LABELS, contract
 
 CONFIG = ModelConfig(

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from gateway.dropfolder.documents import Binding, Claim, Half, WaitingHalf
+from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.dropfolder.waiting import WaitingRoom
 from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocumentError
 from gateway.problems import problem_of
@@ -26,7 +26,7 @@ from gateway.results.documents import (
 from gateway.results.tombstone import Closing, Reason, Tombstone
 from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
 from gateway.schemas.not_processed import NotProcessed, NotProcessedDocument
-from gateway.schemas.parked import ParkedItem
+from gateway.schemas.parked import Half, ParkedItem
 from gateway.schemas.problem import Problem, ProblemFault
 from gateway.schemas.result import (
     Code,
@@ -41,7 +41,7 @@ from gateway.schemas.result import (
 from gateway.schemas.result import Notice as Warned
 from gateway.schemas.stored_document import StoredDocument
 from gateway.storage.documents import read_document
-from gateway.work.documents import Failure, Notice, Progress, Submission, SubmittedPart
+from gateway.work.documents import Claim, Failure, Notice, Progress, Submission, SubmittedPart
 from gateway.work.parked import Parking
 from tests.support.store import MemoryStore
 

@@ -17,8 +17,7 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
-from gateway.models.contracts import ServedModel
-from gateway.models.placement import Ensemble
+from gateway.models.served_model import Ensemble, ServedModel
 from gateway.observability.metrics import Metrics
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.contract import Contract

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.models.contracts import ServedModel
-from gateway.models.placement import Ensemble
+from gateway.models.served_model import Ensemble, ServedModel
 from gateway.observability.metrics import Metrics
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.contract import Contract

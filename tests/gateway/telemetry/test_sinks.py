@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.storage.protocol import TelemetrySink
 from gateway.telemetry.json_lines_sink import JsonLinesSink
-from gateway.telemetry.records import BATCH_BYTES, BATCH_RECORDS, TelemetryRecord, batches
+from gateway.telemetry.records import (
+    BATCH_BYTES,
+    BATCH_RECORDS,
+    TelemetryRecord,
+    TelemetrySink,
+    batches,
+)
 from tests.support.kinesis import kinesis, make_stream, new_sink, records_in
 from tests.support.telemetry import MemorySink
 

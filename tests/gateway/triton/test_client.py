@@ -19,9 +19,9 @@ from gateway.errors import (
     RadStreamError,
 )
 from gateway.runtime.deadline import Deadline
-from gateway.storage.protocol import RepositoryEntry, TensorMetadata
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
+from gateway.triton.protocol import RepositoryEntry, TensorMetadata
 from tests.support.inference import (
     GRPC_TIMEOUT_STEP_S,
     ScriptedTriton,

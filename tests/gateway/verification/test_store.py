@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.services import deletion
 
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.errors import GivenUpError, StoreUnavailableError
 from gateway.problems import problem_of
+from gateway.results import deletion
 from gateway.results.documents import FrameReading, Reading
 from gateway.results.store import Known, ResultStore
 from gateway.results.tombstone import Closing, Reason, Tombstone

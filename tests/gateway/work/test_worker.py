@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from gateway.dropfolder.documents import Claim
 from gateway.errors import (
     InferenceUnavailableError,
     RadStreamError,
@@ -22,7 +21,7 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.problem import Problem
 from gateway.storage.protocol import ObjectStore
 from gateway.work.backlog import Backlog, Work
-from gateway.work.documents import Notice, Progress
+from gateway.work.documents import Claim, Notice, Progress
 from gateway.work.leases import Claims
 from gateway.work.parked import Parking
 from gateway.work.worker import Worker

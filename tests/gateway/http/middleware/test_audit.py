@@ -12,13 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from gateway.access.callers import Caller, CallerKind, Scope
 from gateway.audit.trail import GATEWAY, Act, Audit, name_study
-from gateway.dropfolder.documents import Half
 from gateway.errors import AuditUnavailableError, MissingHalfError
 from gateway.observability.metrics import Metrics
 from gateway.observability.tracing import NO_TRACER, spanned, trace_id
 from gateway.problems import problem_of
 from gateway.schemas.audit import AuditAction, AuditOutcome
-from gateway.schemas.parked import ParkedItem
+from gateway.schemas.parked import Half, ParkedItem
 from gateway.settings import AccessSettings, HttpSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key

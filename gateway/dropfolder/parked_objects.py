@@ -1,0 +1,82 @@
+"""Parked objects of the drop folder, and what else is kept of a study's objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.dropfolder.objects import Inbox
+    from gateway.dropfolder.pairing import Pairing
+    from gateway.dropfolder.parked_images import ParkedImages
+    from gateway.dropfolder.waiting import WaitingRoom
+    from gateway.schemas.events import Delivery
+    from gateway.schemas.parked import ParkedItem
+    from gateway.work.parked import Parking
+
+
+class ParkedObjects:
+    """Parked objects of the drop folder, which owns every item that no other part does.
+
+    Parameters
+    ----------
+    pairing
+        Tries them again.
+    images
+        Has the views of studies tell of them.
+    inbox
+        Tells whose an object is by its key.
+    """
+
+    def __init__(self, pairing: Pairing, images: ParkedImages, inbox: Inbox) -> None:
+        self._pairing = pairing
+        self._images = images
+        self._inbox = inbox
+
+    def owns(self, item: ParkedItem) -> bool:
+        """Return True."""
+        del item
+        return True
+
+    def study_of(self, item: ParkedItem) -> str | None:
+        """Return the study that the object was for, or is for by its folder."""
+        dropped = self._inbox.find(item.key)
+        return item.study_id or (dropped.study_folder if dropped else None)
+
+    async def retry(self, item: ParkedItem) -> Delivery:
+        """Return what became of the object; see `Pairing.retry`."""
+        return await self._pairing.retry(item.id)
+
+    async def discard(self, item: ParkedItem) -> None:
+        """Have the study's view tell no more of the object, which stays where it is."""
+        await self._images.forget(item.id)
+
+
+class DropFolderFootprint:
+    """Documents of the drop folder that are kept of a study.
+
+    Parameters
+    ----------
+    parking, waiting
+        The documents.
+    inbox
+        Tells whose an object is by its key.
+    """
+
+    def __init__(self, parking: Parking, waiting: WaitingRoom, inbox: Inbox) -> None:
+        self._parking = parking
+        self._waiting = waiting
+        self._inbox = inbox
+
+    async def keys_of(self, study_id: str) -> list[str]:
+        """Return the keys of what is parked and what waits of the study."""
+        parked = [
+            self._parking.key(item)
+            for item in await self._parking.items(after="", limit=None)
+            if item.study_id == study_id or self._is_of(item.key, study_id)
+        ]
+        waiting = await self._waiting.by_key()
+        return parked + [key for key, half in waiting if self._is_of(half.key, study_id)]
+
+    def _is_of(self, key: str, study_id: str) -> bool:
+        dropped = self._inbox.find(key)
+        return dropped is not None and dropped.study_folder == study_id
