@@ -15,7 +15,7 @@ URN = "urn:radstream:problem:"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemKind:
     """A kind of problem.
 
     Parameters
@@ -45,7 +45,7 @@ class Kind:
 
 _REALM = 'Bearer realm="radstream"'
 
-_OVERLOADED = Kind(
+_OVERLOADED = ProblemKind(
     "overloaded",
     503,
     "Too many studies at once",
@@ -53,229 +53,229 @@ _OVERLOADED = Kind(
     retry_after_s=1,
 )
 
-KINDS: Mapping[type[errors.RadStreamError], Kind] = {
-    errors.MalformedRequestError: Kind(
+KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
+    errors.MalformedRequestError: ProblemKind(
         "malformed-request", 400, "The request cannot be read", "{reason}"
     ),
-    errors.RequestMediaTypeError: Kind(
+    errors.RequestMediaTypeError: ProblemKind(
         "unsupported-content-type",
         415,
         "The Content-Type is not taken here",
         "Send multipart/form-data, or one image as image/jpeg, image/png or application/dicom.",
     ),
-    errors.ContentCodingError: Kind(
+    errors.ContentCodingError: ProblemKind(
         "unsupported-content-encoding",
         415,
         "The Content-Encoding is not taken here",
         "The body is under {coding}. Send it as it is, without Content-Encoding: JPEG, PNG and "
         "DICOM have compressions of their own.",
     ),
-    errors.BodyTooLargeError: Kind(
+    errors.BodyTooLargeError: ProblemKind(
         "body-too-large",
         413,
         "The body is too large",
         "The body has more than {limit_bytes} bytes. Send fewer images at a time.",
     ),
-    errors.TooManyPartsError: Kind(
+    errors.TooManyPartsError: ProblemKind(
         "too-many-parts",
         413,
         "The body has too many parts",
         "The body has more than {limit} parts. Send fewer images at a time.",
     ),
-    errors.InvalidPartsError: Kind(
+    errors.InvalidPartsError: ProblemKind(
         "invalid-parts",
         422,
         "The parts are not as they should be",
         "Send one part named 'metadata' and one or more named 'image'.",
     ),
-    errors.InvalidMetadataError: Kind(
+    errors.InvalidMetadataError: ProblemKind(
         "invalid-metadata",
         422,
         "The metadata are not valid",
         "Mend what 'errors' lists and send the study again.",
     ),
-    errors.InvalidQueryError: Kind(
+    errors.InvalidQueryError: ProblemKind(
         "invalid-query",
         422,
         "A parameter is not valid",
         "Mend what 'errors' lists and ask again.",
     ),
-    errors.InvalidCallbackError: Kind(
+    errors.InvalidCallbackError: ProblemKind(
         "invalid-callback",
         422,
         "The callback's URL cannot be called",
         "Nothing was stored. Mend the header RadStream-Callback, or leave it out: {reason}.",
     ),
-    errors.CallbackUnansweredError: Kind(
+    errors.CallbackUnansweredError: ProblemKind(
         "callback-failed",
         502,
         "The callback was not taken",
         "The URL did not answer with success: {reason}.",
     ),
-    errors.CredentialsMissingError: Kind(
+    errors.CredentialsMissingError: ProblemKind(
         "credentials-missing",
         401,
         "Callers must say who they are",
         "Send an API key in X-API-Key, or a token as Authorization: Bearer.",
         challenge=_REALM,
     ),
-    errors.CredentialsAmbiguousError: Kind(
+    errors.CredentialsAmbiguousError: ProblemKind(
         "credentials-ambiguous",
         400,
         "The request carries more than one credential",
         "Send one API key or one token, not several.",
         challenge=f'{_REALM}, error="invalid_request"',
     ),
-    errors.CredentialsInvalidError: Kind(
+    errors.CredentialsInvalidError: ProblemKind(
         "credentials-invalid",
         401,
         "The credential is not valid",
         "{refusal}",
         challenge=f'{_REALM}, error="invalid_token"',
     ),
-    errors.ScopeMissingError: Kind(
+    errors.ScopeMissingError: ProblemKind(
         "scope-missing",
         403,
         "The credential does not allow this",
         "It lacks the scope {scope}. The operator gives scopes to keys, the issuer to tokens.",
         challenge=f'{_REALM}, error="insufficient_scope", scope="{{scope}}"',
     ),
-    errors.ForeignOriginError: Kind(
+    errors.ForeignOriginError: ProblemKind(
         "foreign-origin",
         403,
         "The request is not from this machine",
         "Nobody is asked who they are here, so only programs on this machine are served. Set up "
         "API keys or tokens to serve others, a proxy or web pages.",
     ),
-    errors.IssuerUnavailableError: Kind(
+    errors.IssuerUnavailableError: ProblemKind(
         "issuer-unavailable",
         503,
         "The token cannot be checked now",
         "The keys of the token's issuer cannot be had. Send the request again.",
         retry_after_s=5,
     ),
-    errors.AuditUnavailableError: Kind(
+    errors.AuditUnavailableError: ProblemKind(
         "audit-unavailable",
         503,
         "The request cannot be put on record",
         "What is not in the audit trail is not answered. Send the request again.",
         retry_after_s=5,
     ),
-    errors.UnsupportedImagesError: Kind(
+    errors.UnsupportedImagesError: ProblemKind(
         "unsupported-image",
         415,
         "An image is of no kind that is read here",
         "Send JPEG, PNG or DICOM; 'errors' names the parts.",
     ),
-    errors.UnreadableImagesError: Kind(
+    errors.UnreadableImagesError: ProblemKind(
         "unreadable-image",
         422,
         "An image is damaged",
         "Export the images that 'errors' names again and send them anew.",
     ),
-    errors.ImagesWithoutContrastError: Kind(
+    errors.ImagesWithoutContrastError: ProblemKind(
         "no-contrast",
         422,
         "An image is blank",
         "Nothing can be found in the images that 'errors' names. Look at them, and at their "
         "window, and export them anew.",
     ),
-    errors.ImagesTooLargeError: Kind(
+    errors.ImagesTooLargeError: ProblemKind(
         "image-too-large",
         413,
         "An image is beyond what is read here",
         "Send the images that 'errors' names smaller, or as plain baseline files.",
     ),
-    errors.StudyConflictError: Kind(
+    errors.StudyConflictError: ProblemKind(
         "study-conflict",
         409,
         "The metadata contradict the stored study",
         "Another patient or order is stored under this study_id. Send the study under its own.",
     ),
-    errors.StudyNotFoundError: Kind(
+    errors.StudyNotFoundError: ProblemKind(
         "study-not-found", 404, "No such study", "No study is stored under this study_id."
     ),
-    errors.StudyDeletedError: Kind(
+    errors.StudyDeletedError: ProblemKind(
         "study-deleted",
         410,
         "The study was deleted",
         "Everything of it was removed on request, or because its time was over.",
     ),
-    errors.StudyBeingDeletedError: Kind(
+    errors.StudyBeingDeletedError: ProblemKind(
         "study-being-deleted",
         409,
         "The study is being deleted",
         "Send it again in a minute, when that is over, or under another study_id.",
     ),
-    errors.GivenUpError: Kind(
+    errors.GivenUpError: ProblemKind(
         "study-given-up",
         500,
         "The study was given up",
         "It was begun {attempts} times and never came to an end. The operator's log has the "
         "reason.",
     ),
-    errors.ImageNotFoundError: Kind(
+    errors.ImageNotFoundError: ProblemKind(
         "image-not-found",
         404,
         "No such image",
         "The study has no image {number}; it has {images}, numbered from 1.",
     ),
-    errors.NoHeatMapError: Kind(
+    errors.NoHeatMapError: ProblemKind(
         "no-heat-map",
         404,
         "No heat map for this image",
         "Model {model_name} gives no activation map.",
     ),
-    errors.InvalidEventError: Kind(
+    errors.InvalidEventError: ProblemKind(
         "invalid-event",
         422,
         "The event is not valid",
         "Send an S3 event as EventBridge delivers it; 'errors' lists what differs.",
     ),
-    errors.ForeignBucketError: Kind(
+    errors.ForeignBucketError: ProblemKind(
         "foreign-bucket",
         422,
         "The event is of another bucket",
         "Events are taken of the bucket that RADSTREAM_STORE__IMAGES_BUCKET names.",
     ),
-    errors.MissingHalfError: Kind(
+    errors.MissingHalfError: ProblemKind(
         "missing-half",
         422,
         "The other half of a study did not come",
         "No {missing} came within {waited_s} s. Put it beside this object: it is still taken up.",
     ),
-    errors.DeliveryUnfinishedError: Kind(
+    errors.DeliveryUnfinishedError: ProblemKind(
         "delivery-unfinished",
         503,
         "The delivery is not finished",
         "Deliver the event again: {reason}.",
         retry_after_s=5,
     ),
-    errors.ParkedItemNotFoundError: Kind(
+    errors.ParkedItemNotFoundError: ProblemKind(
         "parked-item-not-found", 404, "No such item", "Nothing is parked under this id."
     ),
-    errors.NoModelAcceptsError: Kind(
+    errors.NoModelAcceptsError: ProblemKind(
         "no-model-accepts",
         422,
         "No model reads such a study",
         "No contract accepts this modality, body part and view. Accepted: {accepted}.",
     ),
-    errors.UnknownModelError: Kind(
+    errors.UnknownModelError: ProblemKind(
         "unknown-model",
         422,
         "No such model",
         "The model the metadata name is not served. Served: {served}.",
     ),
-    errors.ContractError: Kind(
+    errors.ContractError: ProblemKind(
         "model-failed", 502, "The model failed", "The model broke its contract: {reason}."
     ),
-    errors.InferenceFailedError: Kind(
+    errors.InferenceFailedError: ProblemKind(
         "model-failed",
         502,
         "The model failed",
         "Model {model_name} could not read this study. The operator's log has the reason.",
     ),
-    errors.InferenceUnavailableError: Kind(
+    errors.InferenceUnavailableError: ProblemKind(
         "model-unavailable",
         503,
         "The model is not ready",
@@ -284,52 +284,52 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
     ),
     errors.OverloadedError: _OVERLOADED,
     errors.InferenceOverloadedError: _OVERLOADED,
-    errors.TooManyPicturesError: Kind(
+    errors.TooManyPicturesError: ProblemKind(
         "too-many-pictures",
         503,
         "Too many pictures at once",
         "Ask for the picture again, for fewer at a time.",
         retry_after_s=1,
     ),
-    errors.DeadlineExceededError: Kind(
+    errors.DeadlineExceededError: ProblemKind(
         "deadline-exceeded",
         504,
         "The study took too long",
         "The time for a request ended in stage '{stage}'. Send the study again.",
     ),
-    errors.RequestTooSlowError: Kind(
+    errors.RequestTooSlowError: ProblemKind(
         "request-too-slow",
         408,
         "The request came too slowly",
         "The {part} did not come in time. Send the request again, over a faster connection.",
     ),
-    errors.HeadTooLargeError: Kind(
+    errors.HeadTooLargeError: ProblemKind(
         "head-too-large",
         431,
         "The header fields are too large",
         "The request's line and header fields have more than {limit_bytes} bytes. Send the "
         "metadata as a part of a multipart body.",
     ),
-    errors.CallerGoneError: Kind(
+    errors.CallerGoneError: ProblemKind(
         "caller-gone", 499, "The caller went away", "The request was stopped; nothing was stored."
     ),
-    errors.InvalidKeyError: Kind(
+    errors.InvalidKeyError: ProblemKind(
         "invalid-key", 422, "The object's key cannot be taken", "Name the object anew: {reason}."
     ),
-    errors.ObjectTooLargeError: Kind(
+    errors.ObjectTooLargeError: ProblemKind(
         "object-too-large",
         413,
         "The object is too large",
         "The object has more than {limit_bytes} bytes.",
     ),
-    errors.ObjectNotReadableError: Kind(
+    errors.ObjectNotReadableError: ProblemKind(
         "object-not-readable",
         422,
         "The object cannot be read",
         "See that the gateway's account may read this object and its other half: {reason}. It is "
         "taken up then.",
     ),
-    errors.UnreadableDocumentError: Kind(
+    errors.UnreadableDocumentError: ProblemKind(
         "document-unreadable",
         502,
         "A stored document cannot be read",
@@ -337,7 +337,7 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
         "mends it. The operator finds the event store.document_unreadable in the log, and "
         "restores the object or removes it.",
     ),
-    errors.StoreError: Kind(
+    errors.StoreError: ProblemKind(
         "store-failed",
         503,
         "The object store failed",
@@ -346,18 +346,18 @@ KINDS: Mapping[type[errors.RadStreamError], Kind] = {
     ),
 }
 
-UNEXPECTED = Kind(
+UNEXPECTED = ProblemKind(
     "internal", 500, "Something broke here", "The operator finds it in the log by this instance."
 )
 
 # What the framework itself refuses, by status.
 FRAMEWORK = {
-    404: Kind("not-found", 404, "Nothing is here", "See {docs} for what is."),
-    405: Kind("method-not-allowed", 405, "Not with this method", "See the Allow header."),
+    404: ProblemKind("not-found", 404, "Nothing is here", "See {docs} for what is."),
+    405: ProblemKind("method-not-allowed", 405, "Not with this method", "See the Allow header."),
 }
 
 
-def kind_of(error: errors.RadStreamError) -> Kind:
+def kind_of(error: errors.RadStreamError) -> ProblemKind:
     """The kind of problem an error is: its own class's, or the nearest base's."""
     for ancestor in type(error).__mro__:
         if ancestor in KINDS:
@@ -365,7 +365,7 @@ def kind_of(error: errors.RadStreamError) -> Kind:
     return UNEXPECTED
 
 
-def all_kinds() -> list[Kind]:
+def all_kinds() -> list[ProblemKind]:
     """Every kind a caller can meet, each once."""
     return list(dict.fromkeys([*KINDS.values(), *FRAMEWORK.values(), UNEXPECTED]))
 
@@ -397,7 +397,7 @@ def _words(value: object) -> str:
 
 
 def as_problem(
-    kind: Kind,
+    kind: ProblemKind,
     instance: str | None,
     detail: str,
     faults: tuple[errors.Fault, ...] | None = None,

@@ -30,7 +30,7 @@ _EOI = b"\xff\xd9"
 # Entropy-coded bytes that a decoder in need of more would turn into pixels.
 _PROBE = bytes(range(0x11, 0x91, 2)) * 2
 _TAIL = 16
-_TAKEN_JPEG = frozenset((jpeg.Kind.DCT, jpeg.Kind.LOSSLESS, jpeg.Kind.JPEG_LS))
+_TAKEN_JPEG = frozenset((jpeg.JpegCoding.DCT, jpeg.JpegCoding.LOSSLESS, jpeg.JpegCoding.JPEG_LS))
 
 
 def decode_frame(
@@ -114,7 +114,7 @@ def _decode_jpeg(
     header = jpeg.read_header(codestream)
     if header.kind not in _TAKEN_JPEG:
         raise UnsupportedImageError("hierarchical and arithmetic lossless JPEG are not taken")
-    if header.kind is jpeg.Kind.JPEG_LS and transfer_syntax_uid not in JPEG_LS:
+    if header.kind is jpeg.JpegCoding.JPEG_LS and transfer_syntax_uid not in JPEG_LS:
         raise CorruptImageError("a compressed frame is not coded as Transfer Syntax UID says")
     coded = SampleFormat(
         header.rows,
@@ -122,7 +122,7 @@ def _decode_jpeg(
         header.components,
         header.precision,
         lossy=header.lossy,
-        fixed_precision=header.kind is jpeg.Kind.DCT,
+        fixed_precision=header.kind is jpeg.JpegCoding.DCT,
     )
     check(coded, image)
     jpeg.check_scans(codestream, header, limits.jpeg_scans)
@@ -136,9 +136,9 @@ def _decode_jpeg(
 
 def _jpeg_samples(codestream: bytes, header: jpeg.JpegHeader, image: ImagePixel) -> StoredSamples:
     """Samples of a JPEG or JPEG-LS; the luma of 8-bit colour if all agree on what it is."""
-    if header.kind is jpeg.Kind.JPEG_LS:
+    if header.kind is jpeg.JpegCoding.JPEG_LS:
         return _decoded(imagecodecs.jpegls_decode, codestream, image)
-    if header.precision == 8 and (header.kind is jpeg.Kind.DCT or header.components == 1):
+    if header.precision == 8 and (header.kind is jpeg.JpegCoding.DCT or header.components == 1):
         grey = jpeg.decode_grey(codestream, header)
         models = header.colour_models | {labelled(image.photometric_interpretation)}
         if header.components == 1 or (header.colour_models and models == {ColourModel.YCBCR}):

@@ -35,7 +35,7 @@ _MOST_SEGMENTS = 10_000
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-class Kind(Enum):
+class JpegCoding(Enum):
     """How samples are coded."""
 
     DCT = auto()
@@ -47,11 +47,11 @@ class Kind(Enum):
 
 # Start of frame markers, T.81 table B.1 and T.87 C.2.2. C4, C8 and CC are other segments.
 _FRAMES = {
-    **dict.fromkeys((0xC0, 0xC1, 0xC2, 0xC9, 0xCA), Kind.DCT),
-    0xC3: Kind.LOSSLESS,
-    0xCB: Kind.LOSSLESS_ARITHMETIC,
-    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), Kind.HIERARCHICAL),
-    0xF7: Kind.JPEG_LS,
+    **dict.fromkeys((0xC0, 0xC1, 0xC2, 0xC9, 0xCA), JpegCoding.DCT),
+    0xC3: JpegCoding.LOSSLESS,
+    0xCB: JpegCoding.LOSSLESS_ARITHMETIC,
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), JpegCoding.HIERARCHICAL),
+    0xF7: JpegCoding.JPEG_LS,
 }
 
 
@@ -110,7 +110,7 @@ class JpegHeader:
     columns: int
     components: int
     precision: int
-    kind: Kind
+    kind: JpegCoding
     adobe: bool
     colour_models: frozenset[ColourModel]
     orientation: int
@@ -121,7 +121,7 @@ class JpegHeader:
     @property
     def lossy(self) -> bool:
         """True if samples may be other than the coded ones."""
-        return self.kind is Kind.DCT or self.near > 0
+        return self.kind is JpegCoding.DCT or self.near > 0
 
 
 def read_header(data: Buffer) -> JpegHeader:
@@ -204,11 +204,13 @@ def _header(
         orientation=markers.orientation,
         first_scan=first_scan,
         single_scan=marker not in _PROGRESSIVE and in_scan == components,
-        near=near[0] if kind is Kind.JPEG_LS and near else 0,
+        near=near[0] if kind is JpegCoding.JPEG_LS and near else 0,
     )
 
 
-def _colour_models(kind: Kind, components: bytes, markers: _Markers) -> frozenset[ColourModel]:
+def _colour_models(
+    kind: JpegCoding, components: bytes, markers: _Markers
+) -> frozenset[ColourModel]:
     """Return identifier, sampling and table of each of three components (T.81 B.2.2).
 
     JFIF means YCbCr (T.871), of DCT only; Adobe's marker names the transform (T.872, 6.5.3); the
@@ -222,7 +224,7 @@ def _colour_models(kind: Kind, components: bytes, markers: _Markers) -> frozense
         found.add(ColourModel.YCBCR if markers.adobe_transform else ColourModel.RGB)
     if components[::3] == b"RGB":
         found.add(ColourModel.RGB)
-    if kind is Kind.DCT:
+    if kind is JpegCoding.DCT:
         sampling, tables = components[1::3], components[2::3]
         if markers.jfif or len(set(sampling)) > 1:
             found.add(ColourModel.YCBCR)
@@ -239,7 +241,7 @@ def check_file_kind(header: JpegHeader) -> None:
     UnsupportedImageError
         Lossless, hierarchical or JPEG-LS coding, or a sample depth other than 8 bits.
     """
-    if header.kind is not Kind.DCT:
+    if header.kind is not JpegCoding.DCT:
         raise UnsupportedImageError("lossless and hierarchical JPEG are taken in DICOM only")
     if header.precision != 8:
         raise UnsupportedImageError("JPEG with other than 8 bits is taken in DICOM only")

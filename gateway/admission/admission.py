@@ -56,9 +56,9 @@ class Admission:
         metrics.admission.bytes.set_function(lambda: self.bytes.used)
         metrics.admission.studies.set_function(lambda: self.studies.used)
 
-    def visit(self, caller: str) -> Visit:
+    def slot(self, caller: str) -> Slot:
         """A context in which the caller's study holds what it takes of the budgets."""
-        return Visit(self, caller)
+        return Slot(self, caller)
 
     @contextmanager
     def picture(self, caller: str) -> Iterator[None]:
@@ -86,7 +86,7 @@ class Admission:
         return OverloadedError(reason)
 
 
-class Visit:
+class Slot:
     """What one study holds of the budgets, until its block ends."""
 
     __slots__ = ("_admission", "_bytes", "_caller", "_places")
@@ -111,7 +111,7 @@ class Visit:
         if self._places:
             self._admission.studies.give(self._caller, self._places)
 
-    def expect(self) -> None:
+    def check(self) -> None:
         """See whether the study would be taken now, before its body is read.
 
         Raises
@@ -121,7 +121,7 @@ class Visit:
         if not self._admission.studies.has_room(self._caller):
             raise self._admission.refuse_study()
 
-    def hold(self, size: int) -> None:
+    def hold_bytes(self, size: int) -> None:
         """Hold this many bytes in all, those held before among them.
 
         A body that comes in pieces is taken where one is that was announced at its length.
@@ -137,18 +137,18 @@ class Visit:
             raise self._admission.refuse("bytes" if budget.is_full(more) else "caller")
         self._bytes = size
 
-    def begin(self) -> None:
+    def take(self) -> None:
         """Take a place among the studies at work.
 
         Raises
         ------
         OverloadedError
         """
-        self.expect()
+        self.check()
         self._admission.studies.take(self._caller)
         self._places = 1
 
-    async def turn(self) -> None:
+    async def wait(self) -> None:
         """Take a place among the studies at work once there is one.
 
         Raises
@@ -162,7 +162,7 @@ class Visit:
         await studies.wait(self._caller)
         self._places = 1
 
-    async def room(self, size: int) -> None:
+    async def wait_for_bytes(self, size: int) -> None:
         """Hold this many bytes more once there is room; more than there ever is counts as all."""
         amount = min(size, self._admission.bytes.limit)
         await self._admission.bytes.wait(self._caller, amount)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
-    from gateway.admission.admission import Admission, Visit
+    from gateway.admission.admission import Admission, Slot
     from gateway.audit.trail import Audit
     from gateway.delivery.webhooks import Callbacks
     from gateway.models.registry import ModelRegistry
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.studies.intake import Intake
     from gateway.studies.pipeline import Pipeline
     from gateway.studies.refused_images import PartError
-    from gateway.studies.study import Study, SubmittedImage
+    from gateway.studies.study import Study, StudyImage
     from gateway.work.backlog import Backlog, Work
     from gateway.work.documents import Failure
 
@@ -186,7 +186,7 @@ class Submissions:
         if len(refused) == len(study.parts):
             raise_all(in_order(study.parts, refused))
 
-    def _unread(self, image: SubmittedImage) -> PartError | None:
+    def _unread(self, image: StudyImage) -> PartError | None:
         try:
             self._models.select(image.metadata)
         except PART_ERRORS as error:
@@ -196,7 +196,7 @@ class Submissions:
         return None
 
 
-class ReadSubmission:
+class ProcessSubmission:
     """The job of reading a study that was accepted."""
 
     def __init__(
@@ -221,16 +221,16 @@ class ReadSubmission:
         self._tracer = tracer
 
     async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
-        """Read it; see `Pipeline.read`."""
+        """Read it; see `Pipeline.process`."""
         request = continued(document.traceparent or "")
         with (
             structlog.contextvars.bound_contextvars(**document.context),
             one_event(repeated=True),
             spanned(self._tracer, "submission", context=request),
-            self._admission.visit(_SHARE) as visit,
+            self._admission.slot(_SHARE) as slot,
         ):
-            await visit.turn()
-            files = await self._files(work, document, visit)
+            await slot.wait()
+            files = await self._files(work, document, slot)
             async with self._audit.of_work("pending study: read", GATEWAY):
                 study = await self._intake.study(
                     document.metadata,
@@ -240,7 +240,7 @@ class ReadSubmission:
                     received_at=document.received_at,
                     deadline=deadline,
                 )
-                answer = await self._pipeline.read(study, deadline)
+                answer = await self._pipeline.process(study, deadline)
         self._metrics.studies.tell_freshness(Route.REST, document.received_at)
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
@@ -251,7 +251,7 @@ class ReadSubmission:
             await self._callbacks.announce(work, document.callback, problem)
 
     async def _files(
-        self, work: Work, document: Submission, visit: Visit
+        self, work: Work, document: Submission, slot: Slot
     ) -> Sequence[tuple[str, bytes]]:
         """The images.
 
@@ -262,7 +262,7 @@ class ReadSubmission:
         """
         # At once: two studies that each hold some and wait for more would wait for each other, and
         # one alone gets no second half beside a first.
-        await visit.room(document.image_bytes)
+        await slot.wait_for_bytes(document.image_bytes)
         try:
             return [
                 (part.part, await self._backlog.blob(work, part.object)) for part in document.parts

@@ -12,7 +12,7 @@ from gateway.errors import CallbackUnansweredError, InvalidCallbackError
 from gateway.results.links import Links
 from gateway.schemas.callback import CallbackBody
 from gateway.schemas.result import Status, study_path
-from gateway.work.documents import Notice
+from gateway.work.documents import PendingCallback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ _URL_CHARACTERS = 2048
 _HTTPS = 443
 
 
-class Sender(Protocol):
+class WebhookSender(Protocol):
     """What posts."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
@@ -70,7 +70,11 @@ class Callbacks:
     """
 
     def __init__(
-        self, backlog: Backlog[Notice], worker: Worker[Notice], *, hosts: frozenset[str]
+        self,
+        backlog: Backlog[PendingCallback],
+        worker: Worker[PendingCallback],
+        *,
+        hosts: frozenset[str],
     ) -> None:
         self._backlog = backlog
         self._worker = worker
@@ -93,7 +97,9 @@ class Callbacks:
         not_processed: Sequence[NotProcessed] = (),
     ) -> None:
         """Keep the notice of a submission's end; it has the submission's id, however often."""
-        notice = Notice(url=url, problem=problem, not_processed=tuple(not_processed) or None)
+        notice = PendingCallback(
+            url=url, problem=problem, not_processed=tuple(not_processed) or None
+        )
         self._worker.take(await self._backlog.add(work.study_id, notice, {}, work_id=work.id))
 
 
@@ -114,7 +120,7 @@ class SendNotice:
 
     def __init__(
         self,
-        sender: Sender,
+        sender: WebhookSender,
         *,
         secret: str,
         hosts: frozenset[str],
@@ -127,7 +133,7 @@ class SendNotice:
         self._metrics = metrics
         self._links = links
 
-    async def perform(self, work: Work, document: Notice, deadline: Deadline) -> None:
+    async def perform(self, work: Work, document: PendingCallback, deadline: Deadline) -> None:
         """Send it once."""
         del deadline  # the sender has a shorter one of its own
         check_url(document.url, self._hosts)
@@ -153,13 +159,13 @@ class SendNotice:
             raise
         self._metrics.backlog.callbacks.labels("delivered").inc()
 
-    async def failed(self, work: Work, document: Notice, problem: Problem) -> None:
+    async def failed(self, work: Work, document: PendingCallback, problem: Problem) -> None:
         """Count it; the parked item tells the operator."""
         del work, document, problem
         self._metrics.backlog.callbacks.labels("given_up").inc()
 
 
-def _status(notice: Notice) -> Status:
+def _status(notice: PendingCallback) -> Status:
     if notice.problem is not None:
         return Status.FAILED
     return Status.PARTIAL if notice.not_processed else Status.COMPLETED

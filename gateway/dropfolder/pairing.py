@@ -6,9 +6,9 @@ gateways work on them at once, and what follows holds whatever the order of thei
 1. **No pair is overlooked.** A delivery comes after its object. Of two halves, the delivery that
    looks last finds both. Whoever finds one alone first notes that it waits and then looks again:
    either it sees the other half now, or the other half comes later and its delivery sees both.
-2. **A pair is read once.** The claim on an image's bytes is held from before the look for a stored
-   reading until the reading is stored (`gateway.work.leases`). Whoever gets the claim after
-   that finds the reading. A claim that outlived its owner is taken over by the next delivery or
+2. **A pair is read once.** The lease on an image's bytes is held from before the look for a stored
+   reading until the reading is stored (`gateway.work.leases`). Whoever gets the lease after
+   that finds the reading. A lease that outlived its owner is taken over by the next delivery or
    sweep. Should two still read at once, the store keeps one reading, and both answer with it.
 3. **Nobody answers for another.** A delivery says that its study is done only when it has seen the
    stored result or the parked item; else it ends in an error and is repeated.
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from gateway.dropfolder.objects import Dropped, Inbox
     from gateway.dropfolder.parked_images import ParkedImages
     from gateway.dropfolder.superseding import Superseding
-    from gateway.dropfolder.waiting import WaitingRoom
+    from gateway.dropfolder.waiting import WaitingHalves
     from gateway.observability.logs import Pseudonyms
     from gateway.observability.metrics import Metrics
     from gateway.pictures.pictures import Pictures
@@ -86,13 +86,13 @@ if TYPE_CHECKING:
     from gateway.studies.imaging import Imaging
     from gateway.studies.intake import Intake
     from gateway.studies.pipeline import Answer, Pipeline
-    from gateway.studies.study import Study, SubmittedImage
-    from gateway.work.leases import Claims
+    from gateway.studies.study import Study, StudyImage
+    from gateway.work.leases import Leases
     from gateway.work.parked import Parking
 
 log = structlog.get_logger()
 
-CLAIMS = "pairing/claims/"
+LEASES = "pairing/claims/"
 BINDINGS = "pairing/bindings/"
 _STUDY_ID = re.compile(STUDY_ID_PATTERN)
 # Whose share of the gateway the drop folder's work takes of, whoever brings the events.
@@ -142,7 +142,7 @@ class Pairing:
         What every way in ends in.
     pictures
         Lays the heat maps beside the results, where whoever drops files looks for them.
-    claims, waiting, parking
+    leases, waiting, parking
         The state, each under its own keys.
     parked_images
         Parks images so that the views of their studies tell it.
@@ -169,8 +169,8 @@ class Pairing:
         pipeline: Pipeline,
         pictures: Pictures,
         imaging: Imaging,
-        claims: Claims,
-        waiting: WaitingRoom,
+        leases: Leases,
+        waiting: WaitingHalves,
         parking: Parking,
         parked_images: ParkedImages,
         deletion: Deletion,
@@ -189,7 +189,7 @@ class Pairing:
         self._pipeline = pipeline
         self._pictures = pictures
         self._imaging = imaging
-        self._claims = claims
+        self._leases = leases
         self._waiting = waiting
         self._parking = parking
         self._parked_images = parked_images
@@ -266,10 +266,10 @@ class Pairing:
 
         Halves that waited too long are parked. Any gateway may sweep, and several at once.
         """
-        for claim_key, claim in await self._claims.expired():
+        for lease_key, lease in await self._leases.expired():
             with _postponing():
-                await self.deliver(claim.key, claim.version_id)
-                await self._claims.forget(claim_key)
+                await self.deliver(lease.key, lease.version_id)
+                await self._leases.forget(lease_key)
         halves = await self._waiting.all()
         for half in halves:
             with _postponing():
@@ -300,10 +300,10 @@ class Pairing:
 
     async def _park_hopeless(self, dropped: Dropped, version_id: str | None) -> list[_Taken]:
         """Park a half that waits, if its other half could not mend it."""
-        with self._admission.visit(_SHARE) as visit:
-            await visit.turn()
+        with self._admission.slot(_SHARE) as slot:
+            await slot.wait()
             try:
-                await self._lone_halves.check(dropped, version_id, reserve=visit.room)
+                await self._lone_halves.check(dropped, version_id, reserve=slot.wait_for_bytes)
             except (*TRANSIENT, ObjectNotReadableError):
                 raise
             except RadStreamError as error:
@@ -321,10 +321,10 @@ class Pairing:
         if dropped.half is Half.IMAGE and dropped.study_folder is not None:
             with (
                 suppress(ObjectNotFoundError, ObjectNotReadableError, ObjectTooLargeError),
-                self._admission.visit(_SHARE) as visit,
+                self._admission.slot(_SHARE) as slot,
             ):
-                await visit.turn()
-                data = await self._inbox.image(dropped, version_id, reserve=visit.room)
+                await slot.wait()
+                data = await self._inbox.image(dropped, version_id, reserve=slot.wait_for_bytes)
                 sha256 = await self._imaging.sha256(data)
         return await self._park(
             dropped, version_id, error, study_id=dropped.study_folder, sha256=sha256
@@ -340,7 +340,7 @@ class Pairing:
     ) -> list[_Taken]:
         """What became of the images that the object makes complete; none where its half lacks."""
         deadline = deadline or Deadline.after(self._timeout_s)
-        patience = self._claims.patience(deadline)
+        patience = self._leases.patience(deadline)
         while True:
             try:
                 return await self._take_once(dropped, version_id, deadline)
@@ -348,18 +348,18 @@ class Pairing:
                 if error.claimed is None or not patient:
                     raise
                 # Whoever waits holds no turn and no room meanwhile.
-                if not await self._claims.ended(error.claimed, patience):
+                if not await self._leases.ended(error.claimed, patience):
                     raise
 
     async def _take_once(
         self, dropped: Dropped, version_id: str | None, deadline: Deadline
     ) -> list[_Taken]:
         try:
-            with spanned(self._tracer, "delivery"), self._admission.visit(_SHARE) as visit:
+            with spanned(self._tracer, "delivery"), self._admission.slot(_SHARE) as slot:
                 # A study is to end by its own deadline, and to tell telemetry so; this one stops
                 # what does not.
                 async with deadline.later(_GRACE_S).bounds("dropfolder"):
-                    await visit.turn()
+                    await slot.wait()
                     if dropped.half is Half.IMAGE:
                         return await self._take_image(dropped, version_id, deadline)
                     return await self._take_sidecar(dropped, deadline)
@@ -414,9 +414,9 @@ class Pairing:
         self, image: Dropped, version_id: str | None, document: bytes | None, deadline: Deadline
     ) -> list[_Taken]:
         """What became of an image; none where it needs a sidecar after all."""
-        with self._admission.visit(_SHARE) as visit:
+        with self._admission.slot(_SHARE) as slot:
             try:
-                data = await self._inbox.image(image, version_id, reserve=visit.room)
+                data = await self._inbox.image(image, version_id, reserve=slot.wait_for_bytes)
             except ObjectNotFoundError:
                 await self._waiting.remove((image, version_id))
                 return [_Taken(Outcome.IGNORED)]
@@ -436,7 +436,7 @@ class Pairing:
         deadline: Deadline,
     ) -> list[_Taken]:
         sha256 = await self._imaging.sha256(data)
-        async with self._claims.held(f"{image.reference}/{sha256}", image.key, version_id):
+        async with self._leases.held(f"{image.reference}/{sha256}", image.key, version_id):
             study_id, study = _named(image, document), None
             try:
                 study = await self._study(image, data, document, deadline)
@@ -447,7 +447,7 @@ class Pairing:
                 )
                 if was_deleted:
                     raise StudyDeletedError
-                answer = await self._pipeline.read(study, deadline)
+                answer = await self._pipeline.process(study, deadline)
                 await self._pictures.store_heatmaps(study_id, sha256, data, answer.readings)
             except TRANSIENT:
                 raise
@@ -529,7 +529,7 @@ class Pairing:
         *,
         study_id: str | None = None,
         sha256: str | None = None,
-        image: SubmittedImage | None = None,
+        image: StudyImage | None = None,
     ) -> _Taken:
         item = await self._parked_images.park(
             dropped, version_id, error, study_id=study_id, sha256=sha256, image=image

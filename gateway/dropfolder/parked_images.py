@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.results.deletion import Deletion
     from gateway.results.store import ResultStore
     from gateway.schemas.parked import ParkedItem
-    from gateway.studies.study import SubmittedImage
+    from gateway.studies.study import StudyImage
     from gateway.work.parked import Parking
 
 _STUDY_ID = re.compile(STUDY_ID_PATTERN)
@@ -58,7 +58,7 @@ class ParkedImages:
         *,
         study_id: str | None = None,
         sha256: str | None = None,
-        image: SubmittedImage | None = None,
+        image: StudyImage | None = None,
     ) -> ParkedItem:
         """Return the item as it is parked now; see `Parking.park`.
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gateway.dropfolder.objects import Inbox
     from gateway.dropfolder.pairing import Pairing
     from gateway.dropfolder.parked_images import ParkedImages
-    from gateway.dropfolder.waiting import WaitingRoom
+    from gateway.dropfolder.waiting import WaitingHalves
     from gateway.schemas.events import Delivery
     from gateway.schemas.parked import ParkedItem
     from gateway.work.parked import Parking
@@ -62,7 +62,7 @@ class DropFolderFootprint:
         Tells whose an object is by its key.
     """
 
-    def __init__(self, parking: Parking, waiting: WaitingRoom, inbox: Inbox) -> None:
+    def __init__(self, parking: Parking, waiting: WaitingHalves, inbox: Inbox) -> None:
         self._parking = parking
         self._waiting = waiting
         self._inbox = inbox

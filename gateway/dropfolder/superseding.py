@@ -121,8 +121,8 @@ class Superseding:
     async def _standing(self, image: Dropped, fresh: str | None) -> str | None:
         """Return the SHA-256 of what lies under the image's name now."""
         try:
-            with self._admission.visit(_SHARE) as visit:
-                data = await self._inbox.image(image, None, reserve=visit.room)
+            with self._admission.slot(_SHARE) as slot:
+                data = await self._inbox.image(image, None, reserve=slot.wait_for_bytes)
                 return await self._imaging.sha256(data)
         except ObjectNotFoundError:
             return fresh

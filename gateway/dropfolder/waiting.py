@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = "pairing/waiting/"
 
 
-class WaitingRoom:
+class WaitingHalves:
     """What waits, and since when."""
 
     def __init__(self, objects: ObjectStore) -> None:

@@ -16,7 +16,7 @@ from gateway.dropfolder.pairing import Pairing
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
-from gateway.results.catalog import Studies
+from gateway.results.catalog import StudyCatalog
 from gateway.results.deletion import Deletion
 from gateway.results.links import Links
 from gateway.results.store import ResultStore
@@ -51,7 +51,7 @@ class Gateway:
     submissions: Submissions
     reader: Worker[Submission]
     callbacks: Callbacks
-    studies: Studies
+    catalog: StudyCatalog
     deletion: Deletion
 
     @property

@@ -20,7 +20,7 @@ _WHOLE = {"hour": "all hours", "day": "all days"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """A named query and what it answers.
 
     Parameters
@@ -44,12 +44,12 @@ class Answer:
 
 def answers(
     records: Records, *, since: dt.date | None, paid: Mapping[str, float]
-) -> dict[str, Answer]:
+) -> dict[str, QueryResult]:
     """The answers to all named queries by name, in the order of a report."""
     found = {}
     for question in questions():
         columns, rows = records.ask(in_duckdb(question.sql, since=since, paid=paid))
-        found[question.name] = Answer(question, columns, rows)
+        found[question.name] = QueryResult(question, columns, rows)
     return found
 
 

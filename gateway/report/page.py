@@ -14,10 +14,10 @@ from gateway.report.questions import prices
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gateway.report.answers import Answer
+    from gateway.report.answers import QueryResult
 
 
-def page(answers: Mapping[str, Answer], about: str, paid: Mapping[str, float]) -> str:
+def page(answers: Mapping[str, QueryResult], about: str, paid: Mapping[str, float]) -> str:
     """The page: the few figures that matter, then plots, then all rows of all answers.
 
     Parameters
@@ -42,7 +42,7 @@ def page(answers: Mapping[str, Answer], about: str, paid: Mapping[str, float]) -
     )
 
 
-def _figures(answers: Mapping[str, Answer]) -> Iterator[str]:
+def _figures(answers: Mapping[str, QueryResult]) -> Iterator[str]:
     [whole] = answers["summary"].records()
     cost = next(row for row in answers["cost_per_1000_images"].records() if row["day"] is None)
     yield _figure(
@@ -73,7 +73,7 @@ def _figure(name: str, value: str, unit: str, note: str) -> str:
     )
 
 
-def _section(answer: Answer, paid: Mapping[str, float]) -> str:
+def _section(answer: QueryResult, paid: Mapping[str, float]) -> str:
     question = answer.question
     description = question.description
     if question.name == "cost_per_1000_images":
@@ -89,7 +89,7 @@ def _section(answer: Answer, paid: Mapping[str, float]) -> str:
     )
 
 
-def _head(answer: Answer) -> str:
+def _head(answer: QueryResult) -> str:
     cells = []
     for place, column in enumerate(answer.columns):
         number = any(is_number(column, row[place]) for row in answer.rows)
@@ -98,7 +98,7 @@ def _head(answer: Answer) -> str:
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 
 
-def _rows(answer: Answer) -> Iterator[str]:
+def _rows(answer: QueryResult) -> Iterator[str]:
     for row in answer.rows:
         cells = (_cell(name, value) for name, value in zip(answer.columns, row, strict=True))
         yield f"<tr>{''.join(cells)}</tr>\n"

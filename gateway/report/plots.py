@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from gateway.report.answers import Answer
+    from gateway.report.answers import QueryResult
 
     _Rows = Sequence[dict[str, Any]]
     # Draws rows into axes, and says in words what they show.
@@ -47,7 +47,7 @@ class Plot:
     svg: str
 
 
-def plots(answers: Mapping[str, Answer]) -> list[Plot]:
+def plots(answers: Mapping[str, QueryResult]) -> list[Plot]:
     """The pictures of those answers that have something to show."""
     rows = {name: answer.records() for name, answer in answers.items()}
     latency, total = rows["stage_latency"], Stage.TOTAL

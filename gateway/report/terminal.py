@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from gateway.report.answers import Answer, heading, is_number, shown
+from gateway.report.answers import QueryResult, heading, is_number, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _ROWS = 24
 _WIDTH = 100
 
 
-def lines(answers: Mapping[str, Answer], about: str) -> Iterator[str]:
+def lines(answers: Mapping[str, QueryResult], about: str) -> Iterator[str]:
     """All answers, one below the other, under what is said about their source."""
     yield f"RadStream: {about}"
     for answer in answers.values():
@@ -26,7 +26,7 @@ def lines(answers: Mapping[str, Answer], about: str) -> Iterator[str]:
         yield from _facts(answer) if answer.question.name == "summary" else _table(answer)
 
 
-def _facts(answer: Answer) -> Iterator[str]:
+def _facts(answer: QueryResult) -> Iterator[str]:
     """One row, a line a value."""
     [row] = answer.rows
     width = max(len(heading(column)) for column in answer.columns)
@@ -34,7 +34,7 @@ def _facts(answer: Answer) -> Iterator[str]:
         yield f"  {heading(column):<{width}}  {shown(column, value)}"
 
 
-def _table(answer: Answer) -> Iterator[str]:
+def _table(answer: QueryResult) -> Iterator[str]:
     rows, left_out = _excerpt(answer)
     cells = [[heading(column) for column in answer.columns]]
     cells += [
@@ -63,7 +63,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     ).rstrip()
 
 
-def _excerpt(answer: Answer) -> tuple[Sequence[tuple[Any, ...]], int]:
+def _excerpt(answer: QueryResult) -> tuple[Sequence[tuple[Any, ...]], int]:
     """The rows to show, and how many are left out."""
     left_out = max(0, len(answer.rows) - _ROWS)
     if answer.columns[0] not in {"hour", "day"}:

@@ -34,7 +34,7 @@ class PendingStudies(Protocol):
         ...
 
 
-class Studies:
+class StudyCatalog:
     """Every study that was accepted, whatever became of it."""
 
     def __init__(

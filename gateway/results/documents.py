@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Base64Bytes, Field, RootModel, model_validator
 
-from gateway.schemas.result import Finding, ModelVersion, Notice
+from gateway.schemas.result import Finding, ModelVersion, ResultWarning
 from gateway.schemas.stored_document import Identity, Milliseconds, StoredDocument
 
 _HALF_FLOAT_BYTES = 2
@@ -74,7 +74,7 @@ class Reading(StoredDocument):
     )
     completed_at: AwareDatetime
     timings_ms: Milliseconds
-    warnings: tuple[Notice, ...]
+    warnings: tuple[ResultWarning, ...]
     metadata: dict[str, Any] = Field(description="The document the image came with, whole.")
     frames: tuple[FrameReading, ...]
     sop_instance_uid: str | None = Field(

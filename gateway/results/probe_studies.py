@@ -12,7 +12,7 @@ from gateway.schemas.audit import AuditAction
 
 if TYPE_CHECKING:
     from gateway.audit.trail import Audit
-    from gateway.results.catalog import Studies
+    from gateway.results.catalog import StudyCatalog
     from gateway.results.deletion import Deletion
 
 # What their ids begin with; docs/integrate.md reserves it.
@@ -36,7 +36,12 @@ class ProbeStudies:
     """
 
     def __init__(
-        self, studies: Studies, deletion: Deletion, audit: Audit, *, kept_s: float = PROBES_KEPT_S
+        self,
+        studies: StudyCatalog,
+        deletion: Deletion,
+        audit: Audit,
+        *,
+        kept_s: float = PROBES_KEPT_S,
     ) -> None:
         self._studies = studies
         self._deletion = deletion

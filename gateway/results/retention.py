@@ -16,7 +16,7 @@ from gateway.schemas.audit import AuditAction
 
 if TYPE_CHECKING:
     from gateway.audit.trail import Audit
-    from gateway.results.catalog import Studies
+    from gateway.results.catalog import StudyCatalog
     from gateway.results.deletion import Deletion
 
 log = structlog.get_logger()
@@ -39,7 +39,9 @@ class Retention:
         How long a study is kept.
     """
 
-    def __init__(self, studies: Studies, deletion: Deletion, audit: Audit, *, days: int) -> None:
+    def __init__(
+        self, studies: StudyCatalog, deletion: Deletion, audit: Audit, *, days: int
+    ) -> None:
         self._studies = studies
         self._deletion = deletion
         self._audit = audit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.schemas.not_processed import told
 from gateway.schemas.result import (
     ImageResult,
-    Notice,
+    ResultWarning,
     Status,
     StudyResult,
     StudySummary,
@@ -104,12 +104,12 @@ def _status(readings: Sequence[Reading], not_processed: Sequence[NotProcessedDoc
     return Status.PARTIAL if not_processed else Status.COMPLETED
 
 
-def _replacements(images: Sequence[ImageResult]) -> Iterator[Notice]:
+def _replacements(images: Sequence[ImageResult]) -> Iterator[ResultWarning]:
     """Warn of each image that does not count any more."""
     numbers = {image.sha256: image.number for image in reversed(images)}
     for image in images:
         if image.superseded_by is not None:
-            yield Notice(
+            yield ResultWarning(
                 pointer="image",
                 detail=f"image {image.number} is superseded by image "
                 f"{numbers[image.superseded_by]}: other bytes came under its name in the drop "
@@ -164,5 +164,5 @@ def _image(
     )
 
 
-def _distinct(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+def _distinct(notices: Iterable[ResultWarning]) -> tuple[ResultWarning, ...]:
     return tuple(dict.fromkeys(notices))

@@ -53,7 +53,7 @@ class Finding(_Wire):
     positive: bool = Field(description="Whether the probability reaches the threshold.")
 
 
-class Notice(_Wire):
+class ResultWarning(_Wire):
     """Something the sender should know, though the study was read."""
 
     pointer: str = Field(description="JSON pointer into the metadata, or the name of a part.")
@@ -179,7 +179,7 @@ class StudyResult(_Wire):
     completed_at: AwareDatetime | None = Field(
         None, description="When the last image so far was read."
     )
-    warnings: tuple[Notice, ...] = Field(
+    warnings: tuple[ResultWarning, ...] = Field(
         (), description="What the sender should know though the study was read."
     )
     images: tuple[ImageResult, ...] = ()

@@ -35,7 +35,7 @@ class Stage(StrEnum):
     TOTAL = "total"
 
 
-class Status(StrEnum):
+class StageStatus(StrEnum):
     """How a stage ended: `failed` is for the sender to mend, `error` for the operator."""
 
     SUCCESS = "success"
@@ -145,7 +145,7 @@ class TelemetryEvent(BaseModel):
         description="Keyed hash (HMAC-SHA-256, its first 128 bits) of the study_id, never the id."
     )
     stage: Stage = Field(description="The part of the study's way; total is the whole of it.")
-    status: Status = Field(
+    status: StageStatus = Field(
         description="success; failed where the sender has to mend something; error otherwise."
     )
     latency_ms: float = Field(

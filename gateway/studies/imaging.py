@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.contract import InputContract
     from gateway.studies.refused_images import ImageError
-    from gateway.studies.study import SubmittedImage
+    from gateway.studies.study import StudyImage
     from preprocess import DicomMetadata, Frame, Header
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class Imaging:
         """
         await self._run(partial(_measured, part, data, self._limits))
 
-    async def check_together(self, images: Sequence[SubmittedImage]) -> None:
+    async def check_together(self, images: Sequence[StudyImage]) -> None:
         """Hold all images of one request to the pixels that one image may have.
 
         They are decoded side by side, so their memory adds up. A file that cannot be measured, or
@@ -175,7 +175,7 @@ class Imaging:
             detail = f"together have {pixels} pixels; a request may have {self._limits.pixels}"
             raise ImagesTooLargeError((Fault("image", detail),))
 
-    async def header_errors(self, images: Sequence[SubmittedImage]) -> dict[str, ImageError]:
+    async def header_errors(self, images: Sequence[StudyImage]) -> dict[str, ImageError]:
         """Return the faults of images by their headers, by part; none of them is decoded.
 
         Raises
@@ -200,7 +200,7 @@ class Imaging:
 
     async def prepare(
         self,
-        image: SubmittedImage,
+        image: StudyImage,
         model: ServedModel,
         deadline: Deadline,
         *,
@@ -267,7 +267,7 @@ class Imaging:
 
     def _prepare(
         self,
-        image: SubmittedImage,
+        image: StudyImage,
         model: ServedModel,
         deadline: Deadline,
         read_before: Container[str],
@@ -313,7 +313,7 @@ def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
     return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
 
 
-def _header_errors(images: Sequence[SubmittedImage], limits: Limits) -> dict[str, ImageError]:
+def _header_errors(images: Sequence[StudyImage], limits: Limits) -> dict[str, ImageError]:
     errors = {}
     for image in images:
         try:
@@ -323,7 +323,7 @@ def _header_errors(images: Sequence[SubmittedImage], limits: Limits) -> dict[str
     return errors
 
 
-def _pixels(images: Sequence[SubmittedImage], limits: Limits) -> int:
+def _pixels(images: Sequence[StudyImage], limits: Limits) -> int:
     counts = []
     for image in images:
         with contextlib.suppress(PreprocessError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import Fault, InvalidMetadataError, InvalidPartsError
 from gateway.runtime.concurrency import together
 from gateway.schemas.metadata import parse_document, validate_document
-from gateway.schemas.result import Notice
+from gateway.schemas.result import ResultWarning
 from gateway.schemas.strict_json import pointer
 from gateway.studies.metadata.dicom import Described, describe
 from gateway.studies.metadata.document_words import Worded, worded
@@ -21,7 +21,7 @@ from gateway.studies.refused_images import (
     identity_faults,
     raise_all,
 )
-from gateway.studies.study import Study, SubmittedImage
+from gateway.studies.study import Study, StudyImage
 from gateway.vocabulary.terms import GENERIC_RADIOGRAPHY
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.metadata import StudyMetadata
     from gateway.studies.imaging import Imaging
-    from gateway.studies.recorder import Outcomes
+    from gateway.studies.recorder import StudyRecorder
     from gateway.studies.refused_images import PartError
     from gateway.studies.study import Route
 
@@ -53,9 +53,9 @@ class Intake:
         The longest document taken.
     """
 
-    def __init__(self, imaging: Imaging, outcomes: Outcomes, *, metadata_bytes: int) -> None:
+    def __init__(self, imaging: Imaging, recorder: StudyRecorder, *, metadata_bytes: int) -> None:
         self._imaging = imaging
-        self._outcomes = outcomes
+        self._recorder = recorder
         self._metadata_bytes = metadata_bytes
 
     async def study(
@@ -90,7 +90,7 @@ class Intake:
             No file can be processed: each is no DICOM while there is no document, contradicts the
             document, or has a header that cannot be read.
         """
-        with self._outcomes.of_validation(route, caller, files) as validation:
+        with self._recorder.of_validation(route, caller, files) as validation:
             sent = self._parse(document)
             validation.names(sent)
             async with deadline.bounds("validate"):
@@ -141,7 +141,7 @@ def _images(
     sent: Worded | None,
     files: Sequence[tuple[str, bytes | memoryview]],
     headers: Sequence[Described | ImageError | None],
-) -> tuple[list[SubmittedImage], list[RefusedImage]]:
+) -> tuple[list[StudyImage], list[RefusedImage]]:
     """The files with their metadata, and those that cannot be processed.
 
     Raises
@@ -151,7 +151,7 @@ def _images(
     RadStreamError
         None can be processed; see `raise_all`.
     """
-    images: list[SubmittedImage] = []
+    images: list[StudyImage] = []
     refused: list[RefusedImage] = []
     documents: list[dict[str, Any]] = []
     for (part, data), header in zip(files, headers, strict=True):
@@ -167,7 +167,7 @@ def _images(
             refused.append(RefusedImage(part, _of_picture(error, header), sop_instance_uid=uid))
             documents.append((header.document if header else {}) | (sent.document if sent else {}))
             continue
-        image = SubmittedImage(part, data, metadata, _unknown(metadata) + notices)
+        image = StudyImage(part, data, metadata, _unknown(metadata) + notices)
         if header is not None:
             image = replace(image, sop_instance_uid=header.sop_instance_uid)
         images.append(image)
@@ -195,13 +195,13 @@ def _check_identity(
 
 def _of_several_studies(
     headers: Sequence[Described | ImageError | None],
-) -> tuple[Notice, ...]:
+) -> tuple[ResultWarning, ...]:
     """Return a notice where one document joins data sets of several studies."""
     described = (header for header in headers if isinstance(header, Described))
     uids = {header.document.get("study_id") for header in described} - {None}
     if len(uids) < 2:  # noqa: PLR2004 - several
         return ()
-    return (Notice(pointer="/study_id", detail=_SEVERAL_STUDIES),)
+    return (ResultWarning(pointer="/study_id", detail=_SEVERAL_STUDIES),)
 
 
 def _of_picture(error: PartError, header: Described | None) -> PartError:
@@ -213,7 +213,7 @@ def _of_picture(error: PartError, header: Described | None) -> PartError:
 
 def _metadata(
     part: str, sent: Worded | None, described: Described | None
-) -> tuple[StudyMetadata, tuple[Notice, ...]]:
+) -> tuple[StudyMetadata, tuple[ResultWarning, ...]]:
     """The metadata of one image, and what the sender should know of them."""
     if described is None:
         if sent is None:
@@ -248,7 +248,7 @@ def _specific(sent: dict[str, Any], described: Described) -> dict[str, Any]:
     }
 
 
-def _told(sent: dict[str, Any], described: Described) -> tuple[Notice, ...]:
+def _told(sent: dict[str, Any], described: Described) -> tuple[ResultWarning, ...]:
     return described.notices + tuple(
         notice
         for name, statement in described.statements.items()
@@ -256,14 +256,14 @@ def _told(sent: dict[str, Any], described: Described) -> tuple[Notice, ...]:
     )
 
 
-def _unknown(metadata: StudyMetadata) -> tuple[Notice, ...]:
+def _unknown(metadata: StudyMetadata) -> tuple[ResultWarning, ...]:
     return tuple(
-        Notice(pointer=pointer((name,)), detail="unknown field, kept with the study")
+        ResultWarning(pointer=pointer((name,)), detail="unknown field, kept with the study")
         for name in metadata.unknown_fields()
     )
 
 
-def _joined(images: Sequence[SubmittedImage]) -> tuple[SubmittedImage, ...]:
+def _joined(images: Sequence[StudyImage]) -> tuple[StudyImage, ...]:
     """The images, each with the shared fields that only some of them gave."""
     shared = {
         name: next(filter(None, (getattr(image.metadata, name) for image in images)), None)

@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from gateway.schemas.not_processed import NotProcessed
     from gateway.schemas.result import ModelVersion, StudyResult
     from gateway.studies.imaging import Imaging, PreparedFrame
-    from gateway.studies.recorder import Outcomes
+    from gateway.studies.recorder import StudyRecorder
     from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.stage_timer import Stages
-    from gateway.studies.study import Study, SubmittedImage
+    from gateway.studies.study import Study, StudyImage
     from gateway.triton.protocol import InferenceServer
 
 log = structlog.get_logger()
@@ -91,7 +91,7 @@ class Answer:
     standing: Mapping[str, str] = field(default_factory=dict)
 
 
-_Chosen = tuple["SubmittedImage", "ServedModel"]
+_Chosen = tuple["StudyImage", "ServedModel"]
 _Key = tuple[str, "ModelVersion"]
 
 
@@ -108,7 +108,7 @@ class Pipeline:
         deletion: Deletion,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
-        outcomes: Outcomes,
+        recorder: StudyRecorder,
     ) -> None:
         self._models = models
         self._inference = inference
@@ -117,9 +117,9 @@ class Pipeline:
         self._deletion = deletion
         self._metrics = metrics
         self._pseudonyms = pseudonyms
-        self._outcomes = outcomes
+        self._recorder = recorder
 
-    async def read(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
+    async def process(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
         """Read the study's images and store what was found.
 
         Nothing is written before every image that can be processed has been decoded and read.
@@ -138,11 +138,11 @@ class Pipeline:
         study_ref = self._pseudonyms.study_ref(study.metadata.study_id)
         with (
             self._metrics.studies.in_flight.track_inprogress(),
-            self._outcomes.of(study) as stages,
+            self._recorder.of(study) as stages,
         ):
             try:
                 async with deadline.bounds("study"):
-                    answer = await self._read(study, deadline, stages, awaited=awaited)
+                    answer = await self._process(study, deadline, stages, awaited=awaited)
             except asyncio.CancelledError:
                 self._count(study, "cancelled")
                 raise
@@ -174,7 +174,7 @@ class Pipeline:
         )
         return answer
 
-    async def _read(
+    async def _process(
         self, study: Study, deadline: Deadline, stages: Stages, *, awaited: bool
     ) -> Answer:
         with stages.time(Stage.ADMIT):
@@ -330,7 +330,7 @@ class Pipeline:
             NotProcessedDocument(
                 part=item.part,
                 sha256=sha256,
-                problem=self._outcomes.problem_of(item.error),
+                problem=self._recorder.problem_of(item.error),
                 received_at=study.received_at,
                 view=item.view,
                 sop_instance_uid=item.sop_instance_uid,
@@ -340,7 +340,7 @@ class Pipeline:
         ]
 
     async def _take_image(
-        self, image: SubmittedImage, model: ServedModel, known: Known, deadline: Deadline
+        self, image: StudyImage, model: ServedModel, known: Known, deadline: Deadline
     ) -> FreshImage | Reading | ImageError:
         read_before = known.read_by(model.reference)
         try:
@@ -432,7 +432,7 @@ class Pipeline:
                     ).inc()
 
 
-def _refusal(image: SubmittedImage, error: PartError) -> RefusedImage:
+def _refusal(image: StudyImage, error: PartError) -> RefusedImage:
     return RefusedImage(image.part, error, image.metadata.view, image.sop_instance_uid)
 
 
@@ -456,7 +456,7 @@ def _outcome(answer: Answer) -> str:
 
 
 def _check_size(
-    image: SubmittedImage, frames: Sequence[PreparedFrame] | Sequence[FrameReading]
+    image: StudyImage, frames: Sequence[PreparedFrame] | Sequence[FrameReading]
 ) -> None:
     """Hold the size the sender declared to the pixels."""
     declared = image.metadata.image_size

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.models.contracts import activation_cells, findings
 from gateway.results.documents import ActivationMap, FrameReading, Reading
-from gateway.schemas.result import Notice
+from gateway.schemas.result import ResultWarning
 from gateway.schemas.telemetry import Stage
 from preprocess.geometry import place
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from gateway.models.served_model import ServedModel
     from gateway.studies.imaging import PreparedFrame, PreparedImage
     from gateway.studies.stage_timer import Stages
-    from gateway.studies.study import Study, SubmittedImage
+    from gateway.studies.study import Study, StudyImage
 
 
 @dataclass(frozen=True, slots=True)
 class FreshImage:
     """An image its model has not read before."""
 
-    image: SubmittedImage
+    image: StudyImage
     sha256: str
     model: ServedModel
     prepared: PreparedImage
@@ -69,14 +69,15 @@ def image_reading(
     )
 
 
-def _unusable(item: FreshImage) -> tuple[Notice, ...]:
+def _unusable(item: FreshImage) -> tuple[ResultWarning, ...]:
     """Return a notice for each thing the file says of its picture that was not usable."""
     return tuple(
-        Notice(pointer=item.image.part, detail=sentence) for sentence in item.prepared.warnings
+        ResultWarning(pointer=item.image.part, detail=sentence)
+        for sentence in item.prepared.warnings
     )
 
 
-def _outside_of_contract(item: FreshImage) -> tuple[Notice, ...]:
+def _outside_of_contract(item: FreshImage) -> tuple[ResultWarning, ...]:
     """A notice where the sender asked for a model that was not made for such a picture."""
     if item.model.accepts(item.image.metadata):
         return ()
@@ -84,7 +85,7 @@ def _outside_of_contract(item: FreshImage) -> tuple[Notice, ...]:
         f"{item.model.name} was not made for the modality, body part or view of {item.image.part}: "
         "its findings may mean nothing"
     )
-    return (Notice(pointer="/model", detail=detail),)
+    return (ResultWarning(pointer="/model", detail=detail),)
 
 
 def frame_reading(

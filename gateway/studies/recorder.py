@@ -17,7 +17,7 @@ from gateway.audit.trail import name_study
 from gateway.errors import CallerGoneError, RadStreamError, log_fields
 from gateway.observability.tracing import NO_TRACER, exemplar, spanned, trace_id
 from gateway.schemas.metadata import STUDY_ID_PATTERN
-from gateway.schemas.telemetry import Stage, Status, TelemetryEvent
+from gateway.schemas.telemetry import Stage, StageStatus, TelemetryEvent
 from gateway.studies.stage_timer import Stages
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Validation:
         return time.perf_counter() - self._began
 
 
-class Outcomes:
+class StudyRecorder:
     """Follows studies and makes their events, whatever becomes of them.
 
     Parameters
@@ -163,7 +163,7 @@ class Outcomes:
             self._metrics.studies.seconds.labels(study.route).observe(
                 stages.total_ms() / 1000, exemplar()
             )
-            self._describe(span, study, stages, Status.SUCCESS.value)
+            self._describe(span, study, stages, StageStatus.SUCCESS.value)
             self._tell(
                 study_id,
                 study.route,
@@ -226,25 +226,28 @@ class Outcomes:
             if stage is not failed_in:
                 yield {
                     "stage": stage,
-                    "status": Status.SUCCESS,
+                    "status": StageStatus.SUCCESS,
                     "latency_ms": stages.milliseconds(stage),
                     "occurred_at": timing.ended_at,
                 }
-        ending: dict[str, Any] = {"status": Status.SUCCESS, "occurred_at": dt.datetime.now(dt.UTC)}
+        ending: dict[str, Any] = {
+            "status": StageStatus.SUCCESS,
+            "occurred_at": dt.datetime.now(dt.UTC),
+        }
         if error is not None:
             ending["status"], ending["error_code"] = self._ending(error)
         if failed_in is not None:
             yield {"stage": failed_in, "latency_ms": stages.current_ms(), **ending}
         yield {"stage": Stage.TOTAL, "latency_ms": stages.total_ms(), **ending}
 
-    def _ending(self, error: BaseException) -> tuple[Status, str]:
+    def _ending(self, error: BaseException) -> tuple[StageStatus, str]:
         """How an error ends a study, and the short name of its kind of problem."""
         if isinstance(error, asyncio.CancelledError):
             error = CallerGoneError()
         if not isinstance(error, RadStreamError):
-            return Status.ERROR, "internal"
+            return StageStatus.ERROR, "internal"
         problem = self.problem_of(error)
-        status = Status.ERROR if problem.status >= 500 else Status.FAILED  # noqa: PLR2004 - HTTP's
+        status = StageStatus.ERROR if problem.status >= 500 else StageStatus.FAILED  # noqa: PLR2004 - HTTP's
         return status, problem.type.rpartition(":")[2]
 
 
@@ -256,7 +259,7 @@ def _event_id(
     A study that is processed again, since its gateway died before its end was noted, has the same
     ids again: it came once.
     """
-    if received_at is None or outcome["status"] is not Status.SUCCESS:
+    if received_at is None or outcome["status"] is not StageStatus.SUCCESS:
         return {}
     named = f"{study_ref} {received_at.isoformat()} {outcome['stage']}"
     return {"event_id": hashlib.sha256(named.encode()).hexdigest()[:32]}

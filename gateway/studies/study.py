@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from gateway.schemas.metadata import StudyMetadata
-    from gateway.schemas.result import Notice
+    from gateway.schemas.result import ResultWarning
     from gateway.studies.refused_images import RefusedImage
 
 
@@ -25,7 +25,7 @@ class Route(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SubmittedImage:
+class StudyImage:
     """An image as it was sent.
 
     Parameters
@@ -45,7 +45,7 @@ class SubmittedImage:
     part: str
     data: bytes | memoryview
     metadata: StudyMetadata
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[ResultWarning, ...] = ()
     sop_instance_uid: str | None = None
 
 
@@ -71,7 +71,7 @@ class Study:
         Reference of the drop folder's object that it was made of.
     """
 
-    images: tuple[SubmittedImage, ...]
+    images: tuple[StudyImage, ...]
     route: Route
     received_at: dt.datetime
     validate_s: float = 0.0

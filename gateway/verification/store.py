@@ -21,7 +21,7 @@ from gateway.schemas.parked import ParkedItem
 from gateway.verification.findings import Finding, Kind, Look
 from gateway.verification.study import look_at_study
 from gateway.work import parked
-from gateway.work.documents import Claim, Failure, Notice, Progress, Submission
+from gateway.work.documents import Failure, Lease, PendingCallback, Progress, Submission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -84,10 +84,10 @@ class Verification:
         by_folder: dict[str, _LookAt] = {
             results.ROOT: look_at_study,
             submissions.ROOT: partial(_look_at_work, submissions.ROOT, Submission),
-            webhooks.ROOT: partial(_look_at_work, webhooks.ROOT, Notice),
+            webhooks.ROOT: partial(_look_at_work, webhooks.ROOT, PendingCallback),
             deletion.ROOT: _look_at_deletion,
             waiting.ROOT: partial(_look_at_documents, waiting.ROOT, WaitingHalf),
-            pairing.CLAIMS: partial(_look_at_documents, pairing.CLAIMS, Claim),
+            pairing.LEASES: partial(_look_at_documents, pairing.LEASES, Lease),
         }
         for prefix, look in by_folder.items():
             async for names in _batches(self._folders(prefix)):
@@ -157,7 +157,7 @@ async def _look_at_piece(look: Look, folder: str, document: type[BaseModel]) -> 
     if "progress.json" in names:
         await look.document(Progress, f"{folder}progress.json")
     for name in sorted(name for name in names if name.startswith("claims/")):
-        await look.document(Claim, f"{folder}{name}")
+        await look.document(Lease, f"{folder}{name}")
     if "failed.json" in names:
         failure = await look.document(Failure, f"{folder}failed.json")
         if failure is not None:

@@ -14,7 +14,7 @@ other names of the work's own
     Who is at it now; see `gateway.work.leases`.
 
 All of it goes when the work is done. Doing it twice must do no harm: a gateway that has lost its
-claim may still be at it.
+lease may still be at it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from gateway.storage.protocol import ObjectStore
-    from gateway.work.leases import Claims
+    from gateway.work.leases import Leases
 
 T = TypeVar("T", bound=BaseModel)
 D = TypeVar("D", bound=BaseModel)
@@ -93,7 +93,7 @@ class Backlog(Generic[T]):
         What the keys begin with, ending in a slash.
     document
         What `work.json` is.
-    claims
+    leases
         On this root.
     abandoned_s
         Seconds after which work that was begun to be written is taken for abandoned.
@@ -105,13 +105,13 @@ class Backlog(Generic[T]):
         *,
         root: str,
         document: type[T],
-        claims: Claims,
+        leases: Leases,
         abandoned_s: float = _ABANDONED_S,
     ) -> None:
         self.root = root
         self._objects = objects
         self._document = document
-        self._claims = claims
+        self._leases = leases
         self._abandoned_s = abandoned_s
         self._begun: dict[str, float] = {}
 
@@ -220,14 +220,14 @@ class Backlog(Generic[T]):
         await self._objects.purge(f"{self.root}{work.path}/")
 
     def held(self, work: Work) -> AbstractAsyncContextManager[None]:
-        """Hold the claim on the work during the block.
+        """Hold the lease on the work during the block.
 
         Raises
         ------
         DeliveryUnfinishedError
             Another gateway is at it.
         """
-        return self._claims.held(f"{work.path}/claims", f"{self.root}{work.path}")
+        return self._leases.held(f"{work.path}/claims", f"{self.root}{work.path}")
 
     def key(self, work: Work) -> str:
         """What a parked item calls the work."""

@@ -34,7 +34,7 @@ class Submission(StoredDocument):
     traceparent: str | None = Field(None, description="Of the request, whose trace goes on.")
 
 
-class Notice(StoredDocument):
+class PendingCallback(StoredDocument):
     """A callback that is yet to be taken."""
 
     schema_: Literal["radstream.notice/1"] = Field("radstream.notice/1", alias="schema")
@@ -74,7 +74,7 @@ class Failure(StoredDocument):
     problem: Problem
 
 
-class Claim(StoredDocument):
+class Lease(StoredDocument):
     """A piece of work that one gateway is at now, such as an image of the drop folder."""
 
     schema_: Literal["radstream.claim/1"] = Field("radstream.claim/1", alias="schema")

@@ -1,13 +1,13 @@
-"""Who does a piece of work now: claims in the object store, by conditional create.
+"""Who does a piece of work now: leases in the object store, by conditional create.
 
-A claim is an object ``{root}{work}/{generation}.json`` with an owner and an expiry. The newest
+A lease is an object ``{root}{work}/{generation}.json`` with an owner and an expiry. The newest
 generation counts. Whoever finds none creates the first; whoever finds one that has expired creates
 the next; only one can. Its owner deletes it, and those before it, when the work is done.
 
-Where it can be told that the owner runs no longer, its claims are over at once.
+Where it can be told that the owner runs no longer, its leases are over at once.
 
-A claim saves a second inference and nothing else hangs on it: a reading is created once whoever
-comes (see `gateway.results.store`). It is therefore enough that a claim outlives the deadline
+A lease saves a second inference and nothing else hangs on it: a reading is created once whoever
+comes (see `gateway.results.store`). It is therefore enough that a lease outlives the deadline
 of its owner's work by more than the clocks of two replicas differ.
 """
 
@@ -30,16 +30,16 @@ from gateway.errors import (
 from gateway.runtime.concurrency import to_its_end
 from gateway.runtime.deadline import Deadline
 from gateway.storage.documents import read_document
-from gateway.work.documents import Claim
+from gateway.work.documents import Lease
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.storage.protocol import ObjectStore
 
-# A claim outlives its work's deadline by more than the clocks of two gateways differ.
+# A lease outlives its work's deadline by more than the clocks of two gateways differ.
 CLOCK_SKEW_S = 10.0
-# Claims of others that are remembered before those that ended are forgotten.
+# Leases of others that are remembered before those that ended are forgotten.
 _MOST_MET = 10_000
 
 
@@ -59,21 +59,21 @@ class Presence(Protocol):
         ...
 
 
-class Claims:
-    """Claims of all gateways on one store.
+class Leases:
+    """Leases of all gateways on one store.
 
     Parameters
     ----------
     objects
         The store.
     root
-        What the keys of these claims begin with.
+        What the keys of these leases begin with.
     lease_s
-        Seconds until a claim expires.
+        Seconds until a lease expires.
     patience_s
-        Seconds to wait for another's claim to end.
+        Seconds to wait for another's lease to end.
     presence
-        Tells of owners that run no longer; without it their claims expire.
+        Tells of owners that run no longer; without it their leases expire.
     """
 
     def __init__(
@@ -90,16 +90,16 @@ class Claims:
         self._lease_s = lease_s
         self._patience_s = patience_s
         self._presence = presence
-        self._met: dict[str, float] = {}  # others' claims, by key and owner, and since when
+        self._met: dict[str, float] = {}  # others' leases, by key and owner, and since when
 
     @asynccontextmanager
     async def held(self, work: str, key: str, version_id: str | None = None) -> AsyncIterator[None]:
-        """Hold the claim on a piece of work during the block.
+        """Hold the lease on a piece of work during the block.
 
         Parameters
         ----------
         work
-            What names it in the claim's key.
+            What names it in the lease's key.
         key, version_id
             The object that it is about, for whoever has to take it over.
 
@@ -113,12 +113,12 @@ class Claims:
         try:
             yield
         finally:
-            # A claim that cannot be given back expires; a deadline is no reason to leave one.
+            # A lease that cannot be given back expires; a deadline is no reason to leave one.
             with suppress(StoreError):
                 await to_its_end(self._give_back(folder, generation))
 
     def patience(self, deadline: Deadline) -> Deadline:
-        """Return how long to wait for another's claim from now on, where there is time."""
+        """Return how long to wait for another's lease from now on, where there is time."""
         return Deadline.after(min(self._patience_s, deadline.remaining_s()))
 
     async def ended(self, work: str, patience: Deadline) -> bool:
@@ -132,18 +132,18 @@ class Claims:
             await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
         return True
 
-    async def expired(self) -> list[tuple[str, Claim]]:
-        """Claims whose owner did not end its work in time, the newest on each work, by key."""
+    async def expired(self) -> list[tuple[str, Lease]]:
+        """Leases whose owner did not end its work in time, the newest on each work, by key."""
         newest = {key.rpartition("/")[0]: key for key in await self._objects.keys(self._root)}
-        claims = [(key, await self._load(key)) for key in newest.values()]
+        leases = [(key, await self._load(key)) for key in newest.values()]
         return [
-            (key, claim)
-            for key, claim in claims
-            if claim is not None and await self._is_over(key, claim)
+            (key, lease)
+            for key, lease in leases
+            if lease is not None and await self._is_over(key, lease)
         ]
 
     async def forget(self, key: str) -> None:
-        """Remove an expired claim, and those before it, whose work somebody else has ended."""
+        """Remove an expired lease, and those before it, whose work somebody else has ended."""
         folder, _, _ = key.rpartition("/")
         await self._give_back(f"{folder}/", _generation(key))
 
@@ -156,8 +156,8 @@ class Claims:
         generation: int | None = 1
         while generation is not None:
             expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s)
-            claim = Claim(key=key, version_id=version_id, owner=owner, expires_at=expires_at)
-            if await self._create(_key(folder, generation), claim):
+            lease = Lease(key=key, version_id=version_id, owner=owner, expires_at=expires_at)
+            if await self._create(_key(folder, generation), lease):
                 return generation
             generation = await self._free_generation(folder)
         raise DeliveryUnfinishedError("another delivery of this study is being processed", work)
@@ -167,24 +167,24 @@ class Claims:
         keys = await self._objects.keys(folder)
         if not keys:
             return 1
-        claim = await self._load(keys[-1])
-        if claim is not None and not await self._is_over(keys[-1], claim):
+        lease = await self._load(keys[-1])
+        if lease is not None and not await self._is_over(keys[-1], lease):
             return None
         return _generation(keys[-1]) + 1
 
-    async def _is_over(self, key: str, claim: Claim) -> bool:
-        """Return True if the claim's owner has ended, or it has expired by a clock or our watch.
+    async def _is_over(self, key: str, lease: Lease) -> bool:
+        """Return True if the lease's owner has ended, or it has expired by a clock or our watch.
 
-        The clock of whoever made it may have been set: nobody waits for it any longer than a claim
+        The clock of whoever made it may have been set: nobody waits for it any longer than a lease
         may last.
         """
         now = time.monotonic()
-        met = self._met.setdefault(f"{key} {claim.owner}", now)
+        met = self._met.setdefault(f"{key} {lease.owner}", now)
         if len(self._met) > _MOST_MET:
             self._met = {k: since for k, since in self._met.items() if now - since < self._lease_s}
-        if claim.expires_at <= dt.datetime.now(dt.UTC) or now - met >= self._lease_s:
+        if lease.expires_at <= dt.datetime.now(dt.UTC) or now - met >= self._lease_s:
             return True
-        gateway, named, _ = claim.owner.partition(".")
+        gateway, named, _ = lease.owner.partition(".")
         return (
             self._presence is not None
             and bool(named)
@@ -192,22 +192,22 @@ class Claims:
             and await asyncio.to_thread(self._presence.has_ended, gateway)
         )
 
-    async def _create(self, key: str, claim: Claim) -> bool:
-        document = claim.model_dump_json(by_alias=True, exclude_none=True).encode()
+    async def _create(self, key: str, lease: Lease) -> bool:
+        document = lease.model_dump_json(by_alias=True, exclude_none=True).encode()
         if await self._objects.create(key, document, media_type="application/json"):
             return True
         # A write whose answer was lost is repeated, and finds itself.
         stored = await self._load(key)
-        return stored is not None and stored.owner == claim.owner
+        return stored is not None and stored.owner == lease.owner
 
-    async def _load(self, key: str) -> Claim | None:
+    async def _load(self, key: str) -> Lease | None:
         try:
-            return read_document(Claim, key, await self._objects.read(key))
+            return read_document(Lease, key, await self._objects.read(key))
         except (ObjectNotFoundError, UnreadableDocumentError):  # that one holds nobody back
             return None
 
     async def _give_back(self, folder: str, generation: int) -> None:
-        """Delete the claims up to this generation, in order: the one that counts last."""
+        """Delete the leases up to this generation, in order: the one that counts last."""
         older = await self._objects.keys(folder) if generation > 1 else []
         for key in older:
             if _generation(key) < generation:

@@ -78,7 +78,7 @@ class Worker(Generic[T]):
     at_once
         How many pieces may be under way at once.
     timeout_s
-        Seconds that an attempt may take; less than a claim holds.
+        Seconds that an attempt may take; less than a lease holds.
     sweep_s
         Seconds between two looks for work that somebody left.
     give_up_s

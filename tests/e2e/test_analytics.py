@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import main
-from gateway.report import Answer, Records, answers
+from gateway.report import QueryResult, Records, answers
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import metadata, multipart, running_gateway, settings_for, until
 from tests.support.models import flat_png
@@ -54,7 +54,7 @@ def events(folder: Path) -> Events:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> dict[str, Answer]:
+def found(folder: Path) -> dict[str, QueryResult]:
     """The answers to all queries."""
     records = Records(sorted(folder.glob("*.jsonl")))
     found = answers(records, since=None, paid={})
@@ -80,7 +80,7 @@ def summed(rows: list[dict[str, Any]], column: str) -> float:
     return sum(row[column] for row in rows)
 
 
-def test_the_summary_counts_what_was_sent(found: dict[str, Answer], events: Events):
+def test_the_summary_counts_what_was_sent(found: dict[str, QueryResult], events: Events):
     [summary] = found["summary"].records()
     succeeded = READ + REPLAYED + PAIRS
     refused = UNREADABLE + INVALID
@@ -102,7 +102,7 @@ def test_the_summary_counts_what_was_sent(found: dict[str, Answer], events: Even
     ]
 
 
-def test_throughput_by_hour_sums_up_to_what_was_sent(found: dict[str, Answer], events: Events):
+def test_throughput_by_hour_sums_up_to_what_was_sent(found: dict[str, QueryResult], events: Events):
     rows = found["throughput"].records()
     assert summed(rows, "submissions") == READ + REPLAYED + PAIRS + UNREADABLE + INVALID
     assert summed(rows, "succeeded") == READ + REPLAYED + PAIRS
@@ -114,7 +114,7 @@ def test_throughput_by_hour_sums_up_to_what_was_sent(found: dict[str, Answer], e
 
 @pytest.mark.parametrize("stage", ["validate", "admit", "decode", "tensor", "infer", "store"])
 def test_a_stages_percentiles_are_those_of_its_events(
-    stage: str, found: dict[str, Answer], events: Events
+    stage: str, found: dict[str, QueryResult], events: Events
 ):
     values = latencies(events, stage)
     [whole] = (
@@ -130,14 +130,14 @@ def test_a_stages_percentiles_are_those_of_its_events(
     assert summed(by_hour, "events") == 2 * len(values)
 
 
-def test_end_to_end_has_every_success(found: dict[str, Answer], events: Events):
+def test_end_to_end_has_every_success(found: dict[str, QueryResult], events: Events):
     rows = found["end_to_end"].records()
     assert {row["route"] for row in rows} == {"rest"}
     assert summed(rows, "submissions") == READ + REPLAYED + PAIRS
     assert max(row["slowest_ms"] for row in rows) == latencies(events, "total")[-1]
 
 
-def test_errors_are_told_by_stage_and_code(found: dict[str, Answer]):
+def test_errors_are_told_by_stage_and_code(found: dict[str, QueryResult]):
     rows = {(row["stage"], row["error_code"]): row for row in found["error_rates"].records()}
     assert rows.keys() == {
         ("decode", "unreadable-image"),
@@ -156,7 +156,7 @@ def test_errors_are_told_by_stage_and_code(found: dict[str, Answer]):
     )
 
 
-def test_the_model_is_known_by_its_name_and_version(found: dict[str, Answer], events: Events):
+def test_the_model_is_known_by_its_name_and_version(found: dict[str, QueryResult], events: Events):
     [row] = found["model_comparison"].records()
     assert (row["model"], row["model_version"]) == ("brightness", "1")
     assert row["submissions"] == READ + REPLAYED + PAIRS + UNREADABLE
@@ -164,7 +164,7 @@ def test_the_model_is_known_by_its_name_and_version(found: dict[str, Answer], ev
     assert row["total_p50_ms"] == rank(latencies(events, "total"), 0.50)
 
 
-def test_the_cost_is_the_runs(found: dict[str, Answer], events: Events):
+def test_the_cost_is_the_runs(found: dict[str, QueryResult], events: Events):
     whole, *days = found["cost_per_1000_images"].records()
     assert whole["images"] == summed(days, "images") == READ + REPLAYED + 2 * PAIRS
     assert whole["telemetry_usd"] == pytest.approx(len(events) * 0.30 / 1e6)
@@ -182,7 +182,7 @@ def test_the_cost_is_the_runs(found: dict[str, Answer], events: Events):
     )  # fmt: skip
 
 
-def test_nothing_is_wrong_with_a_gateways_telemetry(found: dict[str, Answer], events: Events):
+def test_nothing_is_wrong_with_a_gateways_telemetry(found: dict[str, QueryResult], events: Events):
     rows = found["data_quality"].records()
     assert {row["found"] for row in rows} == {0}
     assert {row["looked_at"] for row in rows} == {len(events), READ + PAIRS + UNREADABLE + INVALID}

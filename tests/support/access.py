@@ -69,10 +69,10 @@ class Issuer:
         self.keys.append(key)
         return key
 
-    def claims(self, **changes: Any) -> dict[str, Any]:
+    def leases(self, **changes: Any) -> dict[str, Any]:
         """Of a token that is good for an hour; a change to None leaves the claim out."""
         now = int(time.time())
-        claims = {
+        leases = {
             "iss": self.url,
             "aud": AUDIENCE,
             "sub": "viewer-7",
@@ -80,7 +80,7 @@ class Issuer:
             "exp": now + 3600,
             "scope": "openid studies:read",
         } | changes
-        return {name: value for name, value in claims.items() if value is not None}
+        return {name: value for name, value in leases.items() if value is not None}
 
     def token(
         self, *, signer: Key | None = None, header: dict[str, Any] | None = None, **changes: Any
@@ -94,7 +94,7 @@ class Issuer:
         allowed = [head["alg"]]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)  # of the name EdDSA
-            return jwt.encode(head, self.claims(**changes), key, algorithms=allowed)
+            return jwt.encode(head, self.leases(**changes), key, algorithms=allowed)
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET."""

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.dropfolder.objects import Inbox
 from gateway.dropfolder.parked_objects import DropFolderFootprint
-from gateway.dropfolder.waiting import WaitingRoom
+from gateway.dropfolder.waiting import WaitingHalves
 from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
 from gateway.problems import problem_of
@@ -29,7 +29,7 @@ def deletion_on(objects: ObjectStore, **changes: Any) -> Deletion:
         "roots": ROOTS,
         "footprints": [
             ParkedFootprint(parking, ROOTS),
-            DropFolderFootprint(parking, WaitingRoom(objects), inbox),
+            DropFolderFootprint(parking, WaitingHalves(objects), inbox),
         ],
         "closed_s": 40.0,
         "metrics": Metrics(CollectorRegistry()),

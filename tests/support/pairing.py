@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission
 from gateway.dropfolder.objects import Inbox
-from gateway.dropfolder.pairing import CLAIMS, Pairing
+from gateway.dropfolder.pairing import LEASES, Pairing
 from gateway.dropfolder.parked_images import ParkedImages
-from gateway.dropfolder.waiting import WaitingRoom
+from gateway.dropfolder.waiting import WaitingHalves
 from gateway.errors import ObjectNotFoundError, RadStreamError
 from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
@@ -28,7 +28,7 @@ from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
 from gateway.studies.pipeline import Answer, Pipeline
 from gateway.studies.study import Route, Study
-from gateway.work.leases import Claims
+from gateway.work.leases import Leases
 from gateway.work.parked import Parking
 from preprocess import Limits
 from tests.support.deletion import deletion_on
@@ -57,7 +57,7 @@ class CountingPipeline:
         self._readings = readings
         self._turn = turn
 
-    async def read(self, study: Study, deadline: Deadline) -> Answer:
+    async def process(self, study: Study, deadline: Deadline) -> Answer:
         [image] = study.images
         sha256 = hashlib.sha256(image.data).hexdigest()
         key = f"results/{study.metadata.study_id}/{sha256}"
@@ -120,8 +120,8 @@ def gateway_on(
         pipeline=cast("Pipeline", CountingPipeline(objects, readings, turn)),
         pictures=cast("Pictures", NoPictures()),
         imaging=imaging,
-        claims=Claims(objects, root=CLAIMS, lease_s=lease_s, patience_s=patience_s),
-        waiting=WaitingRoom(objects),
+        leases=Leases(objects, root=LEASES, lease_s=lease_s, patience_s=patience_s),
+        waiting=WaitingHalves(objects),
         parking=parking,
         parked_images=ParkedImages(parking, ResultStore(objects), deletion),
         deletion=deletion,

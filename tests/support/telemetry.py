@@ -13,13 +13,13 @@ from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
 from gateway.problems import problem_of
 from gateway.schemas.telemetry import TelemetryEvent
-from gateway.studies.recorder import Outcomes
+from gateway.studies.recorder import StudyRecorder
 from gateway.telemetry.records import TelemetryRecord, check_batch
 
 Refusal = Callable[[Sequence[TelemetryRecord]], Awaitable[Sequence[int]]]
 
 
-class Told(Outcomes):
+class Told(StudyRecorder):
     """Outcomes that keep their events."""
 
     events: list[TelemetryEvent]

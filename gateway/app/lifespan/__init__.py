@@ -9,18 +9,18 @@ import structlog
 
 from gateway.app.lifespan.access import open_access
 from gateway.app.lifespan.audit import open_audit
-from gateway.app.lifespan.context import Basis
+from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.deferred import backlog_work, make_backlogs
 from gateway.app.lifespan.dropfolder import drop_folder_work, make_pairing
-from gateway.app.lifespan.pipeline import open_way
-from gateway.app.lifespan.storage import open_kept
+from gateway.app.lifespan.processing import open_processing
+from gateway.app.lifespan.storage import open_storage
 from gateway.deferred.submissions import Submissions
 from gateway.dropfolder.parked_objects import ParkedObjects
 from gateway.http.dependencies import Gateway
 from gateway.observability.event_loop import observe_lag
 from gateway.observability.logs import Pseudonyms
 from gateway.observability.tracing import NO_TRACER
-from gateway.results.catalog import Studies
+from gateway.results.catalog import StudyCatalog
 from gateway.runtime.secret_file import kept_secret
 from gateway.work.parked import ParkedCount
 from gateway.work.parked_operations import ParkedOperations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from gateway.app.lifespan.deferred import Backlogs
-    from gateway.app.lifespan.pipeline import Way
-    from gateway.app.lifespan.storage import Kept
+    from gateway.app.lifespan.processing import Processing
+    from gateway.app.lifespan.storage import StudyStorage
     from gateway.app.tls import ServedCertificate
     from gateway.audit.trail import Audit
     from gateway.dropfolder.pairing import Pairing
@@ -65,76 +65,80 @@ async def open_gateway(
         The store cannot be opened. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
-        basis = Basis(settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host)
-        await basis.run("event loop lag", observe_lag(metrics))
-        authentication = await open_access(basis)
+        context = LifespanContext(
+            settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host
+        )
+        await context.run("event loop lag", observe_lag(metrics))
+        authentication = await open_access(context)
         if certificate is not None:
-            await basis.run("certificate", certificate.follow(metrics))
-        audit = await open_audit(basis)
-        kept = await open_kept(basis)
-        way = await open_way(basis, kept)
-        pairing = make_pairing(basis, kept, way, audit)
-        backlogs = await make_backlogs(basis, kept, way, audit)
-        submissions, studies = _accepted(kept, way, backlogs)
+            await context.run("certificate", certificate.follow(metrics))
+        audit = await open_audit(context)
+        storage = await open_storage(context)
+        processing = await open_processing(context, storage)
+        pairing = make_pairing(context, storage, processing, audit)
+        backlogs = await make_backlogs(context, storage, processing, audit)
+        submissions, studies = _accepted(storage, processing, backlogs)
         for name, work in (
-            *drop_folder_work(basis, kept, way, pairing, audit),
-            *backlog_work(settings, backlogs, studies, kept.deletion, audit),
-            ("parked items", _count_parked(settings, metrics, kept, audit)),
+            *drop_folder_work(context, storage, processing, pairing, audit),
+            *backlog_work(settings, backlogs, studies, storage.deletion, audit),
+            ("parked items", _count_parked(settings, metrics, storage, audit)),
         ):
-            await basis.run(name, work)
-        log.info("gateway.open", triton=settings.triton.url, ready=way.models.ready())
+            await context.run(name, work)
+        log.info("gateway.open", triton=settings.triton.url, ready=processing.models.ready())
         yield Gateway(
             settings=settings,
             metrics=metrics,
             health=health,
-            admission=way.admission,
+            admission=processing.admission,
             authentication=authentication,
             audit=audit,
-            models=way.models,
-            intake=way.intake,
-            results=kept.results,
-            pictures=way.pictures,
-            pipeline=way.pipeline,
+            models=processing.models,
+            intake=processing.intake,
+            results=storage.results,
+            pictures=processing.pictures,
+            pipeline=processing.pipeline,
             pairing=pairing,
-            parking=kept.parking,
-            parked=_parked(kept, pairing, backlogs),
+            parking=storage.parking,
+            parked=_parked(storage, pairing, backlogs),
             submissions=submissions,
             reader=backlogs.reader,
             callbacks=backlogs.callbacks,
-            studies=studies,
-            deletion=kept.deletion,
+            catalog=studies,
+            deletion=storage.deletion,
         )
         log.info("gateway.closing")
 
 
 def _count_parked(
-    settings: Settings, metrics: Metrics, kept: Kept, audit: Audit
+    settings: Settings, metrics: Metrics, storage: StudyStorage, audit: Audit
 ) -> Coroutine[object, object, object]:
     """Count what is parked; studies that were accepted park without any drop folder, too."""
-    count = ParkedCount(kept.parking, metrics.dropfolder.keep_parked)
+    count = ParkedCount(storage.parking, metrics.dropfolder.keep_parked)
     every_s = min(settings.pending.sweep_s, settings.dropfolder.sweep_s)
     return sweep_for_ever(Sweep.PARKED, count, audit, every_s)
 
 
-def _parked(kept: Kept, pairing: Pairing, backlogs: Backlogs) -> ParkedOperations:
+def _parked(storage: StudyStorage, pairing: Pairing, backlogs: Backlogs) -> ParkedOperations:
     """Put together what an operator may do with parked items."""
-    owners = backlogs.parked_owners(kept.parking)
+    owners = backlogs.parked_owners(storage.parking)
     return ParkedOperations(
-        kept.parking, [*owners, ParkedObjects(pairing, kept.parked_images, kept.inbox)]
+        storage.parking, [*owners, ParkedObjects(pairing, storage.parked_images, storage.inbox)]
     )
 
 
-def _accepted(kept: Kept, way: Way, backlogs: Backlogs) -> tuple[Submissions, Studies]:
+def _accepted(
+    storage: StudyStorage, processing: Processing, backlogs: Backlogs
+) -> tuple[Submissions, StudyCatalog]:
     """What takes studies that are read later, and what knows all studies."""
     submissions = Submissions(
         backlogs.submissions,
-        results=kept.results,
-        deletion=kept.deletion,
-        models=way.models,
-        imaging=way.imaging,
+        results=storage.results,
+        deletion=storage.deletion,
+        models=processing.models,
+        imaging=processing.imaging,
     )
-    return submissions, Studies(
-        kept.objects, results=kept.results, pending=submissions, deletion=kept.deletion
+    return submissions, StudyCatalog(
+        storage.objects, results=storage.results, pending=submissions, deletion=storage.deletion
     )
 
 

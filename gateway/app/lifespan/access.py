@@ -18,13 +18,13 @@ from gateway.runtime.file_changes import changes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.app.lifespan.context import Basis
+    from gateway.app.lifespan.context import LifespanContext
     from gateway.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
 
-async def open_access(basis: Basis) -> Authentication:
+async def open_access(context: LifespanContext) -> Authentication:
     """What asks callers who they are.
 
     Raises
@@ -32,8 +32,8 @@ async def open_access(basis: Basis) -> Authentication:
     KeyFileError
         There is to be a key file, and it cannot be read.
     """
-    settings, metrics = basis.settings.access, basis.metrics
-    tokens = await _tokens(basis)
+    settings, metrics = context.settings.access, context.metrics
+    tokens = await _tokens(context)
     if settings.key_file is None:
         return Authentication(metrics, tokens=tokens)
     try:
@@ -42,18 +42,18 @@ async def open_access(basis: Basis) -> Authentication:
         log.exception("access.key_file_broken", reason=str(error))
         raise
     authentication = Authentication(metrics, keys=keys, tokens=tokens)
-    await basis.run("key file", _follow(settings.key_file, authentication, metrics))
+    await context.run("key file", _follow(settings.key_file, authentication, metrics))
     return authentication
 
 
-async def _tokens(basis: Basis) -> Tokens | None:
-    settings = basis.settings.access
+async def _tokens(context: LifespanContext) -> Tokens | None:
+    settings = context.settings.access
     if settings.issuer is None:
         return None
-    client = await basis.stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+    client = await context.stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
     source = JwksEndpoint(client, issuer=settings.issuer, jwks_url=settings.jwks_url)
-    keys = IssuerKeys(source, basis.metrics)
-    await basis.run("issuer keys", keys.refresh_for_ever())
+    keys = IssuerKeys(source, context.metrics)
+    await context.run("issuer keys", keys.refresh_for_ever())
     return Tokens(
         keys,
         issuer=settings.issuer,

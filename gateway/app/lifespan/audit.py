@@ -9,22 +9,22 @@ from gateway.audit.trail import Audit
 from gateway.storage.s3 import S3Store, encryption, s3_client
 
 if TYPE_CHECKING:
-    from gateway.app.lifespan.context import Basis
+    from gateway.app.lifespan.context import LifespanContext
     from gateway.audit.sinks import AuditSink
 
 
-async def open_audit(basis: Basis) -> Audit:
+async def open_audit(context: LifespanContext) -> Audit:
     """What puts acts on record, in files or in a bucket of its own."""
-    return Audit(await _sink(basis), basis.metrics, instance=basis.instance)
+    return Audit(await _sink(context), context.metrics, instance=context.instance)
 
 
-async def _sink(basis: Basis) -> AuditSink:
-    audit, store = basis.settings.audit, basis.settings.store
+async def _sink(context: LifespanContext) -> AuditSink:
+    audit, store = context.settings.audit, context.settings.store
     if audit.kind == "file":
         files = AuditFiles(audit.folder, file_bytes=audit.file_bytes)
-        basis.stack.push_async_callback(files.close)
+        context.stack.push_async_callback(files.close)
         return files
-    client = await basis.stack.enter_async_context(
+    client = await context.stack.enter_async_context(
         s3_client(
             region=store.region,
             endpoint=store.endpoint,
@@ -38,4 +38,4 @@ async def _sink(basis: Basis) -> AuditSink:
         timeout_s=store.timeout_s,
         encryption=encryption(store.sse, store.kms_key_id),
     )
-    return AuditObjects(bucket, instance=basis.instance)
+    return AuditObjects(bucket, instance=context.instance)

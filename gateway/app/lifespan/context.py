@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class LifespanContext:
     """What every part of the gateway is opened with.
 
     Parameters

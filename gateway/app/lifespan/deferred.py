@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.deferred.submissions import ROOT as PENDING
-from gateway.deferred.submissions import ReadSubmission
+from gateway.deferred.submissions import ProcessSubmission
 from gateway.delivery.webhook_client import webhooks
 from gateway.delivery.webhooks import ROOT as CALLBACKS
 from gateway.delivery.webhooks import Callbacks, SendNotice
@@ -15,8 +15,8 @@ from gateway.results.links import Links
 from gateway.results.probe_studies import PROBES_KEPT_S, ProbeStudies
 from gateway.results.retention import Retention
 from gateway.work.backlog import Backlog
-from gateway.work.documents import Notice, Submission
-from gateway.work.leases import CLOCK_SKEW_S, Claims
+from gateway.work.documents import PendingCallback, Submission
+from gateway.work.leases import CLOCK_SKEW_S, Leases
 from gateway.work.parked_operations import ParkedBacklog
 from gateway.work.periodic import Sweep, sweep_for_ever
 from gateway.work.worker import Worker
@@ -24,11 +24,11 @@ from gateway.work.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from gateway.app.lifespan.context import Basis
-    from gateway.app.lifespan.pipeline import Way
-    from gateway.app.lifespan.storage import Kept
+    from gateway.app.lifespan.context import LifespanContext
+    from gateway.app.lifespan.processing import Processing
+    from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
-    from gateway.results.catalog import Studies
+    from gateway.results.catalog import StudyCatalog
     from gateway.results.deletion import Deletion
     from gateway.settings import Settings
     from gateway.work.parked import Parking
@@ -45,8 +45,8 @@ class Backlogs:
 
     submissions: Backlog[Submission]
     reader: Worker[Submission]
-    notices: Backlog[Notice]
-    notifier: Worker[Notice]
+    notices: Backlog[PendingCallback]
+    notifier: Worker[PendingCallback]
     callbacks: Callbacks
 
     def parked_owners(self, parking: Parking) -> tuple[ParkedOwner, ...]:
@@ -57,23 +57,27 @@ class Backlogs:
         )
 
 
-async def make_backlogs(basis: Basis, kept: Kept, way: Way, audit: Audit) -> Backlogs:
+async def make_backlogs(
+    context: LifespanContext, storage: StudyStorage, processing: Processing, audit: Audit
+) -> Backlogs:
     """Both backlogs, with their workers, which are yet to run."""
-    notices, notifier = await _callbacks(basis, kept)
-    callbacks = Callbacks(notices, notifier, hosts=basis.settings.callbacks.host_names())
-    submissions, reader = _submissions(basis, kept, way, callbacks, audit)
+    notices, notifier = await _callbacks(context, storage)
+    callbacks = Callbacks(notices, notifier, hosts=context.settings.callbacks.host_names())
+    submissions, reader = _submissions(context, storage, processing, callbacks, audit)
     return Backlogs(submissions, reader, notices, notifier, callbacks)
 
 
-async def _callbacks(basis: Basis, kept: Kept) -> tuple[Backlog[Notice], Worker[Notice]]:
-    options = basis.settings.callbacks
+async def _callbacks(
+    context: LifespanContext, storage: StudyStorage
+) -> tuple[Backlog[PendingCallback], Worker[PendingCallback]]:
+    options = context.settings.callbacks
     notices = Backlog(
-        kept.objects,
+        storage.objects,
         root=CALLBACKS,
-        document=Notice,
-        claims=_claims(kept, CALLBACKS, options.timeout_s),
+        document=PendingCallback,
+        leases=_leases(storage, CALLBACKS, options.timeout_s),
     )
-    sender = await basis.stack.enter_async_context(
+    sender = await context.stack.enter_async_context(
         webhooks(
             ca_file=options.ca_file,
             private_addresses=options.private_addresses,
@@ -87,46 +91,50 @@ async def _callbacks(basis: Basis, kept: Kept) -> tuple[Backlog[Notice], Worker[
             sender,
             secret=secret,
             hosts=options.host_names(),
-            metrics=basis.metrics,
-            links=Links(basis.settings.http.path_prefix),
+            metrics=context.metrics,
+            links=Links(context.settings.http.path_prefix),
         ),
-        parking=kept.parking,
+        parking=storage.parking,
         problem_of=problem_of,
-        count=basis.metrics.backlog.keep_callbacks,
+        count=context.metrics.backlog.keep_callbacks,
         at_once=_CALLBACKS_AT_ONCE,
         timeout_s=2 * options.timeout_s,
-        sweep_s=basis.settings.pending.sweep_s,
+        sweep_s=context.settings.pending.sweep_s,
         give_up_s=options.give_up_s,
     )
     return notices, notifier
 
 
 def _submissions(
-    basis: Basis, kept: Kept, way: Way, callbacks: Callbacks, audit: Audit
+    context: LifespanContext,
+    storage: StudyStorage,
+    processing: Processing,
+    callbacks: Callbacks,
+    audit: Audit,
 ) -> tuple[Backlog[Submission], Worker[Submission]]:
-    settings = basis.settings
+    settings = context.settings
     timeout_s = settings.http.request_timeout_s
     submissions = Backlog(
-        kept.objects,
+        storage.objects,
         root=PENDING,
         document=Submission,
-        claims=_claims(kept, PENDING, timeout_s),
+        leases=_leases(storage, PENDING, timeout_s),
     )
     reader = Worker(
         submissions,
-        ReadSubmission(
+        ProcessSubmission(
             submissions,
-            intake=way.intake,
-            pipeline=way.pipeline,
-            admission=way.admission,
+            intake=processing.intake,
+            pipeline=processing.pipeline,
+            admission=processing.admission,
             callbacks=callbacks,
             audit=audit,
-            metrics=basis.metrics,
-            tracer=basis.tracer,
+            metrics=context.metrics,
+            tracer=context.tracer,
         ),
-        parking=kept.parking,
+        parking=storage.parking,
         problem_of=problem_of,
-        count=basis.metrics.backlog.keep_studies,
+        count=context.metrics.backlog.keep_studies,
         at_once=_STUDIES_A_THREAD * settings.limits.image_threads,
         timeout_s=timeout_s,
         sweep_s=settings.pending.sweep_s,
@@ -136,7 +144,7 @@ def _submissions(
 
 
 def backlog_work(
-    settings: Settings, backlogs: Backlogs, studies: Studies, deletion: Deletion, audit: Audit
+    settings: Settings, backlogs: Backlogs, studies: StudyCatalog, deletion: Deletion, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     """What runs beside the requests for them, by name."""
     yield "pending studies", backlogs.reader.run()
@@ -151,12 +159,12 @@ def backlog_work(
         yield "retention", sweep_for_ever(Sweep.RETENTION, retention, audit, every_s)
 
 
-def _claims(kept: Kept, root: str, timeout_s: float) -> Claims:
-    """Claims that nobody waits for: whoever meets one leaves the work to its holder."""
-    return Claims(
-        kept.objects,
+def _leases(storage: StudyStorage, root: str, timeout_s: float) -> Leases:
+    """Leases that nobody waits for: whoever meets one leaves the work to its holder."""
+    return Leases(
+        storage.objects,
         root=root,
         lease_s=timeout_s + CLOCK_SKEW_S,
         patience_s=0.0,
-        presence=kept.presence,
+        presence=storage.presence,
     )

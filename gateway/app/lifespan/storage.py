@@ -10,7 +10,7 @@ from gateway.deferred.submissions import ROOT as PENDING
 from gateway.delivery.webhooks import ROOT as CALLBACKS
 from gateway.dropfolder.parked_images import ParkedImages
 from gateway.dropfolder.parked_objects import DropFolderFootprint
-from gateway.dropfolder.waiting import WaitingRoom
+from gateway.dropfolder.waiting import WaitingHalves
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.results.store import ROOT as RESULTS
@@ -19,7 +19,7 @@ from gateway.work.leases import CLOCK_SKEW_S
 from gateway.work.parked import ParkedFootprint, Parking
 
 if TYPE_CHECKING:
-    from gateway.app.lifespan.context import Basis
+    from gateway.app.lifespan.context import LifespanContext
     from gateway.dropfolder.objects import Inbox
     from gateway.dropfolder.watched_folder.folder import WatchedFolder
     from gateway.storage.presence import Presence
@@ -30,7 +30,7 @@ _ROOTS = (RESULTS, PENDING, CALLBACKS)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StudyStorage:
     """What is kept of studies, and the drop folder that they come from.
 
     Parameters
@@ -47,24 +47,24 @@ class Kept:
     results: ResultStore
     parking: Parking
     parked_images: ParkedImages
-    waiting: WaitingRoom
+    waiting: WaitingHalves
     inbox: Inbox
     deletion: Deletion
     presence: Presence | None
     watched: WatchedFolder | None
 
 
-async def open_kept(basis: Basis) -> Kept:
+async def open_storage(context: LifespanContext) -> StudyStorage:
     """What is kept, in the store that the settings name.
 
     Raises
     ------
     StoreUnavailableError
     """
-    objects, dropped = await open_stores(basis)
-    watched = open_watched(basis)
-    parking, waiting = Parking(objects, problem_of), WaitingRoom(objects)
-    inbox = make_inbox(basis.settings, dropped)
+    objects, dropped = await open_stores(context)
+    watched = open_watched(context)
+    parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
+    inbox = make_inbox(context.settings, dropped)
     deletion = Deletion(
         objects,
         roots=_ROOTS,
@@ -72,12 +72,12 @@ async def open_kept(basis: Basis) -> Kept:
             ParkedFootprint(parking, _ROOTS),
             DropFolderFootprint(parking, waiting, inbox),
         ],
-        closed_s=basis.settings.http.request_timeout_s + CLOCK_SKEW_S,
-        metrics=basis.metrics,
-        pseudonyms=basis.pseudonyms,
+        closed_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,
+        metrics=context.metrics,
+        pseudonyms=context.pseudonyms,
     )
     results = ResultStore(objects)
-    return Kept(
+    return StudyStorage(
         objects,
         results,
         parking,
@@ -85,6 +85,6 @@ async def open_kept(basis: Basis) -> Kept:
         waiting,
         inbox,
         deletion,
-        presence=open_presence(basis),
+        presence=open_presence(context),
         watched=watched,
     )

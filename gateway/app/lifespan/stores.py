@@ -17,7 +17,7 @@ from gateway.storage.s3 import S3Store, encryption, s3_client
 from gateway.studies.study import Route
 
 if TYPE_CHECKING:
-    from gateway.app.lifespan.context import Basis
+    from gateway.app.lifespan.context import LifespanContext
     from gateway.settings import Settings
     from gateway.storage.protocol import ObjectStore
 
@@ -30,15 +30,15 @@ _PRESENCE = ".gateways"
 _LEDGER = ".dropfolder/ledger.sqlite3"
 
 
-async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
+async def open_stores(context: LifespanContext) -> tuple[ObjectStore, ObjectStore]:
     """The store of all that is kept, and the drop folder's."""
-    store = basis.settings.store
+    store = context.settings.store
     if store.kind == "folder":
         folder = FolderStore(store.folder)
         await folder.open()
         # Never opened, which would write to it: the drop folder is its senders'.
-        return folder, DroppedFiles(basis.settings.dropfolder.folder)
-    client = await basis.stack.enter_async_context(
+        return folder, DroppedFiles(context.settings.dropfolder.folder)
+    client = await context.stack.enter_async_context(
         s3_client(
             region=store.region,
             endpoint=store.endpoint,
@@ -60,20 +60,20 @@ async def open_stores(basis: Basis) -> tuple[ObjectStore, ObjectStore]:
     return results, images
 
 
-def open_presence(basis: Basis) -> Presence | None:
+def open_presence(context: LifespanContext) -> Presence | None:
     """The presence of this gateway in the store's folder, which is open.
 
     None in a bucket, and for a gateway that watches no folder: nobody waits for the claims of one.
     """
-    store = basis.settings.store
-    if store.kind != "folder" or not basis.settings.dropfolder.watch:
+    store = context.settings.store
+    if store.kind != "folder" or not context.settings.dropfolder.watch:
         return None
     try:
         presence = Presence(store.folder / _PRESENCE)
     except OSError as error:  # such as of a file server without locks
         log.warning("store.without_locks", error=error.strerror)
         return None
-    basis.stack.callback(presence.close)
+    context.stack.callback(presence.close)
     return presence
 
 
@@ -89,13 +89,13 @@ def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
     )
 
 
-def open_watched(basis: Basis) -> WatchedFolder | None:
+def open_watched(context: LifespanContext) -> WatchedFolder | None:
     """The folder that studies are taken from, if they are taken from one; the store is open."""
-    settings, options = basis.settings, basis.settings.dropfolder
+    settings, options = context.settings, context.settings.dropfolder
     if settings.store.kind != "folder" or not options.watch:
         return None
     ledger = Ledger(settings.store.folder / _LEDGER)
-    basis.stack.callback(ledger.close)
+    context.stack.callback(ledger.close)
     return WatchedFolder(
         options.folder,
         ledger=ledger,

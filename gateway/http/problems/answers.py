@@ -14,7 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from gateway import errors
-from gateway.problems import FRAMEWORK, UNEXPECTED, Kind, as_problem, kind_of, problem_of, values_of
+from gateway.problems import (
+    FRAMEWORK,
+    UNEXPECTED,
+    ProblemKind,
+    as_problem,
+    kind_of,
+    problem_of,
+    values_of,
+)
 from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ def internal_error(instance: str | None) -> JSONResponse:
 
 
 def _response(
-    kind: Kind, problem: Problem, headers: Mapping[str, str] | None = None
+    kind: ProblemKind, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else {}
     return JSONResponse(
@@ -88,7 +96,7 @@ async def _on_http_exception(request: Request, error: Exception, *, docs: str) -
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     kind = FRAMEWORK.get(
         error.status_code,
-        Kind("malformed-request", error.status_code, "The request cannot be read", ""),
+        ProblemKind("malformed-request", error.status_code, "The request cannot be read", ""),
     )
     headers = error.headers
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
-    from gateway.admission.admission import Visit
+    from gateway.admission.admission import Slot
     from gateway.runtime.deadline import Deadline
     from gateway.settings import HttpSettings
 
@@ -29,7 +29,7 @@ _CODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
 
 
 async def read_body(
-    request: Request, limit_bytes: int, *, visit: Visit, deadline: Deadline, pace: HttpSettings
+    request: Request, limit_bytes: int, *, slot: Slot, deadline: Deadline, pace: HttpSettings
 ) -> bytearray:
     """The whole body, in one buffer that grew no further than the limit.
 
@@ -41,7 +41,7 @@ async def read_body(
     ----------
     limit_bytes
         The longest body taken.
-    visit
+    slot
         Holds the body's bytes.
     deadline
         Of the request.
@@ -64,7 +64,7 @@ async def read_body(
     declared = int(request.headers.get("content-length", "0"))
     if declared > limit_bytes:
         raise BodyTooLargeError(limit_bytes)
-    visit.hold(declared)
+    slot.hold_bytes(declared)
     body = bytearray(declared)  # at once: to grow it is to move it, again and again
     size = 0
     began = asyncio.get_running_loop().time()
@@ -80,7 +80,7 @@ async def read_body(
                 size += len(piece)
                 if size > limit_bytes:
                     raise BodyTooLargeError(limit_bytes)
-                visit.hold(size)
+                slot.hold_bytes(size)
                 if size > len(body):  # nobody announced it
                     body += piece
                 else:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from gateway.access.callers import Caller
-    from gateway.admission.admission import Visit
+    from gateway.admission.admission import Slot
     from gateway.http.dependencies import Gateway
     from gateway.http.requests.multipart import Part
     from gateway.runtime.deadline import Deadline
@@ -39,23 +39,23 @@ METADATA_HEADER = "RadStream-Metadata"
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class StudyRequest:
     """A study, and the metadata document it was made of, as it was sent."""
 
     study: Study
     document: bytes | memoryview | None
 
 
-async def read_submission(
-    request: Request, gateway: Gateway, caller: Caller, *, visit: Visit, deadline: Deadline
-) -> Sent:
+async def read_study_request(
+    request: Request, gateway: Gateway, caller: Caller, *, slot: Slot, deadline: Deadline
+) -> StudyRequest:
     """The study that a POST carries, as multipart/form-data or as one image.
 
     Parameters
     ----------
     caller
         Who sends it.
-    visit
+    slot
         Holds the body's bytes, and the study's place from when the body is there.
     deadline
         Of the request.
@@ -72,9 +72,9 @@ async def read_submission(
     RequestTooSlowError, DeadlineExceededError, CallerGoneError
     """
     try:
-        visit.expect()
-        document, files = await _parts(request, gateway.settings, visit, deadline)
-        visit.begin()
+        slot.check()
+        document, files = await _parts(request, gateway.settings, slot, deadline)
+        slot.take()
     except OverloadedError:  # counted where it is raised: a line for each would be a flood itself
         raise
     except RadStreamError as error:  # not yet a study, whose end has a line of its own
@@ -88,11 +88,11 @@ async def read_submission(
         received_at=dt.datetime.now(dt.UTC),
         deadline=deadline,
     )
-    return Sent(study, document)
+    return StudyRequest(study, document)
 
 
 async def _parts(
-    request: Request, settings: Settings, visit: Visit, deadline: Deadline
+    request: Request, settings: Settings, slot: Slot, deadline: Deadline
 ) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
     """The metadata document, if there is one, and the images with their parts' names."""
     content_type = request.headers.get("content-type", "")
@@ -101,7 +101,7 @@ async def _parts(
         raise RequestMediaTypeError(media_type)
     headers = _headers(request)
     body = await read_body(
-        request, settings.limits.body_bytes, visit=visit, deadline=deadline, pace=settings.http
+        request, settings.limits.body_bytes, slot=slot, deadline=deadline, pace=settings.http
     )
     if media_type == "multipart/form-data":
         return _sort(split(body, content_type, limit=settings.limits.parts), headers)

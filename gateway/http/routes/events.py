@@ -58,9 +58,9 @@ async def take_event(
     is not sent again. Events may come more than once and in any order.
     """
     http = gateway.settings.http
-    with gateway.admission.visit(share_of(caller, request)) as visit:
+    with gateway.admission.slot(share_of(caller, request)) as slot:
         deadline = deadline_of(request, http.request_timeout_s)
-        body = await read_body(request, _EVENT_BYTES, visit=visit, deadline=deadline, pace=http)
+        body = await read_body(request, _EVENT_BYTES, slot=slot, deadline=deadline, pace=http)
     event = parse_event(body)
     store = gateway.settings.store
     if store.kind != "s3" or event.detail.bucket.name != store.images_bucket:

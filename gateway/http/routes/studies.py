@@ -20,7 +20,7 @@ from gateway.http.requests.preferences import (
     callback_of,
     wants_async,
 )
-from gateway.http.requests.study_request import METADATA_HEADER, Sent, read_submission
+from gateway.http.requests.study_request import METADATA_HEADER, StudyRequest, read_study_request
 from gateway.problems import problem_of
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy, study_path
@@ -180,14 +180,14 @@ async def send_study(
     awaited = not wants_async(request.headers)
     deadline = deadline_of(request, gateway.settings.http.request_timeout_s)
     request.state.share = share = share_of(caller, request)
-    with gateway.admission.visit(share) as visit:
+    with gateway.admission.slot(share) as slot:
         if awaited:
             gateway.models.ask()
-        sent = await read_submission(request, gateway, caller, visit=visit, deadline=deadline)
+        sent = await read_study_request(request, gateway, caller, slot=slot, deadline=deadline)
         if not awaited:
             return await _accept(gateway, sent, callback)
         answer = await while_connected(
-            request, gateway.pipeline.read(sent.study, deadline, awaited=True)
+            request, gateway.pipeline.process(sent.study, deadline, awaited=True)
         )
     return Response(
         gateway.links.result(answer.result).model_dump_json(exclude_none=True),
@@ -196,11 +196,11 @@ async def send_study(
     )
 
 
-async def _accept(gateway: Gateway, sent: Sent, callback: str | None) -> Response:
+async def _accept(gateway: Gateway, sent: StudyRequest, callback: str | None) -> Response:
     """The answer to a study that is kept and not yet read."""
     work = await gateway.submissions.accept(sent.study, sent.document, callback)
     gateway.reader.take(work)
-    result = await gateway.studies.result(work.study_id)
+    result = await gateway.catalog.result(work.study_id)
     return Response(
         gateway.links.result(result).model_dump_json(exclude_none=True),
         status_code=202,
@@ -228,10 +228,10 @@ async def list_studies(
     limit: Annotated[int, Query(ge=1, le=200, description="Studies on a page.")] = 50,
 ) -> StudyList:
     """One page of studies, in the order of their ids."""
-    study_ids = await gateway.studies.ids(after=after, limit=limit)
+    study_ids = await gateway.catalog.ids(after=after, limit=limit)
     summaries: list[StudySummary] = []
     unreadable: list[UnreadableStudy] = []
-    for found in await gateway.studies.summaries(study_ids):
+    for found in await gateway.catalog.summaries(study_ids):
         if isinstance(found, StudySummary):
             study_id = found.study_id
             summaries.append(found)
@@ -265,7 +265,7 @@ async def list_studies(
 )
 async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
     """The study's current view."""
-    return gateway.links.result(await gateway.studies.result(study_id))
+    return gateway.links.result(await gateway.catalog.result(study_id))
 
 
 @router.delete(
@@ -289,7 +289,7 @@ async def delete_study(study_id: StudyId, gateway: GatewayDependency) -> Respons
     folder is its sender's and stays, but is not read again. After about a minute the `study_id`
     may be sent anew.
     """
-    await gateway.studies.delete(study_id)
+    await gateway.catalog.delete(study_id)
     return Response(status_code=204)
 
 

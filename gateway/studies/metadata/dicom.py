@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.schemas.result import Notice
+from gateway.schemas.result import ResultWarning
 from gateway.studies.metadata.projection import snomed_value
 from gateway.studies.metadata.statements import Statement, disagreement
 from gateway.studies.metadata.study_time import study_date, study_moment
@@ -85,7 +85,7 @@ class Described:
     """
 
     statements: Mapping[str, Statement]
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[ResultWarning, ...] = ()
     sop_instance_uid: str | None = None
     error: ImageError | None = None
 
@@ -131,7 +131,7 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
         details += [f"{attribute} {remark}" for remark in found.remarks]
     return Described(
         statements,
-        tuple(Notice(pointer=part, detail=detail) for detail in details),
+        tuple(ResultWarning(pointer=part, detail=detail) for detail in details),
         header.sop_instance_uid,
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.schemas.metadata import StudyMetadata, document_date
-from gateway.schemas.result import Notice
+from gateway.schemas.result import ResultWarning
 from gateway.schemas.stored_document import IDENTITY
 from gateway.studies.metadata.projection import view_named
 from gateway.vocabulary.body_parts import body_part_named, body_parts_among
@@ -35,7 +35,7 @@ class Worded:
     """A document in DICOM's words, and what the sender should know of those it had."""
 
     document: dict[str, Any]
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[ResultWarning, ...] = ()
 
 
 def worded(document: dict[str, Any]) -> Worded:
@@ -56,7 +56,7 @@ def worded(document: dict[str, Any]) -> Worded:
         else:
             fields[name] = term
         if doubt is not None:
-            notices.append(Notice(pointer=f"/{name}", detail=doubt))
+            notices.append(ResultWarning(pointer=f"/{name}", detail=doubt))
     view = fields.get("view")
     if isinstance(view, str) and (named := view_named(view)) is not None:
         fields["view"] = named.value

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Fault
-from gateway.schemas.result import Notice
+from gateway.schemas.result import ResultWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +43,13 @@ class Statement:
     settled: str | None = None
     assumed: tuple[str, ...] = ()
 
-    def notices(self, *, is_sent: bool) -> tuple[Notice, ...]:
+    def notices(self, *, is_sent: bool) -> tuple[ResultWarning, ...]:
         """Return what the sender should know, with and without the field in a document."""
         if not is_sent:
-            return tuple(Notice(pointer=self.part, detail=detail) for detail in self.assumed)
-        return () if self.settled is None else (Notice(pointer=self.part, detail=self.settled),)
+            return tuple(ResultWarning(pointer=self.part, detail=detail) for detail in self.assumed)
+        return (
+            () if self.settled is None else (ResultWarning(pointer=self.part, detail=self.settled),)
+        )
 
     def fault(self, name: str, sent: Any) -> Fault | None:
         """Return what is wrong with a document's value; None as the value is a missing one."""

@@ -32,11 +32,11 @@ class Watched(Admission):
 
 def test_what_is_held_is_shown_beside_its_limit_and_given_back():
     admission = Watched()
-    with admission.visit("a") as visit:
-        visit.hold(100)
-        visit.hold(300)
-        visit.hold(200)
-        visit.begin()
+    with admission.slot("a") as slot:
+        slot.hold_bytes(100)
+        slot.hold_bytes(300)
+        slot.hold_bytes(200)
+        slot.take()
         assert admission.metric("admitted_bytes") == 300
         assert admission.metric("admitted_studies") == 1
     assert admission.metric("admitted_bytes") == admission.metric("admitted_studies") == 0
@@ -52,8 +52,8 @@ def test_pictures_are_bounded_by_themselves_and_in_shares():
         for caller in ("a", "b"):
             with pytest.raises(TooManyPicturesError), admission.picture(caller):
                 pass
-        with admission.picture("c"), admission.visit("a") as visit:
-            visit.begin()  # no study pays for them
+        with admission.picture("c"), admission.slot("a") as slot:
+            slot.take()  # no study pays for them
         assert admission.rejected("pictures") == 2
     with admission.picture("a"), admission.picture("a"):
         pass
@@ -63,10 +63,10 @@ def test_what_was_held_comes_back_from_an_error_too():
     admission = Watched()
 
     def work() -> None:
-        with admission.visit("a") as visit:
-            visit.begin()
-            visit.hold(500)
-            visit.hold(1001)
+        with admission.slot("a") as slot:
+            slot.take()
+            slot.hold_bytes(500)
+            slot.hold_bytes(1001)
 
     with pytest.raises(OverloadedError):
         work()
@@ -78,60 +78,60 @@ def test_what_was_held_comes_back_from_an_error_too():
 def test_what_grows_may_become_as_large_as_what_is_taken_at_once(beside: int):
     """A body without Content-Length is no other body."""
     admission = Watched()
-    with admission.visit("b") as other:
-        other.hold(beside)
-        with admission.visit("a") as whole:
-            whole.hold(1000 - beside)
-        with admission.visit("a") as growing:
+    with admission.slot("b") as other:
+        other.hold_bytes(beside)
+        with admission.slot("a") as whole:
+            whole.hold_bytes(1000 - beside)
+        with admission.slot("a") as growing:
             for size in range(100, 1001 - beside, 100):
-                growing.hold(size)
+                growing.hold_bytes(size)
             with pytest.raises(OverloadedError, match="bytes"):
-                growing.hold(1001 - beside)
+                growing.hold_bytes(1001 - beside)
         # Of one caller two: the second has what its share leaves, in one piece or in many.
-        with admission.visit("a") as first, admission.visit("a") as second:
-            first.hold(200)
+        with admission.slot("a") as first, admission.slot("a") as second:
+            first.hold_bytes(200)
             room = 1000 - beside - 2 * 200
             with pytest.raises(OverloadedError, match="caller"):
-                second.hold(room + 1)
+                second.hold_bytes(room + 1)
             for size in range(100, room + 1, 100):
-                second.hold(size)
+                second.hold_bytes(size)
             with pytest.raises(OverloadedError, match="caller"):
-                second.hold(room + 1)
+                second.hold_bytes(room + 1)
     assert admission.metric("admitted_bytes") == 0
 
 
 def test_a_caller_beyond_its_share_is_told_from_a_gateway_that_is_full():
     admission = Watched()
-    with admission.visit("a") as one, admission.visit("a") as two, admission.visit("a") as three:
-        one.begin()
-        two.begin()
+    with admission.slot("a") as one, admission.slot("a") as two, admission.slot("a") as three:
+        one.take()
+        two.take()
         with pytest.raises(OverloadedError, match="caller"):
-            three.expect()
-        with admission.visit("b") as other, admission.visit("c") as last:
-            other.begin()
-            last.begin()
-            with pytest.raises(OverloadedError, match="studies"), admission.visit("d") as late:
-                late.expect()
+            three.check()
+        with admission.slot("b") as other, admission.slot("c") as last:
+            other.take()
+            last.take()
+            with pytest.raises(OverloadedError, match="studies"), admission.slot("d") as late:
+                late.check()
     assert (admission.rejected("caller"), admission.rejected("studies")) == (1, 1)
 
 
 def test_an_expectation_holds_nothing():
     admission = Watched()
-    with admission.visit("a") as visit:
-        visit.expect()
+    with admission.slot("a") as slot:
+        slot.check()
         assert admission.metric("admitted_studies") == 0
 
 
 async def test_background_work_waits_for_its_turn_and_gets_it_beside_a_flood():
     admission = Watched()
-    with admission.visit("flood") as one, admission.visit("flood") as two:
-        one.begin()
-        two.begin()
-        with admission.visit("other") as other, admission.visit("background") as patient:
-            other.begin()
-            with admission.visit("last") as last:
-                last.begin()
-                waiting = asyncio.create_task(patient.turn())
+    with admission.slot("flood") as one, admission.slot("flood") as two:
+        one.take()
+        two.take()
+        with admission.slot("other") as other, admission.slot("background") as patient:
+            other.take()
+            with admission.slot("last") as last:
+                last.take()
+                waiting = asyncio.create_task(patient.wait())
                 await asyncio.sleep(0)
                 assert not waiting.done()
             await waiting
@@ -141,10 +141,10 @@ async def test_background_work_waits_for_its_turn_and_gets_it_beside_a_flood():
 
 async def test_background_bytes_wait_for_room_and_a_file_beyond_all_of_it_comes_alone():
     admission = Watched()
-    with admission.visit("background") as patient:
-        with admission.visit("a") as visit:
-            visit.hold(1)
-            waiting = asyncio.create_task(patient.room(5000))
+    with admission.slot("background") as patient:
+        with admission.slot("a") as slot:
+            slot.hold_bytes(1)
+            waiting = asyncio.create_task(patient.wait_for_bytes(5000))
             await asyncio.sleep(0)
             assert not waiting.done()
         await waiting
@@ -154,9 +154,9 @@ async def test_background_bytes_wait_for_room_and_a_file_beyond_all_of_it_comes_
 
 async def test_a_wait_that_is_given_up_holds_nothing():
     admission = Watched(studies_limit=2)
-    with admission.visit("a") as first, admission.visit("a") as second:
-        first.begin()
-        waiting = asyncio.create_task(second.turn())
+    with admission.slot("a") as first, admission.slot("a") as second:
+        first.take()
+        waiting = asyncio.create_task(second.wait())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait({waiting})
@@ -165,12 +165,12 @@ async def test_a_wait_that_is_given_up_holds_nothing():
 
 async def test_the_line_has_an_end():
     admission = Watched(studies_limit=2)
-    with admission.visit("a") as visit:
-        visit.begin()
-        line = [asyncio.create_task(admission.visit("a").turn()) for _ in range(32)]
+    with admission.slot("a") as slot:
+        slot.take()
+        line = [asyncio.create_task(admission.slot("a").wait()) for _ in range(32)]
         await asyncio.sleep(0)
         with pytest.raises(OverloadedError, match="line"):
-            await admission.visit("a").turn()
+            await admission.slot("a").wait()
         for task in line:
             task.cancel()
         await asyncio.wait(line)

@@ -15,7 +15,7 @@ from gateway.audit.trail import Audit
 from gateway.cli.probe import ProbeError, check
 from gateway.deferred.submissions import Submissions
 from gateway.observability.metrics import Metrics
-from gateway.results.catalog import Studies
+from gateway.results.catalog import StudyCatalog
 from gateway.results.probe_studies import PROBE_PREFIX, ProbeStudies
 from gateway.results.store import ResultStore
 from gateway.settings import AccessSettings
@@ -23,7 +23,7 @@ from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton
 from gateway.work.backlog import Backlog
 from gateway.work.documents import Submission
-from gateway.work.leases import Claims
+from gateway.work.leases import Leases
 from tests.support.access import add_key
 from tests.support.deletion import deletion_on
 from tests.support.gateway import (
@@ -144,16 +144,16 @@ async def test_studies_of_probes_go_and_leave_nothing_while_others_stay(probed: 
 
 def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudies:
     """Return what removes probes' studies from the store; nothing of it asks a model."""
-    claims = Claims(objects, root="pending/", lease_s=30, patience_s=0)
+    leases = Leases(objects, root="pending/", lease_s=30, patience_s=0)
     deletion, results = deletion_on(objects), ResultStore(objects)
     submissions = Submissions(
-        Backlog(objects, root="pending/", document=Submission, claims=claims),
+        Backlog(objects, root="pending/", document=Submission, leases=leases),
         results=results,
         deletion=deletion,
         models=cast("ModelRegistry", None),
         imaging=cast("Imaging", None),
     )
-    studies = Studies(objects, results=results, submissions=submissions, deletion=deletion)
+    studies = StudyCatalog(objects, results=results, pending=submissions, deletion=deletion)
     audit = Audit(trail, Metrics(CollectorRegistry()), instance="test")
     return ProbeStudies(studies, deletion, audit, **changes)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gateway.dropfolder.documents import WaitingHalf
-from gateway.dropfolder.pairing import CLAIMS, Pairing
+from gateway.dropfolder.pairing import LEASES, Pairing
 from gateway.errors import (
     DeliveryUnfinishedError,
     Fault,
@@ -29,7 +29,7 @@ from gateway.problems import problem_of
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.events import Delivery, Outcome
 from gateway.storage.protocol import Reserve
-from gateway.work.leases import Claims
+from gateway.work.leases import Leases
 from gateway.work.parked import ParkedCount, Parking
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
@@ -811,7 +811,7 @@ async def test_deliveries_that_wait_for_a_claim_take_no_turn_from_others(
     objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     pairing = gateway_on(objects, dropped, readings, patience_s=600)
-    others = Claims(objects, root=CLAIMS, lease_s=600, patience_s=0)
+    others = Leases(objects, root=LEASES, lease_s=600, patience_s=0)
     dropped.objects |= {f"images/S{n}/a.png": flat_png(n) for n in range(40)}
     dropped.objects |= {f"images/S{n}/a.json": sidecar(f"S{n}") for n in range(40)}
     keys = [f"images/S{n}/a.png" for n in range(40)]

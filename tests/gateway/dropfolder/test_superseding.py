@@ -73,7 +73,7 @@ class StoringPipeline:
     def __init__(self, results: ResultStore) -> None:
         self._results = results
 
-    async def read(self, study: Study, deadline: Deadline) -> Answer:
+    async def process(self, study: Study, deadline: Deadline) -> Answer:
         del deadline
         [image] = study.images
         sha256, known = digest(bytes(image.data)), await self._results.known(study.metadata)

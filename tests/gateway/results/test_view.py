@@ -7,7 +7,7 @@ import pytest
 
 from gateway.results.documents import ActivationMap, FrameReading, Reading, StudyDocument
 from gateway.results.view import numbered_frames, picture_key, study_result, study_summary
-from gateway.schemas.result import Finding, ModelVersion, Notice, Status
+from gateway.schemas.result import Finding, ModelVersion, ResultWarning, Status
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 STUDY = StudyDocument(study_id="S1", received_at=NOON, identity={"patient_id": "P1"})
@@ -83,7 +83,7 @@ def test_study_without_readings_is_pending():
 
 
 def test_same_warning_is_told_once_and_in_order():
-    first, second = Notice(pointer="/a", detail="x"), Notice(pointer="/b", detail="x")
+    first, second = ResultWarning(pointer="/a", detail="x"), ResultWarning(pointer="/b", detail="x")
     view = study_result(
         STUDY,
         [

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from gateway.dropfolder.documents import Binding, WaitingHalf
-from gateway.dropfolder.waiting import WaitingRoom
+from gateway.dropfolder.waiting import WaitingHalves
 from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocumentError
 from gateway.problems import problem_of
 from gateway.results.documents import (
@@ -35,13 +35,20 @@ from gateway.schemas.result import (
     ImageResult,
     ModelVersion,
     PendingSubmission,
+    ResultWarning,
     Status,
     StudyResult,
 )
-from gateway.schemas.result import Notice as Warned
 from gateway.schemas.stored_document import StoredDocument
 from gateway.storage.documents import read_document
-from gateway.work.documents import Claim, Failure, Notice, Progress, Submission, SubmittedPart
+from gateway.work.documents import (
+    Failure,
+    Lease,
+    PendingCallback,
+    Progress,
+    Submission,
+    SubmittedPart,
+)
 from gateway.work.parked import Parking
 from tests.support.store import MemoryStore
 
@@ -80,7 +87,7 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             received_at=NOON,
             completed_at=NOON,
             timings_ms={"total": 1.0},
-            warnings=(Warned(pointer="/x", detail="unknown"),),
+            warnings=(ResultWarning(pointer="/x", detail="unknown"),),
             metadata={"view": "AP"},
             frames=(FRAME,),
         ),
@@ -89,7 +96,7 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             status=Status.PENDING,
             received_at=NOON,
             completed_at=NOON,
-            warnings=(Warned(pointer="/x", detail="unknown"),),
+            warnings=(ResultWarning(pointer="/x", detail="unknown"),),
             images=(
                 ImageResult(
                     number=1,
@@ -132,7 +139,7 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             image_bytes=1,
             context={"request_id": "r"},
         ),
-        Notice(
+        PendingCallback(
             url="https://example.org/",
             problem=PROBLEM,
             not_processed=(NotProcessed(part="image[1]", sha256="00", problem=PROBLEM),),
@@ -141,7 +148,7 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         Failure(failed_at=NOON, attempts=1, parked="0", problem=PROBLEM),
         ParkedItem(id="0" * 32, parked_at=NOON, half=Half.IMAGE, key="a.png", problem=PROBLEM),
         WaitingHalf(key="a.png", since=NOON),
-        Claim(key="a.png", owner="o", expires_at=NOON),
+        Lease(key="a.png", owner="o", expires_at=NOON),
         Binding(study="00"),
         Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST),
         Tombstone(deleted_at=NOON, reason=Reason.RETENTION, older_versions_kept=False),
@@ -224,7 +231,7 @@ def test_document_that_cannot_be_read_says_why_and_nothing_of_what_it_holds(
     data: bytes, reason: str
 ):
     with capture_logs() as lines, pytest.raises(UnreadableDocumentError) as caught:
-        read_document(Claim, "pending/Doe-1/20260131/claims/000001.json", data)
+        read_document(Lease, "pending/Doe-1/20260131/claims/000001.json", data)
     place = "pending/*/20260131/claims/000001.json"
     assert (caught.value.place, caught.value.reason) == (place, reason)
     assert lines == [
@@ -295,7 +302,7 @@ async def test_damaged_parked_item_is_left_out_of_lists_and_can_be_discarded():
 
 async def test_damaged_note_of_a_waiting_half_keeps_no_other_back():
     objects = MemoryStore()
-    waiting = WaitingRoom(objects)
+    waiting = WaitingHalves(objects)
     half = WaitingHalf(key="images/S1/a.png", since=NOON)
     objects.objects["pairing/waiting/0/1.json"] = b"\0"
     objects.objects["pairing/waiting/0/2.json"] = half.model_dump_json(by_alias=True).encode()

@@ -23,7 +23,7 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import StudyMetadata
 from gateway.studies.imaging import Imaging, PreparedImage
-from gateway.studies.study import SubmittedImage
+from gateway.studies.study import StudyImage
 from preprocess import Limits, MediaType
 from tests.support.gateway import until
 from tests.support.models import contract, flat_png, png
@@ -42,15 +42,15 @@ def imaging() -> Iterator[Imaging]:
     imaging.close()
 
 
-def image(data: bytes | memoryview) -> SubmittedImage:
-    return SubmittedImage("image[7]", data, METADATA)
+def image(data: bytes | memoryview) -> StudyImage:
+    return StudyImage("image[7]", data, METADATA)
 
 
 def model(**changes: Any) -> ServedModel:
     return ServedModel("brightness", "1", Contract.model_validate(contract(changes)))
 
 
-async def prepare(imaging: Imaging, sent: SubmittedImage, served: ServedModel) -> PreparedImage:
+async def prepare(imaging: Imaging, sent: StudyImage, served: ServedModel) -> PreparedImage:
     _, prepared = await imaging.prepare(sent, served, SOON, read_before=())
     assert prepared is not None
     return prepared

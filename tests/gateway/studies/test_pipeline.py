@@ -40,7 +40,7 @@ from gateway.schemas.metadata import StudyMetadata
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.imaging import Imaging
 from gateway.studies.pipeline import Answer, Pipeline
-from gateway.studies.study import Route, Study, SubmittedImage
+from gateway.studies.study import Route, Study, StudyImage
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
 from preprocess import Limits
@@ -82,14 +82,14 @@ class Parts:
             deletion=deletion_on(objects),
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
-            outcomes=self.told,
+            recorder=self.told,
         )
 
     async def read(
         self, *images: bytes, seconds: float = 30, awaited: bool = False, **fields: Any
     ) -> Answer:
         deadline = Deadline.after(seconds)
-        return await self.pipeline.read(study(*images, **fields), deadline, awaited=awaited)
+        return await self.pipeline.process(study(*images, **fields), deadline, awaited=awaited)
 
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"radstream_{name}", labels) or 0
@@ -103,9 +103,7 @@ def study(*images: bytes, **fields: Any) -> Study:
     }
     metadata = StudyMetadata.model_validate(document | fields)
     return Study(
-        images=tuple(
-            SubmittedImage(f"image[{i}]", data, metadata) for i, data in enumerate(images)
-        ),
+        images=tuple(StudyImage(f"image[{i}]", data, metadata) for i, data in enumerate(images)),
         route=Route.REST,
         received_at=dt.datetime.now(dt.UTC),
     )

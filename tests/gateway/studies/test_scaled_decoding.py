@@ -11,7 +11,7 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import validate_document
 from gateway.studies.imaging import Imaging
-from gateway.studies.study import SubmittedImage
+from gateway.studies.study import StudyImage
 from preprocess import Limits
 from tests.support.models import SIDE, contract
 
@@ -43,7 +43,7 @@ async def test_a_jpeg_is_reduced_as_far_as_the_contract_allows(
     ensembles = {"uint8": Ensemble("brightness_uint8", "1", "pixels", "largest")}
     model = ServedModel("brightness", "1", Contract.model_validate(document), ensembles)
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    image = SubmittedImage("image[0]", jpeg(rows, columns), METADATA)
+    image = StudyImage("image[0]", jpeg(rows, columns), METADATA)
     _, prepared = await imaging.prepare(image, model, Deadline.after(10), read_before=())
     (frame,) = prepared.frames
     assert frame.call.inputs["pixels"].shape == decoded

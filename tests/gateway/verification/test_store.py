@@ -24,8 +24,8 @@ from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
 from gateway.verification.store import Verification
 from gateway.work.backlog import Backlog
-from gateway.work.documents import Failure, Notice, Submission, SubmittedPart
-from gateway.work.leases import Claims
+from gateway.work.documents import Failure, PendingCallback, Submission, SubmittedPart
+from gateway.work.leases import Leases
 from gateway.work.parked import Parking
 from tests.support.s3 import new_store
 from tests.support.store import MemoryStore
@@ -73,8 +73,8 @@ async def fill(objects: ObjectStore) -> str:
     await results.rebuild("S1", added, check=nothing)
 
     parking = Parking(objects, problem_of)
-    claims = Claims(objects, root="pending/", lease_s=60, patience_s=1)
-    pending = Backlog(objects, root="pending/", document=Submission, claims=claims)
+    leases = Leases(objects, root="pending/", lease_s=60, patience_s=1)
+    pending = Backlog(objects, root="pending/", document=Submission, leases=leases)
     parts = (SubmittedPart(part="image", object="image-1"),)
     submission = Submission(
         received_at=NOON, metadata=None, identity={}, parts=parts, image_bytes=1, context={}
@@ -83,9 +83,9 @@ async def fill(objects: ObjectStore) -> str:
     item = await parking.park_work(pending.key(work), GivenUpError(3))
     failure = Failure(failed_at=NOON, attempts=3, parked=item.id, problem=problem)
     await pending.fail(work, failure)
-    claims = Claims(objects, root="callbacks/", lease_s=60, patience_s=1)
-    notices = Backlog(objects, root="callbacks/", document=Notice, claims=claims)
-    await notices.add("S1", Notice(url="https://ris.test/"), {})
+    leases = Leases(objects, root="callbacks/", lease_s=60, patience_s=1)
+    notices = Backlog(objects, root="callbacks/", document=PendingCallback, leases=leases)
+    await notices.add("S1", PendingCallback(url="https://ris.test/"), {})
     for key, document in (
         ("pairing/bindings/" + "a" * 64 + ".json", Binding(study="0" * 64)),
         ("pairing/waiting/a/b.json", WaitingHalf(key="images/x.json", since=NOON)),
@@ -148,9 +148,9 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
         f"results/S1/not_processed/{'0' * 64}.json",
         "results/S1/names/name/000001.json",
         "results/S1/identity/1.json",
-        *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/claims/000001.json"),
+        *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/leases/000001.json"),
         *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
-        *("pairing/waiting/a/b.json", "pairing/claims/a/b/000001.json"),
+        *("pairing/waiting/a/b.json", "pairing/leases/a/b/000001.json"),
         *(tombstone_key("gone"), f"{deletion.study_folder('other')}closed.json"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Claims of gateways that have ended, as their presence tells."""
+"""Leases of gateways that have ended, as their presence tells."""
 
 from pathlib import Path
 
@@ -7,20 +7,20 @@ import pytest
 from gateway.errors import DeliveryUnfinishedError
 from gateway.runtime.deadline import Deadline
 from gateway.storage.presence import Presence
-from gateway.work.leases import Claims
+from gateway.work.leases import Leases
 from tests.support.pairing import no_turn
 from tests.support.store import MemoryStore
 
 
-def claims(objects: MemoryStore, presence: Presence | None) -> Claims:
-    return Claims(objects, root="claims/", lease_s=600, patience_s=0, presence=presence)
+def leases(objects: MemoryStore, presence: Presence | None) -> Leases:
+    return Leases(objects, root="claims/", lease_s=600, patience_s=0, presence=presence)
 
 
 async def test_claim_is_over_once_its_owner_has_ended_and_not_before(tmp_path: Path):
     objects = MemoryStore(no_turn)
     owner, heir = Presence(tmp_path), Presence(tmp_path)
-    await claims(objects, owner)._take("work", "key", None)
-    heirs = claims(objects, heir)
+    await leases(objects, owner)._take("work", "key", None)
+    heirs = leases(objects, heir)
     with pytest.raises(DeliveryUnfinishedError) as refused:
         await heirs._take("work", "key", None)
     assert refused.value.claimed == "work"
@@ -28,8 +28,8 @@ async def test_claim_is_over_once_its_owner_has_ended_and_not_before(tmp_path: P
     assert not await heirs.ended("work", Deadline.after(0))
     owner.close()
     assert await heirs.ended("work", Deadline.after(0))
-    [(key, claim)] = await heirs.expired()
-    assert (key, claim.key) == ("claims/work/000001.json", "key")
+    [(key, lease)] = await heirs.expired()
+    assert (key, lease.key) == ("claims/work/000001.json", "key")
     async with heirs.held("work", "key"):
         assert list(objects.objects) == ["claims/work/000001.json", "claims/work/000002.json"]
     assert objects.objects == {}
@@ -38,8 +38,8 @@ async def test_claim_is_over_once_its_owner_has_ended_and_not_before(tmp_path: P
 
 async def test_claim_without_a_gateways_name_is_held_until_it_expires(tmp_path: Path):
     objects = MemoryStore(no_turn)
-    await claims(objects, None)._take("work", "key", None)
+    await leases(objects, None)._take("work", "key", None)
     heir = Presence(tmp_path)
     with pytest.raises(DeliveryUnfinishedError):
-        await claims(objects, heir)._take("work", "key", None)
+        await leases(objects, heir)._take("work", "key", None)
     heir.close()

@@ -21,8 +21,8 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.problem import Problem
 from gateway.storage.protocol import ObjectStore
 from gateway.work.backlog import Backlog, Work
-from gateway.work.documents import Claim, Notice, Progress
-from gateway.work.leases import Claims
+from gateway.work.documents import Lease, PendingCallback, Progress
+from gateway.work.leases import Leases
 from gateway.work.parked import Parking
 from gateway.work.worker import Worker
 from tests.support.gateway import until
@@ -44,7 +44,7 @@ class Job:
     most_at_once: int = 0
     gate: asyncio.Event | None = None
 
-    async def perform(self, work: Work, document: Notice, deadline: Deadline) -> None:
+    async def perform(self, work: Work, document: PendingCallback, deadline: Deadline) -> None:
         del document, deadline
         self.entered += 1
         self.at_once += 1
@@ -58,7 +58,7 @@ class Job:
         finally:
             self.at_once -= 1
 
-    async def failed(self, work: Work, document: Notice, problem: Problem) -> None:
+    async def failed(self, work: Work, document: PendingCallback, problem: Problem) -> None:
         del work, document
         self.failures.append(problem.type.rpartition(":")[2])
 
@@ -68,10 +68,10 @@ class Gateway:
 
     def __init__(self, objects: ObjectStore, job: Job, **changes: Any) -> None:
         lease_s = changes.pop("lease_s", 30.0)
-        claims = Claims(objects, root=ROOT, lease_s=lease_s, patience_s=0)
+        leases = Leases(objects, root=ROOT, lease_s=lease_s, patience_s=0)
         abandoned_s = changes.pop("abandoned_s", 3600.0)
         self.backlog = Backlog(
-            objects, root=ROOT, document=Notice, claims=claims, abandoned_s=abandoned_s
+            objects, root=ROOT, document=PendingCallback, leases=leases, abandoned_s=abandoned_s
         )
         self.counts: list[int] = []
         self.moments: list[Sequence[dt.datetime | None]] = []
@@ -99,7 +99,7 @@ class Gateway:
             await self.task
 
 
-NOTICE = Notice(url="https://example.org/")
+NOTICE = PendingCallback(url="https://example.org/")
 
 
 @pytest.fixture
@@ -296,8 +296,8 @@ async def test_work_of_a_gateway_that_died_is_done_by_another(gateways: Make, ob
     """Its claim is still there, as after SIGKILL."""
     dead = gateways(Job(gate=asyncio.Event()), lease_s=0.3)
     work = await dead.add()
-    claims = Claims(objects, root=ROOT, lease_s=0.3, patience_s=0)
-    async with claims.held(f"{work.path}/claims", work.path):
+    leases = Leases(objects, root=ROOT, lease_s=0.3, patience_s=0)
+    async with leases.held(f"{work.path}/claims", work.path):
         left = dict(objects.objects)
     await dead.die()
     objects.objects = left
@@ -314,9 +314,9 @@ async def test_claim_of_a_clock_that_was_ahead_is_not_waited_for(
     await backlog.die()
     work = await backlog.add()
     ahead = dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)
-    claim = Claim(key=work.path, owner="dead", expires_at=ahead)
+    lease = Lease(key=work.path, owner="dead", expires_at=ahead)
     key = f"{ROOT}{work.path}/claims/000001.json"
-    objects.objects[key] = claim.model_dump_json(by_alias=True).encode()
+    objects.objects[key] = lease.model_dump_json(by_alias=True).encode()
     job = Job()
     gateways(job, lease_s=0.3)
     await until(lambda: not objects.objects)
@@ -395,8 +395,8 @@ async def test_store_that_fails_now_and_then_loses_no_work(
     work = await Backlog(
         objects,
         root=ROOT,
-        document=Notice,
-        claims=Claims(objects, root=ROOT, lease_s=0.2, patience_s=0),
+        document=PendingCallback,
+        leases=Leases(objects, root=ROOT, lease_s=0.2, patience_s=0),
     ).add("S1", NOTICE, {})
     gateways(job, flaky, lease_s=0.2)
     # Where the store fails over the removal of what is done, some of it stays for an hour.

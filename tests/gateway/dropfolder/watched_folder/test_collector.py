@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.audit.trail import Audit
 from gateway.dropfolder.delivery_order import Lanes
-from gateway.dropfolder.pairing import CLAIMS, Pairing
+from gateway.dropfolder.pairing import LEASES, Pairing
 from gateway.dropfolder.watched_folder.collector import Collector
 from gateway.dropfolder.watched_folder.folder import Settled
 from gateway.dropfolder.watched_folder.ledger import Ledger
@@ -17,7 +17,7 @@ from gateway.dropfolder.watched_folder.scanning import Signature
 from gateway.errors import InferenceUnavailableError
 from gateway.observability.metrics import Metrics
 from gateway.studies.imaging import Imaging
-from gateway.work.leases import Claims
+from gateway.work.leases import Leases
 from preprocess import Limits
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
@@ -211,7 +211,7 @@ async def test_claim_of_another_holds_its_own_study_back_and_no_other(
     pairing = gateway_on(objects, dropped, readings)
     image = pairing._inbox.find("images/S1/a.png")
     assert image is not None
-    others = Claims(objects, root=CLAIMS, lease_s=600, patience_s=0)
+    others = Leases(objects, root=LEASES, lease_s=600, patience_s=0)
     sha256 = await pairing._imaging.sha256(flat_png(1))
     async with collecting(pairing, dropped, at_once=1):
         async with others.held(f"{image.reference}/{sha256}", image.key):

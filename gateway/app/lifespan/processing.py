@@ -13,14 +13,14 @@ from gateway.problems import problem_of
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
 from gateway.studies.pipeline import Pipeline
-from gateway.studies.recorder import Outcomes
+from gateway.studies.recorder import StudyRecorder
 from gateway.triton.client import TritonClient
 from gateway.triton.restart_flag import RestartFlag
 from preprocess import Limits
 
 if TYPE_CHECKING:
-    from gateway.app.lifespan.context import Basis
-    from gateway.app.lifespan.storage import Kept
+    from gateway.app.lifespan.context import LifespanContext
+    from gateway.app.lifespan.storage import StudyStorage
     from gateway.triton.protocol import InferenceServer
 
 # One caller alone gets half: more than the six that a browser asks for at once, on any machine.
@@ -28,7 +28,7 @@ _PICTURES_A_THREAD = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Processing:
     """What every study goes through, wherever it comes in, and what shows it afterwards."""
 
     admission: Admission
@@ -39,13 +39,13 @@ class Way:
     pictures: Pictures
 
 
-async def open_way(basis: Basis, kept: Kept) -> Way:
-    """The way that ends in `kept`. A Triton that does not answer is waited for."""
-    settings, metrics = basis.settings, basis.metrics
-    triton = _triton(basis)
-    models = await _models(basis, triton)
-    imaging = _imaging(basis)
-    outcomes = await _outcomes(basis)
+async def open_processing(context: LifespanContext, storage: StudyStorage) -> Processing:
+    """The way that ends in `storage`. A Triton that does not answer is waited for."""
+    settings, metrics = context.settings, context.metrics
+    triton = _triton(context)
+    models = await _models(context, triton)
+    imaging = _imaging(context)
+    recorder = await _recorder(context)
     admission = Admission(
         bytes_limit=settings.admission.bytes,
         studies_limit=settings.admission.studies,
@@ -56,74 +56,74 @@ async def open_way(basis: Basis, kept: Kept) -> Way:
         models=models,
         inference=triton,
         imaging=imaging,
-        results=kept.results,
-        deletion=kept.deletion,
+        results=storage.results,
+        deletion=storage.deletion,
         metrics=metrics,
-        pseudonyms=basis.pseudonyms,
-        outcomes=outcomes,
+        pseudonyms=context.pseudonyms,
+        recorder=recorder,
     )
-    return Way(
+    return Processing(
         admission=admission,
         models=models,
         imaging=imaging,
-        intake=Intake(imaging, outcomes, metadata_bytes=settings.limits.metadata_bytes),
+        intake=Intake(imaging, recorder, metadata_bytes=settings.limits.metadata_bytes),
         pipeline=pipeline,
-        pictures=Pictures(kept.results, imaging, at_once=settings.limits.image_threads),
+        pictures=Pictures(storage.results, imaging, at_once=settings.limits.image_threads),
     )
 
 
-def _triton(basis: Basis) -> TritonClient:
-    settings = basis.settings.triton
+def _triton(context: LifespanContext) -> TritonClient:
+    settings = context.settings.triton
     triton = TritonClient(
         settings.url,
         message_bytes=settings.message_bytes,
         shared_memory_bytes=settings.shared_memory_bytes,
     )
-    basis.stack.push_async_callback(triton.close)
+    context.stack.push_async_callback(triton.close)
     return triton
 
 
-async def _models(basis: Basis, server: InferenceServer) -> ModelRegistry:
-    settings = basis.settings.triton
-    host = basis.triton_host
+async def _models(context: LifespanContext, server: InferenceServer) -> ModelRegistry:
+    settings = context.settings.triton
+    host = context.triton_host
     if host is None and settings.restart_flag is not None:
         host = RestartFlag(settings.restart_flag)
     models = ModelRegistry(
         server,
-        basis.metrics,
+        context.metrics,
         refresh_s=settings.refresh_s,
         probe_timeout_s=settings.probe_timeout_s,
         use_ensembles=settings.placement == "triton",
         host=host,
         restart_after_s=settings.restart_after_s,
-        waiting_limit=max(1, basis.settings.admission.studies // 2),
+        waiting_limit=max(1, context.settings.admission.studies // 2),
     )
     await models.refresh()
-    await basis.run("models", models.watch())
+    await context.run("models", models.watch())
     return models
 
 
-def _imaging(basis: Basis) -> Imaging:
-    settings = basis.settings
+def _imaging(context: LifespanContext) -> Imaging:
+    settings = context.settings
     imaging = Imaging(
-        metrics=basis.metrics,
+        metrics=context.metrics,
         threads=settings.limits.image_threads,
         limits=Limits(pixels=settings.limits.image_pixels),
         decode_timeout_s=settings.limits.decode_s,
         message_bytes=settings.triton.message_bytes,
     )
-    basis.stack.callback(imaging.close)
+    context.stack.callback(imaging.close)
     return imaging
 
 
-async def _outcomes(basis: Basis) -> Outcomes:
-    return Outcomes(
-        await basis.stack.enter_async_context(
-            open_telemetry(basis.settings.telemetry, basis.metrics)
+async def _recorder(context: LifespanContext) -> StudyRecorder:
+    return StudyRecorder(
+        await context.stack.enter_async_context(
+            open_telemetry(context.settings.telemetry, context.metrics)
         ),
-        metrics=basis.metrics,
-        pseudonyms=basis.pseudonyms,
+        metrics=context.metrics,
+        pseudonyms=context.pseudonyms,
         problem_of=problem_of,
-        instance=basis.instance,
-        tracer=basis.tracer,
+        instance=context.instance,
+        tracer=context.tracer,
     )
