@@ -13,15 +13,12 @@ from gateway import __version__, errors
 from gateway.app.lifespan import open_gateway
 from gateway.http import problems
 from gateway.http.middleware.audit import AuditedRequests
-from gateway.http.middleware.request_context import (
-    DrainingConnections,
-    HeadRequests,
-    RequestContext,
-    RequestMetrics,
-    UnexpectedErrors,
-    UnsentBodies,
-)
+from gateway.http.middleware.connection_close import DrainingConnections, UnsentBodies
+from gateway.http.middleware.head_requests import HeadRequests
+from gateway.http.middleware.request_context import RequestContext
+from gateway.http.middleware.request_metrics import RequestMetrics
 from gateway.http.middleware.security_headers import SecurityHeaders
+from gateway.http.middleware.unexpected_errors import UnexpectedErrors
 from gateway.http.routes import documentation, events, health, models, parked, studies
 from gateway.observability.metrics import Metrics, process_registry
 from gateway.observability.otlp import Tracing

@@ -12,7 +12,7 @@ from gateway.http.dependencies import GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.http.requests.body import read_body
-from gateway.http.requests.demands import REQUEST_TIMEOUT, deadline_of, share_of
+from gateway.http.requests.preferences import REQUEST_TIMEOUT, deadline_of, share_of
 from gateway.schemas.events import OBJECT_CREATED, Delivery, Outcome, parse_event
 
 router = APIRouter(prefix="/v1/events", tags=["drop folder"])

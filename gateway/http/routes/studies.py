@@ -13,11 +13,13 @@ from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.http.requests.body import while_connected
-from gateway.http.requests.demands import REQUEST_TIMEOUT, deadline_of, share_of
 from gateway.http.requests.preferences import (
     CALLBACK_HEADER,
+    REQUEST_TIMEOUT,
     RESPOND_ASYNC,
     callback_of,
+    deadline_of,
+    share_of,
     wants_async,
 )
 from gateway.http.requests.study_request import METADATA_HEADER, StudyRequest, read_study_request

@@ -11,7 +11,9 @@ from fastapi import FastAPI, Request
 from httpx import ASGITransport
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway.http.middleware.request_context import RequestContext, RequestMetrics, UnexpectedErrors
+from gateway.http.middleware.request_context import RequestContext
+from gateway.http.middleware.request_metrics import RequestMetrics
+from gateway.http.middleware.unexpected_errors import UnexpectedErrors
 from gateway.observability.metrics import Metrics
 from gateway.observability.tracing import trace_id
 from tests.support.gateway import LiveGateway, metric
