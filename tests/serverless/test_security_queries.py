@@ -1,77 +1,319 @@
-"""The named query over the audit trail's table, run by DuckDB on records as the gateway writes."""
+"""The named queries over audit trail and AWS's logs, run by DuckDB over the tables' columns.
+
+Rows of the audit trail are as the gateway writes them, those of AWS's logs as its documentation
+shows them. sqlglot translates from Athena's dialect; that Athena itself takes them only AWS shows.
+"""
 
 import datetime as dt
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pytest
 import sqlglot
+from sqlglot import exp
 
 from gateway.schemas.audit import AuditRecord
-from tests.support.aws import Package
+from tests.support.aws import ROOT, Package
 
-TYPES = {
-    "string": "VARCHAR",
-    "int": "INTEGER",
-    "array<string>": "VARCHAR[]",
-    "struct<kind:string,name:string>": "STRUCT(kind VARCHAR, name VARCHAR)",
-}
+NOW = dt.datetime.now(dt.UTC)
+YESTERDAY = NOW - dt.timedelta(days=1)
+LONG_AGO = NOW - dt.timedelta(days=99)
 
 
-def _columns(dev: Package) -> dict[str, str]:
-    """Name and type in DuckDB of each of the table's columns."""
-    table = dev.properties("AuditTable")["TableInput"]
-    columns = table["StorageDescriptor"]["Columns"]
-    return {column["Name"]: TYPES[column["Type"]] for column in columns}
+@pytest.fixture
+def security_queries(dev: Package) -> dict[str, dict[str, Any]]:
+    """The named queries that are not over the telemetry."""
+    named = dev.of_type("AWS::Athena::NamedQuery").items()
+    return {key: query for key, query in named if query["WorkGroup"] != {"Ref": "Workgroup"}}
 
 
-def _line(name: str, studies: list[str], when: dt.datetime, outcome: str = "success") -> str:
+@pytest.fixture
+def tables(dev: Package, tmp_path: Path) -> Iterator["Tables"]:
+    """Empty tables, to be filled."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield Tables(dev, tmp_path, connection)
+
+
+class Tables:
+    """Tables with Glue's columns in DuckDB."""
+
+    def __init__(self, dev: Package, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self._dev = dev
+        self._folder = folder
+        self._connection = connection
+
+    def fill(self, logical_id: str, rows: Sequence[tuple[dt.datetime, dict[str, Any]]]) -> None:
+        """Make a table of JSON documents, each in the partition of its day."""
+        table = self._dev.properties(logical_id)["TableInput"]
+        columns = columns_of(table)
+        [partition] = table["PartitionKeys"]
+        day = table["Parameters"][f"projection.{partition['Name']}.format"]
+        strftime = day.replace("yyyy", "%Y").replace("MM", "%m").replace("dd", "%d")
+        lines = [
+            _as_deserialized(row, columns) | {partition["Name"]: when.strftime(strftime)}
+            for when, row in rows
+        ]
+        file = self._folder / f"{logical_id}.jsonl"
+        file.write_text("\n".join(map(json.dumps, lines)))
+        self._connection.execute(
+            f'CREATE TABLE "{table["Name"]}" AS FROM '
+            "read_json($file, format = 'newline_delimited', columns = $columns)",
+            {
+                "file": str(file),
+                "columns": {
+                    name: _in_duckdb(kind)
+                    for name, kind in [*columns.items(), (partition["Name"], partition["Type"])]
+                },
+            },
+        )
+
+    def ask(self, logical_id: str, *parameters: str) -> list[dict[str, Any]]:
+        """Run a named query as it stands in the template."""
+        query = self._dev.properties(logical_id)["QueryString"]
+        [translated] = sqlglot.transpile(query, read="athena", write="duckdb")
+        found = self._connection.execute(translated, list(parameters))
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def columns_of(table: dict[str, Any]) -> dict[str, str]:
+    """Glue's type of each column by name."""
+    return {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
+
+
+def _in_duckdb(kind: str) -> str:
+    return exp.DataType.build(kind, dialect="hive").sql("duckdb")
+
+
+def _as_deserialized(row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
+    """Return the row as JsonSerDe does: names in lower case, objects in text columns as text."""
+    lower = {key.lower(): value for key, value in row.items()}
+    return {
+        key: json.dumps(value)
+        if columns.get(key) == "string" and isinstance(value, dict | list)
+        else _lower(value)
+        for key, value in lower.items()
+    }
+
+
+def _lower(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key.lower(): _lower(item) for key, item in value.items()}
+        case list():
+            return [_lower(item) for item in value]
+        case _:
+            return value
+
+
+# --- files, workgroup and partitions --------------------------------------------------------------
+
+
+def test_every_query_is_as_it_stands_in_its_file(
+    security_queries: dict[str, dict[str, Any]],
+) -> None:
+    files = sorted(path.read_text() for path in (ROOT / "serverless/security").glob("*.sql"))
+    queries = security_queries.values()
+    assert sorted(query["QueryString"] for query in queries) == files
+    for query in queries:
+        title, *about = query["QueryString"].splitlines()
+        assert title == f"-- {query['Name']}"
+        comment = " ".join(line.removeprefix("-- ") for line in about if line.startswith("--"))
+        assert comment.startswith(query["Description"])
+        assert len(query["Description"]) <= 1024  # AWS's limit
+
+
+def test_their_answers_lie_apart_from_the_telemetry(
+    security_queries: dict[str, dict[str, Any]], dev: Package
+) -> None:
+    assert all(
+        query["WorkGroup"] == {"Ref": "SecurityWorkgroup"} for query in security_queries.values()
+    )
+    group = dev.properties("SecurityWorkgroup")["WorkGroupConfiguration"]
+    assert "LogsBucket" in json.dumps(group["ResultConfiguration"]["OutputLocation"])
+
+
+def test_only_the_days_asked_for_are_opened(
+    security_queries: dict[str, dict[str, Any]], dev: Package
+) -> None:
+    """Athena prunes by what it can compute before it reads: a column against a constant."""
+    partitions = {
+        table["TableInput"]["Name"]: table["TableInput"]["PartitionKeys"][0]
+        for table in dev.of_type("AWS::Glue::Table").values()
+    }
+    for query in security_queries.values():
+        for table in sqlglot.parse_one(query["QueryString"], read="athena").find_all(exp.Table):
+            scan = table.find_ancestor(exp.Select)
+            assert scan is not None
+            partition = partitions[table.name]
+            since = "CURRENT_DATE - INTERVAL '90' DAY"
+            if partition["Type"] == "string":
+                since = f"DATE_FORMAT({since}, '%Y/%m/%d')"
+            conditions = {
+                condition.sql("athena", comments=False)
+                for condition in scan.args["where"].this.flatten()
+            }
+            assert f"{partition['Name']} >= {since}" in conditions
+
+
+def test_the_days_are_projected_where_they_are_delivered(dev: Package) -> None:
+    for table in dev.of_type("AWS::Glue::Table").values():
+        found = table["TableInput"]
+        location = found["StorageDescriptor"]["Location"]["Fn::Sub"]
+        [partition] = found["PartitionKeys"]
+        template = found["Parameters"].get("storage.location.template")
+        if template is not None:
+            day = template["Fn::Sub"].removeprefix(location).removesuffix("/")
+            assert day == f"${{!{partition['Name']}}}"
+
+
+# --- audit ----------------------------------------------------------------------------------------
+
+
+def record(name: str, studies: list[str], when: dt.datetime, **fields: Any) -> dict[str, Any]:
     """One record, as it lies in the bucket."""
-    record = AuditRecord.model_validate(
+    written = AuditRecord.model_validate(
         {
             "schema": "radstream.audit/1",
             "id": "6f0c7f0e-52c4-4b4e-9a56-6a4f0a8d1c11",
             "recorded_at": when,
             "operation": "GET /v1/studies/{study_id}",
             "action": "R",
-            "outcome": outcome,
+            "outcome": "success",
             "agent": {"kind": "key", "name": name},
             "studies": studies,
             "instance": "gateway-0",
+            **fields,
         }
     )
-    return record.model_dump_json(by_alias=True)
+    document: dict[str, Any] = json.loads(written.model_dump_json(by_alias=True))
+    return document
 
 
-def test_the_table_has_the_records_fields(dev: Package) -> None:
+def test_the_audit_table_has_the_records_fields(dev: Package) -> None:
+    table = dev.properties("AuditTable")["TableInput"]
     fields = AuditRecord.model_fields.items()
-    assert list(_columns(dev)) == [field.alias or name for name, field in fields]
+    assert list(columns_of(table)) == [field.alias or name for name, field in fields]
 
 
-def test_who_saw_a_study(dev: Package, tmp_path: Path) -> None:
-    query = dev.properties("WhoSawStudyQuery")["QueryString"]
-    now = dt.datetime.now(dt.UTC)
-    lines = [
-        _line("pacs", ["X", "Y"], now - dt.timedelta(hours=1)),
-        _line("ris", ["X"], now, "refused"),
-        _line("other", ["Y"], now),
-        _line("long-ago", ["X"], now - dt.timedelta(days=99)),
+def test_who_saw_a_study(tables: Tables) -> None:
+    hour_ago = NOW - dt.timedelta(hours=1)
+    tables.fill(
+        "AuditTable",
+        [
+            (hour_ago, record("pacs", ["X", "Y"], hour_ago)),
+            (NOW, record("ris", ["X"], NOW, outcome="refused")),
+            (NOW, record("other", ["Y"], NOW)),
+            (LONG_AGO, record("long-ago", ["X"], LONG_AGO)),
+        ],
+    )
+    found = [(row["agent_name"], row["outcome"]) for row in tables.ask("WhoSawStudyQuery", "X")]
+    assert found == [("ris", "refused"), ("pacs", "success")]
+
+
+# --- CloudTrail -----------------------------------------------------------------------------------
+
+
+def s3_event(name: str, key: str, when: dt.datetime, **fields: Any) -> dict[str, Any]:
+    """A data event, as the CloudTrail User Guide shows them."""
+    bucket = "radstream-dev-results-123456789012-eu-central-1"
+    return {
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": "AROACKCEVSQ6C2EXAMPLE:jdoe",
+            "arn": "arn:aws:sts::123456789012:assumed-role/Admin/jdoe",
+            "accountId": "123456789012",
+            "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+            "sessionContext": {
+                "attributes": {"creationDate": "2026-11-27T06:00:00Z", "mfaAuthenticated": "true"},
+                "sessionIssuer": {
+                    "type": "Role",
+                    "principalId": "AROACKCEVSQ6C2EXAMPLE",
+                    "arn": "arn:aws:iam::123456789012:role/Admin",
+                    "accountId": "123456789012",
+                    "userName": "Admin",
+                },
+            },
+        },
+        "eventTime": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": "s3.amazonaws.com",
+        "eventName": name,
+        "awsRegion": "eu-central-1",
+        "sourceIPAddress": "192.0.2.7",
+        "userAgent": "[aws-cli/2.22.0]",
+        "requestParameters": {
+            "bucketName": bucket,
+            "Host": f"{bucket}.s3.eu-central-1.amazonaws.com",
+            "key": key,
+        },
+        "responseElements": None,
+        "additionalEventData": {"SignatureVersion": "SigV4", "bytesTransferredOut": 3012},
+        "requestID": "79104EXAMPLEB723",
+        "eventID": "cdc4b7ed-e171-4cef-975a-ad829d4123e8",
+        "readOnly": name.startswith("Get"),
+        "resources": [
+            {"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::{bucket}/{key}"},
+            {
+                "accountId": "123456789012",
+                "type": "AWS::S3::Bucket",
+                "ARN": f"arn:aws:s3:::{bucket}",
+            },
+        ],
+        "eventType": "AwsApiCall",
+        "managementEvent": False,
+        "recipientAccountId": "123456789012",
+        "eventCategory": "Data",
+        "tlsDetails": {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256"},
+        **fields,
+    }
+
+
+def test_who_touched_a_studys_objects(tables: Tables) -> None:
+    refused = {"errorCode": "AccessDenied", "errorMessage": "Access Denied"}
+    service = {"type": "AWSService", "invokedBy": "s3.amazonaws.com"}
+    tables.fill(
+        "CloudTrailTable",
+        [
+            (YESTERDAY, s3_event("GetObject", "results/S-1/result.json", YESTERDAY)),
+            (NOW, s3_event("DeleteObject", "images/S-1/study.jpg", NOW, **refused)),
+            (
+                YESTERDAY,
+                s3_event(
+                    "PutObject",
+                    "results/S-1/study.json",
+                    YESTERDAY - dt.timedelta(hours=1),
+                    userIdentity=service,
+                ),
+            ),
+            (NOW, s3_event("GetObject", "results/S-11/result.json", NOW)),
+            (LONG_AGO, s3_event("GetObject", "results/S-1/result.json", LONG_AGO)),
+            (
+                NOW,
+                s3_event(
+                    "Decrypt", "", NOW, eventSource="kms.amazonaws.com", requestParameters=None
+                ),
+            ),
+        ],
+    )
+    found = tables.ask("StudyObjectsQuery", "S-1")
+    admin = "arn:aws:sts::123456789012:assumed-role/Admin/jdoe"
+    assert [
+        (row["eventname"], row["identity"], row["object_key"], row["errorcode"]) for row in found
+    ] == [
+        ("DeleteObject", admin, "images/S-1/study.jpg", "AccessDenied"),
+        ("GetObject", admin, "results/S-1/result.json", None),
+        ("PutObject", "s3.amazonaws.com", "results/S-1/study.json", None),
     ]
-    file = tmp_path / "audit.jsonl"
-    file.write_text("\n".join(lines))
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(
-            "CREATE TABLE audit AS SELECT *, CAST(recorded_at[:10] AS DATE) AS recorded_on "
-            "FROM read_json($file, format = 'newline_delimited', columns = $columns)",
-            {"file": str(file), "columns": _columns(dev)},
-        )
-        [translated] = sqlglot.transpile(query, read="athena", write="duckdb")
-        found = connection.execute(translated, ["X"]).fetchall()
-    assert [(row[2], row[6]) for row in found] == [("ris", "refused"), ("pacs", "success")]
+    assert {row["sourceipaddress"] for row in found} == {"192.0.2.7"}
 
 
-def test_its_answers_lie_apart_from_the_telemetry(dev: Package) -> None:
-    assert dev.properties("WhoSawStudyQuery")["WorkGroup"] == {"Ref": "SecurityWorkgroup"}
-    group = dev.properties("SecurityWorkgroup")["WorkGroupConfiguration"]
-    assert "LogsBucket" in json.dumps(group["ResultConfiguration"]["OutputLocation"])
+def test_the_trail_lies_where_its_table_looks(prod: Package) -> None:
+    trail = prod.properties("Trail")
+    location = prod.properties("CloudTrailTable")["TableInput"]["StorageDescriptor"]["Location"]
+    assert trail["S3BucketName"] == {"Ref": "LogsBucket"}
+    assert location["Fn::Sub"].startswith(f"s3://${{LogsBucket}}/{trail['S3KeyPrefix']}/AWSLogs/")
