@@ -148,9 +148,9 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
         f"results/S1/not_processed/{'0' * 64}.json",
         "results/S1/names/name/000001.json",
         "results/S1/identity/1.json",
-        *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/leases/000001.json"),
+        *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/claims/000001.json"),
         *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
-        *("pairing/waiting/a/b.json", "pairing/leases/a/b/000001.json"),
+        *("pairing/waiting/a/b.json", "pairing/claims/a/b/000001.json"),
         *(tombstone_key("gone"), f"{deletion.study_folder('other')}closed.json"),
     ],
 )
