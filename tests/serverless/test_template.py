@@ -150,9 +150,11 @@ def test_what_is_kept_can_be_imported_by_itself(stack: Package) -> None:
     for name, resource in kept.items():
         if resource["Type"] == "AWS::S3::Bucket":
             short = name.removesuffix("Bucket").lower()
-            assert f"-{short}-${{AWS::AccountId}}-${{AWS::Region}}" in json.dumps(
-                resource["Properties"]["BucketName"]
-            )
+            found = resource["Properties"]["BucketName"]["Fn::Sub"]
+            prefix, _, rest = found.partition("radstream-")
+            assert rest.endswith(f"-{short}-${{AWS::AccountId}}-${{AWS::Region}}")
+            assert prefix == ("aws-waf-logs-" if name == "WafBucket" else "")
+    assert 'if .key == "WafBucket" then "aws-waf-logs-" else "" end' in page
 
 
 def references(value: Any) -> set[str]:
@@ -180,7 +182,7 @@ def test_detector_and_trail_outlive_their_parameter(prod: Package) -> None:
 
 # --- buckets --------------------------------------------------------------------------------------
 
-KEPT = ("Images", "Results", "Telemetry", "Artifacts", "Audit")
+KEPT = ("Images", "Results", "Telemetry", "Artifacts", "Audit", "Waf")
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -466,7 +468,7 @@ def test_logs_are_kept_as_long_as_the_audit_trail(stack: Package) -> None:
     assert parameter["Default"] in retention
     found = {"Fn::FindInMap": ["LogRetention", {"Ref": "AuditDays"}, "Days"]}
     groups = stack.of_type("AWS::Logs::LogGroup")
-    assert len(groups) == 5
+    assert len(groups) == 4
     assert all(group["RetentionInDays"] == found for group in groups.values())
 
 

@@ -217,9 +217,30 @@ def test_logs_hold_no_credentials(dev: Package) -> None:
         "BODY",
     }
     assert set(protections[0]["Field"]["FieldKeys"]) == secret
-    (name,) = (g["LogGroupName"] for i, g in dev.of_type("AWS::Logs::LogGroup").items()
-               if i == "WebAclLogGroup")  # fmt: skip
-    assert name.startswith("aws-waf-logs-")
+
+
+def test_the_log_may_be_delivered_and_is_kept_as_the_audit_trail(dev: Package) -> None:
+    bucket = dev.properties("WafBucket")
+    # WAF takes no other names (WAF Developer Guide, "Amazon Simple Storage Service").
+    assert bucket["BucketName"]["Fn::Sub"].startswith("aws-waf-logs-")
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == {"Ref": "AuditDays"}
+    policies = [
+        *dev.properties("WafBucketPolicy")["PolicyDocument"]["Statement"],
+        *dev.properties("Key")["KeyPolicy"]["Statement"],
+    ]
+    allowed = [
+        statement
+        for statement in policies
+        if statement["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+    ]
+    actions = [statement["Action"] for statement in allowed]
+    assert actions[:2] == ["s3:GetBucketAcl", "s3:PutObject"]
+    assert "kms:GenerateDataKey" in actions[2]
+    account = {"Ref": "AWS::AccountId"}
+    for statement in allowed:
+        assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == account
+    assert dev.template["Resources"]["WebAclLogging"]["DependsOn"] == "WafBucketPolicy"
 
 
 def test_the_chart_finds_the_acl(dev: Package) -> None:
