@@ -240,7 +240,7 @@ def test_the_log_may_be_delivered_and_is_kept_as_the_audit_trail(dev: Package) -
     account = {"Ref": "AWS::AccountId"}
     for statement in allowed:
         assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == account
-    assert dev.template["Resources"]["WebAclLogging"]["DependsOn"] == "WafBucketPolicy"
+    assert dev.template["Resources"]["WebAclLogging"]["DependsOn"] == ["WafBucketPolicy"]
 
 
 def test_the_chart_finds_the_acl(dev: Package) -> None:
