@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from gateway.audit.trail import name_study
-from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, UnreadableDocumentError
+from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
-from gateway.storage.documents import read_document
+from gateway.storage.documents import create_document, read_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ class Deletion:
         closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
         key = f"{study_folder(study_id)}{_CLOSED}"
         try:
-            await self._create(key, closing)
+            await create_document(self._objects, key, closing)
         finally:  # the store may have the note though nobody heard of it
             self._see(key, closing)
         await self._carry_out(closing)
@@ -179,7 +179,8 @@ class Deletion:
             deleted_at=closing.requested_at, reason=closing.reason, older_versions_kept=not whole
         )
         time = f"{closing.requested_at:%Y%m%dT%H%M%S%fZ}"
-        await self._create(f"{study_folder(closing.study_id)}{time}.json", tombstone)
+        key = f"{study_folder(closing.study_id)}{time}.json"
+        await create_document(self._objects, key, tombstone)
 
     async def _purge(self, study_id: str) -> bool:
         """Whether nothing is left, not even as an older version."""
@@ -189,14 +190,7 @@ class Deletion:
         return all(await together(self._objects.purge(prefix) for prefix in prefixes))
 
     async def _closing(self, key: str) -> Closing | None:
-        try:
-            return read_document(Closing, key, await self._objects.read(key))
-        except ObjectNotFoundError:
-            return None
-
-    async def _create(self, key: str, document: Closing | Tombstone) -> None:
-        data = document.model_dump_json(by_alias=True).encode()
-        await self._objects.create(key, data, media_type="application/json")
+        return await read_or_none(self._objects, Closing, key)
 
 
 def study_folder(study_id: str) -> str:

@@ -18,10 +18,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError
 from gateway.runtime.concurrency import together
 from gateway.schemas.not_processed import NotProcessedDocument
-from gateway.storage.documents import read_document
+from gateway.storage.documents import create_document, read_or_none, replace_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from gateway.storage.protocol import ObjectStore
 
 FOLDER = "not_processed/"
-_JSON = "application/json"
 
 
 class OpenImages:
@@ -72,7 +70,7 @@ class OpenImages:
             await self._objects.delete(key)
 
     async def load(self, keys: Iterable[str]) -> list[NotProcessedDocument]:
-        """Return the entries that are there, in the order they came and were sent in."""
+        """Return the entries that are there still, in the order they came and were sent in."""
         found = await together(self._read(key) for key in keys)
         return sorted(
             (entry for entry in found if entry is not None),
@@ -101,19 +99,15 @@ class OpenImages:
         await together(self._objects.delete(self._key(study_id, entry.sha256)) for entry in mended)
 
     async def _note(self, key: str, entry: NotProcessedDocument) -> None:
-        data = entry.model_dump_json(by_alias=True, exclude_none=True).encode()
-        if await self._objects.create(key, data, media_type=_JSON):
+        if await create_document(self._objects, key, entry):
             return
         before = await self._read(key)
         same_time = {"received_at": before.received_at} if before else {}
         if before != entry.model_copy(update=same_time):
-            await self._objects.replace(key, data, media_type=_JSON)
+            await replace_document(self._objects, key, entry)
 
     async def _read(self, key: str) -> NotProcessedDocument | None:
-        try:
-            return read_document(NotProcessedDocument, key, await self._objects.read(key))
-        except ObjectNotFoundError:  # mended since it was listed
-            return None
+        return await read_or_none(self._objects, NotProcessedDocument, key)
 
     def _key(self, study_id: str, sha256: str) -> str:
         return f"{self._root}{study_id}/{FOLDER}{sha256}.json"

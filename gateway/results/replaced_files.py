@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.results.documents import StandingFile
 from gateway.runtime.concurrency import together
-from gateway.storage.documents import read_document
+from gateway.storage.documents import create_document, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,11 +57,7 @@ class ReplacedFiles:
             if keys and (await self._read(keys[-1])).sha256 == sha256:
                 return False
             note = StandingFile(sha256=sha256, noted_at=dt.datetime.now(dt.UTC))
-            if await self._objects.create(
-                f"{folder}{len(keys) + 1:06}.json",
-                note.model_dump_json(by_alias=True).encode(),
-                media_type="application/json",
-            ):
+            if await create_document(self._objects, f"{folder}{len(keys) + 1:06}.json", note):
                 return True
 
     async def _read(self, key: str) -> StandingFile:

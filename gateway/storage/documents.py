@@ -1,14 +1,17 @@
-"""Reading documents of the store: typed errors for what cannot be read."""
+"""Documents of the store, read and written as JSON: typed errors for what cannot be read."""
 
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from gateway.errors import UnreadableDocumentError
+from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
+
+if TYPE_CHECKING:
+    from gateway.storage.protocol import ObjectStore
 
 D = TypeVar("D", bound=BaseModel)
 
@@ -16,6 +19,7 @@ log = structlog.get_logger()
 
 # The folder below each of these is named by a study_id, which stands in no log.
 _BY_STUDY = ("results", "pending", "callbacks")
+_MEDIA_TYPE = "application/json"
 _SCHEMA = re.compile(r"radstream\.[a-z-]{1,32}/[0-9]{1,4}")
 
 
@@ -42,6 +46,30 @@ def read_document(document: type[D], key: str, data: bytes) -> D:
         raise unreadable(key, reason_of(error)) from error
 
 
+async def read_or_none(objects: ObjectStore, document: type[D], key: str) -> D | None:
+    """Return the document under a key; None where there is no such object.
+
+    Raises
+    ------
+    UnreadableDocumentError
+        The object is no such document; the log has been told.
+    """
+    try:
+        return read_document(document, key, await objects.read(key))
+    except ObjectNotFoundError:
+        return None
+
+
+async def create_document(objects: ObjectStore, key: str, document: BaseModel) -> bool:
+    """Write the document; return False, without a change, where the key was taken."""
+    return await objects.create(key, _json(document), media_type=_MEDIA_TYPE)
+
+
+async def replace_document(objects: ObjectStore, key: str, document: BaseModel) -> None:
+    """Write the document over whatever the key held."""
+    await objects.replace(key, _json(document), media_type=_MEDIA_TYPE)
+
+
 def unreadable(key: str, reason: str) -> UnreadableDocumentError:
     """Return the error of an object that cannot be read; the log is told."""
     error = UnreadableDocumentError(_place(key), reason)
@@ -61,6 +89,10 @@ def reason_of(fault: ValidationError) -> str:
             return f"its schema {error['input']} is not one that this version of RadStream reads"
     fields = dict.fromkeys(str(error["loc"][0]) for error in errors)
     return f"these fields are missing or malformed: {', '.join(fields)}"
+
+
+def _json(document: BaseModel) -> bytes:
+    return document.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 def _place(key: str) -> str:

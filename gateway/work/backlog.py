@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
+from gateway.errors import UnreadableDocumentError
 from gateway.runtime.concurrency import together
-from gateway.storage.documents import read_document
+from gateway.storage.documents import create_document, read_or_none, replace_document
 from gateway.work.documents import Failure, Progress
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from gateway.work.leases import Leases
 
 T = TypeVar("T", bound=BaseModel)
-D = TypeVar("D", bound=BaseModel)
 
-_JSON = "application/json"
 _TIME = "%Y%m%dT%H%M%SZ"
 _WORK, _PROGRESS, _FAILED = "work.json", "progress.json", "failed.json"
 # Whoever has been writing a piece of work for so long has died over it.
@@ -140,7 +138,7 @@ class Backlog(Generic[T]):
             self._objects.create(self._key(work, name), data, media_type="application/octet-stream")
             for name, data in blobs.items()
         )
-        await self._write(work, _WORK, document)
+        await create_document(self._objects, self._key(work, _WORK), document)
         return work
 
     async def survey(self) -> list[Work]:
@@ -167,7 +165,7 @@ class Backlog(Generic[T]):
 
     async def document(self, work: Work) -> T | None:
         """What is to be done; None where it is done."""
-        return await self._read(work, _WORK, self._document)
+        return await read_or_none(self._objects, self._document, self._key(work, _WORK))
 
     async def blob(self, work: Work, name: str) -> bytes:
         """What the work needs, by its name.
@@ -191,22 +189,22 @@ class Backlog(Generic[T]):
     async def progress(self, work: Work) -> Progress:
         """Return how far it has come; not at all where the note of it cannot be read."""
         try:
-            return await self._read(work, _PROGRESS, Progress) or Progress()
+            key = self._key(work, _PROGRESS)
+            return await read_or_none(self._objects, Progress, key) or Progress()
         except UnreadableDocumentError:
             return Progress()
 
     async def note(self, work: Work, progress: Progress) -> None:
         """Keep how far it has come."""
-        document = progress.model_dump_json(by_alias=True, exclude_none=True).encode()
-        await self._objects.replace(self._key(work, _PROGRESS), document, media_type=_JSON)
+        await replace_document(self._objects, self._key(work, _PROGRESS), progress)
 
     async def failure(self, work: Work) -> Failure | None:
         """Why it failed for good; None unless it did."""
-        return await self._read(work, _FAILED, Failure)
+        return await read_or_none(self._objects, Failure, self._key(work, _FAILED))
 
     async def fail(self, work: Work, failure: Failure) -> None:
         """Keep that it failed for good."""
-        await self._write(work, _FAILED, failure)
+        await create_document(self._objects, self._key(work, _FAILED), failure)
 
     async def revive(self, work: Work) -> None:
         """Have it done after all."""
@@ -245,17 +243,6 @@ class Backlog(Generic[T]):
             study_id, work_id, *names = key.removeprefix(self.root).split("/")
             listed.setdefault(Work(study_id, work_id), set()).update(names[:1])
         return listed
-
-    async def _read(self, work: Work, name: str, document: type[D]) -> D | None:
-        try:
-            key = self._key(work, name)
-            return read_document(document, key, await self._objects.read(key))
-        except ObjectNotFoundError:
-            return None
-
-    async def _write(self, work: Work, name: str, document: BaseModel) -> None:
-        data = document.model_dump_json(by_alias=True, exclude_none=True).encode()
-        await self._objects.create(self._key(work, name), data, media_type=_JSON)
 
     def _key(self, work: Work, name: str) -> str:
         return f"{self.root}{work.path}/{name}"

@@ -23,13 +23,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import (
     DeliveryUnfinishedError,
-    ObjectNotFoundError,
     StoreError,
     UnreadableDocumentError,
 )
 from gateway.runtime.concurrency import to_its_end
 from gateway.runtime.deadline import Deadline
-from gateway.storage.documents import read_document
+from gateway.storage.documents import create_document, read_or_none
 from gateway.work.documents import Lease
 
 if TYPE_CHECKING:
@@ -193,8 +192,7 @@ class Leases:
         )
 
     async def _create(self, key: str, lease: Lease) -> bool:
-        document = lease.model_dump_json(by_alias=True, exclude_none=True).encode()
-        if await self._objects.create(key, document, media_type="application/json"):
+        if await create_document(self._objects, key, lease):
             return True
         # A write whose answer was lost is repeated, and finds itself.
         stored = await self._load(key)
@@ -202,8 +200,8 @@ class Leases:
 
     async def _load(self, key: str) -> Lease | None:
         try:
-            return read_document(Lease, key, await self._objects.read(key))
-        except (ObjectNotFoundError, UnreadableDocumentError):  # that one holds nobody back
+            return await read_or_none(self._objects, Lease, key)
+        except UnreadableDocumentError:  # that one holds nobody back
             return None
 
     async def _give_back(self, folder: str, generation: int) -> None:

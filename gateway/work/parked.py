@@ -11,14 +11,10 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.errors import (
-    ObjectNotFoundError,
-    ParkedItemNotFoundError,
-    UnreadableDocumentError,
-)
+from gateway.errors import ParkedItemNotFoundError, UnreadableDocumentError
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
-from gateway.storage.documents import read_document
+from gateway.storage.documents import read_or_none, replace_document
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -131,8 +127,7 @@ class Parking:
         before = await self._read_one(_key(parked_id))
         if before is not None and before == item.model_copy(update={"parked_at": before.parked_at}):
             return before  # tried again, and no other than it was
-        document = item.model_dump_json(by_alias=True, exclude_none=True).encode()
-        await self._objects.replace(_key(parked_id), document, media_type="application/json")
+        await replace_document(self._objects, _key(parked_id), item)
         return item
 
     async def clear(
@@ -196,7 +191,7 @@ class Parking:
         ------
         ParkedItemNotFoundError
         """
-        item = await self._read(_key(parked_id))
+        item = await read_or_none(self._objects, ParkedItem, _key(parked_id))
         if item is None:
             raise ParkedItemNotFoundError
         return item
@@ -212,16 +207,10 @@ class Parking:
             await self.item(parked_id)
         await self._objects.delete(_key(parked_id))
 
-    async def _read(self, key: str) -> ParkedItem | None:
-        try:
-            return read_document(ParkedItem, key, await self._objects.read(key))
-        except ObjectNotFoundError:
-            return None
-
     async def _read_one(self, key: str) -> ParkedItem | None:
         """One item of many, none where it cannot be read: the others are listed without it."""
         try:
-            return await self._read(key)
+            return await read_or_none(self._objects, ParkedItem, key)
         except UnreadableDocumentError:
             return None
 
