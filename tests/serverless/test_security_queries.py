@@ -154,9 +154,10 @@ def test_only_the_days_asked_for_are_opened(
             since = r"CURRENT_DATE - INTERVAL '\d+' DAY"
             if partition["Type"] == "string":
                 since = rf"DATE_FORMAT\({since}, '%Y/%m/%d'\)"
+            where = scan.args["where"].this
             conditions = [
                 condition.sql("athena", comments=False)
-                for condition in scan.args["where"].this.flatten()
+                for condition in (where.flatten() if isinstance(where, exp.And) else [where])
             ]
             wanted = re.compile(f"{partition['Name']} >= {since}")
             assert any(map(wanted.fullmatch, conditions))
@@ -409,3 +410,82 @@ def test_the_firewalls_log_lies_where_its_table_looks(dev: Package) -> None:
     folder = "AWSLogs/${AWS::AccountId}/WAFLogs/${AWS::Region}"
     name = dev.properties("WebAcl")["Name"]
     assert location["Fn::Sub"] == f"s3://${{WafBucket}}/{folder}/{name}/"
+
+
+# --- the load balancer ----------------------------------------------------------------------------
+
+# The example of the page "Access logs for your Application Load Balancer", one line there.
+ANSWERED = (
+    "https 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 "
+    '10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 "GET https://www.example.com:443/ HTTP/1.1" '
+    '"curl/7.46.0" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 '
+    "arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 "
+    '"Root=1-58337281-1d84f3d73c47ec4e58577259" "www.example.com" '
+    '"arn:aws:acm:us-east-2:123456789012:certificate/12345678-1234-1234-1234-123456789012" '
+    '1 2018-07-02T22:22:48.364000Z "authenticate,forward" "-" "-" "10.0.0.1:80" "200" "-" "-" '
+    'TID_1234abcd5678ef90 "m.example.com" "-" "TransformSuccess"'
+)
+SLOW_FAULT = ANSWERED.replace("0.086 0.048 0.037 200 200", "0.086 12.5 0.037 500 500").replace(
+    "22:23:00", "22:24:00"
+)
+NO_TARGET = ANSWERED.replace("10.0.0.1:80 0.086 0.048 0.037 200 200", "- -1 -1 -1 503 -").replace(
+    '"10.0.0.1:80" "200"', '"-" "-"'
+)
+
+
+def access_log_rows(dev: Package) -> list[dict[str, Any]]:
+    """The lines as RegexSerDe reads them: a column for each group, null where it is no number."""
+    description = dev.properties("LoadBalancerTable")["TableInput"]["StorageDescriptor"]
+    pattern = description["SerdeInfo"]["Parameters"]["input.regex"]
+    columns = columns_of({"StorageDescriptor": description})
+    rows = []
+    for line in (ANSWERED, SLOW_FAULT, NO_TARGET):
+        matched = re.fullmatch(pattern, line)
+        assert matched is not None
+        values = zip(columns.items(), matched.groups(), strict=False)
+        rows.append(
+            {name: value if kind == "string" else value or None for (name, kind), value in values}
+        )
+    return rows
+
+
+def test_the_access_logs_fields_fall_into_their_columns(dev: Package) -> None:
+    first, _, none = access_log_rows(dev)
+    assert first["type"] == "https"
+    assert (first["target_ip"], first["target_port"]) == ("10.0.0.1", "80")
+    assert (first["request_verb"], first["request_url"], first["request_proto"]) == (
+        "GET",
+        "https://www.example.com:443/",
+        "HTTP/1.1",
+    )
+    assert first["conn_trace_id"] == "TID_1234abcd5678ef90"
+    assert (none["target_ip"], none["target_port"]) == ("", None)
+
+
+def test_faults_and_slow_answers_by_target(tables: Tables, dev: Package) -> None:
+    rows = access_log_rows(dev)
+    tables.fill(
+        "LoadBalancerTable", [*((NOW, row) for row in rows), *((LONG_AGO, row) for row in rows)]
+    )
+    gateway, none = tables.ask("FaultsByTargetQuery")
+    counts = ("target", "requests", "answers_5xx", "load_balancers_own_5xx", "slow", "max_s")
+    assert [gateway[name] for name in counts] == ["10.0.0.1", 2, 1, 0, 1, 12.5]
+    assert gateway["p95_s"] <= 12.5
+    assert gateway["last_5xx_at"] == "2018-07-02T22:24:00.186641Z"
+    assert [none[name] for name in counts] == ["none", 1, 1, 1, 0, None]
+
+
+def test_the_load_balancers_log_lies_where_its_table_looks(dev: Package) -> None:
+    location = dev.properties("LoadBalancerTable")["TableInput"]["StorageDescriptor"]["Location"]
+    [written] = [
+        statement
+        for statement in dev.properties("LogsBucketPolicy")["PolicyDocument"]["Statement"]
+        if statement["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
+    ]
+    folder = written["Resource"]["Fn::Sub"].removeprefix("${LogsBucket.Arn}").removesuffix("*")
+    assert location["Fn::Sub"].startswith(f"s3://${{LogsBucket}}{folder}elasticloadbalancing/")
+    [(bucket, prefix)] = re.findall(
+        r"accessLogs: \{bucket: (\S+), prefix: (\S+)\}",
+        (ROOT / "docs/deploy-eks.md").read_text(),
+    )
+    assert (bucket, f"/{prefix}/AWSLogs/${{AWS::AccountId}}/") == ("$LOGS", folder)
