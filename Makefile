@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The locks are complete, so pip resolves nothing (--no-deps) and checks every hash.
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run check test benchmarks lint sbom audit lock schema clean
+.PHONY: run check test benchmarks lint sbom audit lock schema docs clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
@@ -60,6 +60,10 @@ lock: $(VENV)/dev.stamp
 # Rewrites the settings in the chart's schema from gateway/settings.py.
 schema: $(VENV)/dev.stamp
 	$(BIN)/python helm/settings_schema.py
+
+# Rewrites what docs/settings.md, metrics.md, problems.md and cli.md take from the code.
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/generate.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "RadStream needs Python 3.11 or newer (PYTHON=$(PYTHON))" >&2; exit 1; }

@@ -1,0 +1,158 @@
+"""Writes what the documentation takes from the code: `python docs/generate.py` (`make docs`).
+
+Text between `<!-- generated: NAME -->` and `<!-- end -->` follows from the settings, the metrics
+and the command; in docs/problems.md the line below each heading follows from the kinds of problems.
+All else is written by hand and kept, as is a metric's last cell.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+
+from gateway.cli.main import main
+from gateway.observability.metrics import Metrics
+from gateway.problems import all_kinds
+from gateway.settings import DELIMITER, PREFIX, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
+
+DOCS = Path(__file__).parent
+_BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PROBLEM = re.compile(r"^(### `([a-z-]+)`\n\n)Status .*$", re.MULTILINE)
+_WIDTH = 96
+
+
+def pages() -> dict[str, str]:
+    """Each page that has generated text, as it should be, by its file's name."""
+    metrics = (DOCS / "metrics.md").read_text()
+    return {
+        "settings.md": _filled("settings.md", _settings()),
+        "metrics.md": _filled("metrics.md", {"metrics": _metrics(metrics)}),
+        "cli.md": _filled("cli.md", {"commands": "\n\n".join(_commands("radstream", main))}),
+        "problems.md": _problems((DOCS / "problems.md").read_text()),
+    }
+
+
+def _filled(page: str, blocks: dict[str, str]) -> str:
+    """The page with its blocks as given, of which it has each once."""
+    text = (DOCS / page).read_text()
+    found = [name for _, name, _ in _BLOCK.findall(text)]
+    if sorted(found) != sorted(blocks):
+        raise ValueError(f"{page} needs one block each for {sorted(set(blocks) ^ set(found))}")
+    return _BLOCK.sub(lambda block: f"{block[1]}{blocks[block[2]]}\n{block[3]}", text)
+
+
+def _table(*rows: tuple[str, ...]) -> str:
+    head, *body = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *body))
+
+
+def _settings() -> dict[str, str]:
+    """A table for each group of settings."""
+    tables = {}
+    for group_name, group_field in Settings.model_fields.items():
+        group = group_field.annotation
+        if not (isinstance(group, type) and issubclass(group, BaseModel)):
+            raise TypeError(f"{group_name} is not a group of settings")
+        schemas = group.model_json_schema()["properties"]
+        tables[group_name] = _table(
+            ("variable", "value", "default", "description"),
+            *(
+                (
+                    f"`{PREFIX}{group_name}{DELIMITER}{name}`".upper(),
+                    _value(schemas[name]),
+                    _default(field),
+                    field.description or "",
+                )
+                for name, field in group.model_fields.items()
+            ),
+        )
+    return tables
+
+
+def _value(schema: dict[str, Any]) -> str:
+    """The values a setting takes, in words."""
+    schema = next((each for each in schema.get("anyOf", ()) if each["type"] != "null"), schema)
+    if "enum" in schema:
+        return " or ".join(f"`{each}`" for each in schema["enum"])
+    kind = {"array": "JSON array", "boolean": "`true` or `false`", "string": "text"}
+    named = {"path": "path", "password": "secret"}.get(schema.get("format", ""))
+    words = named or kind.get(schema["type"]) or schema["type"]
+    if "exclusiveMinimum" in schema:
+        words += f" above {schema['exclusiveMinimum']:g}"
+        to = ", at most "
+    else:
+        words += f" from {schema['minimum']}" if "minimum" in schema else ""
+        to = " to "
+    return words + (f"{to}{schema['maximum']:.10g}" if "maximum" in schema else "")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "by machine"
+    if field.default is None:
+        return "unset"
+    if field.default in ("", ()):
+        return "empty"
+    if isinstance(field.default, bool):
+        return f"`{field.default}`".lower()
+    return f"`{field.default}`"
+
+
+def _metrics(page: str) -> str:
+    """The table of metrics, with the last cells of the page's own."""
+    advice = dict(re.findall(r"^\| `(\w+)` \|.*\| (.+) \|$", page, re.MULTILINE))
+    rows = []
+    for collector in Metrics(CollectorRegistry()):
+        [family] = collector.describe()
+        is_info = family.type == "info"
+        name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+        labels = ["version"] if is_info else list(collector._labelnames)
+        rows.append(
+            (
+                f"`{name}`",
+                "gauge" if is_info else family.type,
+                " ".join(f"`{label}`" for label in labels) or "none",
+                family.documentation,
+                advice.get(name, ""),
+            )
+        )
+    return _table(("metric", "type", "labels", "description", "what to do"), *rows)
+
+
+def _problems(page: str) -> str:
+    """The page with each problem's status and title as they are."""
+    kinds = {kind.name: kind for kind in all_kinds()}
+    found = [name for _, name in _PROBLEM.findall(page)]
+    if sorted(found) != sorted(kinds):
+        raise ValueError(f"problems.md needs one section each for {set(found) ^ set(kinds)}")
+    return _PROBLEM.sub(
+        lambda head: f"{head[1]}Status {kinds[head[2]].status}: {kinds[head[2]].title}.", page
+    )
+
+
+def _commands(
+    name: str, command: click.Command, parent: click.Context | None = None
+) -> Iterator[str]:
+    """The help of a command and of its own commands, a section each."""
+    context = click.Context(
+        command, parent, info_name=name, terminal_width=_WIDTH, **command.context_settings
+    )
+    yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```"
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            yield from _commands(each, command.commands[each], context)
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        (DOCS / page).write_text(text)
