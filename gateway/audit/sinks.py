@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import AuditUnavailableError, StoreError
-from gateway.storage.append_only_file import AppendedFile
+from gateway.storage.rolling_file import RollingFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,43 +45,24 @@ class AuditFiles:
 
     def __init__(self, folder: Path, *, file_bytes: int) -> None:
         self._folder = folder.absolute()
-        self._file_bytes = file_bytes
-        self._day = ""
-        self._file: AppendedFile | None = None
-        # Its own thread: a write that nobody waits for any more still ends before the next begins.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit-file")
+        self._file = RollingFile(
+            self._folder,
+            "audit-%Y-%m-%d-%H%M%S.%f",
+            file_bytes=file_bytes,
+            prepare=self._make_folder,
+            daily=True,
+        )
+        self.close = self._file.close
 
     async def append(self, lines: bytes) -> None:
         """See `AuditSink.append`."""
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._append, lines)
+            await self._file.append(lines)
         except OSError as error:
             raise AuditUnavailableError(error.strerror or "input/output error") from error
 
-    async def close(self) -> None:
-        """Close the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
-
-    def _append(self, lines: bytes) -> None:
-        self._current().append(lines)
-
-    def _current(self) -> AppendedFile:
-        now = dt.datetime.now(dt.UTC)
-        day = now.strftime("%Y-%m-%d")
-        if self._file is not None:
-            if day == self._day and self._file.size < self._file_bytes and not self._file.removed:
-                return self._file
-            self._close()
+    def _make_folder(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = f"audit-{day}-{now.strftime('%H%M%S.%f')}-{secrets.token_hex(4)}.jsonl"
-        self._file, self._day = AppendedFile(self._folder / name), day
-        return self._file
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
 
 class AuditObjects:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.errors import DeadlineExceededError, RadStreamError
+from gateway.runtime.backoff import Backoff
 from gateway.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 60.0
+_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
 # A reload of which nothing is heard for so long is counted as hanging. A load that is merely slow
 # goes on in Triton all the same, and is not begun again before it has ended.
 _RELOAD_S = 30.0
@@ -166,7 +166,6 @@ class Recovery:
             )
 
     async def _bring_back(self, name: str, sick: _SickModel) -> NoReturn:
-        pause_s = _FIRST_PAUSE_S
         while True:
             await sick.reported.wait()
             sick.at_work = True
@@ -182,8 +181,7 @@ class Recovery:
             sick.reported.clear()
             self._reloaded_at[name] = time.monotonic()
             self._on_reloaded()
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            await _BACKOFF.wait(sick.attempts - 1)
 
     def _leave_behind(self, name: str, pids: frozenset[int]) -> None:
         """Have the processes ended that ran the model before it was reloaded, studies apart.

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import datetime as dt
-import secrets
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from gateway.storage.append_only_file import AppendedFile
+from gateway.storage.rolling_file import RollingFile
 from gateway.telemetry.records import SinkUnavailableError, check_batch
 
 if TYPE_CHECKING:
@@ -38,44 +34,23 @@ class JsonLinesSink:
         self._folder = folder.absolute()
         self._file_bytes = file_bytes
         self._folder_bytes = folder_bytes
-        self._file: AppendedFile | None = None
-        # Its own thread: a call that nobody waits for any more still ends before the next begins.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="telemetry-file")
+        self._file = RollingFile(
+            self._folder,
+            "telemetry-%Y%m%dT%H%M%S.%fZ",
+            file_bytes=file_bytes,
+            prepare=self._remove_oldest,
+        )
+        self.close = self._file.close
 
     async def put(self, records: Sequence[TelemetryRecord]) -> Sequence[int]:
         """See `TelemetrySink.put`; all records are taken, or none."""
         check_batch(records)
         lines = b"".join(record.data for record in records)
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._append, lines)
+            await self._file.append(lines)
         except OSError as error:
             raise SinkUnavailableError(error.strerror or "input/output error") from error
         return ()
-
-    async def close(self) -> None:
-        """Close the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
-
-    def _append(self, lines: bytes) -> None:
-        self._current().append(lines)
-
-    def _current(self) -> AppendedFile:
-        """The file to write to: a new one where the last is full, or was removed by someone."""
-        if self._file is not None:
-            if self._file.size < self._file_bytes and not self._file.removed:
-                return self._file
-            self._close()
-        self._remove_oldest()
-        begun = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        name = f"telemetry-{begun}-{secrets.token_hex(4)}.jsonl"
-        self._file = AppendedFile(self._folder / name)
-        return self._file
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def _remove_oldest(self) -> None:
         """Make room for one more file."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from gateway.runtime.backoff import Backoff
 from gateway.telemetry.records import SinkUnavailableError
 
 if TYPE_CHECKING:
@@ -23,31 +21,9 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before sending again: anything up to a bound that doubles.
-
-    "Full jitter" of https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/: the
-    gateways that a throttled stream refused together do not come back together.
-
-    Parameters
-    ----------
-    first_s
-        Bound of the first wait, in seconds.
-    longest_s
-        What the bound does not grow beyond.
-    tries
-        Tries without any success after which the sink counts as away.
-    """
-
-    first_s: float = 0.2
-    longest_s: float = 5.0
-    tries: int = 5
-
-    def wait_s(self, failures: int) -> float:
-        """Seconds to wait after so many tries without any success."""
-        bound = min(self.longest_s, self.first_s * 2.0 ** min(failures, 30))
-        return random.uniform(0, bound)  # noqa: S311 - jitter
+BACKOFF = Backoff(first_s=0.2, longest_s=5.0, jitter=1.0)
+# Tries without any success after which the sink counts as away.
+_TRIES = 5
 
 
 class Sender:
@@ -89,8 +65,7 @@ class Sender:
             self._note(failures)
             if not rest or (self.away and not persist):
                 break
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._backoff.wait_s(failures))
+            await self._backoff.wait(failures, stop)
             if not stop.is_set():
                 self._metrics.telemetry.retried.inc(len(rest))
         return rest
@@ -114,7 +89,7 @@ class Sender:
 
     def _note(self, failures: int) -> None:
         """Keep `away` up to date, and log when it changes."""
-        if failures >= self._backoff.tries and not self.away:
+        if failures >= _TRIES and not self.away:
             self.away = True
             log.warning("telemetry.sink_away", reason=self._reason)
         elif failures == 0 and self.away:

@@ -21,12 +21,13 @@ from gateway.schemas.telemetry import TelemetryEvent
 from gateway.telemetry.journal import forget
 from gateway.telemetry.queue import RecordQueue
 from gateway.telemetry.records import TelemetryRecord, batches
-from gateway.telemetry.sender import Backoff, Sender
+from gateway.telemetry.sender import BACKOFF, Sender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from gateway.observability.metrics import Metrics
+    from gateway.runtime.backoff import Backoff
     from gateway.telemetry.journal import Journal
     from gateway.telemetry.records import TelemetrySink
     from gateway.telemetry.spool import Segment, Spool
@@ -76,9 +77,9 @@ class Telemetry:
         queue_bytes: int,
         linger_s: float,
         drain_s: float,
-        backoff: Backoff | None = None,
+        backoff: Backoff = BACKOFF,
     ) -> None:
-        self._sender = Sender(sink, metrics, backoff or Backoff())
+        self._sender = Sender(sink, metrics, backoff)
         self._spool = spool
         self._journal = journal
         self._metrics = metrics

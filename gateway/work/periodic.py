@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-import structlog
-
 from gateway.audit.trail import GATEWAY
-from gateway.errors import RadStreamError, log_fields
+from gateway.runtime.periodic import about, repeat
 
 if TYPE_CHECKING:
     from gateway.audit.trail import Audit
-
-log = structlog.get_logger()
 
 
 class Sweep(StrEnum):
@@ -37,13 +32,11 @@ class Sweeping(Protocol):
 
 
 async def sweep_for_ever(name: Sweep, swept: Sweeping, audit: Audit, every_s: float) -> NoReturn:
-    """Sweep about every so many seconds; gateways that started together drift apart."""
-    while True:
-        await asyncio.sleep(every_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
-        try:
-            async with audit.of_work(f"sweep: {name}", GATEWAY):
-                await swept.sweep()
-        except RadStreamError as error:
-            log.warning("sweep.failed", of=name, **log_fields(error))
-        except Exception:
-            log.exception("sweep.failed", of=name)
+    """Sweep about every so many seconds, for the first time after as many."""
+
+    async def sweep() -> None:
+        async with audit.of_work(f"sweep: {name}", GATEWAY):
+            await swept.sweep()
+
+    await asyncio.sleep(about(every_s))
+    await repeat(sweep, every_s, failed="sweep.failed", of=name)

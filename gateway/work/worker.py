@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, TypeVar
 
@@ -20,7 +19,9 @@ from gateway.errors import (
     UnreadableDocumentError,
     log_fields,
 )
+from gateway.runtime.backoff import Backoff
 from gateway.runtime.deadline import Deadline
+from gateway.runtime.periodic import repeat
 from gateway.work.documents import Failure, Progress
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ J_contra = TypeVar("J_contra", bound=BaseModel, contravariant=True)
 
 log = structlog.get_logger()
 
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 60.0
+_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
 _GRACE_S = 1.0
 _NOTING_S = 30.0
 # Work that took its gateway along this often, or met an error that nobody foresaw, is left alone.
@@ -119,7 +119,7 @@ class Worker(Generic[T]):
     async def run(self) -> NoReturn:
         """Work for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._sweep_for_ever())
+            group.create_task(repeat(self.sweep, self._sweep_s, failed="backlog.sweep_failed"))
             while True:
                 work = await self._queue.get()
                 if work.path not in self._at_hand:
@@ -133,23 +133,13 @@ class Worker(Generic[T]):
         for work in open_work:
             self.take(work)
 
-    async def _sweep_for_ever(self) -> NoReturn:
-        while True:
-            try:
-                await self.sweep()
-            except RadStreamError as error:
-                log.warning("backlog.sweep_failed", **log_fields(error))
-            except Exception:
-                log.exception("backlog.sweep_failed")
-            await asyncio.sleep(self._sweep_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
-
     async def _see_through(self, work: Work) -> None:
         """Try until the work is done, has failed, or is another gateway's."""
         attempts = 0
         ended = 0  # of ours, though the store took no note of their end
         try:
             while True:
-                pause_s: float | None = _pause_s(attempts)
+                pause_s: float | None = _BACKOFF.wait_s(attempts)
                 try:
                     pause_s = await self._attempt(work, ended)
                 except DeliveryUnfinishedError:
@@ -223,7 +213,7 @@ class Worker(Generic[T]):
         return None
 
     async def _postpone(self, work: Work, begun: Progress, error: RadStreamError) -> float:
-        pause_s = _pause_s(begun.attempts)
+        pause_s = _BACKOFF.wait_s(begun.attempts)
         log.warning("backlog.postponed", **log_fields(error), attempts=begun.attempts)
         progress = Progress(
             attempts=begun.attempts,
@@ -260,8 +250,3 @@ class Worker(Generic[T]):
 def _noting() -> AbstractAsyncContextManager[None]:
     """Bounds the notes of how an attempt ended: a store that hangs must not keep its turn."""
     return Deadline.after(_NOTING_S).bounds("backlog")
-
-
-def _pause_s(attempts: int) -> float:
-    longest = min(_FIRST_PAUSE_S * 2.0 ** min(attempts, 16), _LONGEST_PAUSE_S)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.app.lifespan.buckets import open_buckets
 from gateway.audit.sinks import AuditFiles, AuditObjects
 from gateway.audit.trail import Audit
-from gateway.storage.s3 import S3Store, encryption, s3_client
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext
@@ -19,23 +19,10 @@ async def open_audit(context: LifespanContext) -> Audit:
 
 
 async def _sink(context: LifespanContext) -> AuditSink:
-    audit, store = context.settings.audit, context.settings.store
+    audit = context.settings.audit
     if audit.kind == "file":
         files = AuditFiles(audit.folder, file_bytes=audit.file_bytes)
         context.stack.push_async_callback(files.close)
         return files
-    client = await context.stack.enter_async_context(
-        s3_client(
-            region=store.region,
-            endpoint=store.endpoint,
-            connections=store.connections,
-            timeout_s=store.timeout_s,
-        )
-    )
-    bucket = S3Store(
-        client,
-        audit.bucket or "",
-        timeout_s=store.timeout_s,
-        encryption=encryption(store.sse, store.kms_key_id),
-    )
+    [bucket] = await open_buckets(context, audit.bucket)
     return AuditObjects(bucket, instance=context.instance)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.app.lifespan.buckets import open_buckets
 from gateway.dropfolder.objects import Inbox
 from gateway.dropfolder.watched_folder.folder import WatchedFolder
 from gateway.dropfolder.watched_folder.ledger import Ledger
@@ -13,7 +14,6 @@ from gateway.dropfolder.watched_folder.settled_files import DroppedFiles
 from gateway.results.store import ROOT as RESULTS
 from gateway.storage.folder import FolderStore
 from gateway.storage.presence import Presence
-from gateway.storage.s3 import S3Store, encryption, s3_client
 from gateway.studies.study import Route
 
 if TYPE_CHECKING:
@@ -38,23 +38,7 @@ async def open_stores(context: LifespanContext) -> tuple[ObjectStore, ObjectStor
         await folder.open()
         # Never opened, which would write to it: the drop folder is its senders'.
         return folder, DroppedFiles(context.settings.dropfolder.folder)
-    client = await context.stack.enter_async_context(
-        s3_client(
-            region=store.region,
-            endpoint=store.endpoint,
-            connections=store.connections,
-            timeout_s=store.timeout_s,
-        )
-    )
-    results, images = (
-        S3Store(
-            client,
-            bucket,
-            timeout_s=store.timeout_s,
-            encryption=encryption(store.sse, store.kms_key_id),
-        )
-        for bucket in (store.results_bucket or "", store.images_bucket or "")
-    )
+    results, images = await open_buckets(context, store.results_bucket, store.images_bucket)
     await results.open(RESULTS)
     await images.open(IMAGES)
     return results, images

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import structlog
 
 from gateway.audit.trail import GATEWAY
 from gateway.errors import DeliveryUnfinishedError, RadStreamError, log_fields
+from gateway.runtime.backoff import Backoff
 from gateway.schemas.parked import Half
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_BACKOFF = Backoff(first_s=0.5, longest_s=30.0)
 # A pair that cannot be taken for so long lets the others of its study go by.
 _GIVES_WAY_S = 60.0
 
@@ -125,7 +125,7 @@ class Collector:
                 del self._last[lane]
 
     async def _until_taken(self, pair: _Pair) -> None:
-        began, pause_s = time.monotonic(), _FIRST_PAUSE_S
+        began, attempts = time.monotonic(), 0
         files = [file.file for file in pair.files]
         while True:
             try:
@@ -144,8 +144,8 @@ class Collector:
                 return
             if time.monotonic() - began >= _GIVES_WAY_S:
                 pair.passed.set()
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            await _BACKOFF.wait(attempts)
+            attempts += 1
 
     async def _attempt(self, pair: _Pair) -> None:
         """Deliver each of the files, unless another's delivery takes it too."""

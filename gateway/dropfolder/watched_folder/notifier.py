@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import Final
 
 import structlog
 
 from gateway.dropfolder.watched_folder.inotify import Inotify, NotificationError, limit
+from gateway.runtime.backoff import Backoff
 
 log = structlog.get_logger()
 
 # Until inotify is tried again after it failed; doubled each time.
-_BACKOFF_S: Final = 60.0
-_LONGEST_BACKOFF_S: Final = 3600.0
+_BACKOFF = Backoff(first_s=60.0, longest_s=3600.0)
 
 
 class Notifier:
@@ -31,7 +30,7 @@ class Notifier:
         self._polling = polling
         self._inotify: Inotify | None = None
         self._told: str | None = None  # why there are no notifications, as the log says already
-        self._backoff_s = _BACKOFF_S
+        self._failures = 0
         self._retry_at = 0.0
 
     @property
@@ -70,7 +69,7 @@ class Notifier:
         """Note that the whole tree is watched, as far as it can be."""
         if self._inotify is not None and self._told is not None:
             log.info("dropfolder.notified")
-            self._told, self._backoff_s = None, _BACKOFF_S
+            self._told, self._failures = None, 0
 
     def take(self) -> tuple[set[str], bool]:
         """See `Inotify.take`."""
@@ -98,8 +97,8 @@ class Notifier:
             self._inotify = None
 
     def _fail(self, error: NotificationError) -> None:
-        self._retry_at = time.monotonic() + self._backoff_s
-        self._backoff_s = min(2 * self._backoff_s, _LONGEST_BACKOFF_S)
+        self._retry_at = time.monotonic() + _BACKOFF.wait_s(self._failures)
+        self._failures += 1
         if self._told == error.reason:
             return
         self._told = error.reason

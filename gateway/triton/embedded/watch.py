@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import structlog
 
+from gateway.runtime.backoff import Backoff
 from gateway.triton.embedded.errors import TritonStartError
 from gateway.triton.embedded.process import GuardedProcess
 from gateway.triton.embedded.server import TritonServer
 
 _log = structlog.get_logger("triton")
 
-_FIRST_DELAY_S = 0.5
-_MAX_DELAY_S = 30.0
+_BACKOFF = Backoff(first_s=0.5, longest_s=30.0)
 _STEADY_AFTER_S = 60.0  # a server that lived this long did not die of its start
 
 
@@ -56,16 +56,22 @@ class WatchedServer:
         await self._process.stop()
 
     async def _keep_running(self) -> None:
-        delay_s = _FIRST_DELAY_S
+        deaths = 0
         while True:
             live_since = time.monotonic()
             exit_code = await self._ended()
             uptime_s = time.monotonic() - live_since
             if uptime_s > _STEADY_AFTER_S or self._restart_asked.is_set():
-                delay_s = _FIRST_DELAY_S
-            _log.error("triton.died", exit_code=exit_code, uptime_s=uptime_s, restart_in_s=delay_s)
+                deaths = 0
+            delay_s = _BACKOFF.wait_s(deaths)
+            _log.error(
+                "triton.died",
+                exit_code=exit_code,
+                uptime_s=uptime_s,
+                restart_in_s=round(delay_s, 1),
+            )
             self._starting = True
-            delay_s = await self._start_again(delay_s)
+            deaths = await self._start_again(deaths, delay_s)
             self._starting = False
             self._restart_asked.clear()
 
@@ -82,16 +88,19 @@ class WatchedServer:
             ended.cancel()
             asked.cancel()
 
-    async def _start_again(self, delay_s: float) -> float:
-        """Bring the server back; the delay before the next restart, should it die soon."""
+    async def _start_again(self, deaths: int, delay_s: float) -> int:
+        """Bring the server back; return how often it has died or not come up in a row."""
         while True:
             await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, _MAX_DELAY_S)
+            deaths += 1
+            delay_s = _BACKOFF.wait_s(deaths)
             self._on_restart()
             try:
                 self._process = await self._server.launch()
             except TritonStartError as error:
-                _log.error("triton.restart_failed", reason=str(error), restart_in_s=delay_s)
+                _log.error(
+                    "triton.restart_failed", reason=str(error), restart_in_s=round(delay_s, 1)
+                )
             else:
                 _log.info("triton.restarted")
-                return delay_s
+                return deaths

@@ -11,15 +11,15 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from gateway.observability.metrics import Metrics
+from gateway.runtime.backoff import Backoff
 from gateway.telemetry.journal import Journal
 from gateway.telemetry.records import BATCH_RECORDS, SinkUnavailableError, TelemetryRecord
-from gateway.telemetry.sender import Backoff
 from gateway.telemetry.spool import Spool
 from gateway.telemetry.telemetry import Telemetry
 from tests.support.gateway import until
 from tests.support.telemetry import MemorySink, event, event_ids
 
-EAGER = Backoff(first_s=0.001, longest_s=0.01, tries=3)
+EAGER = Backoff(first_s=0.001, longest_s=0.01)
 
 
 class Parts:
@@ -252,11 +252,3 @@ async def test_damage_on_disk_is_counted_as_lost(tmp_path: Path):
     async with running(MemorySink(), tmp_path) as after:
         await until(lambda: after.count("replayed_total") == 2)
         assert after.count("dropped_total", reason="damaged") == 1
-
-
-def test_waits_grow_to_a_bound_and_differ():
-    backoff = Backoff(first_s=1, longest_s=8, tries=3)
-    for failures, bound in [(0, 1), (1, 2), (2, 4), (3, 8), (4, 8), (10**6, 8)]:
-        waits = {backoff.wait_s(failures) for _ in range(100)}
-        assert max(waits) <= bound
-        assert len(waits) > 90
