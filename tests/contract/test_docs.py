@@ -8,7 +8,9 @@ import pytest
 from docs.generate import pages as generated
 from gateway.report import prices, questions
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")])
 
 
 def rows(page: str) -> dict[str, list[str]]:
@@ -38,8 +40,18 @@ def test_every_query_price_and_check_of_the_telemetry_is_documented():
     assert documented.keys() == set(re.findall(r"SELECT\n +'([^']+)'", checks))
 
 
-@pytest.mark.parametrize("page", sorted(page.name for page in DOCS.glob("*.md")))
-def test_links_of_a_page_lead_somewhere(page: str):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", (DOCS / page).read_text()):
-        if not target.startswith(("http://", "https://")):
-            assert (DOCS / target).exists(), target
+def anchors(text: str) -> set[str]:
+    """What links can name on a page: its headings as GitHub writes them into addresses."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_of_a_page_lead_somewhere(path: Path):
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", path.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        assert not anchor or anchor in anchors(page.read_text()), (target, anchor)

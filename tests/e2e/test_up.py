@@ -1,5 +1,6 @@
 """`radstream up` as a user runs it: one process, a real Triton below it, the reference model."""
 
+import argparse
 import asyncio
 import json
 import re
@@ -70,19 +71,43 @@ async def send(client: httpx.AsyncClient, image: Path, **fields: Any) -> httpx.R
     )
 
 
-def readme_request() -> tuple[str, str, Path]:
-    """Path, metadata and image of the README's first curl."""
-    readme = (ROOT / "README.md").read_text()
-    [command, *_] = re.findall(r"^curl (?:.*\\\n)*.*$", readme, re.MULTILINE)
-    _, url, *arguments = shlex.split(command.replace("\\\n", " "))
-    fields = dict(value.split("=", 1) for value in arguments[1::2])
-    assert arguments[::2] == ["-F"] * len(fields)
-    return httpx.URL(url).path, fields["metadata"], ROOT / fields["image"].removeprefix("@")
+def curl_commands(page: str) -> list[str]:
+    """The requests to this machine that a page shows."""
+    commands = re.findall(r"^curl (?:.*\\\n)*.*$", (ROOT / page).read_text(), re.MULTILINE)
+    return [command for command in commands if "http://127.0.0.1:8080/" in command]
+
+
+async def as_curl(client: httpx.AsyncClient, command: str) -> httpx.Response:
+    """What the gateway answers to a command of the documentation."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("-i", action="store_true")
+    parser.add_argument("-X", dest="method")
+    parser.add_argument("-H", dest="headers", action="append", default=[])
+    parser.add_argument("-F", dest="parts", action="append", default=[])
+    parser.add_argument("--data-binary", dest="body")
+    given = parser.parse_args(shlex.split(command.replace("\\\n", " "), comments=True)[1:])
+    parts = dict(part.split("=", 1) for part in given.parts)
+    if parts:
+        image = (ROOT / parts["image"].removeprefix("@")).read_bytes()
+        document, _, content_type = parts["metadata"].partition(";type=")
+        assert content_type in {"", "application/json"}
+        sent = multipart(document.encode(), image)
+    elif given.body:
+        sent = {"content": (ROOT / given.body.removeprefix("@")).read_bytes()}
+    else:
+        sent = {}
+    return await client.request(
+        given.method or ("POST" if sent else "GET"),
+        httpx.URL(given.url).path,
+        headers=dict(header.split(": ", 1) for header in given.headers),
+        **sent,
+    )
 
 
 async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncClient):
-    path, document, image = readme_request()
-    response = await client.post(path, **multipart(document.encode(), image.read_bytes()))
+    [command, *_] = curl_commands("README.md")
+    response = await as_curl(client, command)
     assert response.status_code == 200, response.text
     [answer] = response.json()["images"]
     [finding] = answer["findings"]
@@ -92,6 +117,14 @@ async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncCli
         picture = await client.get(link)
         assert picture.headers["content-type"] == "image/png"
         assert picture.content.startswith(b"\x89PNG")
+
+
+async def test_requests_of_the_integrators_page_are_answered_as_it_says(client: httpx.AsyncClient):
+    answers = [await as_curl(client, each) for each in curl_commands("docs/integrate.md")]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 202, 200, 204]
+    [multipart_answer, *_, accepted, deferred, _] = answers
+    assert multipart_answer.json()["status"] == "completed"
+    assert deferred.url.path == accepted.headers["location"]
 
 
 @pytest.mark.parametrize(
