@@ -1,8 +1,8 @@
 """Writes what the documentation takes from the code: `python docs/generate.py` (`make docs`).
 
-Text between `<!-- generated: NAME -->` and `<!-- end -->` follows from the settings, the metrics
-and the command; in docs/problems.md the line below each heading follows from the kinds of problems.
-All else is written by hand and kept, as is a metric's last cell.
+Text between `<!-- generated: NAME -->` and `<!-- end -->` follows from the settings, the metrics,
+the command and the keys of the store; in docs/problems.md the line below each heading follows from
+the kinds of problems. All else is written by hand and kept, as is a metric's last cell.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gateway.cli.main import main
 from gateway.observability.metrics import Metrics
 from gateway.problems import all_kinds
 from gateway.settings import DELIMITER, PREFIX, Settings
+from gateway.storage.layout import BY_STUDY, PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ def pages() -> dict[str, str]:
         "settings.md": _filled("settings.md", _settings()),
         "metrics.md": _filled("metrics.md", {"metrics": _metrics(metrics)}),
         "cli.md": _filled("cli.md", {"commands": "\n\n".join(_commands("radstream", main))}),
+        "backup.md": _filled("backup.md", {"layout": _layout()}),
         "problems.md": _problems((DOCS / "problems.md").read_text()),
     }
 
@@ -127,6 +129,23 @@ def _metrics(page: str) -> str:
             )
         )
     return _table(("metric", "type", "labels", "description", "what to do"), *rows)
+
+
+def _layout() -> str:
+    """The table of what lies under which keys."""
+    return _table(
+        ("keys", "bucket", "what", "written by", "when it goes"),
+        *(
+            (
+                f"`{place.prefix}{'{study_id}/' if place.prefix in BY_STUDY else ''}`",
+                place.bucket,
+                place.holds,
+                f"`gateway.{place.writer}`" if place.writer else "senders",
+                place.until,
+            )
+            for place in PLACES
+        ),
+    )
 
 
 def _problems(page: str) -> str:

@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import AuditUnavailableError, StoreError
+from gateway.storage.layout import AUDIT
 from gateway.storage.rolling_file import RollingFile
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class AuditObjects:
         """See `AuditSink.append`."""
         now = dt.datetime.now(dt.UTC)
         name = f"{now.strftime('%H%M%S.%fZ')}-{self._instance}-{secrets.token_hex(4)}.jsonl"
-        key = f"audit/{now.strftime('%Y-%m-%d')}/{name}"
+        key = f"{AUDIT}{now.strftime('%Y-%m-%d')}/{name}"
         try:
             created = await self._objects.create(key, lines, media_type="application/x-ndjson")
         except StoreError as error:

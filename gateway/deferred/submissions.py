@@ -16,7 +16,7 @@ from gateway.errors import (
 )
 from gateway.observability.library_warnings import one_event
 from gateway.observability.tracing import continued, spanned, traceparent
-from gateway.results.store import compare, given
+from gateway.results.identity import compare, given
 from gateway.runtime.concurrency import together
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from gateway.studies.study import Study, StudyImage
     from gateway.work.backlog import Backlog, Work
     from gateway.work.documents import Failure
-
-ROOT = "pending/"
 
 # Whose share of the gateway these studies take of when they are read.
 _SHARE = "pending studies"

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gateway.work.backlog import Backlog, Work
     from gateway.work.worker import Worker
 
-ROOT = "callbacks/"
 SIGNATURE_HEADER = "RadStream-Signature"
 DELIVERY_HEADER = "RadStream-Delivery"
 

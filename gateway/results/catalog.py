@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import StudyDeletedError, StudyNotFoundError, UnreadableDocumentError
-from gateway.results.store import ROOT as RESULTS
 from gateway.results.tombstone import Reason
 from gateway.results.view import study_summary
 from gateway.runtime.concurrency import together
 from gateway.schemas.result import Status, StudyResult
+from gateway.storage.layout import RESULTS
 
 if TYPE_CHECKING:
     import datetime as dt

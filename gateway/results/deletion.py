@@ -28,6 +28,7 @@ from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
 from gateway.storage.documents import create_document, read_or_none
+from gateway.storage.layout import DELETED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ROOT = "deleted/"
 _CLOSED = "closed.json"
 # The record of each deletion stays, so that going through them all costs more with the years.
 _SURVEY_S = 3600.0
@@ -144,7 +144,7 @@ class Deletion:
         finds in the store.
         """
         if time.monotonic() >= self._survey_at:
-            for key in await self._objects.keys(ROOT):
+            for key in await self._objects.keys(DELETED):
                 if key.endswith(f"/{_CLOSED}") and key not in self._notes:
                     with suppress(UnreadableDocumentError):  # logged; the others end no later
                         self._see(key, await self._closing(key))
@@ -195,4 +195,4 @@ class Deletion:
 
 def study_folder(study_id: str) -> str:
     """Return what the keys of a study's notes begin with."""
-    return f"{ROOT}{hashlib.sha256(study_id.encode()).hexdigest()[:32]}/"
+    return f"{DELETED}{hashlib.sha256(study_id.encode()).hexdigest()[:32]}/"

@@ -10,7 +10,7 @@ study has processed
 - or, sent alone, an image that the study did not have, where this entry is the only one it can
   mean: the view of neither says otherwise.
 
-The entry of an image that is parked goes with its parked item (see `gateway.services.
+The entry of an image that is parked goes with its parked item (see `gateway.dropfolder.
 parked_images`), or for the first two reasons.
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.results.keys import study_folder
 from gateway.runtime.concurrency import together
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.storage.documents import create_document, read_or_none, replace_document
@@ -28,43 +29,28 @@ if TYPE_CHECKING:
     from gateway.results.documents import Reading
     from gateway.storage.protocol import ObjectStore
 
-FOLDER = "not_processed/"
-
 
 class OpenImages:
-    """Entries of all studies on one store.
+    """Entries of all studies on one store."""
 
-    Parameters
-    ----------
-    objects
-        The store.
-    root
-        What the keys of all studies begin with.
-    """
-
-    def __init__(self, objects: ObjectStore, root: str) -> None:
+    def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._root = root
-
-    def of(self, study_id: str, keys: Iterable[str]) -> list[str]:
-        """Return those of a study's keys that are entries."""
-        return [key for key in keys if key.startswith(f"{self._root}{study_id}/{FOLDER}")]
 
     async def note(self, study_id: str, entries: Sequence[NotProcessedDocument]) -> list[str]:
         """Store entries, one for each image; return their keys."""
-        distinct = {self._key(study_id, entry.sha256): entry for entry in reversed(entries)}
+        distinct = {_key(study_id, entry.sha256): entry for entry in reversed(entries)}
         await together(self._note(key, entry) for key, entry in distinct.items())
         return list(distinct)
 
     async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> None:
         """Store the entry of a parked image, unless a request of the same bytes has left one."""
-        before = await self._read(self._key(study_id, entry.sha256))
+        before = await self._read(_key(study_id, entry.sha256))
         if before is None or before.parked is not None:
             await self.note(study_id, [entry])
 
     async def forget_parked(self, study_id: str, sha256: str, parked_id: str) -> None:
         """Remove the entry of a parked item."""
-        key = self._key(study_id, sha256)
+        key = _key(study_id, sha256)
         before = await self._read(key)
         if before is not None and before.parked == parked_id:
             await self._objects.delete(key)
@@ -96,7 +82,7 @@ class OpenImages:
         if alone and not mended:
             [reading] = processed.values()
             mended = _meant_by(reading, entries)
-        await together(self._objects.delete(self._key(study_id, entry.sha256)) for entry in mended)
+        await together(self._objects.delete(_key(study_id, entry.sha256)) for entry in mended)
 
     async def _note(self, key: str, entry: NotProcessedDocument) -> None:
         if await create_document(self._objects, key, entry):
@@ -109,8 +95,18 @@ class OpenImages:
     async def _read(self, key: str) -> NotProcessedDocument | None:
         return await read_or_none(self._objects, NotProcessedDocument, key)
 
-    def _key(self, study_id: str, sha256: str) -> str:
-        return f"{self._root}{study_id}/{FOLDER}{sha256}.json"
+
+def entries_among(study_id: str, keys: Iterable[str]) -> list[str]:
+    """Return those of a study's keys that are of entries."""
+    return [key for key in keys if key.startswith(_folder(study_id))]
+
+
+def _folder(study_id: str) -> str:
+    return f"{study_folder(study_id)}not_processed/"
+
+
+def _key(study_id: str, sha256: str) -> str:
+    return f"{_folder(study_id)}{sha256}.json"
 
 
 def _came_again(entry: NotProcessedDocument, processed: Mapping[str, Reading]) -> bool:

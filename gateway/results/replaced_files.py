@@ -13,6 +13,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from gateway.results.documents import StandingFile
+from gateway.results.keys import study_folder
 from gateway.runtime.concurrency import together
 from gateway.storage.documents import create_document, read_document
 
@@ -21,27 +22,12 @@ if TYPE_CHECKING:
 
     from gateway.storage.protocol import ObjectStore
 
-FOLDER = "names/"
-
 
 class ReplacedFiles:
-    """Names of all studies on one store.
+    """Names of all studies on one store."""
 
-    Parameters
-    ----------
-    objects
-        The store.
-    root
-        What the keys of all studies begin with.
-    """
-
-    def __init__(self, objects: ObjectStore, root: str) -> None:
+    def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._root = root
-
-    def of(self, study_id: str, keys: Iterable[str]) -> list[str]:
-        """Return those of a study's keys that are notes of names."""
-        return [key for key in keys if key.startswith(f"{self._root}{study_id}/{FOLDER}")]
 
     async def load(self, keys: Iterable[str]) -> dict[str, str]:
         """Return the SHA-256 of what stands under each name, by the keys of all its notes."""
@@ -52,7 +38,7 @@ class ReplacedFiles:
     async def note(self, study_id: str, name: str, sha256: str) -> bool:
         """Note what stands under the name; return False where that was known."""
         while True:
-            folder = f"{self._root}{study_id}/{FOLDER}{name}/"
+            folder = f"{_folder(study_id)}{name}/"
             keys = await self._objects.keys(folder)
             if keys and (await self._read(keys[-1])).sha256 == sha256:
                 return False
@@ -62,3 +48,12 @@ class ReplacedFiles:
 
     async def _read(self, key: str) -> StandingFile:
         return read_document(StandingFile, key, await self._objects.read(key))
+
+
+def notes_among(study_id: str, keys: Iterable[str]) -> list[str]:
+    """Return those of a study's keys that are of notes."""
+    return [key for key in keys if key.startswith(_folder(study_id))]
+
+
+def _folder(study_id: str) -> str:
+    return f"{study_folder(study_id)}names/"

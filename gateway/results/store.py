@@ -1,90 +1,50 @@
 """What is kept of a study: written once under content-addressed keys, and the view made of it.
 
-Under ``results/{study_id}/``:
-
-``study.json``
-    A `StudyDocument`: who the study is about, as its first document said.
-``identity/{n}.json``
-    Identifying attributes that a later document was the first to give; n counts from 1.
-``images/{sha256}/image.{jpg,png,dcm}``
-    The image as it was sent.
-``images/{sha256}/{model}-{version}.json``
-    A `Reading`: what one model version made of the image.
-``images/{sha256}/{model}-{version}.heatmap.png``
-    The heat map, for a sender who reads the store; ``.heatmap-{frame}`` where there are several.
-``not_processed/{sha256}.json``
-    An image that is to be sent again; see `gateway.results.not_processed`.
-``names/{name}/{n}.json``
-    What stands under a name of the drop folder; see `gateway.results.replaced_files`.
-``result.json``
-    The current view, rebuilt from the readings; the one object that is ever replaced.
+The keys stand in `gateway.results.keys`.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
-from gateway.errors import Fault, ObjectNotFoundError, StudyConflictError, StudyNotFoundError
-from gateway.results.documents import LaterIdentity, Reading, StudyDocument
-from gateway.results.not_processed import OpenImages
-from gateway.results.replaced_files import ReplacedFiles
+from gateway.errors import ObjectNotFoundError, StudyNotFoundError
+from gateway.results.documents import Reading
+from gateway.results.identity import Identities, compare
+from gateway.results.keys import (
+    heatmap_key,
+    image_folder,
+    image_key,
+    images_folder,
+    reading_key,
+    reading_name,
+    readings_among,
+    study_folder,
+)
+from gateway.results.not_processed import OpenImages, entries_among
+from gateway.results.replaced_files import ReplacedFiles, notes_among
 from gateway.results.view import study_result
 from gateway.runtime.concurrency import both, together
 from gateway.schemas.result import StudyResult
-from gateway.schemas.stored_document import IDENTITY
-from gateway.storage.documents import read_document, unreadable
-from preprocess import MediaType
+from gateway.storage.documents import (
+    create_document,
+    read_document,
+    read_or_none,
+    replace_document,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from gateway.errors import UnreadableDocumentError
+    from gateway.results.documents import StudyDocument
+    from gateway.results.identity import Known
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.not_processed import NotProcessedDocument
     from gateway.schemas.result import ModelVersion
     from gateway.storage.protocol import ObjectStore
-
-D = TypeVar("D", bound=BaseModel)
-
-JSON = "application/json"
-ROOT = "results/"
-
-EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the store held of a study when it was looked at.
-
-    Parameters
-    ----------
-    study
-        Its first document, if one came before.
-    identity
-        Who it is about, as far as that is known.
-    claims
-        How many later documents told something of that.
-    readings
-        Keys of what was read of it.
-    open_images
-        Keys of the images that are to be sent again.
-    """
-
-    study: StudyDocument | None = None
-    identity: dict[str, str] = field(default_factory=dict)
-    claims: int = 0
-    readings: frozenset[str] = frozenset()
-    open_images: frozenset[str] = frozenset()
-
-    def read_by(self, model: ModelVersion) -> set[str]:
-        """The SHA-256 of each image that this model version has read."""
-        end = _reading_name(model)
-        return {key.split("/")[-2] for key in self.readings if key.endswith(end)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +94,12 @@ class ResultStore:
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._open_images = OpenImages(objects, ROOT)
-        self._replaced_files = ReplacedFiles(objects, ROOT)
+        self._identities = Identities(objects)
+        self._open_images = OpenImages(objects)
+        self._replaced_files = ReplacedFiles(objects)
 
     async def known(self, metadata: StudyMetadata) -> Known:
-        """What is stored under the study's id, which the metadata do not contradict.
+        """Return what is stored under the study's id, which the metadata do not contradict.
 
         Of a study that is not there yet one question tells it all.
 
@@ -147,19 +108,19 @@ class ResultStore:
         StudyConflictError
             With each attribute that contradicts.
         """
-        known = await self._known(metadata.study_id)
+        known = await self._identities.known(metadata.study_id)
         compare(metadata, known.identity)
         return known
 
     async def reading(self, study_id: str, sha256: str, model: ModelVersion) -> Reading:
-        """What this model version made of this image.
+        """Return what this model version made of this image.
 
         Raises
         ------
         ObjectNotFoundError
             It has not read it.
         """
-        return await self._read(Reading, _reading_key(study_id, sha256, model))
+        return await self._reading(image_folder(study_id, sha256) + reading_name(model))
 
     async def add(
         self,
@@ -180,7 +141,7 @@ class ResultStore:
         StudyConflictError
             Another document came first and contradicts this one; no reading was written.
         """
-        study, is_new = await self._claim_identity(metadata, received_at, known)
+        study, is_new = await self._identities.claim(metadata, received_at, known)
         readings = await together(self._add(data, reading) for data, reading in images)
         return Added(tuple(readings), study, is_new)
 
@@ -235,7 +196,7 @@ class ResultStore:
     async def rebuild(
         self, study_id: str, added: Added, *, check: Callable[[], Coroutine[object, object, None]]
     ) -> StudyResult:
-        """The study's current view; see `rebuild_view`."""
+        """Return the study's current view; see `rebuild_view`."""
         return (await self.rebuild_view(study_id, added, check=check)).result
 
     async def rebuild_view(
@@ -246,7 +207,7 @@ class ResultStore:
         check: Callable[[], Coroutine[object, object, None]],
         noted: frozenset[str] = frozenset(),
     ) -> View:
-        """The study's current view, made of all its readings and written to `result.json`.
+        """Return the study's current view, made of all its readings and written to `result.json`.
 
         Parameters
         ----------
@@ -264,17 +225,17 @@ class ResultStore:
         StudyNotFoundError
             It was deleted meanwhile.
         """
-        known = {_reading_key(study_id, item.sha256, item.model): item for item in added.readings}
+        known = {reading_key(item): item for item in added.readings}
         keys = frozenset(known) | noted
         if not added.is_new:  # what came meanwhile must not go from the view, even for a moment
             keys = await self._view_keys(study_id)
         while known.keys() <= keys:
-            others = await self._load(frozenset(_readings(study_id, keys)) - known.keys())
+            others = await self._load(frozenset(readings_among(study_id, keys)) - known.keys())
             readings = _in_order([*known.values(), *others])
-            standing = await self._replaced_files.load(self._replaced_files.of(study_id, keys))
-            entries = await self._open_images.load(self._open_images.of(study_id, keys))
+            standing = await self._replaced_files.load(notes_among(study_id, keys))
+            entries = await self._open_images.load(entries_among(study_id, keys))
             result = study_result(added.study, readings, entries, standing)
-            await self._write(f"{ROOT}{study_id}/result.json", result)
+            await replace_document(self._objects, _view_key(study_id), result)
             # A reading stored meanwhile may have been missed here and written over there.
             now, _ = await both(self._view_keys(study_id), check())
             if now == keys:
@@ -283,39 +244,39 @@ class ResultStore:
         raise StudyNotFoundError
 
     async def result(self, study_id: str) -> StudyResult:
-        """The study's current view.
+        """Return the study's current view.
 
         Raises
         ------
         StudyNotFoundError
         """
-        try:
-            return await self._read(StudyResult, f"{ROOT}{study_id}/result.json")
-        except ObjectNotFoundError as error:
-            raise StudyNotFoundError from error
+        result = await read_or_none(self._objects, StudyResult, _view_key(study_id))
+        if result is None:
+            raise StudyNotFoundError
+        return result
 
     async def received_at(self, study_id: str) -> dt.datetime | None:
-        """When the study's first document came; None where none did."""
-        try:
-            return (await self._study(study_id)).received_at
-        except StudyNotFoundError:
-            return None
+        """Return when the study's first document came; None where none did."""
+        study = await self._identities.study(study_id)
+        return None if study is None else study.received_at
 
     async def readings(self, study_id: str) -> list[Reading]:
-        """All readings of a study, oldest first; those of one request as they were sent.
+        """Return all readings of a study, oldest first; those of one request as they were sent.
 
         Raises
         ------
         StudyNotFoundError
             There is none.
         """
-        readings = await self._load(await self._reading_keys(study_id))
+        readings = await self._load(
+            readings_among(study_id, await self._objects.keys(images_folder(study_id)))
+        )
         if not readings:
             raise StudyNotFoundError
         return _in_order(readings)
 
     async def image(self, reading: Reading) -> bytes:
-        """The image a reading was made of, as it was sent.
+        """Return the image a reading was made of, as it was sent.
 
         Raises
         ------
@@ -325,122 +286,60 @@ class ResultStore:
             It is missing though its reading is there.
         """
         try:
-            return await self._objects.read(_image_key(reading))
+            return await self._objects.read(image_key(reading))
         except ObjectNotFoundError as error:
             await self._study(reading.study_id)
-            raise unreadable(_image_key(reading), "the image is missing") from error
+            raise unreadable(image_key(reading), "the image is missing") from error
 
     def unreadable_image(self, reading: Reading) -> UnreadableDocumentError:
         """Return the error of an image that is no longer what was stored; the log is told."""
-        return unreadable(_image_key(reading), "the image is damaged")
+        return unreadable(image_key(reading), "the image is damaged")
 
     async def without_heatmap(self, study_id: str, sha256: str) -> list[tuple[Reading, list[int]]]:
-        """The readings of an image, each with its frames that lack their heat map in the store."""
-        keys = await self._objects.keys(_image_folder(study_id, sha256))
+        """Return an image's readings, each with the frames that lack their heat map there."""
+        keys = await self._objects.keys(image_folder(study_id, sha256))
         return [
             (
                 reading,
-                [index for index in explained(reading) if _heatmap_key(reading, index) not in keys],
+                [index for index in explained(reading) if heatmap_key(reading, index) not in keys],
             )
-            for reading in await self._load(_readings(study_id, keys))
+            for reading in await self._load(readings_among(study_id, keys))
         ]
 
     async def add_heatmap(self, reading: Reading, index: int, picture: bytes) -> None:
         """Store the heat map of a reading's frame, unless there is one."""
-        await self._objects.create(_heatmap_key(reading, index), picture, media_type="image/png")
-
-    async def _study(self, study_id: str) -> StudyDocument:
-        try:
-            return await self._read(StudyDocument, _study_key(study_id))
-        except ObjectNotFoundError as error:
-            raise StudyNotFoundError from error
-
-    async def _claim_identity(
-        self, metadata: StudyMetadata, received_at: dt.datetime, known: Known
-    ) -> tuple[StudyDocument, bool]:
-        """The study's first document, and whether it is this one: none came before."""
-        study_id = metadata.study_id
-        while True:
-            if known.study is None:
-                document = StudyDocument(
-                    study_id=study_id,
-                    received_at=received_at,
-                    identity={name: getattr(metadata, name) for name in IDENTITY},
-                )
-                if await self._create(_study_key(study_id), document):
-                    return document, True
-            else:
-                compare(metadata, known.identity)
-                news = {
-                    name: value
-                    for name, value in given(metadata).items()
-                    if name not in known.identity
-                }
-                # One object for all that is new, under a number that one document alone can take:
-                # of two that come at once, the later one is compared to the whole of the earlier.
-                key = _identity_key(study_id, known.claims + 1)
-                if not news or await self._objects.create(
-                    key, json.dumps(news).encode(), media_type=JSON
-                ):
-                    return known.study, False
-            known = await self._known(study_id)
-
-    async def _known(self, study_id: str) -> Known:
-        try:
-            study = await self._study(study_id)
-        except StudyNotFoundError:  # it is written first, so there is nothing else either
-            return Known()
-        keys = await self._objects.keys(f"{ROOT}{study_id}/")
-        identity = _told(study.identity)
-        claims = sum(key.startswith(f"{ROOT}{study_id}/identity/") for key in keys)
-        try:
-            for number in range(1, claims + 1):
-                key = _identity_key(study_id, number)
-                later = read_document(LaterIdentity, key, await self._objects.read(key))
-                identity |= _told(later.root)
-        except ObjectNotFoundError:  # deleted just now
-            return Known()
-        return Known(
-            study,
-            identity,
-            claims,
-            readings=frozenset(_readings(study_id, keys)),
-            open_images=frozenset(self._open_images.of(study_id, keys)),
-        )
+        await self._objects.create(heatmap_key(reading, index), picture, media_type="image/png")
 
     async def _add(self, data: bytes | memoryview, reading: Reading) -> Reading:
         # The image first: whoever finds a reading finds its image.
-        await self._objects.create(_image_key(reading), data, media_type=reading.media_type)
-        key = _reading_key(reading.study_id, reading.sha256, reading.model)
-        if await self._create(key, reading):
+        await self._objects.create(image_key(reading), data, media_type=reading.media_type)
+        key = reading_key(reading)
+        if await create_document(self._objects, key, reading):
             return reading
-        return await self._read(Reading, key)
+        return await self._reading(key)
 
     async def _view_keys(self, study_id: str) -> frozenset[str]:
         """Keys of all that the view is made of, but for the study's own document."""
-        keys = await self._objects.keys(f"{ROOT}{study_id}/")
+        keys = await self._objects.keys(study_folder(study_id))
         return frozenset(
             [
-                *_readings(study_id, keys),
-                *self._open_images.of(study_id, keys),
-                *self._replaced_files.of(study_id, keys),
+                *readings_among(study_id, keys),
+                *entries_among(study_id, keys),
+                *notes_among(study_id, keys),
             ]
         )
 
-    async def _reading_keys(self, study_id: str) -> list[str]:
-        return _readings(study_id, await self._objects.keys(_images_folder(study_id)))
-
     async def _load(self, keys: Iterable[str]) -> list[Reading]:
-        return await together(self._read(Reading, key) for key in keys)
+        return await together(self._reading(key) for key in keys)
 
-    async def _read(self, document: type[D], key: str) -> D:
-        return read_document(document, key, await self._objects.read(key))
+    async def _reading(self, key: str) -> Reading:
+        return read_document(Reading, key, await self._objects.read(key))
 
-    async def _create(self, key: str, document: BaseModel) -> bool:
-        return await self._objects.create(key, _json(document), media_type=JSON)
-
-    async def _write(self, key: str, document: BaseModel) -> None:
-        await self._objects.replace(key, _json(document), media_type=JSON)
+    async def _study(self, study_id: str) -> StudyDocument:
+        study = await self._identities.study(study_id)
+        if study is None:
+            raise StudyNotFoundError
+        return study
 
 
 def _in_order(readings: Iterable[Reading]) -> list[Reading]:
@@ -450,76 +349,10 @@ def _in_order(readings: Iterable[Reading]) -> list[Reading]:
     )
 
 
-def _json(document: BaseModel) -> bytes:
-    return document.model_dump_json(by_alias=True, exclude_none=True).encode()
-
-
-def _reading_key(study_id: str, sha256: str, model: ModelVersion) -> str:
-    return f"{_images_folder(study_id)}{sha256}{_reading_name(model)}"
-
-
-def _reading_name(model: ModelVersion) -> str:
-    return f"/{model.name}-{model.version}.json"
-
-
-def _readings(study_id: str, keys: Iterable[str]) -> list[str]:
-    folder = _images_folder(study_id)
-    return [key for key in keys if key.startswith(folder) and key.endswith(".json")]
-
-
-def _images_folder(study_id: str) -> str:
-    return f"{ROOT}{study_id}/images/"
-
-
-def _study_key(study_id: str) -> str:
-    return f"{ROOT}{study_id}/study.json"
-
-
-def _image_folder(study_id: str, sha256: str) -> str:
-    return f"{_images_folder(study_id)}{sha256}/"
-
-
-def _image_key(reading: Reading) -> str:
-    extension = EXTENSIONS[MediaType(reading.media_type)]
-    return f"{_image_folder(reading.study_id, reading.sha256)}image.{extension}"
-
-
-def _heatmap_key(reading: Reading, index: int) -> str:
-    frame = f"-{index + 1}" if len(reading.frames) > 1 else ""
-    model = f"{reading.model.name}-{reading.model.version}"
-    return f"{_image_folder(reading.study_id, reading.sha256)}{model}.heatmap{frame}.png"
-
-
-def _identity_key(study_id: str, number: int) -> str:
-    return f"{ROOT}{study_id}/identity/{number}.json"
+def _view_key(study_id: str) -> str:
+    return f"{study_folder(study_id)}result.json"
 
 
 def explained(reading: Reading) -> list[int]:
-    """Which frames of a reading can have a heat map."""
+    """Return the indices of the frames of a reading that can have a heat map."""
     return [i for i, frame in enumerate(reading.frames) if frame.activation_map is not None]
-
-
-def given(metadata: StudyMetadata) -> dict[str, str]:
-    """The identifying attributes that the metadata have."""
-    return _told({name: getattr(metadata, name) for name in IDENTITY})
-
-
-def _told(identity: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in identity.items() if value is not None}
-
-
-def compare(metadata: StudyMetadata, known: Mapping[str, str | None]) -> None:
-    """Hold the metadata to what is known of their study.
-
-    Raises
-    ------
-    StudyConflictError
-        With each attribute that contradicts.
-    """
-    faults = tuple(
-        Fault(f"/{name}", "differs from what is stored under this study_id")
-        for name, value in given(metadata).items()
-        if known.get(name) not in (None, value)
-    )
-    if faults:
-        raise StudyConflictError(faults)

@@ -9,6 +9,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
+from gateway.storage.layout import BY_STUDY
 
 if TYPE_CHECKING:
     from gateway.storage.protocol import ObjectStore
@@ -17,8 +18,6 @@ D = TypeVar("D", bound=BaseModel)
 
 log = structlog.get_logger()
 
-# The folder below each of these is named by a study_id, which stands in no log.
-_BY_STUDY = ("results", "pending", "callbacks")
 _MEDIA_TYPE = "application/json"
 _SCHEMA = re.compile(r"radstream\.[a-z-]{1,32}/[0-9]{1,4}")
 
@@ -96,8 +95,8 @@ def _json(document: BaseModel) -> bytes:
 
 
 def _place(key: str) -> str:
-    root, _, rest = key.partition("/")
-    if root not in _BY_STUDY:
+    """Return the key with a star in place of a study_id, which stands in no log."""
+    if not key.startswith(BY_STUDY):
         return key
-    _, _, name = rest.partition("/")
+    root, _, name = key.split("/", 2)
     return f"{root}/*/{name}"

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from gateway.observability.metrics import Metrics
     from gateway.results.deletion import Deletion
     from gateway.results.documents import FrameReading, Reading
-    from gateway.results.store import Added, Known, ResultStore, View
+    from gateway.results.identity import Known
+    from gateway.results.store import Added, ResultStore, View
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.not_processed import NotProcessed
     from gateway.schemas.result import ModelVersion, StudyResult

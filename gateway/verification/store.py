@@ -9,18 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.deferred import submissions
-from gateway.delivery import webhooks
-from gateway.dropfolder import pairing, waiting
 from gateway.dropfolder.documents import Binding, WaitingHalf
-from gateway.results import deletion
-from gateway.results import store as results
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
+from gateway.storage import layout
 from gateway.verification.findings import Finding, Kind, Look
 from gateway.verification.study import look_at_study
-from gateway.work import parked
 from gateway.work.documents import Failure, Lease, PendingCallback, Progress, Submission
 
 if TYPE_CHECKING:
@@ -32,8 +27,8 @@ if TYPE_CHECKING:
 
     _LookAt = Callable[[ObjectStore, str], Awaitable[Look]]
 
-_ROOTS = {"results", "pending", "callbacks", "parked", "pairing", "deleted"}
-_WORK = (submissions.ROOT, webhooks.ROOT)
+_ROOTS = {prefix.partition("/")[0] for prefix in layout.STORE}
+_WORK = (layout.PENDING, layout.CALLBACKS)
 
 # A folder store goes through all names of a folder for each page of them.
 _PAGE = 10_000
@@ -82,19 +77,19 @@ class Verification:
     async def _parts(self) -> AsyncIterator[tuple[_LookAt, Sequence[str]]]:
         """Yield what looks at a part of the store, with names of a few such parts."""
         by_folder: dict[str, _LookAt] = {
-            results.ROOT: look_at_study,
-            submissions.ROOT: partial(_look_at_work, submissions.ROOT, Submission),
-            webhooks.ROOT: partial(_look_at_work, webhooks.ROOT, PendingCallback),
-            deletion.ROOT: _look_at_deletion,
-            waiting.ROOT: partial(_look_at_documents, waiting.ROOT, WaitingHalf),
-            pairing.LEASES: partial(_look_at_documents, pairing.LEASES, Lease),
+            layout.RESULTS: look_at_study,
+            layout.PENDING: partial(_look_at_work, layout.PENDING, Submission),
+            layout.CALLBACKS: partial(_look_at_work, layout.CALLBACKS, PendingCallback),
+            layout.DELETED: _look_at_deletion,
+            layout.WAITING: partial(_look_at_documents, layout.WAITING, WaitingHalf),
+            layout.LEASES: partial(_look_at_documents, layout.LEASES, Lease),
         }
         for prefix, look in by_folder.items():
             async for names in _batches(self._folders(prefix)):
                 yield look, names
         by_key: dict[str, _LookAt] = {
-            parked.ROOT: _look_at_parked,
-            pairing.BINDINGS: partial(_look_at_document, Binding),
+            layout.PARKED: _look_at_parked,
+            layout.BINDINGS: partial(_look_at_document, Binding),
         }
         for root, look in by_key.items():
             for digit in "0123456789abcdef":  # there may be a binding for each image that ever came
@@ -161,7 +156,7 @@ async def _look_at_piece(look: Look, folder: str, document: type[BaseModel]) -> 
     if "failed.json" in names:
         failure = await look.document(Failure, f"{folder}failed.json")
         if failure is not None:
-            await look.refer(f"{parked.ROOT}{failure.parked}.json", f"{folder}failed.json")
+            await look.refer(f"{layout.PARKED}{failure.parked}.json", f"{folder}failed.json")
 
 
 async def _look_at_parked(objects: ObjectStore, key: str) -> Look:
@@ -175,7 +170,7 @@ async def _look_at_parked(objects: ObjectStore, key: str) -> Look:
 
 async def _look_at_deletion(objects: ObjectStore, reference: str) -> Look:
     """Return what is amiss with the notes of a study's deletions."""
-    look = Look(objects, await objects.keys(f"{deletion.ROOT}{reference}/"))
+    look = Look(objects, await objects.keys(f"{layout.DELETED}{reference}/"))
     for key in look.keys:
         document = Closing if key.endswith("/closed.json") else Tombstone
         await look.document(document, key)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from gateway.results import deletion
 from gateway.results.documents import LaterIdentity, Reading, StandingFile, StudyDocument
-from gateway.results.store import EXTENSIONS, ROOT
+from gateway.results.keys import EXTENSIONS, study_folder
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.result import StudyResult
+from gateway.storage.layout import PARKED
 from gateway.verification.findings import Kind, Look
-from gateway.work.parked import ROOT as PARKED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ _TOMBSTONE = re.compile(r"(\d{8}T\d{12}Z)\.json")
 
 async def look_at_study(objects: ObjectStore, study_id: str) -> Look:
     """Return what is amiss with a study; its folder may be gone by now."""
-    folder = f"{ROOT}{study_id}/"
+    folder = study_folder(study_id)
     look = Look(objects, await objects.keys(folder))
     if look.keys:
         await _StudyLook(look, study_id, folder).run()

@@ -15,6 +15,7 @@ from gateway.errors import ParkedItemNotFoundError, UnreadableDocumentError
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
 from gateway.storage.documents import read_or_none, replace_document
+from gateway.storage.layout import PARKED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from gateway.schemas.parked import Half
     from gateway.schemas.problem import Problem
     from gateway.storage.protocol import ObjectStore
-
-ROOT = "parked/"
 
 
 class DroppedObject(Protocol):
@@ -141,7 +140,7 @@ class Parking:
             Called with each of them that can be read before any goes.
         """
         keys = {_key(_id(dropped)) for dropped in taken}
-        listed = await self._objects.keys(ROOT + _pair(taken[0]))
+        listed = await self._objects.keys(PARKED + _pair(taken[0]))
         there = [key for key in listed if key in keys]
         if first is not None:
             for item in await together(self._read_one(key) for key in there):
@@ -159,7 +158,7 @@ class Parking:
 
     async def items(self, *, after: str, limit: int | None) -> list[ParkedItem]:
         """Items in the order of their ids, beyond `after`; all without a limit."""
-        keys = [key for key in await self._objects.keys(ROOT) if key > _key(after)]
+        keys = [key for key in await self._objects.keys(PARKED) if key > _key(after)]
         limit = len(keys) if limit is None else limit
         items: list[ParkedItem] = []
         while keys and len(items) < limit:
@@ -176,7 +175,7 @@ class Parking:
         self, known: Mapping[str, dt.datetime | None]
     ) -> dict[str, dt.datetime | None]:
         """Return when each item was parked, by key; those that are known are not read again."""
-        keys = await self._objects.keys(ROOT)
+        keys = await self._objects.keys(PARKED)
         moments = {key: known[key] for key in keys if known.get(key) is not None}
         new = [key for key in keys if key not in moments]
         found = await together(self._read_one(key) for key in new)
@@ -276,4 +275,4 @@ def _pair(dropped: DroppedObject) -> str:
 
 
 def _key(parked_id: str) -> str:
-    return f"{ROOT}{parked_id}.json"
+    return f"{PARKED}{parked_id}.json"

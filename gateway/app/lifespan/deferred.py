@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.deferred.submissions import ROOT as PENDING
 from gateway.deferred.submissions import ProcessSubmission
 from gateway.delivery.webhook_client import webhooks
-from gateway.delivery.webhooks import ROOT as CALLBACKS
 from gateway.delivery.webhooks import Callbacks, SendNotice
 from gateway.problems import problem_of
 from gateway.results.links import Links
 from gateway.results.probe_studies import PROBES_KEPT_S, ProbeStudies
 from gateway.results.retention import Retention
+from gateway.storage.layout import CALLBACKS, PENDING
 from gateway.work.backlog import Backlog
 from gateway.work.documents import PendingCallback, Submission
 from gateway.work.leases import CLOCK_SKEW_S, Leases

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.app.lifespan.stores import make_inbox, open_presence, open_stores, open_watched
-from gateway.deferred.submissions import ROOT as PENDING
-from gateway.delivery.webhooks import ROOT as CALLBACKS
 from gateway.dropfolder.parked_images import ParkedImages
 from gateway.dropfolder.parked_objects import DropFolderFootprint
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
-from gateway.results.store import ROOT as RESULTS
 from gateway.results.store import ResultStore
+from gateway.storage.layout import BY_STUDY
 from gateway.work.leases import CLOCK_SKEW_S
 from gateway.work.parked import ParkedFootprint, Parking
 
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from gateway.dropfolder.watched_folder.folder import WatchedFolder
     from gateway.storage.presence import Presence
     from gateway.storage.protocol import ObjectStore
-
-# Under each of these a study has a folder of its own.
-_ROOTS = (RESULTS, PENDING, CALLBACKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +62,9 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
     inbox = make_inbox(context.settings, dropped)
     deletion = Deletion(
         objects,
-        roots=_ROOTS,
+        roots=BY_STUDY,
         footprints=[
-            ParkedFootprint(parking, _ROOTS),
+            ParkedFootprint(parking, BY_STUDY),
             DropFolderFootprint(parking, waiting, inbox),
         ],
         closed_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,

@@ -11,8 +11,8 @@ from gateway.dropfolder.objects import Inbox
 from gateway.dropfolder.watched_folder.folder import WatchedFolder
 from gateway.dropfolder.watched_folder.ledger import Ledger
 from gateway.dropfolder.watched_folder.settled_files import DroppedFiles
-from gateway.results.store import ROOT as RESULTS
 from gateway.storage.folder import FolderStore
+from gateway.storage.layout import IMAGES, RESULTS
 from gateway.storage.presence import Presence
 from gateway.studies.study import Route
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Where the drop folder lies in its bucket.
-IMAGES = "images/"
 # In the store's folder, where no object's name begins with a dot.
 _PRESENCE = ".gateways"
 _LEDGER = ".dropfolder/ledger.sqlite3"

@@ -15,7 +15,8 @@ from gateway.errors import ImageNotFoundError, InvalidQueryError, NoHeatMapError
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
 from gateway.results.documents import ActivationMap, FrameReading, Reading
-from gateway.results.store import Known, ResultStore
+from gateway.results.identity import Known
+from gateway.results.store import ResultStore
 from gateway.results.view import picture_key
 from gateway.schemas.metadata import validate_document
 from gateway.schemas.result import Finding, ModelVersion

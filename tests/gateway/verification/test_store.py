@@ -13,13 +13,15 @@ from gateway.errors import GivenUpError, StoreUnavailableError
 from gateway.problems import problem_of
 from gateway.results import deletion
 from gateway.results.documents import FrameReading, Reading
-from gateway.results.store import Known, ResultStore
+from gateway.results.identity import Known
+from gateway.results.store import ResultStore
 from gateway.results.tombstone import Closing, Reason, Tombstone
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.result import Finding as ModelFinding
 from gateway.schemas.result import ModelVersion
 from gateway.storage.folder import FolderStore
+from gateway.storage.layout import STORE
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
 from gateway.verification.store import Verification
@@ -159,6 +161,13 @@ async def test_a_document_that_is_not_readable_is_told(key: str, folder_store: O
     key = key.replace("WORK", work)
     await put(folder_store, key, b'{"name": "Doe^J')
     assert (Kind.UNREADABLE_DOCUMENT, key) in await found(folder_store)
+
+
+@pytest.mark.parametrize("prefix", STORE)
+async def test_every_place_of_the_store_is_looked_at(prefix: str):
+    objects = MemoryStore()
+    objects.objects[f"{prefix}0/0/work.json"] = b"{"
+    assert any(kind is not Kind.ORPHAN_OBJECT for kind, _ in await found(objects))
 
 
 async def test_a_document_in_the_place_of_another_is_told(objects: ObjectStore):
