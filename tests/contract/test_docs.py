@@ -40,11 +40,20 @@ def test_every_query_price_and_check_of_the_telemetry_is_documented():
     assert documented.keys() == set(re.findall(r"SELECT\n +'([^']+)'", checks))
 
 
+def headings(text: str) -> list[str]:
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+
+
 def anchors(text: str) -> set[str]:
     """What links can name on a page: its headings as GitHub writes them into addresses."""
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings(text)}
+
+
+def test_headings_are_terms_and_no_questions():
+    asked = re.compile(r"(What|Whether|Who|Why|When|Where|How|Does|Is|By|Which)\b")
+    found = {path.name: headings(path.read_text()) for path in DOCS.glob("*.md")}
+    assert [(page, each) for page in found for each in found[page] if asked.match(each)] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
