@@ -262,8 +262,9 @@ def metric(text: str, name: str, **labels: str) -> float:
 
 
 def files_in(folder: Path) -> list[str]:
-    """Every file under the folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Every file under the folder, which may change meanwhile."""
+    found = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
+    return sorted(str(path.relative_to(folder)) for path in found if path.is_file())
 
 
 @contextmanager
