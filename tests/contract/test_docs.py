@@ -40,6 +40,20 @@ def test_every_query_price_and_check_of_the_telemetry_is_documented():
     assert documented.keys() == set(re.findall(r"SELECT\n +'([^']+)'", checks))
 
 
+def test_the_contributors_page_names_modules_and_packages_that_there_are():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    packages = [
+        name
+        for row in re.findall(r"^\| (`.+?) \|", text, re.MULTILINE)
+        for name in re.findall(r"`([\w.]+)`", row)
+    ]
+    assert sorted(packages) == sorted(
+        each.name for each in (ROOT / "gateway").iterdir() if not each.name.startswith("__")
+    )
+    paths = re.findall(r"`((?:gateway|preprocess|tests|docs|requirements)/[\w./]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def headings(text: str) -> list[str]:
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     return re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
