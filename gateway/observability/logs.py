@@ -6,10 +6,7 @@ The gateway's own events have words; what libraries say has none
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
-import secrets
 import sys
 import threading
 import traceback
@@ -19,6 +16,7 @@ import structlog
 
 from gateway.observability import library_warnings
 from gateway.observability.printed_output import take_over_stderr
+from gateway.observability.pseudonyms import Pseudonyms as Pseudonyms  # noqa: PLC0414
 from gateway.observability.tracing import trace_id
 
 if TYPE_CHECKING:
@@ -123,20 +121,3 @@ def _place_without_words(
     if places:
         event["exception"] = places
     return event
-
-
-class Pseudonyms:
-    """Names for studies that may leave the store: keyed hashes, the same for the same study.
-
-    Parameters
-    ----------
-    key
-        The secret; None takes a random one, so that names hold until the process ends.
-    """
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key.encode() if key is not None else secrets.token_bytes(32)
-
-    def study_ref(self, study_id: str) -> str:
-        """32 hexadecimal digits of HMAC-SHA-256 (RFC 2104)."""
-        return hmac.new(self._key, study_id.encode(), hashlib.sha256).hexdigest()[:32]

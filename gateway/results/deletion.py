@@ -16,7 +16,6 @@ note must have ended, and then the note. Until then the study_id cannot be used 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +24,7 @@ import structlog
 
 from gateway.audit.trail import name_study
 from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
+from gateway.observability.pseudonyms import key_reference
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
 from gateway.storage.documents import create_document, read_or_none
@@ -33,8 +33,8 @@ from gateway.storage.layout import DELETED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.observability.logs import Pseudonyms
     from gateway.observability.metrics import Metrics
+    from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.tombstone import Reason
     from gateway.storage.protocol import ObjectStore
 
@@ -94,7 +94,7 @@ class Deletion:
 
     async def was_deleted(self, study_id: str) -> bool:
         """Whether the study was deleted before, or is being deleted."""
-        return bool(await self._objects.keys(study_folder(study_id)))
+        return bool(await self._objects.keys(deletion_folder(study_id)))
 
     async def check_open(self, study_id: str) -> None:
         """Refuse a study that is being deleted.
@@ -103,7 +103,7 @@ class Deletion:
         ------
         StudyBeingDeletedError
         """
-        if await self._closing(f"{study_folder(study_id)}{_CLOSED}") is not None:
+        if await self._closing(f"{deletion_folder(study_id)}{_CLOSED}") is not None:
             raise StudyBeingDeletedError
 
     async def check_written(self, study_id: str) -> None:
@@ -123,7 +123,7 @@ class Deletion:
     async def delete(self, study_id: str, reason: Reason) -> None:
         """Remove everything that is kept of the study, and remember it."""
         closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
-        key = f"{study_folder(study_id)}{_CLOSED}"
+        key = f"{deletion_folder(study_id)}{_CLOSED}"
         try:
             await create_document(self._objects, key, closing)
         finally:  # the store may have the note though nobody heard of it
@@ -179,7 +179,7 @@ class Deletion:
             deleted_at=closing.requested_at, reason=closing.reason, older_versions_kept=not whole
         )
         time = f"{closing.requested_at:%Y%m%dT%H%M%S%fZ}"
-        key = f"{study_folder(closing.study_id)}{time}.json"
+        key = f"{deletion_folder(closing.study_id)}{time}.json"
         await create_document(self._objects, key, tombstone)
 
     async def _purge(self, study_id: str) -> bool:
@@ -193,6 +193,6 @@ class Deletion:
         return await read_or_none(self._objects, Closing, key)
 
 
-def study_folder(study_id: str) -> str:
-    """Return what the keys of a study's notes begin with."""
-    return f"{DELETED}{hashlib.sha256(study_id.encode()).hexdigest()[:32]}/"
+def deletion_folder(study_id: str) -> str:
+    """Return what the keys of the notes of a study's deletions begin with."""
+    return f"{DELETED}{key_reference(study_id)}/"

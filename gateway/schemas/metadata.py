@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import (
     AfterValidator,
@@ -34,6 +34,12 @@ _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]
 _SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) (?=should )")
 
 STUDY_ID_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
+_STUDY_ID = re.compile(STUDY_ID_PATTERN)
+
+
+def is_study_id(value: object) -> TypeGuard[str]:
+    """Return True if a value that may be anything is a study_id."""
+    return isinstance(value, str) and _STUDY_ID.fullmatch(value) is not None
 
 
 class View(StrEnum):

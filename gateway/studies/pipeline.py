@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from gateway.models.registry import ModelRegistry
     from gateway.models.served_model import ServedModel
-    from gateway.observability.logs import Pseudonyms
     from gateway.observability.metrics import Metrics
+    from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.deletion import Deletion
     from gateway.results.documents import FrameReading, Reading
     from gateway.results.identity import Known

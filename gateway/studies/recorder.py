@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
-import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +15,7 @@ from gateway import __version__
 from gateway.audit.trail import name_study
 from gateway.errors import CallerGoneError, RadStreamError, log_fields
 from gateway.observability.tracing import NO_TRACER, exemplar, spanned, trace_id
-from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.metadata import is_study_id
 from gateway.schemas.telemetry import Stage, StageStatus, TelemetryEvent
 from gateway.studies.stage_timer import Stages
 
@@ -26,16 +25,14 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-    from gateway.observability.logs import Pseudonyms
     from gateway.observability.metrics import Metrics
+    from gateway.observability.pseudonyms import Pseudonyms
     from gateway.schemas.problem import Problem
     from gateway.studies.study import Route, Study
 
 T = TypeVar("T")
 
 log = structlog.get_logger()
-
-_STUDY_ID = re.compile(STUDY_ID_PATTERN)
 
 
 class Validation:
@@ -48,7 +45,7 @@ class Validation:
     def names(self, document: Mapping[str, Any] | None) -> None:
         """Learn the study's id from a document that may say anything; the first one counts."""
         study_id = (document or {}).get("study_id")
-        if self.study_id is None and isinstance(study_id, str) and _STUDY_ID.fullmatch(study_id):
+        if self.study_id is None and is_study_id(study_id):
             self.study_id = study_id
             name_study(study_id)
 

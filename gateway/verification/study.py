@@ -79,7 +79,7 @@ class _StudyLook:
 
     async def _is_deleted(self) -> bool:
         """Return True if nothing more is to be said of a study that was, or is being, deleted."""
-        notes = await self._look.objects.keys(deletion.study_folder(self._study_id))
+        notes = await self._look.objects.keys(deletion.deletion_folder(self._study_id))
         names = [key.rpartition("/")[2] for key in notes]
         if "closed.json" in names:  # a gateway removes what is left
             return True

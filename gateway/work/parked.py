@@ -7,11 +7,11 @@ is taken after all can be found and cleared. Of other work it is made of the wor
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import ParkedItemNotFoundError, UnreadableDocumentError
+from gateway.observability.pseudonyms import key_reference
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
 from gateway.storage.documents import read_or_none, replace_document
@@ -262,7 +262,7 @@ class ParkedCount:
 
 def _work_id(key: str) -> str:
     """The id of the item of such work."""
-    return hashlib.sha256(key.encode()).hexdigest()[:32]
+    return key_reference(key)
 
 
 def _id(dropped: DroppedObject) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.audit.trail import name_study
 from gateway.errors import UnreadableDocumentError
 from gateway.schemas.events import Delivery, Outcome
-from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.metadata import is_study_id
 from gateway.schemas.result import study_path
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from gateway.work.worker import Worker
 
 T = TypeVar("T", bound="BaseModel")
-
-_STUDY_ID = re.compile(STUDY_ID_PATTERN)
 
 
 class ParkedOwner(Protocol):
@@ -137,7 +134,7 @@ class ParkedOperations:
     def _name(self, item: ParkedItem) -> None:
         """Tell the audit trail whose the item is, as far as it is known."""
         study_id = self._owner(item).study_of(item)
-        if study_id is not None and _STUDY_ID.fullmatch(study_id):
+        if is_study_id(study_id):
             name_study(study_id)
 
     def _owner(self, item: ParkedItem) -> ParkedOwner:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from gateway.observability.logs import Pseudonyms
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.settings import Settings, TelemetrySettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import (

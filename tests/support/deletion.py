@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 from gateway.dropfolder.objects import Inbox
 from gateway.dropfolder.parked_objects import DropFolderFootprint
 from gateway.dropfolder.waiting import WaitingHalves
-from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.storage.protocol import ObjectStore

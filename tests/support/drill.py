@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from gateway.observability.logs import Pseudonyms
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.storage.protocol import ObjectStore
 from tests.support.gateway import Command, client_of, metadata, multipart, running_command, until
 from tests.support.models import png

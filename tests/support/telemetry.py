@@ -9,8 +9,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
 from gateway.schemas.telemetry import TelemetryEvent
 from gateway.studies.recorder import StudyRecorder

@@ -18,7 +18,7 @@ from gateway.deferred.submissions import Submissions
 from gateway.dropfolder.parked_objects import ParkedObjects
 from gateway.http.dependencies import Gateway
 from gateway.observability.event_loop import observe_lag
-from gateway.observability.logs import Pseudonyms
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.observability.tracing import NO_TRACER
 from gateway.results.catalog import StudyCatalog
 from gateway.runtime.secret_file import kept_secret

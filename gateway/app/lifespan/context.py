@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
-    from gateway.observability.logs import Pseudonyms
     from gateway.observability.metrics import Metrics
+    from gateway.observability.pseudonyms import Pseudonyms
     from gateway.runtime.health import Health
     from gateway.settings import Settings
     from gateway.triton.protocol import TritonHost

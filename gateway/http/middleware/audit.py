@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from gateway.audit.trail import Act, begin, name_study
 from gateway.errors import AuditUnavailableError
 from gateway.http import problems
 from gateway.schemas.audit import AuditAction, AuditOutcome
-from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.metadata import is_study_id
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +23,6 @@ _ACTIONS = {
 }
 # They tell of no study; who was refused there goes on record all the same.
 _OF_NO_STUDY = {"/metrics", "/v1/models"}
-_STUDY_ID = re.compile(STUDY_ID_PATTERN)
 _REFUSALS = {401, 403}
 _FIRST_ERROR = 400
 
@@ -73,7 +71,7 @@ async def _record(audit: Audit, act: Act, scope: Scope, status: int) -> None:
         return
     path = scope.get("path_params", {})
     study_id, number = str(path.get("study_id", "")), str(path.get("number", ""))
-    if _STUDY_ID.fullmatch(study_id):
+    if is_study_id(study_id):
         name_study(study_id)
     await audit.record(
         act,

@@ -11,7 +11,6 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.observability.logs import Pseudonyms
 from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.http.requests.test_study_request import BAD, png_header
 from tests.preprocess import pngs
@@ -161,16 +160,6 @@ async def test_no_file_writes_into_the_log(triton: EmbeddedTriton, tmp_path: Pat
     events = [event["event"] for event in lines("\n".join(command.err))]
     assert "forged" not in events
     assert events.count("library.warnings") <= 1
-
-
-def test_a_study_has_one_name_under_one_key():
-    # RFC 4231, test case 2, cut to 128 bits.
-    assert (
-        Pseudonyms("Jefe").study_ref("what do ya want for nothing?")
-        == "5bdcc146bf60754e6a042426089575c7"
-    )
-    assert Pseudonyms("a").study_ref("1") != Pseudonyms("b").study_ref("1")
-    assert Pseudonyms(None).study_ref("1") != Pseudonyms(None).study_ref("1")
 
 
 async def test_nothing_that_names_a_patient_leaves_the_store(

@@ -12,6 +12,7 @@ from gateway.schemas.metadata import (
     ModelReference,
     StudyMetadata,
     View,
+    is_study_id,
     parse_document,
     validate_document,
 )
@@ -35,6 +36,18 @@ def test_the_three_required_fields_are_enough():
     assert metadata.view is View.AP
     assert metadata.timestamp.isoformat() == "2026-01-31T08:15:00+00:00"
     assert metadata.unknown_fields() == ()
+
+
+@pytest.mark.parametrize("value", ["S1", "_", "-.", "a" * 64])
+def test_a_study_id_is_known_from_any_value(value: str):
+    assert is_study_id(value)
+    assert validated(study_id=value).study_id == value
+
+
+@pytest.mark.parametrize("value", [None, 7, "", ".a", "a/b", "a" * 65, "S1\n", "ä", ["S1"]])
+def test_what_is_no_study_id_is_known_too(value: object):
+    assert not is_study_id(value)
+    assert "/study_id" in faults(VALID | {"study_id": value})
 
 
 def test_every_fault_is_reported_at_once_each_with_its_pointer():

@@ -32,8 +32,8 @@ from gateway.errors import (
     UnsupportedImagesError,
 )
 from gateway.models.registry import ModelRegistry
-from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.results.store import ResultStore
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata

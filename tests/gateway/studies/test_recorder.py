@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway import __version__
 from gateway.errors import DeadlineExceededError
-from gateway.observability.logs import Pseudonyms
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import all_kinds
 from gateway.schemas.telemetry import TelemetryEvent, json_schema
 from gateway.studies.study import Route

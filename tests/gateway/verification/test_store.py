@@ -103,7 +103,7 @@ def tombstone() -> bytes:
 
 
 def tombstone_key(study_id: str, at: dt.datetime = NOON) -> str:
-    return f"{deletion.study_folder(study_id)}{at:%Y%m%dT%H%M%S%fZ}.json"
+    return f"{deletion.deletion_folder(study_id)}{at:%Y%m%dT%H%M%S%fZ}.json"
 
 
 async def put(objects: ObjectStore, key: str, data: bytes) -> None:
@@ -153,7 +153,7 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
         *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/claims/000001.json"),
         *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
         *("pairing/waiting/a/b.json", "pairing/claims/a/b/000001.json"),
-        *(tombstone_key("gone"), f"{deletion.study_folder('other')}closed.json"),
+        *(tombstone_key("gone"), f"{deletion.deletion_folder('other')}closed.json"),
     ],
 )
 async def test_a_document_that_is_not_readable_is_told(key: str, folder_store: ObjectStore):
@@ -241,7 +241,7 @@ async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
     await objects.delete("results/S1/study.json")
     assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
     closing = Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST)
-    key = f"{deletion.study_folder('S1')}closed.json"
+    key = f"{deletion.deletion_folder('S1')}closed.json"
     await put(objects, key, closing.model_dump_json(by_alias=True).encode())
     assert await found(objects) == set()  # a gateway is at it
 

@@ -17,7 +17,7 @@ from gateway.access.callers import Scope
 from gateway.access.key_file import read_keys
 from gateway.app.application import create_app
 from gateway.http.requests.access import require, require_for_metrics
-from gateway.observability.logs import Pseudonyms
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.settings import AccessSettings, Settings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import AUDIENCE, Issuer, add_key, remove_key, running_issuer

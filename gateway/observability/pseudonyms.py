@@ -1,0 +1,52 @@
+"""Names that stand for a study_id, or a text that may hold one, where it must not be read.
+
+All are made here, so that one page tells what each gives away. It stands beside the log, the widest
+of the places that they protect, and not with the store's keys, which are only some of those places.
+
+`Pseudonyms.study_ref`
+    In the log, traces and telemetry, which leave the store: keyed, so that nobody without the key
+    can try the ids that they suspect.
+`key_reference`
+    In keys of the store and ids of parked items, for a study_id, an object's name or a key. Without
+    a key of its own: every gateway finds the same object, whatever its settings, for years.
+`study_digest`
+    In a document that outlives its study. Without a key for the same reason.
+
+Who may list or read the store can try ids on the last two, and reads the ids of all studies that
+are there anyway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+_DIGITS = 32
+
+
+class Pseudonyms:
+    """Names for studies that may leave the store: keyed hashes, the same for the same study.
+
+    Parameters
+    ----------
+    key
+        The secret; None takes a random one, so that names hold until the process ends.
+    """
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key.encode() if key is not None else secrets.token_bytes(32)
+
+    def study_ref(self, study_id: str) -> str:
+        """Return 32 hexadecimal digits of HMAC-SHA-256 (RFC 2104)."""
+        return hmac.new(self._key, study_id.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+
+
+def key_reference(text: str) -> str:
+    """Return 32 hexadecimal digits of SHA-256; the text may be a file's name that is no UTF-8."""
+    return study_digest(text)[:_DIGITS]
+
+
+def study_digest(study_id: str) -> str:
+    """Return the 64 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(study_id.encode(errors="surrogatepass")).hexdigest()
