@@ -48,176 +48,176 @@ _REALM = 'Bearer realm="radstream"'
 _OVERLOADED = ProblemKind(
     "overloaded",
     503,
-    "Too many studies at once",
+    "Service overloaded",
     "Nothing was stored. Send the study again, more slowly.",
     retry_after_s=1,
 )
 
 KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
     errors.MalformedRequestError: ProblemKind(
-        "malformed-request", 400, "The request cannot be read", "{reason}"
+        "malformed-request", 400, "Malformed request", "{reason}"
     ),
     errors.RequestMediaTypeError: ProblemKind(
         "unsupported-content-type",
         415,
-        "The Content-Type is not taken here",
+        "Unsupported media type",
         "Send multipart/form-data, or one image as image/jpeg, image/png or application/dicom.",
     ),
     errors.ContentCodingError: ProblemKind(
         "unsupported-content-encoding",
         415,
-        "The Content-Encoding is not taken here",
+        "Unsupported content encoding",
         "The body is under {coding}. Send it as it is, without Content-Encoding: JPEG, PNG and "
         "DICOM have compressions of their own.",
     ),
     errors.BodyTooLargeError: ProblemKind(
         "body-too-large",
         413,
-        "The body is too large",
+        "Request body too large",
         "The body has more than {limit_bytes} bytes. Send fewer images at a time.",
     ),
     errors.TooManyPartsError: ProblemKind(
         "too-many-parts",
         413,
-        "The body has too many parts",
+        "Too many parts",
         "The body has more than {limit} parts. Send fewer images at a time.",
     ),
     errors.InvalidPartsError: ProblemKind(
         "invalid-parts",
         422,
-        "The parts are not as they should be",
+        "Invalid multipart parts",
         "Send one part named 'metadata' and one or more named 'image'.",
     ),
     errors.InvalidMetadataError: ProblemKind(
         "invalid-metadata",
         422,
-        "The metadata are not valid",
+        "Invalid metadata",
         "Mend what 'errors' lists and send the study again.",
     ),
     errors.InvalidQueryError: ProblemKind(
         "invalid-query",
         422,
-        "A parameter is not valid",
+        "Invalid parameter",
         "Mend what 'errors' lists and ask again.",
     ),
     errors.InvalidCallbackError: ProblemKind(
         "invalid-callback",
         422,
-        "The callback's URL cannot be called",
+        "Callback URL not allowed",
         "Nothing was stored. Mend the header RadStream-Callback, or leave it out: {reason}.",
     ),
     errors.CallbackUnansweredError: ProblemKind(
         "callback-failed",
         502,
-        "The callback was not taken",
+        "Webhook delivery failed",
         "The URL did not answer with success: {reason}.",
     ),
     errors.CredentialsMissingError: ProblemKind(
         "credentials-missing",
         401,
-        "Callers must say who they are",
+        "Authentication required",
         "Send an API key in X-API-Key, or a token as Authorization: Bearer.",
         challenge=_REALM,
     ),
     errors.CredentialsAmbiguousError: ProblemKind(
         "credentials-ambiguous",
         400,
-        "The request carries more than one credential",
+        "More than one credential",
         "Send one API key or one token, not several.",
         challenge=f'{_REALM}, error="invalid_request"',
     ),
     errors.CredentialsInvalidError: ProblemKind(
         "credentials-invalid",
         401,
-        "The credential is not valid",
+        "Invalid credential",
         "{refusal}",
         challenge=f'{_REALM}, error="invalid_token"',
     ),
     errors.ScopeMissingError: ProblemKind(
         "scope-missing",
         403,
-        "The credential does not allow this",
+        "Insufficient scope",
         "It lacks the scope {scope}. The operator gives scopes to keys, the issuer to tokens.",
         challenge=f'{_REALM}, error="insufficient_scope", scope="{{scope}}"',
     ),
     errors.ForeignOriginError: ProblemKind(
         "foreign-origin",
         403,
-        "The request is not from this machine",
+        "Cross-origin request refused",
         "Nobody is asked who they are here, so only programs on this machine are served. Set up "
         "API keys or tokens to serve others, a proxy or web pages.",
     ),
     errors.IssuerUnavailableError: ProblemKind(
         "issuer-unavailable",
         503,
-        "The token cannot be checked now",
+        "Identity provider unavailable",
         "The keys of the token's issuer cannot be had. Send the request again.",
         retry_after_s=5,
     ),
     errors.AuditUnavailableError: ProblemKind(
         "audit-unavailable",
         503,
-        "The request cannot be put on record",
+        "Audit trail unavailable",
         "What is not in the audit trail is not answered. Send the request again.",
         retry_after_s=5,
     ),
     errors.UnsupportedImagesError: ProblemKind(
         "unsupported-image",
         415,
-        "An image is of no kind that is read here",
+        "Unsupported image format",
         "Send JPEG, PNG or DICOM; 'errors' names the parts.",
     ),
     errors.UnreadableImagesError: ProblemKind(
         "unreadable-image",
         422,
-        "An image is damaged",
+        "Damaged image",
         "Export the images that 'errors' names again and send them anew.",
     ),
     errors.ImagesWithoutContrastError: ProblemKind(
         "no-contrast",
         422,
-        "An image is blank",
+        "Blank image",
         "Nothing can be found in the images that 'errors' names. Look at them, and at their "
         "window, and export them anew.",
     ),
     errors.ImagesTooLargeError: ProblemKind(
         "image-too-large",
         413,
-        "An image is beyond what is read here",
+        "Image too large",
         "Send the images that 'errors' names smaller, or as plain baseline files.",
     ),
     errors.StudyConflictError: ProblemKind(
         "study-conflict",
         409,
-        "The metadata contradict the stored study",
+        "Conflict with the stored study",
         "Another patient or order is stored under this study_id. Send the study under its own.",
     ),
     errors.StudyNotFoundError: ProblemKind(
-        "study-not-found", 404, "No such study", "No study is stored under this study_id."
+        "study-not-found", 404, "Study not found", "No study is stored under this study_id."
     ),
     errors.StudyDeletedError: ProblemKind(
         "study-deleted",
         410,
-        "The study was deleted",
+        "Study deleted",
         "Everything of it was removed on request, or because its time was over.",
     ),
     errors.StudyBeingDeletedError: ProblemKind(
         "study-being-deleted",
         409,
-        "The study is being deleted",
+        "Study deletion in progress",
         "Send it again in a minute, when that is over, or under another study_id.",
     ),
     errors.GivenUpError: ProblemKind(
         "study-given-up",
         500,
-        "The study was given up",
+        "Retries exhausted",
         "It was begun {attempts} times and never came to an end. The operator's log has the "
         "reason.",
     ),
     errors.ImageNotFoundError: ProblemKind(
         "image-not-found",
         404,
-        "No such image",
+        "Image not found",
         "The study has no image {number}; it has {images}, numbered from 1.",
     ),
     errors.NoHeatMapError: ProblemKind(
@@ -229,56 +229,56 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
     errors.InvalidEventError: ProblemKind(
         "invalid-event",
         422,
-        "The event is not valid",
+        "Invalid event",
         "Send an S3 event as EventBridge delivers it; 'errors' lists what differs.",
     ),
     errors.ForeignBucketError: ProblemKind(
         "foreign-bucket",
         422,
-        "The event is of another bucket",
+        "Event from another bucket",
         "Events are taken of the bucket that RADSTREAM_STORE__IMAGES_BUCKET names.",
     ),
     errors.MissingHalfError: ProblemKind(
         "missing-half",
         422,
-        "The other half of a study did not come",
+        "Missing image or sidecar",
         "No {missing} came within {waited_s} s. Put it beside this object: it is still taken up.",
     ),
     errors.DeliveryUnfinishedError: ProblemKind(
         "delivery-unfinished",
         503,
-        "The delivery is not finished",
+        "Delivery not finished",
         "Deliver the event again: {reason}.",
         retry_after_s=5,
     ),
     errors.ParkedItemNotFoundError: ProblemKind(
-        "parked-item-not-found", 404, "No such item", "Nothing is parked under this id."
+        "parked-item-not-found", 404, "Parked item not found", "Nothing is parked under this id."
     ),
     errors.NoModelAcceptsError: ProblemKind(
         "no-model-accepts",
         422,
-        "No model reads such a study",
+        "No model accepts this study",
         "No contract accepts this modality, body part and view. Accepted: {accepted}.",
     ),
     errors.UnknownModelError: ProblemKind(
         "unknown-model",
         422,
-        "No such model",
+        "Unknown model",
         "The model the metadata name is not served. Served: {served}.",
     ),
     errors.ContractError: ProblemKind(
-        "model-failed", 502, "The model failed", "The model broke its contract: {reason}."
+        "model-failed", 502, "Model failed", "The model broke its contract: {reason}."
     ),
     errors.InferenceFailedError: ProblemKind(
         "model-failed",
         502,
-        "The model failed",
+        "Model failed",
         "Model {model_name} could not read this study. The operator's log has the reason.",
     ),
     errors.InferenceUnavailableError: ProblemKind(
         "model-unavailable",
         503,
-        "The model is not ready",
+        "Model unavailable",
         "Nothing was stored. Send the study again.",
         retry_after_s=2,
     ),
@@ -287,52 +287,55 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
     errors.TooManyPicturesError: ProblemKind(
         "too-many-pictures",
         503,
-        "Too many pictures at once",
+        "Too many concurrent renderings",
         "Ask for the picture again, for fewer at a time.",
         retry_after_s=1,
     ),
     errors.DeadlineExceededError: ProblemKind(
         "deadline-exceeded",
         504,
-        "The study took too long",
+        "Deadline exceeded",
         "The time for a request ended in stage '{stage}'. Send the study again.",
     ),
     errors.RequestTooSlowError: ProblemKind(
         "request-too-slow",
         408,
-        "The request came too slowly",
+        "Request timeout",
         "The {part} did not come in time. Send the request again, over a faster connection.",
     ),
     errors.HeadTooLargeError: ProblemKind(
         "head-too-large",
         431,
-        "The header fields are too large",
+        "Header fields too large",
         "The request's line and header fields have more than {limit_bytes} bytes. Send the "
         "metadata as a part of a multipart body.",
     ),
     errors.CallerGoneError: ProblemKind(
-        "caller-gone", 499, "The caller went away", "The request was stopped; nothing was stored."
+        "caller-gone",
+        499,
+        "Client closed the request",
+        "The request was stopped; nothing was stored.",
     ),
     errors.InvalidKeyError: ProblemKind(
-        "invalid-key", 422, "The object's key cannot be taken", "Name the object anew: {reason}."
+        "invalid-key", 422, "Invalid object key", "Name the object anew: {reason}."
     ),
     errors.ObjectTooLargeError: ProblemKind(
         "object-too-large",
         413,
-        "The object is too large",
+        "Object too large",
         "The object has more than {limit_bytes} bytes.",
     ),
     errors.ObjectNotReadableError: ProblemKind(
         "object-not-readable",
         422,
-        "The object cannot be read",
+        "Object not readable",
         "See that the gateway's account may read this object and its other half: {reason}. It is "
         "taken up then.",
     ),
     errors.UnreadableDocumentError: ProblemKind(
         "document-unreadable",
         502,
-        "A stored document cannot be read",
+        "Stored document unreadable",
         "The object {place} in the results store cannot be read: {reason}. Nothing that is sent "
         "mends it. The operator finds the event store.document_unreadable in the log, and "
         "restores the object or removes it.",
@@ -340,20 +343,20 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
     errors.StoreError: ProblemKind(
         "store-failed",
         503,
-        "The object store failed",
+        "Object store unavailable",
         "The result could not be stored or read. Send the request again.",
         retry_after_s=5,
     ),
 }
 
 UNEXPECTED = ProblemKind(
-    "internal", 500, "Something broke here", "The operator finds it in the log by this instance."
+    "internal", 500, "Internal server error", "The operator finds it in the log by this instance."
 )
 
 # What the framework itself refuses, by status.
 FRAMEWORK = {
-    404: ProblemKind("not-found", 404, "Nothing is here", "See {docs} for what is."),
-    405: ProblemKind("method-not-allowed", 405, "Not with this method", "See the Allow header."),
+    404: ProblemKind("not-found", 404, "Not found", "See {docs} for what is."),
+    405: ProblemKind("method-not-allowed", 405, "Method not allowed", "See the Allow header."),
 }
 
 

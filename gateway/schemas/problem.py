@@ -21,7 +21,7 @@ class Problem(BaseModel):
     """What went wrong, and what the sender can mend."""
 
     type: str = Field(examples=["urn:radstream:problem:invalid-metadata"])
-    title: str = Field(examples=["The metadata are not valid"])
+    title: str = Field(examples=["Invalid metadata"])
     status: int = Field(examples=[422])
     detail: str
     instance: str | None = Field(None, description="This occurrence: its X-Request-ID.")

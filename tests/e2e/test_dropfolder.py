@@ -227,7 +227,7 @@ async def test_damaged_half_is_parked_until_it_is_mended_or_discarded(
     assert code == 0
     assert await shared.kept(f"parked/{item['id']}") == []
     code, _, err = await run_command("parked", "discard", "--url", url, item["id"])
-    assert (code, "No such item" in err) == (1, True)
+    assert (code, "Parked item not found" in err) == (1, True)
     mended = await shared.put("images/D-1/x.png", flat_png(7))
     assert (await deliver(mended, *gateways))["outcome"] == "processed"
 

@@ -96,7 +96,7 @@ async def _on_http_exception(request: Request, error: Exception, *, docs: str) -
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     kind = FRAMEWORK.get(
         error.status_code,
-        ProblemKind("malformed-request", error.status_code, "The request cannot be read", ""),
+        ProblemKind("malformed-request", error.status_code, "Malformed request", ""),
     )
     headers = error.headers
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -130,7 +130,7 @@ async def test_a_mounted_secret_is_exchanged_while_the_gateway_runs(
             arguments = ("send", "--url", str(client.base_url), str(picture))
             async with running_command(*arguments) as command:
                 assert await command.process.wait() == 1
-            assert command.err[0].startswith("picture.png: Callers must say who they are.")
+            assert command.err[0].startswith("picture.png: Authentication required.")
             async with running_command(*arguments, RADSTREAM_API_KEY=made[1]) as command:
                 assert await command.process.wait() == 1
             assert command.err[0].startswith("picture.png: The model is not ready.")

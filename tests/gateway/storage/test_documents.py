@@ -61,7 +61,7 @@ NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 FUTURE = {"nested": [1, {"deeper": None}]}
 PROBLEM = Problem(
     type="urn:radstream:problem:unreadable-image",
-    title="An image is damaged",
+    title="Damaged image",
     status=422,
     detail="Export it again.",
     errors=[ProblemFault(pointer="image[0]", detail="is truncated")],

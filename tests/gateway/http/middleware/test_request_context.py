@@ -130,7 +130,7 @@ async def test_the_unexpected_is_told_by_an_id_alone_and_logged_once(
     assert answer.status_code == 500
     assert answer.json() == {
         "type": "urn:radstream:problem:internal",
-        "title": "Something broke here",
+        "title": "Internal server error",
         "status": 500,
         "detail": "The operator finds it in the log by this instance.",
         "instance": "urn:radstream:request:r-1",

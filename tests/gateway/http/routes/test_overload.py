@@ -116,7 +116,7 @@ async def test_a_flood_is_refused_as_a_single_study_is(small: LiveGateway, trito
         )
         assert document == {
             "type": "urn:radstream:problem:overloaded",
-            "title": "Too many studies at once",
+            "title": "Service overloaded",
             "status": 503,
             "detail": "Nothing was stored. Send the study again, more slowly.",
         }
