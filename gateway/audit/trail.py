@@ -2,6 +2,9 @@
 
 An act is one request, or one piece of the gateway's own work. Whatever handles a study on the way
 only names it; the record is made in one place at the act's end.
+
+Not a logger: it goes on when a record is lost, and here an answer waits until its record is safe.
+Not aiolimiter for refusals: it delays them, and here they are counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Deleting studies whose time is over."""
+"""Deleting studies whose time is over.
+
+Not a lifecycle rule of S3: it knows the age of objects, not of studies, and leaves no record.
+"""
 
 from __future__ import annotations
 

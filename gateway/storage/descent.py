@@ -1,4 +1,8 @@
-"""Folders below a root, reached step by step: no link is followed, even one made just now."""
+"""Folders below a root, reached step by step: no link is followed, even one made just now.
+
+Python's `os` lacks Linux's `openat2`, which does this in one call; `pathlib` and `shutil` follow
+links.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The object store as a folder: what one machine has instead of S3."""
+"""The object store as a folder: what one machine has instead of S3.
+
+Not fsspec: its local files are not forced to disk, can be half written, and lie wherever a link
+leads.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tells whether a gateway on the same folder store still runs, by locks that end with it."""
+"""Tells whether a gateway on the same folder store still runs, by locks that end with it.
+
+Not filelock or portalocker: they make one wait for another; here an owner's end is the news.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ other names of the work's own
 
 All of it goes when the work is done. Doing it twice must do no harm: a gateway that has lost its
 lease may still be at it.
+
+Not Celery, arq or SQS: each keeps its work with a broker, and state is to lie in the store alone.
 """
 
 from __future__ import annotations

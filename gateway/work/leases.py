@@ -9,6 +9,9 @@ Where it can be told that the owner runs no longer, its leases are over at once.
 A lease saves a second inference and nothing else hangs on it: a reading is created once whoever
 comes (see `gateway.results.store`). It is therefore enough that a lease outlives the deadline
 of its owner's work by more than the clocks of two replicas differ.
+
+Not a library of leases, such as those for Redis, etcd or DynamoDB: each needs a server beside the
+store.
 """
 
 from __future__ import annotations

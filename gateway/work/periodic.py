@@ -1,4 +1,7 @@
-"""Periodic work beside the requests."""
+"""Periodic work beside the requests.
+
+Not APScheduler: nothing here has a time of day, is kept, or is missed.
+"""
 
 from __future__ import annotations
 

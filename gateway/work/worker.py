@@ -1,4 +1,7 @@
-"""Sees the work of a backlog through: again and again, until it is done or fails for good."""
+"""Sees the work of a backlog through: again and again, until it is done or fails for good.
+
+Not the worker of Celery or arq, which come with a broker; see `gateway.work.backlog`.
+"""
 
 from __future__ import annotations
 
