@@ -25,7 +25,17 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Behind these fixtures stands a server, or a program that is none of Python's packages; the tests
 # in these folders are about nothing else. Any other test that starts one says so by itself:
 # `@pytest.mark.server`.
-_SERVERS = {"triton", "own_triton", "gateway", "zoo", "s3_url", "receiver", "secured", "shared"}
+_SERVERS = {
+    "triton",
+    "own_triton",
+    "gateway",
+    "zoo",
+    "s3_url",
+    "receiver",
+    "secured",
+    "shared",
+    "probed",
+}
 _FOLDERS = {"docker", "e2e", "helm", "serverless"}
 
 

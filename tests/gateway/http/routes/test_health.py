@@ -101,6 +101,7 @@ async def test_a_triton_killed_under_a_study_comes_back_by_itself(repository: Pa
         assert (await gateway.client.post("/v1/studies", **study)).status_code == 200
 
 
+@pytest.mark.server
 async def test_a_dead_instance_is_reloaded_and_each_study_is_read_meanwhile(tmp_path: Path):
     """Studies that meet the dead instance wait for the reload, which they share."""
     write_model(tmp_path / "models", instances=2)
@@ -118,6 +119,7 @@ async def test_a_dead_instance_is_reloaded_and_each_study_is_read_meanwhile(tmp_
         assert [await _is_read(gateway) for _ in range(4)] == [True] * 4  # by both in turn
 
 
+@pytest.mark.server
 async def test_a_sick_model_beside_a_healthy_one_costs_its_own_studies_alone(tmp_path: Path):
     write_model(tmp_path / "models")
     hand = contract({"accepts": {"body_parts": ["HAND"]}})

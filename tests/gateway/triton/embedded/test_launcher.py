@@ -171,6 +171,7 @@ async def test_backend_process_that_died_unnoticed_is_seen(triton: EmbeddedTrito
     await until(lambda: triton.lost_backends() == frozenset())
 
 
+@pytest.mark.server
 async def test_processes_of_a_model_that_was_reloaded_are_ended(tmp_path: Path):
     """Triton itself keeps the living one of two for good, once the other had died."""
     write_model(tmp_path, instances=2)
@@ -201,6 +202,7 @@ async def bright(client: InferenceServerClient) -> list[list[float]]:
     return (await client.infer("brightness", [image])).as_numpy("logits").tolist()
 
 
+@pytest.mark.server
 async def test_start_that_waits_for_a_backend_process_that_died_is_given_up(
     model_repository: Path, own_temporary_folder: Path
 ):
