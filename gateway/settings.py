@@ -33,8 +33,8 @@ class HttpSettings(_Group):
 
     host: str = Field(
         "127.0.0.1",
-        description="Address to listen on; other than loopback only where callers are asked who "
-        "they are.",
+        description="Address to listen on; other than loopback only with authentication (keys "
+        "or an issuer).",
     )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     request_timeout_s: float = Field(
@@ -65,16 +65,21 @@ class HttpSettings(_Group):
         64 * 2**10, ge=2**10, description="Bytes of a request's line and header fields."
     )
     body_grace_s: float = Field(
-        5.0, gt=0, le=600, description="Seconds of a body in which its rate is not looked at."
+        5.0,
+        gt=0,
+        le=600,
+        description="Grace period in seconds before a body's minimum rate applies.",
     )
     body_bytes_per_s: int = Field(
-        16 * 2**10, gt=0, description="Bytes per second that a body must bring after that."
+        16 * 2**10,
+        gt=0,
+        description="Minimum rate of a body, in bytes per second, after the grace period.",
     )
     waiting_bytes: int = Field(
         64 * 2**20,
         ge=2**20,
-        description="Bytes that wait on all connections, of answers to be taken and of requests "
-        "for their turn; beyond them the connection where something waits longest is closed.",
+        description="Bytes buffered over all connections, of responses and of pipelined "
+        "requests; beyond them the connection with the oldest is closed.",
     )
     tls_certificate: Path | None = Field(
         None,
@@ -139,7 +144,7 @@ class AccessSettings(_Group):
     issuer: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="URL of the OpenID provider whose tokens are taken.",
+        description="URL of the OpenID provider whose tokens are accepted.",
     )
     audience: str | None = Field(
         None,
@@ -148,8 +153,8 @@ class AccessSettings(_Group):
     )
     client_ids: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),
-        description="Clients whose access tokens are taken though they have no `aud`, as a JSON "
-        "array: Amazon Cognito's tell `client_id` and `token_use` instead.",
+        description="Clients whose access tokens are accepted though they have no `aud`, as a "
+        "JSON array: Amazon Cognito's have `client_id` and `token_use` instead.",
     )
     jwks_url: str | None = Field(
         None,
@@ -157,13 +162,16 @@ class AccessSettings(_Group):
         description="URL of the issuer's signing keys; as its discovery document says, if unset.",
     )
     scope_prefix: str = Field(
-        "", description="What stands before a scope's name in a token, such as `radstream/`."
+        "", description="Prefix of scope names in tokens, such as `radstream/`."
     )
     leeway_s: int = Field(
-        60, ge=0, le=300, description="Seconds that the issuer's clock may differ from this one."
+        60,
+        ge=0,
+        le=300,
+        description="Clock skew in seconds allowed between the issuer and the gateway.",
     )
     metrics_open: bool = Field(
-        False, description="Whether /metrics is served to anyone who reaches the port."
+        False, description="Whether /metrics is served without authentication."
     )
     cors_origins: tuple[str, ...] = Field(
         (), description="Origins of web pages that may call, as a JSON array; none if empty."
@@ -201,14 +209,22 @@ class AccessSettings(_Group):
 class LimitSettings(_Group):
     """What one request may cost."""
 
-    body_bytes: int = Field(64 * 2**20, gt=0, description="Bytes of a request body.")
-    metadata_bytes: int = Field(256 * 2**10, gt=0, description="Bytes of a metadata document.")
-    parts: int = Field(16, ge=2, le=1000, description="Parts of a multipart body.")
+    body_bytes: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes.")
+    metadata_bytes: int = Field(
+        256 * 2**10, gt=0, description="Largest metadata document in bytes."
+    )
+    parts: int = Field(16, ge=2, le=1000, description="Most parts of a multipart body.")
     image_pixels: int = Field(
-        100_000_000, gt=0, description="Pixels of one image, and of all images of a request."
+        100_000_000,
+        gt=0,
+        description="Most pixels of one image, and of all images of a request together.",
     )
     decode_s: float = Field(
-        10.0, gt=0, le=60, description="Seconds that one file may take in a risky codec."
+        10.0,
+        gt=0,
+        le=60,
+        description="Timeout in seconds of decoding one file in a worker process, where codecs "
+        "that may hang run.",
     )
     image_threads: int = Field(
         default_factory=cores,
@@ -225,14 +241,15 @@ class AdmissionSettings(_Group):
         default_factory=lambda: 8 * cores(),
         ge=2,
         le=10_000,
-        description="Studies at work at once; eight for each core, unless set. One caller alone "
-        "gets half of them.",
+        description="Concurrency limit: studies processed at once; eight for each core, unless "
+        "set. One caller alone gets half of them.",
     )
     bytes: int = Field(
         default_factory=lambda: max(256 * 2**20, min(memory_bytes() // 8, 2**30)),
         gt=0,
-        description="Bytes of bodies and files in memory at once; an eighth of the memory, but "
-        "from 256 MiB to 1 GiB, unless set. One caller alone gets half of them.",
+        description="Memory limit: bytes of bodies and files held at once; an eighth of the "
+        "memory, but from 256 MiB to 1 GiB, unless set. One caller alone gets half "
+        "of them.",
     )
 
 
@@ -245,8 +262,8 @@ class TritonSettings(_Group):
     )
     placement: Literal["gateway", "triton"] = Field(
         "gateway",
-        description="Where pictures become tensors; triton where `radstream models build` has "
-        "made the ensembles for it.",
+        description="Where preprocessing runs: in the gateway, or in Triton with the ensembles "
+        "that `radstream models build` makes.",
     )
     shared_memory_bytes: int = Field(
         0,
@@ -255,22 +272,22 @@ class TritonSettings(_Group):
         "0 sends everything over gRPC. `radstream up` takes 32 MiB, unless set.",
     )
     refresh_s: float = Field(
-        5.0, gt=0, le=300, description="Seconds between two looks at Triton's model repository."
+        5.0, gt=0, le=300, description="Interval in seconds of polling Triton's model repository."
     )
     probe_timeout_s: float = Field(
-        2.0, gt=0, le=60, description="Seconds that one readiness question to Triton may take."
+        2.0, gt=0, le=60, description="Timeout in seconds of one readiness probe of Triton."
     )
     restart_after_s: float = Field(
         60.0,
         ge=1,
         le=3600,
-        description="Seconds without an answer of any model after which Triton is started anew; "
+        description="Seconds without an answer of any model after which Triton is restarted; "
         "longer than the slowest model takes to load.",
     )
     restart_flag: Path | None = Field(
         None,
-        description="File made to have Triton's container started anew, in a volume that its "
-        "entry point watches. `radstream up` restarts its own Triton.",
+        description="File created to restart Triton's container, in a volume that its entry "
+        "point watches. `radstream up` restarts its own Triton.",
     )
     model_repository: Path = Field(
         Path("model_repository"),
@@ -306,11 +323,9 @@ class StoreSettings(_Group):
     kms_key_id: str | None = Field(
         None, description="Key for aws:kms: its id or ARN; the account's own for S3 if unset."
     )
-    connections: int = Field(
-        64, ge=1, le=1000, description="Requests to S3 that may be under way at once."
-    )
+    connections: int = Field(64, ge=1, le=1000, description="Concurrent requests to S3.")
     timeout_s: float = Field(
-        15.0, gt=0, le=300, description="Seconds a call of S3 may take, repetitions included."
+        15.0, gt=0, le=300, description="Timeout in seconds of a call of S3, retries included."
     )
 
     @model_validator(mode="after")
@@ -330,48 +345,47 @@ class DropFolderSettings(_Group):
     )
     watch: bool | None = Field(
         None,
-        description="Whether studies are taken from the folder; `radstream up` does, "
+        description="Whether the folder is watched for studies; `radstream up` does, "
         "`radstream serve` does not, if unset.",
     )
     settle_s: float = Field(
         1.0,
         gt=0,
         le=60,
-        description="Seconds that a file in the watched folder must stay as it is to count as "
-        "copied to its end.",
+        description="Seconds that a file in the watched folder must stay unchanged to count as "
+        "completely copied.",
     )
     doubtful_settle_s: float = Field(
         60.0,
         gt=0,
         le=3600,
-        description="The same for a file that looks half-copied: it ends in zeros, lacks a part, "
-        "or somebody has it open for writing.",
+        description="The same for a file that looks truncated: it ends in zeros, lacks a part, "
+        "or is open for writing.",
     )
     polling: bool | None = Field(
         None,
-        description="Whether the folder is looked through again and again, however the system "
-        "tells of changes; where it is on a network file system or the system cannot tell, if "
-        "unset.",
+        description="Whether the folder is polled besides the system's notifications; if "
+        "unset, on network file systems and where there are no notifications.",
     )
     poll_s: float = Field(
         1.0,
         gt=0,
         le=3600,
-        description="Seconds between two such looks; longer where a look takes long.",
+        description="Polling interval in seconds; longer where a scan takes long.",
     )
     waiting_deadline_s: float = Field(
         3600.0,
         gt=0,
         le=7 * 86400,
-        description="Seconds that an image or a sidecar waits for its other half, then it is "
+        description="Seconds that an image or a sidecar waits for its other half before it is "
         "parked.",
     )
     sweep_s: float = Field(
         60.0,
         gt=0,
         le=3600,
-        description="Seconds between two looks for halves that waited too long and for studies "
-        "whose gateway died, and through the whole watched folder.",
+        description="Interval in seconds of the sweep: halves that waited too long, studies "
+        "whose gateway died, files that no notification told of.",
     )
 
 
@@ -382,15 +396,15 @@ class PendingSettings(_Group):
         15.0,
         gt=0,
         le=3600,
-        description="Seconds between two looks for accepted studies, callbacks and deletions that "
-        "a gateway left undone.",
+        description="Interval in seconds of the sweep for accepted studies, callbacks and "
+        "deletions that a gateway left undone.",
     )
     give_up_s: float = Field(
         86400.0,
         gt=0,
         le=30 * 86400,
-        description="Seconds from its first attempt on after which a study that cannot be read, "
-        "such as for want of its model, is parked.",
+        description="Seconds of retries after which an accepted study, such as one without its "
+        "model, is parked.",
     )
 
 
@@ -399,27 +413,28 @@ class CallbackSettings(_Group):
 
     hosts: str = Field(
         "",
-        description="Hosts that may be called, name or name:port, with commas between; none if "
-        "empty.",
+        description="Hosts that webhooks may call, name or name:port, with commas between; "
+        "none if empty.",
     )
     secret: SecretStr | None = Field(
-        None, min_length=32, description="What callbacks are signed with; 32 characters or more."
+        None,
+        min_length=32,
+        description="Secret that webhooks are signed with; 32 characters or more.",
     )
     private_addresses: bool = Field(
         False,
-        description="Whether hosts on private and loopback addresses may be called.",
+        description="Whether webhooks may call hosts on private and loopback addresses.",
     )
     ca_file: Path | None = Field(
         None,
         description="PEM file of the authorities that certify the hosts; the system's if unset.",
     )
-    timeout_s: float = Field(5.0, gt=0, le=60, description="Seconds that a callback may take.")
+    timeout_s: float = Field(5.0, gt=0, le=60, description="Timeout in seconds of a webhook.")
     give_up_s: float = Field(
         86400.0,
         gt=0,
         le=30 * 86400,
-        description="Seconds from its first attempt on after which a callback that nobody takes is "
-        "parked.",
+        description="Seconds of retries after which an undelivered webhook is parked.",
     )
 
     def host_names(self) -> frozenset[str]:
@@ -440,11 +455,10 @@ class RetentionSettings(_Group):
         None,
         ge=1,
         le=36500,
-        description="Days after which a study that nothing was added to is deleted; never if "
-        "unset.",
+        description="Retention in days: a study unchanged for so long is deleted; never if unset.",
     )
     sweep_s: float = Field(
-        21600.0, gt=0, le=86400, description="Seconds between two looks for such studies."
+        21600.0, gt=0, le=86400, description="Interval in seconds of the retention sweep."
     )
 
 
@@ -453,7 +467,8 @@ class TelemetrySettings(_Group):
 
     kind: Literal["none", "file", "kinesis"] = Field(
         "file",
-        description="Nowhere, JSON lines in files on this machine, or a Kinesis data stream.",
+        description="Sink of telemetry events: none, JSON lines in files on this machine, or a "
+        "Kinesis data stream.",
     )
     study_ref_key: SecretStr | None = Field(
         None,
@@ -465,10 +480,10 @@ class TelemetrySettings(_Group):
         Path("data/telemetry"), description="Folder of the files, where the kind is file."
     )
     file_bytes: int = Field(
-        64 * 2**20, gt=0, description="Bytes of a file from which a new one is begun."
+        64 * 2**20, gt=0, description="Size in bytes at which a new file is begun."
     )
     folder_bytes: int = Field(
-        2**30, gt=0, description="Bytes of all files beyond which the oldest are removed."
+        2**30, gt=0, description="Size in bytes of all files beyond which the oldest are removed."
     )
     stream_name: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Name of the Kinesis data stream."
@@ -479,21 +494,24 @@ class TelemetrySettings(_Group):
     endpoint: str | None = Field(
         None, pattern=r"^https?://", description="URL of a Kinesis other than AWS's."
     )
-    timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds a call of Kinesis may take.")
+    timeout_s: float = Field(
+        10.0, gt=0, le=60, description="Timeout in seconds of a call of Kinesis."
+    )
     linger_ms: int = Field(
         500,
         ge=0,
         le=60_000,
-        description="Milliseconds that an event waits for others to be sent with.",
+        description="Milliseconds that an event waits to be sent in a batch.",
     )
     queue_bytes: int = Field(
         16 * 2**20,
         ge=2**16,
-        description="Bytes of memory for events that wait; from half of it they go to the spool.",
+        description="Bytes of memory for events to be sent; from half of it they go to the spool.",
     )
     spool_folder: Path = Field(
         Path("data/telemetry-spool"),
-        description="Folder for events whose sink is slow or away; one gateway's alone.",
+        description="Folder for events while their sink is slow or unavailable; one gateway's "
+        "alone.",
     )
     spool_bytes: int = Field(
         256 * 2**20,
@@ -505,8 +523,8 @@ class TelemetrySettings(_Group):
         5.0,
         ge=0,
         le=600,
-        description="Seconds that delivery goes on after the last study when the gateway stops; "
-        "the rest is spooled.",
+        description="Seconds that delivery goes on after the last study at shutdown; the rest "
+        "is spooled.",
     )
 
     @model_validator(mode="after")
@@ -520,7 +538,8 @@ class TracingSettings(_Group):
     """Where OpenTelemetry traces go."""
 
     kind: Literal["none", "otlp"] = Field(
-        "none", description="Nowhere, or to a collector over OTLP/HTTP; that needs the extra."
+        "none",
+        description="Exporter of traces: none, or OTLP/HTTP to a collector, which needs the extra.",
     )
     endpoint: str = Field(
         "http://127.0.0.1:4318/v1/traces",
@@ -531,7 +550,7 @@ class TracingSettings(_Group):
         1.0,
         ge=0,
         le=1,
-        description="Share of the traces begun here that are recorded; a caller's own choice "
+        description="Share of the traces begun here that are sampled; a caller's own decision "
         "stands.",
     )
 
@@ -552,13 +571,15 @@ class AuditSettings(_Group):
     """Where it is kept who did what to which study."""
 
     kind: Literal["file", "s3"] = Field(
-        "file", description="JSON lines in files on this machine, or objects in a bucket."
+        "file",
+        description="Sink of the audit trail: JSON lines in files on this machine, or objects "
+        "in a bucket.",
     )
     folder: Path = Field(
         Path("data/audit"), description="Folder of the files, where the kind is file."
     )
     file_bytes: int = Field(
-        64 * 2**20, gt=0, description="Bytes of a file from which a new one is begun."
+        64 * 2**20, gt=0, description="Size in bytes at which a new file is begun."
     )
     bucket: str | None = Field(
         None,
@@ -577,10 +598,13 @@ class AuditSettings(_Group):
 class LogSettings(_Group):
     """How the gateway logs."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
+    )
     format: Literal["json", "console"] = Field(
         default_factory=lambda: "console" if sys.stderr.isatty() else "json",
-        description="JSON lines, or lines for a person's eyes; console on a terminal if unset.",
+        description="Format of the log: JSON lines, or text for a terminal; text on a terminal "
+        "if unset.",
     )
 
 
