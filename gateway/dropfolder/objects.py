@@ -10,7 +10,6 @@ decomposed) are one name.
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from gateway.errors import ObjectNotFoundError, ObjectNotReadableError
+from gateway.observability.pseudonyms import key_reference
 from gateway.schemas.parked import Half
 from gateway.studies.imaging import is_dicom
 
@@ -78,13 +78,13 @@ class Dropped:
     def reference(self) -> str:
         """A name for the object that can stand in a key and tells nothing."""
         if self.half is Half.SIDECAR:
-            return _reference(f"{self.stem}.{_SIDECAR}")
-        return _reference(_composed(self.key))
+            return key_reference(f"{self.stem}.{_SIDECAR}")
+        return key_reference(_composed(self.key))
 
     @property
     def pair_reference(self) -> str:
         """A name for the object and all that belongs to it."""
-        return _reference(self.stem)
+        return key_reference(self.stem)
 
 
 class Inbox:
@@ -264,7 +264,3 @@ def _spellings(path: str) -> list[str]:
         {unicodedata.normalize(form, step) for form in ("NFC", "NFD")} for step in path.split("/")
     ]
     return list(dict.fromkeys([path, *map("/".join, product(*map(sorted, steps)))]))
-
-
-def _reference(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from gateway.errors import (
     StudyNotFoundError,
     UnreadableDocumentError,
 )
-from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.metadata import is_study_id
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.studies.refused_images import identity_faults
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from gateway.studies.study import StudyImage
     from gateway.work.parked import Parking
 
-_STUDY_ID = re.compile(STUDY_ID_PATTERN)
 # Nobody sees such a study, or it cannot be shown whatever is parked.
 _NOT_SHOWN = (StudyNotFoundError, StudyBeingDeletedError, UnreadableDocumentError)
 
@@ -104,7 +102,7 @@ class ParkedImages:
         await self._forget(await self._parking.item(parked_id))
 
     async def _forget(self, item: ParkedItem) -> None:
-        if item.study_id is None or item.sha256 is None or not _STUDY_ID.fullmatch(item.study_id):
+        if item.sha256 is None or not is_study_id(item.study_id):
             return
         await self._results.forget_parked(item.study_id, item.sha256, item.id)
         await self._refresh(item.study_id)
@@ -120,6 +118,6 @@ def _is_known_to_be_of(study_id: str | None, error: RadStreamError) -> bool:
 
     What contradicts the study may be of another patient, and is told to the operator alone.
     """
-    if study_id is None or not _STUDY_ID.fullmatch(study_id):
+    if not is_study_id(study_id):
         return False
     return not isinstance(error, StudyConflictError) and not identity_faults(error)
