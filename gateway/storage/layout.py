@@ -77,10 +77,7 @@ PLACES = (
         "when they are taken, or by `discard`",
     ),
     Place(
-        PARKED,
-        "parked items",
-        "work",
-        "when the object is processed after all, or by `discard`",
+        PARKED, "parked items", "work", "when the object is processed after all, or by `discard`"
     ),
     Place(
         LEASES,
@@ -88,12 +85,7 @@ PLACES = (
         "work",
         "when the result is stored",
     ),
-    Place(
-        WAITING,
-        "halves that wait",
-        "dropfolder",
-        "when the other half comes, or it is parked",
-    ),
+    Place(WAITING, "halves that wait", "dropfolder", "when the other half comes, or it is parked"),
     Place(
         BINDINGS,
         "which study an image outside of any folder was processed for",
