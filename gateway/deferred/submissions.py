@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.audit.trail import GATEWAY
 from gateway.errors import (
     DeliveryUnfinishedError,
     InferenceUnavailableError,
     ObjectNotFoundError,
     UnreadableDocumentError,
 )
-from gateway.observability.library_warnings import one_event
 from gateway.observability.tracing import continued, spanned, traceparent
 from gateway.results.identity import compare, given
 from gateway.runtime.concurrency import together
 from gateway.schemas.result import FailedSubmission, PendingSubmission
+from gateway.studies.process import Received, StudySource, Turn
 from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
 from gateway.studies.study import Route
 from gateway.work.documents import Submission, SubmittedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from opentelemetry.trace import Tracer
 
-    from gateway.admission.admission import Admission, Slot
-    from gateway.audit.trail import Audit
+    from gateway.admission.admission import Slot
     from gateway.delivery.webhooks import Callbacks
     from gateway.models.registry import ModelRegistry
     from gateway.observability.metrics import Metrics
@@ -38,12 +35,12 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.problem import Problem
     from gateway.studies.imaging import Imaging
-    from gateway.studies.intake import Intake
-    from gateway.studies.pipeline import Pipeline
+    from gateway.studies.process import AdmittedStudy, StudyProcessor
     from gateway.studies.refused_images import PartError
     from gateway.studies.study import Study, StudyImage
     from gateway.work.backlog import Backlog, Work
     from gateway.work.documents import Failure
+    from gateway.work.worker import Worker
 
 # Whose share of the gateway these studies take of when they are read.
 _SHARE = "pending studies"
@@ -56,8 +53,8 @@ class Submissions:
 
     Parameters
     ----------
-    backlog
-        Where they are kept.
+    backlog, worker
+        Where they are kept, and what processes them.
     results, deletion
         What is known of their studies.
     models, imaging
@@ -67,6 +64,7 @@ class Submissions:
     def __init__(
         self,
         backlog: Backlog[Submission],
+        worker: Worker[Submission],
         *,
         results: ResultStore,
         deletion: Deletion,
@@ -74,22 +72,17 @@ class Submissions:
         imaging: Imaging,
     ) -> None:
         self._backlog = backlog
+        self._worker = worker
         self._results = results
         self._deletion = deletion
         self._models = models
         self._imaging = imaging
 
-    async def accept(
-        self, study: Study, document: bytes | memoryview | None, callback: str | None
-    ) -> Work:
-        """The study as work, which is durable from now on.
+    async def accept(self, admitted: AdmittedStudy, callback: str | None) -> str:
+        """Return the id of the study, which is durable from now on, and to be processed.
 
         Parameters
         ----------
-        study
-            Made of the document and the files.
-        document
-            As it was sent.
         callback
             Whom to tell of the end.
 
@@ -103,7 +96,10 @@ class Submissions:
         StudyBeingDeletedError
         StoreUnavailableError
             It is not accepted.
+        RadStreamError
+            What `Intake.study` raises.
         """
+        study = await admitted.identify()
         await self._check_images(study)
         study_id = study.metadata.study_id
         await self._deletion.check_open(study_id)
@@ -116,7 +112,7 @@ class Submissions:
         parts = tuple(
             SubmittedPart(part=part, object=f"image-{index}") for index, part in enumerate(sent, 1)
         )
-        bound = structlog.contextvars.get_contextvars()
+        bound, document = structlog.contextvars.get_contextvars(), admitted.received.document
         submission = Submission(
             received_at=study.received_at,
             metadata=None if document is None else base64.b64encode(document),
@@ -129,7 +125,8 @@ class Submissions:
             traceparent=traceparent(),
         )
         blobs = {part.object: sent[part.part] for part in parts}
-        return await self._backlog.add(study_id, submission, blobs)
+        self._worker.take(await self._backlog.add(study_id, submission, blobs))
+        return study_id
 
     async def studies(self, *, after: str, limit: int) -> list[str]:
         """Ids of studies of which something was accepted and is not read, beyond `after`."""
@@ -201,44 +198,33 @@ class ProcessSubmission:
         self,
         backlog: Backlog[Submission],
         *,
-        intake: Intake,
-        pipeline: Pipeline,
-        admission: Admission,
+        studies: StudyProcessor,
         callbacks: Callbacks,
-        audit: Audit,
         metrics: Metrics,
         tracer: Tracer,
     ) -> None:
         self._backlog = backlog
-        self._admission = admission
-        self._audit = audit
-        self._intake = intake
-        self._pipeline = pipeline
+        self._studies = studies
         self._callbacks = callbacks
         self._metrics = metrics
         self._tracer = tracer
 
     async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
-        """Read it; see `Pipeline.process`."""
+        """Process it; see `StudyProcessor.process`."""
         request = continued(document.traceparent or "")
+        source = StudySource(
+            Route.REST,
+            document.caller,
+            _SHARE,
+            Turn.IN_LINE,
+            partial(self._receive, work, document),
+            operation="pending study: read",
+        )
         with (
             structlog.contextvars.bound_contextvars(**document.context),
-            one_event(repeated=True),
             spanned(self._tracer, "submission", context=request),
-            self._admission.slot(_SHARE) as slot,
         ):
-            await slot.wait()
-            files = await self._files(work, document, slot)
-            async with self._audit.of_work("pending study: read", GATEWAY):
-                study = await self._intake.study(
-                    document.metadata,
-                    files,
-                    route=Route.REST,
-                    caller=document.caller,
-                    received_at=document.received_at,
-                    deadline=deadline,
-                )
-                answer = await self._pipeline.process(study, deadline)
+            answer = await self._studies.process(source, deadline)
         self._metrics.studies.tell_freshness(Route.REST, document.received_at)
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
@@ -248,10 +234,8 @@ class ProcessSubmission:
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, problem)
 
-    async def _files(
-        self, work: Work, document: Submission, slot: Slot
-    ) -> Sequence[tuple[str, bytes]]:
-        """The images.
+    async def _receive(self, work: Work, document: Submission, slot: Slot) -> Received:
+        """Return the images and their document.
 
         Raises
         ------
@@ -262,11 +246,12 @@ class ProcessSubmission:
         # one alone gets no second half beside a first.
         await slot.wait_for_bytes(document.image_bytes)
         try:
-            return [
+            files = [
                 (part.part, await self._backlog.blob(work, part.object)) for part in document.parts
             ]
         except ObjectNotFoundError as error:
             raise DeliveryUnfinishedError("its images are gone") from error
+        return Received(document.metadata, files, document.received_at)
 
 
 def _unreadable(failure: Failure) -> FailedSubmission:

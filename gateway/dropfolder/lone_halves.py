@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway.errors import Fault, InvalidMetadataError, ObjectNotFoundError
-from gateway.schemas.metadata import STUDY_ID_PATTERN, parse_document
+from gateway.dropfolder.binding import check_folder
+from gateway.dropfolder.objects import SHARE
+from gateway.errors import (
+    TRANSIENT,
+    ObjectNotFoundError,
+    ObjectNotReadableError,
+    ObjectTooLargeError,
+    RadStreamError,
+)
+from gateway.schemas.metadata import parse_document
 from gateway.schemas.parked import Half
 
 if TYPE_CHECKING:
+    from gateway.admission.admission import Admission
     from gateway.dropfolder.objects import Dropped, Inbox
+    from gateway.dropfolder.outcome import Taken
+    from gateway.dropfolder.pair_records import PairRecords
     from gateway.storage.protocol import Reserve
     from gateway.studies.imaging import Imaging
 
 
-_STUDY_ID = re.compile(STUDY_ID_PATTERN)
-_NO_STUDY_ID = (
-    "is to be the name of the folder, which is none: rename it to 1 to 64 letters A to Z, digits, "
-    "'.', '_' and '-', without accents and not beginning with a dot"
-)
-
-
-def check_folder(half: Dropped) -> None:
-    """Hold the folder that a half lies in to being the name of a study.
-
-    Raises
-    ------
-    InvalidMetadataError
-    """
-    if half.study_folder is not None and not _STUDY_ID.fullmatch(half.study_folder):
-        raise InvalidMetadataError((Fault("/study_id", _NO_STUDY_ID),))
-
-
 class LoneHalves:
-    """Looks at a half by itself.
+    """Looks at a half by itself, and parks it where that is all there is to do.
 
     Parameters
     ----------
@@ -42,19 +35,54 @@ class LoneHalves:
         Where it is.
     imaging
         Decodes images.
+    records
+        Of what is parked.
+    admission
+        Gives it a turn, and room for its bytes.
     """
 
-    def __init__(self, inbox: Inbox, imaging: Imaging) -> None:
+    def __init__(
+        self, inbox: Inbox, imaging: Imaging, records: PairRecords, admission: Admission
+    ) -> None:
         self._inbox = inbox
         self._imaging = imaging
+        self._records = records
+        self._admission = admission
 
-    async def check(self, half: Dropped, version_id: str | None, *, reserve: Reserve) -> None:
+    async def park_hopeless(self, half: Dropped, version_id: str | None) -> Taken | None:
+        """Park a half that waits, if its other half could not mend it; else return None.
+
+        Raises
+        ------
+        ObjectNotReadableError, StoreUnavailableError
+        """
+        try:
+            with self._admission.slot(SHARE) as slot:
+                await slot.wait()
+                await self._check(half, version_id, reserve=slot.wait_for_bytes)
+        except (*TRANSIENT, ObjectNotReadableError):
+            raise
+        except RadStreamError as error:
+            return await self.park(half, version_id, error)
+        return None
+
+    async def park(self, half: Dropped, version_id: str | None, error: RadStreamError) -> Taken:
+        """Park a half that was never looked at beside its other one."""
+        sha256 = None
+        if half.half is Half.IMAGE and half.study_folder is not None:
+            with (
+                suppress(ObjectNotFoundError, ObjectNotReadableError, ObjectTooLargeError),
+                self._admission.slot(SHARE) as slot,
+            ):
+                await slot.wait()
+                data = await self._inbox.image(half, version_id, reserve=slot.wait_for_bytes)
+                sha256 = await self._imaging.sha256(data)
+        return await self._records.park(
+            half, version_id, error, study_id=half.study_folder, sha256=sha256
+        )
+
+    async def _check(self, half: Dropped, version_id: str | None, *, reserve: Reserve) -> None:
         """Hold an image to its pixels, and a sidecar to being a JSON object.
-
-        Parameters
-        ----------
-        reserve
-            Makes room for an image's bytes before they are read.
 
         Raises
         ------

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gateway.storage.protocol import ObjectStore, Reserve
     from gateway.studies.study import Route
 
+# Whose share of the gateway the drop folder's work takes of, whoever brings the events.
+SHARE = "drop folder"
+
 _SIDECAR = "json"
 _DICOM = frozenset({"dcm", "dicom", "dic", "dc3", "ima"})
 # Pictures that are read, and those that are refused by their format's name once they are looked at.

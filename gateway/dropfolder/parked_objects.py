@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.dropfolder.outcome import Taken
+from gateway.errors import ObjectNotReadableError
+from gateway.schemas.events import Outcome
+
 if TYPE_CHECKING:
+    from gateway.dropfolder.delivery import DropFolder
     from gateway.dropfolder.objects import Inbox
-    from gateway.dropfolder.pairing import Pairing
     from gateway.dropfolder.parked_images import ParkedImages
     from gateway.dropfolder.waiting import WaitingHalves
     from gateway.schemas.events import Delivery
@@ -19,18 +23,15 @@ class ParkedObjects:
 
     Parameters
     ----------
-    pairing
-        Tries them again.
+    folder
+        Where they lie.
     images
         Has the views of studies tell of them.
-    inbox
-        Tells whose an object is by its key.
     """
 
-    def __init__(self, pairing: Pairing, images: ParkedImages, inbox: Inbox) -> None:
-        self._pairing = pairing
+    def __init__(self, folder: DropFolder, images: ParkedImages) -> None:
+        self._folder = folder
         self._images = images
-        self._inbox = inbox
 
     def owns(self, item: ParkedItem) -> bool:
         """Return True."""
@@ -39,12 +40,25 @@ class ParkedObjects:
 
     def study_of(self, item: ParkedItem) -> str | None:
         """Return the study that the object was for, or is for by its folder."""
-        dropped = self._inbox.find(item.key)
+        dropped = self._folder.inbox.find(item.key)
         return item.study_id or (dropped.study_folder if dropped else None)
 
     async def retry(self, item: ParkedItem) -> Delivery:
-        """Return what became of the object; see `Pairing.retry`."""
-        return await self._pairing.retry(item.id)
+        """Return what became of the object, which is tried again.
+
+        Raises
+        ------
+        DeliveryUnfinishedError, InferenceUnavailableError, InferenceOverloadedError,
+        OverloadedError, StoreUnavailableError
+            It stays parked.
+        """
+        folder = self._folder
+        dropped = folder.inbox.find(item.key)
+        try:
+            taken = await folder.pairing.take(dropped, item.version_id) if dropped else []
+        except ObjectNotReadableError:
+            taken = []
+        return folder.outcomes.tell(item.key, taken or [Taken(Outcome.PARKED, parked=item)])
 
     async def discard(self, item: ParkedItem) -> None:
         """Have the study's view tell no more of the object, which stays where it is."""

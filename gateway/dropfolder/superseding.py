@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.audit.trail import GATEWAY, name_study
+from gateway.dropfolder.objects import SHARE
 from gateway.errors import ObjectNotFoundError, ObjectNotReadableError, ObjectTooLargeError
 from gateway.schemas.audit import AuditAction
 
@@ -22,15 +23,13 @@ if TYPE_CHECKING:
     from gateway.admission.admission import Admission
     from gateway.audit.trail import Audit
     from gateway.dropfolder.objects import Dropped, Inbox
-    from gateway.observability.logs import Pseudonyms
+    from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.deletion import Deletion
     from gateway.results.store import ResultStore
     from gateway.studies.imaging import Imaging
     from gateway.studies.pipeline import Answer
 
 log = structlog.get_logger()
-
-_SHARE = "drop folder"
 
 
 class Superseding:
@@ -121,7 +120,7 @@ class Superseding:
     async def _standing(self, image: Dropped, fresh: str | None) -> str | None:
         """Return the SHA-256 of what lies under the image's name now."""
         try:
-            with self._admission.slot(_SHARE) as slot:
+            with self._admission.slot(SHARE) as slot:
                 data = await self._inbox.image(image, None, reserve=slot.wait_for_bytes)
                 return await self._imaging.sha256(data)
         except ObjectNotFoundError:

@@ -12,7 +12,7 @@ from gateway.admission.admission import Admission
 from gateway.audit.trail import Audit
 from gateway.deferred.submissions import Submissions
 from gateway.delivery.webhooks import Callbacks
-from gateway.dropfolder.pairing import Pairing
+from gateway.dropfolder.delivery import Deliveries
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
@@ -22,12 +22,9 @@ from gateway.results.links import Links
 from gateway.results.store import ResultStore
 from gateway.runtime.health import Health
 from gateway.settings import Settings
-from gateway.studies.intake import Intake
-from gateway.studies.pipeline import Pipeline
-from gateway.work.documents import Submission
+from gateway.studies.process import StudyProcessor
 from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedOperations
-from gateway.work.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +38,13 @@ class Gateway:
     authentication: Authentication
     audit: Audit
     models: ModelRegistry
-    intake: Intake
     results: ResultStore
     pictures: Pictures
-    pipeline: Pipeline
-    pairing: Pairing
+    studies: StudyProcessor
+    deliveries: Deliveries
     parking: Parking
     parked: ParkedOperations
     submissions: Submissions
-    reader: Worker[Submission]
     callbacks: Callbacks
     catalog: StudyCatalog
     deletion: Deletion

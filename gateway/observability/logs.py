@@ -16,7 +16,6 @@ import structlog
 
 from gateway.observability import library_warnings
 from gateway.observability.printed_output import take_over_stderr
-from gateway.observability.pseudonyms import Pseudonyms as Pseudonyms  # noqa: PLC0414
 from gateway.observability.tracing import trace_id
 
 if TYPE_CHECKING:

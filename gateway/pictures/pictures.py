@@ -78,7 +78,11 @@ class Pictures:
             return await self._draw((await self._frames(reading))[index], read, chosen)
 
     async def store_heatmaps(
-        self, study_id: str, sha256: str, data: bytes, fresh: Sequence[Reading] = ()
+        self,
+        study_id: str,
+        sha256: str,
+        data: bytes | memoryview,
+        fresh: Sequence[Reading] = (),
     ) -> None:
         """Lay beside each reading of an image the heat map of its most probable finding.
 

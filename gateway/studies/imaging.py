@@ -224,7 +224,7 @@ class Imaging:
         return await self._run(partial(self._prepare, image, model, deadline, read_before))
 
     async def frames(
-        self, data: bytes, *, at_least: tuple[int, int] | None = None
+        self, data: bytes | memoryview, *, at_least: tuple[int, int] | None = None
     ) -> tuple[Frame, ...]:
         """The decoded frames of an image that was accepted before.
 

@@ -11,22 +11,36 @@ from typing import TYPE_CHECKING, Any, cast
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission
+from gateway.audit.trail import Audit
+from gateway.dropfolder.binding import Bindings
+from gateway.dropfolder.delivery import Deliveries, DropFolder
+from gateway.dropfolder.dropped_images import DroppedImages
+from gateway.dropfolder.lone_halves import LoneHalves
 from gateway.dropfolder.objects import Inbox
-from gateway.dropfolder.pairing import LEASES, Pairing
+from gateway.dropfolder.outcome import Outcomes
+from gateway.dropfolder.pair_records import PairRecords
+from gateway.dropfolder.pairing import Pairing
 from gateway.dropfolder.parked_images import ParkedImages
+from gateway.dropfolder.parked_objects import ParkedObjects
+from gateway.dropfolder.superseding import Superseding
+from gateway.dropfolder.sweep import DropFolderSweep
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.errors import ObjectNotFoundError, RadStreamError
-from gateway.observability.logs import Pseudonyms
 from gateway.observability.metrics import Metrics
+from gateway.observability.pseudonyms import Pseudonyms
+from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
 from gateway.results.documents import Reading
 from gateway.results.store import ResultStore
 from gateway.runtime.deadline import Deadline
+from gateway.schemas.events import Delivery
 from gateway.schemas.result import Status, StudyResult
+from gateway.storage.layout import LEASES
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
-from gateway.studies.pipeline import Answer, Pipeline
+from gateway.studies.pipeline import Answer
+from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
 from gateway.work.leases import Leases
 from gateway.work.parked import Parking
@@ -36,6 +50,7 @@ from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
 
 if TYPE_CHECKING:
+    from gateway.models.registry import ModelRegistry
     from gateway.pictures.pictures import Pictures
 
 
@@ -57,7 +72,8 @@ class CountingPipeline:
         self._readings = readings
         self._turn = turn
 
-    async def process(self, study: Study, deadline: Deadline) -> Answer:
+    async def process(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
+        del awaited
         [image] = study.images
         sha256 = hashlib.sha256(image.data).hexdigest()
         key = f"results/{study.metadata.study_id}/{sha256}"
@@ -92,50 +108,111 @@ async def no_turn() -> None:
     """Goes on at once."""
 
 
+class Trail:
+    """An audit trail that can be looked at."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    async def append(self, lines: bytes) -> None:
+        self.records += map(json.loads, lines.splitlines())
+
+
+@dataclass
+class DropFolderGateway:
+    """One gateway's drop folder: its deliveries, its sweep and an operator's retries."""
+
+    folder: DropFolder
+    sweeping: DropFolderSweep
+    parking: Parking
+    images: ParkedImages
+    metrics: Metrics
+
+    def __post_init__(self) -> None:
+        self.deliver = Deliveries(self.folder).deliver
+        self.sweep = self.sweeping.sweep
+
+    async def retry(self, parked_id: str) -> Delivery:
+        item = await self.parking.item(parked_id)
+        return await ParkedObjects(self.folder, self.images).retry(item)
+
+
 def gateway_on(
     objects: ObjectStore,
     dropped: MemoryStore,
     readings: Readings,
     *,
     turn: Callable[[], Awaitable[None]] = no_turn,
+    pipeline: StudyPipeline | None = None,
+    trail: Trail | None = None,
     lease_s: float = 30.0,
     patience_s: float = 5.0,
     timeout_s: float = 20.0,
     waiting_deadline_s: float = 3600.0,
     image_bytes: int = 10_000,
-) -> Pairing:
-    """One gateway's pairing."""
-    imaging = Imaging(threads=2, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    deletion, parking = deletion_on(objects), Parking(objects, problem_of)
-    return Pairing(
-        inbox=Inbox(
-            dropped,
-            prefix="images/",
-            route=Route.EVENT,
-            image_bytes=image_bytes,
-            metadata_bytes=1000,
-        ),
-        objects=objects,
-        intake=Intake(imaging, Told(), metadata_bytes=1000),
-        pipeline=cast("Pipeline", CountingPipeline(objects, readings, turn)),
-        pictures=cast("Pictures", NoPictures()),
-        imaging=imaging,
-        leases=Leases(objects, root=LEASES, lease_s=lease_s, patience_s=patience_s),
-        waiting=WaitingHalves(objects),
-        parking=parking,
-        parked_images=ParkedImages(parking, ResultStore(objects), deletion),
-        deletion=deletion,
-        metrics=Metrics(CollectorRegistry()),
-        pseudonyms=Pseudonyms("key"),
-        timeout_s=timeout_s,
-        waiting_deadline_s=waiting_deadline_s,
-        admission=Admission(
-            bytes_limit=2**20,
-            studies_limit=16,
-            pictures_limit=16,
-            metrics=Metrics(CollectorRegistry()),
-        ),
+) -> DropFolderGateway:
+    """One gateway's drop folder."""
+    metrics, pseudonyms = Metrics(CollectorRegistry()), Pseudonyms("key")
+    imaging = Imaging(threads=2, limits=Limits(), metrics=metrics)
+    audit = Audit(trail or Trail(), metrics, instance="here")
+    deletion, results = deletion_on(objects), ResultStore(objects)
+    parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
+    parked_images = ParkedImages(parking, results, deletion)
+    admission = Admission(bytes_limit=2**20, studies_limit=16, pictures_limit=16, metrics=metrics)
+    inbox = Inbox(
+        dropped,
+        prefix="images/",
+        route=Route.EVENT,
+        image_bytes=image_bytes,
+        metadata_bytes=1000,
     )
+    outcomes = Outcomes(inbox, metrics, pseudonyms)
+    records = PairRecords(inbox, waiting, parking, parked_images)
+    leases = Leases(objects, root=LEASES, lease_s=lease_s, patience_s=patience_s)
+    images = DroppedImages(
+        StudyProcessor(
+            admission=admission,
+            models=cast("ModelRegistry", None),  # asked only where a sender waits
+            intake=Intake(imaging, Told(), metadata_bytes=1000),
+            pipeline=pipeline or CountingPipeline(objects, readings, turn),
+            audit=audit,
+        ),
+        inbox=inbox,
+        bindings=Bindings(objects, deletion),
+        records=records,
+        outcomes=outcomes,
+        leases=leases,
+        imaging=imaging,
+        pictures=cast("Pictures", NoPictures()),
+    )
+    superseding = Superseding(
+        inbox=inbox,
+        imaging=imaging,
+        results=results,
+        deletion=deletion,
+        admission=admission,
+        audit=audit,
+        pseudonyms=pseudonyms,
+    )
+    pairing = Pairing(
+        images,
+        inbox=inbox,
+        records=records,
+        superseding=superseding,
+        leases=leases,
+        admission=admission,
+        timeout_s=timeout_s,
+        tracer=NO_TRACER,
+    )
+    lone_halves = LoneHalves(inbox, imaging, records, admission)
+    folder = DropFolder(inbox, pairing, leases, records, lone_halves, outcomes)
+    sweep = DropFolderSweep(
+        folder,
+        Deliveries(folder),
+        waiting_deadline_s=waiting_deadline_s,
+        count=metrics.dropfolder.keep_waiting,
+    )
+    return DropFolderGateway(folder, sweep, parking, parked_images, metrics)
 
 
 def sidecar(study_id: str, **changes: Any) -> bytes:

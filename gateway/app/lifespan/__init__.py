@@ -11,10 +11,11 @@ from gateway.app.lifespan.access import open_access
 from gateway.app.lifespan.audit import open_audit
 from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.deferred import backlog_work, make_backlogs
-from gateway.app.lifespan.dropfolder import drop_folder_work, make_pairing
+from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder
 from gateway.app.lifespan.processing import open_processing
 from gateway.app.lifespan.storage import open_storage
 from gateway.deferred.submissions import Submissions
+from gateway.dropfolder.delivery import Deliveries
 from gateway.dropfolder.parked_objects import ParkedObjects
 from gateway.http.dependencies import Gateway
 from gateway.observability.event_loop import observe_lag
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.app.tls import ServedCertificate
     from gateway.audit.trail import Audit
-    from gateway.dropfolder.pairing import Pairing
+    from gateway.dropfolder.delivery import DropFolder
     from gateway.observability.metrics import Metrics
     from gateway.runtime.health import Health
     from gateway.settings import Settings
@@ -74,13 +75,13 @@ async def open_gateway(
             await context.run("certificate", certificate.follow(metrics))
         audit = await open_audit(context)
         storage = await open_storage(context)
-        processing = await open_processing(context, storage)
-        pairing = make_pairing(context, storage, processing, audit)
-        backlogs = await make_backlogs(context, storage, processing, audit)
-        submissions, studies = _accepted(storage, processing, backlogs)
+        processing = await open_processing(context, storage, audit)
+        folder = make_drop_folder(context, storage, processing, audit)
+        backlogs = await make_backlogs(context, storage, processing)
+        submissions, catalog = _accepted(storage, processing, backlogs)
         for name, work in (
-            *drop_folder_work(context, storage, processing, pairing, audit),
-            *backlog_work(settings, backlogs, studies, storage.deletion, audit),
+            *drop_folder_work(context, storage, processing, folder, audit),
+            *backlog_work(settings, backlogs, catalog, storage.deletion, audit),
             ("parked items", _count_parked(settings, metrics, storage, audit)),
         ):
             await context.run(name, work)
@@ -93,17 +94,15 @@ async def open_gateway(
             authentication=authentication,
             audit=audit,
             models=processing.models,
-            intake=processing.intake,
             results=storage.results,
             pictures=processing.pictures,
-            pipeline=processing.pipeline,
-            pairing=pairing,
+            studies=processing.studies,
+            deliveries=Deliveries(folder),
             parking=storage.parking,
-            parked=_parked(storage, pairing, backlogs),
+            parked=_parked(storage, folder, backlogs),
             submissions=submissions,
-            reader=backlogs.reader,
             callbacks=backlogs.callbacks,
-            catalog=studies,
+            catalog=catalog,
             deletion=storage.deletion,
         )
         log.info("gateway.closing")
@@ -118,11 +117,11 @@ def _count_parked(
     return sweep_for_ever(Sweep.PARKED, count, audit, every_s)
 
 
-def _parked(storage: StudyStorage, pairing: Pairing, backlogs: Backlogs) -> ParkedOperations:
+def _parked(storage: StudyStorage, folder: DropFolder, backlogs: Backlogs) -> ParkedOperations:
     """Put together what an operator may do with parked items."""
     owners = backlogs.parked_owners(storage.parking)
     return ParkedOperations(
-        storage.parking, [*owners, ParkedObjects(pairing, storage.parked_images, storage.inbox)]
+        storage.parking, [*owners, ParkedObjects(folder, storage.parked_images)]
     )
 
 
@@ -132,6 +131,7 @@ def _accepted(
     """What takes studies that are read later, and what knows all studies."""
     submissions = Submissions(
         backlogs.submissions,
+        backlogs.reader,
         results=storage.results,
         deletion=storage.deletion,
         models=processing.models,

@@ -57,12 +57,12 @@ class Backlogs:
 
 
 async def make_backlogs(
-    context: LifespanContext, storage: StudyStorage, processing: Processing, audit: Audit
+    context: LifespanContext, storage: StudyStorage, processing: Processing
 ) -> Backlogs:
     """Both backlogs, with their workers, which are yet to run."""
     notices, notifier = await _callbacks(context, storage)
     callbacks = Callbacks(notices, notifier, hosts=context.settings.callbacks.host_names())
-    submissions, reader = _submissions(context, storage, processing, callbacks, audit)
+    submissions, reader = _submissions(context, storage, processing, callbacks)
     return Backlogs(submissions, reader, notices, notifier, callbacks)
 
 
@@ -109,7 +109,6 @@ def _submissions(
     storage: StudyStorage,
     processing: Processing,
     callbacks: Callbacks,
-    audit: Audit,
 ) -> tuple[Backlog[Submission], Worker[Submission]]:
     settings = context.settings
     timeout_s = settings.http.request_timeout_s
@@ -123,11 +122,8 @@ def _submissions(
         submissions,
         ProcessSubmission(
             submissions,
-            intake=processing.intake,
-            pipeline=processing.pipeline,
-            admission=processing.admission,
+            studies=processing.studies,
             callbacks=callbacks,
-            audit=audit,
             metrics=context.metrics,
             tracer=context.tracer,
         ),

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.app.lifespan.stores import make_inbox
+from gateway.dropfolder.binding import Bindings
+from gateway.dropfolder.delivery import Deliveries, DropFolder
 from gateway.dropfolder.delivery_order import Lanes
-from gateway.dropfolder.pairing import LEASES, Pairing
+from gateway.dropfolder.dropped_images import DroppedImages
+from gateway.dropfolder.lone_halves import LoneHalves
+from gateway.dropfolder.outcome import Outcomes
+from gateway.dropfolder.pair_records import PairRecords
+from gateway.dropfolder.pairing import Pairing
 from gateway.dropfolder.superseding import Superseding
+from gateway.dropfolder.sweep import DropFolderSweep
 from gateway.dropfolder.watched_folder.collector import Collector
 from gateway.dropfolder.watched_folder.settled_files import SettledFiles
+from gateway.storage.layout import LEASES
 from gateway.work.leases import CLOCK_SKEW_S, Leases
 from gateway.work.periodic import Sweep, sweep_for_ever
 
@@ -28,78 +36,88 @@ _PATIENCE_S = 5.0
 _IMAGES_A_THREAD = 4
 
 
-def make_pairing(
+def make_drop_folder(
     context: LifespanContext,
     storage: StudyStorage,
     processing: Processing,
     audit: Audit,
     inbox: Inbox | None = None,
-) -> Pairing:
-    """The pairing over the drop folder, or over what an inbox shows of it.
-
-    Its state lies in the store.
-    """
+) -> DropFolder:
+    """Put the drop folder together, or what an inbox shows of it; its state lies in the store."""
     inbox = inbox or storage.inbox
+    imaging, admission = processing.imaging, processing.admission
+    outcomes = Outcomes(inbox, context.metrics, context.pseudonyms)
+    records = PairRecords(inbox, storage.waiting, storage.parking, storage.parked_images)
     timeout_s = context.settings.http.request_timeout_s
-    return Pairing(
+    leases = Leases(
+        storage.objects,
+        root=LEASES,
+        lease_s=timeout_s + CLOCK_SKEW_S,
+        patience_s=_PATIENCE_S,
+        presence=storage.presence,
+    )
+    images = DroppedImages(
+        processing.studies,
         inbox=inbox,
-        objects=storage.objects,
-        intake=processing.intake,
-        pipeline=processing.pipeline,
+        bindings=Bindings(storage.objects, storage.deletion),
+        records=records,
+        outcomes=outcomes,
+        leases=leases,
+        imaging=imaging,
         pictures=processing.pictures,
-        imaging=processing.imaging,
-        leases=Leases(
-            storage.objects,
-            root=LEASES,
-            lease_s=timeout_s + CLOCK_SKEW_S,
-            patience_s=_PATIENCE_S,
-            presence=storage.presence,
-        ),
-        waiting=storage.waiting,
-        parking=storage.parking,
-        parked_images=storage.parked_images,
+    )
+    superseding = Superseding(
+        inbox=inbox,
+        imaging=imaging,
+        results=storage.results,
         deletion=storage.deletion,
-        metrics=context.metrics,
+        admission=admission,
+        audit=audit,
         pseudonyms=context.pseudonyms,
+    )
+    pairing = Pairing(
+        images,
+        inbox=inbox,
+        records=records,
+        superseding=superseding,
+        leases=leases,
+        admission=admission,
         timeout_s=timeout_s,
-        waiting_deadline_s=context.settings.dropfolder.waiting_deadline_s,
-        admission=processing.admission,
-        superseding=Superseding(
-            inbox=inbox,
-            imaging=processing.imaging,
-            results=storage.results,
-            deletion=storage.deletion,
-            admission=processing.admission,
-            audit=audit,
-            pseudonyms=context.pseudonyms,
-        ),
         tracer=context.tracer,
     )
+    lone_halves = LoneHalves(inbox, imaging, records, admission)
+    return DropFolder(inbox, pairing, leases, records, lone_halves, outcomes)
 
 
 def drop_folder_work(
     context: LifespanContext,
     storage: StudyStorage,
     processing: Processing,
-    pairing: Pairing,
+    folder: DropFolder,
     audit: Audit,
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
-    """What runs beside the requests while there is a drop folder, by name."""
-    settings, folder = context.settings, storage.watched
-    if folder is not None:
+    """Yield what runs beside the requests while there is a drop folder, by name."""
+    settings, watched = context.settings, storage.watched
+    if watched is not None:
         # A person who has something tried again has seen to it that it is whole; nobody else has.
-        files = SettledFiles(settings.dropfolder.folder, folder.is_whole)
+        files = SettledFiles(settings.dropfolder.folder, watched.is_whole)
         inbox = make_inbox(settings, files)
-        pairing = make_pairing(context, storage, processing, audit, inbox)
+        folder = make_drop_folder(context, storage, processing, audit, inbox)
         collector = Collector(
-            pairing,
+            Deliveries(folder),
             inbox=inbox,
             lanes=Lanes(inbox, processing.imaging),
-            ledger=folder.ledger,
+            ledger=watched.ledger,
             audit=audit,
             at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
         )
-        yield "drop folder", collector.collect(folder.settled())
-    if folder is not None or settings.store.kind == "s3":
+        yield "drop folder", collector.collect(watched.settled())
+    if watched is not None or settings.store.kind == "s3":
+        sweep = DropFolderSweep(
+            folder,
+            Deliveries(folder),
+            waiting_deadline_s=settings.dropfolder.waiting_deadline_s,
+            count=context.metrics.dropfolder.keep_waiting,
+        )
         every_s = settings.dropfolder.sweep_s
-        yield "sweep", sweep_for_ever(Sweep.DROP_FOLDER, pairing, audit, every_s)
+        yield "sweep", sweep_for_ever(Sweep.DROP_FOLDER, sweep, audit, every_s)

@@ -13,6 +13,7 @@ from gateway.problems import problem_of
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
 from gateway.studies.pipeline import Pipeline
+from gateway.studies.process import StudyProcessor
 from gateway.studies.recorder import StudyRecorder
 from gateway.triton.client import TritonClient
 from gateway.triton.restart_flag import RestartFlag
@@ -21,6 +22,7 @@ from preprocess import Limits
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.storage import StudyStorage
+    from gateway.audit.trail import Audit
     from gateway.triton.protocol import InferenceServer
 
 # One caller alone gets half: more than the six that a browser asks for at once, on any machine.
@@ -34,12 +36,13 @@ class Processing:
     admission: Admission
     models: ModelRegistry
     imaging: Imaging
-    intake: Intake
-    pipeline: Pipeline
+    studies: StudyProcessor
     pictures: Pictures
 
 
-async def open_processing(context: LifespanContext, storage: StudyStorage) -> Processing:
+async def open_processing(
+    context: LifespanContext, storage: StudyStorage, audit: Audit
+) -> Processing:
     """The way that ends in `storage`. A Triton that does not answer is waited for."""
     settings, metrics = context.settings, context.metrics
     triton = _triton(context)
@@ -66,8 +69,13 @@ async def open_processing(context: LifespanContext, storage: StudyStorage) -> Pr
         admission=admission,
         models=models,
         imaging=imaging,
-        intake=Intake(imaging, recorder, metadata_bytes=settings.limits.metadata_bytes),
-        pipeline=pipeline,
+        studies=StudyProcessor(
+            admission=admission,
+            models=models,
+            intake=Intake(imaging, recorder, metadata_bytes=settings.limits.metadata_bytes),
+            pipeline=pipeline,
+            audit=audit,
+        ),
         pictures=Pictures(storage.results, imaging, at_once=settings.limits.image_threads),
     )
 

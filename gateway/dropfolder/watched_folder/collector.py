@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from gateway.audit.trail import Audit
+    from gateway.dropfolder.delivery import Deliveries
     from gateway.dropfolder.delivery_order import Lanes
     from gateway.dropfolder.objects import Inbox
-    from gateway.dropfolder.pairing import Pairing
     from gateway.dropfolder.watched_folder.folder import Settled
     from gateway.dropfolder.watched_folder.ledger import Ledger
 
@@ -50,7 +50,7 @@ class Collector:
 
     Parameters
     ----------
-    pairing
+    deliveries
         Takes them.
     inbox, lanes
         Say which files belong together, and which to one study.
@@ -65,7 +65,7 @@ class Collector:
 
     def __init__(
         self,
-        pairing: Pairing,
+        deliveries: Deliveries,
         *,
         inbox: Inbox,
         lanes: Lanes,
@@ -73,7 +73,7 @@ class Collector:
         audit: Audit,
         at_once: int,
     ) -> None:
-        self._pairing = pairing
+        self._deliveries = deliveries
         self._inbox = inbox
         self._lanes = lanes
         self._ledger = ledger
@@ -157,7 +157,7 @@ class Collector:
             if dropped is not None and dropped.half is Half.SIDECAR:
                 covered |= {image.key for image in await self._inbox.images_of(dropped)}
             async with self._audit.of_work("drop folder: deliver", GATEWAY):
-                await self._pairing.deliver(key, patient=False)
+                await self._deliveries.deliver(key, patient=False)
 
     def _is_image(self, key: str) -> bool:
         dropped = self._inbox.find(key)

@@ -1,9 +1,7 @@
-"""From an HTTP request to a `Study`."""
+"""From an HTTP request to the document and the files of a study."""
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +15,7 @@ from gateway.errors import (
 )
 from gateway.http.requests.body import read_body
 from gateway.http.requests.multipart import split
-from gateway.studies.study import Route
+from gateway.studies.process import Received
 from preprocess import MediaType
 
 if TYPE_CHECKING:
@@ -25,70 +23,46 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
-    from gateway.access.callers import Caller
     from gateway.admission.admission import Slot
-    from gateway.http.dependencies import Gateway
     from gateway.http.requests.multipart import Part
     from gateway.runtime.deadline import Deadline
     from gateway.settings import Settings
-    from gateway.studies.study import Study
 
 log = structlog.get_logger()
 
 METADATA_HEADER = "RadStream-Metadata"
 
 
-@dataclass(frozen=True, slots=True)
-class StudyRequest:
-    """A study, and the metadata document it was made of, as it was sent."""
-
-    study: Study
-    document: bytes | memoryview | None
-
-
 async def read_study_request(
-    request: Request, gateway: Gateway, caller: Caller, *, slot: Slot, deadline: Deadline
-) -> StudyRequest:
-    """The study that a POST carries, as multipart/form-data or as one image.
+    request: Request, settings: Settings, deadline: Deadline, slot: Slot
+) -> Received:
+    """The document and the files that a POST carries, as multipart/form-data or as one image.
 
     Parameters
     ----------
-    caller
-        Who sends it.
-    slot
-        Holds the body's bytes, and the study's place from when the body is there.
     deadline
         Of the request.
+    slot
+        Holds the body's bytes.
 
     Raises
     ------
     OverloadedError
-        Before the body is read, if that can be known by then.
+        There is no room for the body.
     RequestMediaTypeError, ContentCodingError, MalformedRequestError, BodyTooLargeError,
     TooManyPartsError
         The request cannot be taken apart.
-    InvalidPartsError, InvalidMetadataError
-        It can, but the parts or the metadata are not as they should be; see `Intake.study`.
+    InvalidPartsError
+        It can, but the parts are not as they should be.
     RequestTooSlowError, DeadlineExceededError, CallerGoneError
     """
     try:
-        slot.check()
-        document, files = await _parts(request, gateway.settings, slot, deadline)
-        slot.take()
+        return Received(*await _parts(request, settings, slot, deadline))
     except OverloadedError:  # counted where it is raised: a line for each would be a flood itself
         raise
     except RadStreamError as error:  # not yet a study, whose end has a line of its own
         log.info("request.refused", error=error.label)
         raise
-    study = await gateway.intake.study(
-        document,
-        files,
-        route=Route.REST,
-        caller=caller.label,
-        received_at=dt.datetime.now(dt.UTC),
-        deadline=deadline,
-    )
-    return StudyRequest(study, document)
 
 
 async def _parts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -22,10 +23,12 @@ from gateway.http.requests.preferences import (
     share_of,
     wants_async,
 )
-from gateway.http.requests.study_request import METADATA_HEADER, StudyRequest, read_study_request
+from gateway.http.requests.study_request import METADATA_HEADER, read_study_request
 from gateway.problems import problem_of
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy, study_path
+from gateway.studies.process import AdmittedStudy, StudySource, Turn
+from gateway.studies.study import Route
 from preprocess import MediaType
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
@@ -182,15 +185,18 @@ async def send_study(
     awaited = not wants_async(request.headers)
     deadline = deadline_of(request, gateway.settings.http.request_timeout_s)
     request.state.share = share = share_of(caller, request)
-    with gateway.admission.slot(share) as slot:
-        if awaited:
-            gateway.models.ask()
-        sent = await read_study_request(request, gateway, caller, slot=slot, deadline=deadline)
+    source = StudySource(
+        Route.REST,
+        caller.label,
+        share,
+        Turn.AT_ONCE,
+        partial(read_study_request, request, gateway.settings, deadline),
+        awaited=awaited,
+    )
+    async with gateway.studies.admitted(source, deadline) as study:
         if not awaited:
-            return await _accept(gateway, sent, callback)
-        answer = await while_connected(
-            request, gateway.pipeline.process(sent.study, deadline, awaited=True)
-        )
+            return await _accept(gateway, study, callback)
+        answer = await while_connected(request, study.process())
     return Response(
         gateway.links.result(answer.result).model_dump_json(exclude_none=True),
         media_type="application/json",
@@ -198,17 +204,16 @@ async def send_study(
     )
 
 
-async def _accept(gateway: Gateway, sent: StudyRequest, callback: str | None) -> Response:
+async def _accept(gateway: Gateway, admitted: AdmittedStudy, callback: str | None) -> Response:
     """The answer to a study that is kept and not yet read."""
-    work = await gateway.submissions.accept(sent.study, sent.document, callback)
-    gateway.reader.take(work)
-    result = await gateway.catalog.result(work.study_id)
+    study_id = await gateway.submissions.accept(admitted, callback)
+    result = await gateway.catalog.result(study_id)
     return Response(
         gateway.links.result(result).model_dump_json(exclude_none=True),
         status_code=202,
         media_type="application/json",
         headers={
-            "Location": gateway.links.path(study_path(work.study_id)),
+            "Location": gateway.links.path(study_path(study_id)),
             "Preference-Applied": RESPOND_ASYNC,
         },
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 import random
 import unicodedata
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 
 from gateway.dropfolder.documents import WaitingHalf
-from gateway.dropfolder.pairing import LEASES, Pairing
 from gateway.errors import (
     DeliveryUnfinishedError,
     Fault,
@@ -28,13 +28,14 @@ from gateway.errors import (
 from gateway.problems import problem_of
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.events import Delivery, Outcome
+from gateway.storage.layout import LEASES
 from gateway.storage.protocol import Reserve
 from gateway.work.leases import Leases
 from gateway.work.parked import ParkedCount, Parking
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
 from tests.support.models import flat_png, png
-from tests.support.pairing import Readings, gateway_on, no_turn, sidecar
+from tests.support.pairing import DropFolderGateway, Readings, gateway_on, no_turn, sidecar
 from tests.support.store import DiedError, MemoryStore, MortalStore
 
 IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
@@ -57,7 +58,7 @@ def readings() -> Readings:
 
 
 @pytest.fixture
-def pairing(objects: MemoryStore, dropped: MemoryStore, readings: Readings) -> Pairing:
+def pairing(objects: MemoryStore, dropped: MemoryStore, readings: Readings) -> DropFolderGateway:
     return gateway_on(objects, dropped, readings)
 
 
@@ -83,7 +84,7 @@ def problem(delivery: Delivery) -> str:
 
 @pytest.mark.parametrize("order", [(IMAGE, SIDECAR), (SIDECAR, IMAGE)], ids=["image", "sidecar"])
 async def test_first_half_waits_and_the_second_completes_the_study(
-    pairing: Pairing,
+    pairing: DropFolderGateway,
     objects: MemoryStore,
     dropped: MemoryStore,
     readings: Readings,
@@ -102,7 +103,7 @@ async def test_first_half_waits_and_the_second_completes_the_study(
 
 
 async def test_same_bytes_under_the_same_key_are_a_duplicate_and_others_another_image(
-    pairing: Pairing, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, dropped: MemoryStore, readings: Readings
 ):
     put(dropped, a_png=PNG, a_json=sidecar("S1"))
     await pairing.deliver(IMAGE)
@@ -114,7 +115,7 @@ async def test_same_bytes_under_the_same_key_are_a_duplicate_and_others_another_
 
 
 async def test_sidecar_serves_every_image_of_its_name(
-    pairing: Pairing, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, dropped: MemoryStore, readings: Readings
 ):
     put(dropped, a_png=PNG, a_jpeg=flat_png(1), b_png=flat_png(2), a_b_png=flat_png(3))
     put(dropped, a_json=sidecar("S1"))
@@ -122,7 +123,9 @@ async def test_sidecar_serves_every_image_of_its_name(
     assert readings.inferences.total() == 2
 
 
-async def test_pair_outside_of_a_folder_makes_a_study(pairing: Pairing, dropped: MemoryStore):
+async def test_pair_outside_of_a_folder_makes_a_study(
+    pairing: DropFolderGateway, dropped: MemoryStore
+):
     dropped.objects |= {"images/x.PNG": PNG, "images/x.json": sidecar("S2")}
     answer = await pairing.deliver("images/x.PNG")
     assert (answer.outcome, answer.study) == (Outcome.PROCESSED, "/v1/studies/S2")
@@ -143,7 +146,7 @@ async def test_pair_outside_of_a_folder_makes_a_study(pairing: Pairing, dropped:
     ],
 )
 async def test_what_is_no_image_and_no_sidecar_is_ignored(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, key: str
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, key: str
 ):
     dropped.objects[key] = b"?"
     assert (await pairing.deliver(key)).outcome is Outcome.IGNORED
@@ -152,7 +155,7 @@ async def test_what_is_no_image_and_no_sidecar_is_ignored(
 
 @pytest.mark.parametrize("name", ["IM000001", "1.2.840.113619.2.55.3", "CR.7", "a.dicom", "a.DCM"])
 async def test_dicom_is_known_by_its_bytes_where_its_name_does_not_tell(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, name: str
 ):
     key = f"images/S1/{name}"
     dropped.objects[key] = file_of(radiograph())
@@ -166,7 +169,11 @@ async def test_dicom_is_known_by_its_bytes_where_its_name_does_not_tell(
     [("IM000001", "IM000001.json"), ("1.2.3", "1.2.3.JSON"), ("a.dicom", "a.json")],
 )
 async def test_unnamed_dicom_has_a_sidecar_of_its_whole_name(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str, sidecar_name: str
+    pairing: DropFolderGateway,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    name: str,
+    sidecar_name: str,
 ):
     dropped.objects[f"images/{sidecar_name}"] = sidecar("S4")
     answer = await pairing.deliver(f"images/{sidecar_name}")
@@ -195,7 +202,7 @@ async def test_unnamed_dicom_has_a_sidecar_of_its_whole_name(
     ],
 )
 async def test_other_files_without_an_ending_are_left_alone(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str, data: bytes
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, name: str, data: bytes
 ):
     dropped.objects[f"images/S1/{name}"] = data
     assert (await pairing.deliver(f"images/S1/{name}")).outcome is Outcome.IGNORED
@@ -210,7 +217,7 @@ async def test_other_files_without_an_ending_are_left_alone(
 
 @pytest.mark.parametrize("ending", ["jfif", "JPE", "tif"])
 async def test_bytes_decide_on_a_picture_of_any_pictures_ending(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, ending: str
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, ending: str
 ):
     dropped.objects |= {f"images/S1/a.{ending}": PNG, SIDECAR: sidecar("S1")}
     assert (await pairing.deliver(f"images/S1/a.{ending}")).outcome is Outcome.PROCESSED
@@ -219,7 +226,7 @@ async def test_bytes_decide_on_a_picture_of_any_pictures_ending(
 
 @pytest.mark.parametrize("ending", ["ima", "IMA", "dic", "dc3"])
 async def test_dicom_has_the_endings_that_exports_give_it(
-    pairing: Pairing, dropped: MemoryStore, ending: str
+    pairing: DropFolderGateway, dropped: MemoryStore, ending: str
 ):
     dropped.objects[f"images/S1/a.{ending}"] = file_of(radiograph())
     assert (await pairing.deliver(f"images/S1/a.{ending}")).outcome is Outcome.PROCESSED
@@ -228,7 +235,7 @@ async def test_dicom_has_the_endings_that_exports_give_it(
 @pytest.mark.parametrize("ending", ["JSON", "Json", "jSoN"])
 @pytest.mark.parametrize("is_image_first", [True, False])
 async def test_sidecars_ending_may_be_in_any_case(
-    pairing: Pairing,
+    pairing: DropFolderGateway,
     objects: MemoryStore,
     dropped: MemoryStore,
     *,
@@ -247,7 +254,7 @@ async def test_sidecars_ending_may_be_in_any_case(
 @pytest.mark.parametrize("is_image_first", [True, False])
 @pytest.mark.parametrize(("image_form", "sidecar_form"), [("NFC", "NFD"), ("NFD", "NFC")])
 async def test_composed_and_decomposed_names_are_one_name(
-    pairing: Pairing,
+    pairing: DropFolderGateway,
     objects: MemoryStore,
     dropped: MemoryStore,
     *,
@@ -272,7 +279,7 @@ async def test_composed_and_decomposed_names_are_one_name(
     ("name", "data"), [("a.png", PNG), ("a.json", sidecar("S1")), ("IM1", file_of(radiograph()))]
 )
 async def test_folder_that_can_be_of_no_study_is_told_at_once_in_a_sentence(
-    pairing: Pairing,
+    pairing: DropFolderGateway,
     objects: MemoryStore,
     dropped: MemoryStore,
     *,
@@ -290,14 +297,16 @@ async def test_folder_that_can_be_of_no_study_is_told_at_once_in_a_sentence(
     assert left_of(objects) == [f"parked/{answer.parked[0].id}.json"]
 
 
-async def test_object_that_was_taken_away_is_ignored(pairing: Pairing, dropped: MemoryStore):
+async def test_object_that_was_taken_away_is_ignored(
+    pairing: DropFolderGateway, dropped: MemoryStore
+):
     put(dropped, a_json=sidecar("S1"))
     assert (await pairing.deliver(IMAGE)).outcome is Outcome.IGNORED
     assert (await pairing.deliver("images/S1/b.json")).outcome is Outcome.IGNORED
 
 
 async def test_dicom_needs_no_sidecar_and_belongs_to_its_folder(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
 ):
     dropped.objects["images/S1/a.dcm"] = file_of(radiograph())
     answer = await pairing.deliver("images/S1/a.dcm")
@@ -308,7 +317,7 @@ async def test_dicom_needs_no_sidecar_and_belongs_to_its_folder(
 
 
 async def test_dicom_that_lacks_its_view_waits_for_a_sidecar(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     # As the choice of a model raises it, where each model was made for some views.
     readings.errors = [InvalidMetadataError((Fault("/view", "is required"),))] * 2  # it looks twice
@@ -323,7 +332,7 @@ async def test_dicom_that_lacks_its_view_waits_for_a_sidecar(
 
 
 async def test_sidecar_of_another_study_than_its_folder_is_parked(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     put(dropped, a_png=PNG, a_json=sidecar("S9"))
     answer = await pairing.deliver(IMAGE)
@@ -337,7 +346,7 @@ async def test_sidecar_of_another_study_than_its_folder_is_parked(
 
 
 async def test_image_is_not_read_for_a_second_study_that_a_later_sidecar_names(
-    pairing: Pairing, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, dropped: MemoryStore, readings: Readings
 ):
     dropped.objects |= {"images/x.png": PNG, "images/x.json": sidecar("S1")}
     await pairing.deliver("images/x.png")
@@ -358,7 +367,11 @@ async def test_image_is_not_read_for_a_second_study_that_a_later_sidecar_names(
     ids=["document", "long document", "long image", "DICOM"],
 )
 async def test_what_cannot_be_read_is_parked_with_its_problem(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, files: dict[str, bytes], kind: str
+    pairing: DropFolderGateway,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    files: dict[str, bytes],
+    kind: str,
 ):
     put(dropped, **{"a_json": sidecar("S1"), "a_png": PNG} | files)
     key = next(key for key in dropped.objects if key.endswith(("dcm", "png")))
@@ -392,7 +405,7 @@ async def test_what_cannot_be_read_is_parked_with_its_problem(
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
 async def test_half_that_no_other_half_can_mend_is_parked_at_once_with_its_problem(
-    pairing: Pairing,
+    pairing: DropFolderGateway,
     objects: MemoryStore,
     dropped: MemoryStore,
     *,
@@ -413,7 +426,7 @@ async def test_half_that_no_other_half_can_mend_is_parked_at_once_with_its_probl
 
 @pytest.mark.parametrize("name", ["a.png", "a.dcm"])  # whose bytes decide what it is
 async def test_good_image_that_needs_a_sidecar_waits_for_it(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, name: str
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, name: str
 ):
     dropped.objects[f"images/S1/{name}"] = PNG
     assert (await pairing.deliver(f"images/S1/{name}")).outcome is Outcome.WAITING
@@ -427,7 +440,7 @@ async def test_good_image_that_needs_a_sidecar_waits_for_it(
     ids=["too long", "no JSON"],
 )
 async def test_pair_of_a_sidecar_that_cannot_be_read_is_parked_once(
-    pairing: Pairing,
+    pairing: DropFolderGateway,
     objects: MemoryStore,
     dropped: MemoryStore,
     *,
@@ -449,7 +462,7 @@ async def test_pair_of_a_sidecar_that_cannot_be_read_is_parked_once(
 
 
 async def test_object_that_fails_again_in_the_same_way_is_parked_since_the_first_time(
-    pairing: Pairing, dropped: MemoryStore
+    pairing: DropFolderGateway, dropped: MemoryStore
 ):
     put(dropped, a_png=PNG[:-20])
     [first] = (await pairing.deliver(IMAGE)).parked
@@ -462,7 +475,7 @@ async def test_object_that_fails_again_in_the_same_way_is_parked_since_the_first
 
 
 async def test_image_parked_for_a_conflict_tells_its_study_and_is_retried_once_mended(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     dropped.objects |= {"images/x.png": PNG, "images/x.json": sidecar("S1", patient_id="MUELLER")}
     readings.errors = [StudyConflictError((Fault("/patient_id", "differs"),)) for _ in range(2)]
@@ -477,7 +490,7 @@ async def test_image_parked_for_a_conflict_tells_its_study_and_is_retried_once_m
 
 
 async def test_parked_item_is_retried_and_discarded(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     put(dropped, a_png=PNG, a_json=sidecar("S1"))
     readings.errors = [InferenceFailedError("m", "") for _ in range(2)]
@@ -495,7 +508,7 @@ async def test_parked_item_is_retried_and_discarded(
 
 @pytest.mark.parametrize("error", [StoreUnavailableError(""), InferenceOverloadedError("m")])
 async def test_transient_trouble_is_raised_and_the_next_delivery_need_not_wait(
-    pairing: Pairing,
+    pairing: DropFolderGateway,
     objects: MemoryStore,
     dropped: MemoryStore,
     readings: Readings,
@@ -621,7 +634,7 @@ async def test_closed_file_whose_name_does_not_tell_waits_until_it_can_be_looked
 
 
 async def test_half_waits_from_its_first_delivery(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
 ):
     put(dropped, a_png=PNG)
     await pairing.deliver(IMAGE)
@@ -633,7 +646,7 @@ async def test_half_waits_from_its_first_delivery(
 
 
 async def test_sweep_takes_up_a_pair_whose_second_event_was_lost(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     put(dropped, a_png=PNG)
     await pairing.deliver(IMAGE)
@@ -663,7 +676,7 @@ class HeldStore(MemoryStore):
 
 
 async def test_half_that_is_noted_as_waiting_after_its_pair_was_read_waits_no_longer(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
 ):
     put(dropped, a_png=PNG)
     held = HeldStore(objects.objects, "create", "pairing/waiting/")
@@ -677,7 +690,7 @@ async def test_half_that_is_noted_as_waiting_after_its_pair_was_read_waits_no_lo
 
 
 async def test_half_that_is_parked_after_its_pair_was_read_is_cleared(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
 ):
     put(dropped, a_png=PNG)
     await pairing.deliver(IMAGE)
@@ -709,7 +722,7 @@ async def test_pair_whose_reader_lost_its_claim_is_kept_once(
 # --- any order of the steps ----------------------------------------------------------------------
 
 
-async def until_done(pairing: Pairing, key: str) -> Outcome:
+async def until_done(pairing: DropFolderGateway, key: str) -> Outcome:
     """Deliver as EventBridge and the forwarder do: again after trouble."""
     while True:
         try:
@@ -757,7 +770,7 @@ async def race(seed: int, *, sweeping: bool) -> None:
         await dropped.replace(key, data, media_type="")
         outcomes.extend(await asyncio.gather(*(until_done(gateway, key) for gateway in gateways)))
 
-    async def sweep(gateway: Pairing) -> None:
+    async def sweep(gateway: DropFolderGateway) -> None:
         while sweeping and len(outcomes) < 4:
             await gateway.sweep()
 
@@ -817,9 +830,9 @@ async def test_deliveries_that_wait_for_a_claim_take_no_turn_from_others(
     keys = [f"images/S{n}/a.png" for n in range(40)]
     async with AsyncExitStack() as held:
         for n in range(39):  # more than there are turns
-            image = pairing._inbox.find(keys[n])
+            image = pairing.folder.inbox.find(keys[n])
             assert image is not None
-            sha256 = await pairing._imaging.sha256(flat_png(n))
+            sha256 = hashlib.sha256(flat_png(n)).hexdigest()
             await held.enter_async_context(others.held(f"{image.reference}/{sha256}", keys[n]))
         waiting = [asyncio.create_task(pairing.deliver(key)) for key in keys[:39]]
         await until(lambda: len([call for call in objects.calls if call[0] == "keys"]) > 200)
@@ -833,9 +846,9 @@ def ago(seconds: float) -> dt.datetime:
     return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
 
 
-def fresh_after(pairing: Pairing) -> tuple[float, float]:
+def fresh_after(pairing: DropFolderGateway) -> tuple[float, float]:
     """Studies whose freshness was told, and the seconds of all of them."""
-    registry = pairing._metrics.registry
+    registry = pairing.metrics.registry
     name, labels = "radstream_study_freshness_seconds", {"route": "event"}
     count, seconds = (registry.get_sample_value(f"{name}_{each}", labels) for each in COUNT_AND_SUM)
     assert count is not None
@@ -848,7 +861,7 @@ COUNT_AND_SUM = ("count", "sum")
 
 @pytest.mark.parametrize(("image_ago", "sidecar_ago"), [(300, 100), (100, 300)])
 async def test_freshness_counts_from_the_later_half_and_once(
-    pairing: Pairing, dropped: MemoryStore, image_ago: float, sidecar_ago: float
+    pairing: DropFolderGateway, dropped: MemoryStore, image_ago: float, sidecar_ago: float
 ):
     """Whichever event comes, however late, to whatever gateway: the store has the time."""
     put(dropped, a_png=PNG, a_json=sidecar("S1"))
@@ -862,7 +875,7 @@ async def test_freshness_counts_from_the_later_half_and_once(
 
 
 async def test_freshness_of_a_dicom_file_is_its_own_and_of_what_is_parked_none(
-    pairing: Pairing, dropped: MemoryStore
+    pairing: DropFolderGateway, dropped: MemoryStore
 ):
     dropped.objects["images/S2/x.dcm"] = file_of(radiograph())
     dropped.times["images/S2/x.dcm"] = ago(100)
@@ -874,10 +887,10 @@ async def test_freshness_of_a_dicom_file_is_its_own_and_of_what_is_parked_none(
 
 
 async def test_oldest_half_and_oldest_parked_item_tell_their_age(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
 ):
     def sample(name: str) -> float | None:
-        return pairing._metrics.registry.get_sample_value(f"radstream_dropfolder_{name}")
+        return pairing.metrics.registry.get_sample_value(f"radstream_dropfolder_{name}")
 
     put(dropped, a_png=PNG, b_png=PNG)
     for name, since in (("a", ago(300)), ("b", ago(100))):
@@ -900,7 +913,7 @@ async def test_oldest_half_and_oldest_parked_item_tell_their_age(
     assert (sample("waiting"), sample("waiting_oldest_age_seconds")) == (0, 0)
 
     parking = Parking(objects, problem_of)
-    count = ParkedCount(parking, pairing._metrics.dropfolder.keep_parked)
+    count = ParkedCount(parking, pairing.metrics.dropfolder.keep_parked)
     [item] = await parking.items(after="", limit=9)
     parked_then = item.model_copy(update={"parked_at": ago(100)})
     objects.objects[parking.key(item)] = parked_then.model_dump_json(by_alias=True).encode()

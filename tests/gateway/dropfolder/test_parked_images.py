@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.dropfolder.pairing import Pairing
 from gateway.dropfolder.parked_images import ParkedImages
 from gateway.errors import Fault, StudyConflictError, UnreadableImagesError
 from gateway.problems import problem_of
@@ -18,7 +17,7 @@ from gateway.schemas.result import Finding, ModelVersion, StudyResult
 from gateway.work.parked import Parking
 from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
-from tests.support.pairing import Readings, gateway_on, sidecar
+from tests.support.pairing import DropFolderGateway, Readings, gateway_on, sidecar
 from tests.support.store import DiedError, MemoryStore, MortalStore
 
 IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
@@ -49,7 +48,7 @@ def readings() -> Readings:
 
 
 @pytest.fixture
-def pairing(objects: MemoryStore, dropped: MemoryStore, readings: Readings) -> Pairing:
+def pairing(objects: MemoryStore, dropped: MemoryStore, readings: Readings) -> DropFolderGateway:
     return gateway_on(objects, dropped, readings)
 
 
@@ -109,7 +108,7 @@ COMPLETED: tuple[str, list[tuple[str, str, str]]] = ("completed", [])
 
 
 async def test_parked_image_is_told_in_the_view_of_its_study_once(
-    pairing: Pairing, objects: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, readings: Readings
 ):
     fails(readings, times=3)
     for _ in range(3):
@@ -120,7 +119,7 @@ async def test_parked_image_is_told_in_the_view_of_its_study_once(
 
 
 async def test_image_without_sidecar_is_told_by_its_folder(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
 ):
     del dropped.objects[SIDECAR]
     assert (await pairing.deliver(IMAGE)).outcome is Outcome.PARKED
@@ -141,7 +140,7 @@ async def test_image_whose_sidecar_never_came_is_told_by_its_folder(
 
 
 async def test_image_outside_of_a_folder_is_told_by_its_sidecar(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
 ):
     dropped.objects = {"images/b.dcm": b"\0" * 128 + b"DICM", "images/b.json": sidecar("S1")}
     [item] = (await pairing.deliver("images/b.dcm")).parked
@@ -162,7 +161,11 @@ async def test_image_that_was_parked_before_its_study_was_begun_is_told_with_it(
 
 @pytest.mark.parametrize("how", ["mended", "retried", "discarded"])
 async def test_entry_goes_with_its_parked_item(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings, how: str
+    pairing: DropFolderGateway,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    readings: Readings,
+    how: str,
 ):
     fails(readings)
     [item] = (await pairing.deliver(IMAGE)).parked
@@ -180,7 +183,7 @@ async def test_entry_goes_with_its_parked_item(
 
 
 async def test_other_bytes_that_fail_too_take_the_entrys_place(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     fails(readings, times=2)
     await pairing.deliver(IMAGE)
@@ -193,7 +196,7 @@ async def test_other_bytes_that_fail_too_take_the_entrys_place(
 
 
 async def test_image_that_contradicts_the_study_is_not_told_in_it(
-    pairing: Pairing, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     fails(readings)
     await pairing.deliver(IMAGE)
@@ -206,7 +209,7 @@ async def test_image_that_contradicts_the_study_is_not_told_in_it(
 
 
 async def test_deleted_study_is_not_begun_anew_by_what_is_parked(
-    pairing: Pairing, objects: MemoryStore, readings: Readings
+    pairing: DropFolderGateway, objects: MemoryStore, readings: Readings
 ):
     objects.objects.clear()
     await objects.create("deleted/" + digest(b"S1")[:32] + "/x.json", b"", media_type="")
@@ -216,7 +219,7 @@ async def test_deleted_study_is_not_begun_anew_by_what_is_parked(
 
 
 async def dying_at_each_step(
-    work: Callable[[Pairing], Awaitable[object]], dropped: MemoryStore, *, prepared: bool
+    work: Callable[[DropFolderGateway], Awaitable[object]], dropped: MemoryStore, *, prepared: bool
 ) -> None:
     """Let a gateway die before each of its calls, and another one deliver once more."""
     died = 0

@@ -3,30 +3,21 @@
 import asyncio
 import hashlib
 import itertools
-import json
 import random
-from typing import Any, cast
 
 import pytest
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from gateway.audit.trail import Audit
-from gateway.dropfolder.pairing import Pairing
-from gateway.dropfolder.superseding import Superseding
 from gateway.errors import DeliveryUnfinishedError
-from gateway.observability.logs import Pseudonyms
-from gateway.observability.metrics import Metrics
 from gateway.results.documents import FrameReading, Reading
 from gateway.results.store import ResultStore
 from gateway.results.view import picture_key, study_summary
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import Finding, ModelVersion, StudyResult
 from gateway.storage.protocol import Reserve
-from gateway.studies.pipeline import Answer, Pipeline
+from gateway.studies.pipeline import Answer
 from gateway.studies.study import Study
-from tests.support.deletion import deletion_on
-from tests.support.pairing import Readings, gateway_on, sidecar
+from tests.support.pairing import DropFolderGateway, Readings, Trail, gateway_on, sidecar
 from tests.support.store import MemoryStore
 
 NAME, OTHER_NAME = "images/S1/front.png", "images/S1/side.png"
@@ -73,8 +64,8 @@ class StoringPipeline:
     def __init__(self, results: ResultStore) -> None:
         self._results = results
 
-    async def process(self, study: Study, deadline: Deadline) -> Answer:
-        del deadline
+    async def process(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
+        del deadline, awaited
         [image] = study.images
         sha256, known = digest(bytes(image.data)), await self._results.known(study.metadata)
         fresh = sha256 not in known.read_by(MODEL)
@@ -111,30 +102,12 @@ def reading(study: Study, sha256: str) -> Reading:
     )
 
 
-class Trail:
-    """An audit trail that can be looked at."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    async def append(self, lines: bytes) -> None:
-        self.records += map(json.loads, lines.splitlines())
-
-
-def gateway(objects: MemoryStore, dropped: Versions, trail: Trail | None = None) -> Pairing:
-    """One gateway's pairing, which keeps readings."""
-    pairing, results = gateway_on(objects, dropped, Readings()), ResultStore(objects)
-    pairing._pipeline = cast("Pipeline", StoringPipeline(results))
-    pairing._superseding = Superseding(
-        inbox=pairing._inbox,
-        imaging=pairing._imaging,
-        results=results,
-        deletion=deletion_on(objects),
-        admission=pairing._admission,
-        audit=Audit(trail or Trail(), Metrics(CollectorRegistry()), instance="here"),
-        pseudonyms=Pseudonyms("key"),
-    )
-    return pairing
+def gateway(
+    objects: MemoryStore, dropped: Versions, trail: Trail | None = None
+) -> DropFolderGateway:
+    """One gateway's drop folder, which keeps readings."""
+    pipeline = StoringPipeline(ResultStore(objects))
+    return gateway_on(objects, dropped, Readings(), pipeline=pipeline, trail=trail)
 
 
 @pytest.fixture
@@ -160,7 +133,7 @@ async def view_of(objects: MemoryStore) -> StudyResult:
     return await ResultStore(objects).result("S1")
 
 
-async def deliver(pairing: Pairing, key: str, version_id: str | None = None) -> None:
+async def deliver(pairing: DropFolderGateway, key: str, version_id: str | None = None) -> None:
     """Deliver until it is done, as the queue does."""
     while True:
         try:

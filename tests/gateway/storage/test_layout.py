@@ -41,7 +41,6 @@ def test_no_other_module_spells_a_prefix_of_the_store():
     spellings = {
         (str(module.relative_to(GATEWAY)), text)
         for module in GATEWAY.rglob("*.py")
-        if "dropfolder" not in module.parts
         for text in spelt(module)
         if text.startswith(STORE) and "*" not in text and module != Path(layout.__file__)
     }

@@ -1,6 +1,7 @@
 """In which order dropped files are delivered, and who waits for whom."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -9,20 +10,20 @@ from prometheus_client import CollectorRegistry
 
 from gateway.audit.trail import Audit
 from gateway.dropfolder.delivery_order import Lanes
-from gateway.dropfolder.pairing import LEASES, Pairing
 from gateway.dropfolder.watched_folder.collector import Collector
 from gateway.dropfolder.watched_folder.folder import Settled
 from gateway.dropfolder.watched_folder.ledger import Ledger
 from gateway.dropfolder.watched_folder.scanning import Signature
 from gateway.errors import InferenceUnavailableError
 from gateway.observability.metrics import Metrics
+from gateway.storage.layout import LEASES
 from gateway.studies.imaging import Imaging
 from gateway.work.leases import Leases
 from preprocess import Limits
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
 from tests.support.models import flat_png
-from tests.support.pairing import Readings, gateway_on, no_turn, sidecar
+from tests.support.pairing import DropFolderGateway, Readings, gateway_on, no_turn, sidecar
 from tests.support.store import MemoryStore
 
 SIGNATURE = Signature(1, 1, 1)
@@ -77,7 +78,7 @@ class Turns:
 
 @asynccontextmanager
 async def collecting(
-    pairing: Pairing, dropped: Dropped, ledger: Ledger | None = None, at_once: int = 4
+    pairing: DropFolderGateway, dropped: Dropped, ledger: Ledger | None = None, at_once: int = 4
 ) -> AsyncIterator[None]:
     """A collector at work."""
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
@@ -85,8 +86,8 @@ async def collecting(
     arrive = noted.arrive
     collector = Collector(
         pairing,
-        inbox=pairing._inbox,
-        lanes=Lanes(pairing._inbox, imaging),
+        inbox=pairing.folder.inbox,
+        lanes=Lanes(pairing.folder.inbox, imaging),
         ledger=noted,
         audit=Audit(NoTrail(), Metrics(CollectorRegistry()), instance="here"),
         at_once=at_once,
@@ -128,8 +129,8 @@ def studies(readings: Readings) -> list[str]:
     return [key.split("/")[1] for key in readings.inferences]
 
 
-def deliveries(pairing: Pairing) -> dict[str, float]:
-    [counter] = pairing._metrics.dropfolder.deliveries.collect()
+def deliveries(pairing: DropFolderGateway) -> dict[str, float]:
+    [counter] = pairing.metrics.dropfolder.deliveries.collect()
     return {
         sample.labels["outcome"]: sample.value
         for sample in counter.samples
@@ -209,10 +210,10 @@ async def test_claim_of_another_holds_its_own_study_back_and_no_other(
     objects: MemoryStore, dropped: Dropped, readings: Readings
 ):
     pairing = gateway_on(objects, dropped, readings)
-    image = pairing._inbox.find("images/S1/a.png")
+    image = pairing.folder.inbox.find("images/S1/a.png")
     assert image is not None
     others = Leases(objects, root=LEASES, lease_s=600, patience_s=0)
-    sha256 = await pairing._imaging.sha256(flat_png(1))
+    sha256 = hashlib.sha256(flat_png(1)).hexdigest()
     async with collecting(pairing, dropped, at_once=1):
         async with others.held(f"{image.reference}/{sha256}", image.key):
             dropped.put(S1_a_png=flat_png(1), S1_a_json=sidecar("S1"))
@@ -226,7 +227,7 @@ async def test_claim_of_another_holds_its_own_study_back_and_no_other(
             assert "S1" not in studies(readings)
         await until(lambda: readings.inferences.total() == 8)
     assert list(readings.inferences)[6:] == [
-        f"results/S1/{await pairing._imaging.sha256(flat_png(level))}" for level in (1, 2)
+        f"results/S1/{hashlib.sha256(flat_png(level)).hexdigest()}" for level in (1, 2)
     ]
 
 
@@ -240,7 +241,7 @@ async def test_what_cannot_be_taken_now_is_tried_again_before_the_next_of_its_st
         dropped.put(S1_a_png=flat_png(2), S1_a_json=sidecar("S1"))
         await until(lambda: readings.inferences.total() == 2)
     assert list(readings.inferences) == [
-        f"results/S1/{await pairing._imaging.sha256(flat_png(level))}" for level in (1, 2)
+        f"results/S1/{hashlib.sha256(flat_png(level)).hexdigest()}" for level in (1, 2)
     ]
 
 

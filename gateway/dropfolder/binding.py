@@ -1,0 +1,130 @@
+"""The study that an image is of: by its folder, by its sidecar, or by what it was read for before.
+
+A file outside of any study's folder is bound to the first study that it was processed for:
+``pairing/bindings/{object}.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.dropfolder.documents import Binding
+from gateway.errors import (
+    Fault,
+    InvalidMetadataError,
+    StudyConflictError,
+    StudyDeletedError,
+)
+from gateway.observability.pseudonyms import study_digest
+from gateway.runtime.concurrency import both
+from gateway.schemas.metadata import is_study_id, parse_document
+from gateway.storage.documents import create_document, read_or_none
+from gateway.storage.layout import BINDINGS
+
+if TYPE_CHECKING:
+    from gateway.dropfolder.objects import Dropped
+    from gateway.results.deletion import Deletion
+    from gateway.storage.protocol import ObjectStore
+    from gateway.studies.study import Study
+
+_NO_STUDY_ID = (
+    "is to be the name of the folder, which is none: rename it to 1 to 64 letters A to Z, digits, "
+    "'.', '_' and '-', without accents and not beginning with a dot"
+)
+
+
+class Bindings:
+    """Holds images to the studies that they may be of.
+
+    Parameters
+    ----------
+    objects
+        Where bindings are kept.
+    deletion
+        Knows the studies that were deleted: their files may still lie in the drop folder.
+    """
+
+    def __init__(self, objects: ObjectStore, deletion: Deletion) -> None:
+        self._objects = objects
+        self._deletion = deletion
+
+    async def check(self, image: Dropped, study: Study) -> Study:
+        """Return the study that was made of an image, with the name that the image was dropped as.
+
+        Raises
+        ------
+        InvalidMetadataError
+            It is another study than the image's folder says.
+        StudyConflictError
+            The image was processed for another study.
+        StudyDeletedError
+        """
+        study_id = study.metadata.study_id
+        if image.study_folder not in {None, study_id}:
+            raise InvalidMetadataError(
+                (Fault("/study_id", "differs from the folder that the image lies in"),)
+            )
+        _, was_deleted = await both(
+            self._check_bound(image, study_id), self._deletion.was_deleted(study_id)
+        )
+        if was_deleted:
+            raise StudyDeletedError
+        return replace(study, dropped_as=image.reference)
+
+    async def _check_bound(self, image: Dropped, study_id: str) -> None:
+        """Refuse an image that was read for another study; its folder cannot tell."""
+        if image.study_folder is not None:
+            return
+        bound = await read_or_none(self._objects, Binding, _key(image))
+        if bound is not None and bound.study != study_digest(study_id):
+            raise StudyConflictError(
+                (Fault("/study_id", "differs from the study this image was read for before"),)
+            )
+
+    async def bind(self, image: Dropped, study_id: str) -> None:
+        """Keep the study that an image was processed for, where its folder does not say it."""
+        if image.study_folder is None:
+            await create_document(self._objects, _key(image), Binding(study=study_digest(study_id)))
+
+
+def check_folder(half: Dropped) -> None:
+    """Hold the folder that a half lies in to being the name of a study.
+
+    Raises
+    ------
+    InvalidMetadataError
+    """
+    if half.study_folder is not None and not is_study_id(half.study_folder):
+        raise InvalidMetadataError((Fault("/study_id", _NO_STUDY_ID),))
+
+
+def named_study(image: Dropped, document: bytes | None) -> str | None:
+    """Return the study that an image is said to be of: by its folder, or by its sidecar."""
+    if image.study_folder is not None or document is None:
+        return image.study_folder
+    with suppress(InvalidMetadataError):
+        study_id = parse_document(document).get("study_id")
+        if isinstance(study_id, str) and is_study_id(study_id):
+            return study_id
+    return None
+
+
+def completed(image: Dropped, document: bytes | None) -> bytes | None:
+    """Return the document; of a DICOM file in a study's folder with the folder as its study_id.
+
+    So it is the same study whether its sidecar came or not.
+    """
+    if image.study_folder is None or not image.may_stand_alone:
+        return document
+    try:
+        fields = parse_document(document) if document is not None else {}
+    except InvalidMetadataError:  # whoever makes the study says what is wrong
+        return document
+    return json.dumps({"study_id": image.study_folder} | fields).encode()
+
+
+def _key(image: Dropped) -> str:
+    return f"{BINDINGS}{image.reference}.json"

@@ -1,0 +1,99 @@
+"""Deliveries: objects that come to the drop folder, in any order and more than once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.dropfolder.outcome import Taken
+from gateway.errors import ObjectNotReadableError
+from gateway.schemas.events import Outcome
+from gateway.schemas.parked import Half
+
+if TYPE_CHECKING:
+    from gateway.dropfolder.lone_halves import LoneHalves
+    from gateway.dropfolder.objects import Inbox
+    from gateway.dropfolder.outcome import Outcomes
+    from gateway.dropfolder.pair_records import PairRecords
+    from gateway.dropfolder.pairing import Pairing
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.events import Delivery
+    from gateway.work.leases import Leases
+
+
+@dataclass(frozen=True, slots=True)
+class DropFolder:
+    """Parts of the drop folder that deliveries, retries and sweeps work with.
+
+    Parameters
+    ----------
+    inbox
+        Where the halves are.
+    pairing
+        Takes what an object makes complete.
+    leases
+        On its images.
+    records, lone_halves
+        Keep what waits and what is parked.
+    outcomes
+        Tells what became of each.
+    """
+
+    inbox: Inbox
+    pairing: Pairing
+    leases: Leases
+    records: PairRecords
+    lone_halves: LoneHalves
+    outcomes: Outcomes
+
+
+class Deliveries:
+    """Takes each object as it is delivered."""
+
+    def __init__(self, folder: DropFolder) -> None:
+        self._folder = folder
+
+    async def deliver(
+        self,
+        key: str,
+        version_id: str | None = None,
+        deadline: Deadline | None = None,
+        *,
+        patient: bool = True,
+    ) -> Delivery:
+        """Return what became of an object that came to the drop folder.
+
+        Parameters
+        ----------
+        key, version_id
+            Of the object; without a version the current one is meant.
+        deadline, patient
+            See `Pairing.take`.
+
+        Raises
+        ------
+        DeliveryUnfinishedError, InferenceUnavailableError, InferenceOverloadedError,
+        OverloadedError, StoreUnavailableError
+            The delivery is to be repeated.
+        """
+        folder = self._folder
+        dropped = folder.inbox.find(key)
+        if dropped is None or await folder.inbox.is_left_alone(dropped, version_id):
+            return folder.outcomes.tell(key, [Taken(Outcome.IGNORED)])
+        if dropped.half is Half.SIDECAR:
+            version_id = None  # the latest word counts
+        take, waiting = folder.pairing.take, folder.records.waiting
+        try:
+            taken = await take(dropped, version_id, deadline, patient=patient)
+            if not taken:
+                await waiting.add(dropped, version_id)
+                taken = await take(dropped, version_id, deadline, patient=patient)
+            parked = None
+            if not taken:
+                parked = await folder.lone_halves.park_hopeless(dropped, version_id)
+            if parked is not None:
+                taken = await take(dropped, version_id) or [parked]
+        except ObjectNotReadableError:
+            await waiting.add(dropped, version_id)
+            taken = []
+        return folder.outcomes.tell(dropped.stem, taken or [Taken(Outcome.WAITING)])

@@ -1,0 +1,232 @@
+"""One use case behind every way in: a study from its admission to its stored result.
+
+The order stands here once:
+
+1. **Admission.** The study gets its place and room for its bytes (`gateway.admission`). Whoever
+   waits at a connection is refused at once when the gateway is full; what comes in the background
+   waits for its turn.
+2. **Bytes.** The way in brings the document and the files, within that room.
+3. **Identity.** `Intake` makes the study of them; what else the way in knows of it is held to it.
+4. **Pipeline.** Model, pixels, inference, findings, store; telemetry is told of every stage
+   (`gateway.studies.recorder`, `gateway.studies.pipeline`).
+5. **Audit.** Every step names its study to the act that it is a part of: a request's or a
+   delivery's, recorded where that ends. Work that is part of neither is recorded here.
+
+A way in writes one coroutine, which brings its bytes, and a `StudySource` that says where they
+come from.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.audit.trail import GATEWAY
+from gateway.observability.library_warnings import one_event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from gateway.admission.admission import Admission, Slot
+    from gateway.audit.trail import Audit
+    from gateway.models.registry import ModelRegistry
+    from gateway.runtime.deadline import Deadline
+    from gateway.studies.intake import Intake
+    from gateway.studies.pipeline import Answer
+    from gateway.studies.study import Route, Study
+
+
+class Turn(Enum):
+    """Ways in which a study gets its place among those at work."""
+
+    AT_ONCE = auto()  # refused where there is none; taken once its bytes are there
+    IN_LINE = auto()  # waited for before its bytes are brought
+    HELD = auto()  # by what the study is a part of
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A document and files, as a way in brought them.
+
+    Parameters
+    ----------
+    document, files, received_at
+        See `Intake.study`.
+    """
+
+    document: bytes | memoryview | None
+    files: Sequence[tuple[str, bytes | memoryview]]
+    received_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class StudySource:
+    """A way in, as one study comes by it.
+
+    Parameters
+    ----------
+    route, caller
+        How and from whom it comes; the caller by the label.
+    share
+        Whose share of the gateway it takes of.
+    turn
+        How it gets its place.
+    receive
+        Brings the document and the files, and holds their bytes in the slot.
+    awaited
+        Whether its sender waits for the result: then the models are asked before anything is
+        read, and a backend that died is waited for; see `Pipeline.process`.
+    check
+        Holds the study to what else is known of it; returns it, completed by that.
+    operation
+        Name in the audit trail, where no request and no delivery goes on record for it.
+    """
+
+    route: Route
+    caller: str
+    share: str
+    turn: Turn
+    receive: Callable[[Slot], Awaitable[Received]]
+    awaited: bool = False
+    check: Callable[[Study], Awaitable[Study]] | None = None
+    operation: str | None = None
+
+
+class StudyPipeline(Protocol):
+    """The way of a study whose identity is known; see `Pipeline`."""
+
+    async def process(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
+        """Return what became of the study; an image that was processed before is only looked up."""
+        ...
+
+
+class StudyProcessor:
+    """The use case.
+
+    Parameters
+    ----------
+    admission, models, intake, pipeline, audit
+        The steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        models: ModelRegistry,
+        intake: Intake,
+        pipeline: StudyPipeline,
+        audit: Audit,
+    ) -> None:
+        self._admission = admission
+        self._models = models
+        self._intake = intake
+        self._pipeline = pipeline
+        self._audit = audit
+
+    async def process(self, source: StudySource, deadline: Deadline) -> Answer:
+        """Return what became of a study.
+
+        Raises
+        ------
+        RadStreamError
+            One of its subclasses: of the admission, of whatever brings the bytes, of `Intake.study`
+            and of `Pipeline.process`.
+        """
+        async with self.admitted(source, deadline) as study:
+            return await study.process()
+
+    @asynccontextmanager
+    async def admitted(
+        self, source: StudySource, deadline: Deadline
+    ) -> AsyncIterator[AdmittedStudy]:
+        """Hold a study's place and its bytes during the block, in which it is processed.
+
+        For ways in that do more with it than to have it processed.
+
+        Raises
+        ------
+        InferenceUnavailableError
+            The sender waits, and Triton does not answer.
+        OverloadedError
+            There is no room for it.
+        RadStreamError
+            Of whatever brings the bytes.
+        """
+        if source.awaited:
+            self._models.ask()
+        with self._admission.slot(source.share) as slot:
+            if source.turn is Turn.AT_ONCE:
+                slot.check()
+            elif source.turn is Turn.IN_LINE:
+                await slot.wait()
+            received = await source.receive(slot)
+            if source.turn is Turn.AT_ONCE:  # while its bytes come slowly it takes nobody's place
+                slot.take()
+            # A study that was accepted before, under the same request, was told of then.
+            with one_event(repeated=True):
+                yield AdmittedStudy(
+                    source,
+                    received,
+                    deadline,
+                    intake=self._intake,
+                    pipeline=self._pipeline,
+                    audit=self._audit,
+                )
+
+
+class AdmittedStudy:
+    """A study that has its place, with its bytes in memory.
+
+    Attributes
+    ----------
+    received
+        What was brought.
+    study
+        What was made of that; None until its identity is known.
+    """
+
+    def __init__(
+        self,
+        source: StudySource,
+        received: Received,
+        deadline: Deadline,
+        *,
+        intake: Intake,
+        pipeline: StudyPipeline,
+        audit: Audit,
+    ) -> None:
+        self.received = received
+        self.study: Study | None = None
+        self._source = source
+        self._deadline = deadline
+        self._intake = intake
+        self._pipeline = pipeline
+        self._audit = audit
+
+    async def identify(self) -> Study:
+        """Return the study; see `Intake.study`."""
+        source, received = self._source, self.received
+        study = await self._intake.study(
+            received.document,
+            received.files,
+            route=source.route,
+            caller=source.caller,
+            received_at=received.received_at,
+            deadline=self._deadline,
+        )
+        self.study = study
+        if source.check is not None:
+            self.study = study = await source.check(study)
+        return study
+
+    async def process(self) -> Answer:
+        """Return what became of the study; see `StudyProcessor.process`."""
+        operation = self._source.operation
+        recorded = nullcontext() if operation is None else self._audit.of_work(operation, GATEWAY)
+        async with recorded:
+            study = await self.identify()
+            return await self._pipeline.process(study, self._deadline, awaited=self._source.awaited)
