@@ -1,4 +1,4 @@
-"""What routes are handed."""
+"""Dependencies of the routes: the gateway's parts, built once and passed in."""
 
 from __future__ import annotations
 

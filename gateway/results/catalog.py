@@ -1,4 +1,4 @@
-"""What is known of studies: what is stored of them, and what is still on its way."""
+"""State of each known study: what is stored of it, and what is still on its way."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class StudyCatalog:
         return [item for item in found if item is not None]
 
     async def changed_at(self, study_id: str) -> dt.datetime | None:
-        """When something was last added to the study; None while anything of it is pending."""
+        """Return the time of the study's last addition; None while anything of it is pending."""
         result = await self._known(study_id)
         if result is None:  # begun, and never stored: its gateway died
             return await self._results.received_at(study_id)

@@ -46,7 +46,7 @@ _SURVEY_S = 3600.0
 
 
 class StudyFootprint(Protocol):
-    """What a part of the gateway keeps of studies outside of their folders."""
+    """Objects that a part of the gateway keeps of studies outside of their folders."""
 
     async def keys_of(self, study_id: str) -> list[str]:
         """Return the keys of all that is kept of the study."""
@@ -88,12 +88,12 @@ class Deletion:
         self._survey_at = 0.0
 
     async def exists(self, study_id: str) -> bool:
-        """Whether anything is kept of the study."""
+        """Return whether anything is kept of the study."""
         found = await together(self._objects.keys(f"{root}{study_id}/") for root in self._roots)
         return any(found)
 
     async def was_deleted(self, study_id: str) -> bool:
-        """Whether the study was deleted before, or is being deleted."""
+        """Return whether the study was deleted before, or is being deleted."""
         return bool(await self._objects.keys(deletion_folder(study_id)))
 
     async def check_open(self, study_id: str) -> None:
@@ -183,7 +183,7 @@ class Deletion:
         await create_document(self._objects, key, tombstone)
 
     async def _purge(self, study_id: str) -> bool:
-        """Whether nothing is left, not even as an older version."""
+        """Purge the study; return whether nothing is left, not even as an older version."""
         elsewhere = await together(item.keys_of(study_id) for item in self._footprints)
         prefixes = [f"{root}{study_id}/" for root in self._roots]
         prefixes += [key for keys in elsewhere for key in keys]

@@ -14,7 +14,7 @@ _HALF_FLOAT_BYTES = 2
 
 
 class StudyDocument(StoredDocument):
-    """Who a study is about, as the first document that came under its id said."""
+    """Identity of a study, as stated by the first document that came under its id."""
 
     schema_: Literal["radstream.study/1"] = Field("radstream.study/1", alias="schema")
     study_id: str
@@ -27,7 +27,7 @@ class LaterIdentity(RootModel[Identity]):
 
 
 class ActivationMap(StoredDocument):
-    """What the model gives to explain itself: little-endian half floats, C order."""
+    """Model's evidence for each label, cell by cell: little-endian half floats, C order."""
 
     shape: tuple[int, int, int] = Field(description="Labels, rows, columns.")
     covers: tuple[float, float, float, float] = Field(
@@ -46,7 +46,7 @@ class ActivationMap(StoredDocument):
 
 
 class FrameReading(StoredDocument):
-    """What the model made of one frame."""
+    """Result of the model for one frame."""
 
     rows: int
     columns: int
@@ -61,7 +61,7 @@ class FrameReading(StoredDocument):
 
 
 class Reading(StoredDocument):
-    """What one model version made of one image."""
+    """Result of one model version for one image."""
 
     schema_: Literal["radstream.reading/1"] = Field("radstream.reading/1", alias="schema")
     study_id: str

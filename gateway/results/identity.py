@@ -1,4 +1,4 @@
-"""Who a study is about: its first document, and what later ones were the first to tell."""
+"""Identity of a study: its first document, and what later ones were the first to state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store held of a study when it was looked at.
+    """State of a study in the store when it was looked up.
 
     Parameters
     ----------

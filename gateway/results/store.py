@@ -1,4 +1,4 @@
-"""What is kept of a study: written once under content-addressed keys, and the view made of it.
+"""Objects of a study, written once under content-addressed keys, and the view made of them.
 
 The keys stand in `gateway.results.keys`.
 """
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What stands in the store of that which one request added.
+    """Documents in the store for what one request added.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the store holds of studies that it no longer holds."""
+"""Documents that the store keeps of deleted studies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.schemas.stored_document import StoredDocument
 
 
 class Reason(StrEnum):
-    """Why a study was deleted."""
+    """Cause of a study's deletion."""
 
     REQUEST = "request"
     RETENTION = "retention"

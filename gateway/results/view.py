@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def picture_key(reading: Reading, index: int) -> str:
-    """What names a frame and its reading for good: 16 hexadecimal digits.
+    """Return the permanent name of a frame and its reading: 16 hexadecimal digits.
 
     A number may come to mean another image: of two requests for one study, the one that came first
     may be the last to be read.

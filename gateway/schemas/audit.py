@@ -12,7 +12,7 @@ from gateway.schemas.stored_document import StoredDocument
 
 
 class AuditAction(StrEnum):
-    """What was done, by the codes of DICOM PS3.15 A.5 (EventActionCode) and FHIR."""
+    """Kind of operation, by the codes of DICOM PS3.15 A.5 (EventActionCode) and FHIR."""
 
     CREATE = "C"
     READ = "R"
@@ -22,7 +22,7 @@ class AuditAction(StrEnum):
 
 
 class AuditOutcome(StrEnum):
-    """How it ended."""
+    """Result of an operation."""
 
     SUCCESS = "success"
     PARTIAL = "partial"
@@ -31,7 +31,7 @@ class AuditOutcome(StrEnum):
 
 
 class AuditAgent(BaseModel):
-    """Who did it."""
+    """Caller that did an operation, or the gateway itself."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class AuditAgent(BaseModel):
 
 
 class AuditRecord(StoredDocument):
-    """Who did what to which study, when, and how it ended.
+    """Account of an operation: who did what to which study, when, and how it ended.
 
     It names studies by their ids and callers by their names: it is no log, and is to be kept like
     the results themselves.

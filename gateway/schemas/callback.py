@@ -1,4 +1,4 @@
-"""What a callback carries: that a study has come to its end, and where to read it."""
+"""Body of a callback: the end of a study's processing, and where its result is."""
 
 from __future__ import annotations
 

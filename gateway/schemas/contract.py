@@ -20,7 +20,7 @@ class _Part(BaseModel):
 
 
 class Activation(StrEnum):
-    """What turns the output tensor into probabilities."""
+    """Function that turns the output tensor into probabilities."""
 
     SIGMOID = "sigmoid"
     SOFTMAX = "softmax"
@@ -153,7 +153,7 @@ class Golden(_Part):
 
 
 class Contract(_Part):
-    """What the gateway must know of a model to route, feed and read it."""
+    """Description of a model: all that the gateway needs to route, feed and read it."""
 
     schema_: Literal["radstream.model/1"] = Field(alias="schema")
     title: str

@@ -41,7 +41,7 @@ class EventObject(_Part):
 
 
 class Detail(_Part):
-    """What S3 says."""
+    """Payload of the event: the bucket, the object and the S3 operation."""
 
     bucket: Bucket
     object: EventObject
@@ -75,7 +75,7 @@ def parse_event(body: bytes | bytearray) -> S3Event:
 
 
 class Outcome(StrEnum):
-    """What became of a delivery."""
+    """Result of a delivery."""
 
     PROCESSED = "processed"
     WAITING = "waiting"

@@ -43,7 +43,7 @@ def is_study_id(value: object) -> TypeGuard[str]:
 
 
 class View(StrEnum):
-    """How the patient stood to the beam; DICOM's View Position (0018,5101) in five words."""
+    """Position of the patient to the beam; DICOM's View Position (0018,5101) in five words."""
 
     PA = "PA"
     AP = "AP"
@@ -120,7 +120,7 @@ def _model_reference(value: Any) -> Any:
 
 
 class StudyMetadata(BaseModel):
-    """What the sender says of a study."""
+    """Description of a study by its sender."""
 
     model_config = ConfigDict(
         frozen=True,

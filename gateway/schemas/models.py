@@ -1,4 +1,4 @@
-"""What the gateway tells of its models."""
+"""Reports on the model versions in Triton's repository."""
 
 from __future__ import annotations
 

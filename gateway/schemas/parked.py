@@ -1,4 +1,4 @@
-"""What could not be processed, kept for the operator."""
+"""Items that could not be processed, kept for the operator."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PARKED_ID_PATTERN = r"^[0-9a-f]{32}$"
 
 
 class Half(StrEnum):
-    """What an object of a drop folder is."""
+    """Kind of an object in a drop folder."""
 
     IMAGE = "image"
     SIDECAR = "sidecar"
 
 
 class ParkedItem(StoredDocument):
-    """What failed for good, and why. It holds no image bytes."""
+    """Object or work that failed for good, with the reason. It holds no image bytes."""
 
     schema_: Literal["radstream.parked/1"] = Field("radstream.parked/1", alias="schema")
     id: str = Field(pattern=PARKED_ID_PATTERN, examples=["9f86d081884c7d659a2feaa0c55ad015"])

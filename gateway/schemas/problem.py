@@ -18,7 +18,7 @@ class ProblemFault(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong, and what the sender can mend."""
+    """Problem details (RFC 9457): the fault, and what the sender can mend."""
 
     type: str = Field(examples=["urn:radstream:problem:invalid-metadata"])
     title: str = Field(examples=["Invalid metadata"])

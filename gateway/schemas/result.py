@@ -1,4 +1,4 @@
-"""What a study's reading is told as: the answer of a POST, and `result.json` in the store."""
+"""Result of a study: the answer of a POST, and `result.json` in the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Wire(BaseModel):
 
 
 class Status(StrEnum):
-    """How far a study has come."""
+    """State of a study's processing."""
 
     COMPLETED = "completed"
     PARTIAL = "partial"
@@ -44,7 +44,7 @@ class ModelVersion(_Wire):
 
 
 class Finding(_Wire):
-    """What a model says of one label."""
+    """Probability of one label, with the threshold that makes it positive."""
 
     label: str = Field(examples=["pneumonia"])
     code: Code | None = None

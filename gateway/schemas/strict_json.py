@@ -100,7 +100,7 @@ def _name_faults(value: _Object, location: Location) -> Iterator[Fault]:
 
 
 def _is_text(value: str) -> bool:
-    """Whether UTF-8 can hold it; escapes in JSON can make unpaired surrogates, which it cannot."""
+    """Return whether UTF-8 can hold it, unlike an unpaired surrogate that JSON escapes can make."""
     try:
         value.encode()
     except UnicodeEncodeError:

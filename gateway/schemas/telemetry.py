@@ -36,7 +36,7 @@ class Stage(StrEnum):
 
 
 class StageStatus(StrEnum):
-    """How a stage ended: `failed` is for the sender to mend, `error` for the operator."""
+    """Result of a stage: `failed` is for the sender to mend, `error` for the operator."""
 
     SUCCESS = "success"
     FAILED = "failed"
@@ -117,9 +117,9 @@ CALLER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$"
 
 
 class TelemetryEvent(BaseModel):
-    """What became of one stage of one study.
+    """Record of one stage of one study.
 
-    What the images of a study do not have in common, such as the view of a PA and a lateral sent
+    A field in which the images of a study differ, such as the view of a PA and a lateral sent
     together, is null. Every field is in every record.
     """
 

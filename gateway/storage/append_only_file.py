@@ -41,7 +41,7 @@ class AppendedFile:
 
     @property
     def removed(self) -> bool:
-        """Whether somebody has taken the file's name away."""
+        """Return whether the file has no name any more, because it was removed."""
         return os.fstat(self._descriptor).st_nlink == 0
 
     def append(self, data: bytes) -> None:

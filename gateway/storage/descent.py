@@ -102,7 +102,7 @@ def _entered(step: str, above: int) -> int:
 
 
 def obstacle(name: str, folder: int) -> InvalidKeyError | None:
-    """Why no object can have a name that is taken: a link or a folder has it, None if a file."""
+    """Return the error of a name that a link or a folder has taken; None if a file has it."""
     mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
         return InvalidKeyError("a link stands where the key leads, and links are not followed")

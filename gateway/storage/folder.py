@@ -172,7 +172,7 @@ class FolderStore:
     def _write(
         self, steps: Sequence[str], data: bytes | memoryview, give: Callable[[str, int, int], T]
     ) -> T:
-        """What `give` returns, once the data and the name it gives them are on disk."""
+        """Return the value of `give`, once the data and the name it gives them are on disk."""
         with opened(self._root, ()) as root, _unfinished(root, data) as unfinished:
             for _ in range(_FOLDER_ATTEMPTS):
                 # Whoever takes the last file out of a folder removes it: once more.
@@ -243,7 +243,7 @@ def _unfinished(root: int, data: bytes | memoryview) -> Iterator[str]:
 
 
 def _removed(name: str, above: int) -> bool:
-    """Whether there is no such folder any more, as it held nothing."""
+    """Remove the folder if it is empty; return whether it is gone."""
     try:
         os.rmdir(name, dir_fd=above)
     except FileNotFoundError:  # somebody else removed it

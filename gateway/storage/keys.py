@@ -1,4 +1,4 @@
-"""Which keys an object may have: what both a folder and S3 can hold.
+"""Rules for an object's key: names that both a folder and S3 can hold.
 
 Not pathvalidate: it knows what file systems take as names, and neither S3's limits nor that no two
 keys may mean one object.

@@ -73,7 +73,7 @@ class ObjectStore(Protocol):
         ...
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
-        """Whether the object was written: False when the key was taken (If-None-Match: *)."""
+        """Write the object unless its key is taken (If-None-Match: *); return False if it is."""
         ...
 
     async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:

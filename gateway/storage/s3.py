@@ -89,7 +89,7 @@ async def s3_client(
 
 
 def encryption(sse: str | None, kms_key_id: str | None) -> dict[str, str]:
-    """What a write says of its encryption at rest; nothing leaves it to the bucket's default."""
+    """Return a write's parameters for encryption at rest; none leave it to the bucket's default."""
     named = {"ServerSideEncryption": sse, "SSEKMSKeyId": kms_key_id}
     return {name: value for name, value in named.items() if value is not None}
 

@@ -74,7 +74,7 @@ class Work:
 
     @property
     def came_at(self) -> dt.datetime | None:
-        """When it came, to the second; None where its id is none that is made here."""
+        """Return when it came, to the second; None where its id was not made here."""
         try:
             moment = dt.datetime.strptime(self.id.partition("-")[0], _TIME)  # noqa: DTZ007 - its Z
         except ValueError:
@@ -166,11 +166,11 @@ class Backlog(Generic[T]):
         return list(await self._objects.folders(self.root, after=after, limit=limit))
 
     async def document(self, work: Work) -> T | None:
-        """What is to be done; None where it is done."""
+        """Return the document of the work; None where it is done."""
         return await read_or_none(self._objects, self._document, self._key(work, _WORK))
 
     async def blob(self, work: Work, name: str) -> bytes:
-        """What the work needs, by its name.
+        """Return the bytes that the work has under this name.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class Backlog(Generic[T]):
         return await self._objects.read(self._key(work, name))
 
     async def begun(self, work: Work) -> tuple[T, Progress] | None:
-        """What is to be done, and how far it has come; None where nobody is to do it any more."""
+        """Return the work's document and progress; None once it is done or failed for good."""
         names = (await self._listed(f"{self.root}{work.path}/")).get(Work(work.study_id, work.id))
         if not names or _WORK not in names or _FAILED in names:
             return None
@@ -201,7 +201,7 @@ class Backlog(Generic[T]):
         await replace_document(self._objects, self._key(work, _PROGRESS), progress)
 
     async def failure(self, work: Work) -> Failure | None:
-        """Why it failed for good; None unless it did."""
+        """Return the reason why it failed for good; None unless it did."""
         return await read_or_none(self._objects, Failure, self._key(work, _FAILED))
 
     async def fail(self, work: Work, failure: Failure) -> None:
@@ -230,7 +230,7 @@ class Backlog(Generic[T]):
         return self._leases.held(f"{work.path}/claims", f"{self.root}{work.path}")
 
     def key(self, work: Work) -> str:
-        """What a parked item calls the work."""
+        """Return the key that a parked item has for the work."""
         return f"{self.root}{work.path}"
 
     def named(self, key: str) -> Work | None:

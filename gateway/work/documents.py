@@ -1,4 +1,4 @@
-"""What the store holds of work that was promised and is not done yet."""
+"""Documents in the store for work that was promised and is not done yet."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PendingCallback(StoredDocument):
 
 
 class Progress(StoredDocument):
-    """How far a piece of work has come; replaced as it goes on."""
+    """Attempts at a piece of work so far; replaced as it goes on."""
 
     schema_: Literal["radstream.progress/1"] = Field("radstream.progress/1", alias="schema")
     attempts: int = Field(0, description="How often it was begun.")
@@ -65,7 +65,7 @@ class Progress(StoredDocument):
 
 
 class Failure(StoredDocument):
-    """Why a piece of work failed for good."""
+    """Permanent failure of a piece of work, with its problem."""
 
     schema_: Literal["radstream.failure/1"] = Field("radstream.failure/1", alias="schema")
     failed_at: AwareDatetime

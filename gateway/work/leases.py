@@ -1,4 +1,4 @@
-"""Who does a piece of work now: leases in the object store, by conditional create.
+"""Leases on pieces of work, in the object store, by conditional create.
 
 A lease is an object ``{root}{work}/{generation}.json`` with an owner and an expiry. The newest
 generation counts. Whoever finds none creates the first; whoever finds one that has expired creates

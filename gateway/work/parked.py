@@ -1,4 +1,4 @@
-"""What failed for good, where an operator finds it: ``parked/{id}.json``.
+"""Parked items: work that failed for good, kept for the operator in ``parked/{id}.json``.
 
 The id is made of the object's key: an object that fails again is parked once, and an object that
 is taken after all can be found and cleared. Of other work it is made of the work's key.
@@ -270,7 +270,7 @@ def _id(dropped: DroppedObject) -> str:
 
 
 def _pair(dropped: DroppedObject) -> str:
-    """What the ids of an image and its sidecar begin with."""
+    """Return the beginning that the ids of an image and its sidecar share."""
     return dropped.pair_reference[:16]
 
 

@@ -27,10 +27,10 @@ class Sweep(StrEnum):
 
 
 class Sweeping(Protocol):
-    """What is looked after now and then."""
+    """Upkeep that is due at intervals."""
 
     async def sweep(self) -> None:
-        """Look after it."""
+        """Do what has become due."""
         ...
 
 

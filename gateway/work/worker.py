@@ -48,7 +48,7 @@ _MOST_BROKEN_OFF = 5
 
 
 class Job(Protocol[J_contra]):
-    """What is to be done with a piece of work."""
+    """Handler of pieces of work of one kind."""
 
     async def perform(self, work: Work, document: J_contra, deadline: Deadline) -> None:
         """Do it.

@@ -1,4 +1,4 @@
-"""What every answer tells browsers not to do, and the pure ASGI middleware that says it."""
+"""Security headers of every answer, and the pure ASGI middleware that adds them."""
 
 from __future__ import annotations
 

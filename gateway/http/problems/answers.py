@@ -106,7 +106,7 @@ async def _on_http_exception(request: Request, error: Exception, *, docs: str) -
 
 
 def _methods(request: Request) -> set[str]:
-    """What may be done with the request's path: Starlette tells of its first route alone."""
+    """Return the methods of all routes on the request's path; Starlette gives the first's alone."""
     path = request.scope["path"]
     routes = iter_route_contexts(request.app.routes)
     named = [

@@ -1,4 +1,4 @@
-"""What the API's documentation says of problems."""
+"""Problem responses in the API's OpenAPI document."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _LINGER_S = 30.0
 
 
 class _Reading(Enum):
-    """What of a request comes next on a connection."""
+    """Part of a request that comes next on a connection."""
 
     HEAD = auto()
     BODY = auto()
@@ -172,12 +172,12 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- refusing --------------------------------------------------------------------------------
 
     def is_silent(self) -> bool:
-        """Whether no request is under way on the connection, nor any part of one."""
+        """Return whether no request is under way on the connection, nor any part of one."""
         answered = self.cycle is None or self.cycle.response_complete
         return answered and self._reading is _Reading.NOTHING and not self.transport.is_closing()
 
     def _make_room(self) -> bool:
-        """Whether a silent connection could be closed for this one: the oldest is."""
+        """Close the oldest silent connection for this one; return False if there is none."""
         others = (other for other in self.connections if isinstance(other, BoundedProtocol))
         silent = [other for other in others if other is not self and other.is_silent()]
         if silent:

@@ -17,7 +17,7 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(:[0-9]{0
 
 
 def ambiguity(target: bytes, version: str, headers: Sequence[Header]) -> str | None:
-    """What may be read in two ways about a head, for its sender; None where nothing may.
+    """Return what is ambiguous in a request's head, as a sentence for its sender, or None.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Who may use a route: the dependency that every route has which is not open to all."""
+"""Access control: the dependency of every route that is not open to all."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def _allowed(request: Request, gateway: Gateway, scope: Scope) -> Caller:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a program on this machine asks for itself: no proxy and no web page.
+    """Return whether a program on this machine asks for itself: no proxy and no web page.
 
     A page of any origin can send a form to loopback, and by a name of its own that leads there
     (DNS rebinding) it could read the answer. The names tell.

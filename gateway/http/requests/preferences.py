@@ -1,4 +1,4 @@
-"""What a request asks for beside its study: a deadline, an asynchronous answer, a callback."""
+"""Options of a request beside its study: a deadline, an asynchronous answer, a callback."""
 
 from __future__ import annotations
 
@@ -30,7 +30,12 @@ REQUEST_TIMEOUT: dict[str, Any] = {
 
 
 def wants_async(headers: Headers) -> bool:
-    """Whether the caller asks to be answered before the study is read (RFC 7240, section 4.1)."""
+    """Return whether the caller asks for an answer before the study is processed.
+
+    References
+    ----------
+    RFC 7240, section 4.1 (`respond-async`).
+    """
     preferences = ",".join(headers.getlist("prefer")).split(",")
     names = (preference.partition(";")[0].partition("=")[0] for preference in preferences)
     return any(name.strip().lower() == RESPOND_ASYNC for name in names)
@@ -82,7 +87,7 @@ def deadline_of(request: Request, limit_s: float) -> Deadline:
 
 
 def share_of(caller: Caller, request: Request) -> str:
-    """Whose share of the gateway the request takes of: its caller's, or its address's."""
+    """Return the name of the share that the request counts against: its caller's or address's."""
     if caller.kind is CallerKind.ANONYMOUS:
         return f"address {request.client.host}" if request.client else "address"
     return f"{caller.kind} {caller.name}"

@@ -68,7 +68,7 @@ async def docs(gateway: GatewayDependency) -> HTMLResponse:
 
 @router.get("/docs/start.js")
 async def start(gateway: GatewayDependency) -> Response:
-    """What starts Swagger UI, as a file of its own: the page has no inline script."""
+    """Return the script that starts Swagger UI, in a file: the page has no inline script."""
     script = _START.replace("{prefix}", gateway.links.prefix)
     return Response(script, media_type="text/javascript")
 

@@ -22,7 +22,7 @@ _OPENMETRICS = "application/openmetrics-text"
     responses={503: {"description": "A part of it has died; only a restart brings it back."}},
 )
 async def livez(gateway: GatewayDependency) -> JSONResponse:
-    """Whether the event loop and the work in the background run; Triton's trouble is not theirs."""
+    """Report whether the event loop and the background work run; Triton's faults do not count."""
     if gateway.health.failed:
         answer = {"status": "failed", "part": gateway.health.failed}
         return JSONResponse(answer, status_code=503)

@@ -1,4 +1,4 @@
-"""What was parked, for the operator: look, retry, discard."""
+"""Parked items, for the operator to look at, retry or discard."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def list_parked(
     ),
 )
 async def retry_parked(parked_id: ParkedId, gateway: GatewayDependency) -> Delivery:
-    """What became of the item: it is cleared once its study is processed, and else stays.
+    """Try the item again: it is cleared once its study is processed, and else stays.
 
     A study that was accepted, or a callback, is `pending` again.
     """
