@@ -29,7 +29,7 @@ class _Group(BaseModel):
 
 
 class HttpSettings(_Group):
-    """Where the gateway listens."""
+    """The HTTP server: its address, connections, time limits and TLS."""
 
     host: str = Field(
         "127.0.0.1",
@@ -130,12 +130,12 @@ class HttpSettings(_Group):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only programs on this machine reach it."""
+        """Return True if only programs on this machine reach the gateway."""
         return is_loopback(self.host)
 
 
 class AccessSettings(_Group):
-    """Who may call."""
+    """Authentication of callers, and the web origins that may call."""
 
     key_file: Path | None = Field(
         None,
@@ -179,7 +179,7 @@ class AccessSettings(_Group):
 
     @property
     def is_asked(self) -> bool:
-        """Whether callers are asked who they are."""
+        """Return True if callers must authenticate."""
         return self.key_file is not None or self.issuer is not None
 
     @field_validator("cors_origins")
@@ -207,7 +207,7 @@ class AccessSettings(_Group):
 
 
 class LimitSettings(_Group):
-    """What one request may cost."""
+    """Limits of one request."""
 
     body_bytes: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes.")
     metadata_bytes: int = Field(
@@ -235,7 +235,7 @@ class LimitSettings(_Group):
 
 
 class AdmissionSettings(_Group):
-    """What the gateway takes on at once, all ways in together."""
+    """Limits of the work taken on at once, for all ways in together."""
 
     studies: int = Field(
         default_factory=lambda: 8 * cores(),
@@ -296,7 +296,7 @@ class TritonSettings(_Group):
 
 
 class StoreSettings(_Group):
-    """Where studies and results are kept."""
+    """The store of studies and results."""
 
     kind: Literal["folder", "s3"] = Field(
         "folder", description="A folder on this machine, or two buckets of S3."
@@ -409,7 +409,7 @@ class PendingSettings(_Group):
 
 
 class CallbackSettings(_Group):
-    """Whom the gateway tells that a study is read."""
+    """Webhooks that announce that a study has its result."""
 
     hosts: str = Field(
         "",
@@ -449,7 +449,7 @@ class CallbackSettings(_Group):
 
 
 class RetentionSettings(_Group):
-    """How long studies are kept."""
+    """Retention of studies."""
 
     study_days: int | None = Field(
         None,
@@ -463,7 +463,7 @@ class RetentionSettings(_Group):
 
 
 class TelemetrySettings(_Group):
-    """What is said of a study outside the store, and where it goes."""
+    """Telemetry: the events of studies, and the sink that takes them."""
 
     kind: Literal["none", "file", "kinesis"] = Field(
         "file",
@@ -535,7 +535,7 @@ class TelemetrySettings(_Group):
 
 
 class TracingSettings(_Group):
-    """Where OpenTelemetry traces go."""
+    """Export of OpenTelemetry traces."""
 
     kind: Literal["none", "otlp"] = Field(
         "none",
@@ -568,7 +568,7 @@ def _installed(*packages: str) -> bool:
 
 
 class AuditSettings(_Group):
-    """Where it is kept who did what to which study."""
+    """The audit trail: the record of who did what to which study."""
 
     kind: Literal["file", "s3"] = Field(
         "file",
@@ -596,7 +596,7 @@ class AuditSettings(_Group):
 
 
 class LogSettings(_Group):
-    """How the gateway logs."""
+    """The gateway's log."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
