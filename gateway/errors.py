@@ -1,4 +1,4 @@
-"""What can go wrong on a study's way. Nothing here knows FastAPI, gRPC or botocore.
+"""The errors that a study can meet on its way. Nothing here knows FastAPI, gRPC or botocore.
 
 Every class carries fields, not a finished sentence: `gateway.problems` is the one place that turns
 an error into a status and words, and a test walks this tree to see that none is forgotten there.
@@ -158,7 +158,7 @@ class TooManyPicturesError(RadStreamError, label="TooManyPicturesError"):
 
 
 class Refusal(StrEnum):
-    """Why a credential is not taken, in words that give away nothing of what is kept."""
+    """The reason a credential is refused, in words that give away nothing of what is kept."""
 
     MALFORMED = "The credential is neither a key made by RadStream nor a bearer token."
     NOT_TAKEN = "Credentials of this kind are not taken here."
@@ -207,7 +207,7 @@ class IssuerUnavailableError(RadStreamError, label="IssuerUnavailableError"):
 
 @dataclass(eq=False)
 class AuditUnavailableError(RadStreamError, label="AuditUnavailableError"):
-    """What was done cannot be put on record, and so is not answered."""
+    """The audit trail cannot take the record of an act, which therefore goes unanswered."""
 
     reason: str
 

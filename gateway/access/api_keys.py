@@ -90,7 +90,7 @@ class KeyRing:
         return len(self._entries)
 
     def caller(self, key: str, now: dt.datetime) -> Caller:
-        """Whose key this is. The time it takes tells nothing of what is kept.
+        """Return the caller whose key this is, in a time that tells nothing of the keys kept.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class KeyRing:
         return Caller(entry.name, entry.scopes, CallerKind.KEY)
 
     def expiries(self) -> dict[str, dt.datetime]:
-        """When keys end, by id; only of those that do."""
+        """Return the time at which each key expires, by id; keys that never do are left out."""
         return {entry.id: entry.expires_at for entry in self._entries.values() if entry.expires_at}
 
 

@@ -1,4 +1,4 @@
-"""Who a request comes from: the one place that asks."""
+"""Authentication and authorization of requests, in one place for every way in."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Authentication:
 
     @property
     def is_asked(self) -> bool:
-        """Whether callers are asked at all."""
+        """Return True if callers must authenticate."""
         return self.keys is not None or self._tokens is not None
 
     async def caller(self, api_keys: Sequence[str], authorizations: Sequence[str]) -> Caller:

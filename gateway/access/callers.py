@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""Callers, their kinds and their scopes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a caller may do; each scope stands alone, none includes another."""
+    """A permission of a caller; each scope stands alone, none includes another."""
 
     STUDIES_WRITE = "studies:write"
     STUDIES_READ = "studies:read"
@@ -16,7 +16,7 @@ class Scope(StrEnum):
 
 
 class CallerKind(StrEnum):
-    """How a caller made themselves known."""
+    """The means by which a caller was identified."""
 
     ANONYMOUS = "anonymous"
     KEY = "key"
@@ -26,7 +26,7 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a request comes from, once that is proven.
+    """The sender of a request, once that is proven.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ _EDWARDS = {"EdDSA", "Ed25519"}
 
 
 class KeySetSource(Protocol):
-    """Where an issuer's signing keys are had."""
+    """A source of an issuer's signing keys."""
 
     async def fetch(self) -> bytes:
         """A JWK Set as it stands there, of at most 1 MiB.

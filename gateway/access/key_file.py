@@ -93,7 +93,7 @@ def _hand_over(descriptor: int, path: Path) -> None:
 
 
 def _told(error: OSError, path: Path) -> str:
-    """What is wrong with the file at the path, and the remedy where there is one."""
+    """Return in words what is wrong with the file, and the remedy where there is one."""
     reason = error.strerror or "input/output error"
     if error.errno == errno.ENOENT:
         return f"{reason}; `radstream keys create` makes it"

@@ -83,7 +83,7 @@ class Tokens:
         )
 
     async def caller(self, token: str) -> Caller:
-        """Whose token this is.
+        """Return the caller who bears this token.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""How much the gateway takes on at once, by bytes and by studies; beyond it says no at once.
+"""Admission of studies within a budget of bytes and one of studies.
 
-Who waits at the other end of a connection is refused when there is no room, and knows best when to
-come again. What is done in the background (dropped files, events, studies accepted before) waits
-for its turn. Both draw on the same two budgets.
+A sender who waits at the other end of a connection is refused at once when there is no room, and
+knows best when to come again. What is done in the background (dropped files, events, studies
+accepted before) waits for its turn. Both draw on the same two budgets.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Admission:
 
 
 class Slot:
-    """What one study holds of the budgets, until its block ends."""
+    """The share of the budgets that one study holds until its block ends."""
 
     __slots__ = ("_admission", "_bytes", "_caller", "_places")
 

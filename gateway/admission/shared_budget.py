@@ -42,15 +42,15 @@ class SharedBudget:
 
     @property
     def waiting(self) -> int:
-        """How many stand in the line."""
+        """Return the number of those that stand in the line."""
         return len(self._line)
 
     def is_full(self, amount: int = 1) -> bool:
-        """Whether nobody at all could take this amount now."""
+        """Return True if no caller at all could take this amount now."""
         return self.used + amount > self.limit
 
     def has_room(self, caller: str, amount: int = 1, *, atop: int = 0) -> bool:
-        """Whether the caller may take this amount now.
+        """Return True if the caller may take this amount now.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class SharedBudget:
         return self._held.get(caller, 0) + amount <= self.limit - (self.used - atop)
 
     def take(self, caller: str, amount: int = 1, *, atop: int = 0) -> bool:
-        """Whether the caller holds this amount from now on; see `has_room`."""
+        """Take this amount for the caller; return False, taking nothing, if it has no room."""
         if not self.has_room(caller, amount, atop=atop):
             return False
         self.used += amount

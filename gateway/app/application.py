@@ -59,7 +59,7 @@ Errors are problem details (RFC 9457): `type` names the kind, `errors` lists all
 
 
 class State(TypedDict):
-    """What the lifespan hands to every request."""
+    """The state that the lifespan hands to every request."""
 
     gateway: Gateway
 

@@ -1,4 +1,4 @@
-"""Where the audit trail lies: files that only grow, or objects that are written once."""
+"""Sinks of the audit trail: files that only grow, or objects that are written once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AuditSink(Protocol):
-    """Where the audit trail lies: it only grows."""
+    """An append-only sink of the audit trail."""
 
     async def append(self, lines: bytes) -> None:
         """Return when the lines, each ending in a line feed, are safe there.

@@ -40,7 +40,7 @@ _REFUSALS_AT_ONCE = 100.0
 
 @dataclass
 class Act:
-    """What is being done now.
+    """The act in progress.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ class _Allowance:
         self._looked_at = time.monotonic()
 
     def take(self) -> bool:
-        """Whether there was one left."""
+        """Take one of the allowance; return False if none was left."""
         now = time.monotonic()
         self._left = min(self._at_once, self._left + (now - self._looked_at) * self._a_second)
         self._looked_at = now

@@ -1,4 +1,4 @@
-"""What the commands that speak to a running gateway have in common."""
+"""The options and the HTTP client of the commands that call a running gateway."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
 
 
 def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
-    """What a person wants to know of an answer, a line a finding."""
+    """Return the answer as text for a person, one line for each finding."""
     names = ", ".join(file.name for file in group)
     if "images" not in answer:
         lines = [f"{names}: {answer['title']}. {answer['detail']}"]

@@ -110,7 +110,7 @@ def _check(addresses: list[_Address], *, private: bool) -> None:
 
 
 def is_fit(address: _Address, *, private: bool) -> bool:
-    """Whether the address, and one that it stands for, may be called."""
+    """Return True if the address, and any IPv4 address that it stands for, may be called."""
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address.teredo is not None:
@@ -131,7 +131,7 @@ def is_fit(address: _Address, *, private: bool) -> bool:
 async def webhooks(
     *, ca_file: Path | None, private_addresses: bool, timeout_s: float
 ) -> AsyncIterator[Webhook]:
-    """What posts, until the block ends.
+    """Yield the client that posts webhooks, until the block ends.
 
     It keeps no connection, no cookie and no address, and asks no proxy.
 

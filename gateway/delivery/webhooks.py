@@ -32,7 +32,7 @@ _HTTPS = 443
 
 
 class WebhookSender(Protocol):
-    """What posts."""
+    """A client that posts webhooks."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Send the body.

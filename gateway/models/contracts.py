@@ -111,7 +111,7 @@ def probabilities(contract: Contract, output: NDArray[Any]) -> NDArray[np.float6
 
 
 def findings(contract: Contract, output: NDArray[Any]) -> tuple[Finding, ...]:
-    """What the model says of each label, in the contract's order; see `probabilities`."""
+    """Return the model's finding for each label, in the contract's order; see `probabilities`."""
     rounded = [round(float(value), 6) for value in probabilities(contract, output)]
     return tuple(
         Finding(

@@ -1,4 +1,4 @@
-"""Where a picture becomes the model's tensor: here, or in Triton, next to the model."""
+"""The place where a picture becomes the model's tensor: here, or in Triton, next to the model."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ModelCall:
 
 
 def call_for(model: ServedModel, frame: Frame, *, message_bytes: int = sys.maxsize) -> ModelCall:
-    """What to send to Triton so that the model reads this frame.
+    """Return the call to Triton that makes the model process this frame.
 
     An ensemble for the samples' type takes them as they are; without one, or where they are more
     than `message_bytes`, the largest gRPC message, they are made the model's tensor here.
@@ -68,7 +68,7 @@ def call_for(model: ServedModel, frame: Frame, *, message_bytes: int = sys.maxsi
 
 
 def read_placement(config: ModelConfig) -> PlacementDocument | None:
-    """What a model's configuration says of its part in another model's placement, if it has one.
+    """Return the placement that a model's configuration declares, None where it declares none.
 
     Raises
     ------

@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 
 class PlacementDocument(BaseModel):
-    """Which model version a graph or an ensemble was made for, and what it takes."""
+    """The model version that a graph or an ensemble was made for, and the inputs that it takes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

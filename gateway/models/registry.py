@@ -59,7 +59,7 @@ _KEPT_S = 2.0
 
 
 class State(StrEnum):
-    """What stands between a model and its use."""
+    """The state of a model version: usable, or the obstacle to its use."""
 
     READY = "ready"  # contract and golden image hold
     REFUSED = "refused"  # Triton serves it, but its contract or golden image does not hold
@@ -422,7 +422,7 @@ class ModelRegistry:
         return ModelState(entry.name, entry.version, State.UNAVAILABLE, reason, served)
 
     def _answered_lately(self, served: ServedModel) -> bool:
-        """Whether studies show that the model lives while the golden image waits in their queue."""
+        """Return True if studies show the model alive while the golden image queues with them."""
         known = self._states.get((served.name, served.version))
         answered_at = self._answered_at.get((served.name, served.version), -math.inf)
         return (
@@ -563,7 +563,7 @@ def _by_version(key: tuple[str, str]) -> tuple[str, int]:
 
 
 def _preference(state: ModelState) -> tuple[int, str, bool, int]:
-    """What the best of several models is the greatest by."""
+    """Return the key by which the best of several models is the greatest."""
     priority = state.served.contract.priority if state.served else 0
     return priority, state.name, state.state is State.READY, int(state.version)
 

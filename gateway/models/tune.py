@@ -22,7 +22,7 @@ _NOTE = "# Tuned by `radstream models tune`; the rest is as the model's maker wr
 
 
 class Tuning(BaseModel):
-    """What a machine wants of a model; what is not given stays as it is."""
+    """The settings that a model has on one machine; one that is not given stays as it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -128,7 +128,7 @@ def _parked(storage: StudyStorage, folder: DropFolder, backlogs: Backlogs) -> Pa
 def _accepted(
     storage: StudyStorage, processing: Processing, backlogs: Backlogs
 ) -> tuple[Submissions, StudyCatalog]:
-    """What takes studies that are read later, and what knows all studies."""
+    """Return the intake of studies that are processed later, and the catalog of all studies."""
     submissions = Submissions(
         backlogs.submissions,
         backlogs.reader,

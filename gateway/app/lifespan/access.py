@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 async def open_access(context: LifespanContext) -> Authentication:
-    """What asks callers who they are.
+    """Open the authentication of callers, by API keys, tokens or both.
 
     Raises
     ------

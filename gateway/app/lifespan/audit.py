@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def open_audit(context: LifespanContext) -> Audit:
-    """What puts acts on record, in files or in a bucket of its own."""
+    """Open the audit trail, in files or in a bucket of its own."""
     return Audit(await _sink(context), context.metrics, instance=context.instance)
 
 

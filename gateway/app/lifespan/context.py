@@ -1,4 +1,4 @@
-"""What every part of the gateway is opened with."""
+"""The context that every part of the gateway is opened in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LifespanContext:
-    """What every part of the gateway is opened with.
+    """The settings and instruments that every part of the gateway is opened with.
 
     Parameters
     ----------

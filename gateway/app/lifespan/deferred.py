@@ -141,7 +141,7 @@ def _submissions(
 def backlog_work(
     settings: Settings, backlogs: Backlogs, studies: StudyCatalog, deletion: Deletion, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
-    """What runs beside the requests for them, by name."""
+    """Yield the background tasks of the backlogs and of deletion, each with its name."""
     yield "pending studies", backlogs.reader.run()
     yield "callbacks", backlogs.notifier.run()
     every_s = settings.pending.sweep_s

@@ -96,7 +96,7 @@ def drop_folder_work(
     folder: DropFolder,
     audit: Audit,
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
-    """Yield what runs beside the requests while there is a drop folder, by name."""
+    """Yield the background tasks of the drop folder, each with its name; none without one."""
     settings, watched = context.settings, storage.watched
     if watched is not None:
         # A person who has something tried again has seen to it that it is whole; nobody else has.

@@ -31,7 +31,7 @@ _PICTURES_A_THREAD = 16
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """What every study goes through, wherever it comes in, and what shows it afterwards."""
+    """The parts that every study passes through, wherever it comes in, and those that show it."""
 
     admission: Admission
     models: ModelRegistry

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StudyStorage:
-    """What is kept of studies, and the drop folder that they come from.
+    """The stores of all that is kept of studies, and the drop folder that they come from.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class StudyStorage:
 
 
 async def open_storage(context: LifespanContext) -> StudyStorage:
-    """What is kept, in the store that the settings name.
+    """Open all that is kept of studies, in the store that the settings name.
 
     Raises
     ------

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 async def open_telemetry(
     settings: TelemetrySettings, metrics: Metrics
 ) -> AsyncIterator[Callable[[TelemetryEvent], None]]:
-    """What takes events; they are on their way or in the spool when the block has ended."""
+    """Yield the function that takes events.
+
+    When the block has ended they are on their way, or in the spool.
+    """
     async with AsyncExitStack() as stack:
         sink: TelemetrySink
         if settings.kind == "none":
