@@ -78,7 +78,7 @@ class _OnceAMinute(logging.Filter):
         self._next = 0.0
 
     def filter(self, _record: logging.LogRecord) -> bool:
-        """Whether a minute has passed since the last record."""
+        """Return True if a minute has passed since the last record that was let through."""
         now = time.monotonic()
         if now < self._next:
             return False

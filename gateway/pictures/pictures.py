@@ -60,7 +60,7 @@ class Pictures:
     async def heatmap(
         self, study_id: str, number: int, label: str | None = None, key: str | None = None
     ) -> bytes:
-        """What a finding rests on, as a PNG; without a label the most probable finding.
+        """Return the heat map of a finding as a PNG; without a label, of the most probable finding.
 
         Raises
         ------

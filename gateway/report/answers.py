@@ -54,7 +54,7 @@ def answers(
 
 
 def is_number(column: str, value: object) -> bool:
-    """Whether the value is a quantity, which a table sets to the right."""
+    """Return True if the value is a quantity, which a table aligns to the right."""
     return isinstance(value, int | float) and column != "weekday"
 
 

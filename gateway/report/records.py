@@ -65,7 +65,7 @@ class Records:
         return [column[0] for column in answer.description], answer.fetchall()
 
     def described(self) -> str:
-        """How many records there are, and of what time; what is no event is named as well."""
+        """Return as text the number of records, their time span and the lines that are no event."""
         _, [(count, first, last)] = self.ask(
             "SELECT count(*), min(occurred_at), max(occurred_at) FROM telemetry"
         )
@@ -81,7 +81,7 @@ class Records:
         self._connection.close()
 
     def _load(self, files: Sequence[Path]) -> int:
-        """How many of the files were there to be read."""
+        """Load the files, and return the number of those that were there to be read."""
         there = [file for file in files if file.exists()]
         if not there:
             raise FileNotFoundError
@@ -96,7 +96,7 @@ class Records:
         return len(there)
 
     def _deleted(self, condition: str, *values: object) -> int:
-        """How many records the condition held for; they are gone."""
+        """Delete the records that the condition holds for, and return their number."""
         deleted = f"DELETE FROM telemetry WHERE {condition}"  # noqa: S608 - all are in this class
         [(count,)] = self._connection.execute(deleted, values).fetchall()
         return int(count)

@@ -1,4 +1,4 @@
-"""Which addresses only programs on this machine reach."""
+"""Loopback addresses, which only programs on this machine reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether the name or address leads to this machine alone."""
+    """Return True if the name or address leads to this machine alone."""
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait after so many failures.
+    """The wait after so many failures: twice as long after each, up to a ceiling, with jitter.
 
     Parameters
     ----------

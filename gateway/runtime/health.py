@@ -1,10 +1,10 @@
-"""Whether this process should get work, and whether it is whole."""
+"""The health of this process: its readiness for work, and the failure of a part."""
 
 from __future__ import annotations
 
 
 class Health:
-    """What only the process itself knows of its state."""
+    """The part of the process's state that only the process itself knows."""
 
     def __init__(self) -> None:
         self.draining = False

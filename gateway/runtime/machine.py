@@ -1,4 +1,4 @@
-"""What this process may use of its machine: a container's limits, where there are any."""
+"""The cores and memory this process may use: a container's limits, where there are any."""
 
 from __future__ import annotations
 

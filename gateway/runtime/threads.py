@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 
 def in_thread(threads: Executor, work: Callable[[], T]) -> asyncio.Future[T]:
-    """What the work returns or raises; it is not begun once its caller has gone.
+    """Run the work in a thread, and return a future of its result or error.
+
+    Work whose caller has gone before it begins is not begun.
 
     `run_in_executor` does the same through a second future, tied to the first: for work as short
     as opening a file that is twice the cost.

@@ -38,11 +38,11 @@ class RecordQueue:
 
     @property
     def used_bytes(self) -> int:
-        """What the records take in memory."""
+        """Return the bytes of memory that the records take."""
         return self._payload_bytes + _OVERHEAD_BYTES * len(self._records)
 
     def offer(self, record: TelemetryRecord) -> bool:
-        """Whether there was room for the record."""
+        """Append the record; return False, appending nothing, if there is no room."""
         if not self._has_room(record):
             return False
         self._records.append(record)
@@ -51,7 +51,7 @@ class RecordQueue:
         return True
 
     def put_back(self, records: Sequence[TelemetryRecord]) -> int:
-        """How many of the records are the queue's oldest again: the last ones, as many as fit."""
+        """Put the last of the records, as many as fit, back as the oldest; return their number."""
         returned = 0
         for record in reversed(records):
             if not self._has_room(record):

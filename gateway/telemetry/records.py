@@ -14,7 +14,7 @@ BATCH_BYTES = 5 * 2**20
 
 
 class TelemetrySink(Protocol):
-    """Where telemetry goes: at least once, in no promised order."""
+    """A sink of telemetry: each record at least once, in no promised order."""
 
     async def put(self, records: Sequence[TelemetryRecord]) -> Sequence[int]:
         """The positions of the records that were refused; all the others are safe there.

@@ -45,7 +45,7 @@ class Sender:
     async def deliver(
         self, records: Sequence[TelemetryRecord], *, stop: asyncio.Event, persist: bool = False
     ) -> list[TelemetryRecord]:
-        """What could not be delivered: nothing, or what is left when it gave up.
+        """Deliver the records; return those left when it gives up, none if all are delivered.
 
         Parameters
         ----------

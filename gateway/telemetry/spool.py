@@ -85,7 +85,10 @@ class Spool:
         self.used_bytes = 0
 
     def append(self, records: Sequence[TelemetryRecord]) -> int:
-        """How many of the records are on disk now: the first ones, all unless the spool is full."""
+        """Write the first of the records to disk, all unless the spool is full; return their count.
+
+        Where the disk fails or another process has the folder, that is 0.
+        """
         if not self._try(self._is_mine):
             return 0
         lines = self._fitting([line_of(record) for record in records])
@@ -152,7 +155,7 @@ class Spool:
         return lines
 
     def _is_mine(self) -> bool:
-        """Whether this process has the folder: taken at the first call it is free."""
+        """Return True if this process has the folder, taken at the first call it is free."""
         if self._lock is not None:
             return True
         self._folder.mkdir(parents=True, exist_ok=True)

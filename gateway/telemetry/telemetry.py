@@ -152,7 +152,7 @@ class Telemetry:
                 await self._on_disk(partial(self._spool.remove, segment))
 
     async def _delivered(self, segment: Segment) -> bool:
-        """Whether the whole segment is in the sink; it is sent again from its start if not."""
+        """Send the segment; return False if not all is in the sink: it is sent again whole."""
         for batch in batches(segment.records):
             if await self._sender.deliver(batch, stop=self._draining, persist=True):
                 return False

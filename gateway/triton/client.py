@@ -195,7 +195,7 @@ class TritonClient:
 
 
 def _trace() -> tuple[tuple[str, str], ...]:
-    """What lets Triton's own trace join the study's."""
+    """Return the gRPC metadata that lets Triton's own trace join the study's; empty without one."""
     header = traceparent()
     return (("traceparent", header),) if header else ()
 

@@ -1,4 +1,4 @@
-"""What grpc raises for a call to Triton, as errors of ours."""
+"""Translation of the errors that grpc raises for a call to Triton into the gateway's own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BROKEN = ("Stream removed", "RST_STREAM", "Socket closed", "Connection reset")
 
 
 def region_is_unknown(error: BaseException) -> bool:
-    """Whether Triton knows nothing of a shared region that was registered with it."""
+    """Return True if Triton knows nothing of a shared region that was registered with it."""
     return isinstance(error, grpc.aio.AioRpcError) and _REGION_UNKNOWN in (error.details() or "")
 
 

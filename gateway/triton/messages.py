@@ -47,7 +47,7 @@ class TruncatedOutputError(ValueError):
 
 
 class InputTensor(NamedTuple):
-    """What a request says of an input; its elements follow, unless a shared region holds them."""
+    """A request's description of an input; elements follow, unless a shared region holds them."""
 
     name: str
     datatype: str

@@ -1,4 +1,4 @@
-"""Who is let in, with what, and whether what they do is put on record."""
+"""Metrics of authentication and of the audit trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway has taken on, and what it refused."""
+"""Metrics of admission: the work taken on, and the refusals."""
 
 from __future__ import annotations
 

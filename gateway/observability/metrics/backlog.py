@@ -1,4 +1,4 @@
-"""What is counted of work that was promised, and of studies that are deleted."""
+"""Metrics of accepted studies, of callbacks and of deletions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted of the drop folder."""
+"""Metrics of the drop folder."""
 
 from __future__ import annotations
 

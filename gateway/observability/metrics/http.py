@@ -1,4 +1,4 @@
-"""What the HTTP edge counts."""
+"""Metrics of the HTTP edge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells whether this process keeps up."""
+"""Metrics by which to tell whether this process keeps up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted of studies, whichever way they came."""
+"""Metrics of studies, whichever way they came."""
 
 from __future__ import annotations
 

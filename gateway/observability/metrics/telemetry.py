@@ -1,4 +1,4 @@
-"""What becomes of telemetry's records."""
+"""Metrics of telemetry's records, from queue to sink."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway sees of Triton; Triton's own metrics stand beside."""
+"""Metrics of Triton as the gateway sees it; Triton's own metrics stand beside."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class TritonFolder:
 
     @property
     def shm_prefix(self) -> str:
-        """What the names of the server's shared memory files begin with."""
+        """Return the prefix of the names of the server's shared memory files."""
         return _shm_prefix(self.path)
 
     def environment(self, runtime: TritonRuntime) -> dict[str, str]:

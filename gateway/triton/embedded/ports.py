@@ -50,7 +50,7 @@ def choose_ports(*, metrics: int | None = None) -> TritonPorts:
 
 @contextmanager
 def claimed(port: int) -> Iterator[bool]:
-    """Whether the port is this server's to try, and no other server's that is started here.
+    """Claim the port; yield False if another server that is started here claims it.
 
     Two that tried for one port could both be told that it answers, and one of them would end a
     moment later. The claim is a name that the kernel forgets with the process (unix(7), abstract

@@ -17,7 +17,7 @@ _GLIBC = (2, 35)  # the wheels are tagged manylinux_2_35
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What decides whether a Triton wheel exists."""
+    """The properties of a machine that decide whether a Triton wheel exists for it."""
 
     system: str
     machine: str

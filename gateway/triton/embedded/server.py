@@ -1,4 +1,4 @@
-"""How one `tritonserver` is run: its command line, its environment, and when it is live."""
+"""One `tritonserver`: its command line, its environment, and the wait until it is live."""
 
 import asyncio
 import contextlib
