@@ -54,7 +54,7 @@ SETTLED_S = 180.0
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
-    """Whether the folder is a file system of its own that may be filled."""
+    """Yield whether the folder is a file system of its own that may be filled."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
     mounted = os.geteuid() == 0 and subprocess.run(mount, check=False).returncode == 0

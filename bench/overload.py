@@ -1,4 +1,4 @@
-"""What the gateway does under more load than it can hold.
+"""Benchmark of the gateway under more load than it can hold.
 
     python bench/overload.py --rounds 3 --seconds 15
 
@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
 
 @dataclass
 class Phase:
-    """What came of the studies of one offer.
+    """Outcome of the studies of one offer.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a large picture costs on its way into the model, by placement and transport.
+"""Cost of a large picture on its way into the model, by placement and transport.
 
     python bench/placement.py [ROWS COLUMNS]
 

@@ -1,4 +1,4 @@
-"""Where benchmarks keep what they measured: one JSON document each, under .benchmarks/."""
+"""Measurements of the benchmarks: one JSON document each, under .benchmarks/."""
 
 import datetime as dt
 import json

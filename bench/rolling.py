@@ -31,7 +31,10 @@ RADIOGRAPHS = sorted((ROOT / "tests/data/images").glob("*.jpeg"))
 async def rehearse(
     folder: Path, *, rounds: int, per_second: float, drain_delay_s: float
 ) -> Counter[str]:
-    """How often each outcome came; prints a line for every round."""
+    """Replace every gateway in each round; return how often each outcome came.
+
+    Prints a line for every round.
+    """
     pictures = [path.read_bytes() for path in RADIOGRAPHS]
     async with (
         EmbeddedTriton(ROOT / "model_repository", on_log=lambda _line: None) as triton,

@@ -44,7 +44,7 @@ Send = Callable[[str], Awaitable[None]]
 
 @dataclass
 class Route:
-    """What was measured of one way in.
+    """Measurements of one way in.
 
     Attributes
     ----------

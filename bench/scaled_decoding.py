@@ -1,4 +1,4 @@
-"""What decoding JPEGs at 1/2, 1/4 or 1/8 size does to a model's tensors and probabilities.
+"""Effect of decoding JPEGs at 1/2, 1/4 or 1/8 size on a model's tensors and probabilities.
 
     python bench/scaled_decoding.py MODEL.onnx THRESHOLD IMAGE.jpeg...
 

@@ -1,4 +1,4 @@
-"""What a number of studies asks of each part, as arithmetic over measured figures and limits.
+"""Demand of a number of studies on each part, as arithmetic over measured figures and limits.
 
     python -m bench.scaling [--cpu-ms 55] [--megabytes 1.4]
 
@@ -33,7 +33,7 @@ DAYS = {
 
 @dataclass(frozen=True)
 class Study:
-    """What one costs."""
+    """Resources that one study takes."""
 
     cpu_s: float
     bytes: float
@@ -49,7 +49,7 @@ class Study:
         }
 
     def needs(self, a_day: float) -> dict[str, float]:
-        """What the busiest hour of such a day asks for."""
+        """Return the demand of the busiest hour of a day with so many studies."""
         peak = a_day / 86400 * PEAK
         return {
             "studies/s": peak,

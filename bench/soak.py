@@ -1,4 +1,4 @@
-"""Whether memory, files and threads stay flat over many studies.
+"""Soak test: memory, files and threads are to stay flat over many studies.
 
     python -m bench.soak [--studies 100000] [--concurrency 8]
 
@@ -81,7 +81,7 @@ class Soak:
 
 
 async def look(server: Server, client: httpx.AsyncClient) -> dict[str, float]:
-    """What the processes hold now, and the gateway's own counts."""
+    """Return what the processes hold now, and the gateway's own counts."""
     gateway = server.process
     others = []
     for child in gateway.children(recursive=True):

@@ -1,4 +1,4 @@
-"""What telemetry costs: events per second, CPU per event and memory, through outages and all.
+"""Cost of telemetry: events per second, CPU per event and memory, through outages and all.
 
     python bench/telemetry.py --sink file
     python bench/telemetry.py --sink kinesis --events 1000000 --outage 300
@@ -192,7 +192,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 async def count_in_stream(port: int) -> Counter[str]:
-    """How often each event is in the stream."""
+    """Return how often each event is in the stream."""
     found: Counter[str] = Counter()
     async with kinesis_client(region=None, endpoint=f"http://127.0.0.1:{port}") as client:
         for shard in (await client.list_shards(StreamName=STREAM))["Shards"]:
@@ -211,7 +211,7 @@ async def count_in_stream(port: int) -> Counter[str]:
 
 
 def count_in_files(folder: Path) -> Counter[str]:
-    """How often each event is in the files."""
+    """Return how often each event is in the files."""
     return Counter(
         json.loads(line)["event_id"]
         for file in folder.glob("*.jsonl")
@@ -290,7 +290,7 @@ def _cpu_s() -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: all in seconds.
+    """Time that a run took: all in seconds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What traces cost a study: the spans of one request, without a collector.
+"""Cost of traces to a study: the spans of one request, without a collector.
 
     python -m bench.tracing
 

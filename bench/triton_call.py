@@ -1,4 +1,4 @@
-"""What a call costs beside its model: in the caller, in tritonserver, in the backend process.
+"""Cost of a call beside its model: in the caller, in tritonserver, in the backend process.
 
     python -m bench.triton_call [ROUNDS]
 

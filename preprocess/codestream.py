@@ -181,7 +181,7 @@ def _jpeg_components(codestream: bytes) -> object:
 
 
 def _tail_start(before: bytes) -> int:
-    """Where the last bytes of the last scan begin, at no zero that is stuffed behind an FF."""
+    """Return the start of the last scan's last bytes, at no zero that is stuffed behind an FF."""
     scan = before.rfind(b"\xff\xda") + 2
     scan += int.from_bytes(before[scan : scan + 2])
     start = max(scan, len(before) - _TAIL)

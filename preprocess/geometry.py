@@ -1,4 +1,4 @@
-"""Where a picture goes in the model's input, and how its samples get there."""
+"""Placement of a picture in the model's input, and the resampling of its samples."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from preprocess.types import Aspect, Resample, Samples
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What part of the picture is read, and what part of the input it fills.
+    """Part of the picture that is resampled, and part of the input that it fills.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Placement:
 
 
 def place(shape: tuple[int, int], size: tuple[int, int], aspect: Aspect) -> Placement:
-    """How a picture of `shape` goes into an input of `size`, both (rows, columns).
+    """Return the placement of a picture of `shape` in an input of `size`, both (rows, columns).
 
     Sizes are rounded half up in whole numbers and never fall below 1; what is left over on a side
     is halved, the greater half at the bottom and at the right.

@@ -58,7 +58,7 @@ def build_graph(spec: InputSpec, datatype: Datatype) -> onnx.ModelProto:
 
 @dataclass(slots=True)
 class _Axis:
-    """How one axis of the picture goes into the input; names of integers but for `size`.
+    """Placement along one axis of the picture; names of integers in the graph but for `size`.
 
     Attributes
     ----------
@@ -256,7 +256,7 @@ def _weights(graph: _Graph, axis: _Axis, method: Resample) -> str:
 
 
 def _between(graph: _Graph, positions: str, end: str) -> str:
-    """Whether 0 <= position < end."""
+    """Return the name of the comparison 0 <= position < end."""
     not_before = graph.op("GreaterOrEqual", positions, graph.double(0.0))
     return graph.op("And", not_before, graph.op("Less", positions, end))
 
@@ -280,7 +280,7 @@ def _scale(graph: _Graph, small: str, vertical: _Axis, horizontal: _Axis, spec: 
 
 
 def _filled(graph: _Graph, axis: _Axis) -> str:
-    """Which outputs of an axis the picture reaches."""
+    """Return the name of a mask, True for each output of an axis that the picture reaches."""
     positions = graph.op(
         "Sub", graph.constant(np.arange(axis.size), np.float64), graph.to_double(axis.target)
     )

@@ -36,7 +36,7 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 class JpegCoding(Enum):
-    """How samples are coded."""
+    """Coding process of the samples."""
 
     DCT = auto()
     LOSSLESS = auto()

@@ -57,7 +57,7 @@ class PngHeader:
 
 @dataclass(frozen=True, slots=True)
 class PngChunks:
-    """What the chunks after IHDR say.
+    """Content of the chunks after IHDR.
 
     Attributes
     ----------

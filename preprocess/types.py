@@ -23,7 +23,7 @@ class MediaType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of its picture before any pixel is decoded.
+    """Properties of a picture as its file declares them, before any pixel is decoded.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class GreyRange:
 
 
 class Resample(StrEnum):
-    """How samples are brought to the size of the model's input.
+    """Method that brings samples to the size of the model's input.
 
     `AREA` averages the exact area that an output pixel covers. `BILINEAR` is Pillow's antialiased
     triangle filter, whose support grows with the reduction.
@@ -101,7 +101,7 @@ class Resample(StrEnum):
 
 
 class Aspect(StrEnum):
-    """What is done when picture and model input differ in shape.
+    """Treatment of a picture whose shape differs from the model input's.
 
     `STRETCH` resizes each axis for itself. `LETTERBOX` fits the whole picture and fills the rest
     with the low end of the output range. `CROP` cuts the centre to the input's shape first.
@@ -161,7 +161,7 @@ _LONGEST_SIDE = 8192
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """What a model contract says of the model's picture input.
+    """Picture input of a model, as its contract specifies it.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may cost.
+    """Bounds on what decoding one file may cost.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What passes between the pool and its decode processes: a line of JSON, then raw bytes.
+"""Messages between the pool and its decode processes: a line of JSON, then raw bytes.
 
 Nothing is unpickled: a codec that was taken over through a file must not reach the caller.
 """

@@ -59,7 +59,7 @@ class Pair:
 
 
 def rules_of(values: dict[str, Any]) -> tuple[Scaling, Targets]:
-    """What the chart's `autoscaling` says."""
+    """Return the scaling rules and the targets of the chart's `autoscaling`."""
     up, down, targets = values["scaleUp"], values["scaleDown"], values["targets"]
     sides = [
         Rules(
@@ -78,7 +78,7 @@ def rules_of(values: dict[str, Any]) -> tuple[Scaling, Targets]:
 
 
 def service_times() -> ServiceTimes:
-    """What was measured."""
+    """Return the measured seconds of the gateway and of inference by batch size."""
     measured = json.loads(MEASURED.read_text())
     batches = {int(size): seconds for size, seconds in measured["batch_s"].items()}
     return ServiceTimes(list(measured["gateway_s"].values()), batches)

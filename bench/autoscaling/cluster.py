@@ -53,7 +53,7 @@ class ServiceTimes:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the autoscaler keeps each metric at, as in the chart's `autoscaling.targets`.
+    """Level at which the autoscaler keeps each metric, as in the chart's `autoscaling.targets`.
 
     One that is infinite is not looked at.
     """
@@ -94,7 +94,7 @@ class Pod:
 
 @dataclass
 class Run:
-    """What came of it: seconds a study took (the deadline where it failed), pods over time."""
+    """Outcome of a simulation: seconds a study (the deadline where it failed), pods over time."""
 
     latencies_s: list[float] = field(default_factory=list)
     failed: int = 0
@@ -231,7 +231,7 @@ class Cluster:
             self._ready.append(pod)
 
     def _metrics(self, now: float) -> list[Metric]:
-        """What the ready pods did since the last look."""
+        """Return the ready pods' metrics since the last sync, and count anew."""
         setup, targets = self._setup, self._setup.targets
         ready = [pod for pod in self._ready if pod.ready_s + setup.scrape_s <= now]
         sync_s = self._autoscaler.scaling.sync_s if self._autoscaler else 1.0

@@ -1,4 +1,4 @@
-"""What a study costs on AWS, from list prices and measured work."""
+"""Cost of a study on AWS, from list prices and measured work."""
 
 import tomllib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ PRICES = Path(__file__).with_name("prices.toml")
 
 @dataclass(frozen=True)
 class Study:
-    """What one study uses.
+    """Resources that one study uses.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def ways_in(cpu_s: float) -> dict[str, Study]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What runs whether studies come or not.
+    """Resources that run whether studies come or not.
 
     Attributes
     ----------

@@ -40,7 +40,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What the `spec` of an autoscaler says, with the controller's own two constants."""
+    """Fields of an autoscaler's `spec`, with the controller's own two constants."""
 
     min_replicas: int
     max_replicas: int

@@ -36,7 +36,7 @@ _TARGETS = [
 
 
 def load(server: Server, kind: str, image: Path, studies: int, *model: str) -> dict[str, float]:
-    """What the load generator measured, with the server's CPU time."""
+    """Run the load generator; return its measurements with the server's CPU time."""
     before = server.cpu_s()
     measured = generated(
         *("bench.serving.load", server.url, "/v1/studies", kind, str(image)),

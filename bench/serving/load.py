@@ -34,7 +34,7 @@ def new_id() -> str:
 
 @dataclass
 class Request:
-    """What one kind of target is sent: a function of the study_id and the image."""
+    """Bytes sent to one kind of target, as a function of the study_id and the image."""
 
     path: str
     kind: str
@@ -65,7 +65,7 @@ class Request:
 
 @dataclass
 class Log:
-    """What came of the requests."""
+    """Durations and statuses of the requests."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -151,7 +151,7 @@ async def offered(
 
 
 async def run(work: Coroutine[object, object, None], log: Log) -> dict[str, object]:
-    """What came of the work, for printing."""
+    """Await the work and return its measurements, for printing."""
     began, before = time.perf_counter(), time.process_time()
     await work
     return {

@@ -61,7 +61,7 @@ def _peak_kib(pid: int) -> int:
 
 
 def generated(module: str, *arguments: str) -> dict[str, Any]:
-    """What a load generator, run in a process of its own, has printed."""
+    """Run a load generator in a process of its own and return what it has printed."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,

@@ -52,7 +52,7 @@ def draw(rounds: Rounds, file: Path) -> None:
 
 
 def _costs(rounds: Rounds) -> str:
-    """What a study costs at the level that is plotted, of the floor with the same decoding."""
+    """Return a table of a study's cost at the plotted level, over the floor that decodes alike."""
     lines = ["| target | CPU ms a study | of the floor | over the floor, ms |"]
     lines.append("|---|---:|---:|---:|")
     for title, found in _by_target(rounds).items():

@@ -1,4 +1,4 @@
-"""What is measured: RadStream by its routes, and others doing the same job."""
+"""Servers that are measured: RadStream by its routes, and others doing the same job."""
 
 import contextlib
 import json

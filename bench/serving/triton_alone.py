@@ -42,7 +42,7 @@ def pictures() -> dict[str, Path]:
 
 
 def ask(way: str, gateway: Server, triton: Server, image: Path, *load: str) -> dict[str, float]:
-    """What one way of asking gave, with the CPU time of Triton and of what is before it."""
+    """Measure one way of asking, with the CPU time of Triton and of what is before it."""
     before = triton.cpu_s(), gateway.cpu_s()
     if way == "radstream":
         told = generated("bench.serving.load", gateway.url, "/v1/studies", "raw", str(image), *load)

@@ -27,7 +27,7 @@ NEEDED = {
 
 @dataclass(frozen=True)
 class Release:
-    """What a release of the chart consists of."""
+    """Objects that a release of the chart consists of."""
 
     objects: tuple[dict[str, Any], ...]
 
@@ -78,7 +78,7 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def helm(*arguments: str | Path, values: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    """What Helm answers, asked with these values."""
+    """Run Helm with these values and return its exit status and output."""
     return subprocess.run(
         [HELM, *arguments, "--values", "-"],
         input=json.dumps(values),
@@ -100,7 +100,7 @@ def render(values: Mapping[str, Any] | None = None, *, bare: bool = False) -> Re
 
 
 def refusal(values: Mapping[str, Any]) -> str:
-    """Why Helm does not render these values over the needed ones."""
+    """Return Helm's error when it refuses to render these values over the needed ones."""
     done = helm("template", "radstream", CHART, values=merged(NEEDED, values))
     assert done.returncode != 0, "rendered what should have been refused"
     return done.stderr

@@ -72,7 +72,7 @@ class Slot:
 
 @dataclass
 class Site:
-    """What a drill is held on.
+    """Gateways and their storage, on which a drill is held.
 
     Attributes
     ----------
@@ -199,7 +199,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the accepted studies.
+    """Fate of the accepted studies.
 
     Attributes
     ----------
@@ -250,7 +250,7 @@ async def settled(site: Site, load: Load, timeout_s: float) -> None:
 
 
 async def verdict(site: Site, load: Load) -> Verdict:
-    """What became of all that was accepted, once the gateways have been stopped in order."""
+    """Stop the gateways in order, and return the fate of all that was accepted."""
     dropped = sum([await _dropped(slot) for slot in site.slots])
     codes = [await slot.stop() for slot in site.slots]
     stored = await _studies(site.store)
@@ -289,7 +289,7 @@ async def _dropped(slot: Slot) -> int:
 
 
 async def _studies(store: ObjectStore) -> dict[str, int]:
-    """How many readings each study has that has a view."""
+    """Return the number of readings of each study that has a view."""
     keys = await store.keys("results/")
     viewed = {key.split("/")[1] for key in keys if key.endswith("/result.json")}
     readings = Counter(
@@ -313,9 +313,9 @@ async def _pending(store: ObjectStore) -> list[str]:
 
 
 def _lines(slots: Iterable[Slot]) -> tuple[Counter[str], Counter[str], list[str]]:
-    """How often a study's reading is in the logs of gateways that ended in order, and of others.
+    """Return how often each reading is logged, by gateways that ended in order and by others.
 
-    And every error that nobody foresaw.
+    And every unexpected error.
     """
     kept: Counter[str] = Counter()
     doomed: Counter[str] = Counter()

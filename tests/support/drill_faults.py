@@ -169,7 +169,7 @@ CLOUD: Mapping[str, Fault] = {
 
 @dataclass(frozen=True)
 class Round:
-    """What one fault did to the load.
+    """Effect of one fault on the load.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where drills are held: gateways on buckets, or on one machine's folders."""
+"""Sites of drills: gateways on buckets, or on one machine's folders."""
 
 import asyncio
 import json

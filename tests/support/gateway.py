@@ -50,7 +50,7 @@ class LiveGateway:
         return files_in(self.settings.store.folder)
 
     async def is_ready(self) -> bool:
-        """Whether it says that it should get studies."""
+        """Return whether the gateway reports that it is ready for studies."""
         return (await self.client.get("/readyz")).is_success
 
     async def metric(self, name: str, **labels: str) -> float:

@@ -36,7 +36,7 @@ def inferred(**tensors: NDArray[Any]) -> service_pb2.ModelInferResponse:
 
 
 def brightness(logit: float = 0.8) -> service_pb2.ModelInferResponse:
-    """What `tests.support.models` says of its golden image, or another logit."""
+    """Return the answer of `tests.support.models` for its golden image, or one of another logit."""
     cells = np.full((1, 1, models.CELLS, models.CELLS), logit, np.float32)
     return inferred(logits=np.array([[logit]], np.float32), activation_map=cells)
 

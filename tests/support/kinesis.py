@@ -87,7 +87,7 @@ class Front:
 
     @property
     def url(self) -> str:
-        """Where it listens, the same after an outage."""
+        """Return the address of the emulator, the same after an outage."""
         return f"http://127.0.0.1:{self._port}"
 
     async def start(self) -> None:

@@ -34,7 +34,7 @@ BATCHING = "max_queue_delay_microseconds: 0"
 
 
 def probability(mean: float) -> float:
-    """What `brightness` says of a picture with this mean, black 0 and white 1."""
+    """Return what `brightness` gives for a picture with this mean, black 0 and white 1."""
     return 1.0 / (1.0 + math.exp(-(GAIN * mean + BIAS)))
 
 

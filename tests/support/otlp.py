@@ -32,14 +32,14 @@ class CollectedSpan:
     attributes: dict[str, Any]
 
     def holds(self, other: "CollectedSpan") -> bool:
-        """Whether the other one is its child and took place within it."""
+        """Return whether the other span is its child and took place within it."""
         within = self.began <= other.began and other.ended <= self.ended
         return other.parent_id == self.span_id and within
 
 
 @dataclass
 class Collector:
-    """What came in so far: spans, and every byte that they came in."""
+    """Spans received so far, and every byte that they came in."""
 
     url: str = ""
     spans: list[CollectedSpan] = field(default_factory=list)

@@ -45,7 +45,7 @@ def stopped(process: psutil.Process) -> Iterator[None]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that only waits to be reaped, by init for one, does not."""
+    """Return whether it runs; one that only waits to be reaped, by init for one, does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -69,7 +69,7 @@ def _name(process: psutil.Process) -> str:
 
 
 def _stands_still(process: psutil.Process) -> bool:
-    """Whether none of its threads runs."""
+    """Return whether none of its threads runs."""
     try:
         states = {
             status.read_text().rpartition(") ")[2][0]

@@ -12,7 +12,7 @@ from aiohttp import web
 
 @dataclass
 class Receiver:
-    """What came, and what is answered.
+    """Requests that came, and the answers to them.
 
     Attributes
     ----------

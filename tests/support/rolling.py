@@ -52,7 +52,7 @@ backend gateways
 
 @dataclass
 class Tally:
-    """What the senders saw.
+    """Outcomes that the senders saw.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Balancer:
     admin_port: int
 
     async def up(self, place: int) -> bool:
-        """Whether it sends requests to the gateway of this place."""
+        """Return whether it sends requests to the gateway of this place."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.admin_port)
         writer.write(b"show stat\n")
         lines = (await reader.read()).decode().splitlines()
@@ -112,7 +112,7 @@ async def balancing(folder: Path, gateways: int = 2) -> AsyncIterator[Balancer]:
     balancer = Balancer(f"http://127.0.0.1:{port}", tuple(ports), admin_port)
 
     async def has_looked() -> bool:
-        """Whether it has found no gateway yet; it takes each for one that is up until then."""
+        """Return whether HAProxy has found no gateway yet; until then it takes each for up."""
         assert process.returncode is None, "haproxy did not come up"
         try:
             return not any([await balancer.up(place) for place in range(gateways)])

@@ -66,7 +66,7 @@ async def faults(upstream: str, folder: Path) -> AsyncIterator["Faults"]:
 
 @dataclass(frozen=True)
 class Faults:
-    """What the proxy does to the calls that go through it."""
+    """Faults that the proxy puts into the calls that go through it."""
 
     url: str
     client: httpx.AsyncClient

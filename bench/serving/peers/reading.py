@@ -1,4 +1,4 @@
-"""What every peer does with a study: decode, resize, read. As Pillow's and ONNX Runtime's pages do.
+"""Work of every peer on a study: decode, resize, infer, as Pillow's and ONNX Runtime's pages do.
 
 `DRAFT=1` decodes JPEG at an eighth where the model needs no more (Pillow's `draft`).
 """
