@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Any
 
+    from opentelemetry.trace import Tracer
+
     from gateway.app.tls import ServedCertificate
     from gateway.http.dependencies import Gateway
     from gateway.settings import Settings
@@ -133,7 +135,15 @@ def create_app(
     for routes in (studies, events, parked, models, health, documentation):
         app.include_router(routes.router)
     documentation.mount_assets(app)
-    # The last added is the outermost.
+    _add_middleware(app, settings, process_metrics, process_health, tracing.tracer)
+    _publish_schemas(app)
+    return app
+
+
+def _add_middleware(
+    app: FastAPI, settings: Settings, metrics: Metrics, health: Health, tracer: Tracer
+) -> None:
+    """Add the middleware; the last added is the outermost."""
     app.add_middleware(HeadRequests)
     app.add_middleware(UnexpectedErrors)
     if settings.access.cors_origins:
@@ -151,13 +161,11 @@ def create_app(
             ],
         )
     app.add_middleware(AuditedRequests)
-    app.add_middleware(RequestMetrics, metrics=process_metrics)
+    app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(UnsentBodies)
-    app.add_middleware(DrainingConnections, health=process_health)
+    app.add_middleware(DrainingConnections, health=health)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestContext, tracer=tracing.tracer)
-    _publish_schemas(app)
-    return app
+    app.add_middleware(RequestContext, tracer=tracer)
 
 
 def _tell_of_access(document: dict[str, Any]) -> None:

@@ -95,3 +95,19 @@ def collect_ensembles(
                 name, version, document.pixels, document.largest
             )
     return found
+
+
+def placements_of(
+    configs: Mapping[Key, ModelConfig],
+) -> tuple[dict[Key, PlacementDocument], dict[Key, str]]:
+    """Return the graphs and ensembles among the models, and why others that claim to be are not."""
+    placements, faults = {}, {}
+    for key, config in configs.items():
+        try:
+            document = read_placement(config)
+        except ContractError as error:
+            faults[key] = error.reason
+        else:
+            if document is not None:
+                placements[key] = document
+    return placements, faults

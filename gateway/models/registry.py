@@ -7,8 +7,7 @@ import contextlib
 import math
 import re
 import time
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -17,37 +16,30 @@ from gateway.errors import (
     BackendDiedError,
     ContractError,
     DeadlineExceededError,
-    Fault,
     InferenceFailedError,
     InferenceOverloadedError,
     InferenceUnavailableError,
-    InvalidMetadataError,
-    NoModelAcceptsError,
     RadStreamError,
-    UnknownModelError,
 )
 from gateway.models.contracts import read_contract
 from gateway.models.golden import try_golden
-from gateway.models.placement import collect_ensembles, read_placement
+from gateway.models.placement import collect_ensembles, placements_of
 from gateway.models.recovery import Recovery
+from gateway.models.selection import UNLOADED, ModelState, State, accepting, by_version
 from gateway.runtime.deadline import Deadline
-from gateway.schemas.metadata import View
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from gateway.models.placement import Key
-    from gateway.models.placement_document import PlacementDocument
     from gateway.models.served_model import Ensemble, ServedModel
     from gateway.observability.metrics import Metrics
-    from gateway.schemas.metadata import ModelReference, StudyMetadata
+    from gateway.schemas.metadata import StudyMetadata
     from gateway.triton.protocol import InferenceServer, ModelConfig, RepositoryEntry, TritonHost
 
 log = structlog.get_logger()
 
 
-# Triton's reason for a model that was taken out of service by a request to its repository.
-_UNLOADED = "unloaded"
 _BEING_LOADED = "being loaded"
 # A model that is loaded and has answered nothing for so long is loaded anew.
 _SILENT_S = 15.0
@@ -56,25 +48,6 @@ _SILENT_S = 15.0
 _SAID_READY_FOR_S = 1.0
 # Of a study's time, what is kept for its second try and for the answer that it is too late.
 _KEPT_S = 2.0
-
-
-class State(StrEnum):
-    """The state of a model version: usable, or the obstacle to its use."""
-
-    READY = "ready"  # contract and golden image hold
-    REFUSED = "refused"  # Triton serves it, but its contract or golden image does not hold
-    UNAVAILABLE = "unavailable"  # Triton does not serve it now
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """One model version and how it stands."""
-
-    name: str
-    version: str
-    state: State
-    reason: str = ""
-    served: ServedModel | None = None
 
 
 class ModelRegistry:
@@ -138,7 +111,7 @@ class ModelRegistry:
 
     def states(self) -> Sequence[ModelState]:
         """Every model version, by name and version."""
-        return [self._states[key] for key in sorted(self._states, key=_by_version)]
+        return [self._states[key] for key in sorted(self._states, key=by_version)]
 
     def ready(self) -> bool:
         """Return True if Triton answers and one usable model at the least does.
@@ -172,22 +145,7 @@ class ModelRegistry:
         InferenceUnavailableError
             The model is not ready, or none is.
         """
-        return self._ready(self._accepting(metadata))
-
-    def _accepting(self, metadata: StudyMetadata) -> ModelState:
-        """Return the model that reads such a study, ready or not; see `select`."""
-        if metadata.model is not None:
-            named = self._named(metadata.model)
-            if metadata.view is None:
-                _demand_view([named])
-            return named
-        served = [state for state in self.states() if state.served is not None]
-        if not served:
-            raise InferenceUnavailableError("no model is ready")
-        accepting = [state for state in served if state.served and state.served.accepts(metadata)]
-        if not accepting:
-            self._refuse(metadata, served)
-        return max(accepting, key=_preference)
+        return self._ready(accepting(self.states(), metadata))
 
     def ask(self) -> None:
         """Nothing, where studies can be read: what is to be known before anything is done for one.
@@ -246,7 +204,7 @@ class ModelRegistry:
         self._waiting += 1
         try:
             async with asyncio.timeout(max(0.0, deadline.remaining_s() - _KEPT_S)):
-                while (state := self._states.get(key)) is not None and _is_sick(state):
+                while (state := self._states.get(key)) is not None and state.sick:
                     await self._looked.wait()
         except TimeoutError:
             raise error from None
@@ -267,7 +225,7 @@ class ModelRegistry:
         RadStreamError
             As `select`.
         """
-        state = self._accepting(metadata)
+        state = accepting(self.states(), metadata)
         lost_at = self._lost_at.get((state.name, state.version), -math.inf)
         just_lost = time.monotonic() - lost_at <= _SAID_READY_FOR_S
         if state.served is None or not (just_lost and self._recovery.names()):
@@ -320,7 +278,7 @@ class ModelRegistry:
         self._recovery.watch_over(
             answering=self.ready(),
             reachable=self._reachable,
-            sick=any(_is_sick(state) for state in self._states.values()),
+            sick=any(state.sick for state in self._states.values()),
         )
 
     async def _take_stock(self) -> None:
@@ -329,7 +287,7 @@ class ModelRegistry:
         self._names = frozenset(entry.name for entry in index)
         self._reachable = True
         self._metrics.triton.circuit_open.set(0)
-        placements, faults = _placements(configs)
+        placements, faults = placements_of(configs)
         ensembles = collect_ensembles(placements) if self._use_ensembles else {}
         models = [
             entry
@@ -348,7 +306,7 @@ class ModelRegistry:
 
     def _settle(self) -> None:
         """Have no model reloaded any more that answers, or is out of service by a wish."""
-        sick = {state.name for state in self._states.values() if _is_sick(state)}
+        sick = {state.name for state in self._states.values() if state.sick}
         models = {state.name for state in self._states.values()}
         for name in self._recovery.names():
             # A graph of an ensemble is proved with its model.
@@ -414,8 +372,8 @@ class ModelRegistry:
         self._silent_since.pop((entry.name, entry.version), None)
         if entry.ready or entry.in_transition or self._recovery.at_work(entry.name):
             reason = _BEING_LOADED
-        elif reason != _UNLOADED or self._recovery.left_unloaded(entry.name):
-            reason = "not loaded" if reason == _UNLOADED else reason
+        elif reason != UNLOADED or self._recovery.left_unloaded(entry.name):
+            reason = "not loaded" if reason == UNLOADED else reason
             self._recovery.report(entry.name, loaded=False)
         else:  # somebody's wish, which speaks against nobody's readiness
             served = None
@@ -449,35 +407,10 @@ class ModelRegistry:
         state = self._states.get(key)
         return state is not None and state.state is State.READY
 
-    def _named(self, wanted: ModelReference) -> ModelState:
-        versions = [
-            state
-            for state in self._states.values()
-            if state.name == wanted.name
-            and state.served is not None
-            and wanted.version in {None, state.version}
-        ]
-        if not versions:
-            served = {state.name for state in self._states.values() if state.served}
-            raise UnknownModelError(str(wanted), tuple(sorted(served)))
-        return max(versions, key=_preference)
-
     def _ready(self, chosen: ModelState) -> ServedModel:
         if not self._reachable or chosen.state is not State.READY or chosen.served is None:
             raise InferenceUnavailableError(f"model {chosen.name} is not ready")
         return chosen.served
-
-    def _refuse(self, metadata: StudyMetadata, served: Sequence[ModelState]) -> NoReturn:
-        if metadata.view is None:
-            _demand_view(
-                [state for state in served if state.served and state.served.may_accept(metadata)]
-            )
-        raise NoModelAcceptsError(
-            modality=metadata.modality,
-            body_part=metadata.body_part,
-            view=metadata.view and metadata.view.value,
-            accepted=tuple(_accepted(state.served) for state in served if state.served),
-        )
 
     def _note(self, state: ModelState) -> None:
         before = self._states.get((state.name, state.version))
@@ -519,63 +452,7 @@ class ModelRegistry:
         return Deadline.after(self._probe_timeout_s)
 
 
-def _placements(
-    configs: Mapping[Key, ModelConfig],
-) -> tuple[dict[Key, PlacementDocument], dict[Key, str]]:
-    """The graphs and ensembles among the models, and those that claim to be one and are not."""
-    placements, faults = {}, {}
-    for key, config in configs.items():
-        try:
-            document = read_placement(config)
-        except ContractError as error:
-            faults[key] = error.reason
-        else:
-            if document is not None:
-                placements[key] = document
-    return placements, faults
-
-
-def _demand_view(states: Sequence[ModelState]) -> None:
-    """Refuse a study without a view, where these models were made for some views only."""
-    views = [state.served.contract.accepts.views for state in states if state.served]
-    if any(views):
-        takes = ", ".join(sorted(frozenset[View]().union(*views)))
-        detail = (
-            f"is required: {states[0].name} takes {takes}; a DICOM file tells it by words of View "
-            "Position (0018,5101) or codes of View Code Sequence (0054,0220) that are known here"
-        )
-        raise InvalidMetadataError((Fault("/view", detail),))
-
-
-def _is_sick(state: ModelState) -> bool:
-    """Return True if the model should answer and does not."""
-    return state.state is State.UNAVAILABLE and state.reason != _UNLOADED
-
-
 def _model_of(instance: str, names: Collection[str]) -> str | None:
     """Return the name of the model that Triton's instance is of: it ends in one number or two."""
     found = [name for name in names if re.fullmatch(rf"{re.escape(name)}(_\d+){{1,2}}", instance)]
     return max(found, key=len, default=None)
-
-
-def _by_version(key: tuple[str, str]) -> tuple[str, int]:
-    return key[0], int(key[1])
-
-
-def _preference(state: ModelState) -> tuple[int, str, bool, int]:
-    """Return the key by which the best of several models is the greatest."""
-    priority = state.served.contract.priority if state.served else 0
-    return priority, state.name, state.state is State.READY, int(state.version)
-
-
-def _accepted(served: ServedModel) -> str:
-    accepts = served.contract.accepts
-    words = [
-        "/".join(sorted(choice)) or f"any {kind}"
-        for kind, choice in (
-            ("modality", accepts.modalities),
-            ("body part", accepts.body_parts),
-            ("view", accepts.views),
-        )
-    ]
-    return f"{served.name}: {', '.join(words)}"

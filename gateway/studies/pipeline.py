@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,12 +11,7 @@ import structlog
 
 from gateway.audit.trail import note_partial
 from gateway.errors import (
-    BackendDiedError,
-    ContractError,
-    Fault,
-    InferenceFailedError,
     InferenceUnavailableError,
-    InvalidMetadataError,
     ObjectNotFoundError,
     RadStreamError,
     StudyBeingDeletedError,
@@ -28,7 +21,14 @@ from gateway.errors import (
 from gateway.runtime.concurrency import both, together
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
-from gateway.studies.readings import FreshImage, frame_reading, image_reading
+from gateway.studies.readings import (
+    FreshImage,
+    check_size,
+    distinct,
+    image_reading,
+    key_of,
+    sizes,
+)
 from gateway.studies.recorder import in_common
 from gateway.studies.refused_images import (
     IMAGE_ERRORS,
@@ -39,7 +39,7 @@ from gateway.studies.refused_images import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway.models.registry import ModelRegistry
     from gateway.models.served_model import ServedModel
@@ -51,19 +51,16 @@ if TYPE_CHECKING:
     from gateway.results.store import Added, ResultStore, View
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.not_processed import NotProcessed
-    from gateway.schemas.result import ModelVersion, StudyResult
-    from gateway.studies.imaging import Imaging, PreparedFrame
+    from gateway.schemas.result import StudyResult
+    from gateway.studies.imaging import Imaging
+    from gateway.studies.inference import Inference
+    from gateway.studies.readings import ReadingKey
     from gateway.studies.recorder import StudyRecorder
     from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
-    from gateway.triton.protocol import InferenceServer
 
 log = structlog.get_logger()
-
-_MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
-# A broken connection is made anew in less; a server that is being started takes longer.
-_RETRY_PAUSE_S = (0.05, 0.15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,6 @@ class Answer:
 
 
 _Chosen = tuple["StudyImage", "ServedModel"]
-_Key = tuple[str, "ModelVersion"]
 
 
 class Pipeline:
@@ -103,7 +99,7 @@ class Pipeline:
         self,
         *,
         models: ModelRegistry,
-        inference: InferenceServer,
+        inference: Inference,
         imaging: Imaging,
         results: ResultStore,
         deletion: Deletion,
@@ -194,29 +190,29 @@ class Pipeline:
             refused = in_order(study.parts, [*refused, *unfit])
             if not taken:
                 raise_all(refused)
-            items = _distinct(taken.values())
+            items = distinct(taken.values())
             fresh = [item for item in items if isinstance(item, FreshImage)]
             for item in fresh:
                 began, decode_s = item.prepared.began, item.prepared.decode_s
                 stages.add(Stage.DECODE, decode_s, began=began)
                 stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
-            stages.size = in_common(_sizes(items))
+            stages.size = in_common(sizes(items))
             stages.not_processed = len(refused)
         frames: list[list[FrameReading]] = []
         if fresh:
             with stages.time(Stage.INFER):
                 frames = await together(
-                    self._infer_image(item, deadline, awaited=awaited) for item in fresh
+                    self._inference.read_image(item, deadline, awaited=awaited) for item in fresh
                 )
         with stages.time(Stage.STORE):
             readings = {
-                _key(item): (item, image_reading(study, position, item, read, stages))
+                key_of(item): (item, image_reading(study, position, item, read, stages))
                 for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
             }
             entries = await self._entries(study, refused, taken)
             added, view = await self._store(study, taken, readings, known, entries)
         # Where another gateway was first, that one counts.
-        first = [reading for reading in added.readings if readings[_key(reading)][1] is reading]
+        first = [reading for reading in added.readings if readings[key_of(reading)][1] is reading]
         self._count_images(items, first)
         return Answer(
             view.result,
@@ -262,7 +258,7 @@ class Pipeline:
         self,
         study: Study,
         taken: Mapping[str, FreshImage | Reading],
-        readings: Mapping[_Key, tuple[FreshImage, Reading]],
+        readings: Mapping[ReadingKey, tuple[FreshImage, Reading]],
         known: Known,
         entries: Sequence[NotProcessedDocument],
     ) -> tuple[Added, View]:
@@ -276,9 +272,9 @@ class Pipeline:
                 [(item.image.data, reading) for item, reading in readings.values()],
                 known,
             )
-            stored = {_key(reading): reading for reading in added.readings}
+            stored = {key_of(reading): reading for reading in added.readings}
             processed = {
-                part: stored[_key(item)] if isinstance(item, FreshImage) else item
+                part: stored[key_of(item)] if isinstance(item, FreshImage) else item
                 for part, item in taken.items()
             }
             noted = await self._results.note_open_images(
@@ -349,67 +345,16 @@ class Pipeline:
                 image, model, deadline, read_before=read_before
             )
             if prepared is not None:
-                _check_size(image, prepared.frames)
+                check_size(image, prepared.frames)
                 return FreshImage(image, sha256, model, prepared)
             study_id = image.metadata.study_id
             stored = await self._results.reading(study_id, sha256, model.reference)
-            _check_size(image, stored.frames)
+            check_size(image, stored.frames)
         except IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
         except ObjectNotFoundError:  # it was there a moment ago
             raise StudyBeingDeletedError from None
         return stored
-
-    async def _infer_image(
-        self, item: FreshImage, deadline: Deadline, *, awaited: bool
-    ) -> list[FrameReading]:
-        return await together(
-            self._infer(frame, item.model, deadline, awaited=awaited)
-            for frame in item.prepared.frames
-        )
-
-    async def _infer(
-        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline, *, awaited: bool
-    ) -> FrameReading:
-        """Return the model's reading of a frame.
-
-        The model is asked twice where Triton is away for a moment, and after the reload that a dead
-        backend takes where the sender waits.
-        """
-        try:
-            return await self._infer_once(frame, model, deadline)
-        except BackendDiedError as error:
-            if not awaited:
-                raise
-            await self._models.outlast_reload(model, error, deadline)
-        except InferenceUnavailableError as error:
-            await asyncio.sleep(random.uniform(*_RETRY_PAUSE_S))  # noqa: S311 - jitter
-            self._models.ask()  # by now it may be known to be down
-            if awaited:  # another study may have met a dead backend, and it is being reloaded
-                await self._models.outlast_reload(model, error, deadline)
-        return await self._infer_once(frame, model, deadline)
-
-    async def _infer_once(
-        self, frame: PreparedFrame, model: ServedModel, deadline: Deadline
-    ) -> FrameReading:
-        began = time.monotonic()
-        try:
-            output = await self._inference.infer(
-                frame.call.name,
-                frame.call.version,
-                frame.call.inputs,
-                model.outputs,
-                deadline=deadline,
-            )
-            reading = frame_reading(frame, model, output)
-        except RadStreamError as error:
-            self._metrics.triton.errors.labels(error.label).inc()
-            if isinstance(error, _MODEL_ERRORS):
-                log.warning("model.failed", model=frame.call.name, reason=str(error))
-                self._models.failed(model, error, began)
-            raise
-        self._models.answered(model)
-        return reading
 
     def _count(self, study: Study, outcome: str) -> None:
         self._metrics.studies.count(study.route, study.caller, outcome)
@@ -437,43 +382,7 @@ def _refusal(image: StudyImage, error: PartError) -> RefusedImage:
     return RefusedImage(image.part, error, image.metadata.view, image.sop_instance_uid)
 
 
-def _key(item: FreshImage | Reading) -> _Key:
-    """Return the key of an image and the model version that reads it."""
-    return item.sha256, item.model.reference if isinstance(item, FreshImage) else item.model
-
-
-def _distinct(taken: Iterable[FreshImage | Reading]) -> list[FreshImage | Reading]:
-    """Each image once, where it was sent first."""
-    distinct: dict[_Key, FreshImage | Reading] = {}
-    for item in taken:
-        distinct.setdefault(_key(item), item)
-    return list(distinct.values())
-
-
 def _outcome(answer: Answer) -> str:
     if answer.not_processed:
         return "partial"
     return "replayed" if answer.replayed else "completed"
-
-
-def _check_size(
-    image: StudyImage, frames: Sequence[PreparedFrame] | Sequence[FrameReading]
-) -> None:
-    """Hold the size the sender declared to the pixels."""
-    declared = image.metadata.image_size
-    if declared is None:
-        return
-    faults = tuple(
-        Fault("/image_size", f"{image.part} has width {frame.columns} and height {frame.rows}")
-        for frame in frames
-        if (frame.rows, frame.columns) != (declared.height, declared.width)
-    )
-    if faults:
-        raise InvalidMetadataError(faults)
-
-
-def _sizes(taken: Sequence[FreshImage | Reading]) -> Iterator[tuple[int, int]]:
-    """Rows and columns of every frame."""
-    for item in taken:
-        for frame in item.prepared.frames if isinstance(item, FreshImage) else item.frames:
-            yield frame.rows, frame.columns

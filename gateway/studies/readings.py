@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.errors import Fault, InvalidMetadataError
 from gateway.models.contracts import activation_cells, findings
 from gateway.results.documents import ActivationMap, FrameReading, Reading
 from gateway.schemas.result import ResultWarning
@@ -14,16 +15,19 @@ from gateway.schemas.telemetry import Stage
 from preprocess.geometry import place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
 
     from gateway.models.served_model import ServedModel
+    from gateway.schemas.result import ModelVersion
     from gateway.studies.imaging import PreparedFrame, PreparedImage
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
+
+ReadingKey = tuple[str, "ModelVersion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +127,42 @@ def frame_reading(
 def _base64(cells: NDArray[np.float16]) -> bytes:
     """What pydantic's Base64Bytes takes: the encoded form."""
     return base64.b64encode(cells.tobytes())
+
+
+def key_of(item: FreshImage | Reading) -> ReadingKey:
+    """Return the key of an image and the model version that reads it."""
+    return item.sha256, item.model.reference if isinstance(item, FreshImage) else item.model
+
+
+def distinct(taken: Iterable[FreshImage | Reading]) -> list[FreshImage | Reading]:
+    """Return each image once, where it was sent first."""
+    first: dict[ReadingKey, FreshImage | Reading] = {}
+    for item in taken:
+        first.setdefault(key_of(item), item)
+    return list(first.values())
+
+
+def check_size(image: StudyImage, frames: Sequence[PreparedFrame] | Sequence[FrameReading]) -> None:
+    """Hold the size that the sender declared to the pixels.
+
+    Raises
+    ------
+    InvalidMetadataError
+    """
+    declared = image.metadata.image_size
+    if declared is None:
+        return
+    faults = tuple(
+        Fault("/image_size", f"{image.part} has width {frame.columns} and height {frame.rows}")
+        for frame in frames
+        if (frame.rows, frame.columns) != (declared.height, declared.width)
+    )
+    if faults:
+        raise InvalidMetadataError(faults)
+
+
+def sizes(taken: Sequence[FreshImage | Reading]) -> Iterator[tuple[int, int]]:
+    """Yield rows and columns of every frame."""
+    for item in taken:
+        for frame in item.prepared.frames if isinstance(item, FreshImage) else item.frames:
+            yield frame.rows, frame.columns

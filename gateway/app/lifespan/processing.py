@@ -11,6 +11,7 @@ from gateway.models.registry import ModelRegistry
 from gateway.pictures.pictures import Pictures
 from gateway.problems import problem_of
 from gateway.studies.imaging import Imaging
+from gateway.studies.inference import Inference
 from gateway.studies.intake import Intake
 from gateway.studies.pipeline import Pipeline
 from gateway.studies.process import StudyProcessor
@@ -57,7 +58,7 @@ async def open_processing(
     )
     pipeline = Pipeline(
         models=models,
-        inference=triton,
+        inference=Inference(triton, models, metrics),
         imaging=imaging,
         results=storage.results,
         deletion=storage.deletion,

@@ -14,7 +14,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
     from fastapi import Request
 
@@ -65,35 +65,44 @@ async def read_body(
     if declared > limit_bytes:
         raise BodyTooLargeError(limit_bytes)
     slot.hold_bytes(declared)
-    body = bytearray(declared)  # at once: to grow it is to move it, again and again
-    size = 0
     began = asyncio.get_running_loop().time()
     latest = began + deadline.remaining_s()
     patience = asyncio.timeout_at(min(began + pace.body_grace_s, latest))
     try:
         async with patience:
-            while True:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise CallerGoneError
-                piece = message.get("body", b"")
-                size += len(piece)
-                if size > limit_bytes:
-                    raise BodyTooLargeError(limit_bytes)
-                slot.hold_bytes(size)
-                if size > len(body):  # nobody announced it
-                    body += piece
-                else:
-                    with memoryview(body) as view:
-                        view[size - len(piece) : size] = piece
-                if not message.get("more_body", False):
-                    return body
+            body = bytearray(declared)  # at once: to grow it is to move it, again and again
+            async for size in _received(request, body, limit_bytes, slot):
                 due = began + pace.body_grace_s + size / pace.body_bytes_per_s
                 patience.reschedule(min(due, latest))
+            return body
     except TimeoutError as error:
         if deadline.remaining_s() == 0:
             raise DeadlineExceededError("body") from error
         raise RequestTooSlowError("body") from error
+
+
+async def _received(
+    request: Request, body: bytearray, limit_bytes: int, slot: Slot
+) -> AsyncIterator[int]:
+    """Fill the body, and yield its bytes so far after each piece."""
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGoneError
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > limit_bytes:
+            raise BodyTooLargeError(limit_bytes)
+        slot.hold_bytes(size)
+        if size > len(body):  # nobody announced it
+            body += piece
+        else:
+            with memoryview(body) as view:
+                view[size - len(piece) : size] = piece
+        more = message.get("more_body", False)
+        if more:
+            yield size
 
 
 async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:

@@ -21,7 +21,8 @@ from gateway.errors import (
     NoModelAcceptsError,
     UnknownModelError,
 )
-from gateway.models.registry import ModelRegistry, State
+from gateway.models.registry import ModelRegistry
+from gateway.models.selection import State
 from gateway.observability.metrics import Metrics
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata

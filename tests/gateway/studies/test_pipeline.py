@@ -39,6 +39,7 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.imaging import Imaging
+from gateway.studies.inference import Inference
 from gateway.studies.pipeline import Answer, Pipeline
 from gateway.studies.study import Route, Study, StudyImage
 from gateway.triton.client import TritonClient
@@ -76,7 +77,7 @@ class Parts:
         self.results = ResultStore(objects)
         self.pipeline = Pipeline(
             models=self.models,
-            inference=client,
+            inference=Inference(client, self.models, self.metrics),
             imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics),
             results=self.results,
             deletion=deletion_on(objects),
