@@ -133,5 +133,5 @@ async def test_a_mounted_secret_is_exchanged_while_the_gateway_runs(
             assert command.err[0].startswith("picture.png: Authentication required.")
             async with running_command(*arguments, RADSTREAM_API_KEY=made[1]) as command:
                 assert await command.process.wait() == 1
-            assert command.err[0].startswith("picture.png: The model is not ready.")
+            assert command.err[0].startswith("picture.png: Model unavailable.")
         assert not any(key in line for key in made for line in [*gateway.out, *gateway.err])

@@ -75,7 +75,7 @@ async def test_a_refused_study_is_told_in_words_and_the_rest_is_sent(
     code, out, err = await send(gateway, *pictures)
     assert code == 1
     assert err.splitlines() == [
-        "white.png: The metadata are not valid. Mend what 'errors' lists and send the study again.",
+        "white.png: Invalid metadata. Mend what 'errors' lists and send the study again.",
         "  /study_id must be 1 to 64 letters, digits, '.', '_' or '-', not beginning with a dot",
         "  /view must be 'PA', 'AP', 'LATERAL', 'OBLIQUE' or 'OTHER'",
     ]

@@ -42,6 +42,7 @@ from tests.support.triton import running_triton
 if TYPE_CHECKING:
     from gateway.models.registry import ModelRegistry
     from gateway.studies.imaging import Imaging
+    from gateway.work.worker import Worker
 
 
 @dataclass
@@ -148,6 +149,7 @@ def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudie
     deletion, results = deletion_on(objects), ResultStore(objects)
     submissions = Submissions(
         Backlog(objects, root="pending/", document=Submission, leases=leases),
+        cast("Worker[Submission]", None),
         results=results,
         deletion=deletion,
         models=cast("ModelRegistry", None),

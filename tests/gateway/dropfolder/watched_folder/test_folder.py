@@ -348,6 +348,7 @@ CLOSED_FILE = """
 import asyncio, json, os, sys
 from contextlib import aclosing
 from pathlib import Path
+import anyio._backends._asyncio  # imported by name on first use, when its folder may be closed
 import structlog
 from gateway.dropfolder.watched_folder.folder import WatchedFolder
 from gateway.dropfolder.watched_folder.ledger import Ledger
