@@ -135,7 +135,7 @@ class Submissions:
     async def of(
         self, study_id: str
     ) -> tuple[tuple[PendingSubmission, ...], tuple[FailedSubmission, ...]]:
-        """What was accepted of a study and is yet to be read, and what failed for good of it."""
+        """Return the study's submissions that are yet to be processed, and the failed ones."""
         found = await together(self._tell(work) for work in await self._backlog.of(study_id))
         return (
             tuple(item for item in found if isinstance(item, PendingSubmission)),

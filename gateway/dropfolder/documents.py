@@ -1,4 +1,4 @@
-"""What the store holds of a drop folder's studies while they are on their way."""
+"""Documents in the store for a drop folder's studies while they are on their way."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Inbox:
         self._metadata_bytes = metadata_bytes
 
     def find(self, key: str) -> Dropped | None:
-        """What the key says of its object; None where it is no image and no sidecar."""
+        """Return the object that the key names; None where it is no image and no sidecar."""
         if not key.startswith(self._prefix):
             return None
         *folders, name = key.removeprefix(self._prefix).split("/")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WaitingHalves:
-    """What waits, and since when."""
+    """Halves that wait for the other one, and since when."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
@@ -31,7 +31,7 @@ class WaitingHalves:
         await create_document(self._objects, _key(dropped, version_id), half)
 
     async def beside(self, dropped: Dropped) -> list[WaitingHalf]:
-        """What waits of the pair that the object belongs to."""
+        """Return the waiting halves of the pair that the object belongs to."""
         return await self._load(await self._objects.keys(f"{WAITING}{dropped.pair_reference}/"))
 
     async def all(self) -> list[WaitingHalf]:

@@ -139,7 +139,7 @@ class Imaging:
         return await self._run(lambda: hashlib.sha256(data).hexdigest())
 
     async def dicom_metadata(self, part: str, data: bytes | memoryview) -> DicomMetadata | None:
-        """What a DICOM file says of itself; None for a file of another kind.
+        """Return the metadata in a DICOM file; None for a file of another kind.
 
         Raises
         ------
@@ -333,7 +333,7 @@ def _pixels(images: Sequence[StudyImage], limits: Limits) -> int:
 
 
 def is_dicom(data: bytes | memoryview) -> bool:
-    """Whether the bytes are a DICOM file; what else they are is for the decoder to say."""
+    """Return whether the bytes are a DICOM file; the decoder says what else they are."""
     try:
         return sniff(data) is MediaType.DICOM
     except UnrecognisedImageError:

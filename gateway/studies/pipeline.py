@@ -65,7 +65,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a study's sender is told.
+    """Result of a study for its sender, and the readings behind it.
 
     Parameters
     ----------
@@ -262,7 +262,13 @@ class Pipeline:
         known: Known,
         entries: Sequence[NotProcessedDocument],
     ) -> tuple[Added, View]:
-        """What was stored, and the study's view, unless the study was deleted meanwhile."""
+        """Store the readings; return what was added, and the study's view.
+
+        Raises
+        ------
+        StudyBeingDeletedError
+            The study was deleted meanwhile.
+        """
         study_id = study.metadata.study_id
         check = partial(self._deletion.check_written, study_id)
         try:

@@ -1,4 +1,4 @@
-"""What a model made of an image, as it is kept: the last stage before the store."""
+"""Readings of images by a model, as they are kept: the last stage before the store."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _outside_of_contract(item: FreshImage) -> tuple[ResultWarning, ...]:
 def frame_reading(
     frame: PreparedFrame, model: ServedModel, output: Mapping[str, NDArray[Any]]
 ) -> FrameReading:
-    """What the model's output says of a frame.
+    """Return the reading of a frame from the model's output.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def frame_reading(
 
 
 def _base64(cells: NDArray[np.float16]) -> bytes:
-    """What pydantic's Base64Bytes takes: the encoded form."""
+    """Return the cells in base64, the form that pydantic's Base64Bytes takes."""
     return base64.b64encode(cells.tobytes())
 
 

@@ -1,4 +1,4 @@
-"""What telemetry is told of a study: an event for each stage it went through, and one in all."""
+"""Telemetry events of a study: one for each stage it went through, and one in all."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Validation:
             name_study(study_id)
 
     def seconds(self) -> float:
-        """What it has taken so far."""
+        """Return the seconds since it began."""
         return time.perf_counter() - self._began
 
 
@@ -217,7 +217,7 @@ class StudyRecorder:
             log.exception("telemetry.unexpected_error")
 
     def _outcomes(self, stages: Stages, error: BaseException | None) -> Iterator[dict[str, Any]]:
-        """What differs among the events of one study."""
+        """Yield the fields in which the events of one study differ."""
         failed_in = stages.current if error is not None else None
         for stage, timing in stages.timings.items():
             if stage is not failed_in:
@@ -238,7 +238,7 @@ class StudyRecorder:
         yield {"stage": Stage.TOTAL, "latency_ms": stages.total_ms(), **ending}
 
     def _ending(self, error: BaseException) -> tuple[StageStatus, str]:
-        """How an error ends a study, and the short name of its kind of problem."""
+        """Return the status of a study that ends in an error, and its problem's short name."""
         if isinstance(error, asyncio.CancelledError):
             error = CallerGoneError()
         if not isinstance(error, RadStreamError):

@@ -1,4 +1,4 @@
-"""How long each stage of a study takes, and which one it is in."""
+"""Timer of a study's stages: the time that each takes, and the one under way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Timing:
-    """What a stage took, and when it was last done with."""
+    """Time spent in a stage, and when it last ended."""
 
     milliseconds: float
     ended_at: dt.datetime
@@ -104,7 +104,7 @@ class Stages:
         self.timings[stage] = Timing(before + seconds * 1000, dt.datetime.now(dt.UTC))
 
     def milliseconds(self, stage: Stage) -> float:
-        """What the stage took, to the microsecond."""
+        """Return the duration of the stage in milliseconds, to the microsecond."""
         return round(self.timings[stage].milliseconds, 3)
 
     def current_ms(self) -> float:

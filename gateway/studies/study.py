@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Route(StrEnum):
-    """How a study came in."""
+    """Way in which a study came in."""
 
     REST = "rest"
     EVENT = "event"
@@ -87,5 +87,5 @@ class Study:
 
     @property
     def metadata(self) -> StudyMetadata:
-        """What holds for the study: its id, its patient, its order."""
+        """Return the metadata that hold for the whole study: its id, its patient, its order."""
         return self.images[0].metadata

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Readings:
-    """What the double of the pipeline did, and what it shall raise, once each."""
+    """Inferences of the double of the pipeline, and errors that it shall raise, once each."""
 
     inferences: Counter[str] = field(default_factory=Counter)
     errors: list[RadStreamError] = field(default_factory=list)
