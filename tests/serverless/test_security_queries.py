@@ -150,6 +150,8 @@ def test_only_the_days_asked_for_are_opened(
         for table in sqlglot.parse_one(query["QueryString"], read="athena").find_all(exp.Table):
             scan = table.find_ancestor(exp.Select)
             assert scan is not None
+            if table.name not in partitions:  # a WITH of the query's own
+                continue
             partition = partitions[table.name]
             since = r"CURRENT_DATE - INTERVAL '\d+' DAY"
             if partition["Type"] == "string":
@@ -216,6 +218,40 @@ def test_who_saw_a_study(tables: Tables) -> None:
     )
     found = [(row["agent_name"], row["outcome"]) for row in tables.ask("WhoSawStudyQuery", "X")]
     assert found == [("ris", "refused"), ("pacs", "success")]
+
+
+def test_denied_requests_by_day_caller_operation_and_status(tables: Tables) -> None:
+    denied: dict[str, Any] = {"outcome": "refused", "status": 403, "address": "192.0.2.7"}
+    nobody: dict[str, Any] = {
+        "outcome": "refused",
+        "status": 401,
+        "agent": {"kind": "anonymous", "name": ""},
+    }
+    tables.fill(
+        "AuditTable",
+        [
+            (NOW, record("ris", ["X"], NOW, **denied)),
+            (NOW, record("ris", ["Y"], NOW, **denied)),
+            (NOW, record("pacs", ["X"], NOW, left_out=40)),
+            (NOW, record("", [], NOW, **nobody, left_out=2)),
+            (YESTERDAY, record("ris", ["X"], YESTERDAY, **denied)),
+            (YESTERDAY, record("pacs", ["X"], YESTERDAY, outcome="failed", status=503)),
+            (LONG_AGO, record("ris", ["X"], LONG_AGO, **denied)),
+        ],
+    )
+    names = ("recorded_on", "agent_kind", "agent_name", "address", "operation", "status")
+    read = "GET /v1/studies/{study_id}"
+    counted = {
+        tuple(row[name] for name in names): row["requests"]
+        for row in tables.ask("DeniedRequestsQuery")
+    }
+    today, day_before = NOW.date(), YESTERDAY.date()
+    assert counted == {
+        (today, "key", "ris", "192.0.2.7", read, 403): 2,
+        (today, "anonymous", "", None, read, 401): 1,
+        (today, "anonymous", None, None, "not recorded one by one", None): 42,
+        (day_before, "key", "ris", "192.0.2.7", read, 403): 1,
+    }
 
 
 # --- CloudTrail -----------------------------------------------------------------------------------
@@ -489,3 +525,86 @@ def test_the_load_balancers_log_lies_where_its_table_looks(dev: Package) -> None
         (ROOT / "docs/deploy-eks.md").read_text(),
     )
     assert (bucket, f"/{prefix}/AWSLogs/${{AWS::AccountId}}/") == ("$LOGS", folder)
+
+
+# --- GuardDuty ------------------------------------------------------------------------------------
+
+
+def finding(identity: str, when: dt.datetime, severity: float, count: int) -> dict[str, Any]:
+    """One line of an exported file, as the GuardDuty User Guide shows findings."""
+    at = when.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {
+        "schemaVersion": "2.0",
+        "accountId": "123456789012",
+        "region": "eu-central-1",
+        "partition": "aws",
+        "id": identity,
+        "arn": f"arn:aws:guardduty:eu-central-1:123456789012:detector/1/finding/{identity}",
+        "type": "Exfiltration:S3/AnomalousBehavior",
+        "resource": {
+            "resourceType": "AccessKey",
+            "accessKeyDetails": {"accessKeyId": "ASIAIOSFODNN7EXAMPLE", "userName": "Admin"},
+        },
+        "service": {
+            "serviceName": "guardduty",
+            "detectorId": "1",
+            "action": {"actionType": "AWS_API_CALL"},
+            "eventFirstSeen": "2026-11-20T06:00:00.000Z",
+            "eventLastSeen": at,
+            "archived": False,
+            "count": count,
+        },
+        "severity": severity,
+        "createdAt": "2026-11-20T06:05:00.000Z",
+        "updatedAt": at,
+        "title": f"Seen {count} times",
+        "description": "An identity read S3 objects in an unusual way.",
+    }
+
+
+def test_each_finding_stands_as_it_was_seen_last(tables: Tables) -> None:
+    tables.fill(
+        "GuardDutyTable",
+        [
+            (NOW, finding("a", NOW, 5, 9)),
+            (YESTERDAY, finding("a", YESTERDAY, 2, 1)),
+            (YESTERDAY, finding("b", YESTERDAY, 8.0, 1)),
+            (LONG_AGO, finding("c", LONG_AGO, 8, 1)),
+        ],
+    )
+    severe, repeated = tables.ask("FindingsQuery")
+    assert (severe["id"], severe["severity"]) == ("b", 8)
+    assert repeated == {
+        "id": "a",
+        "type": "Exfiltration:S3/AnomalousBehavior",
+        "severity": 5,
+        "title": "Seen 9 times",
+        "resource_type": "AccessKey",
+        "times_seen": 9,
+        "first_seen": "2026-11-20T06:00:00.000Z",
+        "last_seen": NOW.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+    }
+
+
+def test_findings_are_exported_to_where_their_table_looks(prod: Package) -> None:
+    export = prod.properties("FindingsExport")
+    assert export["DestinationProperties"] == {
+        "DestinationArn": {"Fn::GetAtt": ["LogsBucket", "Arn"]},
+        "KmsKeyArn": {"Fn::GetAtt": ["Key", "Arn"]},
+    }
+    location = prod.properties("GuardDutyTable")["TableInput"]["StorageDescriptor"]["Location"]
+    assert location["Fn::Sub"].startswith("s3://${LogsBucket}/AWSLogs/${AWS::AccountId}/GuardDuty/")
+    # Steps 2 and 3 of the page "Exporting generated GuardDuty findings to Amazon S3 buckets".
+    allowed = {
+        statement["Action"]: statement["Condition"]["StringEquals"]
+        for document in (
+            prod.properties("LogsBucketPolicy")["PolicyDocument"],
+            prod.properties("Key")["KeyPolicy"],
+        )
+        for statement in document["Statement"]
+        if statement["Principal"] == {"Service": "guardduty.amazonaws.com"}
+    }
+    account = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert allowed == dict.fromkeys(
+        ("s3:GetBucketLocation", "s3:PutObject", "kms:GenerateDataKey"), account
+    )

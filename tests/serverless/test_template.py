@@ -175,7 +175,7 @@ def references(value: Any) -> set[str]:
 
 
 def test_detector_and_trail_outlive_their_parameter(prod: Package) -> None:
-    for name in ("Detector", "Trail"):
+    for name in ("Detector", "FindingsExport", "Trail"):
         resource = prod.template["Resources"][name]
         assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
 
