@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 
 from gateway.errors import IssuerUnavailableError
 from gateway.runtime.addresses import is_loopback
 
-_TIMEOUT_S = 5.0
+_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _MOST_BYTES = 2**20
+_PIECE_BYTES = 2**16
 
 
 class JwksEndpoint:
@@ -20,16 +21,18 @@ class JwksEndpoint:
 
     Parameters
     ----------
-    client
-        Follows no redirects: they would move the trust to whoever is named there.
+    session
+        Asks for it, by a proxy where the environment names one.
     issuer
         URL of the provider.
     jwks_url
         URL of the set; None asks the provider's discovery document.
     """
 
-    def __init__(self, client: httpx.AsyncClient, *, issuer: str, jwks_url: str | None) -> None:
-        self._client = client
+    def __init__(
+        self, session: aiohttp.ClientSession, *, issuer: str, jwks_url: str | None
+    ) -> None:
+        self._session = session
         self._issuer = issuer
         self._jwks_url = jwks_url
 
@@ -53,17 +56,15 @@ class JwksEndpoint:
     async def _get(self, url: str) -> bytes:
         data = bytearray()
         try:
-            async with (
-                asyncio.timeout(_TIMEOUT_S),  # of the whole: httpx's own begins with every piece
-                self._client.stream("GET", url, timeout=None) as response,
-            ):
-                if response.status_code != httpx.codes.OK:
-                    raise IssuerUnavailableError(f"it answers {response.status_code}")
-                async for chunk in response.aiter_bytes():
+            # A redirect would move the trust to whoever is named there.
+            async with self._session.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
+                if response.status != HTTPStatus.OK:
+                    raise IssuerUnavailableError(f"it answers {response.status}")
+                async for chunk in response.content.iter_chunked(_PIECE_BYTES):
                     data += chunk
                     if len(data) > _MOST_BYTES:
                         raise IssuerUnavailableError(f"it sends more than {_MOST_BYTES} bytes")
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise IssuerUnavailableError(type(error).__name__) from error
         return bytes(data)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from gateway.errors import (
@@ -17,14 +18,16 @@ from gateway.errors import (
     UnreadableDocumentError,
 )
 from gateway.models.manifest import NAME, ModelManifest
+from gateway.storage.aws_client import NO_ANSWER
 from gateway.storage.s3 import s3_client
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from gateway.models.manifest import ModelFile
 
-TIMEOUT_S = 60.0  # of silence
+_TIMEOUT_S = 60.0  # of silence
 _PIECE_BYTES = 2**20
 
 
@@ -54,15 +57,28 @@ async def fetch(source: str, model_repository: Path) -> list[Path]:
     digest = root.rstrip("/").rpartition("/")[2]
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise InvalidKeyError("the source does not end in the digest of a published repository")
-    async with s3_client(region=None, endpoint=None, connections=1, timeout_s=TIMEOUT_S) as client:
-        try:
-            manifest = _checked(await read_object(client, bucket, f"{root}{NAME}"), digest)
-            for file in manifest.files:
-                await _download(client, bucket, f"{root}{file.path}", file, model_repository)
-        except (BotoCoreError, ClientError) as error:
-            raise StoreUnavailableError(str(error)) from error
+    async with model_store() as client:
+        manifest = _checked(await read_object(client, bucket, f"{root}{NAME}"), digest)
+        for file in manifest.files:
+            await _download(client, bucket, f"{root}{file.path}", file, model_repository)
     _add_versions(model_repository)
     return sorted(model_repository / file.path for file in manifest.files)
+
+
+@asynccontextmanager
+async def model_store() -> AsyncIterator[Any]:
+    """Yield a client of S3 for a command; region and endpoint are the environment's.
+
+    Raises
+    ------
+    StoreUnavailableError
+        A call in the block had no answer, or was refused.
+    """
+    async with s3_client(region=None, endpoint=None, connections=1, timeout_s=_TIMEOUT_S) as client:
+        try:
+            yield client
+        except (ClientError, *NO_ANSWER) as error:
+            raise StoreUnavailableError(str(error)) from error
 
 
 def split_source(source: str) -> tuple[str, str]:

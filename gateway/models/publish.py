@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from gateway.errors import ContractError, ObjectNotFoundError, StoreUnavailableError
-from gateway.models.fetch import TIMEOUT_S, read_object, split_source
+from gateway.errors import ContractError, ObjectNotFoundError
+from gateway.models.fetch import model_store, read_object, split_source
 from gateway.models.manifest import NAME, ModelFile, ModelManifest
-from gateway.storage.s3 import s3_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,15 +46,12 @@ async def publish(model_repository: Path, target: str) -> str:
         raise ObjectNotFoundError
     manifest = ModelManifest(files=tuple(_described(name, path) for name, path in paths.items()))
     root = f"{prefix}{manifest.digest}/"
-    async with s3_client(region=None, endpoint=None, connections=1, timeout_s=TIMEOUT_S) as client:
-        try:
-            async for other in _published(client, bucket, prefix):
-                _check_versions(manifest, other)
-            for name, path in paths.items():
-                await _put_once(client, bucket, f"{root}{name}", path.read_bytes())
-            await _put_once(client, bucket, f"{root}{NAME}", manifest.document())
-        except (BotoCoreError, ClientError) as error:
-            raise StoreUnavailableError(str(error)) from error
+    async with model_store() as client:
+        async for other in _published(client, bucket, prefix):
+            _check_versions(manifest, other)
+        for name, path in paths.items():
+            await _put_once(client, bucket, f"{root}{name}", path.read_bytes())
+        await _put_once(client, bucket, f"{root}{NAME}", manifest.document())
     return manifest.digest
 
 

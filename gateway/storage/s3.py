@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from gateway import __version__
 from gateway.errors import (
@@ -20,11 +18,13 @@ from gateway.errors import (
     ObjectTooLargeError,
     StoreUnavailableError,
 )
+from gateway.storage.aws_client import NO_ANSWER, aws_client
 from gateway.storage.keys import split_key, split_prefix
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from gateway.storage.protocol import Reserve
 
@@ -44,15 +44,13 @@ _CHECKED = {
 _ERROR_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@asynccontextmanager
-async def s3_client(
+def s3_client(
     *, region: str | None, endpoint: str | None, connections: int, timeout_s: float
-) -> AsyncIterator[Any]:
+) -> AbstractAsyncContextManager[Any]:
     """A client of S3 with one connection pool, open until the block ends.
 
-    Credentials come from the environment: a web identity (IRSA), a container's (Pod Identity), a
-    profile. Failed requests are repeated here, by botocore's standard mode, which backs off with
-    jitter and within a budget, and nowhere else.
+    Failed requests are repeated here, by botocore's standard mode, which backs off with jitter and
+    within a budget, and nowhere else. See `aws_client` for credentials.
 
     Parameters
     ----------
@@ -76,16 +74,9 @@ async def s3_client(
         parameter_validation=False,  # of each request again; S3 itself says what it will not take
         **({} if endpoint else _CHECKED),
     )
-    async with AsyncExitStack() as stack:
-        try:
-            client = await stack.enter_async_context(
-                get_session().create_client(
-                    "s3", region_name=region, endpoint_url=endpoint, config=config
-                )
-            )
-        except BotoCoreError as error:  # no region, a profile that is not there
-            raise StoreUnavailableError(str(error)) from error
-        yield client
+    return aws_client(
+        "s3", region=region, endpoint=endpoint, config=config, unavailable=StoreUnavailableError
+    )
 
 
 def encryption(sse: str | None, kms_key_id: str | None) -> dict[str, str]:
@@ -296,9 +287,8 @@ class S3Store:
             if code == "KeyTooLongError":
                 raise InvalidKeyError("the store takes no key as long") from error
             raise StoreUnavailableError(code) from error
-        except (BotoCoreError, aiohttp.ClientError) as error:
-            # aiohttp's own come from a body that breaks off. The class alone: some messages name
-            # the key.
+        except NO_ANSWER as error:
+            # The class alone: some messages name the key.
             raise StoreUnavailableError(type(error).__name__) from error
         except TimeoutError as error:
             if not timeout.expired():

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from gateway.storage.aws_client import NO_ANSWER, aws_client
 from gateway.telemetry.records import SinkUnavailableError, check_batch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from gateway.telemetry.records import TelemetryRecord
 
 
-@asynccontextmanager
-async def kinesis_client(*, region: str | None, endpoint: str | None) -> AsyncIterator[Any]:
+def kinesis_client(*, region: str | None, endpoint: str | None) -> AbstractAsyncContextManager[Any]:
     """A client of Kinesis, open until the block ends; it connects at the first call.
 
-    Credentials come from the environment, as for S3. Nothing is repeated here: what was refused is
+    Nothing is repeated here: what was refused is
     the sender's to send again, record by record.
 
     Parameters
@@ -37,16 +35,13 @@ async def kinesis_client(*, region: str | None, endpoint: str | None) -> AsyncIt
         There is no region, or a profile that is not there.
     """
     config = AioConfig(connect_timeout=2.0, retries={"total_max_attempts": 1})
-    async with AsyncExitStack() as stack:
-        try:
-            client = await stack.enter_async_context(
-                get_session().create_client(
-                    "kinesis", region_name=region, endpoint_url=endpoint, config=config
-                )
-            )
-        except BotoCoreError as error:
-            raise SinkUnavailableError(str(error)) from error
-        yield client
+    return aws_client(
+        "kinesis",
+        region=region,
+        endpoint=endpoint,
+        config=config,
+        unavailable=SinkUnavailableError,
+    )
 
 
 class KinesisSink:
@@ -79,7 +74,7 @@ class KinesisSink:
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "unknown")
             raise SinkUnavailableError(str(code)) from error
-        except (BotoCoreError, aiohttp.ClientError) as error:
+        except NO_ANSWER as error:
             raise SinkUnavailableError(type(error).__name__) from error
         except TimeoutError as error:
             raise SinkUnavailableError(f"no answer within {self._timeout_s:g} s") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
+import aiohttp
 import structlog
 
 from gateway.access.api_keys import KeyFileError, KeyRing
@@ -50,8 +50,10 @@ async def _tokens(context: LifespanContext) -> Tokens | None:
     settings = context.settings.access
     if settings.issuer is None:
         return None
-    client = await context.stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
-    source = JwksEndpoint(client, issuer=settings.issuer, jwks_url=settings.jwks_url)
+    session = await context.stack.enter_async_context(
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
+    )
+    source = JwksEndpoint(session, issuer=settings.issuer, jwks_url=settings.jwks_url)
     keys = IssuerKeys(source, context.metrics)
     await context.run("issuer keys", keys.refresh_for_ever())
     return Tokens(

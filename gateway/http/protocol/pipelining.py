@@ -19,8 +19,8 @@ from gateway.http.protocol.connections import BoundedProtocol
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+    from typing import Any
 
-    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from gateway.settings import HttpSettings
@@ -158,7 +158,9 @@ class PipeliningProtocol(BoundedProtocol):
 
     # --- turns -----------------------------------------------------------------------------------
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(
+        self, cycle: RequestResponseCycle, app: Any
+    ) -> None:  # its type is private to uvicorn
         if self.flow.write_paused:  # its answer would wait behind those that nobody takes
             self.pipeline.append((cycle, app))
             return

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import aiohttp
 
 from gateway.triton.embedded.backends import wait_until_lost
 from gateway.triton.embedded.errors import TritonStartError
@@ -165,11 +165,13 @@ class TritonServer:
 
         Triton opens its ports when the models are loaded: first gRPC, then HTTP, then metrics.
         """
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with aiohttp.ClientSession() as session:
             while True:
-                with contextlib.suppress(httpx.TransportError):
-                    metadata = await client.get(f"http://{LOOPBACK}:{self.ports.http}/v2")
-                    await client.get(f"http://{LOOPBACK}:{self.ports.metrics}/metrics")
-                    if self._id in metadata.text:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"http://{LOOPBACK}:{self.ports.http}/v2") as answer:
+                        metadata = await answer.text()
+                    async with session.get(f"http://{LOOPBACK}:{self.ports.metrics}/metrics"):
+                        pass
+                    if self._id in metadata:
                         return
                 await asyncio.sleep(_LIVE_POLL_S)

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-import httpx
+import aiohttp
 import pytest
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
@@ -45,14 +45,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield client
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
 
 
 def tokens_of(
     issuer: Issuer,
-    client: httpx.AsyncClient,
+    session: aiohttp.ClientSession,
     clock: Clock,
     *,
     jwks_url: str | None = None,
@@ -60,7 +60,7 @@ def tokens_of(
     client_ids: Sequence[str] = (),
     scope_prefix: str = "",
 ) -> Tokens:
-    source = JwksEndpoint(client, issuer=issuer.url, jwks_url=jwks_url)
+    source = JwksEndpoint(session, issuer=issuer.url, jwks_url=jwks_url)
     keys = IssuerKeys(source, Metrics(CollectorRegistry()), clock=clock)
     return Tokens(
         keys,
@@ -73,8 +73,8 @@ def tokens_of(
 
 
 @pytest.fixture
-def tokens(issuer: Issuer, client: httpx.AsyncClient, clock: Clock) -> Tokens:
-    return tokens_of(issuer, client, clock)
+def tokens(issuer: Issuer, session: aiohttp.ClientSession, clock: Clock) -> Tokens:
+    return tokens_of(issuer, session, clock)
 
 
 async def refusal(tokens: Tokens, token: str) -> Refusal:
@@ -113,9 +113,9 @@ async def test_scopes_come_by_either_claim(
 
 
 async def test_scopes_may_stand_behind_a_resource_servers_name(
-    issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+    issuer: Issuer, session: aiohttp.ClientSession, clock: Clock
 ):
-    tokens = tokens_of(issuer, client, clock, scope_prefix="radstream/")
+    tokens = tokens_of(issuer, session, clock, scope_prefix="radstream/")
     caller = await tokens.caller(issuer.token(scope="radstream/studies:read operate"))
     assert caller.scopes == {Scope.STUDIES_READ}
 
@@ -493,11 +493,11 @@ COGNITO = {
 
 @pytest.mark.parametrize("audience", [AUDIENCE, None])
 async def test_cognitos_access_tokens_are_taken_of_named_clients(
-    audience: str | None, issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+    audience: str | None, issuer: Issuer, session: aiohttp.ClientSession, clock: Clock
 ):
     tokens = tokens_of(
         issuer,
-        client,
+        session,
         clock,
         audience=audience,
         client_ids=["another", CLIENT],
@@ -535,9 +535,9 @@ async def test_cognitos_access_tokens_are_taken_of_named_clients(
     ],
 )
 async def test_other_tokens_without_an_audience_are_not(
-    changes: dict[str, Any], issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+    changes: dict[str, Any], issuer: Issuer, session: aiohttp.ClientSession, clock: Clock
 ):
-    tokens = tokens_of(issuer, client, clock, client_ids=[CLIENT], scope_prefix="radstream/")
+    tokens = tokens_of(issuer, session, clock, client_ids=[CLIENT], scope_prefix="radstream/")
     assert await refusal(tokens, issuer.token(**COGNITO | changes)) is Refusal.FOREIGN_TOKEN
     assert await refusal(tokens, issuer.token(**COGNITO | {"exp": 1})) is Refusal.EXPIRED_TOKEN
 
@@ -547,9 +547,9 @@ async def test_without_named_clients_a_token_needs_its_audience(issuer: Issuer, 
 
 
 async def test_without_an_audience_no_token_with_one_is_taken(
-    issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+    issuer: Issuer, session: aiohttp.ClientSession, clock: Clock
 ):
-    tokens = tokens_of(issuer, client, clock, audience=None, client_ids=[CLIENT])
+    tokens = tokens_of(issuer, session, clock, audience=None, client_ids=[CLIENT])
     for audience in (AUDIENCE, "None", CLIENT):
         token = issuer.token(**COGNITO | {"aud": audience})
         assert await refusal(tokens, token) is Refusal.FOREIGN_TOKEN
@@ -585,19 +585,19 @@ async def test_keys_are_fetched_over_https_alone_unless_here(
 
 @pytest.mark.parametrize("jwks", [b"[]", b"{", b'{"keys":7}', b'{"keys":[]}', b" " * (2**20 + 1)])
 async def test_a_key_set_that_cannot_be_read_is_an_issuer_away(
-    jwks: bytes, issuer: Issuer, client: httpx.AsyncClient, clock: Clock
+    jwks: bytes, issuer: Issuer, session: aiohttp.ClientSession, clock: Clock
 ):
     issuer.jwks = jwks
-    tokens = tokens_of(issuer, client, clock, jwks_url=f"{issuer.url}/keys")
+    tokens = tokens_of(issuer, session, clock, jwks_url=f"{issuer.url}/keys")
     with pytest.raises(IssuerUnavailableError):
         await tokens.caller(issuer.token())
     assert issuer.asked == ["/keys"]
 
 
 async def test_an_issuer_that_sends_a_byte_now_and_then_is_away(
-    issuer: Issuer, client: httpx.AsyncClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    issuer: Issuer, session: aiohttp.ClientSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("gateway.access.jwks._TIMEOUT_S", 0.5)
+    monkeypatch.setattr("gateway.access.jwks._TIMEOUT", aiohttp.ClientTimeout(total=0.5))
     sent = 0
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -613,7 +613,7 @@ async def test_an_issuer_that_sends_a_byte_now_and_then_is_away(
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        tokens = tokens_of(issuer, client, clock, jwks_url=f"http://127.0.0.1:{port}/keys")
+        tokens = tokens_of(issuer, session, clock, jwks_url=f"http://127.0.0.1:{port}/keys")
         with pytest.raises(IssuerUnavailableError):
             await tokens.caller(issuer.token())
     assert sent > 0
