@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
@@ -28,7 +29,8 @@ from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from typing import Any
 
     from opentelemetry.trace import Tracer
@@ -92,33 +94,22 @@ def create_app(
     process_health = health_state or Health()
     tracing = Tracing(settings.tracing)
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(tracing.exporting())
-            try:
-                gateway = await stack.enter_async_context(
-                    open_gateway(
-                        settings,
-                        process_metrics,
-                        process_health,
-                        tracing.tracer,
-                        certificate=certificate,
-                        triton_host=triton_host,
-                    )
-                )
-            except Exception as error:
-                process_health.start_error = error  # for whoever waits for the start
-                raise
-            yield {"gateway": gateway}
-
+    opened = partial(
+        open_gateway,
+        settings,
+        process_metrics,
+        process_health,
+        tracing.tracer,
+        certificate=certificate,
+        triton_host=triton_host,
+    )
     app = FastAPI(
         title="RadStream",
         version=__version__,
         summary="The gateway between the hospital and its radiology AI models",
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=lifespan,
+        lifespan=_lifespan(opened, tracing, process_health),
         openapi_url=None,  # `gateway.http.routes.documentation` serves it
         docs_url=None,
         redoc_url=None,
@@ -138,6 +129,25 @@ def create_app(
     _add_middleware(app, settings, process_metrics, process_health, tracing.tracer)
     _publish_schemas(app)
     return app
+
+
+def _lifespan(
+    opened: Callable[[], AbstractAsyncContextManager[Gateway]], tracing: Tracing, health: Health
+) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    """Return what opens the gateway for an application, and tells the health of a failed start."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(tracing.exporting())
+            try:
+                gateway = await stack.enter_async_context(opened())
+            except Exception as error:
+                health.start_error = error  # for whoever waits for the start
+                raise
+            yield {"gateway": gateway}
+
+    return lifespan
 
 
 def _add_middleware(
