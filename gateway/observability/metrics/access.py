@@ -25,7 +25,7 @@ class AccessMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.failures = Counter(
             "radstream_auth_failures_total",
-            "Requests refused for who their caller is, by reason.",
+            "Requests refused by authentication or authorization, by reason.",
             ["reason"],
             registry=registry,
         )
@@ -33,7 +33,7 @@ class AccessMetrics:
             self.failures.labels(reason)
         self.key_file_valid = Gauge(
             "radstream_key_file_valid",
-            "1 where the key file's present state is in force, 0 where an older one still is.",
+            "1 while the key file's current content is in use, 0 while a stale one is.",
             registry=registry,
         )
         self.key_file_valid.set(1)  # there is nothing older before the first change
@@ -47,7 +47,7 @@ class AccessMetrics:
             self.issuer_fetches.labels(outcome)
         self.credential_expires = Gauge(
             "radstream_credential_expires_timestamp_seconds",
-            "When a credential ends: the certificate, or a key by its id.",
+            "Expiry time of a credential: the certificate, or a key by its id.",
             ["credential"],
             registry=registry,
         )
@@ -74,11 +74,11 @@ class AuditMetrics:
         )
         self.failures = Counter(
             "radstream_audit_failures_total",
-            "Records that could not be written; what they tell of was not answered.",
+            "Audit records that could not be written; their requests were not answered.",
             registry=registry,
         )
         self.left_out = Counter(
             "radstream_audit_left_out_total",
-            "Refusals of callers who proved nobody, beyond those that are recorded one by one.",
+            "Refusals of unauthenticated callers beyond those that are recorded one by one.",
             registry=registry,
         )

@@ -18,7 +18,7 @@ class AdmissionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rejected = Counter(
             "radstream_admission_rejected_total",
-            "Studies, pictures and connections refused for want of room, by what was used up.",
+            "Studies, pictures and connections rejected by admission control, by limit.",
             ["reason"],
             registry=registry,
         )
@@ -36,11 +36,11 @@ class AdmissionMetrics:
         )
         self.studies = Gauge(
             "radstream_admitted_studies",
-            "Studies at work now, from all ways in.",
+            "Studies that hold a slot now, over all ways in.",
             registry=registry,
         )
         self.limit_studies = Gauge(
             "radstream_admission_limit_studies",
-            "Studies that may be at work at once.",
+            "Concurrency limit: studies that may be processed at once.",
             registry=registry,
         )

@@ -39,7 +39,7 @@ class HttpMetrics:
         )
         self.unread = Counter(
             "radstream_http_connections_given_up_total",
-            "Connections closed since their answers were not taken, or too much waited on all.",
+            "Connections closed because responses were not read, or too much was buffered on all.",
             registry=registry,
         )
         self.in_flight = Gauge(

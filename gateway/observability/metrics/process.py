@@ -24,12 +24,12 @@ class ImagingMetrics:
         )
         self.threads_busy = Gauge(
             "radstream_image_threads_busy",
-            "Threads that are at an image now.",
+            "Image threads that are busy now.",
             registry=registry,
         )
         self.jobs_waiting = Gauge(
             "radstream_image_jobs_waiting",
-            "Pieces of image work that wait for a thread now.",
+            "Image jobs that wait for a thread now.",
             registry=registry,
         )
         self.decode_processes_busy = Gauge(

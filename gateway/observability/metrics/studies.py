@@ -32,7 +32,7 @@ class StudyMetrics:
         )
         self.in_flight = Gauge(
             "radstream_studies_in_flight",
-            "Studies being read now.",
+            "Studies being processed now.",
             registry=registry,
         )
         self.seconds = Histogram(

@@ -31,12 +31,12 @@ class TelemetryMetrics:
         )
         self.spooled = Counter(
             "radstream_telemetry_spooled_total",
-            "Telemetry records put on disk while the sink was slow or away.",
+            "Telemetry records spooled to disk while the sink was slow or unavailable.",
             registry=registry,
         )
         self.replayed = Counter(
             "radstream_telemetry_replayed_total",
-            "Telemetry records that the sink took from the disk.",
+            "Spooled telemetry records that the sink took.",
             registry=registry,
         )
         self.dropped = Counter(

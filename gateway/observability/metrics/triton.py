@@ -61,11 +61,11 @@ class TritonMetrics:
         )
         self.restarts_asked = Counter(
             "radstream_triton_restarts_asked_total",
-            "Times that Triton was to be started anew since no model answered.",
+            "Restarts of Triton requested because no model answered.",
             registry=registry,
         )
         self.restarts = Counter(
             "radstream_triton_restarts_total",
-            "Times that the embedded Triton died and was started again.",
+            "Restarts of the embedded Triton after it died.",
             registry=registry,
         )
