@@ -105,7 +105,7 @@ def test_the_aws_services_that_are_kept_are_those_called():
     called = {
         name
         for path in (ROOT / "gateway").rglob("*.py")
-        for name in re.findall(r'create_client\(\s*"(\w+)"', path.read_text())
+        for name in re.findall(r'aws_client\(\s*"(\w+)"', path.read_text())
     }
     slimming = (ROOT / "docker/slim.py").read_text()
     [kept] = re.findall(r"^AWS_SERVICES = (.*)$", slimming, re.MULTILINE)
