@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.dropfolder.outcome import Taken
 from gateway.errors import ObjectNotReadableError
 from gateway.schemas.events import Outcome
+from gateway.storage.layout import BY_STUDY
 
 if TYPE_CHECKING:
     from gateway.dropfolder.delivery import DropFolder
@@ -65,8 +66,8 @@ class ParkedObjects:
         await self._images.forget(item.id)
 
 
-class DropFolderFootprint:
-    """Documents of the drop folder that are kept of a study.
+class ParkedAndWaiting:
+    """Parked items, of whatever work, and waiting halves that are kept of a study.
 
     Parameters
     ----------
@@ -83,10 +84,13 @@ class DropFolderFootprint:
 
     async def keys_of(self, study_id: str) -> list[str]:
         """Return the keys of what is parked and what waits of the study."""
+        own = tuple(f"{root}{study_id}/" for root in BY_STUDY)
         parked = [
             self._parking.key(item)
             for item in await self._parking.items(after="", limit=None)
-            if item.study_id == study_id or self._is_of(item.key, study_id)
+            if item.key.startswith(own)
+            or item.study_id == study_id
+            or self._is_of(item.key, study_id)
         ]
         waiting = await self._waiting.by_key()
         return parked + [key for key, half in waiting if self._is_of(half.key, study_id)]

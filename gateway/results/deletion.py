@@ -62,7 +62,7 @@ class Deletion:
         The store.
     roots
         Under each of these a study has a folder of its own.
-    footprints
+    footprint
         What is kept of a study elsewhere.
     closed_s
         Seconds that a study stays closed at the least: longer than any request takes.
@@ -73,14 +73,14 @@ class Deletion:
         objects: ObjectStore,
         *,
         roots: Sequence[str],
-        footprints: Sequence[StudyFootprint],
+        footprint: StudyFootprint,
         closed_s: float,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
     ) -> None:
         self._objects = objects
         self._roots = roots
-        self._footprints = footprints
+        self._footprint = footprint
         self._closed_s = closed_s
         self._metrics = metrics
         self._pseudonyms = pseudonyms
@@ -184,9 +184,8 @@ class Deletion:
 
     async def _purge(self, study_id: str) -> bool:
         """Purge the study; return whether nothing is left, not even as an older version."""
-        elsewhere = await together(item.keys_of(study_id) for item in self._footprints)
         prefixes = [f"{root}{study_id}/" for root in self._roots]
-        prefixes += [key for keys in elsewhere for key in keys]
+        prefixes += await self._footprint.keys_of(study_id)
         return all(await together(self._objects.purge(prefix) for prefix in prefixes))
 
     async def _closing(self, key: str) -> Closing | None:

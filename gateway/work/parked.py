@@ -214,28 +214,6 @@ class Parking:
             return None
 
 
-class ParkedFootprint:
-    """Parked items of the work that lies in a study's folders.
-
-    Parameters
-    ----------
-    parking
-        The items.
-    roots
-        Under each of these a study has a folder of its own.
-    """
-
-    def __init__(self, parking: Parking, roots: Sequence[str]) -> None:
-        self._parking = parking
-        self._roots = roots
-
-    async def keys_of(self, study_id: str) -> list[str]:
-        """Return the keys of the items of the study's work."""
-        own = tuple(f"{root}{study_id}/" for root in self._roots)
-        items = await self._parking.items(after="", limit=None)
-        return [self._parking.key(item) for item in items if item.key.startswith(own)]
-
-
 class ParkedCount:
     """Tells now and then how much is parked and since when, however it came to be.
 

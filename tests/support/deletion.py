@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from gateway.dropfolder.objects import Inbox
-from gateway.dropfolder.parked_objects import DropFolderFootprint
+from gateway.dropfolder.parked_objects import ParkedAndWaiting
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
@@ -13,7 +13,7 @@ from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.study import Route
-from gateway.work.parked import ParkedFootprint, Parking
+from gateway.work.parked import Parking
 from tests.support.store import MemoryStore
 
 ROOTS = ("results/", "pending/", "callbacks/")
@@ -27,10 +27,7 @@ def deletion_on(objects: ObjectStore, **changes: Any) -> Deletion:
     parking = Parking(objects, problem_of)
     parts: dict[str, Any] = {
         "roots": ROOTS,
-        "footprints": [
-            ParkedFootprint(parking, ROOTS),
-            DropFolderFootprint(parking, WaitingHalves(objects), inbox),
-        ],
+        "footprint": ParkedAndWaiting(parking, WaitingHalves(objects), inbox),
         "closed_s": 40.0,
         "metrics": Metrics(CollectorRegistry()),
         "pseudonyms": Pseudonyms("key"),

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from gateway.app.lifespan.stores import make_inbox, open_presence, open_stores, open_watched
 from gateway.dropfolder.parked_images import ParkedImages
-from gateway.dropfolder.parked_objects import DropFolderFootprint
+from gateway.dropfolder.parked_objects import ParkedAndWaiting
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.results.store import ResultStore
 from gateway.storage.layout import BY_STUDY
 from gateway.work.leases import CLOCK_SKEW_S
-from gateway.work.parked import ParkedFootprint, Parking
+from gateway.work.parked import Parking
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext
@@ -63,10 +63,7 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
     deletion = Deletion(
         objects,
         roots=BY_STUDY,
-        footprints=[
-            ParkedFootprint(parking, BY_STUDY),
-            DropFolderFootprint(parking, waiting, inbox),
-        ],
+        footprint=ParkedAndWaiting(parking, waiting, inbox),
         closed_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,
         metrics=context.metrics,
         pseudonyms=context.pseudonyms,
