@@ -6,6 +6,7 @@ leads.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import time
@@ -14,11 +15,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.errors import InvalidKeyError, StoreUnavailableError
+from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreUnavailableError
 from gateway.runtime.threads import in_thread
 from gateway.storage.descent import NESTED, held, made, obstacle, opened
 from gateway.storage.keys import split_key, split_prefix
+from gateway.storage.locked_files import locked, whole
 from gateway.storage.plain_files import beginning, length, paths, read, written_at
+from gateway.storage.protocol import Tagged
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -46,6 +49,10 @@ class FolderStore:
     a folder that another writer has just made need not force its name: a file system makes a
     folder and its name in one step of its journal, and forces them together. What is written is
     the gateway's own account's alone, whatever the umask.
+
+    Who replaces or removes an object's file locks it, and looks whether the name is still its own:
+    so a swap, which reads the old bytes and gives their name to the new ones, has no other writer
+    in between, in whichever process. An object's tag is a hash of its bytes.
 
     What is no plain file in a plain folder is no object: links lead out of the root, and a pipe
     never ends. Whoever drops files may have made them, and may put them in place of a folder at
@@ -92,6 +99,11 @@ class FolderStore:
             )
         return await self._run(self._readers, partial(read, self._root, steps, limit_bytes))
 
+    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
+        """See `ObjectStore.read_tagged`."""
+        data = await self.read(key, limit_bytes=limit_bytes)
+        return Tagged(data, _tag(data))
+
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
         del version_id
@@ -111,6 +123,13 @@ class FolderStore:
         """See `ObjectStore.replace`."""
         del media_type
         await self._run(self._writers, partial(self._replace, split_key(key), data))
+
+    async def swap(
+        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
+    ) -> str | None:
+        """See `ObjectStore.swap`."""
+        del media_type
+        return await self._run(self._writers, partial(self._swap, split_key(key), data, tag))
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
@@ -161,13 +180,52 @@ class FolderStore:
         return self._write(steps[:-1], data, give)
 
     def _replace(self, steps: Sequence[str], data: bytes | memoryview) -> None:
+        name = steps[-1]
+
         def give(unfinished: str, root: int, folder: int) -> None:
-            try:
-                os.rename(unfinished, steps[-1], src_dir_fd=root, dst_dir_fd=folder)
-            except IsADirectoryError as error:
-                raise InvalidKeyError(NESTED) from error
+            while True:
+                try:
+                    with locked(name, folder):
+                        os.rename(unfinished, name, src_dir_fd=root, dst_dir_fd=folder)
+                        return
+                except IsADirectoryError as error:
+                    raise InvalidKeyError(NESTED) from error
+                except FileNotFoundError:
+                    with suppress(FileExistsError):  # somebody else makes it: once more
+                        os.link(unfinished, name, src_dir_fd=root, dst_dir_fd=folder)
+                        return
 
         self._write(steps[:-1], data, give)
+
+    def _swap(self, steps: Sequence[str], data: bytes | memoryview, tag: str | None) -> str | None:
+        new = _tag(data)
+        if tag is not None:
+            return new if self._exchange(steps, data, tag, new) else None
+        if self._create(steps, data):
+            return new
+        try:
+            return new if _tag(read(self._root, steps, None)) == new else None
+        except ObjectNotFoundError:
+            return None
+
+    def _exchange(self, steps: Sequence[str], data: bytes | memoryview, old: str, new: str) -> bool:
+        """Give the name of the bytes with the old tag to the data; return whether these lie there.
+
+        What another writer made is on disk before it is told of, as in `create`.
+        """
+        name = steps[-1]
+        with opened(self._root, ()) as root, _unfinished(root, data) as unfinished:
+            try:
+                with held(self._root, steps[:-1]) as folders:
+                    with locked(name, folders[-1]) as file:
+                        found = None if file is None else _tag(whole(file))
+                        if found == old:
+                            os.rename(unfinished, name, src_dir_fd=root, dst_dir_fd=folders[-1])
+                            found = new
+                    os.fsync(folders[-1])
+                    return found == new
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                return False
 
     def _write(
         self, steps: Sequence[str], data: bytes | memoryview, give: Callable[[str, int, int], T]
@@ -189,7 +247,8 @@ class FolderStore:
             suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError),
             held(self._root, above) as folders,
         ):
-            os.unlink(steps[-1], dir_fd=folders[-1])
+            with locked(steps[-1], folders[-1]):
+                os.unlink(steps[-1], dir_fd=folders[-1])
             # The folders that hold nothing any more go with it.
             depth = len(above)
             while depth and _removed(above[depth - 1], folders[depth - 1]):
@@ -221,6 +280,10 @@ class FolderStore:
         # As their keys stand: the slash that follows a name takes part in the order.
         beyond = [name for name in names if not after or f"{name}/" > f"{after}/"]
         return sorted(beyond, key=lambda name: f"{name}/")[:limit]
+
+
+def _tag(data: bytes | memoryview) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -15,6 +16,22 @@ class Reserve(Protocol):
     async def __call__(self, size: int, /) -> None:
         """Return once there is room."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """An object as it was read.
+
+    Parameters
+    ----------
+    data
+        Its bytes.
+    tag
+        Another for other bytes; what else it says is the store's own affair.
+    """
+
+    data: bytes
+    tag: str
 
 
 class ObjectStore(Protocol):
@@ -54,6 +71,18 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
+        """The object's bytes, and the tag by which `swap` knows them again.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            No object has this key.
+        ObjectTooLargeError
+            The object is longer than the limit.
+        """
+        ...
+
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """Return the object's first bytes, all of a shorter one; no more is read.
 
@@ -78,6 +107,36 @@ class ObjectStore(Protocol):
 
     async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
         """Write the object, over whatever the key held."""
+        ...
+
+    async def swap(
+        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
+    ) -> str | None:
+        """Write the object only if nobody has written or removed it since it was read.
+
+        Of several writers that have read the same state one wins. Bytes that lie there already
+        count as written, whoever wrote them: so a swap whose answer was lost on the way may be
+        made again, and a writer whose bytes must be told from another's puts something of its own
+        in them. One thing stays unknown: where an answer was lost and another writer has swapped
+        since, the first is told that it lost, though its bytes were there for a while. Who reads
+        again and merges finds them in what the other wrote.
+
+        Parameters
+        ----------
+        key
+            Of the object.
+        data
+            Its new bytes.
+        tag
+            Of the bytes to replace (If-Match); None where there must be none (If-None-Match: *).
+        media_type
+            Of the new bytes.
+
+        Returns
+        -------
+        str or None
+            The new tag; None if other bytes lie there, or none where some must.
+        """
         ...
 
     async def delete(self, key: str) -> None:

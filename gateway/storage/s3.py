@@ -20,6 +20,7 @@ from gateway.errors import (
 )
 from gateway.storage.aws_client import NO_ANSWER, aws_client
 from gateway.storage.keys import split_key, split_prefix
+from gateway.storage.protocol import Tagged
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -131,15 +132,26 @@ class S3Store:
         split_key(key)
         version = {} if version_id is None else {"VersionId": version_id}
         async with self._calling():
-            response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
-            async with response["Body"] as body:
-                # What sits before a bucket may send an object in chunks: it may be of any size.
-                length = response.get("ContentLength", limit_bytes or 0)
-                if limit_bytes is not None and length > limit_bytes:
-                    raise ObjectTooLargeError(limit_bytes)
-                if reserve is not None:
-                    await reserve(length)
-                return await _whole(body, limit_bytes)
+            return (await self._get(key, limit_bytes, reserve, **version)).data
+
+    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
+        """See `ObjectStore.read_tagged`; the tag is the object's ETag."""
+        split_key(key)
+        async with self._calling():
+            return await self._get(key, limit_bytes, None)
+
+    async def _get(
+        self, key: str, limit_bytes: int | None, reserve: Reserve | None, **version: str
+    ) -> Tagged:
+        response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
+        async with response["Body"] as body:
+            # What sits before a bucket may send an object in chunks: it may be of any size.
+            length = response.get("ContentLength", limit_bytes or 0)
+            if limit_bytes is not None and length > limit_bytes:
+                raise ObjectTooLargeError(limit_bytes)
+            if reserve is not None:
+                await reserve(length)
+            return Tagged(await _whole(body, limit_bytes), response["ETag"])
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
@@ -174,24 +186,32 @@ class S3Store:
         """
         split_key(key)
         async with self._calling():
-            while True:
-                try:
-                    await self._put(key, data, media_type, IfNoneMatch="*")
-                except ClientError as error:
-                    if _code(error) == "PreconditionFailed":
-                        return False
-                    # Another write of the key is under way; who wins shows when it is done.
-                    if _code(error) != "ConditionalRequestConflict":
-                        raise
-                    await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
-                else:
-                    return True
+            return await self._put_if(key, data, media_type, IfNoneMatch="*") is not None
 
     async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
         """See `ObjectStore.replace`."""
         split_key(key)
         async with self._calling():
             await self._put(key, data, media_type)
+
+    async def swap(
+        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
+    ) -> str | None:
+        """See `ObjectStore.swap`."""
+        split_key(key)
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        async with self._calling():
+            written = await self._put_if(key, data, media_type, **condition)
+            if written is not None:
+                return written
+            try:
+                # A write whose answer was lost is repeated, and finds its own object.
+                found = await self._get(key, len(data), None)
+            except (ClientError, ObjectTooLargeError) as error:
+                if isinstance(error, ClientError) and _code(error) not in _NOT_FOUND:
+                    raise
+                return None
+            return found.tag if found.data == data else None
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore.delete`; a versioned bucket keeps what was there."""
@@ -261,10 +281,27 @@ class S3Store:
                     break
         return found[:limit]
 
+    async def _put_if(
+        self, key: str, data: bytes | memoryview, media_type: str, **condition: str
+    ) -> str | None:
+        """Return the ETag of what is written; None where the condition does not hold."""
+        while True:
+            try:
+                return await self._put(key, data, media_type, **condition)
+            except ClientError as error:
+                code = _code(error)
+                if code == "PreconditionFailed" or code in _NOT_FOUND:
+                    return None
+                # Another write of the key is under way; who wins shows when it is done.
+                if code != "ConditionalRequestConflict":
+                    raise
+            await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+
     async def _put(
         self, key: str, data: bytes | memoryview, media_type: str, **conditions: str
-    ) -> None:
-        await self._client.put_object(
+    ) -> str:
+        """Return the ETag of what is written."""
+        response = await self._client.put_object(
             Bucket=self._bucket,
             Key=key,
             Body=bytes(data),
@@ -272,6 +309,8 @@ class S3Store:
             **self._encryption,
             **conditions,
         )
+        tag: str = response["ETag"]
+        return tag
 
     @asynccontextmanager
     async def _calling(self) -> AsyncIterator[None]:

@@ -82,6 +82,54 @@ class Faults:
         return fired
 
 
+class LostAnswers:
+    """A relay in front of the emulator that lets requests through and loses the next answers.
+
+    Attributes
+    ----------
+    url : str
+        Of the relay.
+    to_lose : int
+        So many answers are not given: the connection is reset instead.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = httpx.URL(upstream)
+        self.url = ""
+        self.to_lose = 0
+
+    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection."""
+        upstream = await asyncio.open_connection(self._upstream.host, self._upstream.port)
+
+        async def forward() -> None:
+            while data := await reader.read(2**16):
+                upstream[1].write(data)
+            upstream[1].close()
+
+        forwarding = asyncio.create_task(forward())
+        with suppress(ConnectionError):
+            while data := await upstream[0].read(2**16):
+                if self.to_lose:
+                    self.to_lose -= 1
+                    break
+                writer.write(data)
+        writer.transport.abort()
+        upstream[1].close()
+        with suppress(ConnectionError):
+            await forwarding
+
+
+@asynccontextmanager
+async def lost_answers(upstream: str) -> AsyncIterator[LostAnswers]:
+    """A relay that loses no answer until it is told to."""
+    relay = LostAnswers(upstream)
+    async with await asyncio.start_server(relay.relay, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        relay.url = f"http://127.0.0.1:{port}"
+        yield relay
+
+
 def store_settings(endpoint: str, **changes: Any) -> StoreSettings:
     """Settings for two buckets of new names; see `make_buckets`."""
     name = secrets.token_hex(6)

@@ -2,11 +2,12 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
 from gateway.storage.keys import split_key, split_prefix
-from gateway.storage.protocol import Reserve
+from gateway.storage.protocol import Reserve, Tagged
 
 
 async def _let_others_run() -> None:
@@ -48,6 +49,10 @@ class MemoryStore:
             raise ObjectTooLargeError(limit_bytes)
         return data
 
+    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
+        data = await self.read(key, limit_bytes=limit_bytes)
+        return Tagged(data, _tag(data))
+
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         return (await self.read(key, version_id=version_id))[:size]
 
@@ -70,6 +75,18 @@ class MemoryStore:
         del media_type
         await self._step("replace", key)
         self.objects[key] = bytes(data)
+
+    async def swap(
+        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
+    ) -> str | None:
+        del media_type
+        await self._step("swap", key)
+        found = self.objects.get(key)
+        if found is None or found != data:
+            if tag != (None if found is None else _tag(found)):
+                return None
+            self.objects[key] = bytes(data)
+        return _tag(data)
 
     async def delete(self, key: str) -> None:
         await self._step("delete", key)
@@ -96,6 +113,10 @@ class MemoryStore:
         (split_prefix if call in {"keys", "folders", "purge"} else split_key)(key)
         await self._turn()
         self.calls.append((call, key))
+
+
+def _tag(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class DiedError(BaseException):

@@ -38,6 +38,34 @@ async def main(root, call):
 asyncio.run(main(*sys.argv[1:]))
 """
 
+# Adds lines to one object by swaps, beside other processes; a deletion of another goes on as well.
+SWAPPER = """
+import asyncio, sys
+from pathlib import Path
+from gateway.errors import ObjectNotFoundError
+from gateway.storage.folder import FolderStore
+
+async def main(root, number):
+    store = FolderStore(Path(root))
+    lost = 0
+    for i in range(20):
+        while True:
+            try:
+                found = await store.read_tagged("a/b")
+                data, tag = found.data, found.tag
+            except ObjectNotFoundError:
+                data, tag = b"", None
+            line = f"{number}-{i}\\n".encode()
+            if await store.swap("a/b", data + line, tag=tag, media_type=""):
+                break
+            lost += 1
+        await store.replace("c/d", line, media_type="")
+        await store.delete("c/d")
+    print(lost)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
 # Uses a store as a user whom permissions bind, and tells what came of each call.
 USER = """
 import asyncio, json, sys
@@ -61,6 +89,8 @@ async def main(root):
         "keys": await outcome(store.keys("")),
         "create": await outcome(store.create("b", b"x", media_type="")),
         "replace": await outcome(store.replace("b", b"x", media_type="")),
+        "swap": await outcome(store.swap("a", b"x", tag="x", media_type="")),
+        "delete": await outcome(store.delete("a")),
     }))
 
 asyncio.run(main(sys.argv[1]))
@@ -175,6 +205,36 @@ async def test_two_stores_on_one_folder_agree_on_who_was_first(root: Path):
     assert (root / "a").read_bytes() == str(created.index(True)).encode()
 
 
+async def test_swaps_of_eight_processes_lose_nothing(root: Path, store: FolderStore):
+    writers = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", SWAPPER, str(root), str(number)), stdout=subprocess.PIPE
+        )
+        for number in range(8)
+    ]
+    told = [await writer.communicate() for writer in writers]
+    assert all(writer.returncode == 0 for writer in writers)
+    lines = (await store.read("a/b")).decode().split()
+    assert sorted(lines) == sorted(f"{number}-{i}" for number in range(8) for i in range(20))
+    assert sum(int(lost) for lost, _ in told) > 0  # or they did not meet
+    assert files(root) == [root / "a/b"]
+
+
+async def test_two_stores_on_one_folder_agree_on_whose_swap_won(root: Path):
+    stores = [FolderStore(root) for _ in range(8)]
+    await stores[0].open()
+    for i in range(10):
+        tag = await stores[i % 8].swap("a/b", b"between", tag=None, media_type=TYPE)
+        won = await asyncio.gather(
+            *(
+                store.swap("a/b", str(i).encode(), tag=tag, media_type=TYPE)
+                for i, store in enumerate(stores)
+            )
+        )
+        assert sum(new is not None for new in won) == 1
+        await stores[i % 8].delete("a/b")
+
+
 @pytest.mark.parametrize("call", ["create", "replace"])
 async def test_key_cannot_lie_under_another_object_nor_over_others(store: FolderStore, call: str):
     await store.create("a/b", b"data", media_type=TYPE)
@@ -231,6 +291,8 @@ def test_read_only_folder_is_read_and_no_more(read_only_folder: Path):
         "keys": ["a"],
         "create": denied,
         "replace": denied,
+        "swap": denied,
+        "delete": denied,
     }
     assert files(read_only_folder) == [read_only_folder / "a"]
 
@@ -252,6 +314,9 @@ async def test_root_that_is_gone_is_no_missing_object_to_a_writer(root: Path, st
     shutil.rmtree(root)
     with pytest.raises(StoreUnavailableError):
         await store.create("a", b"x", media_type=TYPE)
+    for tag in (None, "x"):
+        with pytest.raises(StoreUnavailableError):
+            await store.swap("a", b"x", tag=tag, media_type=TYPE)
 
 
 # --- nothing outside the root --------------------------------------------------------------------
@@ -322,6 +387,11 @@ async def _try_everything(store: FolderStore, key: str) -> None:
         assert await store.read(key) == b"written"
         assert key in await store.keys("")
     with suppress(StoreError):
+        tag = (await store.read_tagged(key)).tag
+        assert await store.swap(key, b"written", tag=tag, media_type=TYPE)
+    with suppress(StoreError):
+        await store.swap(key, b"written", tag=None, media_type=TYPE)
+    with suppress(StoreError):
         assert all(found.startswith(key) for found in await store.keys(key))
     with suppress(StoreError):
         assert "secret" not in await store.folders(key, after="", limit=100)
@@ -359,6 +429,9 @@ async def test_nothing_is_written_through_a_link(root: Path, store: FolderStore,
     (root / "alias").symlink_to(outside / "x")
     with pytest.raises(InvalidKeyError):
         await store.create(key, b"ours", media_type=TYPE)
+    with pytest.raises(InvalidKeyError):
+        await store.swap(key, b"ours", tag=None, media_type=TYPE)
+    assert await store.swap(key, b"ours", tag="x", media_type=TYPE) is None
     with suppress(InvalidKeyError):  # the link itself may be replaced
         await store.replace(key, b"ours", media_type=TYPE)
     await store.delete(key)
@@ -464,6 +537,18 @@ async def test_replaced_data_are_on_disk_before_their_name_and_that_before_the_c
     forced.clear()
     await store.replace("a/b", b"y", media_type=TYPE)
     assert forced == [("file", ["a/b"]), ("store/a", ["a/b"])]
+
+
+async def test_swapped_data_are_on_disk_before_their_name_and_that_before_the_call_returns(
+    store: FolderStore, forced: list[tuple[str, list[str]]]
+):
+    tag = await store.swap("a/b", b"x", tag=None, media_type=TYPE)
+    assert forced[0] == ("file", [])
+    assert sorted(forced[1:]) == [("store", ["a/b"]), ("store/a", ["a/b"])]
+    for old in (tag, "another"):  # a lost one tells of what is on disk, too
+        forced.clear()
+        await store.swap("a/b", b"y", tag=old, media_type=TYPE)
+        assert forced == [("file", ["a/b"]), ("store/a", ["a/b"])]
 
 
 async def test_what_is_deleted_is_gone_from_the_disk_before_the_call_returns(

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import InvalidKeyError, ObjectNotFoundError, ObjectTooLargeError
 from gateway.storage.folder import FolderStore
-from gateway.storage.protocol import ObjectStore
+from gateway.storage.protocol import ObjectStore, Tagged
 from tests.support.s3 import new_store
 from tests.support.store import MemoryStore
 
@@ -76,6 +76,98 @@ async def test_replace_writes_over_an_object_and_where_there_is_none(store: Obje
     await store.replace("a", b"a longer text", media_type=TYPE)
     await store.replace("a", b"short", media_type=TYPE)
     assert await store.read("a") == b"short"
+
+
+async def test_swap_writes_only_where_the_object_is_as_it_was_read(store: ObjectStore):
+    await put(store, "a")
+    first = await store.read_tagged("a")
+    assert first.data == b"a"
+    second = await store.swap("a", memoryview(b"second"), tag=first.tag, media_type=TYPE)
+    assert second is not None
+    assert await store.swap("a", b"third", tag=first.tag, media_type=TYPE) is None
+    assert await store.read_tagged("a") == Tagged(b"second", second)
+    assert await store.swap("a", b"third", tag=second, media_type=TYPE) not in {None, second}
+    assert await store.read("a") == b"third"
+
+
+async def test_swap_without_a_tag_writes_only_where_there_is_nothing(store: ObjectStore):
+    tag = await store.swap("r/a/b", b"first", tag=None, media_type=TYPE)
+    assert tag is not None
+    assert await store.swap("r/a/b", b"second", tag=None, media_type=TYPE) is None
+    assert await store.read_tagged("r/a/b") == Tagged(b"first", tag)
+
+
+async def test_swap_of_what_is_gone_writes_nothing(store: ObjectStore):
+    await put(store, "r/a/b")
+    tag = (await store.read_tagged("r/a/b")).tag
+    await store.delete("r/a/b")
+    for key in ("r/a/b", "r/a", "r/a/b/c"):
+        assert await store.swap(key, b"new", tag=tag, media_type=TYPE) is None
+    assert await store.keys("") == []
+    assert await store.folders("", after="", limit=9) == []
+    assert await store.swap("r/a/b", b"new", tag=None, media_type=TYPE)
+
+
+async def test_swap_may_be_made_again_with_the_same_bytes(store: ObjectStore):
+    made = await store.swap("a", b"first", tag=None, media_type=TYPE)
+    assert await store.swap("a", b"first", tag=None, media_type=TYPE) == made
+    swapped = await store.swap("a", b"second", tag=made, media_type=TYPE)
+    assert await store.swap("a", b"second", tag=made, media_type=TYPE) == swapped
+    assert await store.swap("a", b"longer than that", tag=made, media_type=TYPE) is None
+
+
+async def test_tagged_read_keeps_to_the_limit_and_finds_only_what_is_there(store: ObjectStore):
+    await put(store, "a/b")
+    assert (await store.read_tagged("a/b", limit_bytes=3)).data == b"a/b"
+    with pytest.raises(ObjectTooLargeError):
+        await store.read_tagged("a/b", limit_bytes=2)
+    for key in ("a", "a/b/c", "b"):
+        with pytest.raises(ObjectNotFoundError):
+            await store.read_tagged(key)
+
+
+async def test_of_eight_swaps_of_one_state_one_wins_and_its_bytes_stay(store: ObjectStore):
+    tag = None
+    for _ in range(10):
+        written = await asyncio.gather(
+            *(store.swap("a/b", str(i).encode() * 9, tag=tag, media_type=TYPE) for i in range(8))
+        )
+        (winner,) = (i for i, new in enumerate(written) if new is not None)
+        found = await store.read_tagged("a/b")
+        assert found == Tagged(str(winner).encode() * 9, written[winner])
+        # Its own bytes would count as written in the next round, whoever wrote them.
+        tag = await store.swap("a/b", b"between", tag=found.tag, media_type=TYPE)
+
+
+async def test_no_swap_is_lost_among_many_writers(store: ObjectStore):
+    async def add(number: int) -> None:
+        line = f"{number}\n".encode()
+        while True:
+            try:
+                found = await store.read_tagged("a/b")
+            except ObjectNotFoundError:
+                data, tag = line, None
+            else:
+                data, tag = found.data + line, found.tag
+            if await store.swap("a/b", data, tag=tag, media_type=TYPE):
+                return
+
+    await asyncio.gather(*(add(number) for number in range(8)))
+    assert sorted((await store.read("a/b")).split()) == [str(i).encode() for i in range(8)]
+
+
+async def test_swap_beside_a_replace_or_a_deletion_does_not_undo_it(store: ObjectStore):
+    for _ in range(10):
+        await put(store, "a/b", "c")
+        tags = [(await store.read_tagged(key)).tag for key in ("a/b", "c")]
+        await asyncio.gather(
+            store.swap("a/b", b"swapped", tag=tags[0], media_type=TYPE),
+            store.delete("a/b"),
+            store.swap("c", b"swapped", tag=tags[1], media_type=TYPE),
+            store.replace("c", b"replaced", media_type=TYPE),
+        )
+        assert await store.keys("") == ["c"]
+        assert await store.read("c") == b"replaced"
 
 
 async def test_object_of_the_limit_is_read_and_a_longer_one_is_not(store: ObjectStore):
@@ -204,6 +296,10 @@ async def test_key_that_some_store_could_not_hold_is_refused(store: ObjectStore,
         await store.create(key, b"data", media_type=TYPE)
     with pytest.raises(InvalidKeyError):
         await store.replace(key, b"data", media_type=TYPE)
+    with pytest.raises(InvalidKeyError):
+        await store.read_tagged(key)
+    with pytest.raises(InvalidKeyError):
+        await store.swap(key, b"data", tag=None, media_type=TYPE)
     with pytest.raises(InvalidKeyError):
         await store.delete(key)
     assert await store.keys("") == []

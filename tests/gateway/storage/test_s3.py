@@ -1,6 +1,7 @@
 """What S3 has and a folder has not: versions, encryption, faults on the wire."""
 
 import threading
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -8,8 +9,17 @@ from typing import ClassVar
 import pytest
 
 from gateway.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
+from gateway.storage.protocol import Tagged
 from gateway.storage.s3 import S3Store, encryption, s3_client
-from tests.support.s3 import Faults, faults, make_buckets, new_store, s3, store_settings
+from tests.support.s3 import (
+    Faults,
+    faults,
+    lost_answers,
+    make_buckets,
+    new_store,
+    s3,
+    store_settings,
+)
 
 TYPE = "application/octet-stream"
 
@@ -144,6 +154,41 @@ async def test_write_against_another_that_is_under_way_is_tried_again(
     assert await faulty.read("b") == b"data"
 
 
+async def test_swap_whose_answer_was_lost_is_told_as_written(s3_url: str):
+    async with lost_answers(s3_url) as relay, new_store(relay.url) as store:
+        await store.replace("a", b"data", media_type=TYPE)
+        read = await store.read_tagged("a")
+        relay.to_lose = 2
+        written = await store.swap("a", b"ours", tag=read.tag, media_type=TYPE)
+        assert relay.to_lose == 0
+        assert await store.read_tagged("a") == Tagged(b"ours", written)
+
+
+async def test_swap_against_another_write_that_is_under_way_is_tried_again(
+    faulty: S3Store, proxy: Faults
+):
+    read = await faulty.read_tagged("a")
+    conflict = {"error": {"code": "ConditionalRequestConflict", "status": 409}, "times": 3}
+    await proxy.set({"service": "s3", "operation": "PutObject"} | conflict)
+    assert await faulty.swap("a", b"ours", tag=read.tag, media_type=TYPE)
+    assert await faulty.read("a") == b"ours"
+
+
+async def test_swap_that_cannot_be_looked_after_is_not_told_as_lost(faulty: S3Store, proxy: Faults):
+    away = {"error": {"code": "InternalError", "status": 500}}
+    await proxy.set({"service": "s3", "operation": "GetObject"} | away)
+    with pytest.raises(StoreUnavailableError, match="InternalError"):
+        await faulty.swap("a", b"ours", tag='"another"', media_type=TYPE)
+
+
+async def test_tag_tells_what_is_encrypted_apart_too(s3_url: str):
+    async with new_store(s3_url, encryption=encryption("aws:kms", "alias/radstream")) as store:
+        tag = await store.swap("a", b"first", tag=None, media_type=TYPE)
+        assert await store.swap("a", b"second", tag=tag, media_type=TYPE)
+        assert await store.swap("a", b"third", tag=tag, media_type=TYPE) is None
+        assert await store.read("a") == b"second"
+
+
 async def test_error_says_nothing_of_the_key(faulty: S3Store, proxy: Faults):
     await proxy.set({"service": "s3", "error": {"code": "InternalError", "status": 500}})
     with pytest.raises(StoreError) as caught:
@@ -173,6 +218,7 @@ class _Older(BaseHTTPRequestHandler):
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{zlib.crc32(body)}"')
         self.end_headers()
         self.wfile.write(body)
 
