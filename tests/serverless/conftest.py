@@ -1,9 +1,12 @@
 """The packaged stack, made once for all tests, and a receiver in the gateway's place."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import duckdb
 import pytest
 
+from tests.serverless.glue_tables import Tables
 from tests.serverless.receiver import Receiver, receiving
 from tests.support.aws import Package, package
 
@@ -49,3 +52,11 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     """A live HTTPS server that records what it is sent."""
     with receiving(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
+
+
+@pytest.fixture
+def tables(dev: Package, tmp_path: Path) -> Iterator[Tables]:
+    """Empty tables, to be filled."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield Tables(dev, tmp_path, connection)

@@ -7,21 +7,16 @@ shows them. sqlglot translates from Athena's dialect; that Athena itself takes t
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
 
 from gateway.schemas.audit import AuditRecord
+from tests.serverless.glue_tables import Tables, columns_of
+from tests.serverless.log_records import LONG_AGO, NOW, YESTERDAY, finding, record, refusal
 from tests.support.aws import ROOT, Package
-
-NOW = dt.datetime.now(dt.UTC)
-YESTERDAY = NOW - dt.timedelta(days=1)
-LONG_AGO = NOW - dt.timedelta(days=99)
 
 
 @pytest.fixture
@@ -29,86 +24,6 @@ def security_queries(dev: Package) -> dict[str, dict[str, Any]]:
     """The named queries that are not over the telemetry."""
     named = dev.of_type("AWS::Athena::NamedQuery").items()
     return {key: query for key, query in named if query["WorkGroup"] != {"Ref": "Workgroup"}}
-
-
-@pytest.fixture
-def tables(dev: Package, tmp_path: Path) -> Iterator["Tables"]:
-    """Empty tables, to be filled."""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield Tables(dev, tmp_path, connection)
-
-
-class Tables:
-    """Tables with Glue's columns in DuckDB."""
-
-    def __init__(self, dev: Package, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
-        self._dev = dev
-        self._folder = folder
-        self._connection = connection
-
-    def fill(self, logical_id: str, rows: Sequence[tuple[dt.datetime, dict[str, Any]]]) -> None:
-        """Make a table of JSON documents, each in the partition of its day."""
-        table = self._dev.properties(logical_id)["TableInput"]
-        columns = columns_of(table)
-        [partition] = table["PartitionKeys"]
-        day = table["Parameters"][f"projection.{partition['Name']}.format"]
-        strftime = day.replace("yyyy", "%Y").replace("MM", "%m").replace("dd", "%d")
-        lines = [
-            _as_deserialized(row, columns) | {partition["Name"]: when.strftime(strftime)}
-            for when, row in rows
-        ]
-        file = self._folder / f"{logical_id}.jsonl"
-        file.write_text("\n".join(map(json.dumps, lines)))
-        self._connection.execute(
-            f'CREATE TABLE "{table["Name"]}" AS FROM '
-            "read_json($file, format = 'newline_delimited', columns = $columns)",
-            {
-                "file": str(file),
-                "columns": {
-                    name: _in_duckdb(kind)
-                    for name, kind in [*columns.items(), (partition["Name"], partition["Type"])]
-                },
-            },
-        )
-
-    def ask(self, logical_id: str, *parameters: str) -> list[dict[str, Any]]:
-        """Run a named query as it stands in the template."""
-        query = self._dev.properties(logical_id)["QueryString"]
-        [translated] = sqlglot.transpile(query, read="athena", write="duckdb")
-        found = self._connection.execute(translated, list(parameters))
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def columns_of(table: dict[str, Any]) -> dict[str, str]:
-    """Glue's type of each column by name."""
-    return {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
-
-
-def _in_duckdb(kind: str) -> str:
-    return exp.DataType.build(kind, dialect="hive").sql("duckdb")
-
-
-def _as_deserialized(row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
-    """Return the row as JsonSerDe does: names in lower case, objects in text columns as text."""
-    lower = {key.lower(): value for key, value in row.items()}
-    return {
-        key: json.dumps(value)
-        if columns.get(key) == "string" and isinstance(value, dict | list)
-        else _lower(value)
-        for key, value in lower.items()
-    }
-
-
-def _lower(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key.lower(): _lower(item) for key, item in value.items()}
-        case list():
-            return [_lower(item) for item in value]
-        case _:
-            return value
 
 
 # --- files, workgroup and partitions --------------------------------------------------------------
@@ -146,11 +61,13 @@ def test_only_the_days_asked_for_are_opened(
         table["TableInput"]["Name"]: table["TableInput"]["PartitionKeys"][0]
         for table in dev.of_type("AWS::Glue::Table").values()
     }
-    for query in security_queries.values():
-        for table in sqlglot.parse_one(query["QueryString"], read="athena").find_all(exp.Table):
+    rollups = dev.of_type("AWS::Athena::PreparedStatement").values()
+    queries = [query["QueryString"] for query in security_queries.values()]
+    for query in queries + [rollup["QueryStatement"] for rollup in rollups]:
+        for table in sqlglot.parse_one(query, read="athena").find_all(exp.Table):
             scan = table.find_ancestor(exp.Select)
-            assert scan is not None
-            if table.name not in partitions:  # a WITH of the query's own
+            # A WITH of the query's own, and the table that a rollup inserts into.
+            if table.name not in partitions or scan is None:
                 continue
             partition = partitions[table.name]
             since = r"CURRENT_DATE - INTERVAL '\d+' DAY"
@@ -177,26 +94,6 @@ def test_the_days_are_projected_where_they_are_delivered(dev: Package) -> None:
 
 
 # --- audit ----------------------------------------------------------------------------------------
-
-
-def record(name: str, studies: list[str], when: dt.datetime, **fields: Any) -> dict[str, Any]:
-    """One record, as it lies in the bucket."""
-    written = AuditRecord.model_validate(
-        {
-            "schema": "radstream.audit/1",
-            "id": "6f0c7f0e-52c4-4b4e-9a56-6a4f0a8d1c11",
-            "recorded_at": when,
-            "operation": "GET /v1/studies/{study_id}",
-            "action": "R",
-            "outcome": "success",
-            "agent": {"kind": "key", "name": name},
-            "studies": studies,
-            "instance": "gateway-0",
-            **fields,
-        }
-    )
-    document: dict[str, Any] = json.loads(written.model_dump_json(by_alias=True))
-    return document
 
 
 def test_the_audit_table_has_the_records_fields(dev: Package) -> None:
@@ -361,38 +258,6 @@ def test_the_trail_lies_where_its_table_looks(prod: Package) -> None:
 # --- the firewall ---------------------------------------------------------------------------------
 
 
-def refusal(rule: str, path: str, when: dt.datetime, **fields: Any) -> dict[str, Any]:
-    """One record of a web ACL's log, as the WAF Developer Guide shows them."""
-    return {
-        "timestamp": int(when.timestamp() * 1000),
-        "formatVersion": 1,
-        "webaclId": "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/radstream-dev/1",
-        "terminatingRuleId": rule,
-        "terminatingRuleType": "REGULAR",
-        "action": "BLOCK",
-        "terminatingRuleMatchDetails": [],
-        "httpSourceName": "ALB",
-        "httpSourceId": "123456789012-app/k8s-radstream/0123456789abcdef",
-        "ruleGroupList": [],
-        "rateBasedRuleList": [],
-        "nonTerminatingMatchingRules": [],
-        "requestHeadersInserted": None,
-        "responseCodeSent": None,
-        "httpRequest": {
-            "clientIp": "203.0.113.42",
-            "country": "AU",
-            "headers": [{"name": "User-Agent", "value": "curl/7.61.1"}],
-            "uri": path,
-            "args": "XXX",
-            "httpVersion": "HTTP/1.1",
-            "httpMethod": "GET",
-            "requestId": "1-6747f0aa-0123456789abcdef01234567",
-        },
-        "labels": [{"name": "awswaf:managed:aws:sql-database:SQLi_QueryArguments"}],
-        **fields,
-    }
-
-
 def test_refused_by_the_firewall_by_rule_country_and_path(tables: Tables) -> None:
     managed: dict[str, Any] = {
         "terminatingRuleType": "MANAGED_RULE_GROUP",
@@ -528,38 +393,6 @@ def test_the_load_balancers_log_lies_where_its_table_looks(dev: Package) -> None
 
 
 # --- GuardDuty ------------------------------------------------------------------------------------
-
-
-def finding(identity: str, when: dt.datetime, severity: float, count: int) -> dict[str, Any]:
-    """One line of an exported file, as the GuardDuty User Guide shows findings."""
-    at = when.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    return {
-        "schemaVersion": "2.0",
-        "accountId": "123456789012",
-        "region": "eu-central-1",
-        "partition": "aws",
-        "id": identity,
-        "arn": f"arn:aws:guardduty:eu-central-1:123456789012:detector/1/finding/{identity}",
-        "type": "Exfiltration:S3/AnomalousBehavior",
-        "resource": {
-            "resourceType": "AccessKey",
-            "accessKeyDetails": {"accessKeyId": "ASIAIOSFODNN7EXAMPLE", "userName": "Admin"},
-        },
-        "service": {
-            "serviceName": "guardduty",
-            "detectorId": "1",
-            "action": {"actionType": "AWS_API_CALL"},
-            "eventFirstSeen": "2026-11-20T06:00:00.000Z",
-            "eventLastSeen": at,
-            "archived": False,
-            "count": count,
-        },
-        "severity": severity,
-        "createdAt": "2026-11-20T06:05:00.000Z",
-        "updatedAt": at,
-        "title": f"Seen {count} times",
-        "description": "An identity read S3 objects in an unusual way.",
-    }
 
 
 def test_each_finding_stands_as_it_was_seen_last(tables: Tables) -> None:
