@@ -636,5 +636,13 @@ def test_every_parameter_is_documented() -> None:
     assert not [name for name in defaults if f"`{name}`" not in page]
 
 
+def test_every_output_that_the_recipes_ask_for_is_there(dev: Package) -> None:
+    pages = [(ROOT / f"docs/{name}.md").read_text() for name in ("deploy-aws", "backup")]
+    asked = {name for page in pages for name in re.findall(r"\$\(output (\w+)\)", page)}
+    asked |= {name for page in pages for name in re.findall(r"OutputKey=='(\w+)'", page)}
+    assert asked >= {"KeyArn", "LogsBucketName"}
+    assert asked <= dev.template["Outputs"].keys()
+
+
 def _without_tags(path: Path) -> str:
     return re.sub(r"!(Ref|GetAtt|If|Sub)\b", "", path.read_text())
