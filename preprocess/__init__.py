@@ -19,8 +19,10 @@ from preprocess.errors import (
     UnrecognisedImageError,
     UnsupportedImageError,
 )
+from preprocess.file_meta import FileMeta, read_file_meta
 from preprocess.metadata import Code, DicomMetadata, read_metadata
 from preprocess.tensor import grey_range, to_shown_tensor, to_tensor
+from preprocess.transfer_syntaxes import TAKEN_TRANSFER_SYNTAXES
 from preprocess.types import (
     Aspect,
     Frame,
@@ -38,12 +40,14 @@ from preprocess.types import (
 from preprocess.workers import DecodeWorkers
 
 __all__ = [
+    "TAKEN_TRANSFER_SYNTAXES",
     "Aspect",
     "Code",
     "CorruptImageError",
     "DecodeTimeoutError",
     "DecodeWorkers",
     "DicomMetadata",
+    "FileMeta",
     "Frame",
     "FullRange",
     "GreyRange",
@@ -68,6 +72,7 @@ __all__ = [
     "decode",
     "grey_range",
     "measure",
+    "read_file_meta",
     "read_metadata",
     "sniff",
     "to_shown_tensor",

@@ -41,7 +41,9 @@ JPEG_2000 = JPEG_2000_LOSSLESS_ONLY.union((JPEG2000, HTJ2K))
 RISKY = JPEG_2000 | JPEG_LS
 """Those whose decoders can take long, or much memory, over a small file."""
 
-_TAKEN = UNCOMPRESSED | JPEG | RISKY | {RLELossless}
+TAKEN_TRANSFER_SYNTAXES = UNCOMPRESSED | JPEG | RISKY | {RLELossless}
+"""Those that are read."""
+
 # PS3.6 has named these since pydicom's dictionary was made.
 _NEWER_NAMES = {
     "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
@@ -59,7 +61,7 @@ def check_taken(transfer_syntax_uid: UID) -> None:
     UnsupportedImageError
         A UID that the standard does not name is not repeated.
     """
-    if transfer_syntax_uid in _TAKEN:
+    if transfer_syntax_uid in TAKEN_TRANSFER_SYNTAXES:
         return
     name = _NEWER_NAMES.get(transfer_syntax_uid)
     if name is None and transfer_syntax_uid.is_transfer_syntax:

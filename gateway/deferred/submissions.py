@@ -121,6 +121,7 @@ class Submissions:
             image_bytes=sum(map(len, sent.values())),
             callback=callback,
             caller=study.caller,
+            route=study.route,
             context={name: bound[name] for name in _CONTEXT if name in bound},
             traceparent=traceparent(),
         )
@@ -212,8 +213,9 @@ class ProcessSubmission:
     async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
         """Process it; see `StudyProcessor.process`."""
         request = continued(document.traceparent or "")
+        route = Route(document.route)
         source = StudySource(
-            Route.REST,
+            route,
             document.caller,
             _SHARE,
             Turn.IN_LINE,
@@ -225,7 +227,7 @@ class ProcessSubmission:
             spanned(self._tracer, "submission", context=request),
         ):
             answer = await self._studies.process(source, deadline)
-        self._metrics.studies.tell_freshness(Route.REST, document.received_at)
+        self._metrics.studies.tell_freshness(route, document.received_at)
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
 

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from gateway.access.authentication import Authentication
 from gateway.admission.admission import Admission
 from gateway.audit.trail import Audit
+from gateway.deferred.dicom_store import DicomStore
 from gateway.deferred.submissions import Submissions
 from gateway.delivery.webhooks import Callbacks
 from gateway.dropfolder.delivery import Deliveries
@@ -45,6 +46,7 @@ class Gateway:
     parking: Parking
     parked: ParkedOperations
     submissions: Submissions
+    dicom_store: DicomStore
     callbacks: Callbacks
     catalog: StudyCatalog
     deletion: Deletion

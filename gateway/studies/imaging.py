@@ -32,6 +32,7 @@ from preprocess import (
     UnsupportedImageError,
     check_contrast,
     measure,
+    read_file_meta,
     read_metadata,
     sniff,
 )
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from gateway.schemas.contract import InputContract
     from gateway.studies.refused_images import ImageError
     from gateway.studies.study import StudyImage
-    from preprocess import DicomMetadata, Frame, Header
+    from preprocess import DicomMetadata, FileMeta, Frame, Header
 
 T = TypeVar("T")
 
@@ -149,6 +150,10 @@ class Imaging:
         if not is_dicom(data):
             return None
         return await self._run(partial(_read_metadata, part, data, self._limits))
+
+    async def file_meta(self, data: bytes | memoryview) -> FileMeta:
+        """Return the UIDs that a DICOM file names before its data set."""
+        return await self._run(partial(read_file_meta, data))
 
     async def check_header(self, part: str, data: bytes | memoryview) -> None:
         """Hold a file to what its header says of its picture; nothing is decoded.

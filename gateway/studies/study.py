@@ -22,6 +22,7 @@ class Route(StrEnum):
     REST = "rest"
     EVENT = "event"
     FOLDER = "folder"
+    STOW = "stow"
 
 
 @dataclass(frozen=True, slots=True)

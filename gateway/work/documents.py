@@ -30,6 +30,7 @@ class Submission(StoredDocument):
     image_bytes: int = Field(description="Of all its images: room is made for them at once.")
     callback: str | None = Field(None, description="Whom to tell of the end.")
     caller: str = Field("unknown", description="Label of whoever sent it.")
+    route: str = Field("rest", description="The way in which it came.")
     context: Names = Field(description="Ids of the request, for the log.")
     traceparent: str | None = Field(None, description="Of the request, whose trace goes on.")
 

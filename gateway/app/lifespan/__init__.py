@@ -14,6 +14,7 @@ from gateway.app.lifespan.deferred import backlog_work, make_backlogs
 from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder
 from gateway.app.lifespan.processing import open_processing
 from gateway.app.lifespan.storage import open_storage
+from gateway.deferred.dicom_store import DicomStore
 from gateway.deferred.submissions import Submissions
 from gateway.dropfolder.delivery import Deliveries
 from gateway.dropfolder.parked_objects import ParkedObjects
@@ -101,6 +102,12 @@ async def open_gateway(
             parking=storage.parking,
             parked=_parked(storage, folder, backlogs),
             submissions=submissions,
+            dicom_store=DicomStore(
+                processing.studies,
+                submissions,
+                processing.imaging,
+                timeout_s=settings.http.request_timeout_s,
+            ),
             callbacks=backlogs.callbacks,
             catalog=catalog,
             deletion=storage.deletion,

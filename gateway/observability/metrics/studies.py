@@ -50,7 +50,12 @@ class StudyMetrics:
             buckets=FRESHNESS_SECONDS,
             registry=registry,
         )
-        for route in ("rest", "event", "folder"):  # late results may be the first after a restart
+        for route in (
+            "rest",
+            "event",
+            "folder",
+            "stow",
+        ):  # late results may be the first after a restart
             self.freshness_seconds.labels(route)
         self.stage_seconds = Histogram(
             "radstream_stage_seconds",

@@ -1,0 +1,151 @@
+"""Storing DICOM instances: success once an instance is durable, whatever becomes of its reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.errors import (
+    Fault,
+    InvalidMetadataError,
+    OverloadedError,
+    RadStreamError,
+    UnreadableImagesError,
+    log_fields,
+)
+from gateway.runtime.deadline import Deadline
+from gateway.studies.dicom_instance import FailureReason, InstanceUids, failure_reason
+from gateway.studies.process import Received, StudySource, Turn
+
+if TYPE_CHECKING:
+    from gateway.admission.admission import Slot
+    from gateway.deferred.submissions import Submissions
+    from gateway.studies.imaging import Imaging
+    from gateway.studies.process import StudyProcessor
+    from gateway.studies.study import Route
+
+log = structlog.get_logger()
+
+_PART = "instance"
+_ANY = InstanceUids()
+_UNIDENTIFIED = "has no SOP Class UID (0008,0016) or no SOP Instance UID (0008,0018)"
+_CONTRADICTS = "contradicts what the request says of the instance"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSender:
+    """The sender of instances.
+
+    Parameters
+    ----------
+    route, caller, share
+        See `StudySource`.
+    """
+
+    route: Route
+    caller: str
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOutcome:
+    """Outcome of an instance.
+
+    Parameters
+    ----------
+    uids
+        As far as they can be read.
+    failure
+        The reason why it is not stored; None where it is.
+    """
+
+    uids: InstanceUids
+    failure: FailureReason | None = None
+
+
+class DicomStore:
+    """Takes instances in, each for its own study, which is processed later.
+
+    Parameters
+    ----------
+    studies, submissions
+        The use case, and what keeps a study until it is processed.
+    imaging
+        Reads headers, off the event loop.
+    timeout_s
+        Seconds that an instance may take once its bytes are there, the wait for a place included.
+    """
+
+    def __init__(
+        self,
+        studies: StudyProcessor,
+        submissions: Submissions,
+        imaging: Imaging,
+        *,
+        timeout_s: float,
+    ) -> None:
+        self._studies = studies
+        self._submissions = submissions
+        self._imaging = imaging
+        self._timeout_s = timeout_s
+
+    async def store(
+        self,
+        data: bytes | memoryview,
+        sender: InstanceSender,
+        expected: InstanceUids = _ANY,
+    ) -> InstanceOutcome:
+        """Return once the instance is durable, or is known not to be stored.
+
+        Parameters
+        ----------
+        data
+            The DICOM file (PS3.10); whoever calls holds its bytes in a slot of the admission.
+        expected
+            What the request says of it elsewhere: in its path, or in its command set.
+        """
+        uids, transfer_syntax_uid = InstanceUids(), None
+        try:
+            meta = await self._imaging.file_meta(data)
+            uids, transfer_syntax_uid = InstanceUids.of_file_meta(meta), meta.transfer_syntax_uid
+            header = await self._imaging.dicom_metadata(_PART, data)
+            if header is None:
+                raise UnreadableImagesError((Fault(_PART, "is no DICOM file"),))
+            uids = InstanceUids.of_data_set(header)
+            if not uids.is_identified():
+                raise InvalidMetadataError((Fault(_PART, _UNIDENTIFIED),))
+            if faults := [Fault(name, _CONTRADICTS) for name in uids.contradictions(expected)]:
+                error = InvalidMetadataError(tuple(faults))
+                return _refused(sender, uids, error, FailureReason.DATA_SET_MISMATCH)
+            await self._accept(data, sender)
+        except RadStreamError as error:
+            return _refused(sender, uids, error, failure_reason(error, transfer_syntax_uid))
+        return InstanceOutcome(uids)
+
+    async def _accept(self, data: bytes | memoryview, sender: InstanceSender) -> None:
+        async def receive(_slot: Slot) -> Received:
+            return Received(None, [(_PART, data)])
+
+        # In line: a sender of hundreds of instances is slowed down before any of them fails.
+        source = StudySource(sender.route, sender.caller, sender.share, Turn.IN_LINE, receive)
+        deadline = Deadline.after(self._timeout_s)
+        async with (
+            deadline.bounds("accept"),
+            self._studies.admitted(source, deadline) as study,
+        ):
+            await self._submissions.accept(study, None)
+
+
+def _refused(
+    sender: InstanceSender, uids: InstanceUids, error: RadStreamError, reason: FailureReason
+) -> InstanceOutcome:
+    if not isinstance(error, OverloadedError):  # counted where it is raised
+        log.info(
+            "instance.refused",
+            route=sender.route,
+            failure_reason=f"{reason:04X}",
+            **log_fields(error),
+        )
+    return InstanceOutcome(uids, reason)
