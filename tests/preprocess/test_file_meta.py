@@ -7,7 +7,7 @@ from tests.preprocess import dicoms
 from tests.preprocess.pngs import ramp
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
-EXPLICIT, MPEG2 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.110"
+EXPLICIT, MPEG2 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.100"
 SMALL = dicoms.image(ramp(4, 6))
 
 
