@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.triton.protocol import TritonHost
 
-# What any route may answer that asks who calls.
+    Lifespan = Callable[[FastAPI], AbstractAsyncContextManager["State"]]
+
+# Errors that any route may answer with that asks for credentials.
 _REFUSALS = (
     errors.CredentialsMissingError,
     errors.CredentialsAmbiguousError,
@@ -56,7 +58,7 @@ Send radiographs, get stored and explainable findings.
 
 * **Send** images with their metadata to `POST /v1/studies`; the answer is the result.
 * **Read** it again at `GET /v1/studies/{study_id}`, with a heat map for every image.
-* **Repeat** freely: an image is known by its bytes, and is read once by each model version.
+* **Repeat** freely: an image is known by its bytes; each model version processes it once.
 
 Errors are problem details (RFC 9457): `type` names the kind, `errors` lists all there is to mend.
 """
@@ -75,7 +77,7 @@ def create_app(
     certificate: ServedCertificate | None = None,
     triton_host: TritonHost | None = None,
 ) -> FastAPI:
-    """The ASGI application.
+    """Return the ASGI application.
 
     Parameters
     ----------
@@ -103,25 +105,7 @@ def create_app(
         certificate=certificate,
         triton_host=triton_host,
     )
-    app = FastAPI(
-        title="RadStream",
-        version=__version__,
-        summary="The gateway between the hospital and its radiology AI models",
-        description=_DESCRIPTION,
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=_lifespan(opened, tracing, process_health),
-        openapi_url=None,  # `gateway.http.routes.documentation` serves it
-        docs_url=None,
-        redoc_url=None,
-        servers=[{"url": settings.http.path_prefix}] if settings.http.path_prefix else None,
-        redirect_slashes=False,  # it would lead to whatever Host the request names
-        openapi_tags=[
-            {"name": "studies", "description": "Send studies and read their results."},
-            {"name": "drop folder", "description": "Studies as files in a bucket or folder."},
-            {"name": "models", "description": "What reads the studies."},
-            {"name": "operation", "description": "Health and metrics, for machines."},
-        ],
-    )
+    app = _bare_app(settings, _lifespan(opened, tracing, process_health))
     problems.install(app, docs=f"{settings.http.path_prefix}/docs")
     for routes in (studies, events, parked, models, health, documentation):
         app.include_router(routes.router)
@@ -131,10 +115,33 @@ def create_app(
     return app
 
 
+def _bare_app(settings: Settings, lifespan: Lifespan) -> FastAPI:
+    """Return an application that has a name and a description, and no routes."""
+    return FastAPI(
+        title="RadStream",
+        version=__version__,
+        summary="The gateway between the hospital and its radiology AI models",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        openapi_url=None,  # `gateway.http.routes.documentation` serves it
+        docs_url=None,
+        redoc_url=None,
+        servers=[{"url": settings.http.path_prefix}] if settings.http.path_prefix else None,
+        redirect_slashes=False,  # it would lead to whatever Host the request names
+        openapi_tags=[
+            {"name": "studies", "description": "Send studies and read their results."},
+            {"name": "drop folder", "description": "Studies as files in a bucket or folder."},
+            {"name": "models", "description": "The models that process the studies."},
+            {"name": "operation", "description": "Health and metrics, for machines."},
+        ],
+    )
+
+
 def _lifespan(
     opened: Callable[[], AbstractAsyncContextManager[Gateway]], tracing: Tracing, health: Health
-) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
-    """Return what opens the gateway for an application, and tells the health of a failed start."""
+) -> Lifespan:
+    """Return the opening of a gateway that tells the health of a failed start."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
