@@ -149,7 +149,7 @@ class AccessSettings(_Group):
     audience: str | None = Field(
         None,
         min_length=1,
-        description="What a token's `aud` must name; needed with an issuer, unless client_ids is.",
+        description="Required `aud` of tokens; needed with an issuer, unless client_ids is set.",
     )
     client_ids: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),
@@ -170,9 +170,7 @@ class AccessSettings(_Group):
         le=300,
         description="Clock skew in seconds allowed between the issuer and the gateway.",
     )
-    metrics_open: bool = Field(
-        False, description="Whether /metrics is served without authentication."
-    )
+    metrics_open: bool = Field(False, description="Serve /metrics without authentication.")
     cors_origins: tuple[str, ...] = Field(
         (), description="Origins of web pages that may call, as a JSON array; none if empty."
     )
@@ -262,7 +260,7 @@ class TritonSettings(_Group):
     )
     placement: Literal["gateway", "triton"] = Field(
         "gateway",
-        description="Where preprocessing runs: in the gateway, or in Triton with the ensembles "
+        description="Place of preprocessing: in the gateway, or in Triton with the ensembles "
         "that `radstream models build` makes.",
     )
     shared_memory_bytes: int = Field(
@@ -345,7 +343,7 @@ class DropFolderSettings(_Group):
     )
     watch: bool | None = Field(
         None,
-        description="Whether the folder is watched for studies; `radstream up` does, "
+        description="Watch the folder for studies; `radstream up` does, "
         "`radstream serve` does not, if unset.",
     )
     settle_s: float = Field(
@@ -364,7 +362,7 @@ class DropFolderSettings(_Group):
     )
     polling: bool | None = Field(
         None,
-        description="Whether the folder is polled besides the system's notifications; if "
+        description="Poll the folder besides the system's notifications; if "
         "unset, on network file systems and where there are no notifications.",
     )
     poll_s: float = Field(
@@ -423,7 +421,7 @@ class CallbackSettings(_Group):
     )
     private_addresses: bool = Field(
         False,
-        description="Whether webhooks may call hosts on private and loopback addresses.",
+        description="Let webhooks call hosts on private and loopback addresses.",
     )
     ca_file: Path | None = Field(
         None,
@@ -438,7 +436,7 @@ class CallbackSettings(_Group):
     )
 
     def host_names(self) -> frozenset[str]:
-        """The hosts that may be called, in lower case."""
+        """Return the hosts that may be called, in lower case."""
         return frozenset(filter(None, (host.strip().lower() for host in self.hosts.split(","))))
 
     @model_validator(mode="after")
@@ -651,7 +649,7 @@ class Settings(BaseSettings):
 
 
 def setting_names() -> Iterator[tuple[str, str]]:
-    """Each environment variable with its description, in the order of `Settings`."""
+    """Yield each environment variable with its description, in the order of `Settings`."""
     for group_name, group in Settings.model_fields.items():
         group_type = group.annotation
         if not (isinstance(group_type, type) and issubclass(group_type, BaseModel)):
@@ -662,7 +660,7 @@ def setting_names() -> Iterator[tuple[str, str]]:
 
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:
-    """RADSTREAM_… variables that name no setting; pydantic-settings passes over them."""
+    """Return RADSTREAM_… variables that name no setting; pydantic-settings passes over them."""
     known = {name for name, _ in setting_names()} | {CLIENT_KEY}
     return sorted(
         name

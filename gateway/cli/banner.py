@@ -19,7 +19,7 @@ def banner(settings: Settings, url: str, triton: EmbeddedTriton, *, program: str
     Parameters
     ----------
     url
-        Where the gateway listens.
+        The gateway's address.
     program
         The command, as it was called.
     """
@@ -61,7 +61,7 @@ def _results(settings: Settings) -> str:
 
 
 def _example(settings: Settings, url: str, program: str) -> str:
-    """A command that works in another terminal, which may not have this one's variables."""
+    """Return a command that works in another terminal, which may not have this one's variables."""
     key = f"{CLIENT_KEY}=… " if settings.access.is_asked else ""
     where = "" if url == default_url({}) else f" --url {url}"
     return f"{key}{shlex.quote(program)} send{where} tests/data/images/*.jpeg"

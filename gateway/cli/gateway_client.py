@@ -18,18 +18,18 @@ _HTTP = f"{PREFIX}HTTP{DELIMITER}"
 api_key_option = click.option(
     "--api-key",
     envvar=CLIENT_KEY,
-    help=f"The key to send, where the gateway asks for one. Better given as {CLIENT_KEY}: other "
-    "users of the machine see the options of a command.",
+    help=f"API key to send, if the gateway requires one. Better set as {CLIENT_KEY}: other "
+    "users of the machine see a command's options.",
 )
 
 
 def url_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option `--url`, which is where this machine's gateway listens by its settings."""
+    """Add the option `--url`, by default the address of this machine's gateway by its settings."""
     return click.option(
         "--url",
         default=lambda: default_url(),  # noqa: PLW0108 - read when it is asked
-        help=f"The gateway; where {_HTTP}HOST, {_HTTP}PORT and {_HTTP}TLS_CERTIFICATE say, unless "
-        "given.",
+        help=f"Address of the gateway; by default that of {_HTTP}HOST, {_HTTP}PORT and "
+        f"{_HTTP}TLS_CERTIFICATE.",
     )(command)
 
 
@@ -56,6 +56,6 @@ def default_url(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def gateway_client(url: str, api_key: str | None) -> httpx.Client:
-    """A client of the gateway, to be closed, that no proxy of the environment gets between."""
+    """Return a client of the gateway, to be closed, that passes by the environment's proxies."""
     headers = {"X-API-Key": api_key} if api_key else None
     return httpx.Client(base_url=url, timeout=60.0, trust_env=False, headers=headers)

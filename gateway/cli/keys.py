@@ -31,7 +31,7 @@ _FILE = click.option(
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke API keys; a running gateway follows within seconds."""
+    """Create, list and revoke API keys; a running gateway follows within seconds."""
 
 
 @keys.command()
@@ -43,11 +43,11 @@ def keys() -> None:
     multiple=True,
     required=True,
     type=click.Choice([scope.value for scope in Scope]),
-    help="What the key allows; may be given several times.",
+    help="A scope of the key; may be given several times.",
 )
 @click.option("--days", type=click.IntRange(1, 3650), help="Days after which the key expires.")
 def create(path: Path, name: str, scopes: Sequence[str], days: int | None) -> None:
-    """Make a key for a caller and print it, this once.
+    """Create a key for a caller and print it, this once.
 
     Several keys may have one name: make the new one, hand it over, then revoke the old one.
     """
@@ -83,7 +83,7 @@ def list_command(path: Path, *, as_json: bool) -> None:
 @_FILE
 @click.argument("ids", nargs=-1, required=True)
 def revoke(path: Path, ids: Sequence[str]) -> None:
-    """Take keys away, by the ids that `list` shows and that stand in the keys themselves."""
+    """Revoke keys by the ids that `list` shows and that stand in the keys themselves."""
 
     def without(document: KeyDocument) -> KeyDocument:
         missing = set(ids) - {entry.id for entry in document.keys}

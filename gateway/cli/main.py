@@ -119,10 +119,10 @@ def send(
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
 def verify(*, as_json: bool) -> None:
-    """Look over the store: documents, images and what names what. Nothing is written.
+    """Verify the store: documents, images and the references between them. Write nothing.
 
-    A line a finding, which may hold a study_id. Ends with status 1 where one is a fault, with 2
-    where the store does not answer.
+    Print a line for each finding, which may hold a study_id. End with status 1 if one is a fault,
+    with 2 if the store does not answer.
     """
     sys.exit(0 if verify_store(_settings().store, as_json=as_json) else 1)
 
@@ -135,7 +135,7 @@ main.add_command(keys)
 
 
 def _settings() -> Settings:
-    """The settings, or an end with every fault they have."""
+    """Return the settings; end the command with every fault they have."""
     faults = [f"{name}: no such setting" for name in unknown_names(os.environ)]
     try:
         settings = Settings()
@@ -186,7 +186,7 @@ def _metadata(file: Path, study_id: str | None, view: str | None) -> dict[str, A
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
-    """The result or problem answered; whatever answers otherwise is no gateway."""
+    """Return the result or problem answered; whatever answers otherwise is no gateway."""
     with contextlib.suppress(ValueError):
         answer = response.json()
         if isinstance(answer, dict) and ("images" in answer or "title" in answer):

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """Work on a model repository."""
+    """Prepare, tune, publish and download model repositories."""
 
 
 @models.command()
 @click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("names", nargs=-1)
 def build(repository: Path, names: Sequence[str]) -> None:
-    """Write the ensembles that let Triton do the preprocessing of models.
+    """Write the ensembles with which Triton preprocesses images for models.
 
     For the models named, or all that have a contract. Then set RADSTREAM_TRITON__PLACEMENT=triton.
     """
@@ -47,10 +47,10 @@ def build(repository: Path, names: Sequence[str]) -> None:
 @click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("target")
 def publish(repository: Path, target: str) -> None:
-    """Upload a repository below s3://BUCKET/PREFIX, under the digest that is printed.
+    """Upload a repository to s3://BUCKET/PREFIX/DIGEST, and print the digest.
 
-    What is published is never written over, and a version of a model has the same contents in all
-    of it. Credentials, region and endpoint are those of AWS's own variables and files.
+    A published repository is never overwritten, and a version of a model has the same contents in
+    every digest. Credentials, region and endpoint are those of AWS's own variables and files.
     """
     from gateway.models.publish import publish as publish_models  # noqa: PLC0415 - nor is S3 for the rest
 
@@ -67,7 +67,7 @@ def publish(repository: Path, target: str) -> None:
 @click.argument("source")
 @click.argument("repository", type=click.Path(file_okay=False, path_type=Path))
 def fetch(source: str, repository: Path) -> None:
-    """Download the published repository s3://BUCKET/PREFIX/DIGEST, held to its digest.
+    """Download the repository s3://BUCKET/PREFIX/DIGEST and check its digest.
 
     Credentials, region and endpoint are those of AWS's own variables and files.
     """
@@ -85,7 +85,7 @@ def fetch(source: str, repository: Path) -> None:
 @click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("tuning", type=click.File())
 def tune(repository: Path, tuning: IO[str]) -> None:
-    """Set instances and dynamic batching of models as a JSON file says.
+    """Set instances and dynamic batching of models from a JSON file.
 
     For each model any of instances, max_queue_delay_us, preferred_batch_sizes and max_queue_size.
     """

@@ -1,4 +1,4 @@
-"""`radstream parked`: what failed for good in the drop folder, for the operator."""
+"""`radstream parked`: parked items of the drop folder, for the operator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def parked() -> None:
-    """Look at what failed for good in the drop folder, try it again, discard it."""
+    """List, retry and discard parked items of the drop folder."""
 
 
 @parked.command("list")
@@ -26,7 +26,7 @@ def parked() -> None:
 @api_key_option
 @click.option("--json", "as_json", is_flag=True, help="Print each item whole, a line each.")
 def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
-    """List what is parked, and why."""
+    """List parked items with their problems."""
     with gateway_client(url, api_key) as client:
         for item in _items(client):
             if as_json:
@@ -43,7 +43,7 @@ def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
 @api_key_option
 @click.argument("ids", nargs=-1, required=True)
 def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
-    """Try parked items again, once what was amiss is mended."""
+    """Retry parked items, once the fault is mended."""
     failed = 0
     with gateway_client(url, api_key) as client:
         for parked_id in ids:
@@ -60,7 +60,7 @@ def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
 @api_key_option
 @click.argument("ids", nargs=-1, required=True)
 def discard(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
-    """Forget parked items; their objects stay in the drop folder."""
+    """Discard parked items; their objects stay in the drop folder."""
     with gateway_client(url, api_key) as client:
         for parked_id in ids:
             _ask(client, "DELETE", f"/v1/parked/{parked_id}")
@@ -77,7 +77,7 @@ def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:
 
 
 def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
-    """The answer, or an end with the problem it is."""
+    """Return the answer; end the command with the problem, if it is one."""
     try:
         response = client.request(method, path)
     except httpx.TransportError as error:

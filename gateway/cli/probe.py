@@ -29,7 +29,7 @@ class ProbeError(Exception):
 @click.option("--model", "names", multiple=True, help="Only this model; may be repeated.")
 @api_key_option
 def probe(url: str, names: Sequence[str], api_key: str | None) -> None:
-    """Send the golden image of every model that is ready, and see that it is read as it must be.
+    """Send the golden image of every ready model as a study, and check its result.
 
     Each goes the way of any study, is stored, and is looked up again. The gateway removes these
     studies after a quarter of an hour. The key needs the scopes studies:write and studies:read.

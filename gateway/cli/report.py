@@ -28,7 +28,7 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
     default=TelemetrySettings().folder,
     show_default=True,
     envvar=f"{PREFIX}TELEMETRY{DELIMITER}FOLDER",
-    help="Where the gateway writes its telemetry.",
+    help="The folder to which the gateway writes its telemetry.",
 )
 @click.option("--since", type=_DAY, help="First day, UTC; 30 days ago if not given.")
 @click.option("--until", type=_DAY, help="Last day, UTC; today if not given.")
@@ -37,7 +37,7 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
     "given",
     metavar="NAME=USD",
     multiple=True,
-    help="A price of yours in the place of AWS's, such as instance_hour=0.12.",
+    help="Your own price instead of AWS's, such as instance_hour=0.12.",
 )
 @click.option(
     "--html",
@@ -54,8 +54,8 @@ def report(
 ) -> None:
     """Answer Athena's named queries from the telemetry files of this machine.
 
-    How much came in and how it ended, how long it took and where, how the models compare, what a
-    thousand images cost.
+    Studies and their outcomes, latency by stage, a comparison of models, the cost of a thousand
+    images.
     """
     reporting = _reporting()
     paid = _paid(given, reporting.prices())
@@ -80,7 +80,7 @@ def report(
 
 
 def _reporting() -> ModuleType:
-    """The package that does it, or an end with what to install."""
+    """Return the package that makes it; end the command if it is not installed."""
     try:
         from gateway import report as reporting  # noqa: PLC0415 - its extra is not needed to serve
     except ModuleNotFoundError as error:
@@ -93,7 +93,7 @@ def _reporting() -> ModuleType:
 
 
 def _paid(given: tuple[str, ...], known: Collection[str]) -> dict[str, float]:
-    """The prices of the command line by name."""
+    """Return the prices of the command line by name."""
     paid = {}
     for each in given:
         name, _, value = each.partition("=")

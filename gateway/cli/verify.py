@@ -64,7 +64,7 @@ async def _verify(settings: StoreSettings, *, as_json: bool) -> bool:
 
 @asynccontextmanager
 async def _opened(settings: StoreSettings) -> AsyncIterator[ObjectStore]:
-    """The store, to read of: a folder is not made, and nothing in it is tidied."""
+    """Yield the store, to read of: a folder is not made, and nothing in it is tidied."""
     if settings.kind == "folder":
         if not settings.folder.is_dir():
             raise StoreNotVerifiedError(f"there is no folder {settings.folder}")

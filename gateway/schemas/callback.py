@@ -21,9 +21,9 @@ class CallbackBody(BaseModel):
     study_id: str
     study: str = Field(description="Path of the study's result.")
     status: Status = Field(
-        description="What became of these images: `completed`, `partial` or `failed`."
+        description="Outcome for these images: `completed`, `partial` or `failed`."
     )
-    problem: Problem | None = Field(None, description="Why they failed.")
+    problem: Problem | None = Field(None, description="The reason of the failure.")
     not_processed: tuple[NotProcessed, ...] | None = Field(
         None, description="Images that could not be processed, though others were: `partial`."
     )

@@ -49,7 +49,7 @@ class FullRangeRule(_Part):
     rule: Literal["full_range"] = "full_range"
 
     def spec(self) -> FullRange:
-        """The rule as `preprocess` takes it."""
+        """Return the rule as `preprocess` takes it."""
         return FullRange()
 
 
@@ -61,7 +61,7 @@ class WindowRule(_Part):
     width: float = Field(gt=0)
 
     def spec(self) -> Window:
-        """The rule as `preprocess` takes it."""
+        """Return the rule as `preprocess` takes it."""
         return Window(self.center, self.width)
 
 
@@ -73,7 +73,7 @@ class PercentileRule(_Part):
     high: float = Field(ge=0, le=100)
 
     def spec(self) -> Percentile:
-        """The rule as `preprocess` takes it."""
+        """Return the rule as `preprocess` takes it."""
         return Percentile(self.low, self.high)
 
 
@@ -91,7 +91,7 @@ class InputContract(_Part):
     ] = FullRangeRule()
     range: tuple[float, float] = Field(description="Values of black and of white in the tensor.")
     jpeg_reduction: Literal[1, 2, 4, 8] = Field(
-        1, description="How far a JPEG may be reduced while it is decoded; measure before use."
+        1, description="Reduction of a JPEG while it is decoded, at most; measure before use."
     )
 
     @model_validator(mode="after")
@@ -100,7 +100,7 @@ class InputContract(_Part):
         return self
 
     def spec(self) -> InputSpec:
-        """The input as `preprocess` takes it; ValueError where it makes no sense."""
+        """Return the input as `preprocess` takes it; ValueError where it makes no sense."""
         return InputSpec(
             rows=self.rows,
             columns=self.columns,
@@ -157,7 +157,7 @@ class Contract(_Part):
 
     schema_: Literal["radstream.model/1"] = Field(alias="schema")
     title: str
-    summary: str = Field(description="What it is for and what it is not, for a person's eyes.")
+    summary: str = Field(description="Intended use, and uses it is not for, in words.")
     priority: int = Field(0, description="The highest wins where several models accept a study.")
     accepts: Accepts = Accepts()
     input: InputContract

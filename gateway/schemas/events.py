@@ -59,7 +59,7 @@ class S3Event(_Part):
 
 
 def parse_event(body: bytes | bytearray) -> S3Event:
-    """The event in a request's body.
+    """Return the event in a request's body.
 
     Raises
     ------
@@ -99,4 +99,4 @@ class Delivery(BaseModel):
     study: str | None = Field(
         None, description="Path of the study's result.", examples=["/v1/studies/CXR-1"]
     )
-    parked: tuple[ParkedItem, ...] = Field((), description="What was parked, with its problem.")
+    parked: tuple[ParkedItem, ...] = Field((), description="Parked objects with their problems.")

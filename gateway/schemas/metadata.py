@@ -149,7 +149,7 @@ class StudyMetadata(BaseModel):
         "views.",
     )
     timestamp: Annotated[AwareDatetime, BeforeValidator(_rfc_3339)] = Field(
-        description="When the study was made or sent: RFC 3339, with its zone."
+        description="Time at which the study was made or sent: RFC 3339, with its zone."
     )
     patient_id: Annotated[str, _Text] | None = Field(None, description="Patient ID (0010,0020).")
     accession_number: Annotated[str, _Text] | None = Field(
@@ -188,12 +188,12 @@ class StudyMetadata(BaseModel):
     )
 
     def unknown_fields(self) -> tuple[str, ...]:
-        """Names in the document that the schema does not have."""
+        """Return names in the document that the schema does not have."""
         return tuple(self.model_extra or ())
 
 
 def parse_document(document: bytes | memoryview) -> dict[str, Any]:
-    """The JSON object in a document, its fields not yet looked at.
+    """Return the JSON object in a document, its fields not yet looked at.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def parse_document(document: bytes | memoryview) -> dict[str, Any]:
 
 
 def validate_document(document: dict[str, Any]) -> StudyMetadata:
-    """The metadata that a parsed document holds.
+    """Return the metadata that a parsed document holds.
 
     Raises
     ------

@@ -18,7 +18,7 @@ class ModelReport(BaseModel):
         description="ready; refused, where its contract or golden image does not hold; "
         "unavailable, where Triton does not serve it now."
     )
-    reason: str | None = Field(None, description="Why it is not ready.")
+    reason: str | None = Field(None, description="The reason that it is not ready.")
     contract: Contract | None = None
 
 

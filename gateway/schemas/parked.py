@@ -27,7 +27,7 @@ class ParkedItem(StoredDocument):
     id: str = Field(pattern=PARKED_ID_PATTERN, examples=["9f86d081884c7d659a2feaa0c55ad015"])
     parked_at: AwareDatetime
     half: Half | None = Field(
-        None, description="What an object of the drop folder is; nothing else has it."
+        None, description="Role of an object in the drop folder; null for anything else."
     )
     key: str = Field(
         description="Of an object of the drop folder its key there; else where the work lies in "

@@ -25,14 +25,14 @@ class StoredDocument(BaseModel):
 
 
 def _measured(entries: Any) -> Any:
-    """The entries of a map that are numbers; what is no map is left for the schema to refuse."""
+    """Return the entries of a map that are numbers; leave anything else to the schema to refuse."""
     if not isinstance(entries, dict):
         return entries
     return {name: value for name, value in entries.items() if isinstance(value, int | float)}
 
 
 def _identifying(entries: Any) -> Any:
-    """The entries that identify. One of another kind stays: without it patients would be one."""
+    """Return the entries that identify. One of unknown kind stays, or patients would be one."""
     if not isinstance(entries, dict):
         return entries
     return {name: entries[name] for name in IDENTITY if name in entries}

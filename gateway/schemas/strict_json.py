@@ -30,7 +30,7 @@ class _Object(dict[str, Any]):
 
 
 def parse_json(document: bytes) -> Any:
-    """The value in a JSON document that can be written, and read, again.
+    """Return the value in a JSON document that can be written, and read, again.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def parse_json(document: bytes) -> Any:
 
 
 def pointer(location: Location) -> str:
-    """The JSON pointer (RFC 6901) of the names and indices that lead to a value."""
+    """Return the JSON pointer (RFC 6901) of the names and indices that lead to a value."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in location)
 
 

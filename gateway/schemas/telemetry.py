@@ -99,7 +99,7 @@ BODY_PARTS = frozenset(
 
 
 def _body_part(value: str) -> str:
-    """The defined term, also where it was written with spaces; OTHER for whatever is none."""
+    """Return the defined term, also where it was written with spaces; OTHER for anything else."""
     plain = value.replace(" ", "").replace("_", "")
     return plain if plain in BODY_PARTS else "OTHER"
 
@@ -139,7 +139,7 @@ class TelemetryEvent(BaseModel):
         "radstream.telemetry/1", alias="schema", description="Name and version of this schema."
     )
     occurred_at: Annotated[AwareDatetime, AfterValidator(_utc)] = Field(
-        description="When the stage ended: RFC 3339, UTC."
+        description="End of the stage: RFC 3339, UTC."
     )
     study_ref: Annotated[str, _Hex32] = Field(
         description="Keyed hash (HMAC-SHA-256, its first 128 bits) of the study_id, never the id."
@@ -185,7 +185,7 @@ class TelemetryEvent(BaseModel):
         None,
         ge=0,
         le=10_000,
-        description="How many of them could not be processed, though others were: above 0 where "
+        description="Number of them that could not be processed, though others were: above 0 where "
         "the study was answered in part.",
     )
     image_bytes: int | None = Field(
@@ -212,7 +212,7 @@ class TelemetryEvent(BaseModel):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a record, as docs/schemas/telemetry-1.json has it."""
+    """Return the JSON Schema of a record, as docs/schemas/telemetry-1.json has it."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:radstream:schema:telemetry-1",

@@ -55,13 +55,13 @@ _POLICY = (
 
 @router.get("/")
 async def home(gateway: GatewayDependency) -> RedirectResponse:
-    """The documentation is the way in for a person."""
+    """Lead a person to the documentation."""
     return RedirectResponse(gateway.links.path("/docs"))
 
 
 @router.get("/docs")
 async def docs(gateway: GatewayDependency) -> HTMLResponse:
-    """Swagger UI over /openapi.json."""
+    """Show Swagger UI over /openapi.json."""
     page = _PAGE.replace("{prefix}", gateway.links.prefix)
     return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
 
@@ -75,7 +75,7 @@ async def start(gateway: GatewayDependency) -> Response:
 
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
-    """The API's description, written out once: it is the longest answer that is always the same."""
+    """Return the API's description, written once: the longest answer that is always the same."""
     state = request.app.state
     if not hasattr(state, "openapi"):
         document = json.dumps(request.app.openapi(), ensure_ascii=False, separators=(",", ":"))

@@ -30,7 +30,7 @@ _EVENT: dict[str, Any] = {
 
 @router.post(
     "/s3",
-    summary="Take an S3 event",
+    summary="Process an S3 event",
     response_model_exclude_none=True,
     responses=documented(
         errors.BodyTooLargeError,
@@ -51,11 +51,11 @@ async def take_event(
     gateway: GatewayDependency,
     caller: Annotated[Caller, Depends(require(Scope.EVENTS_WRITE))],
 ) -> Delivery:
-    """Take an "Object Created" event of the images bucket, exactly as EventBridge sends it.
+    """Process an "Object Created" event of the images bucket, exactly as EventBridge sends it.
 
-    The object is read from the bucket; the answer says what became of it. 503 asks for the same
-    event again. What fails for good is parked and answered with 200 and its problem, so that it
-    is not sent again. Events may come more than once and in any order.
+    The object is read from the bucket; the answer tells the outcome. 503 asks for the same event
+    again. An object that fails for good is parked and answered with 200 and its problem, so that
+    its event is not sent again. Events may come more than once and in any order.
     """
     http = gateway.settings.http
     with gateway.admission.slot(share_of(caller, request)) as slot:

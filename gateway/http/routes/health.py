@@ -17,7 +17,7 @@ _OPENMETRICS = "application/openmetrics-text"
 
 @router.get(
     "/livez",
-    summary="Is the process alive?",
+    summary="Liveness of the process",
     response_class=JSONResponse,
     responses={503: {"description": "A part of it has died; only a restart brings it back."}},
 )
@@ -31,9 +31,9 @@ async def livez(gateway: GatewayDependency) -> JSONResponse:
 
 @router.get(
     "/readyz",
-    summary="Should it get studies?",
+    summary="Readiness for studies",
     response_class=JSONResponse,
-    responses={503: {"description": "Not now; `checks` says why."}},
+    responses={503: {"description": "Not ready; `checks` names the fault."}},
 )
 async def readyz(gateway: GatewayDependency) -> JSONResponse:
     """Tell whether Triton and one of its models at the least answer, and the gateway stays.
@@ -64,7 +64,7 @@ async def readyz(gateway: GatewayDependency) -> JSONResponse:
     dependencies=[Depends(require_for_metrics)],
 )
 async def metrics(request: Request, gateway: GatewayDependency) -> Response:
-    """All metrics: with exemplars, as OpenMetrics, to who takes that; else as Prometheus' text."""
+    """Return all metrics: as OpenMetrics with exemplars if accepted, else as Prometheus' text."""
     # prometheus_client's own choice echoes the version asked for, and fails on one that is none.
     form = openmetrics if _OPENMETRICS in request.headers.get("accept", "") else exposition
     return Response(

@@ -16,7 +16,7 @@ router = APIRouter(
 
 @router.get("", summary="List the models with their contracts", response_model_exclude_none=True)
 async def list_models(gateway: GatewayDependency) -> ModelList:
-    """Every model version in Triton's repository: its contract, or why it is not used."""
+    """Return every model version in Triton's repository: its contract, or why it is not used."""
     return ModelList(
         models=tuple(
             ModelReport(

@@ -30,11 +30,11 @@ ParkedId = Annotated[str, Path(pattern=PARKED_ID_PATTERN, description="The item'
 async def list_parked(
     gateway: GatewayDependency,
     after: Annotated[
-        str, Query(pattern=r"^[0-9a-f]{0,32}$", description="Where to go on: the last id seen.")
+        str, Query(pattern=r"^[0-9a-f]{0,32}$", description="The last id seen, to go on after it.")
     ] = "",
     limit: Annotated[int, Query(ge=1, le=200, description="Items on a page.")] = 50,
 ) -> ParkedList:
-    """One page of what failed for good, each with its problem, by id."""
+    """Return a page of the items that failed for good, each with its problem, by id."""
     found = await gateway.parked.items(after=after, limit=limit)
     full = len(found) == limit
     following = f"/v1/parked?after={found[-1].id}&limit={limit}" if full else None
