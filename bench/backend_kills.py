@@ -75,9 +75,9 @@ class Watch:
     Attributes
     ----------
     answers
-        When each study was answered and by which status, in the order of the answers.
+        Moment and status of each study's answer, in the order of the answers.
     waits
-        When each study was answered, and the seconds that it waited for that.
+        Moment of each study's answer, and the seconds that it waited for that.
     false_ready
         Seconds since the last kill at which `/readyz` said ready and the study sent at once after
         it was not read.

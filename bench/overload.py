@@ -193,7 +193,7 @@ class Phase:
     Attributes
     ----------
     accepted
-        When each was to be sent, and after how long its 200 came; both in seconds.
+        Planned moment of each, and the time until its 200 came; both in seconds.
     others
         Statuses but 200, and how many; 0 stands for a connection that broke.
     late

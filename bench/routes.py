@@ -49,11 +49,11 @@ class Route:
     Attributes
     ----------
     spans
-        When each study began and when its answer was there, one after the other, in seconds.
+        Begin and answer of each study, one after the other, in seconds.
     cpu_ms
         Of the gateway's process a study, several at once.
     s3
-        When each request to S3 began and ended.
+        Begin and end of each request to S3.
     """
 
     title: str

@@ -29,7 +29,7 @@ class RadStreamError(Exception):
         cls.label = label
 
     def __str__(self) -> str:
-        """Class and fields, for a developer's eyes; callers get `gateway.problems`' words."""
+        """Return class and fields, for developers; callers get the words of `gateway.problems`."""
         inner = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
         return f"{type(self).__name__}({inner})"
 
@@ -43,7 +43,7 @@ class Fault:
     pointer
         A JSON pointer (RFC 6901) into the metadata, or the name of a part: ``image[2]``.
     detail
-        What to mend, in a sentence.
+        The thing to mend, in a sentence.
     """
 
     pointer: str

@@ -25,11 +25,11 @@ class ProblemKind:
     status
         The HTTP status.
     title
-        What is the matter, the same in every occurrence.
+        A summary, the same in every occurrence.
     detail
-        What the sender can do; ``{field}`` stands for a field of the error.
+        Advice for the sender; ``{field}`` stands for a field of the error.
     retry_after_s
-        Where sending again may help: after how many seconds.
+        Seconds after which sending again may help.
     challenge
         WWW-Authenticate, where another credential may help (RFC 6750, section 3); ``{field}`` as
         in the detail.
@@ -361,7 +361,7 @@ FRAMEWORK = {
 
 
 def kind_of(error: errors.RadStreamError) -> ProblemKind:
-    """The kind of problem an error is: its own class's, or the nearest base's."""
+    """Return the kind of problem an error is: its own class's, or the nearest base's."""
     for ancestor in type(error).__mro__:
         if ancestor in KINDS:
             return KINDS[ancestor]
@@ -369,17 +369,17 @@ def kind_of(error: errors.RadStreamError) -> ProblemKind:
 
 
 def all_kinds() -> list[ProblemKind]:
-    """Every kind a caller can meet, each once."""
+    """Return every kind a caller can meet, each once."""
     return list(dict.fromkeys([*KINDS.values(), *FRAMEWORK.values(), UNEXPECTED]))
 
 
 def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Problem:
-    """The problem an error is.
+    """Return the problem an error is.
 
     Parameters
     ----------
     error
-        What went wrong.
+        The error that was raised.
     instance
         The id of the request it went wrong in.
     """
@@ -389,7 +389,7 @@ def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Pro
 
 
 def values_of(error: errors.RadStreamError) -> dict[str, str]:
-    """The error's fields by name, as its kind's texts quote them."""
+    """Return the error's fields by name, as its kind's texts quote them."""
     return {field.name: _words(getattr(error, field.name)) for field in fields(error)}
 
 
@@ -405,7 +405,7 @@ def as_problem(
     detail: str,
     faults: tuple[errors.Fault, ...] | None = None,
 ) -> Problem:
-    """An occurrence of the kind."""
+    """Return an occurrence of the kind."""
     return Problem(
         type=URN + kind.name,
         title=kind.title,

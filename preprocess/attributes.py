@@ -26,7 +26,7 @@ _PADDING = " \0\t\r\n"
 
 @contextmanager
 def translate_parse_errors() -> Iterator[None]:
-    """Whatever pydicom raises on malformed bytes becomes a CorruptImageError."""
+    """Turn whatever pydicom raises on malformed bytes into a CorruptImageError."""
     try:
         yield
     except PreprocessError:
@@ -58,7 +58,7 @@ class Attributes:
         return tag_of(keyword) in self.dataset
 
     def raw(self, keyword: str) -> bytes | None:
-        """Bytes of the value as they stand in the file."""
+        """Return bytes of the value as they stand in the file."""
         element = self._element(keyword)
         value = element.value if isinstance(element, RawDataElement) else None
         return value or None
@@ -120,7 +120,7 @@ class Attributes:
         return raw
 
     def uid(self, keyword: str) -> UID | None:
-        """The UID of a UI element, whether well formed or not."""
+        """Return the UID of a UI element, whether well formed or not."""
         text = self.text(keyword)
         return None if text is None else UID(text, config.IGNORE)
 
@@ -139,19 +139,19 @@ class Attributes:
         return tuple(part.strip(" ") for part in text.split("\\")) if text else ()
 
     def words(self, keyword: str, *, signed: bool = False) -> tuple[int, ...]:
-        """The 16-bit integers of a US or SS element."""
+        """Return the 16-bit integers of a US or SS element."""
         raw = self.raw(keyword)
         if raw is None or len(raw) % 2:
             return ()
         return tuple(int(word) for word in self.as_words(raw, signed=signed))
 
     def as_words(self, raw: bytes, *, signed: bool = False) -> NDArray[np.int16 | np.uint16]:
-        """The bytes read as 16-bit integers in the data set's byte order."""
+        """Return the bytes read as 16-bit integers in the data set's byte order."""
         order = "<" if self._little_endian else ">"
         return np.frombuffer(raw, np.dtype(f"{order}{'i' if signed else 'u'}2"))
 
     def items(self, keyword: str) -> "list[Attributes]":
-        """The items of a sequence.
+        """Return the items of a sequence.
 
         Raises
         ------
@@ -172,7 +172,7 @@ class Attributes:
             return [Attributes(item, little_endian=self._little_endian) for item in sequence]
 
     def overlaid(self, others: "list[Attributes]") -> "Attributes":
-        """These attributes with those of `others` put over them, the last on top."""
+        """Return these attributes with those of `others` put over them, the last on top."""
         merged = Dataset()
         for dataset in (self.dataset, *(other.dataset for other in others)):
             for tag in dataset.keys():  # noqa: SIM118  # iterating a Dataset converts its values
@@ -186,7 +186,7 @@ class Attributes:
 
 
 def tag_of(keyword: str) -> BaseTag:
-    """The tag of a keyword of the standard."""
+    """Return the tag of a keyword of the standard."""
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise KeyError(keyword)

@@ -87,7 +87,7 @@ def _syntax(element: _Element) -> UID:
 
 
 def _first_element(head: bytes, size: int) -> _Element | None:
-    """The element that these bytes can begin, by its tag, and by its VR or its length."""
+    """Return the element that these bytes can begin, by its tag, and by its VR or its length."""
     if len(head) < _ELEMENT_HEAD:
         return None
     orders: tuple[Literal["little", "big"], ...] = ("little", "big")

@@ -120,7 +120,7 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
 
 
 def _canonical(name: bytes) -> str:
-    """The defined term without its separators, which are often written in another way."""
+    """Return the defined term without its separators, which are often written in another way."""
     text = re.sub(r"[\s_\0-]", "", name.decode("ascii", "replace").upper())
     return "ISOIR192" if text in ("UTF8", "ISO2022IR192") else text
 
@@ -137,7 +137,7 @@ def _initial(first: str, *, named: bool) -> _Halves:
 
 
 def _decode_halves(raw: bytes, initial: _Halves) -> str:
-    """Text by code extension (ISO 2022), or of one single-byte set if there is no escape."""
+    """Return text by code extension (ISO 2022), or of one single-byte set if there is no escape."""
     halves = _Halves(initial.left, initial.right)
     text: list[str] = []
     for piece in _pieces(raw):

@@ -36,7 +36,7 @@ _TAKEN_JPEG = frozenset((jpeg.JpegCoding.DCT, jpeg.JpegCoding.LOSSLESS, jpeg.Jpe
 def decode_frame(
     codestream: bytes, transfer_syntax_uid: str, image: ImagePixel, limits: Limits
 ) -> StoredFrame:
-    """One compressed frame, decoded.
+    """Return one compressed frame, decoded.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def decode_frame(
     transfer_syntax_uid : str
         One of the compressed ones. JPEG processes and JPEG-LS are told apart by their markers.
     image : ImagePixel
-        What the data set declares of the frame.
+        The frame as the data set declares it.
     limits : Limits
 
     Raises
@@ -135,7 +135,7 @@ def _decode_jpeg(
 
 
 def _jpeg_samples(codestream: bytes, header: jpeg.JpegHeader, image: ImagePixel) -> StoredSamples:
-    """Samples of a JPEG or JPEG-LS; the luma of 8-bit colour if all agree on what it is."""
+    """Return samples of a JPEG or JPEG-LS; the luma of 8-bit colour if all agree on what it is."""
     if header.kind is jpeg.JpegCoding.JPEG_LS:
         return _decoded(imagecodecs.jpegls_decode, codestream, image)
     if header.precision == 8 and (header.kind is jpeg.JpegCoding.DCT or header.components == 1):
@@ -149,7 +149,7 @@ def _jpeg_samples(codestream: bytes, header: jpeg.JpegHeader, image: ImagePixel)
 
 
 def _decode_deep_jpeg(codestream: bytes, image: ImagePixel) -> StoredSamples:
-    """Samples of a JPEG of 2 to 16 bits, DCT or lossless, whose data are complete.
+    """Return samples of a JPEG of 2 to 16 bits, DCT or lossless, whose data are complete.
 
     The decoder gives no sign when it runs out of data, or has some left. So it is asked again, once
     with more data and once with another end: a whole picture does not change with the first, and
@@ -176,7 +176,7 @@ def _jpeg_decoder(image: ImagePixel) -> Callable[[bytes], object]:
 
 
 def _jpeg_components(codestream: bytes) -> object:
-    """The three components as coded: where both models are the same, nothing is transformed."""
+    """Return the three components as coded: between equal models nothing is transformed."""
     return imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB")
 
 
@@ -194,7 +194,7 @@ def _check_sum(codestream: bytes, image: ImagePixel) -> int:
 
 
 def _decode_rle(codestream: bytes, image: ImagePixel) -> StoredSamples:
-    """Samples of an RLE frame (PS3.5, Annex G); colour comes plane by plane."""
+    """Return samples of an RLE frame (PS3.5, Annex G); colour comes plane by plane."""
     dtype = np.dtype(f"u{image.bits_allocated // 8}")
     planes = (image.samples_per_pixel, image.rows, image.columns)
     out = bytearray(int(np.prod(planes)) * dtype.itemsize)

@@ -23,7 +23,7 @@ class ColourModel(Enum):
 
 
 def labelled(photometric_interpretation: str) -> ColourModel:
-    """The model that decoded samples have by (0028,0004) Photometric Interpretation.
+    """Return the model that decoded samples have by (0028,0004) Photometric Interpretation.
 
     Decoders of JPEG 2000 undo its own colour transforms, RCT and ICT (PS3.5 8.2.4).
     """
@@ -35,14 +35,14 @@ def labelled(photometric_interpretation: str) -> ColourModel:
 def settle(
     label: ColourModel, marked: AbstractSet[ColourModel], components: Samples, bits: int
 ) -> ColourModel:
-    """The model of a frame: by its markers, else by its label; never against its looks.
+    """Return the model of a frame: by its markers, else by its label; never against its looks.
 
     Parameters
     ----------
     label : ColourModel
         By Photometric Interpretation, see `labelled`.
     marked : set of ColourModel
-        What the markers of a codestream say: none, one, or two that contradict each other.
+        Models that a codestream's markers name: none, one, or two that contradict each other.
     components : ndarray of uint8 or uint16, shape (rows, columns, 3)
         As decoded, without a colour transform.
     bits : int
@@ -66,7 +66,7 @@ def settle(
 
 
 def _seen(components: Samples, bits: int) -> ColourModel | None:
-    """The model that the samples themselves show; None if they could be either, or it is all one.
+    """Return the model that the samples show; None if they could be either, or it is all one.
 
     Radiographs are grey, or of one tint: but for a constant, three planes much alike are RGB, and
     two that hardly vary are chroma.

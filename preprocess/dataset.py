@@ -47,7 +47,7 @@ class MeteredStream(io.BytesIO):
     reads_left = _MOST_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Up to `size` bytes, as of any stream."""
+        """Return up to `size` bytes, as of any stream."""
         self.reads_left -= 1
         if self.reads_left < 0:
             raise CorruptImageError("the DICOM data set has too many elements")
@@ -68,7 +68,7 @@ class DicomFile:
     has_pixel_data : bool
         False if the data set ends, or has other pixel elements, before (7FE0,0010) Pixel Data.
     pixel_data : memoryview
-        What follows the header of Pixel Data: native samples, or the items of encapsulated frames.
+        Bytes after the header of Pixel Data: native samples, or items of encapsulated frames.
     pixel_bytes : int or None
         Length of Pixel Data as its element declares it; None if that is undefined. `pixel_data`
         is shorter where the file ends before.
@@ -88,14 +88,14 @@ class DicomFile:
 
 
 def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomFile:
-    """The named attributes of a DICOM file, and where its pixels are.
+    """Return the named attributes of a DICOM file, and where its pixels are.
 
     Parameters
     ----------
     data : bytes-like
         The whole file.
     keywords : tuple of str
-        What to keep; every other value is passed over unread.
+        Those to keep; every other value is passed over unread.
     limits : Limits
         `inflated_bytes` bounds what a deflated data set may grow to.
 
@@ -153,7 +153,7 @@ def _beginning(source: memoryview) -> Beginning:
 
 
 def _named_syntax(stream: MeteredStream) -> UID:
-    """The Transfer Syntax UID that the file meta information names; the stream stands after it."""
+    """Return the Transfer Syntax UID of the file meta information; the stream stands after it."""
     meta = read_dataset(
         stream,
         is_implicit_VR=False,
@@ -167,7 +167,7 @@ def _named_syntax(stream: MeteredStream) -> UID:
 
 
 def _inflate(deflated: memoryview, limits: Limits) -> bytes:
-    """The deflated part of a data set, no longer than the limit."""
+    """Return the deflated part of a data set, no longer than the limit."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     pieces: list[bytes] = []
     length, rest = 0, bytes(deflated)
@@ -184,7 +184,7 @@ def _inflate(deflated: memoryview, limits: Limits) -> bytes:
 
 
 def _pixel_element(view: memoryview, *, little_endian: bool) -> tuple[memoryview, int | None, str]:
-    """The value of the element at the beginning of the view, its declared length, and its VR."""
+    """Return value, declared length and VR of the element at the beginning of the view."""
     order: Literal["little", "big"] = "little" if little_endian else "big"
     vr = bytes(view[4:6])
     if vr in (b"OB", b"OW", b"UN"):

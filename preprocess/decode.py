@@ -19,7 +19,7 @@ UNFORESEEN = "the file cannot be decoded"
 
 
 def sniff(data: Buffer) -> MediaType:
-    """The media type that the bytes themselves tell.
+    """Return the media type that the bytes themselves tell.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def sniff(data: Buffer) -> MediaType:
 
 
 def measure(data: Buffer, limits: Limits | None = None) -> Header:
-    """Size and depth of the picture as its header declares them; no pixel is decoded.
+    """Return size and depth of the picture as its header declares them; no pixel is decoded.
 
     Raises
     ------
@@ -78,14 +78,14 @@ def _measure(data: Buffer, limits: Limits) -> Header:
 def decode(
     data: Buffer, limits: Limits | None = None, *, at_least: tuple[int, int] | None = None
 ) -> tuple[Frame, ...]:
-    """The frames of a JPEG, PNG or DICOM file.
+    """Return the frames of a JPEG, PNG or DICOM file.
 
     Parameters
     ----------
     data : bytes-like
         The whole file; not changed and not kept.
     limits : Limits, optional
-        What the file may cost. The size is checked before any pixel is allocated.
+        Bounds on the file's size, checked before any pixel is allocated.
     at_least : (rows, columns), optional
         A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as it keeps this many rows and
         columns. Without it every picture is decoded in full.
@@ -106,7 +106,7 @@ def decode(
 
 @contextmanager
 def _unforeseen_errors_translated() -> Iterator[None]:
-    """No file may bring a service down, so what is not a typed error becomes one."""
+    """Turn any other error into a typed one: no file may bring a service down."""
     try:
         yield
     except (PreprocessError, MemoryError):

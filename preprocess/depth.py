@@ -28,7 +28,7 @@ def bits_in_use(largest: int, declared_bits: int = 16) -> int:
     largest : int
         0 to 65,535.
     declared_bits : int
-        What the file declares; never exceeded.
+        Bits that the file declares; never exceeded.
     """
     held = next(bits for bits in DETECTOR_BITS if largest < 1 << bits)
     return min(held, declared_bits)

@@ -35,7 +35,7 @@ _CODESTREAM_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 
 
 def measure(data: Buffer, limits: Limits) -> Header:
-    """Size and depth of a DICOM file's frames as its attributes declare them.
+    """Return size and depth of a DICOM file's frames as its attributes declare them.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def measure(data: Buffer, limits: Limits) -> Header:
 
 
 def decode(data: Buffer, limits: Limits) -> tuple[Frame, ...]:
-    """The frames of a DICOM file, each windowed as the file says and with white as the largest.
+    """Return the frames of a DICOM file, each windowed as the file says and white at the largest.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def decode(data: Buffer, limits: Limits) -> tuple[Frame, ...]:
 
 
 def _count(stored: list[tuple[Samples, NDArray[np.int64]]], image: ImagePixel) -> NDArray[np.int64]:
-    """Pixels of each stored value in all frames, the least value first."""
+    """Return pixels of each stored value in all frames, the least value first."""
     counts = np.zeros(1 << image.bits_stored, np.int64)
     for grey, values in stored:
         counts += np.bincount(values, histogram(grey), len(counts)).astype(np.int64)
@@ -118,7 +118,7 @@ def _stored_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterat
 
 
 def _codestreams(file: DicomFile, image: ImagePixel) -> Iterator[bytes]:
-    """The compressed frames, one by one (PS3.5 A.4)."""
+    """Yield the compressed frames, one by one (PS3.5 A.4)."""
     items = MeteredStream(file.pixel_data)
     with translate_parse_errors():
         if image.frames == 1:  # all fragments are its, whatever the offset table says
@@ -153,7 +153,7 @@ def _only_frame(items: MeteredStream) -> bytes:
 
 
 def _native_frames(file: DicomFile, image: ImagePixel) -> Iterator[StoredSamples]:
-    """The uncompressed frames (PS3.5 8.1, PS3.3 C.7.6.3.1.3)."""
+    """Yield the uncompressed frames (PS3.5 8.1, PS3.3 C.7.6.3.1.3)."""
     is_422 = _is_subsampled(file, image)
     samples_per_pixel = 2 if is_422 else image.samples_per_pixel
     size = image.rows * image.columns * samples_per_pixel

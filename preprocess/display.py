@@ -59,7 +59,7 @@ class DisplayAttributes:
     warnings : list of str
         Sentences about what was not usable; grows while transformations are read.
     units_known : bool
-        Whether the output of the modality transformation is in the units that a VOI
+        True if the output of the modality transformation is in the units that a VOI
         transformation is for; told once the former is read.
     """
 

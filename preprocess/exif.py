@@ -16,7 +16,7 @@ _INLINE_BYTES = 4  # values of more bytes stand elsewhere, at the offset that th
 
 
 def read_orientation(exif: bytes) -> int:
-    """Exif Orientation, 1 to 8; 1 (upright) where the block holds none that can be read.
+    """Return Exif Orientation, 1 to 8; 1 (upright) where the block holds none that can be read.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def _first_number(exif: bytes, entry: int, order: str) -> int:
 
 
 def is_transposed(orientation: int) -> bool:
-    """True if rows and columns change places when the orientation is applied."""
+    """Return True if rows and columns change places when the orientation is applied."""
     return orientation >= 5
 
 
 def apply_orientation(samples: Samples, orientation: int) -> Samples:
-    """The picture upright, C-contiguous; the input itself when it is upright already.
+    """Return the picture upright, C-contiguous; the input itself when it is upright already.
 
     Parameters
     ----------

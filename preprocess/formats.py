@@ -78,7 +78,7 @@ _PATTERNS = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _B
 
 
 def name_of(head: bytes) -> str | None:
-    """The name of a format that is not read; None if the bytes are of no known kind.
+    """Return the name of a format that is not read; None if the bytes are of no known kind.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def name_of(head: bytes) -> str | None:
 
 
 def _iso_media(head: bytes) -> str:
-    """The format of an ISO base media file: its major brand, else the first it is compatible to."""
+    """Return the format of an ISO base media file: its major brand, else the first compatible."""
     end = min(int.from_bytes(head[:4]), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
     return next((_ISO_MEDIA[brand] for brand in brands if brand in _ISO_MEDIA), "MP4")

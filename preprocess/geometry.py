@@ -27,7 +27,7 @@ class Placement:
     def covered(
         self, shape: tuple[int, int], size: tuple[int, int]
     ) -> tuple[float, float, float, float]:
-        """Top, left, bottom and right of the whole input, in fractions of the picture.
+        """Return top, left, bottom and right of the whole input, in fractions of the picture.
 
         Where the input is wider or taller than what was fitted into it they lie outside of 0 to 1.
 
@@ -71,7 +71,7 @@ def _rounded(numerator: int, denominator: int) -> int:
 
 
 def resample(samples: Samples, size: tuple[int, int], method: Resample) -> Samples:
-    """The samples at another size, rounded to whole grey levels, C-contiguous.
+    """Return the samples at another size, rounded to whole grey levels, C-contiguous.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ _OPSET, _IR_VERSION = 17, 8
 
 
 def build_graph(spec: InputSpec, datatype: Datatype) -> onnx.ModelProto:
-    """An ONNX model that makes the tensor `to_tensor` makes.
+    """Return an ONNX model that makes the tensor `to_tensor` makes.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class _Graph:
         return name
 
     def pair(self, kind: str, *inputs: str, **attributes: object) -> tuple[str, str]:
-        """The two outputs of an operator that has two."""
+        """Return the two outputs of an operator that has two."""
         names = (f"{kind}_{len(self._nodes)}", f"{kind}_{len(self._nodes)}_second")
         self._add(kind, inputs, names, attributes)
         return names
@@ -158,7 +158,7 @@ class _Graph:
 
 
 def _place(graph: _Graph, rows: str, columns: str, spec: InputSpec) -> tuple[_Axis, _Axis]:
-    """`geometry.place` in the graph: the vertical and the horizontal axis."""
+    """Return `geometry.place` in the graph: the vertical and the horizontal axis."""
     vertical = _Axis(rows, spec.rows, length=rows, fitted=graph.integer(spec.rows))
     horizontal = _Axis(columns, spec.columns, length=columns, fitted=graph.integer(spec.columns))
     if spec.aspect is not Aspect.STRETCH:
@@ -189,7 +189,7 @@ def _half_the_rest(graph: _Graph, whole: str, part: str) -> str:
 
 
 def _rounded(graph: _Graph, numerator: str, denominator: str) -> str:
-    """Rounded half up, 1 at the least; all are positive integers."""
+    """Round half up, to 1 at the least; all are positive integers."""
     two = graph.integer(2)
     above = graph.op("Add", graph.op("Mul", two, numerator), denominator)
     return graph.op(
@@ -200,7 +200,7 @@ def _rounded(graph: _Graph, numerator: str, denominator: str) -> str:
 def _resample(
     graph: _Graph, samples: str, vertical: _Axis, horizontal: _Axis, spec: InputSpec
 ) -> str:
-    """Whole grey levels of the input's size; 0 where a letterbox leaves it empty."""
+    """Return whole grey levels of the input's size; 0 where a letterbox leaves it empty."""
     across = graph.op("Transpose", _weights(graph, horizontal, spec.resample), perm=[1, 0])
     narrow = graph.op("MatMul", samples, across)
     rounded = graph.op("Round", narrow)
@@ -217,7 +217,7 @@ def _resample(
 
 
 def _weights(graph: _Graph, axis: _Axis, method: Resample) -> str:
-    """The share of each input sample (second axis) in each output sample (first axis), float32."""
+    """Return the share of each input sample (axis 1) in each output sample (axis 0), float32."""
     one, zero, half = graph.double(1.0), graph.double(0.0), graph.double(0.5)
     outputs = graph.op(
         "Sub",
@@ -262,7 +262,7 @@ def _between(graph: _Graph, positions: str, end: str) -> str:
 
 
 def _scale(graph: _Graph, small: str, vertical: _Axis, horizontal: _Axis, spec: InputSpec) -> str:
-    """`tensor.scale` in the graph; the low end of the range where a letterbox is empty."""
+    """Return `tensor.scale` in the graph; the low end of the range where a letterbox is empty."""
     black, white = _bounds(graph, small, vertical, horizontal, spec)
     low, high = spec.output_range
     width = graph.op("Sub", white, black)
@@ -290,7 +290,7 @@ def _filled(graph: _Graph, axis: _Axis) -> str:
 def _bounds(
     graph: _Graph, small: str, vertical: _Axis, horizontal: _Axis, spec: InputSpec
 ) -> tuple[str, str]:
-    """Grey levels that become black and white, each of shape (1,)."""
+    """Return grey levels that become black and white, each of shape (1,)."""
     match spec.intensity:
         case FullRange():
             return graph.constant([0.0], np.float32), "largest"
@@ -315,7 +315,7 @@ def _bounds(
 
 
 def _percentile(graph: _Graph, ascending: str, percent: float) -> str:
-    """The percentile with linear interpolation, NumPy's default; shape (1,)."""
+    """Return the percentile with linear interpolation, NumPy's default; shape (1,)."""
     last = graph.op("Sub", graph.op("Shape", ascending), graph.integers(1))
     position = graph.op("Mul", graph.to_double(last), graph.double(percent / 100))
     below = graph.op("Floor", position)

@@ -104,7 +104,7 @@ class ImagePixel:
 
 
 def read_image_pixel(file: DicomFile) -> ImagePixel:
-    """The Image Pixel module of a file.
+    """Return the Image Pixel module of a file.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def check_size(image: ImagePixel, limits: Limits) -> None:
 
 
 def _why_no_picture(attributes: Attributes) -> str:
-    """The SOP class by its name in the standard, which is all that is said of the object."""
+    """Return the SOP class by its name in the standard, which is all that is said of the object."""
     sop_class = attributes.uid("SOPClassUID")
     if sop_class is None or sop_class.name == sop_class:
         return "the object holds no Pixel Data"

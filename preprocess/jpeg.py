@@ -95,7 +95,7 @@ class JpegHeader:
     adobe : bool
         An Adobe marker is there: CMYK samples are stored inverted.
     colour_models : frozenset of ColourModel
-        What markers and components say of the colours: none, one, or two that contradict.
+        Colour models by markers and components: none, one, or two that contradict.
     orientation : int
         Exif Orientation, 1 to 8.
     first_scan : int
@@ -125,7 +125,7 @@ class JpegHeader:
 
 
 def read_header(data: Buffer) -> JpegHeader:
-    """The header of a JPEG or JPEG-LS, read from its markers up to the first scan.
+    """Return the header of a JPEG or JPEG-LS, read from its markers up to the first scan.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def read_header(data: Buffer) -> JpegHeader:
 
 
 def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """Marker, its offset and the segment's body, up to the end of the data."""
+    """Yield marker, its offset and the segment's body, up to the end of the data."""
     position = 2
     for _ in range(_MOST_SEGMENTS):
         if position + 4 > len(view):
@@ -276,7 +276,7 @@ def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:
 
 
 def decode_grey(data: Buffer, header: JpegHeader, reduction: int = 1) -> NDArray[np.uint8]:
-    """The JPEG's luma, shape (rows, columns), as coded: the orientation is not applied.
+    """Return the JPEG's luma, shape (rows, columns), as coded: the orientation is not applied.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def decode_grey(data: Buffer, header: JpegHeader, reduction: int = 1) -> NDArray
 
 
 def _cmyk_to_grey(cmyk: NDArray[np.uint8], *, inverted: bool) -> NDArray[np.uint8]:
-    """BT.601 luma of CMYK samples, shape (rows, columns, 4); RGB is ink x black, both as light."""
+    """Return BT.601 luma of CMYK samples, (rows, columns, 4); RGB is ink x black, as light."""
     light = cmyk if inverted else cv2.bitwise_not(cmyk)
     cyan, magenta, yellow, black = cv2.split(light)
     rgb = [cv2.multiply(ink, black, scale=1 / 255) for ink in (cyan, magenta, yellow)]

@@ -46,7 +46,7 @@ class Jpeg2000Header:
 
 
 def read_header(codestream: bytes) -> Jpeg2000Header:
-    """Headers of a codestream that is complete up to its end marker.
+    """Return headers of a codestream that is complete up to its end marker.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def read_header(codestream: bytes) -> Jpeg2000Header:
 
 
 def _transformations(segments: list[tuple[int, bytes]]) -> Iterator[int]:
-    """The wavelet of each coding style, of all components (COD) or of one (COC)."""
+    """Yield the wavelet of each coding style, of all components (COD) or of one (COC)."""
     for marker, body in segments:
         if marker == _COD:
             yield body[9]
@@ -104,7 +104,7 @@ def _transformations(segments: list[tuple[int, bytes]]) -> Iterator[int]:
 
 
 def _segments(codestream: bytes, position: int) -> tuple[list[tuple[int, bytes]], int]:
-    """Markers and bodies of a header, and where the SOT or SOD that ends it stands."""
+    """Return markers and bodies of a header, and where the SOT or SOD that ends it stands."""
     found: list[tuple[int, bytes]] = []
     for _ in range(_MOST_SEGMENTS):
         marker = int.from_bytes(codestream[position : position + 2])
@@ -122,7 +122,7 @@ def _segments(codestream: bytes, position: int) -> tuple[list[tuple[int, bytes]]
 
 
 def _tile_part_segments(codestream: bytes, position: int) -> list[tuple[int, bytes]]:
-    """Markers and bodies of all tile-parts' headers.
+    """Return markers and bodies of all tile-parts' headers.
 
     Raises
     ------

@@ -138,7 +138,7 @@ class _Reader:
 
 
 def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
-    """The attributes of a DICOM file that routing and reporting need.
+    """Return the attributes of a DICOM file that routing and reporting need.
 
     Objects without a picture (reports, PDFs, key object selections) have metadata too.
 
@@ -193,7 +193,7 @@ def _number(attributes: Attributes, keyword: str) -> int | None:
 
 
 def _code(item: Attributes) -> Code | None:
-    """The code of an item of the Code Sequence Macro, whichever of its three forms it takes."""
+    """Return the code of an item of the Code Sequence Macro, in any of its three forms."""
     for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue"):
         value = item.text(keyword)
         if value is not None:

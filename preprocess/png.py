@@ -75,7 +75,7 @@ class PngChunks:
 
 
 def read_header(data: Buffer) -> PngHeader:
-    """The header of a PNG.
+    """Return the header of a PNG.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def read_header(data: Buffer) -> PngHeader:
 
 
 def read_chunks(data: Buffer) -> PngChunks:
-    """The chunks up to IEND, each with its check sum tested.
+    """Return the chunks up to IEND, each with its check sum tested.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def read_chunks(data: Buffer) -> PngChunks:
 
 
 def _chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Type and body of the chunks between IHDR and IEND, each with its check sum tested."""
+    """Yield type and body of the chunks between IHDR and IEND, each with its check sum tested."""
     position = 33
     for _ in range(_MOST_CHUNKS):
         if position + 12 > len(view):
@@ -189,7 +189,7 @@ def check_image_data(header: PngHeader, image_data: list[memoryview]) -> None:
 
 
 def _scanline_bytes(header: PngHeader) -> int:
-    """Bytes of all scan lines, each with its filter type byte (PNG 7.2, 7.3)."""
+    """Return bytes of all scan lines, each with its filter type byte (PNG 7.2, 7.3)."""
     bits = header.bit_depth * header.channels
     passes = _ADAM7 if header.interlaced else ((0, 1, 0, 1),)
     total = 0
@@ -202,7 +202,7 @@ def _scanline_bytes(header: PngHeader) -> int:
 
 
 def decode_grey(data: Buffer, header: PngHeader) -> Samples:
-    """The PNG's grey samples, shape (rows, columns), as coded: the orientation is not applied.
+    """Return the PNG's grey samples, shape (rows, columns), as coded: orientation not applied.
 
     Parameters
     ----------

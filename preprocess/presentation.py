@@ -144,7 +144,7 @@ def _spread(values: Floats, part: Floats) -> Floats:
 
 
 def _palette_presentation(stored: Floats, attributes: Attributes) -> Presentation:
-    """Luma of the palette's colours for every stored value.
+    """Return luma of the palette's colours for every stored value.
 
     Some writers declare 16 bits for entries of 8, which would be all but black.
     """
@@ -170,13 +170,13 @@ def _palette_presentation(stored: Floats, attributes: Attributes) -> Presentatio
 
 
 def _partial_range(stored: Floats, image: ImagePixel) -> Floats:
-    """Share of white for every luma value of YBR_PARTIAL: black is 16 and white 235, of 8 bits."""
+    """Return the share of white of each luma value of YBR_PARTIAL: 16 is black, 235 white."""
     unit = (1 << image.bits_stored) / 256
     return (stored - 16 * unit) / (219 * unit)
 
 
 def _padding(stored: Floats, image: ImagePixel, attributes: Attributes) -> NDArray[np.bool_]:
-    """True for the stored values that mark pixels outside of the picture."""
+    """Return True for the stored values that mark pixels outside of the picture."""
     value = attributes.words("PixelPaddingValue", signed=image.signed)
     if not value or image.colour:  # padding is of grey pictures alone
         return np.zeros(stored.shape, np.bool_)

@@ -99,7 +99,7 @@ def _check_lossy(coded: SampleFormat, image: ImagePixel) -> None:
 def read_as(
     samples: StoredSamples, coded: SampleFormat, image: ImagePixel, marked: frozenset[ColourModel]
 ) -> StoredFrame:
-    """A frame of numbers, or of cells where a codestream may be lossless and holds more than these.
+    """Return a frame of numbers, or of cells where a codestream may be lossless and holds more.
 
     Numbers beyond Bits Stored are the overshoot of a lossy coding and are clipped, as long as they
     go on where the values within end. Else the bits above High Bit hold something of their own.
@@ -137,7 +137,7 @@ def _are_numbers(
 def read_cells(
     samples: StoredSamples, coded: SampleFormat, image: ImagePixel, marked: frozenset[ColourModel]
 ) -> StoredFrame:
-    """A frame of cells.
+    """Return a frame of cells.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def read_cells(
 
 
 def read_whole_cells(samples: StoredSamples, image: ImagePixel) -> StoredFrame:
-    """A frame whose cells have all of Bits Allocated: uncompressed, or in RLE.
+    """Return a frame whose cells have all of Bits Allocated: uncompressed, or in RLE.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def read_whole_cells(samples: StoredSamples, image: ImagePixel) -> StoredFrame:
 
 
 def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
-    """By how much samples exceed the range of Bits Stored, in parts of the range."""
+    """Return the excess of samples over the range of Bits Stored, in parts of the range."""
     shift = image.high_bit + 1 - image.bits_stored
     low = int(samples.min()) >> shift if samples.dtype.kind == "i" else 0
     high = int(samples.max()) >> shift
@@ -181,7 +181,7 @@ def _overshoot(samples: StoredSamples, image: ImagePixel) -> float:
 
 
 def _continuity_above(samples: StoredSamples, coded: SampleFormat, image: ImagePixel) -> float:
-    """Above 0, up to 1, if the bits above High Bit continue the values below, else below 0.
+    """Return 0 to 1 if the bits above High Bit continue the values below, else less than 0.
 
     Where these bits change from one pixel to the next, values that continue change little, and by
     all of their range once the bits are masked. Overlays do the contrary.

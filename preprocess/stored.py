@@ -28,7 +28,7 @@ class StoredFrame:
     lossy : bool
         The samples are numbers, not cells.
     marked : frozenset of ColourModel
-        What a colour codestream says of its components.
+        Colour models that a codestream names for its components.
     """
 
     samples: StoredSamples
@@ -37,7 +37,7 @@ class StoredFrame:
 
 
 def read_values(frame: StoredFrame, image: ImagePixel) -> tuple[Samples, NDArray[np.int64]]:
-    """Grey samples of a frame, and the stored value of each of their bit patterns.
+    """Return grey samples of a frame, and the stored value of each of their bit patterns.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def read_values(frame: StoredFrame, image: ImagePixel) -> tuple[Samples, NDArray
 
 
 def _narrowed(samples: StoredSamples, image: ImagePixel) -> tuple[StoredSamples, int]:
-    """The samples in 8 or 16 bits, and by how many bits they are still to be shifted."""
+    """Return the samples in 8 or 16 bits, and by how many bits they are still to be shifted."""
     shift = image.high_bit + 1 - image.bits_stored
     if samples.itemsize <= 2:
         return samples, shift

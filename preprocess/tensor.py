@@ -109,7 +109,7 @@ def _scale(
 
 
 def _bounds(samples: Samples, largest: int, intensity: Intensity) -> tuple[float, float]:
-    """Sample values that become black and white."""
+    """Return sample values that become black and white."""
     match intensity:
         case FullRange():
             return 0.0, float(largest)

@@ -27,14 +27,14 @@ _ERRORS = {
 def pack_request(
     body_bytes: int, limits: Limits, at_least: tuple[int, int] | None, timeout_s: float
 ) -> bytes:
-    """The line that goes before the bytes of a file."""
+    """Return the line that goes before the bytes of a file."""
     return _line(
         body_bytes=body_bytes, limits=asdict(limits), at_least=at_least, timeout_s=timeout_s
     )
 
 
 def pack_frames(frames: tuple[Frame, ...]) -> bytes:
-    """The line that goes before the samples of all frames."""
+    """Return the line that goes before the samples of all frames."""
     return _line(
         frames=[
             {
@@ -51,17 +51,17 @@ def pack_frames(frames: tuple[Frame, ...]) -> bytes:
 
 
 def pack_error(error: errors.PreprocessError) -> bytes:
-    """The line that stands for an error."""
+    """Return the line that stands for an error."""
     return _line(error=type(error).__name__, fields=vars(error))
 
 
 def pack_end(*, complained: bool) -> bytes:
-    """The line behind an answer: whether a codec or a library printed or warned meanwhile."""
+    """Return the line behind an answer: True in it if a codec or a library printed or warned."""
     return _line(complained=complained)
 
 
 def unpack_frames(head: dict[str, Any], limits: Limits) -> tuple[Frame, ...]:
-    """Frames of the announced shapes, their samples still to be read into.
+    """Return frames of the announced shapes, their samples still to be read into.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def unpack_frames(head: dict[str, Any], limits: Limits) -> tuple[Frame, ...]:
 
 
 def unpack_error(head: dict[str, Any]) -> errors.PreprocessError:
-    """The error of a line."""
+    """Return the error of a line."""
     kind = _ERRORS[head["error"]]
     error = kind.__new__(kind)
     error.args = (head["fields"]["reason"],)

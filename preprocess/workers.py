@@ -28,7 +28,7 @@ _READY = b"ready\n"
 
 
 def is_risky(data: Buffer, limits: Limits) -> bool:
-    """True if the file is to be decoded in a process that can be killed.
+    """Return True if the file is to be decoded in a process that can be killed.
 
     Raises
     ------
@@ -73,14 +73,14 @@ class DecodeWorkers:
         at_least: tuple[int, int] | None = None,
         timeout_s: float | None = None,
     ) -> tuple[Frame, ...]:
-        """The frames of a file, as `preprocess.decode` gives them.
+        """Return the frames of a file, as `preprocess.decode` gives them.
 
         Parameters
         ----------
         data, limits, at_least
             See `preprocess.decode`.
         timeout_s : float, optional
-            What the caller has left, if less than the pool's own limit.
+            Seconds that the caller has left, if fewer than the pool's own limit.
 
         Raises
         ------
@@ -181,7 +181,7 @@ class _Worker:
     def ask(
         self, request: bytes, data: Buffer, limits: Limits, deadline: float
     ) -> tuple[Frame, ...]:
-        """The answer to a request.
+        """Return the answer to a request.
 
         Raises
         ------
@@ -221,7 +221,7 @@ class _Conversation:
             view = view[os.write(self._input, view) :]
 
     def line(self) -> bytes:
-        """Bytes up to the end of a line, and none of the samples that may follow it."""
+        """Return bytes up to the end of a line, and none of the samples that may follow it."""
         line = bytearray()
         while not line.endswith(b"\n"):
             self._wait(self._output, selectors.EVENT_READ)

@@ -59,7 +59,7 @@ class Plan:
     name : str
         As the table says it.
     cluster : bool
-        Whether an EKS cluster and its way out (NAT) are paid for this alone.
+        True if an EKS cluster and its way out (NAT) are paid for this alone.
     nodes : float
         Nodes of 2 vCPU, or the share of nodes that others use as well.
     edge : bool
@@ -95,7 +95,7 @@ def marginal(prices: dict[str, float], study: Study, utilisation: float) -> dict
     prices
         As `read_prices` has them.
     study
-        What one uses.
+        The resources that one uses.
     utilisation
         Share of the cores' time that is used; the rest is paid for all the same.
     """

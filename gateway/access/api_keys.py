@@ -114,7 +114,7 @@ class KeyRing:
 
 
 def parse(data: bytes) -> KeyDocument:
-    """The keys that a file holds.
+    """Return the keys that a file holds.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def parse(data: bytes) -> KeyDocument:
 def make_key(
     name: str, scopes: frozenset[Scope], *, now: dt.datetime, expires_at: dt.datetime | None
 ) -> tuple[str, KeyEntry]:
-    """A new key, to be shown once, and its entry, to be kept."""
+    """Return a new key, to be shown once, and its entry, to be kept."""
     body = f"radstream_{_random(_ID_LENGTH)}_{_random(_SECRET_LENGTH)}"
     key = body + _checksum(body)
     entry = KeyEntry(
@@ -158,7 +158,7 @@ def _has_checksum(key: str) -> bool:
 
 
 def _checksum(body: str) -> str:
-    """CRC-32 of the text in base 62, six digits, as GitHub's tokens carry it."""
+    """Return CRC-32 of the text in base 62, six digits, as GitHub's tokens carry it."""
     rest = zlib.crc32(body.encode())
     digits = ""
     for _ in range(_CHECKSUM_LENGTH):

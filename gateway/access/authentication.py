@@ -52,7 +52,7 @@ class Authentication:
         return self.keys is not None or self._tokens is not None
 
     async def caller(self, api_keys: Sequence[str], authorizations: Sequence[str]) -> Caller:
-        """The caller that the request's one credential proves.
+        """Return the caller that the request's one credential proves.
 
         Parameters
         ----------

@@ -34,9 +34,9 @@ class Caller:
         The key's name, or the token's subject; unique among callers of its kind. It may be a
         person's: it goes to the audit trail, never into a log.
     scopes
-        What they may do.
+        The acts that are allowed.
     kind
-        How they made themselves known.
+        The kind of credential: key, token or none.
     """
 
     name: str

@@ -47,7 +47,7 @@ class KeySetSource(Protocol):
     """A source of an issuer's signing keys."""
 
     async def fetch(self) -> bytes:
-        """A JWK Set as it stands there, of at most 1 MiB.
+        """Return the JWK Set of the address, of at most 1 MiB.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class IssuerKeys:
     Parameters
     ----------
     source
-        Where they are fetched.
+        Fetches them.
     metrics
         Counts the fetches.
     clock
@@ -94,7 +94,7 @@ class IssuerKeys:
         key_id
             Of the key; without one every key that fits the algorithm is tried, up to 32.
         algorithm
-            What the key must be for.
+            The signature algorithm of the key.
         proof
             Gives None where a key is not the one.
 
@@ -161,7 +161,7 @@ class IssuerKeys:
 
 
 def _usable_keys(document: bytes) -> Iterator[tuple[str | None, PublicKey]]:
-    """The document's public keys for signatures, by id; what else is in it is passed over."""
+    """Yield the document's public keys for signatures, by id; what else is in it is passed over."""
     try:
         found = json.loads(document)["keys"]
         entries = [entry for entry in found if isinstance(entry, dict)]
@@ -197,7 +197,7 @@ def _fits(key: PublicKey, algorithm: str) -> bool:
 
 
 def _imported(entry: dict[str, Any]) -> PublicKey | None:
-    """The key; None for a secret one, a weak one and one of a kind that is not known."""
+    """Return the key; None for a secret one, a weak one and one of a kind that is not known."""
     try:
         if entry.get("kty") == "RSA" and len(str(entry.get("n"))) < _LEAST_MODULUS:
             return None

@@ -21,7 +21,7 @@ _MOST_BYTES = 4 * 2**20
 
 
 def read_keys(path: Path) -> KeyDocument:
-    """The keys that are in the file.
+    """Return the keys that are in the file.
 
     Raises
     ------

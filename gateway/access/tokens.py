@@ -52,11 +52,11 @@ class Tokens:
     keys
         The issuer's.
     issuer, audience
-        What `iss` must be and `aud` must name; a token with `aud` is not taken without an audience.
+        Values of `iss` and `aud`; a token with `aud` is not taken without an audience.
     client_ids
         Clients whose access tokens are taken without `aud`.
     scope_prefix
-        What stands before a scope's name in a token.
+        Prefix of a scope's name in a token.
     leeway_s
         Seconds that the issuer's clock may differ.
     """
@@ -130,7 +130,7 @@ class Tokens:
         return self._audience is not None and self._audience in named
 
     def _scopes(self, claims: Mapping[str, Any]) -> Iterator[Scope]:
-        """The scopes granted, by any name that issuers give the claim; others are not ours."""
+        """Yield the scopes granted, by any name that issuers give the claim; pass over others."""
         known = {self._scope_prefix + scope: scope for scope in Scope}
         for name in ("scope", "scp", *(("roles",) if _is_of_an_application(claims) else ())):
             granted = claims.get(name, ())
@@ -154,7 +154,7 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _claims(token: str, key: PublicKey) -> dict[str, Any] | None:
-    """The token's claims, if this key signed it."""
+    """Return the token's claims, if this key signed it."""
     try:
         return jwt.decode(token, key, registry=_ALGORITHMS).claims
     except (JoseError, ValueError, TypeError, RecursionError):  # TypeError: odd `crit`

@@ -57,12 +57,12 @@ class Admission:
         metrics.admission.studies.set_function(lambda: self.studies.used)
 
     def slot(self, caller: str) -> Slot:
-        """A context in which the caller's study holds what it takes of the budgets."""
+        """Return a context in which the caller's study holds what it takes of the budgets."""
         return Slot(self, caller)
 
     @contextmanager
     def picture(self, caller: str) -> Iterator[None]:
-        """A context in which the caller has a place among the pictures.
+        """Yield a context in which the caller has a place among the pictures.
 
         Raises
         ------
@@ -77,11 +77,11 @@ class Admission:
             self.pictures.give(caller)
 
     def refuse_study(self) -> OverloadedError:
-        """The error to raise where a caller gets no place."""
+        """Return the error to raise where a caller gets no place."""
         return self.refuse("studies" if self.studies.is_full() else "caller")
 
     def refuse(self, reason: str) -> OverloadedError:
-        """The error to raise, which is counted."""
+        """Return the error to raise, which is counted."""
         self._rejected[reason].inc()
         return OverloadedError(reason)
 

@@ -26,7 +26,7 @@ class SharedBudget:
     Parameters
     ----------
     limit
-        What all callers hold together at most.
+        The most that all callers hold together.
 
     References
     ----------
@@ -55,7 +55,7 @@ class SharedBudget:
         Parameters
         ----------
         atop
-            What the caller holds already for the same thing: what grows is judged as if it were
+            The caller's amount for the same thing so far: growth is judged as if all were
             taken at once, at the size that it comes to.
         """
         return self._held.get(caller, 0) + amount <= self.limit - (self.used - atop)

@@ -88,9 +88,9 @@ def create_app(
     metrics
         Made before the application, where something before it has metrics too.
     certificate
-        What the server shows, where it speaks TLS; followed while the application runs.
+        The server's certificate, where it speaks TLS; followed while the application runs.
     triton_host
-        What Triton runs in, where it can be started anew from here.
+        The supervisor of Triton's process, where it can be started anew from here.
     """
     process_metrics = metrics or Metrics(process_registry())
     process_health = health_state or Health()

@@ -52,13 +52,13 @@ class GatewayServer(uvicorn.Server):
     Parameters
     ----------
     settings
-        Where to listen and how long to wait.
+        The addresses to listen on and the seconds to wait.
     on_ready
         Called with the base URL once the gateway listens.
     metrics
         Made before the gateway, where something before it has metrics too.
     triton_host
-        What Triton runs in, where it can be started anew from here.
+        The supervisor of Triton's process, where it can be started anew from here.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class GatewayServer(uvicorn.Server):
 
 
 def run(work: Coroutine[object, object, bool]) -> bool:
-    """The result of `serve` or `serve_with_triton`, on libuv's event loop.
+    """Return the result of `serve` or `serve_with_triton`, on libuv's event loop.
 
     It takes less of the processor than asyncio's own for the same study (bench/serving).
     """

@@ -47,9 +47,9 @@ class Act:
     caller
         None as long as nobody has proven who they are.
     scope
-        What the act asks for; None where it is open to all and goes on no record.
+        The right that the act asks for; None where it is open to all and goes on no record.
     address
-        Where the request came from.
+        The address that the request came from.
     request_id
         As it stands in the log and in the answer.
     studies
@@ -57,7 +57,7 @@ class Act:
     traces
         The ids of the traces they were handled in: a request has one, a sweep one a delivery.
     partial
-        Whether images could not be processed, though others of their request were.
+        True if images could not be processed, though others of their request were.
     """
 
     caller: Caller | None = None
@@ -69,7 +69,7 @@ class Act:
     partial: bool = False
 
     def trace_id(self) -> str | None:
-        """The trace that the act is in, or all of it that handled a study; None where many did."""
+        """Return the trace of the act, or of all that handled a study; None where many did."""
         return trace_id() or (next(iter(self.traces)) if len(self.traces) == 1 else None)
 
 
@@ -103,7 +103,7 @@ class Audit:
     Parameters
     ----------
     sink
-        Where records go.
+        Takes the records.
     metrics
         Told of records, of those that could not be written and of those left out.
     instance

@@ -105,7 +105,7 @@ class _CheckedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 def _check(addresses: list[_Address], *, private: bool) -> None:
@@ -144,7 +144,7 @@ async def webhooks(
     ca_file
         Of the authorities that it trusts; None trusts the system's.
     private_addresses
-        Whether hosts on private and loopback addresses may be called. Link-local ones never are:
+        True to allow hosts on private and loopback addresses. Link-local ones are never called:
         clouds keep credentials there.
     timeout_s
         Seconds that a call may take.

@@ -45,7 +45,7 @@ class WebhookSender(Protocol):
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
-    """The value of the signature header.
+    """Return the value of the signature header.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ class Callbacks:
     Parameters
     ----------
     backlog, worker
-        Where they are kept, and who sends them.
+        Keep the notices, and send them.
     hosts
-        Which may be called, each ``name`` or ``name:port``.
+        Those that may be called, each ``name`` or ``name:port``.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class SendNotice:
     secret
         Signs it.
     hosts
-        Which may be called now; the setting may have changed since the notice was taken in.
+        Those that may be called now; the setting may have changed since the notice was taken in.
     links
         Make the path that the notice names.
     """

@@ -63,7 +63,7 @@ def build_placements(model_repository: Path, name: str) -> list[Path]:
 
 
 def models_with_contract(model_repository: Path) -> list[str]:
-    """Names of the models in the repository that have a contract."""
+    """Return names of the models in the repository that have a contract."""
     names = []
     for folder in sorted(model_repository.iterdir()):
         try:

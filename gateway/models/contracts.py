@@ -24,7 +24,7 @@ _MAP_AXES = 4  # image, label, row, column
 
 
 def read_contract(name: str, version: str, config: ModelConfig) -> ServedModel:
-    """The model with its contract, which fits the tensors.
+    """Return the model with its contract, which fits the tensors.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def _hold(tensor: TensorMetadata, shape: tuple[int, ...]) -> None:
 
 
 def probabilities(contract: Contract, output: NDArray[Any]) -> NDArray[np.float64]:
-    """A probability for each label.
+    """Return a probability for each label.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def findings(contract: Contract, output: NDArray[Any]) -> tuple[Finding, ...]:
 
 
 def activation_cells(contract: Contract, output: NDArray[Any]) -> NDArray[np.float16]:
-    """The activation map in little-endian half precision, shape (labels, rows, columns).
+    """Return the activation map in little-endian half precision, shape (labels, rows, columns).
 
     Eight bits of colour are made of it, and it is read by nothing else.
 

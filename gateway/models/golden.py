@@ -37,7 +37,7 @@ async def try_golden(
     timeout_s
         Seconds that one reading may take.
     instances
-        How many of the model there are.
+        Number of the model's instances.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _calls(model: ServedModel) -> Sequence[ModelCall]:
 
 
 def _deepened(frame: Frame) -> Frame:
-    """The same picture in 16 bits."""
+    """Return the same picture in 16 bits."""
     factor = ((1 << 16) - 1) / frame.largest
     samples = np.round(frame.samples * factor).astype(np.uint16)
     return Frame(samples, 16, frame.rows, frame.columns)

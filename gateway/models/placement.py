@@ -41,7 +41,7 @@ class ModelCall:
     inputs
         By name.
     shown
-        What of the picture is black and white to the model.
+        The values of the picture that are black and white to the model.
     """
 
     name: str
@@ -87,7 +87,7 @@ def read_placement(config: ModelConfig) -> PlacementDocument | None:
 def collect_ensembles(
     placements: Mapping[Key, PlacementDocument],
 ) -> Mapping[Key, Mapping[str, Ensemble]]:
-    """For each model version its ensembles, by the NumPy name of the samples' type."""
+    """Return the ensembles of each model version, by the NumPy name of the samples' type."""
     found: defaultdict[Key, dict[str, Ensemble]] = defaultdict(dict)
     for (name, version), document in placements.items():
         if document.role is Role.ENSEMBLE:

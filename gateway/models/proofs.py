@@ -44,9 +44,9 @@ class Proofs:
     Parameters
     ----------
     server
-        Where the models are.
+        The server of the models.
     states
-        How the models stood before.
+        The states of the models before.
     recovery
         Reloads what is reported.
     timeout_s
@@ -94,7 +94,7 @@ class Proofs:
         key
             The model version that did not answer.
         began
-            When Triton was asked, by the monotonic clock.
+            Moment at which Triton was asked, by the monotonic clock.
         names
             Everything in the repository: the process may have been that of a graph beside it.
         """

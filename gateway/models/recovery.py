@@ -46,9 +46,9 @@ class Recovery:
     Parameters
     ----------
     server
-        Where the models are.
+        The server of the models.
     host
-        What Triton runs in; None where it cannot be started anew from here.
+        The supervisor of Triton's process; None where it cannot be started anew from here.
     metrics
         Told of each reload and restart.
     on_reloaded
@@ -94,7 +94,7 @@ class Recovery:
         Parameters
         ----------
         loaded
-            Whether Triton takes it for loaded, so that it is to be unloaded first.
+            True if Triton takes it for loaded, so that it is to be unloaded first.
         """
         sick = self._sick.get(name)
         if sick is None:
@@ -134,11 +134,11 @@ class Recovery:
         Parameters
         ----------
         answering
-            Whether any model is proved now.
+            True if any model is proved now.
         reachable
-            Whether Triton itself answers.
+            True if Triton itself answers.
         sick
-            Whether any model should answer and does not.
+            True if any model should answer and does not.
         """
         now = time.monotonic()
         host = self._host

@@ -40,7 +40,7 @@ class ModelRegistry:
     Parameters
     ----------
     server
-        Where the models are.
+        The server of the models.
     metrics
         Told of each model's readiness.
     refresh_s
@@ -50,7 +50,7 @@ class ModelRegistry:
     use_ensembles
         Pictures become tensors in Triton, where a model has ensembles for it.
     host
-        The machine or pod that Triton runs in; None where it cannot be started anew from here.
+        The supervisor of Triton's process; None where it cannot be started anew from here.
     restart_after_s
         Seconds without an answer of any model until Triton is started anew.
     waiting_limit

@@ -24,7 +24,7 @@ class ReloadWaits:
     Parameters
     ----------
     states
-        How the models stand.
+        The states of the models.
     recovery
         Knows which models are reloaded.
     limit

@@ -43,7 +43,7 @@ class Tunings(RootModel[dict[str, Tuning]]):
 
 
 def read_tunings(text: str) -> Mapping[str, Tuning]:
-    """Tunings by model, from their JSON.
+    """Return tunings by model, from their JSON.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_tunings(text: str) -> Mapping[str, Tuning]:
 
 
 def tune(model_repository: Path, tunings: Mapping[str, Tuning]) -> list[Path]:
-    """The config.pbtxt of each model named, written anew.
+    """Return the config.pbtxt of each model named, written anew.
 
     Raises
     ------

@@ -40,7 +40,7 @@ class _Complaints:
             self._places[place] += 1
 
     def told(self) -> dict[str, Any]:
-        """The fields of the event; none where nothing was complained of."""
+        """Return the fields of the event; none where nothing was complained of."""
         with self._lock:
             if not self._places:
                 return {}
@@ -160,7 +160,7 @@ def _place(record: logging.LogRecord) -> str:
 
 
 def _source(filename: str) -> str:
-    """The file as its package knows it."""
+    """Return the file as its package knows it."""
     path = Path(filename)
     parts = path.parts
     if "site-packages" in parts:

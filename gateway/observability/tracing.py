@@ -35,7 +35,7 @@ _W3C = TraceContextTextMapPropagator()
 
 
 def continued(header: str) -> Context:
-    """The context that a `traceparent` names (W3C Trace Context, section 3.2); else an empty one.
+    """Return the context that a `traceparent` names (W3C Trace Context, 3.2); else an empty one.
 
     `tracestate` is left out: it is a sender's free text, and spans are to hold none.
     """
@@ -50,7 +50,7 @@ def spanned(
     context: Context | None = None,
     kind: SpanKind = SpanKind.INTERNAL,
 ) -> Iterator[Span]:
-    """The span of the block, a child of the current one or of the context's; else a trace begins.
+    """Yield the span of the block, a child of the current one or the context's, else a root.
 
     An error is noted by its type alone: its message may quote what it stumbled over.
     """
@@ -75,20 +75,20 @@ def failed(span: Span, error_type: str) -> None:
 
 
 def trace_id() -> str | None:
-    """32 hexadecimal digits; None where no trace was begun."""
+    """Return 32 hexadecimal digits; None where no trace was begun."""
     context = get_current_span().get_span_context()
     return format_trace_id(context.trace_id) if context.is_valid else None
 
 
 def traceparent() -> str | None:
-    """The header that lets others continue the current trace."""
+    """Return the header that lets others continue the current trace."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier)
     return carrier.get("traceparent")
 
 
 def exemplar() -> dict[str, str] | None:
-    """The label of an exemplar: the trace's id where somebody keeps the trace."""
+    """Return the label of an exemplar: the trace's id where somebody keeps the trace."""
     context = get_current_span().get_span_context()
     if not context.trace_flags.sampled:
         return None

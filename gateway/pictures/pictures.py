@@ -35,9 +35,9 @@ class Pictures:
     Parameters
     ----------
     results, imaging
-        Where they are, and what decodes and draws.
+        Hold the images; decode and draw them.
     at_once
-        How many images may be in memory for it. Whoever waits for a turn holds none.
+        Number of images that may be in memory for it. Callers that wait for a turn hold none.
     """
 
     def __init__(self, results: ResultStore, imaging: Imaging, *, at_once: int) -> None:
@@ -46,7 +46,7 @@ class Pictures:
         self._turns = asyncio.Semaphore(at_once)
 
     async def preview(self, study_id: str, number: int, key: str | None = None) -> bytes:
-        """An image of a study as an 8-bit PNG: the one of this key, else of this number now.
+        """Return an image of a study as an 8-bit PNG: the one of this key, else of this number now.
 
         Raises
         ------
@@ -153,14 +153,14 @@ def _shown(read: FrameReading) -> GreyRange:
 
 
 def _enough(frames: Sequence[FrameReading]) -> tuple[int, int]:
-    """Rows and columns that a stored heat map needs of its image."""
+    """Return rows and columns that a stored heat map needs of its image."""
     rows, columns = max(frame.rows for frame in frames), max(frame.columns for frame in frames)
     scale = min(1.0, _STORED_SIDE / max(rows, columns))
     return math.ceil(rows * scale), math.ceil(columns * scale)
 
 
 def _finding(read: FrameReading, label: str | None) -> int:
-    """The place of a finding among the frame's, and so of its cells in the map."""
+    """Return the place of a finding among the frame's, and so of its cells in the map."""
     places = range(len(read.findings))
     if label is None:
         return max(places, key=lambda place: read.findings[place].probability)

@@ -43,7 +43,7 @@ def preview_png(frame: Frame, shown: GreyRange = FULL_RANGE) -> bytes:
     frame
         The radiograph.
     shown
-        What of it was black and white to the model.
+        The values of it that were black and white to the model.
     """
     return _png(Image.fromarray(_screen(frame, shown, LONGEST_SIDE)))
 
@@ -58,7 +58,7 @@ def heatmap_png(
     shown: GreyRange = FULL_RANGE,
     longest_side: int = LONGEST_SIDE,
 ) -> bytes:
-    """The evidence for a finding in colour over the radiograph, with a colour bar and its name.
+    """Return the evidence for a finding in colour over the radiograph, with name and colour bar.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def heatmap_png(
         Evidence that is drawn in full colour, the same for all pictures of a model; None where
         each picture's strongest cell is.
     shown
-        What of the radiograph was black and white to the model.
+        The values of the radiograph that were black and white to the model.
     longest_side
         Pixels of the radiograph's longer side, unless it has fewer.
 
@@ -136,7 +136,7 @@ def _spread(
     covers: tuple[float, float, float, float],
     shape: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """The strength at every pixel of a picture of this shape."""
+    """Return the strength at every pixel of a picture of this shape."""
     rows, columns = shape
     top, bottom = round(covers[0] * rows), round(covers[2] * rows)
     left, right = round(covers[1] * columns), round(covers[3] * columns)

@@ -38,14 +38,14 @@ class QueryResult:
     rows: list[tuple[Any, ...]]
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows by their columns' names."""
+        """Return the rows by their columns' names."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 def answers(
     records: Records, *, since: dt.date | None, paid: Mapping[str, float]
 ) -> dict[str, QueryResult]:
-    """The answers to all named queries by name, in the order of a report."""
+    """Return the answers to all named queries by name, in the order of a report."""
     found = {}
     for question in questions():
         columns, rows = records.ask(in_duckdb(question.sql, since=since, paid=paid))
@@ -59,7 +59,7 @@ def is_number(column: str, value: object) -> bool:
 
 
 def shown(column: str, value: Any) -> str:
-    """A value as a person reads it; the column's name has its unit."""
+    """Return a value as a person reads it; the column's name has its unit."""
     if value is None:
         return _WHOLE.get(column, "")
     if column == "weekday":
@@ -74,12 +74,12 @@ def shown(column: str, value: Any) -> str:
 
 
 def heading(column: str) -> str:
-    """A column's name as a person reads it."""
+    """Return a column's name as a person reads it."""
     return " ".join(_UNITS.get(word, word) for word in column.split("_"))
 
 
 def _digits(column: str, value: float) -> int:
-    """Digits after the point that are worth reading."""
+    """Return digits after the point that are worth reading."""
     if "usd" in column:
         return 2 if abs(value) >= 1 or value == 0 else 4
     return 2 if column.endswith(("_percent", "_hours", "percent_of_stage")) else 1

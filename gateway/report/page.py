@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def page(answers: Mapping[str, QueryResult], about: str, paid: Mapping[str, float]) -> str:
-    """The page: the few figures that matter, then plots, then all rows of all answers.
+    """Return the page: the few figures that matter, then plots, then all rows of all answers.
 
     Parameters
     ----------
     answers
         By name, in the order of the page.
     about
-        What is said of their source.
+        A sentence on their source.
     paid
         Prices that were asked with instead of the queries' own.
     """

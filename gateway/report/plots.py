@@ -38,7 +38,7 @@ class Plot:
     Parameters
     ----------
     title
-        What it shows.
+        The subject of the plot.
     svg
         An `svg` element, with a title and a description for those who do not see it.
     """
@@ -48,7 +48,7 @@ class Plot:
 
 
 def plots(answers: Mapping[str, QueryResult]) -> list[Plot]:
-    """The pictures of those answers that have something to show."""
+    """Return the pictures of those answers that have something to show."""
     rows = {name: answer.records() for name, answer in answers.items()}
     latency, total = rows["stage_latency"], Stage.TOTAL
     drawn: list[tuple[str, _Drawing, _Rows]] = [
@@ -192,7 +192,7 @@ def _cost(axes: Axes, rows: _Rows) -> str:
 
 
 def _time_axis(axes: Axes, times: Sequence[dt.datetime], unit: dt.timedelta) -> None:
-    """Twelve units at least, so that one alone is not as wide as the plot."""
+    """Show twelve units at least, so that one alone is not as wide as the plot."""
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]  # has no types
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
@@ -204,7 +204,7 @@ def _time_axis(axes: Axes, times: Sequence[dt.datetime], unit: dt.timedelta) -> 
 def _with_gaps(
     points: Sequence[tuple[dt.datetime, float]],
 ) -> tuple[list[dt.datetime], list[float]]:
-    """The points, and one of no value in each gap, which no line shall cross."""
+    """Return the points, and one of no value in each gap, which no line shall cross."""
     times: list[dt.datetime] = []
     values: list[float] = []
     for time, value in points:
@@ -217,7 +217,7 @@ def _with_gaps(
 
 
 def _lying(axes: Axes) -> None:
-    """Bars that lie, the first at the top, with room for their figures."""
+    """Draw lying bars, the first at the top, with room for their figures."""
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
@@ -226,7 +226,7 @@ def _lying(axes: Axes) -> None:
 
 
 def _beside(axes: Axes, end: float, place: int, text: str) -> None:
-    """The text to the right of a lying bar that ends there."""
+    """Write the text to the right of a lying bar that ends there."""
     axes.annotate(text, (end, place), (4, 0), textcoords="offset points", va="center")
 
 

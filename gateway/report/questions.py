@@ -50,7 +50,7 @@ class Question:
 
 
 def questions() -> list[Question]:
-    """All named queries, in the order of a report."""
+    """Return all named queries, in the order of a report."""
     return [_question(name) for name in _NAMES]
 
 
@@ -61,7 +61,7 @@ def _question(name: str) -> Question:
 
 
 def prices() -> dict[str, float]:
-    """The figures that costs are counted with, by name: US dollars, and months of storage."""
+    """Return the figures of the costs by name: US dollars, and months of storage."""
     return {
         price.alias: float(price.this.this.this)
         for question in questions()
@@ -72,7 +72,7 @@ def prices() -> dict[str, float]:
 def in_duckdb(
     sql: str, *, since: dt.date | None = None, paid: Mapping[str, float] | None = None
 ) -> str:
-    """The query in DuckDB's dialect.
+    """Return the query in DuckDB's dialect.
 
     Parameters
     ----------

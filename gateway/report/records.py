@@ -60,7 +60,7 @@ class Records:
             self._deleted("CAST(occurred_at AS DATE) > $1", until)
 
     def ask(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The names of the answer's columns, and its rows."""
+        """Return the names of the answer's columns, and its rows."""
         answer = self._connection.execute(sql)
         return [column[0] for column in answer.description], answer.fetchall()
 
@@ -103,7 +103,7 @@ class Records:
 
 
 def _columns() -> dict[str, str]:
-    """DuckDB's type of each field of an event."""
+    """Return DuckDB's type of each field of an event."""
     schema = json_schema()
     return {name: _type(field, schema["$defs"]) for name, field in schema["properties"].items()}
 

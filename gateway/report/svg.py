@@ -52,12 +52,12 @@ _STYLE: dict[Any, Any] = {  # matplotlib's type of it lists every parameter ther
 
 
 def svg(title: str, draw: Callable[[Axes], str]) -> str:
-    """An `svg` element of what is drawn, to stand in a page's HTML.
+    """Return an `svg` element of what is drawn, to stand in a page's HTML.
 
     Parameters
     ----------
     title
-        What it shows; no other picture of the page has the same.
+        The subject; no other picture of the page has the same.
     draw
         Draws, in this module's colours, and says in words what there is to see.
     """
@@ -70,7 +70,7 @@ def svg(title: str, draw: Callable[[Axes], str]) -> str:
 
 
 def _embedded(document: str, title: str, description: str) -> str:
-    """The `svg` element alone, with ids of its own, in the page's colours and as wide as it may."""
+    """Return the `svg` element alone: ids of its own, the page's colours, as wide as it may be."""
     prefix = re.sub(r"\W+", "-", title.lower())
     element = document[document.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)

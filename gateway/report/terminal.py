@@ -16,7 +16,7 @@ _WIDTH = 100
 
 
 def lines(answers: Mapping[str, QueryResult], about: str) -> Iterator[str]:
-    """All answers, one below the other, under what is said about their source."""
+    """Yield all answers, one below the other, under what is said about their source."""
     yield f"RadStream: {about}"
     for answer in answers.values():
         yield ""
@@ -27,7 +27,7 @@ def lines(answers: Mapping[str, QueryResult], about: str) -> Iterator[str]:
 
 
 def _facts(answer: QueryResult) -> Iterator[str]:
-    """One row, a line a value."""
+    """Yield one row, a line a value."""
     [row] = answer.rows
     width = max(len(heading(column)) for column in answer.columns)
     for column, value in zip(answer.columns, row, strict=True):
@@ -64,7 +64,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def _excerpt(answer: QueryResult) -> tuple[Sequence[tuple[Any, ...]], int]:
-    """The rows to show, and how many are left out."""
+    """Return the rows to show, and how many are left out."""
     left_out = max(0, len(answer.rows) - _ROWS)
     if answer.columns[0] not in {"hour", "day"}:
         return answer.rows[:_ROWS], left_out

@@ -13,7 +13,7 @@ U = TypeVar("U")
 
 
 async def together(coroutines: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """The results in order; at the first error the rest are cancelled and the error is raised.
+    """Return the results in order; at the first error cancel the rest and raise it.
 
     Whoever is cancelled meanwhile is cancelled. (`asyncio.TaskGroup` raises an error that comes at
     the same moment in place of it, which could be taken for a reason to try again.)
@@ -40,7 +40,7 @@ async def together(coroutines: Iterable[Coroutine[object, object, T]]) -> list[T
 async def both(
     first: Coroutine[object, object, T], second: Coroutine[object, object, U]
 ) -> tuple[T, U]:
-    """The results of two kinds of work; see `together`."""
+    """Return the results of two kinds of work; see `together`."""
     results: list[T | U] = await together([first, second])
     return cast("tuple[T, U]", tuple(results))
 

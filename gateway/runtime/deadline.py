@@ -22,15 +22,15 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline this many seconds from now."""
+        """Return the deadline this many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def later(self, seconds: float) -> Deadline:
-        """The deadline this many seconds after this one."""
+        """Return the deadline this many seconds after this one."""
         return Deadline(self.expires_at + seconds)
 
     def remaining_s(self) -> float:
-        """Seconds left, 0 at the least."""
+        """Return seconds left, 0 at the least."""
         return max(0.0, self.expires_at - time.monotonic())
 
     @asynccontextmanager

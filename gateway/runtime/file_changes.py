@@ -13,7 +13,7 @@ _LOOK_S = 1.0
 
 
 async def changes(paths: Iterable[Path]) -> AsyncIterator[None]:
-    """Something at once, and each time that one of the files has become another.
+    """Yield at once, and each time that one of the files has become another.
 
     Looked at once a second and through links: Kubernetes exchanges a link above a Secret's files,
     which no watch on the files themselves is told of.

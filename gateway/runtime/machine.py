@@ -11,7 +11,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def cores(cgroup: Path = _CGROUP) -> int:
-    """Cores that the process may use at once, one at the least.
+    """Return cores that the process may use at once, one at the least.
 
     Notes
     -----
@@ -27,7 +27,7 @@ def cores(cgroup: Path = _CGROUP) -> int:
 
 
 def memory_bytes(cgroup: Path = _CGROUP) -> int:
-    """Memory that the process may use: the machine's, or its container's if that is less."""
+    """Return memory that the process may use: the machine's, or its container's if that is less."""
     own = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):
         return min(own, int((cgroup / "memory.max").read_text(encoding="ascii")))

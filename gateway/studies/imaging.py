@@ -81,9 +81,9 @@ class PreparedImage:
     Parameters
     ----------
     media_type, frames
-        What it holds.
+        The kind of file, and its frames.
     began, decode_s, tensor_s
-        When its decoding began, by `time.perf_counter`, and what it cost.
+        Start of its decoding, by `time.perf_counter`, and seconds that it took.
     warnings
         Sentences about what the file says that was not usable.
     """
@@ -102,9 +102,9 @@ class Imaging:
     Parameters
     ----------
     threads
-        How many images may be worked on at once.
+        Number of images that may be worked on at once.
     limits
-        What one file may cost.
+        Bounds on the size of one file.
     decode_timeout_s
         Seconds that one file may take in a codec; beyond it the codec's process is killed.
     message_bytes
@@ -136,7 +136,7 @@ class Imaging:
         self._workers.close()
 
     async def sha256(self, data: bytes | memoryview) -> str:
-        """The SHA-256 of the bytes, in hexadecimal."""
+        """Return the SHA-256 of the bytes, in hexadecimal."""
         return await self._run(lambda: hashlib.sha256(data).hexdigest())
 
     async def dicom_metadata(self, part: str, data: bytes | memoryview) -> DicomMetadata | None:
@@ -211,7 +211,7 @@ class Imaging:
         *,
         read_before: Container[str],
     ) -> tuple[str, PreparedImage | None]:
-        """The image's SHA-256, and the image as the model takes it unless that was read before.
+        """Return the image's SHA-256, and the image as the model takes it unless read before.
 
         Parameters
         ----------
@@ -231,7 +231,7 @@ class Imaging:
     async def frames(
         self, data: bytes | memoryview, *, at_least: tuple[int, int] | None = None
     ) -> tuple[Frame, ...]:
-        """The decoded frames of an image that was accepted before.
+        """Return the decoded frames of an image that was accepted before.
 
         Parameters
         ----------
@@ -241,7 +241,7 @@ class Imaging:
         return await self._run(partial(self._workers.decode, data, self._limits, at_least=at_least))
 
     async def run(self, work: Callable[[], T]) -> T:
-        """The result of other image work, such as drawing, under the same bound."""
+        """Return the result of other image work, such as drawing, under the same bound."""
         return await self._run(work)
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -313,7 +313,7 @@ class Imaging:
 
 
 def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
-    """Rows and columns a JPEG must keep while it is decoded, by the model's contract."""
+    """Return rows and columns a JPEG must keep while it is decoded, by the model's contract."""
     factor = wanted.jpeg_reduction
     return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
 

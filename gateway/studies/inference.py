@@ -42,7 +42,7 @@ class Inference:
     Parameters
     ----------
     server
-        Where the models are.
+        The server of the models.
     models
         Told of each answer and failure; knows which model is being reloaded.
     metrics

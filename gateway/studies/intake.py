@@ -68,7 +68,7 @@ class Intake:
         received_at: dt.datetime,
         deadline: Deadline,
     ) -> Study:
-        """The study that a document and files make.
+        """Return the study that a document and files make.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Intake:
         files
             The name of the part and the bytes of each.
         route, caller, received_at
-            How, from whom and when they came; the caller by the label.
+            The route, the caller's label and the time of arrival.
         deadline
             Of the request.
 
@@ -142,7 +142,7 @@ def _images(
     files: Sequence[tuple[str, bytes | memoryview]],
     headers: Sequence[Described | ImageError | None],
 ) -> tuple[list[StudyImage], list[RefusedImage]]:
-    """The files with their metadata, and those that cannot be processed.
+    """Return the files with their metadata, and those that cannot be processed.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def _of_picture(error: PartError, header: Described | None) -> PartError:
 def _metadata(
     part: str, sent: Worded | None, described: Described | None
 ) -> tuple[StudyMetadata, tuple[ResultWarning, ...]]:
-    """The metadata of one image, and what the sender should know of them."""
+    """Return the metadata of one image, and what the sender should know of them."""
     if described is None:
         if sent is None:
             raise InvalidPartsError((Fault("metadata", f"is needed: {part} is no DICOM file"),))
@@ -225,7 +225,7 @@ def _metadata(
 
 
 def _completed(sent: dict[str, Any], described: Described) -> StudyMetadata:
-    """The document, completed by the data set and held to it."""
+    """Return the document, completed by the data set and held to it."""
     document = _specific(sent, described)
     metadata = validate_document(described.document | document)
     given = metadata.model_dump(mode="json", include=set(document))
@@ -239,7 +239,7 @@ def _completed(sent: dict[str, Any], described: Described) -> StudyMetadata:
 
 
 def _specific(sent: dict[str, Any], described: Described) -> dict[str, Any]:
-    """The document without a modality that says less than the data set does."""
+    """Return the document without a modality that says less than the data set does."""
     generic = sent.get("modality") == GENERIC_RADIOGRAPHY
     return {
         name: value
@@ -264,7 +264,7 @@ def _unknown(metadata: StudyMetadata) -> tuple[ResultWarning, ...]:
 
 
 def _joined(images: Sequence[StudyImage]) -> tuple[StudyImage, ...]:
-    """The images, each with the shared fields that only some of them gave."""
+    """Return the images, each with the shared fields that only some of them gave."""
     shared = {
         name: next(filter(None, (getattr(image.metadata, name) for image in images)), None)
         for name in SHARED

@@ -72,9 +72,9 @@ class Answer:
     result
         The study's current view.
     replayed
-        Whether every image sent had been read before, so that nothing was inferred.
+        True if every image sent had been read before, so that nothing was inferred.
     readings
-        What is stored of the images that had not.
+        The stored readings of the images that had not.
     not_processed
         The images sent that could not be.
     study_readings, standing
@@ -124,7 +124,7 @@ class Pipeline:
         Parameters
         ----------
         awaited
-            Whether the sender waits for the answer: then a backend that died is waited for until
+            True if the sender waits for the answer: then a backend that died is waited for until
             it is reloaded. Work in the background gives its turn to other work and comes again.
 
         Raises
@@ -234,7 +234,7 @@ class Pipeline:
                 await self._models.outlast_loss(image.metadata, error, deadline)
 
     def _choose(self, study: Study) -> tuple[list[_Chosen], list[RefusedImage]]:
-        """Each image with the model that is to read it, and what no model reads.
+        """Return each image with the model that is to read it, and what no model reads.
 
         Raises
         ------
@@ -298,7 +298,7 @@ class Pipeline:
     async def _take(
         self, chosen: Sequence[_Chosen], known: Known, deadline: Deadline
     ) -> tuple[dict[str, FreshImage | Reading], list[RefusedImage]]:
-        """Each image by its part, as its model read it before or ready to be read; and the rest.
+        """Return each image by its part, read before or ready to be read; and the rest.
 
         Raises
         ------

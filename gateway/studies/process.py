@@ -69,15 +69,15 @@ class StudySource:
     Parameters
     ----------
     route, caller
-        How and from whom it comes; the caller by the label.
+        The route, and the caller's label.
     share
-        Whose share of the gateway it takes of.
+        The caller whose share of the gateway it takes.
     turn
-        How it gets its place.
+        The way to its place among those at work.
     receive
         Brings the document and the files, and holds their bytes in the slot.
     awaited
-        Whether its sender waits for the result: then the models are asked before anything is
+        True if its sender waits for the result: then the models are asked before anything is
         read, and a backend that died is waited for; see `Pipeline.process`.
     check
         Holds the study to what else is known of it; returns it, completed by that.
@@ -184,9 +184,9 @@ class AdmittedStudy:
     Attributes
     ----------
     received
-        What was brought.
+        The files and the document that were brought.
     study
-        What was made of that; None until its identity is known.
+        The study made of them; None until its identity is known.
     """
 
     def __init__(

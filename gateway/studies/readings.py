@@ -43,7 +43,7 @@ class FreshImage:
 def image_reading(
     study: Study, position: int, item: FreshImage, frames: Sequence[FrameReading], stages: Stages
 ) -> Reading:
-    """The reading of one image: what its model made of each of its frames.
+    """Return the reading of one image: what its model made of each of its frames.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _unusable(item: FreshImage) -> tuple[ResultWarning, ...]:
 
 
 def _outside_of_contract(item: FreshImage) -> tuple[ResultWarning, ...]:
-    """A notice where the sender asked for a model that was not made for such a picture."""
+    """Return a notice where the sender asked for a model that was not made for such a picture."""
     if item.model.accepts(item.image.metadata):
         return ()
     detail = (

@@ -58,9 +58,9 @@ class RefusedImage:
     Parameters
     ----------
     part
-        What the sender knows it by: the name of the part, with its index.
+        The sender's name for it: the name of the part, with its index.
     error
-        Why not.
+        The reason.
     view
         As its metadata have it, where they are valid.
     sop_instance_uid
@@ -106,7 +106,7 @@ def _gravity(error: PartError) -> int:
 
 
 def _faults(refused: Sequence[RefusedImage]) -> tuple[Fault, ...]:
-    """Every fault once; what does not hold for all parts names the one that it is of."""
+    """Return every fault once; what does not hold for all parts names the one that it is of."""
     by_part = [
         item.error.faults or (Fault(item.part, _WITHOUT_FAULTS[type(item.error)]),)
         for item in refused

@@ -49,11 +49,11 @@ class Stages:
     current : Stage or None
         The one that the study is in, or that it failed in.
     model : ModelVersion or None
-        What reads all of the study's images, once that is known.
+        The model that reads all of the study's images, once that is known.
     size : (int, int) or None
         Rows and columns of all of its frames, once they are known.
     not_processed : int or None
-        How many of its images cannot be processed, once that is known.
+        Number of its images that cannot be processed, once that is known.
     """
 
     def __init__(
@@ -108,14 +108,14 @@ class Stages:
         return round(self.timings[stage].milliseconds, 3)
 
     def current_ms(self) -> float:
-        """Milliseconds since the current stage began."""
+        """Return milliseconds since the current stage began."""
         return round((time.perf_counter() - self._entered) * 1000, 3)
 
     def total_ms(self) -> float:
-        """Milliseconds since the study came in."""
+        """Return milliseconds since the study came in."""
         return round((time.perf_counter() - self._began) * 1000, 3)
 
     def log_fields(self) -> dict[str, float]:
-        """Milliseconds by stage and in all, as a log line carries them."""
+        """Return milliseconds by stage and in all, as a log line carries them."""
         fields = {f"{stage}_ms": self.milliseconds(stage) for stage in self.timings}
         return {**fields, "total_ms": self.total_ms()}

@@ -32,13 +32,13 @@ class StudyImage:
     Parameters
     ----------
     part
-        What the sender knows it by: the name of the part, with its index.
+        The sender's name for it: the name of the part, with its index.
     data
         The file's bytes.
     metadata
         Its own: the view, for one, may differ among the images of a study.
     notices
-        What the sender should know though the image is taken.
+        Notices for the sender, though the image is taken.
     sop_instance_uid
         Of a DICOM file that has one.
     """
@@ -59,7 +59,7 @@ class Study:
     images
         One or more.
     route, received_at
-        How and when they came.
+        The route and the time of arrival.
     validate_s
         Seconds that it took to find them valid.
     refused

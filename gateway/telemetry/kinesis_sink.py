@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def kinesis_client(*, region: str | None, endpoint: str | None) -> AbstractAsyncContextManager[Any]:
-    """A client of Kinesis, open until the block ends; it connects at the first call.
+    """Return a client of Kinesis, open until the block ends; it connects at the first call.
 
     Nothing is repeated here: what was refused is
     the sender's to send again, record by record.

@@ -24,7 +24,7 @@ class RecordQueue:
     Parameters
     ----------
     limit_bytes
-        What they may take together in memory.
+        Bytes of all records together in memory.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -63,7 +63,7 @@ class RecordQueue:
         return returned
 
     def take(self) -> list[TelemetryRecord]:
-        """The oldest records, as many as one call of a sink takes."""
+        """Return the oldest records, as many as one call of a sink takes."""
         taken: list[TelemetryRecord] = []
         size = 0
         while self._records and len(taken) < BATCH_RECORDS:
@@ -76,7 +76,7 @@ class RecordQueue:
         return taken
 
     async def next_batch(self, linger_s: float) -> list[TelemetryRecord]:
-        """The oldest records, once a batch is full or the time is up; none at the queue's end.
+        """Return the oldest records, once a batch is full or time is up; none at the queue's end.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class RecordQueue:
         return taken
 
     async def next_crowd(self) -> list[TelemetryRecord]:
-        """The oldest records, once the queue is more than half full; none at the queue's end."""
+        """Return the oldest records, once the queue is over half full; none at the queue's end."""
         taken: list[TelemetryRecord] = []
         while not taken and not self._closed:
             await self._crowd.wait()

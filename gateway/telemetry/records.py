@@ -17,7 +17,7 @@ class TelemetrySink(Protocol):
     """A sink of telemetry: each record at least once, in no promised order."""
 
     async def put(self, records: Sequence[TelemetryRecord]) -> Sequence[int]:
-        """The positions of the records that were refused; all the others are safe there.
+        """Return the positions of the records that were refused; all the others are safe there.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class TelemetryRecord:
 
 
 def batches(records: Sequence[TelemetryRecord]) -> Iterator[Sequence[TelemetryRecord]]:
-    """The records in their order, in runs that one call can take."""
+    """Yield the records in their order, in runs that one call can take."""
     start = size = 0
     for index, record in enumerate(records):
         if index - start == BATCH_RECORDS or size + record.size > BATCH_BYTES:
@@ -85,7 +85,7 @@ def batches(records: Sequence[TelemetryRecord]) -> Iterator[Sequence[TelemetryRe
 
 
 def check_batch(records: Sequence[TelemetryRecord]) -> None:
-    """Nothing, for what one call can take.
+    """Check that one call can take the records.
 
     Raises
     ------

@@ -32,7 +32,7 @@ class Sender:
     Attributes
     ----------
     away : bool
-        Whether the sink has not taken anything for several tries.
+        True if the sink has not taken anything for several tries.
     """
 
     def __init__(self, sink: TelemetrySink, metrics: Metrics, backoff: Backoff) -> None:
@@ -54,7 +54,7 @@ class Sender:
         stop
             Gives up at once when set; what is under way then may arrive all the same.
         persist
-            Whether to go on while the sink is away.
+            True to go on while the sink is away.
         """
         rest = list(records)
         failures = 0
@@ -71,7 +71,7 @@ class Sender:
         return rest
 
     async def _put(self, records: Sequence[TelemetryRecord], stop: asyncio.Event) -> Sequence[int]:
-        """The positions of the records that were not taken."""
+        """Return the positions of the records that were not taken."""
         try:
             refused = await _unless(stop, self._sink.put(records))
         except SinkUnavailableError as error:
@@ -98,7 +98,7 @@ class Sender:
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[object, object, T]) -> T | None:
-    """The work's result; None where it was stopped."""
+    """Return the work's result; None where it was stopped."""
     task = asyncio.ensure_future(work)
     stopped = asyncio.ensure_future(stop.wait())
     try:

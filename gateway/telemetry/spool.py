@@ -42,9 +42,9 @@ class Segment:
     path
         Its file.
     records
-        What it holds, in the order it came.
+        Its contents, in the order they came.
     damaged
-        How many lines could not be read again.
+        Number of lines that could not be read again.
     """
 
     path: Path
@@ -64,14 +64,14 @@ class Spool:
     folder
         Made when the first record comes.
     limit_bytes
-        What the segments may take together; what comes beyond is not kept.
+        Bytes of all segments together; records beyond them are not kept.
     segment_bytes
         Size from which a new segment is begun.
 
     Attributes
     ----------
     used_bytes : int
-        What the segments take together, as far as this process has looked; any thread may read it.
+        Bytes of all segments, as far as this process has looked; any thread may read it.
     """
 
     def __init__(self, folder: Path, *, limit_bytes: int, segment_bytes: int = 2**20) -> None:
@@ -98,7 +98,7 @@ class Spool:
         return len(lines)
 
     def oldest(self) -> Segment | None:
-        """The segment to be sent next; it takes no more records from now on."""
+        """Return the segment to be sent next; it takes no more records from now on."""
         while self._try(self._is_mine) and self._sizes:
             path = next(iter(self._sizes))
             if self._open is not None and self._open.path == path:
@@ -173,7 +173,7 @@ class Spool:
         return True
 
     def _try(self, work: Callable[[], T]) -> T | None:
-        """The work's result; None, and a line in the log, where the disk fails."""
+        """Return the work's result; None, and a line in the log, where the disk fails."""
         try:
             return work()
         except OSError as error:
@@ -212,7 +212,7 @@ def read_segment(path: Path) -> Segment:
 
 
 def _record(line: bytes) -> TelemetryRecord | None:
-    """The record in a line; None if it is not what was written."""
+    """Return the record in a line; None if it is not what was written."""
     checksum, _, content = line.partition(b" ")
     key, space, data = content.partition(b" ")
     if not space or checksum != b"%08x" % zlib.crc32(content):

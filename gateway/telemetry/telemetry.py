@@ -49,15 +49,15 @@ class Telemetry:
     Parameters
     ----------
     sink
-        Where they go.
+        Takes the records.
     spool
-        Where they wait if they cannot.
+        Keeps the records that the sink does not take.
     journal
         Has what is in memory, should the process be killed.
     metrics
         Told of each record's fate.
     queue_bytes
-        What may wait in memory. Beyond half of it records go to the spool, and beyond all of it,
+        Bytes of records in memory. Beyond half of it records go to the spool, and beyond all of it,
         when the spool has no room or is too slow, they are dropped.
     linger_s
         Seconds that a record waits for others to be sent with.

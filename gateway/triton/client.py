@@ -209,7 +209,7 @@ def _tensor(tensor: Mapping[str, Any]) -> TensorMetadata:
 
 
 def _array(model_name: str, answer: pb.ModelInferResponse, output: str) -> NDArray[Any]:
-    """The output; a server that crashes answers without some or all of them, or cuts them short.
+    """Return the output; a crashing server leaves some or all of them out, or cuts them short.
 
     A model that fails on its input has an error of its own, so such an answer says nothing of it.
     """

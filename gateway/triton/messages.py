@@ -57,7 +57,7 @@ class InputTensor(NamedTuple):
 
     @classmethod
     def of(cls, name: str, array: NDArray[Any], region: str | None) -> InputTensor:
-        """The input that this array is."""
+        """Return the input that this array is."""
         return cls(name, _DATATYPES[array.dtype], array.shape, array.nbytes, region)
 
 
@@ -69,7 +69,7 @@ def infer_request(
     *,
     timeout_us: int,
 ) -> bytes:
-    """A serialised ModelInferRequest.
+    """Return a serialised ModelInferRequest.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def infer_request(
 
 
 def read_output(answer: pb.ModelInferResponse, name: str) -> NDArray[Any] | None:
-    """The output of this name, read-only; None where the answer has none.
+    """Return the output of this name, read-only; None where the answer has none.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def read_output(answer: pb.ModelInferResponse, name: str) -> NDArray[Any] | None
 def _head(
     model: tuple[str, str], inputs: tuple[InputTensor, ...], outputs: tuple[str, ...]
 ) -> bytes:
-    """All of a request that does not change with its picture."""
+    """Return all of a request that does not change with its picture."""
     name, version = model
     request = pb.ModelInferRequest(model_name=name, model_version=version)
     for tensor in inputs:

@@ -52,11 +52,11 @@ class InferenceServer(Protocol):
     """
 
     async def repository_index(self, *, deadline: Deadline) -> Sequence[RepositoryEntry]:
-        """Every model version the server knows, loaded or not."""
+        """Return every model version the server knows, loaded or not."""
         ...
 
     async def model_config(self, name: str, version: str, *, deadline: Deadline) -> ModelConfig:
-        """The configuration of one loaded model version."""
+        """Return the configuration of one loaded model version."""
         ...
 
     async def infer(
@@ -68,7 +68,7 @@ class InferenceServer(Protocol):
         *,
         deadline: Deadline,
     ) -> Mapping[str, NDArray[Any]]:
-        """The named outputs for the inputs, batch axis first in both.
+        """Return the named outputs for the inputs, batch axis first in both.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class TritonHost(Protocol):
     Attributes
     ----------
     restarts_silent
-        Whether it tells a server that hangs from one that starts, and so may be asked to restart
+        True if it tells a server that hangs from one that starts, and so may be asked to restart
         one that does not answer at all.
     """
 

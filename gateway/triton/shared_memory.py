@@ -98,7 +98,7 @@ class RegionPool:
 
     @contextmanager
     def lent(self, sizes: Mapping[str, int]) -> Iterator[Mapping[str, Region]]:
-        """Regions of at least so many bytes, by name, for a call to Triton within.
+        """Yield regions of at least so many bytes, by name, for a call to Triton within.
 
         Names for which none can be had are left out.
         """
@@ -117,7 +117,7 @@ class RegionPool:
                 self.give_back(region)
 
     def take(self, size: int) -> Region | None:
-        """A region of at least this many bytes, or None where the limit is reached."""
+        """Return a region of at least this many bytes, or None where the limit is reached."""
         now = time.monotonic()
         fitting = [
             region for region in self._free if region.size >= size and region.rests_until <= now

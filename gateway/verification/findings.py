@@ -42,7 +42,7 @@ class Finding:
     Parameters
     ----------
     kind
-        What it is.
+        The kind of fault or note.
     key
         Of the object; ending in a slash, of all that lies below. A study_id may stand in it.
     detail
@@ -70,7 +70,7 @@ class Look:
     keys
         Of the part's objects.
     findings
-        What was found so far.
+        Those found so far.
     """
 
     objects: ObjectStore

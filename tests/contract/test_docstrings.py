@@ -1,21 +1,41 @@
-"""Docstrings begin with a verb or a noun, and nearly every public definition has one."""
+"""Docstrings, settings, commands and the API are worded so that they can be looked up."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.app.application import create_app
+from gateway.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 QUESTION = re.compile(r"(What|Whether|Who|Whom|Whose|How|Where|When|Which|Why)\b")
-Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+NOUN = re.compile(r"(The|An?|All|Both|Each|Every|One|Those|These|Its?|Nothing|Something|True)\b")
+# A line that explains a name: the first after it, one step further in.
+EXPLANATION = re.compile(r"^\S.*\n {4}(\S.*)$", re.MULTILINE)
+TOLD = {"description", "help", "summary", "short_help", "epilog"}
+# The packages whose wording is not revised yet.
+UNREVISED = (
+    *("gateway/results/", "gateway/work/", "gateway/deferred/", "gateway/dropfolder/"),
+    *("gateway/storage/", "gateway/schemas/result.py", "gateway/studies/recorder.py"),
+    "gateway/http/routes/studies.py",
+)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Documented = ast.Module | ast.ClassDef | Function
+
+
+def nodes(*folders: str) -> Iterator[tuple[str, ast.AST]]:
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", node
 
 
 def documented(*folders: str) -> Iterator[tuple[str, Documented]]:
-    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, Documented):
-                name = path.stem if isinstance(node, ast.Module) else node.name
-                yield f"{path.relative_to(ROOT)}: {name}", node
+    return ((at, node) for at, node in nodes(*folders) if isinstance(node, Documented))
+
+
+def revised(at: str) -> bool:
+    return not at.startswith(UNREVISED)
 
 
 def test_no_docstring_begins_with_a_question_word():
@@ -23,6 +43,53 @@ def test_no_docstring_begins_with_a_question_word():
     assert [at for at, node in found if QUESTION.match(ast.get_docstring(node) or "")] == []
 
 
+def test_no_parameter_is_explained_by_a_question_word():
+    asked = [
+        f"{at}: {line}"
+        for at, node in documented("gateway", "preprocess", "bench", "tests/support")
+        for line in EXPLANATION.findall(ast.get_docstring(node) or "")
+        if revised(at) and QUESTION.match(line)
+    ]
+    assert asked == []
+
+
+def test_functions_docstring_begins_with_a_verb():
+    nouns = [
+        at
+        for at, node in documented("gateway", "preprocess")
+        if isinstance(node, Function)
+        and not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+        # The command's is its help, which names the product.
+        and revised(at)
+        and (at.split(":")[0], node.name) != ("gateway/cli/main.py", "main")
+        and NOUN.match(ast.get_docstring(node) or "")
+    ]
+    assert nouns == []
+
+
+def test_no_setting_option_or_field_is_described_by_a_question_word():
+    asked = [
+        at
+        for at, node in nodes("gateway", "preprocess", "bench")
+        if isinstance(node, ast.keyword) and node.arg in TOLD and revised(at)
+        for text in [ast.unparse(node.value).lstrip("(f'\"")]
+        if QUESTION.match(text)
+    ]
+    assert asked == []
+
+
+def test_api_names_its_operations_by_no_question():
+    paths = create_app(Settings()).openapi()["paths"]
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    assert len(operations) > 10
+    said = [operation[key] for operation in operations for key in ("summary", "description")]
+    assert [text for text in said if QUESTION.match(text) or "?" in text] == []
+
+
 def test_public_definitions_have_docstrings():
-    public = [node for at, node in documented("gateway", "preprocess") if ": _" not in at]
+    public = [
+        node
+        for at, node in documented("gateway", "preprocess")
+        if not (Path(at).name if isinstance(node, ast.Module) else node.name).startswith("_")
+    ]
     assert sum(ast.get_docstring(node) is not None for node in public) >= 0.96 * len(public)

@@ -79,7 +79,7 @@ class Site:
     slots
         The gateways.
     store
-        Where they keep everything, past all faults.
+        Their store, past all faults.
     drop
         Puts an image and its sidecar where files are dropped; returns once that is accepted.
     events
@@ -119,9 +119,9 @@ class Load:
     Attributes
     ----------
     accepted
-        When each study was accepted, by its id.
+        Moment of each study's acceptance, by its id.
     answers
-        How often each status was answered; 0 stands for a broken connection.
+        Number of answers by status; 0 stands for a broken connection.
     unexpected
         Answers that no sender has to bear.
     """
@@ -209,7 +209,7 @@ class Verdict:
         Telemetry that arrived, and records that the gateways counted as dropped: with neither a
         sink nor a disk there is no place for them.
     lost, twice, pending, errors, untold, overtold
-        What must not be; see `faults`.
+        Studies and records for which these must not be; see `faults`.
     """
 
     read: int

@@ -31,7 +31,7 @@ class Place:
     disk
         The file system of the spools, and of the store where that is a folder.
     clocks
-        What shifts the clock of each gateway, if anything does.
+        The shifts of the gateways' clocks, if there are any.
     """
 
     site: Site
@@ -78,7 +78,7 @@ async def bucket_place(
     timeout_s
         Seconds that a gateway gives a study.
     clocks
-        Whether the gateways' clocks can be shifted, by libfaketime.
+        True if the gateways' clocks can be shifted, by libfaketime.
     """
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(s3(s3_url))

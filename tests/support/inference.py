@@ -47,7 +47,7 @@ class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     Attributes
     ----------
     infer, index, config, load, unload, register
-        What answers each call.
+        The answers to each call.
     calls
         Names of the calls that came, in order.
     peers

@@ -74,7 +74,7 @@ class Front:
     Attributes
     ----------
     refuses
-        Whether to refuse the record of this number, counted over all calls from 0.
+        True for the number of a record to refuse, counted over all calls from 0.
     """
 
     def __init__(self, upstream: str) -> None:

@@ -142,7 +142,7 @@ def write_model(
     gain
         Other than GAIN, and the golden image gives another probability.
     instances
-        How many processes run the model.
+        Number of processes that run the model.
     """
     for version in versions:
         (repository / name / version).mkdir(parents=True)

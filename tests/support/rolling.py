@@ -57,9 +57,9 @@ class Tally:
     Attributes
     ----------
     outcomes : Counter
-        How often each outcome came: a status, or an error's name.
+        Number of each outcome: a status, or an error's name.
     seconds : list of float
-        What each answered study took.
+        Seconds that each answered study took.
     accepted : list of str
         The study_id of each that was answered with 200.
     """
@@ -76,11 +76,11 @@ class Balancer:
     Attributes
     ----------
     url : str
-        Where senders go.
+        The address for senders.
     ports : tuple of int
-        Where the gateways listen, by their place.
+        The gateways' ports, by their place.
     admin_port : int
-        Where HAProxy tells its state: no socket in a folder, whose path may be too long for one.
+        Port of HAProxy's state: no socket in a folder, whose path may be too long for one.
     """
 
     url: str

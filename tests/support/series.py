@@ -43,7 +43,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
     Parameters
     ----------
     chosen
-        What the operator chooses: `model`, `version` and `label` of what Triton serves, the ids of
+        Values of the operator's: `model`, `version` and `label` of what Triton serves, the ids of
         `credential` and the names of keys, `caller`.
     """
     contexts = iter_route_contexts(create_app(Settings()).routes)

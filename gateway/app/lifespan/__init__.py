@@ -57,7 +57,7 @@ async def open_gateway(
     certificate: ServedCertificate | None = None,
     triton_host: TritonHost | None = None,
 ) -> AsyncIterator[Gateway]:
-    """The gateway's parts, open until the block ends.
+    """Yield the gateway's parts, open until the block ends.
 
     Raises
     ------

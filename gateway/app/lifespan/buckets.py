@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def open_buckets(context: LifespanContext, *names: str | None) -> list[S3Store]:
-    """The buckets, which share a client that is open as long as the gateway."""
+    """Return the buckets, which share a client that is open as long as the gateway."""
     store = context.settings.store
     client = await context.stack.enter_async_context(
         s3_client(

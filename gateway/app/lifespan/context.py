@@ -30,9 +30,9 @@ class LifespanContext:
     settings, metrics, health, tracer, pseudonyms
         As for the whole gateway.
     stack
-        What is opened goes on it, to be closed in reverse.
+        Closes in reverse whatever is opened.
     triton_host
-        What Triton runs in, where the gateway runs it itself.
+        The supervisor of Triton's process, where the gateway runs it itself.
     instance
         Host name of this gateway.
     """

@@ -59,7 +59,7 @@ class Backlogs:
 async def make_backlogs(
     context: LifespanContext, storage: StudyStorage, processing: Processing
 ) -> Backlogs:
-    """Both backlogs, with their workers, which are yet to run."""
+    """Return both backlogs, with their workers, which are yet to run."""
     notices, notifier = await _callbacks(context, storage)
     callbacks = Callbacks(notices, notifier, hosts=context.settings.callbacks.host_names())
     submissions, reader = _submissions(context, storage, processing, callbacks)
@@ -155,7 +155,7 @@ def backlog_work(
 
 
 def _leases(storage: StudyStorage, root: str, timeout_s: float) -> Leases:
-    """Leases that nobody waits for: whoever meets one leaves the work to its holder."""
+    """Return leases that nobody waits for: whoever meets one leaves the work to its holder."""
     return Leases(
         storage.objects,
         root=root,

@@ -44,7 +44,7 @@ class Processing:
 async def open_processing(
     context: LifespanContext, storage: StudyStorage, audit: Audit
 ) -> Processing:
-    """The way that ends in `storage`. A Triton that does not answer is waited for."""
+    """Open the way that ends in `storage`. A Triton that does not answer is waited for."""
     settings, metrics = context.settings, context.metrics
     triton = _triton(context)
     models = await _models(context, triton)

@@ -29,7 +29,7 @@ _LEDGER = ".dropfolder/ledger.sqlite3"
 
 
 async def open_stores(context: LifespanContext) -> tuple[ObjectStore, ObjectStore]:
-    """The store of all that is kept, and the drop folder's."""
+    """Return the store of all that is kept, and the drop folder's."""
     store = context.settings.store
     if store.kind == "folder":
         folder = FolderStore(store.folder)
@@ -43,7 +43,7 @@ async def open_stores(context: LifespanContext) -> tuple[ObjectStore, ObjectStor
 
 
 def open_presence(context: LifespanContext) -> Presence | None:
-    """The presence of this gateway in the store's folder, which is open.
+    """Return the presence of this gateway in the store's folder, which is open.
 
     None in a bucket, and for a gateway that watches no folder: nobody waits for the claims of one.
     """
@@ -60,7 +60,7 @@ def open_presence(context: LifespanContext) -> Presence | None:
 
 
 def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
-    """The drop folder that is in `objects`."""
+    """Return the drop folder that is in `objects`."""
     in_bucket = settings.store.kind == "s3"
     return Inbox(
         objects,
@@ -72,7 +72,7 @@ def make_inbox(settings: Settings, objects: ObjectStore) -> Inbox:
 
 
 def open_watched(context: LifespanContext) -> WatchedFolder | None:
-    """The folder that studies are taken from, if they are taken from one; the store is open."""
+    """Return the folder that studies are taken from, if there is one; the store is open."""
     settings, options = context.settings, context.settings.dropfolder
     if settings.store.kind != "folder" or not options.watch:
         return None

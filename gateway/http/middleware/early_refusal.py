@@ -78,7 +78,7 @@ class EarlyRefusal:
 
     @staticmethod
     def _sign(scope: Scope) -> int:
-        """A number that stands for the credentials and the address; no secret is kept."""
+        """Return a number that stands for the credentials and the address; no secret is kept."""
         shown = [item for item in scope["headers"] if item[0] in _CREDENTIALS]
         return hash((scope["client"] and scope["client"][0], *shown))
 

@@ -94,10 +94,10 @@ def _describe(span: Span, scope: Scope, status: int) -> None:
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the request's route, of which there is a fixed number."""
+    """Return the template of the request's route, of which there is a fixed number."""
     return getattr(scope.get("route"), "path", "unmatched")
 
 
 def method_of(scope: Scope) -> str:
-    """The request's method, as far as it is one that anybody here answers."""
+    """Return the request's method, as far as it is one that anybody here answers."""
     return scope["method"] if scope["method"] in _METHODS else "other"

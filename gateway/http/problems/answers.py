@@ -48,7 +48,7 @@ def install(app: FastAPI, *, docs: str = "/docs") -> None:
 
 
 def response_of(error: errors.RadStreamError, instance: str | None) -> JSONResponse:
-    """The answer an error gets."""
+    """Return the answer an error gets."""
     kind = kind_of(error)
     challenge = kind.challenge and kind.challenge.format(**values_of(error))
     headers = {"WWW-Authenticate": challenge} if challenge else None
@@ -56,7 +56,7 @@ def response_of(error: errors.RadStreamError, instance: str | None) -> JSONRespo
 
 
 def internal_error(instance: str | None) -> JSONResponse:
-    """The answer where nobody knows what broke: an id to find it by, and nothing else."""
+    """Return the answer where nobody knows what broke: an id to find it by, and nothing else."""
     return _response(UNEXPECTED, as_problem(UNEXPECTED, instance, UNEXPECTED.detail))
 
 

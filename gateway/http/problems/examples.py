@@ -7,7 +7,7 @@ from gateway.errors import Fault
 
 
 def example_of(error: type[errors.RadStreamError]) -> errors.RadStreamError:
-    """An error of this class, as a sender may meet it."""
+    """Return an error of this class, as a sender may meet it."""
     return _EXAMPLES[error] if error in _EXAMPLES else error()
 
 

@@ -26,7 +26,7 @@ def add_documented(response: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def documented(*kinds: type[errors.RadStreamError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for these errors, grouped by status."""
+    """Return OpenAPI responses for these errors, grouped by status."""
     by_status: dict[int | str, dict[str, Any]] = {}
     for error in kinds:
         kind = KINDS[error]

@@ -249,7 +249,7 @@ class PipeliningProtocol(BoundedProtocol):
 def serving(
     bounds: HttpSettings, *, on_refused: Callable[[], None], on_unread: Callable[[], None]
 ) -> type[PipeliningProtocol]:
-    """The protocol of a server's connections.
+    """Return the protocol of a server's connections.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ _FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
 
 @cache
 def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that gives the caller, who has this scope.
+    """Return a dependency that gives the caller, who has this scope.
 
     It runs before a body is read. One scope has one dependency, so that a route and its router
     may both name it and the caller is asked once.

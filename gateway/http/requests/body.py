@@ -31,7 +31,7 @@ _CODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
 async def read_body(
     request: Request, limit_bytes: int, *, slot: Slot, deadline: Deadline, pace: HttpSettings
 ) -> bytearray:
-    """The whole body, in one buffer that grew no further than the limit.
+    """Return the whole body, in one buffer that grew no further than the limit.
 
     What can be said by the request's head is said before anything is read. The answer does not
     wait for the rest of a refused body: see `gateway.http.protocol.connections` for what becomes of
@@ -46,7 +46,7 @@ async def read_body(
     deadline
         Of the request.
     pace
-        How slowly a body may come.
+        The slowest pace at which a body may come.
 
     Raises
     ------
@@ -106,7 +106,7 @@ async def _received(
 
 
 async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:
-    """The work's result; cancelled, down to Triton, when the caller closes the connection.
+    """Return the work's result; cancelled, down to Triton, when the caller closes the connection.
 
     The body must have been read: what comes after it is the disconnection.
 

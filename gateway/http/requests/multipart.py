@@ -94,7 +94,7 @@ class _Collector:
 
 
 def split(body: bytearray, content_type: str, *, limit: int) -> list[Part]:
-    """The parts of a multipart body (RFC 2046, section 5.1).
+    """Return the parts of a multipart body (RFC 2046, section 5.1).
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def wants_async(headers: Headers) -> bool:
 
 
 def callback_of(headers: Headers, callbacks: Callbacks) -> str | None:
-    """The URL to call when the study is read; None where nobody wants to be told.
+    """Return the URL to call when the study is read; None where nobody wants to be told.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def callback_of(headers: Headers, callbacks: Callbacks) -> str | None:
 
 
 def deadline_of(request: Request, limit_s: float) -> Deadline:
-    """The deadline that begins with the request's head.
+    """Return the deadline that begins with the request's head.
 
     Parameters
     ----------

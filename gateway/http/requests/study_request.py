@@ -36,7 +36,7 @@ METADATA_HEADER = "RadStream-Metadata"
 async def read_study_request(
     request: Request, settings: Settings, deadline: Deadline, slot: Slot
 ) -> Received:
-    """The document and the files that a POST carries, as multipart/form-data or as one image.
+    """Return the document and the files that a POST carries, as multipart/form-data or one image.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ async def read_study_request(
 async def _parts(
     request: Request, settings: Settings, slot: Slot, deadline: Deadline
 ) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
-    """The metadata document, if there is one, and the images with their parts' names."""
+    """Return the metadata document, if there is one, and the images with their parts' names."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "multipart/form-data" and media_type not in set(MediaType):
@@ -83,7 +83,7 @@ async def _parts(
 
 
 def _headers(request: Request) -> list[bytes]:
-    """The metadata document of the header fields, once; none where there is no such field.
+    """Return the metadata document of the header fields, once; none where there is no such field.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _headers(request: Request) -> list[bytes]:
 def _sort(
     parts: Sequence[Part], headers: Sequence[bytes]
 ) -> tuple[bytes | memoryview | None, list[tuple[str, memoryview]]]:
-    """The metadata document and the images, told apart by the parts' names."""
+    """Return the metadata document and the images, told apart by the parts' names."""
     documents = [part.data for part in parts if part.name == "metadata"]
     images = [part.data for part in parts if part.name == "image"]
     faults = []

@@ -44,14 +44,14 @@ class Metrics:
         self.process = ProcessMetrics(registry)
 
     def __iter__(self) -> Iterator[MetricWrapperBase]:
-        """Each metric, group by group."""
+        """Yield each metric, group by group."""
         for group in vars(self).values():
             if group is not self.registry:
                 yield from vars(group).values()
 
 
 def process_registry() -> CollectorRegistry:
-    """A new registry that also tells of this process, its platform and its garbage collector."""
+    """Return a new registry that has this process, its platform and its garbage collector."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

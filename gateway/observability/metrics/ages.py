@@ -19,7 +19,7 @@ def set_count_and_age(
     Parameters
     ----------
     moments
-        When each came; None counts, though it has no age.
+        Arrival of each; None counts, though it has no age.
     """
     count.set(len(moments))
     known = [moment for moment in moments if moment is not None]

@@ -77,11 +77,11 @@ class Described:
     statements
         By field, what the data set states of it.
     notices
-        What the sender should know of the picture.
+        Notices for the sender about the picture.
     sop_instance_uid
-        What it is known by, wherever it is sent.
+        Its SOP Instance UID, the same wherever it is sent.
     error
-        Why it has no picture that can be processed, where its header tells that.
+        The reason that it has no picture to process, where its header tells one.
     """
 
     statements: Mapping[str, Statement]
@@ -105,7 +105,7 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
     Parameters
     ----------
     part
-        What the sender knows the file by, for the notices.
+        The sender's name for the file, for the notices.
     header
         Of the file.
     received_at
@@ -161,7 +161,7 @@ def _study_id(part: str, header: DicomMetadata) -> Statement:
 def _identity(
     part: str, header: DicomMetadata, keyword: str, attribute: str, text: str | None
 ) -> Statement:
-    """An identifier; one that cannot be decoded must not be taken for another's."""
+    """Return an identifier; one that cannot be decoded must not be taken for another's."""
     if keyword in header.unreadable:
         return Statement(
             part,
@@ -191,7 +191,7 @@ def _modality(part: str, header: DicomMetadata) -> Statement:
 
 
 def _laterality(part: str, header: DicomMetadata) -> Statement:
-    """Image Laterality, or the series' Laterality in its place."""
+    """Return Image Laterality, or the series' Laterality in its place."""
     doubts: tuple[str, ...] = ()
     sides: dict[str, str] = {}
     for attribute, keyword, text in (
@@ -214,14 +214,14 @@ def _laterality(part: str, header: DicomMetadata) -> Statement:
 def _unintelligible(
     part: str, attribute: str, header: DicomMetadata, keyword: str, text: str | None
 ) -> Statement:
-    """An optional attribute that is absent, or dropped since it cannot be understood."""
+    """Return an optional attribute that is absent, or dropped since it cannot be understood."""
     if text is None and keyword not in header.unreadable:
         return Statement(part)
     return Statement(part, assumed=(f"{attribute} is not understood and left out",))
 
 
 def _body_part(part: str, header: DicomMetadata) -> Statement:
-    """Body Part Examined, and what Anatomic Region Sequence says beside it or in its place."""
+    """Return Body Part Examined, and Anatomic Region Sequence beside it or in its place."""
     words, doubts = _body_part_words(part, header)
     named = frozenset(words)
     regions, more_doubts = _regions(header)
@@ -239,7 +239,7 @@ def _body_part(part: str, header: DicomMetadata) -> Statement:
 
 
 def _body_part_words(part: str, header: DicomMetadata) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The terms of Body Part Examined, the first of which counts, and the doubts about them."""
+    """Return the terms of Body Part Examined, the first of which counts, and their doubts."""
     text = header.body_part_examined or ""
     named = body_part_named(text)
     if named is not None:

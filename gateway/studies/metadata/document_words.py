@@ -64,7 +64,7 @@ def worded(document: dict[str, Any]) -> Worded:
 
 
 def _term(name: str, value: Any) -> tuple[Any, str | None]:
-    """A field's value as it is taken, None if it is left out, and the doubt about it."""
+    """Return a field's value as it is taken, None if it is left out, and the doubt about it."""
     text = value if isinstance(value, str) else ""
     if name in IDENTITY and isinstance(value, str):
         taken = identifier(text)

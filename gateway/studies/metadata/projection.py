@@ -182,7 +182,7 @@ def view_named(text: str) -> View | None:
 
 
 def _attitude(row: str, column: str) -> tuple[str, ...]:
-    """Clauses on a picture that is not shown as the patient stands before its viewer."""
+    """Return clauses on a picture that is not shown as the patient stands before its viewer."""
     if row in "HF":
         return ("says that the picture lies on its side: no model was made for that",)
     remarks = []
@@ -194,7 +194,7 @@ def _attitude(row: str, column: str) -> tuple[str, ...]:
 
 
 def _prevailing(views: Iterable[Views]) -> Views:
-    """The views that several words name together: AP OBLIQUE is oblique, AP AXIAL is AP."""
+    """Return the views that several words name together: AP OBLIQUE is oblique, AP AXIAL is AP."""
     named = frozenset[View]().union(*views)
     if View.OBLIQUE in named:
         return frozenset((View.OBLIQUE,))
@@ -223,7 +223,7 @@ def _words(text: str) -> list[str]:
 
 
 def _parted(word: str) -> list[str]:
-    """APSUPINE, CHESTAP: a view written together with a word beside it."""
+    """Divide a view from the word that it is written together with: APSUPINE, CHESTAP."""
     if word not in _WORDS and word not in _DECUBITUS and word not in _BESIDE:
         for view in ("AP", "PA", "LAT"):
             for rest in (word.removeprefix(view), word.removesuffix(view)):

@@ -19,20 +19,20 @@ class Statement:
     Parameters
     ----------
     part
-        What the sender knows the file by.
+        The sender's name for the file.
     value
         In the document's form; None where the data set does not settle it.
     allowed
         By attribute, as a sentence names it, the values that a document may give beside it. An
         attribute that says nothing plainly is left out.
     choices
-        Where the attributes disagree: the values that they name, one of which a document may take.
+        The values that disagreeing attributes name, one of which a document may take.
     missing
-        What to mend where the document does not give the field; None where nothing need be.
+        The thing to mend where the document lacks the field; None where there is none.
     settled
-        What the sender should know where the document does give it.
+        A notice for the sender where the document does give it.
     assumed
-        What the sender should know where it does not.
+        A notice for the sender where it does not.
     """
 
     part: str
@@ -78,7 +78,7 @@ def disagreement(
     named
         The values that they name, of which the document may take one.
     doubts
-        What a sender should know who does not tell the field.
+        A notice for a sender who does not tell the field.
     """
     attributes = " and ".join(allowed)
     return Statement(

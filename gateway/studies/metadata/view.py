@@ -46,7 +46,7 @@ def view_evidence(header: DicomMetadata) -> dict[str, Evidence]:
 
 
 def _weighed(evidence: dict[str, Evidence]) -> dict[str, Evidence]:
-    """The evidence, less a frontal Patient Orientation where the others name a lateral view.
+    """Return the evidence, less a frontal Patient Orientation where the others name a lateral view.
 
     Many devices write L and F into every picture, so that this says little beside a word or code.
     A lateral orientation is no device's default.
@@ -80,7 +80,7 @@ def view_statement(part: str, evidence: Mapping[str, Evidence]) -> Statement:
 
 
 def _parties(allowed: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
-    """Those that leave nothing open together with another one."""
+    """Return those that leave nothing open together with another one."""
     return {
         attribute: values
         for attribute, values in allowed.items()

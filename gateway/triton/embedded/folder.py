@@ -51,7 +51,7 @@ class TritonFolder:
         return _shm_prefix(self.path)
 
     def environment(self, runtime: TritonRuntime) -> dict[str, str]:
-        """The variables that make the backend's Python find its library and packages.
+        """Return the variables that make the backend's Python find its library and packages.
 
         Its interpreter ignores PYTHONPATH and PYTHONHOME (pybind11 starts Python 3.11 and newer
         in isolated mode), but takes the first `python3` on PATH for itself, `pyvenv.cfg` included.
@@ -89,7 +89,7 @@ class TritonFolder:
         shutil.copy2(_ONNXRUNTIME_MODEL, onnxruntime)
 
     def _lay_out_python(self, runtime: TritonRuntime) -> None:
-        """A virtual environment of the running Python that sees the gateway's packages."""
+        """Make a virtual environment of the running Python that sees the gateway's packages."""
         interpreter = Path(getattr(sys, "_base_executable", sys.executable))
         library = self.path / "lib"
         packages = library / "python{}.{}".format(*sys.version_info) / "site-packages"

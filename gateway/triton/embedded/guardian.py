@@ -31,7 +31,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the kernel's own, where Triton
 
 
 def main() -> int:
-    """The exit code of the command that was run."""
+    """Return the exit code of the command that was run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--grace", type=float, required=True, help="seconds from TERM to KILL")
     parser.add_argument("--shm-prefix", required=True, help="of the server's shared memory files")
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _catch_signals() -> int:
-    """A file descriptor from which the numbers of arrived signals can be read.
+    """Return a file descriptor from which the numbers of arrived signals can be read.
 
     Handlers, not SIG_IGN, which the server would inherit.
     """

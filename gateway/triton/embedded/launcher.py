@@ -49,7 +49,7 @@ class EmbeddedTriton:
         Seconds the server has to end in order once it is told to stop. It takes two or three when
         nothing is in flight, and all of them if a backend process had died.
     metrics_port : int or None
-        Where its metrics are, unless something else is there already; None takes any free port.
+        Port of its metrics, unless something else is there already; None takes any free port.
     """
 
     # It knows of each start of the server, so a silent one is none that is being started.

@@ -46,7 +46,7 @@ LogSink = Callable[[TritonLogLine], None]
 
 
 def parse_line(line: str) -> TritonLogLine | None:
-    """The line as level, message and source; None for the tables that Triton draws.
+    """Return the line as level, message and source; None for the tables that Triton draws.
 
     The tables at start-up repeat what single lines have said before them. A line without glog's
     prefix comes from a model's backend process, where only faults print: it is a warning.

@@ -28,7 +28,7 @@ class TritonPorts:
 
 
 def choose_ports(*, metrics: int | None = None) -> TritonPorts:
-    """Three different ports that were free on the loopback address a moment ago.
+    """Return three different ports that were free on the loopback address a moment ago.
 
     Another process may still take one before Triton binds it; the launcher then chooses anew.
 

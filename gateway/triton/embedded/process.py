@@ -46,7 +46,7 @@ class GuardedProcess:
         grace_s: float,
         on_log: LogSink,
     ) -> Self:
-        """The started process; it need not be live yet."""
+        """Return the started process; it need not be live yet."""
         guardian = await asyncio.create_subprocess_exec(
             # Isolated and without site: nothing of this environment can keep it from its work.
             *(sys.executable, "-I", "-S", _GUARDIAN, "--grace", str(grace_s)),
@@ -76,7 +76,7 @@ class GuardedProcess:
         return backends_of(self._guardian.pid, model_name)
 
     async def wait(self) -> int:
-        """The exit code, once the server and its backend processes have ended."""
+        """Return the exit code, once the server and its backend processes have ended."""
         exit_code = await self._guardian_exit()
         guardian_was_killed = exit_code < 0
         # The server and its backend processes hold the other end of the pipe that is read.

@@ -25,7 +25,7 @@ class Platform:
 
     @classmethod
     def current(cls) -> Self:
-        """The machine this process runs on."""
+        """Return the machine this process runs on."""
         return cls(platform.system(), platform.machine(), _glibc_version())
 
     def check(self) -> None:
@@ -71,7 +71,7 @@ class TritonRuntime:
 
 
 def find_runtime() -> TritonRuntime:
-    """The Triton installed beside this Python.
+    """Return the Triton installed beside this Python.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _glibc_version() -> tuple[int, int] | None:
 
 
 def _package_folder(name: str, remedy: str) -> Path:
-    """The folder that `import name` would import from; the package itself is not imported."""
+    """Return the folder that `import name` would import from, without an import."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise UnsupportedPlatformError(f"the package {name} is not installed ({remedy})")
@@ -126,7 +126,7 @@ def _find_stub(stubs: Path, python_minor: str) -> Path:
 
 
 def _find_libpython(python_minor: str, stub: Path) -> Path | None:
-    """The shared libpython to put in the stub's way.
+    """Return the shared libpython to put in the stub's way.
 
     A Python built without --enable-shared (Debian's, Ubuntu's, pyenv's default) has none of its
     own; any library of the same minor version serves, because the stub takes the standard library

@@ -38,11 +38,11 @@ class TritonServer:
     runtime : TritonRuntime
         The installed server.
     folder : TritonFolder
-        Where it runs from.
+        The folder that it runs from.
     model_repository : Path
-        What it serves, absolute.
+        Absolute path of the models.
     ports : TritonPorts
-        Where it listens, on the loopback address only.
+        Its ports, on the loopback address only.
     start_timeout_s : float
         Seconds within which it must be live.
     stop_grace_s : float
@@ -63,7 +63,7 @@ class TritonServer:
     trace_endpoint: str | None = None
 
     async def launch(self) -> GuardedProcess:
-        """The process of a server that answers.
+        """Return the process of a server that answers.
 
         Raises
         ------

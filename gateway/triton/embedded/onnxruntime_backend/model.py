@@ -54,7 +54,7 @@ class TritonPythonModel:
 
     @staticmethod
     def auto_complete_config(auto_complete_model_config: Any) -> Any:
-        """The configuration with what it leaves out read from the model.
+        """Return the configuration with what it leaves out read from the model.
 
         Nothing is added if inputs and outputs are both there.
         """
@@ -88,7 +88,7 @@ class TritonPythonModel:
         self._reshaped = {o["name"]: o["dims"] for o in config["output"] if "reshape" in o}
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """One response for each request, in their order; a request's error is its own."""
+        """Return one response for each request, in their order; a request's error is its own."""
         if self._batched and len(requests) > 1:
             try:
                 return self._run_together(requests)
@@ -97,7 +97,7 @@ class TritonPythonModel:
         return [self._run_alone(request) for request in requests]
 
     def _run_together(self, requests: Sequence[Any]) -> list[Any]:
-        """One run for all requests, joined along the batch axis.
+        """Return one run for all requests, joined along the batch axis.
 
         The dynamic batcher joins only requests whose shapes agree but for that axis.
         """
@@ -133,7 +133,7 @@ class TritonPythonModel:
 
 
 def _open_session(folder: Path, config: dict[str, Any]) -> Any:
-    """An ONNX Runtime session on the CPU for the model file in `folder`."""
+    """Return an ONNX Runtime session on the CPU for the model file in `folder`."""
     # Not above: it takes a second, which the process that only completes a configuration spends
     # for nothing at each load. A process that dies in that time holds up its load for ever.
     import onnxruntime as ort  # noqa: PLC0415
@@ -163,7 +163,7 @@ def _as_bool(text: str) -> bool:
 
 
 def _dims(tensor: Any) -> list[int]:
-    """The model's shape as Triton writes it: -1 where any size will do."""
+    """Return the model's shape as Triton writes it: -1 where any size will do."""
     return [dim if isinstance(dim, int) else -1 for dim in tensor.shape]
 
 
@@ -179,7 +179,7 @@ def _can_batch(session: Any) -> bool:
 
 
 def _describe(tensors: Sequence[Any], *, batched: bool) -> list[dict[str, Any]]:
-    """The tensors as entries of the configuration, which does not mention the batch axis."""
+    """Return the tensors as entries of the configuration, which does not mention the batch axis."""
     entries = []
     for tensor in tensors:
         dims = _dims(tensor)[1:] if batched else _dims(tensor)
@@ -230,12 +230,12 @@ def _check_tensor(entry: dict[str, Any], tensor: Any, *, batched: bool) -> None:
 
 
 def _read_inputs(request: Any) -> Tensors:
-    """The request's tensors by name: read-only views of Triton's shared memory."""
+    """Return the request's tensors by name: read-only views of Triton's shared memory."""
     return {tensor.name(): np.from_dlpack(tensor) for tensor in request.inputs()}
 
 
 def _split(outputs: Tensors, rows: list[int]) -> Iterator[Tensors]:
-    """The outputs cut along the batch axis, `rows[i]` of them for request i."""
+    """Yield the outputs cut along the batch axis, `rows[i]` of them for request i."""
     start = 0
     for count in rows:
         yield {name: array[start : start + count] for name, array in outputs.items()}
