@@ -110,7 +110,8 @@ class LostAnswers:
         forwarding = asyncio.create_task(forward())
         with suppress(ConnectionError):
             while data := await upstream[0].read(2**16):
-                if self.to_lose:
+                # Leave to send a body is no answer yet.
+                if self.to_lose and not data.startswith(b"HTTP/1.1 100"):
                     self.to_lose -= 1
                     break
                 writer.write(data)
