@@ -8,7 +8,7 @@ benchmark gave; blocks whose benchmark has not been run stay as they are.
 
 import re
 
-from bench import routes, soak, start
+from bench import routes, s3_calls, soak, start
 from bench.results import ROOT, kept
 from bench.serving import report as serving
 from bench.serving import triton_alone
@@ -19,6 +19,7 @@ _TABLES = {
     "serving": serving.markdown,
     "triton_alone": triton_alone.markdown,
     "routes": routes.markdown,
+    "s3_calls": s3_calls.markdown,
     "start": start.markdown,
     "soak": soak.markdown,
 }

@@ -321,7 +321,12 @@ class StoreSettings(_Group):
     kms_key_id: str | None = Field(
         None, description="Key for aws:kms: its id or ARN; the account's own for S3 if unset."
     )
-    connections: int = Field(64, ge=1, le=1000, description="Concurrent requests to S3.")
+    connections: int = Field(
+        64,
+        ge=1,
+        le=1000,
+        description="Concurrent requests to S3: as many reads, and as many writes to a bucket.",
+    )
     timeout_s: float = Field(
         15.0, gt=0, le=300, description="Timeout in seconds of a call of S3, retries included."
     )

@@ -1,9 +1,12 @@
-"""The object store as an S3 bucket; the only module that knows botocore's ways."""
+"""The object store as an S3 bucket.
+
+What a hospital may have written is read by aiobotocore, which checks its check sum and takes any
+header, and so are lists and versions; what the gateway writes goes by obstore.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,14 +23,16 @@ from gateway.errors import (
 )
 from gateway.storage.aws_client import NO_ANSWER, aws_client
 from gateway.storage.keys import split_key, split_prefix
-from gateway.storage.protocol import Tagged
+from gateway.storage.object_client import ObjectClient
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from gateway.storage.protocol import Reserve
+    from obstore.store import S3Config
+
+    from gateway.storage.protocol import Reserve, Tagged
 
 # No such key; no such version of it; the version is a delete marker; what a HEAD says of either.
 _NOT_FOUND = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"}
@@ -80,12 +85,6 @@ def s3_client(
     )
 
 
-def encryption(sse: str | None, kms_key_id: str | None) -> dict[str, str]:
-    """Return a write's parameters for encryption at rest; none leave it to the bucket's default."""
-    named = {"ServerSideEncryption": sse, "SSEKMSKeyId": kms_key_id}
-    return {name: value for name, value in named.items() if value is not None}
-
-
 class S3Store:
     """Objects in one bucket.
 
@@ -101,13 +100,11 @@ class S3Store:
         See `encryption`.
     """
 
-    def __init__(
-        self, client: Any, bucket: str, *, timeout_s: float, encryption: Mapping[str, str]
-    ) -> None:
+    def __init__(self, client: Any, bucket: str, *, timeout_s: float, encryption: S3Config) -> None:
         self._client = client
         self._bucket = bucket
         self._timeout_s = timeout_s
-        self._encryption = encryption
+        self._objects = ObjectClient(client, bucket, timeout_s=timeout_s, encryption=encryption)
 
     async def open(self, prefix: str) -> None:
         """Look below a prefix: what a role may do that may not ask for the bucket as a whole.
@@ -132,26 +129,21 @@ class S3Store:
         split_key(key)
         version = {} if version_id is None else {"VersionId": version_id}
         async with self._calling():
-            return (await self._get(key, limit_bytes, reserve, **version)).data
+            response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
+            async with response["Body"] as body:
+                # What sits before a bucket may send an object in chunks: it may be of any size.
+                length = response.get("ContentLength", limit_bytes or 0)
+                if limit_bytes is not None and length > limit_bytes:
+                    raise ObjectTooLargeError(limit_bytes)
+                if reserve is not None:
+                    await reserve(length)
+                return await _whole(body, limit_bytes)
 
     async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
         """See `ObjectStore.read_tagged`; the tag is the object's ETag."""
         split_key(key)
         async with self._calling():
-            return await self._get(key, limit_bytes, None)
-
-    async def _get(
-        self, key: str, limit_bytes: int | None, reserve: Reserve | None, **version: str
-    ) -> Tagged:
-        response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
-        async with response["Body"] as body:
-            # What sits before a bucket may send an object in chunks: it may be of any size.
-            length = response.get("ContentLength", limit_bytes or 0)
-            if limit_bytes is not None and length > limit_bytes:
-                raise ObjectTooLargeError(limit_bytes)
-            if reserve is not None:
-                await reserve(length)
-            return Tagged(await _whole(body, limit_bytes), response["ETag"])
+            return await self._objects.get(key, limit_bytes)
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
@@ -180,44 +172,45 @@ class S3Store:
         return written
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
-        """See `ObjectStore.create`.
-
-        A write whose answer was lost is repeated and finds its own object: False then.
-        """
+        """See `ObjectStore.create`."""
         split_key(key)
         async with self._calling():
-            return await self._put_if(key, data, media_type, IfNoneMatch="*") is not None
+            written = await self._objects.put_if(key, data, media_type, None)
+            if written.tag is not None:
+                return True
+            return written.repeated and await self._tag_of(key, data) is not None
 
     async def replace(self, key: str, data: bytes | memoryview, *, media_type: str) -> None:
         """See `ObjectStore.replace`."""
         split_key(key)
         async with self._calling():
-            await self._put(key, data, media_type)
+            await self._objects.put(key, data, media_type)
 
     async def swap(
         self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
     ) -> str | None:
         """See `ObjectStore.swap`."""
         split_key(key)
-        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
         async with self._calling():
-            written = await self._put_if(key, data, media_type, **condition)
-            if written is not None:
-                return written
-            try:
-                # A write whose answer was lost is repeated, and finds its own object.
-                found = await self._get(key, len(data), None)
-            except (ClientError, ObjectTooLargeError) as error:
-                if isinstance(error, ClientError) and _code(error) not in _NOT_FOUND:
-                    raise
-                return None
-            return found.tag if found.data == data else None
+            written = await self._objects.put_if(key, data, media_type, tag)
+            return written.tag or await self._tag_of(key, data)
+
+    async def _tag_of(self, key: str, data: bytes | memoryview) -> str | None:
+        """Return the tag of the object if it has these bytes.
+
+        A write whose answer was lost is repeated, and then meets its own object.
+        """
+        try:
+            found = await self._objects.get(key, len(data))
+        except (ObjectNotFoundError, ObjectTooLargeError):
+            return None
+        return found.tag if found.data == data else None
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore.delete`; a versioned bucket keeps what was there."""
         split_key(key)
         async with self._calling():
-            await self._client.delete_object(Bucket=self._bucket, Key=key)
+            await self._objects.delete(key)
 
     async def purge(self, prefix: str) -> bool:
         """See `ObjectStore.purge`; without the right to older versions they stay."""
@@ -280,37 +273,6 @@ class S3Store:
                 if len(found) >= limit:
                     break
         return found[:limit]
-
-    async def _put_if(
-        self, key: str, data: bytes | memoryview, media_type: str, **condition: str
-    ) -> str | None:
-        """Return the ETag of what is written; None where the condition does not hold."""
-        while True:
-            try:
-                return await self._put(key, data, media_type, **condition)
-            except ClientError as error:
-                code = _code(error)
-                if code == "PreconditionFailed" or code in _NOT_FOUND:
-                    return None
-                # Another write of the key is under way; who wins shows when it is done.
-                if code != "ConditionalRequestConflict":
-                    raise
-            await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
-
-    async def _put(
-        self, key: str, data: bytes | memoryview, media_type: str, **conditions: str
-    ) -> str:
-        """Return the ETag of what is written."""
-        response = await self._client.put_object(
-            Bucket=self._bucket,
-            Key=key,
-            Body=bytes(data),
-            ContentType=media_type,
-            **self._encryption,
-            **conditions,
-        )
-        tag: str = response["ETag"]
-        return tag
 
     @asynccontextmanager
     async def _calling(self) -> AsyncIterator[None]:

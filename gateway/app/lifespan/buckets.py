@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.storage.s3 import S3Store, encryption, s3_client
+from gateway.storage.object_client import encryption
+from gateway.storage.s3 import S3Store, s3_client
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext

@@ -176,6 +176,11 @@ async def test_objects_outlive_the_store(root: Path, store: FolderStore):
     assert await again.read("a/b") == b"data"
 
 
+async def test_control_characters_may_be_in_a_key(store: FolderStore):
+    assert await store.create("line\nbreak", b"data", media_type=TYPE)
+    assert await store.keys("") == ["line\nbreak"]
+
+
 async def test_nothing_unfinished_stays_after_a_call(root: Path, store: FolderStore):
     await store.create("a", b"1", media_type=TYPE)
     await store.create("a", b"2", media_type=TYPE)

@@ -257,7 +257,6 @@ async def test_reading_what_was_never_written_is_not_found(store: ObjectStore, k
         "~/-rf/*?[x]$(id)`id`;'\"|&<>#!",
         "back\\slash",
         "C:",
-        "line\nbreak",
         LONGEST,
     ],
 )
