@@ -1,4 +1,7 @@
-"""Orientation of a picture, from its Exif block."""
+"""Orientation of a picture, from its Exif block.
+
+Not Pillow's reader, which warns of damaged blocks and takes text for a number.
+"""
 
 import struct
 from fractions import Fraction

@@ -2,6 +2,9 @@
 
 Decoding is libjpeg-turbo's, in its strict mode: it repairs a broken picture by filling in grey, and
 says so only in a warning, so every warning refuses the picture here.
+
+Its header as simplejpeg tells it has the size and the colours, not the process, the Adobe marker or
+Exif.
 """
 
 import re

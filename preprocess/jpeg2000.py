@@ -1,4 +1,7 @@
-"""JPEG 2000 and HTJ2K: what the markers of a codestream say of its samples and their coding."""
+"""JPEG 2000 and HTJ2K: what the markers of a codestream say of its samples and their coding.
+
+pydicom's `get_j2k_parameters` tells precision and sign of the first component alone.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 The transformations are worked out once for each value that the stored bits can hold (at most
 65,536), and the picture passes through the table once. So their arithmetic is in float64 and costs
 nothing, however large the picture.
+
+pydicom's `apply_voi_lut` computes each pixel, in float64.
 """
 
 from collections.abc import Callable

@@ -2,6 +2,8 @@
 
 A thread inside a codec cannot be stopped; a process can. JPEG, PNG, RLE and uncompressed DICOM
 decode in a time that their size bounds, so they stay in the calling thread.
+
+Not `ProcessPoolExecutor`: it cannot end one worker, and a worker that dies breaks the pool.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""An OpenID provider's signing keys over HTTP."""
+"""An OpenID provider's signing keys over HTTP.
+
+Not PyJWT's client: it blocks, follows redirects, and takes an answer of any size.
+"""
 
 from __future__ import annotations
 

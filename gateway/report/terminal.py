@@ -1,4 +1,7 @@
-"""A report as text."""
+"""A report as text.
+
+Not rich or tabulate: plain columns of text need no dependency.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Running things side by side, so that one failure stops the rest."""
+"""Running things side by side, so that one failure stops the rest.
+
+Not `asyncio.TaskGroup`, which may raise an error in the place of a cancellation; see `together`.
+"""
 
 from __future__ import annotations
 

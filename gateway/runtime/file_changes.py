@@ -1,4 +1,8 @@
-"""Files that are replaced while they are in use, as a mounted Secret's are."""
+"""Files that are replaced while they are in use, as a mounted Secret's are.
+
+Not watchfiles: one look a second at a handful of files also sees changes on network file systems,
+of which inotify is not told.
+"""
 
 from __future__ import annotations
 

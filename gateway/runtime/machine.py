@@ -1,4 +1,7 @@
-"""The cores and memory this process may use: a container's limits, where there are any."""
+"""The cores and memory this process may use: a container's limits, where there are any.
+
+psutil tells the machine's cores and memory, not a container's limits.
+"""
 
 from __future__ import annotations
 

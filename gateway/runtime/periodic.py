@@ -1,4 +1,7 @@
-"""Work that is repeated for as long as the gateway runs."""
+"""Work that is repeated for as long as the gateway runs.
+
+Not a scheduler such as APScheduler: there is no time of day and no list of jobs, only a pause.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Strict JSON: what the grammar allows, less what has two meanings or could not be kept."""
+"""Strict JSON: what the grammar allows, less what has two meanings or could not be kept.
+
+Not pydantic's parser nor the `json` module as it is: of a name given twice both keep the last, and
+both take NaN.
+"""
 
 from __future__ import annotations
 

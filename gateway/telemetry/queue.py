@@ -1,4 +1,7 @@
-"""Telemetry records in memory, bounded in bytes."""
+"""Telemetry records in memory, bounded in bytes.
+
+Not `asyncio.Queue`, which is bounded in items and hands out one at a time.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ Segments are files of lines, each a record with the CRC-32 of its key and data i
 
 What a crash tore off ends without a newline and never counted as kept. `cut -d' ' -f3-` gives the
 events of a segment.
+
+Not a queue over SQLite: a segment is appended to and removed whole, and can be read without a
+program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""NVIDIA Triton over gRPC."""
+"""NVIDIA Triton over gRPC.
+
+Over the stubs of tritonclient, without its client: that one builds each request anew and gives a
+call's status as text.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 A gRPC message is framed and copied several times on its way, which a picture of megapixels feels;
 `bench/placement.py` measures both.
+
+Not tritonclient's module: its regions keep their names for as long as they are in use, so that a
+picture outlives a gateway that is killed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Pure ASGI middleware that answers HEAD wherever GET is answered."""
+"""Pure ASGI middleware that answers HEAD wherever GET is answered.
+
+Starlette's routes answer HEAD themselves, FastAPI's do not.
+"""
 
 from __future__ import annotations
 

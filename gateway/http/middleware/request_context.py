@@ -1,4 +1,8 @@
-"""Pure ASGI middleware that gives requests an id and a trace."""
+"""Pure ASGI middleware that gives requests an id and a trace.
+
+Not OpenTelemetry's instrumentation of ASGI: it puts the path into every span, and a path may hold a
+study's id.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The time of a study, by Study Date, Study Time and Timezone Offset From UTC."""
+"""The time of a study, by Study Date, Study Time and Timezone Offset From UTC.
+
+pydicom's `DA` and `TM` refuse dates with dashes and times with colons, which some senders write.
+"""
 
 from __future__ import annotations
 
