@@ -5,24 +5,22 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission
+from gateway.app.lifespan.context import LifespanContext
+from gateway.app.lifespan.dropfolder import make_drop_folder
+from gateway.app.lifespan.processing import Processing
+from gateway.app.lifespan.storage import StudyStorage
 from gateway.audit.trail import Audit
-from gateway.dropfolder.binding import Bindings
 from gateway.dropfolder.delivery import Deliveries, DropFolder
-from gateway.dropfolder.dropped_images import DroppedImages
-from gateway.dropfolder.lone_halves import LoneHalves
 from gateway.dropfolder.objects import Inbox
-from gateway.dropfolder.outcome import Outcomes
-from gateway.dropfolder.pair_records import PairRecords
-from gateway.dropfolder.pairing import Pairing
 from gateway.dropfolder.parked_images import ParkedImages
 from gateway.dropfolder.parked_objects import ParkedObjects
-from gateway.dropfolder.superseding import Superseding
 from gateway.dropfolder.sweep import DropFolderSweep
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.errors import ObjectNotFoundError, RadStreamError
@@ -33,8 +31,10 @@ from gateway.problems import problem_of
 from gateway.results.documents import Reading
 from gateway.results.store import ResultStore
 from gateway.runtime.deadline import Deadline
+from gateway.runtime.health import Health
 from gateway.schemas.events import Delivery
 from gateway.schemas.result import Status, StudyResult
+from gateway.settings import HttpSettings, Settings
 from gateway.storage.layout import LEASES
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.imaging import Imaging
@@ -45,6 +45,7 @@ from gateway.studies.study import Route, Study
 from gateway.work.leases import Leases
 from gateway.work.parked import Parking
 from preprocess import Limits
+from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
@@ -104,18 +105,12 @@ class NoPictures:
         del study_id, sha256, data, fresh
 
 
+# Asked only where a sender waits.
+NO_MODELS = cast("ModelRegistry", None)
+
+
 async def no_turn() -> None:
     """Goes on at once."""
-
-
-class Trail:
-    """An audit trail that can be looked at."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    async def append(self, lines: bytes) -> None:
-        self.records += map(json.loads, lines.splitlines())
 
 
 @dataclass
@@ -166,46 +161,23 @@ def gateway_on(
         image_bytes=image_bytes,
         metadata_bytes=1000,
     )
-    outcomes = Outcomes(inbox, metrics, pseudonyms)
-    records = PairRecords(inbox, waiting, parking, parked_images)
-    leases = Leases(objects, root=LEASES, lease_s=lease_s, patience_s=patience_s)
-    images = DroppedImages(
-        StudyProcessor(
-            admission=admission,
-            models=cast("ModelRegistry", None),  # asked only where a sender waits
-            intake=Intake(imaging, Told(), metadata_bytes=1000),
-            pipeline=pipeline or CountingPipeline(objects, readings, turn),
-            audit=audit,
-        ),
-        inbox=inbox,
-        bindings=Bindings(objects, deletion),
-        records=records,
-        outcomes=outcomes,
-        leases=leases,
-        imaging=imaging,
-        pictures=cast("Pictures", NoPictures()),
+    storage = StudyStorage(
+        *(objects, results, parking, parked_images, waiting, inbox, deletion),
+        presence=None,
+        watched=None,
     )
-    superseding = Superseding(
-        inbox=inbox,
-        imaging=imaging,
-        results=results,
-        deletion=deletion,
+    studies = StudyProcessor(
         admission=admission,
+        models=NO_MODELS,
+        intake=Intake(imaging, Told(), metadata_bytes=1000),
+        pipeline=pipeline or CountingPipeline(objects, readings, turn),
         audit=audit,
-        pseudonyms=pseudonyms,
     )
-    pairing = Pairing(
-        images,
-        inbox=inbox,
-        records=records,
-        superseding=superseding,
-        leases=leases,
-        admission=admission,
-        timeout_s=timeout_s,
-        tracer=NO_TRACER,
-    )
-    lone_halves = LoneHalves(inbox, imaging, records, admission)
-    folder = DropFolder(inbox, pairing, leases, records, lone_halves, outcomes)
+    processing = Processing(admission, NO_MODELS, imaging, studies, cast("Pictures", NoPictures()))
+    settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))
+    context = LifespanContext(settings, metrics, Health(), NO_TRACER, pseudonyms, AsyncExitStack())
+    leases = Leases(objects, root=LEASES, lease_s=lease_s, patience_s=patience_s)
+    folder = make_drop_folder(context, storage, processing, audit, leases=leases)
     sweep = DropFolderSweep(
         folder,
         Deliveries(folder),

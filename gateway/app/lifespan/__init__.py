@@ -11,7 +11,7 @@ from gateway.app.lifespan.access import open_access
 from gateway.app.lifespan.audit import open_audit
 from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.deferred import backlog_work, make_backlogs
-from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder
+from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder, make_leases
 from gateway.app.lifespan.processing import open_processing
 from gateway.app.lifespan.storage import open_storage
 from gateway.deferred.dicom_store import DicomStore
@@ -67,9 +67,8 @@ async def open_gateway(
         The store cannot be opened. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
-        context = LifespanContext(
-            settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host
-        )
+        pseudonyms = _pseudonyms(settings)
+        context = LifespanContext(settings, metrics, health, tracer, pseudonyms, stack, triton_host)
         await context.run("event loop lag", observe_lag(metrics))
         authentication = await open_access(context)
         if certificate is not None:
@@ -77,7 +76,8 @@ async def open_gateway(
         audit = await open_audit(context)
         storage = await open_storage(context)
         processing = await open_processing(context, storage, audit)
-        folder = make_drop_folder(context, storage, processing, audit)
+        leases = make_leases(context, storage)
+        folder = make_drop_folder(context, storage, processing, audit, leases=leases)
         backlogs = await make_backlogs(context, storage, processing)
         submissions, catalog = _accepted(storage, processing, backlogs)
         for name, work in (
@@ -102,17 +102,24 @@ async def open_gateway(
             parking=storage.parking,
             parked=_parked(storage, folder, backlogs),
             submissions=submissions,
-            dicom_store=DicomStore(
-                processing.studies,
-                submissions,
-                processing.imaging,
-                timeout_s=settings.http.request_timeout_s,
-            ),
+            dicom_store=_dicom_store(settings, processing, submissions),
             callbacks=backlogs.callbacks,
             catalog=catalog,
             deletion=storage.deletion,
         )
         log.info("gateway.closing")
+
+
+def _dicom_store(
+    settings: Settings, processing: Processing, submissions: Submissions
+) -> DicomStore:
+    """Return the store of DICOM instances that are sent one by one."""
+    return DicomStore(
+        processing.studies,
+        submissions,
+        processing.imaging,
+        timeout_s=settings.http.request_timeout_s,
+    )
 
 
 def _count_parked(

@@ -30,10 +30,21 @@ if TYPE_CHECKING:
     from gateway.audit.trail import Audit
     from gateway.dropfolder.objects import Inbox
 
-# How long a delivery waits for the one that is at the same study now.
+# The time that a delivery waits for the one that is at the same study now.
 _PATIENCE_S = 5.0
 # Images of the drop folder under way at once: one is worked on while others are fetched and stored.
 _IMAGES_A_THREAD = 4
+
+
+def make_leases(context: LifespanContext, storage: StudyStorage) -> Leases:
+    """Return the leases by which one gateway at a time is at a study of the drop folder."""
+    return Leases(
+        storage.objects,
+        root=LEASES,
+        lease_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,
+        patience_s=_PATIENCE_S,
+        presence=storage.presence,
+    )
 
 
 def make_drop_folder(
@@ -41,6 +52,8 @@ def make_drop_folder(
     storage: StudyStorage,
     processing: Processing,
     audit: Audit,
+    *,
+    leases: Leases,
     inbox: Inbox | None = None,
 ) -> DropFolder:
     """Put the drop folder together, or what an inbox shows of it; its state lies in the store."""
@@ -48,14 +61,6 @@ def make_drop_folder(
     imaging, admission = processing.imaging, processing.admission
     outcomes = Outcomes(inbox, context.metrics, context.pseudonyms)
     records = PairRecords(inbox, storage.waiting, storage.parking, storage.parked_images)
-    timeout_s = context.settings.http.request_timeout_s
-    leases = Leases(
-        storage.objects,
-        root=LEASES,
-        lease_s=timeout_s + CLOCK_SKEW_S,
-        patience_s=_PATIENCE_S,
-        presence=storage.presence,
-    )
     images = DroppedImages(
         processing.studies,
         inbox=inbox,
@@ -82,7 +87,7 @@ def make_drop_folder(
         superseding=superseding,
         leases=leases,
         admission=admission,
-        timeout_s=timeout_s,
+        timeout_s=context.settings.http.request_timeout_s,
         tracer=context.tracer,
     )
     lone_halves = LoneHalves(inbox, imaging, records, admission)
@@ -102,7 +107,8 @@ def drop_folder_work(
         # A person who has something tried again has seen to it that it is whole; nobody else has.
         files = SettledFiles(settings.dropfolder.folder, watched.is_whole)
         inbox = make_inbox(settings, files)
-        folder = make_drop_folder(context, storage, processing, audit, inbox)
+        leases = make_leases(context, storage)
+        folder = make_drop_folder(context, storage, processing, audit, leases=leases, inbox=inbox)
         collector = Collector(
             Deliveries(folder),
             inbox=inbox,

@@ -1,7 +1,6 @@
 """`radstream probe` as a process, through a real gateway to a real Triton, and what it leaves."""
 
 import copy
-import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from gateway.work.backlog import Backlog
 from gateway.work.documents import Submission
 from gateway.work.leases import Leases
 from tests.support.access import add_key
+from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
 from tests.support.gateway import (
     LiveGateway,
@@ -107,16 +107,6 @@ async def test_it_fails_where_no_study_would_get_an_answer(probed: Probed):
     code, _, err = await run_command("probe", "--url", "http://127.0.0.1:9")
     assert code == 1
     assert "does not answer" in err
-
-
-class Trail:
-    """An audit trail in memory."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    async def append(self, lines: bytes) -> None:
-        self.records += map(json.loads, lines.splitlines())
 
 
 async def test_studies_of_probes_go_and_leave_nothing_while_others_stay(probed: Probed):

@@ -759,7 +759,7 @@ async def race(seed: int, *, sweeping: bool) -> None:
             turn=turn,
             waiting_deadline_s=0,
             lease_s=3600,
-            timeout_s=3600,
+            timeout_s=600,
         )
         for _ in range(2)
     ]

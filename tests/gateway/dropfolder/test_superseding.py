@@ -17,7 +17,8 @@ from gateway.schemas.result import Finding, ModelVersion, StudyResult
 from gateway.storage.protocol import Reserve
 from gateway.studies.pipeline import Answer
 from gateway.studies.study import Study
-from tests.support.pairing import DropFolderGateway, Readings, Trail, gateway_on, sidecar
+from tests.support.audit import Trail
+from tests.support.pairing import DropFolderGateway, Readings, gateway_on, sidecar
 from tests.support.store import MemoryStore
 
 NAME, OTHER_NAME = "images/S1/front.png", "images/S1/side.png"

@@ -16,6 +16,7 @@ from gateway.observability.metrics import Metrics
 from gateway.results.retention import Retention
 from gateway.results.tombstone import Reason
 from gateway.storage.s3 import S3Store
+from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
 from tests.support.pairing import Readings, gateway_on, sidecar
@@ -243,16 +244,6 @@ class Deleted:
         if study_id == "broken":
             raise StoreUnavailableError("no space left")
         self.study_ids.append((study_id, reason))
-
-
-class Trail:
-    """An audit trail that can be looked at."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    async def append(self, lines: bytes) -> None:
-        self.records += map(json.loads, lines.splitlines())
 
 
 def audit_in(trail: Trail) -> Audit:

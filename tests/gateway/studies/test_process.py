@@ -17,8 +17,9 @@ from gateway.studies.study import Route, Study
 from gateway.triton.embedded import EmbeddedTriton
 from preprocess import Limits
 from tests.gateway.studies.test_pipeline import piped, study
+from tests.support.audit import Trail
 from tests.support.models import flat_png
-from tests.support.pairing import CountingPipeline, Readings, Trail, no_turn, sidecar
+from tests.support.pairing import CountingPipeline, Readings, no_turn, sidecar
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
 

@@ -20,6 +20,7 @@ from gateway.storage.layout import LEASES
 from gateway.studies.imaging import Imaging
 from gateway.work.leases import Leases
 from preprocess import Limits
+from tests.support.audit import Trail
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
 from tests.support.models import flat_png
@@ -27,13 +28,6 @@ from tests.support.pairing import DropFolderGateway, Readings, gateway_on, no_tu
 from tests.support.store import MemoryStore
 
 SIGNATURE = Signature(1, 1, 1)
-
-
-class NoTrail:
-    """Keeps nothing."""
-
-    async def append(self, lines: bytes) -> None:
-        del lines
 
 
 class Dropped(MemoryStore):
@@ -89,7 +83,7 @@ async def collecting(
         inbox=pairing.folder.inbox,
         lanes=Lanes(pairing.folder.inbox, imaging),
         ledger=noted,
-        audit=Audit(NoTrail(), Metrics(CollectorRegistry()), instance="here"),
+        audit=Audit(Trail(), Metrics(CollectorRegistry()), instance="here"),
         at_once=at_once,
     )
 
