@@ -43,7 +43,9 @@ def _noted(method: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
         try:
             return await call(bucket, key, *given, **options)
         finally:
-            _times.append((began, time.perf_counter(), f"{method} /{key}"))
+            _times.append(
+                (began, time.perf_counter(), f"{method} /{bucket.config['bucket']}/{key}")
+            )
 
     return noted
 

@@ -54,7 +54,7 @@ async def read_or_none(objects: ObjectStore, document: type[D], key: str) -> D |
         The object is no such document; the log has been told.
     """
     try:
-        return read_document(document, key, await objects.read(key))
+        return read_document(document, key, (await objects.read_tagged(key)).data)
     except ObjectNotFoundError:
         return None
 
