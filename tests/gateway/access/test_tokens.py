@@ -1,86 +1,20 @@
 """Tokens of a real issuer over HTTP: which are taken, and what becomes of its keys."""
 
-import asyncio
 import base64
-import contextlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import aiohttp
 import pytest
-from joserfc.errors import SecurityWarning
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
-from prometheus_client import CollectorRegistry
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.access.callers import CallerKind, Scope
-from gateway.access.issuer_keys import IssuerKeys
-from gateway.access.jwks import JwksEndpoint
 from gateway.access.tokens import Tokens
-from gateway.errors import CredentialsInvalidError, IssuerUnavailableError, Refusal
-from gateway.observability.metrics import Metrics
-from tests.support.access import AUDIENCE, Issuer, running_issuer
-
-
-class Clock:
-    """Monotonic seconds that pass when they are told to."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as issuer:
-        yield issuer
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-def tokens_of(
-    issuer: Issuer,
-    session: aiohttp.ClientSession,
-    clock: Clock,
-    *,
-    jwks_url: str | None = None,
-    audience: str | None = AUDIENCE,
-    client_ids: Sequence[str] = (),
-    scope_prefix: str = "",
-) -> Tokens:
-    source = JwksEndpoint(session, issuer=issuer.url, jwks_url=jwks_url)
-    keys = IssuerKeys(source, Metrics(CollectorRegistry()), clock=clock)
-    return Tokens(
-        keys,
-        issuer=issuer.url,
-        audience=audience,
-        client_ids=client_ids,
-        scope_prefix=scope_prefix,
-        leeway_s=60,
-    )
-
-
-@pytest.fixture
-def tokens(issuer: Issuer, session: aiohttp.ClientSession, clock: Clock) -> Tokens:
-    return tokens_of(issuer, session, clock)
-
-
-async def refusal(tokens: Tokens, token: str) -> Refusal:
-    with pytest.raises(CredentialsInvalidError) as caught:
-        await tokens.caller(token)
-    return caught.value.refusal
+from gateway.errors import Refusal
+from tests.gateway.access.issuers import Clock, refusal, tokens_of
+from tests.support.access import AUDIENCE, Issuer
 
 
 @pytest.mark.parametrize("kind", ["EC", "RSA"])
@@ -202,167 +136,6 @@ async def test_what_is_no_token_is_told_so(token: str, tokens: Tokens, issuer: I
     assert issuer.asked == []
 
 
-async def test_a_known_key_asks_the_issuer_nothing(issuer: Issuer, tokens: Tokens):
-    await tokens.caller(issuer.token())
-    asked = len(issuer.asked)
-    for _ in range(20):
-        await tokens.caller(issuer.token())
-    assert len(issuer.asked) == asked
-
-
-async def test_a_new_key_is_fetched_when_a_token_names_it(
-    issuer: Issuer, tokens: Tokens, clock: Clock
-):
-    await tokens.caller(issuer.token())
-    issuer.rotate("RSA")
-    clock.now += 10
-    await tokens.caller(issuer.token())
-    await tokens.caller(issuer.token(signer=issuer.keys[0]))  # the old one is still published
-    withdrawn = issuer.keys.pop(0)
-    issuer.rotate()
-    clock.now += 10
-    await tokens.caller(issuer.token())
-    assert await refusal(tokens, issuer.token(signer=withdrawn)) is Refusal.BAD_TOKEN
-
-
-async def test_made_up_key_ids_do_not_make_the_issuer_busy(
-    issuer: Issuer, tokens: Tokens, clock: Clock
-):
-    for _ in range(20):
-        token = issuer.token(header={"kid": "made-up"})
-        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
-    assert len(issuer.asked) == 2
-    clock.now += 10
-    await refusal(tokens, issuer.token(header={"kid": "made-up"}))
-    assert len(issuer.asked) == 4
-
-
-async def test_while_the_issuer_is_away_known_keys_go_on_working(
-    issuer: Issuer, tokens: Tokens, clock: Clock
-):
-    await tokens.caller(issuer.token())
-    issuer.is_away = True
-    clock.now += 10
-    issuer.rotate()
-    for _ in range(2):
-        with pytest.raises(IssuerUnavailableError):
-            await tokens.caller(issuer.token())
-        assert (await tokens.caller(issuer.token(signer=issuer.keys[0]))).name == "viewer-7"
-    issuer.is_away = False
-    clock.now += 10
-    await tokens.caller(issuer.token())
-
-
-async def test_an_issuer_that_was_never_there_is_told_apart_from_a_bad_token(
-    issuer: Issuer, tokens: Tokens
-):
-    issuer.is_away = True
-    with pytest.raises(IssuerUnavailableError):
-        await tokens.caller(issuer.token())
-
-
-async def test_keys_that_may_not_sign_are_passed_over(issuer: Issuer, tokens: Tokens):
-    with pytest.warns(SecurityWarning):
-        weak = RSAKey.generate_key(1024, {"kid": "weak"})
-    secret = OctKey.generate_key(256, {"kid": "secret"})
-    sealing = ECKey.generate_key("P-256", {"kid": "sealing"})
-    issuer.extra_entries = [
-        weak.as_dict(private=False),
-        secret.as_dict(),
-        sealing.as_dict(private=False) | {"use": "enc"},
-        {"kty": "post-quantum", "kid": "new"},
-        {"kty": "RSA", "kid": "half"},
-        {"kty": "EC", "crv": "P-1024", "x": "AA", "y": "AA", "kid": "curve"},
-        7,
-        {"kid": "bare"},
-    ]
-    await tokens.caller(issuer.token())
-    for key in (weak, secret, sealing):
-        assert await refusal(tokens, issuer.token(signer=key)) is Refusal.BAD_TOKEN
-
-
-def without_id(key: ECKey) -> dict[str, Any]:
-    """How a key set tells of the key."""
-    entry = dict(key.as_dict(private=False))
-    entry.pop("kid", None)
-    return entry
-
-
-async def test_a_token_without_a_key_id_is_tried_with_every_fitting_key(
-    issuer: Issuer, tokens: Tokens
-):
-    for kind in ("RSA", "RSA", "EC", "Ed25519", "EC"):
-        issuer.rotate(kind)
-    nameless = ECKey.generate_key("P-256")
-    issuer.extra_entries = [
-        without_id(nameless),
-        without_id(ECKey.generate_key("P-256")),
-    ]
-    for key in (*issuer.keys, nameless):
-        token = issuer.token(signer=key, header={"kid": None})
-        assert (await tokens.caller(token)).name == "viewer-7"
-    assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
-
-
-async def test_a_key_without_an_id_is_not_that_of_a_token_with_one(issuer: Issuer, tokens: Tokens):
-    nameless = ECKey.generate_key("P-256")
-    issuer.extra_entries = [without_id(nameless)]
-    token = issuer.token(signer=nameless, header={"kid": "made-up"})
-    assert await refusal(tokens, token) is Refusal.BAD_TOKEN
-
-
-async def test_a_token_without_a_key_id_finds_a_new_key_and_costs_the_issuer_no_more(
-    issuer: Issuer, tokens: Tokens, clock: Clock
-):
-    await tokens.caller(issuer.token())
-    issuer.rotate()
-    clock.now += 10
-    await tokens.caller(issuer.token(header={"kid": None}))
-    asked = len(issuer.asked)
-    stranger = ECKey.generate_key("P-256")
-    for _ in range(20):
-        token = issuer.token(signer=stranger, header={"kid": None})
-        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
-    assert len(issuer.asked) == asked
-    issuer.is_away = True
-    clock.now += 10
-    with pytest.raises(IssuerUnavailableError):
-        await tokens.caller(issuer.token(signer=stranger, header={"kid": None}))
-
-
-async def test_a_token_without_a_key_id_is_tried_with_thirty_two_keys(
-    issuer: Issuer, tokens: Tokens
-):
-    for _ in range(32):
-        issuer.rotate()
-    thirty_second, last = issuer.keys[31], issuer.keys[32]
-    await tokens.caller(issuer.token(signer=thirty_second, header={"kid": None}))
-    await tokens.caller(issuer.token(signer=last))  # by its id it is found wherever it stands
-    token = issuer.token(signer=last, header={"kid": None})
-    assert await refusal(tokens, token) is Refusal.BAD_TOKEN
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        {"use": "enc"},
-        {"key_ops": ["encrypt"]},
-        {"key_ops": "verify"},
-        {"alg": "ES384"},
-        {"alg": "ECDH-ES"},
-        {"alg": ["ES256"]},
-    ],
-)
-async def test_a_token_without_a_key_id_is_not_tried_with_a_key_of_another_use(
-    entry: dict[str, Any], issuer: Issuer, tokens: Tokens
-):
-    sealing = ECKey.generate_key("P-256", {"kid": "sealing"})
-    issuer.extra_entries = [sealing.as_dict(private=False) | entry]
-    for kid in ("sealing", None):
-        token = issuer.token(signer=sealing, header={"kid": kid})
-        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
-
-
 async def test_forged_tokens_without_a_key_id_are_refused(issuer: Issuer, tokens: Tokens):
     issuer.rotate("RSA")
     issuer.rotate("EC")
@@ -400,15 +173,6 @@ async def test_edwards_curves_sign_by_either_name(
     for kid in ("edwards", None):
         token = issuer.token(signer=key, header={"alg": algorithm, "kid": kid})
         assert (await tokens.caller(token)).name == "viewer-7"
-
-
-async def test_a_key_to_agree_on_secrets_signs_nothing(issuer: Issuer, tokens: Tokens):
-    signing = OKPKey.generate_key("Ed25519", {"kid": "agreeing"})
-    agreeing = OKPKey.generate_key("X25519", {"kid": "agreeing"})
-    issuer.extra_entries = [agreeing.as_dict(private=False)]
-    for kid in ("agreeing", None):
-        token = issuer.token(signer=signing, header={"kid": kid})
-        assert await refusal(tokens, token) is Refusal.BAD_TOKEN
 
 
 # --- Microsoft Entra: learn.microsoft.com, "Access token claims reference" ------------------------
@@ -553,67 +317,3 @@ async def test_without_an_audience_no_token_with_one_is_taken(
     for audience in (AUDIENCE, "None", CLIENT):
         token = issuer.token(**COGNITO | {"aud": audience})
         assert await refusal(tokens, token) is Refusal.FOREIGN_TOKEN
-
-
-@pytest.mark.parametrize(
-    "discovery",
-    [
-        {"issuer": "https://id.example.org", "jwks_uri": "https://id.example.org/keys"},
-        {"jwks_uri": "x"},
-        {"issuer": "", "jwks_uri": 7},
-        [],
-    ],
-)
-async def test_a_discovery_document_must_be_the_issuers_own(
-    discovery: Any, issuer: Issuer, tokens: Tokens
-):
-    issuer.discovery = discovery or [1]
-    with pytest.raises(IssuerUnavailableError):
-        await tokens.caller(issuer.token())
-
-
-@pytest.mark.parametrize(
-    "uri", ["http://id.example.org/keys", "file:///etc/passwd", "https://[", 7]
-)
-async def test_keys_are_fetched_over_https_alone_unless_here(
-    uri: Any, issuer: Issuer, tokens: Tokens
-):
-    issuer.discovery = {"issuer": issuer.url, "jwks_uri": uri}
-    with pytest.raises(IssuerUnavailableError):
-        await tokens.caller(issuer.token())
-
-
-@pytest.mark.parametrize("jwks", [b"[]", b"{", b'{"keys":7}', b'{"keys":[]}', b" " * (2**20 + 1)])
-async def test_a_key_set_that_cannot_be_read_is_an_issuer_away(
-    jwks: bytes, issuer: Issuer, session: aiohttp.ClientSession, clock: Clock
-):
-    issuer.jwks = jwks
-    tokens = tokens_of(issuer, session, clock, jwks_url=f"{issuer.url}/keys")
-    with pytest.raises(IssuerUnavailableError):
-        await tokens.caller(issuer.token())
-    assert issuer.asked == ["/keys"]
-
-
-async def test_an_issuer_that_sends_a_byte_now_and_then_is_away(
-    issuer: Issuer, session: aiohttp.ClientSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("gateway.access.jwks._TIMEOUT", aiohttp.ClientTimeout(total=0.5))
-    sent = 0
-
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal sent
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            while not writer.is_closing():
-                writer.write(b" ")
-                await writer.drain()
-                sent += 1
-                await asyncio.sleep(0.02)
-
-    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        tokens = tokens_of(issuer, session, clock, jwks_url=f"http://127.0.0.1:{port}/keys")
-        with pytest.raises(IssuerUnavailableError):
-            await tokens.caller(issuer.token())
-    assert sent > 0

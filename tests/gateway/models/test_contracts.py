@@ -1,7 +1,6 @@
 """Contracts read, held to tensors, and turned to findings; expected numbers are by hand."""
 
 import base64
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,24 +10,9 @@ import pytest
 from gateway.errors import ContractError
 from gateway.models.contracts import activation_cells, findings, probabilities, read_contract
 from gateway.schemas.contract import Contract
-from gateway.schemas.metadata import StudyMetadata
-from gateway.triton.protocol import ModelConfig, TensorMetadata
+from gateway.triton.protocol import TensorMetadata
+from tests.gateway.models.configs import CONFIG, config
 from tests.support.models import TWO_LABELS, contract
-
-CONFIG = ModelConfig(
-    max_batch_size=8,
-    inputs=(TensorMetadata("image", "FP32", (1, 32, 32)),),
-    outputs=(
-        TensorMetadata("logits", "FP32", (1,)),
-        TensorMetadata("activation_map", "FP32", (1, 8, 8)),
-    ),
-    parameters={},
-)
-
-
-def config(document: dict[str, Any] | str, **changes: Any) -> ModelConfig:
-    text = document if isinstance(document, str) else json.dumps(document)
-    return replace(CONFIG, parameters={"radstream": text}, **changes)
 
 
 def parsed(changes: dict[str, Any] | None = None) -> Contract:
@@ -110,33 +94,6 @@ def test_other_types_than_fp32_are_kept_out(datatype: str):
 def test_missing_contract_is_named():
     with pytest.raises(ContractError, match="has no parameter 'radstream'"):
         read_contract("x", "1", CONFIG)
-
-
-@pytest.mark.parametrize(
-    ("fields", "accepted"),
-    [
-        ({}, True),
-        ({"modality": "DX", "body_part": "CHEST"}, True),
-        ({"modality": "X-RAY"}, True),
-        ({"view": "LATERAL"}, False),
-        ({"modality": "MG"}, False),
-        ({"body_part": "HAND"}, False),
-    ],
-)
-def test_field_that_is_not_given_excludes_nothing(fields: dict[str, str], accepted: bool):
-    document = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z"} | fields
-    metadata = StudyMetadata.model_validate(document)
-    assert read_contract("x", "1", config(contract())).accepts(metadata) is accepted
-    everything = contract({"accepts": None})
-    assert read_contract("x", "1", config(everything)).accepts(metadata)
-
-
-def test_a_view_that_is_not_given_is_excluded_where_views_are_named():
-    metadata = StudyMetadata.model_validate({"study_id": "S1", "timestamp": "2026-01-31T12:00:00Z"})
-    model = read_contract("x", "1", config(contract()))
-    assert (model.accepts(metadata), model.may_accept(metadata)) == (False, True)
-    any_view = contract({"accepts": {"views": []}})
-    assert read_contract("x", "1", config(any_view)).accepts(metadata)
 
 
 def test_a_contract_is_read_in_the_words_that_studies_are_known_by():

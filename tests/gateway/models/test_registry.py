@@ -1,89 +1,43 @@
 """Which models may be used, whatever becomes of Triton; see `tests.support.models` for theirs."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from onnx import TensorProto
-from prometheus_client import CollectorRegistry
-from tritonclient.grpc import service_pb2
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.errors import (
-    BackendDiedError,
     InferenceUnavailableError,
     InvalidMetadataError,
     NoModelAcceptsError,
     UnknownModelError,
 )
 from gateway.models.registry import ModelRegistry
-from gateway.models.selection import State
-from gateway.observability.metrics import Metrics
-from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
-from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
+from tests.gateway.models.registered import (
+    READY,
+    Scripted,
+    registered,
+    states,
+    study,
+    watched,
+)
 from tests.support.gateway import until
 from tests.support.inference import (
-    ScriptedTriton,
     answers,
-    brightness,
-    configured,
-    held_back,
     indexed,
     never,
-    refuses,
-    serving,
 )
 from tests.support.models import TWO_LABELS, contract, write_model, write_repository
 from tests.support.processes import backend_process, stopped, triton_process
 from tests.support.triton import running_triton
 
-READY = ("ready", "")
-DIED = BackendDiedError("the backend of brightness died", "brightness_0")
 HAND = {"accepts": {"body_parts": ["HAND"], "views": ["PA"]}}
-
-
-@asynccontextmanager
-async def registered(
-    url: str, *, refresh_s: float = 5.0, probe_timeout_s: float = 10.0, waiting_limit: int = 32
-) -> AsyncIterator[ModelRegistry]:
-    client = TritonClient(url, message_bytes=2**20)
-    try:
-        yield ModelRegistry(
-            client,
-            Metrics(CollectorRegistry()),
-            refresh_s=refresh_s,
-            probe_timeout_s=probe_timeout_s,
-            waiting_limit=waiting_limit,
-        )
-    finally:
-        await client.close()
-
-
-@asynccontextmanager
-async def watched(registry: ModelRegistry) -> AsyncIterator[None]:
-    task = asyncio.create_task(registry.watch())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def states(registry: ModelRegistry) -> dict[str, tuple[str, str]]:
-    return {f"{s.name} {s.version}": (s.state.value, s.reason) for s in registry.states()}
-
-
-def study(**fields: Any) -> StudyMetadata:
-    document = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z"}
-    return StudyMetadata.model_validate(document | fields)
 
 
 def chosen(registry: ModelRegistry, **fields: Any) -> str:
@@ -276,251 +230,6 @@ async def test_triton_that_dies_and_comes_back_is_noticed(own_triton: EmbeddedTr
 
 
 # --- what only a scripted one does ---------------------------------------------------------------
-
-
-@pytest.fixture
-async def scripted() -> AsyncIterator[tuple[ScriptedTriton, ModelRegistry]]:
-    triton = ScriptedTriton()
-    async with serving(triton) as url, registered(url, probe_timeout_s=1) as registry:
-        yield triton, registry
-
-
-Scripted = tuple[ScriptedTriton, ModelRegistry]
-
-OVERLOADED = refuses(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
-
-
-async def test_busy_model_stays_ready_while_it_answers_studies(scripted: Scripted):
-    triton, registry = scripted
-    await registry.refresh()
-    model = registry.select(study())
-    for busy in (OVERLOADED, never):
-        triton.infer = busy
-        registry.answered(model)
-        registry.doubt()  # one study failed among many that are read
-        await registry.refresh()
-        assert registry.ready()
-
-
-@pytest.mark.parametrize("silent", [OVERLOADED, never])
-async def test_model_that_answers_neither_probe_nor_study_is_not_ready(
-    scripted: Scripted, silent: Any
-):
-    triton, registry = scripted
-    await registry.refresh()
-    assert registry.ready()
-    triton.infer = silent
-    await registry.refresh()
-    assert not registry.ready()
-    triton.infer = answers(brightness())
-    await registry.refresh()
-    assert registry.ready()
-
-
-async def test_answered_study_does_not_spare_the_golden_image(scripted: Scripted):
-    triton, registry = scripted
-    await registry.refresh()
-    registry.answered(registry.select(study()))
-    triton.infer = answers(brightness(-3.0))  # as other weights would, under the same version
-    await registry.refresh()
-    assert not registry.ready()
-    [state] = registry.states()
-    assert state.state is State.REFUSED
-
-
-async def test_changed_contract_is_taken_up_and_proved_again(scripted: Scripted):
-    triton, registry = scripted
-    await registry.refresh()
-    registry.answered(registry.select(study()))
-    triton.config = answers(configured(contract({"golden": {"probabilities": {"bright": 0.1}}})))
-    await registry.refresh()
-    assert states(registry)["brightness 1"][0] == "refused"
-    assert not registry.ready()
-
-
-async def test_model_that_is_gone_from_the_index_is_forgotten(scripted: Scripted):
-    triton, registry = scripted
-    triton.index = answers(indexed(("brightness", "1", "READY"), ("brightness", "2", "READY")))
-    await registry.refresh()
-    assert list(states(registry)) == ["brightness 1", "brightness 2"]
-    triton.index = answers(indexed(("brightness", "1", "READY")))
-    await registry.refresh()
-    assert states(registry) == {"brightness 1": READY}
-    triton.index = answers(indexed())
-    await registry.refresh()
-    assert (states(registry), registry.ready()) == ({}, False)
-
-
-async def test_model_unloaded_between_two_questions_costs_only_itself(scripted: Scripted):
-    triton, registry = scripted
-    triton.index = answers(indexed(("brightness", "1", "READY"), ("gone", "1", "READY")))
-    whole = triton.config
-
-    async def config(request: Any, context: Any) -> Any:
-        if request.name == "gone":
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such model")
-        return await whole(request, context)
-
-    triton.config = config
-    await registry.refresh()
-    assert states(registry)["brightness 1"] == READY
-    assert states(registry)["gone 1"][0] == State.UNAVAILABLE
-    assert registry.ready()
-
-
-async def test_golden_image_that_the_model_fails_on_refuses_it(scripted: Scripted):
-    triton, registry = scripted
-    triton.infer = refuses(grpc.StatusCode.INTERNAL, "out of memory")
-    await registry.refresh()
-    assert states(registry) == {"brightness 1": ("refused", "INTERNAL: out of memory")}
-
-
-@pytest.mark.parametrize("logit", [float("nan"), float("inf")])
-async def test_golden_image_that_gives_no_number_refuses_the_model(
-    scripted: Scripted, logit: float
-):
-    triton, registry = scripted
-    triton.infer = answers(brightness(logit))
-    await registry.refresh()
-    assert states(registry) == {"brightness 1": ("refused", "the output is not finite")}
-
-
-async def test_server_that_refuses_to_reload_is_asked_all_the_same(scripted: Scripted):
-    triton, registry = scripted
-    triton.infer = refuses(grpc.StatusCode.INTERNAL, "Stub process 'x_0_0' is not healthy.")
-    triton.load = refuses(grpc.StatusCode.UNAVAILABLE, "explicit model load is not allowed")
-    async with watched(registry):
-        # Each time that it was refused it is asked again.
-        await until(lambda: triton.calls.count("load") >= 3)
-    assert triton.calls.count("unload") >= 3
-    assert states(registry)["brightness 1"][0] == "unavailable"
-
-
-async def test_backend_that_a_study_met_dead_is_proof_enough_for_a_reload(scripted: Scripted):
-    """As where Triton gives the studies to the dead instance, the golden images to the other."""
-    triton, registry = scripted
-    async with watched(registry):
-        await until(registry.ready)
-        model = registry.select(study())
-        loading = asyncio.Event()
-        triton.load = held_back(loading, answers(service_pb2.RepositoryModelLoadResponse()))
-        died = BackendDiedError("the backend of brightness died", "brightness_1")
-        registry.failed(model, died, time.monotonic())
-        assert not registry.ready()  # before anything else is asked
-        await until(lambda: "load" in triton.calls)
-        assert triton.calls[triton.calls.index("unload") :].count("infer") == 0
-        with pytest.raises(InferenceUnavailableError):
-            registry.select(study())
-        registry.failed(model, died, time.monotonic())  # a second study: one reload does for both
-        loading.set()
-        await until(registry.ready)
-        registry.failed(model, died, 0.0)  # and a third, which was under way before it
-        await registry.refresh()
-        assert registry.ready()
-    assert (triton.calls.count("unload"), triton.calls.count("load")) == (1, 1)
-
-
-async def test_those_who_wait_for_a_reload_are_bounded_and_leave_their_places():
-    triton, loading = ScriptedTriton(), asyncio.Event()
-    triton.load = held_back(loading, answers(service_pb2.RepositoryModelLoadResponse()))
-    async with (
-        serving(triton) as url,
-        registered(url, waiting_limit=1) as registry,
-        watched(registry),
-    ):
-        await until(registry.ready)
-        model, died, deadline = registry.select(study()), DIED, Deadline.after(60)
-        registry.failed(model, died, time.monotonic())
-        first = asyncio.create_task(registry.outlast_reload(model, died, deadline))
-        await until(lambda: "load" in triton.calls)
-        with pytest.raises(BackendDiedError):
-            await registry.outlast_reload(model, died, deadline)
-        first.cancel()  # its sender has left
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        second = asyncio.create_task(registry.outlast_reload(model, died, deadline))
-        loading.set()
-        await second
-        assert registry.ready()
-
-
-async def test_golden_image_that_was_under_way_when_a_backend_died_proves_nothing(
-    scripted: Scripted,
-):
-    triton, registry = scripted
-    await registry.refresh()
-    model, whole = registry.select(study()), triton.infer
-    asked, going_on = asyncio.Event(), asyncio.Event()
-
-    async def infer(request: Any, context: Any) -> Any:
-        asked.set()
-        await going_on.wait()
-        return await whole(request, context)
-
-    triton.infer = infer
-    registry.failed(model, DIED, time.monotonic())
-    async with watched(registry):
-        await asked.wait()  # after the reload
-        triton.infer = never  # those that come later
-        registry.failed(model, DIED, time.monotonic())
-        triton.load = never
-        going_on.set()
-        await until(lambda: triton.calls.count("load") == 2)
-        assert not registry.ready()
-
-
-async def test_each_instance_reads_the_golden_image(scripted: Scripted):
-    triton, registry = scripted
-    config = configured(contract())
-    config.config.instance_group[0].count = 3
-    triton.config = answers(config)
-    await registry.refresh()
-    assert triton.calls == ["index", "config", "infer", "infer", "infer"]
-
-
-async def test_reload_that_is_refused_after_the_unload_is_no_wish_of_somebodys(
-    scripted: Scripted,
-):
-    triton, registry = scripted
-    await registry.refresh()
-    triton.load = refuses(grpc.StatusCode.INTERNAL, "no space left")
-    registry.failed(registry.select(study()), BackendDiedError("died"), time.monotonic())
-    triton.index = answers(indexed(("brightness", "1", "UNAVAILABLE"), reason="unloaded"))
-    async with watched(registry):
-        await until(lambda: triton.calls.count("load") >= 2)
-        # Between two tries; while one is under way the model is being loaded.
-        await until(lambda: states(registry) == {"brightness 1": ("unavailable", "not loaded")})
-        assert triton.calls.count("unload") == 1
-
-
-@pytest.mark.parametrize("state", ["LOADING", "UNLOADING"])
-async def test_model_that_somebody_loads_or_unloads_is_left_alone(scripted: Scripted, state: str):
-    triton, registry = scripted
-    triton.index = answers(indexed(("brightness", "1", state)))
-    async with watched(registry):
-        await until(lambda: triton.calls.count("index") >= 3)
-    assert set(triton.calls) == {"index"}
-    assert states(registry) == {"brightness 1": ("unavailable", "being loaded")}
-
-
-async def test_dead_graph_of_an_ensemble_is_reloaded_in_the_models_place(scripted: Scripted):
-    triton, registry = scripted
-    triton.index = answers(
-        indexed(("brightness", "1", "READY"), ("brightness_u8_graph", "1", "UNAVAILABLE"))
-    )
-    asked: list[str] = []
-
-    async def unload(request: Any, _context: Any) -> Any:
-        asked.append(request.model_name)
-        return service_pb2.RepositoryModelUnloadResponse()
-
-    triton.unload = unload
-    await registry.refresh()
-    died = BackendDiedError("died", "brightness_u8_graph_0")
-    async with watched(registry):
-        registry.failed(registry.select(study()), died, time.monotonic())
-        await until(lambda: asked != [])
-    assert asked[0] == "brightness_u8_graph"
 
 
 async def test_one_sick_model_takes_nothing_from_the_others(scripted: Scripted):

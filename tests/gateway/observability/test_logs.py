@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ import pytest
 
 from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.http.requests.test_study_request import BAD, png_header
+from tests.gateway.observability.printed_log import COMPLAINTS, MARK, lines, printed
 from tests.preprocess import pngs
 from tests.support import dicom
 from tests.support.gateway import (
-    ROOT,
     client_of,
     files_in,
     metadata,
@@ -25,13 +23,6 @@ from tests.support.gateway import (
     until,
 )
 from tests.support.models import flat_png
-
-MARK = "MUSTERMANN"
-
-
-def lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
-
 
 # A process of its own: pytest's handlers and structlog's cached loggers would be in the way.
 PROGRAM = """
@@ -53,16 +44,6 @@ except KeyError:
 """
 
 
-def printed(program: str) -> list[dict[str, Any]]:
-    """The events that a program writes to standard error; it writes nothing else anywhere."""
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True
-    )
-    assert ran.stdout == ""
-    assert MARK not in ran.stderr  # what a library says may quote anything
-    return lines(ran.stderr)
-
-
 def test_structlog_and_the_standard_library_speak_one_format():
     first, second, *failures = printed(PROGRAM)
     assert (first["event"], first["level"], first["images"]) == ("study.completed", "info", 2)
@@ -74,55 +55,6 @@ def test_structlog_and_the_standard_library_speak_one_format():
         assert [place["error"] for place in line["exception"]] == ["KeyError", "ValueError"]
         [frame] = line["exception"][0]["frames"]
         assert re.fullmatch(r"<string>:\d+ <module>", frame)
-
-
-# What a study's libraries may do: warn by either way, and print from C.
-COMPLAINTS = """
-import logging, os, time, warnings
-from gateway.observability import logs
-from gateway.observability.library_warnings import one_event
-from gateway.settings import LogSettings
-logs.configure(LogSettings(format="json", level="info"))
-
-def complain():
-    for number in range(9):
-        warnings.warn(f"MUSTERMANN {number}", stacklevel=1)
-    logging.getLogger("pydicom").warning("MUSTERMANN")
-"""
-
-
-def test_what_libraries_warn_of_on_a_studys_way_is_one_event_without_their_words():
-    program = f"{COMPLAINTS}\nwith one_event(), one_event():\n    complain()\ncomplain()"
-    together, *alone = printed(program)
-    assert (together["event"], together["level"]) == ("library.warnings", "warning")
-    assert (together["count"], together["places"]) == (10, ["<string>:10", "<string>:11"])
-    assert [event["event"] for event in alone] == ["library.warning"] * 9 + ["library.message"]
-    assert {event.get("place") for event in alone} == {"<string>:10", "<string>:11"}
-
-
-def test_what_a_stored_image_is_warned_of_again_is_not_told_again():
-    program = f"{COMPLAINTS}\nfrom gateway.observability.library_warnings import told_before\n"
-    assert printed(f"{program}with told_before():\n    complain()") == []
-
-
-def test_a_study_that_is_accepted_first_and_read_later_has_one_event():
-    bound = 'structlog.contextvars.bound_contextvars(request_id="1")'
-    program = f"""{COMPLAINTS}
-import structlog
-for repeated in (False, True):
-    with {bound}, one_event(repeated=repeated):
-        complain()
-"""
-    assert [event["event"] for event in printed(program)] == ["library.warnings"]
-
-
-def test_what_c_code_prints_is_counted():
-    program = f"""{COMPLAINTS}
-os.write(2, b'{{"event":"forged"}}\\nMUSTERMANN\\n')
-time.sleep(0.2)
-"""
-    [event] = printed(program)
-    assert (event["event"], event["lines"]) == ("library.output", 2)
 
 
 @pytest.mark.parametrize("raised", ["", "import threading; threading.Thread(target=fail).start()"])

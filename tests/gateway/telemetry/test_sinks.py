@@ -1,6 +1,5 @@
 """What every telemetry sink keeps to: one suite, run against each."""
 
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from gateway.telemetry.records import (
     BATCH_RECORDS,
     TelemetryRecord,
     TelemetrySink,
-    batches,
 )
+from tests.gateway.telemetry.recorded import records
 from tests.support.kinesis import kinesis, make_stream, new_sink, records_in
 from tests.support.telemetry import MemorySink
 
@@ -67,13 +66,6 @@ def opened(request: pytest.FixtureRequest) -> Opened:
     return made
 
 
-def records(count: int, data_bytes: int = 40) -> list[TelemetryRecord]:
-    return [
-        TelemetryRecord(secrets.token_hex(16), b'{"n":"%0*d"}\n' % (data_bytes - 9, number))
-        for number in range(count)
-    ]
-
-
 async def test_takes_records_as_they_are_and_in_order(opened: Opened):
     sent = [TelemetryRecord("k", data) for data in (b'{"a":"\xc3\xa9"}\n', b"{}\n", b'{"b":1}\n')]
     assert list(await opened.sink.put(sent)) == []
@@ -111,12 +103,3 @@ async def test_refuses_a_batch_beyond_the_limits_whole(
     with pytest.raises(ValueError, match="at most 500 records"):
         await opened.sink.put(too_much)
     assert len(await opened.lines()) == 1
-
-
-def test_batches_are_as_large_as_they_may_be():
-    many = records(BATCH_RECORDS * 2 + 1)
-    assert [len(batch) for batch in batches(many)] == [500, 500, 1]
-    large = records(11, BATCH_BYTES // 5 - 32)
-    assert [len(batch) for batch in batches(large)] == [5, 5, 1]
-    assert [record for batch in batches(large) for record in batch] == large
-    assert list(batches([])) == []

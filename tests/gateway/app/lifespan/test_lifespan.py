@@ -1,54 +1,16 @@
 """Work in the background that dies takes the process's health with it."""
 
 import asyncio
-import inspect
 import time
 
 import pytest
 from prometheus_client import CollectorRegistry
-from structlog.testing import capture_logs
 
 from gateway.app.lifespan.background import running
 from gateway.observability.event_loop import observe_lag
 from gateway.observability.metrics import Metrics
 from gateway.runtime.health import Health
 from tests.support.gateway import LiveGateway, running_gateway, settings_for, until
-
-
-async def test_work_is_stopped_with_its_block() -> None:
-    health, stopped = Health(), asyncio.Event()
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.set()
-
-    async with running("work", work(), health):
-        await asyncio.sleep(0)
-    assert stopped.is_set()
-    assert health.failed is None
-
-
-async def test_work_may_end_before_it_began() -> None:
-    """As where the next part of the gateway cannot be opened; Python would warn of it."""
-    work = asyncio.sleep(60)
-    async with running("work", work, Health()):
-        pass
-    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
-
-
-async def test_work_that_fails_is_logged_once_and_noted() -> None:
-    health = Health()
-
-    async def work() -> None:
-        raise RuntimeError
-
-    with capture_logs() as logs:
-        async with running("sweep", work(), health):
-            await until(lambda: health.failed is not None)
-    assert health.failed == "sweep"
-    assert [entry["event"] for entry in logs] == ["background.failed"]
 
 
 async def test_a_gateway_that_lost_a_part_asks_for_its_restart(
