@@ -62,9 +62,17 @@ class MalformedRequestError(RadStreamError, label="MalformedRequestError"):
 
 @dataclass(eq=False)
 class RequestMediaTypeError(RadStreamError, label="RequestMediaTypeError"):
-    """The request's Content-Type is none this route takes."""
+    """The request's Content-Type is none this route takes; `taken` names those that it takes."""
 
     media_type: str
+    taken: str = "multipart/form-data, or one image as image/jpeg, image/png or application/dicom"
+
+
+@dataclass(eq=False)
+class NotAcceptableError(RadStreamError, label="NotAcceptableError"):
+    """The request accepts no media type that the answer has; `offered` names those."""
+
+    offered: str
 
 
 @dataclass(eq=False)

@@ -61,7 +61,13 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "unsupported-content-type",
         415,
         "Unsupported media type",
-        "Send multipart/form-data, or one image as image/jpeg, image/png or application/dicom.",
+        "Send {taken}.",
+    ),
+    errors.NotAcceptableError: ProblemKind(
+        "not-acceptable",
+        406,
+        "Not acceptable",
+        "The answer is {offered}. Name one of them in Accept, or leave the header out.",
     ),
     errors.ContentCodingError: ProblemKind(
         "unsupported-content-encoding",

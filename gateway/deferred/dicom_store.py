@@ -57,12 +57,13 @@ class InstanceOutcome:
     ----------
     uids
         As far as they can be read.
-    failure
-        The reason why it is not stored; None where it is.
+    failure, error
+        The reason why it is not stored, and the error behind it; None where it is.
     """
 
     uids: InstanceUids
     failure: FailureReason | None = None
+    error: RadStreamError | None = None
 
 
 class DicomStore:
@@ -113,9 +114,10 @@ class DicomStore:
             header = await self._imaging.dicom_metadata(_PART, data)
             if header is None:
                 raise UnreadableImagesError((Fault(_PART, "is no DICOM file"),))
-            uids = InstanceUids.of_data_set(header)
-            if not uids.is_identified():
+            named = InstanceUids.of_data_set(header)
+            if not named.is_identified():
                 raise InvalidMetadataError((Fault(_PART, _UNIDENTIFIED),))
+            uids = named
             if faults := [Fault(name, _CONTRADICTS) for name in uids.contradictions(expected)]:
                 error = InvalidMetadataError(tuple(faults))
                 return _refused(sender, uids, error, FailureReason.DATA_SET_MISMATCH)
@@ -123,6 +125,13 @@ class DicomStore:
         except RadStreamError as error:
             return _refused(sender, uids, error, failure_reason(error, transfer_syntax_uid))
         return InstanceOutcome(uids)
+
+    async def refuse(
+        self, beginning: bytes | memoryview, sender: InstanceSender, error: RadStreamError
+    ) -> InstanceOutcome:
+        """Return the outcome of an instance that is not taken, of which only the beginning came."""
+        uids = InstanceUids.of_file_meta(await self._imaging.file_meta(beginning))
+        return _refused(sender, uids, error, failure_reason(error))
 
     async def _accept(self, data: bytes | memoryview, sender: InstanceSender) -> None:
         async def receive(_slot: Slot) -> Received:
@@ -148,4 +157,4 @@ def _refused(
             failure_reason=f"{reason:04X}",
             **log_fields(error),
         )
-    return InstanceOutcome(uids, reason)
+    return InstanceOutcome(uids, reason, error)

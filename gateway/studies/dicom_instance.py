@@ -47,6 +47,7 @@ _REASONS: dict[type[errors.RadStreamError], FailureReason] = {
     errors.UnreadableImagesError: FailureReason.CANNOT_UNDERSTAND,
     errors.ImagesWithoutContrastError: FailureReason.CANNOT_UNDERSTAND,
     errors.InvalidMetadataError: FailureReason.CANNOT_UNDERSTAND,
+    errors.MalformedRequestError: FailureReason.CANNOT_UNDERSTAND,
     errors.StudyConflictError: FailureReason.IDENTITY_CONFLICT,
 }
 

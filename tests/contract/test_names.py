@@ -58,6 +58,7 @@ LABELS = (
     "MissingHalfError",
     "NoHeatMapError",
     "NoModelAcceptsError",
+    "NotAcceptableError",
     "ObjectNotFoundError",
     "ObjectNotReadableError",
     "ObjectTooLargeError",

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gateway.http.dependencies import Gateway
     from gateway.observability.metrics import Metrics
 
-_ROUTE = "/v1/studies"
+_ROUTES = ("/v1/studies", "/dicomweb/studies")
+_STUDY_ROUTE, _STUDY_PATH = "/dicomweb/studies/{study_instance_uid}", "/dicomweb/studies/"
 _MOST_KNOWN = 1024
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
@@ -42,7 +43,10 @@ class EarlyRefusal:
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
-        self._refused = metrics.http.requests.labels(_ROUTE, "POST", "503")
+        self._refused = {
+            route: metrics.http.requests.labels(route, "POST", "503")
+            for route in (*_ROUTES, _STUDY_ROUTE)
+        }
         self._shares: dict[int, str] = {}
         error = OverloadedError("")
         kind = kind_of(error)
@@ -60,7 +64,8 @@ class EarlyRefusal:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, unless its caller has its share."""
-        if scope["type"] != "http" or scope["path"] != _ROUTE or scope["method"] != "POST":
+        route = _route_of(scope)
+        if route is None:
             await self._app(scope, receive, send)
             return
         sign = self._sign(scope)
@@ -68,7 +73,7 @@ class EarlyRefusal:
         gateway: Gateway = scope["state"]["gateway"]
         if share is not None and not gateway.admission.studies.has_room(share):
             gateway.admission.refuse_study()
-            await self._refuse(scope, send)
+            await self._refuse(route, scope, send)
             return
         await self._app(scope, receive, send)
         if share is None and "share" in scope["state"]:
@@ -82,8 +87,8 @@ class EarlyRefusal:
         shown = [item for item in scope["headers"] if item[0] in _CREDENTIALS]
         return hash((scope["client"] and scope["client"][0], *shown))
 
-    async def _refuse(self, scope: Scope, send: Send) -> None:
-        self._refused.inc()
+    async def _refuse(self, route: str, scope: Scope, send: Send) -> None:
+        self._refused[route].inc()
         request_id = b"%032x" % random.getrandbits(128)
         fields = [*self._headers, (b"x-request-id", request_id)]
         if any(name == b"expect" for name, _ in scope["headers"]):
@@ -91,3 +96,15 @@ class EarlyRefusal:
         await send({"type": "http.response.start", "status": 503, "headers": fields})
         body = self._body.replace(b"@", request_id)
         await send({"type": "http.response.body", "body": body})
+
+
+def _route_of(scope: Scope) -> str | None:
+    """Return the route by which a request brings studies; None where it brings none."""
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return None
+    path = scope["path"]
+    if path in _ROUTES:
+        route: str = path
+        return route
+    is_of_study = path.startswith(_STUDY_PATH) and path.count("/") == _STUDY_PATH.count("/")
+    return _STUDY_ROUTE if is_of_study else None

@@ -16,6 +16,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
     for example in (
         errors.MalformedRequestError("The multipart body ends before its closing boundary."),
         errors.RequestMediaTypeError("text/plain"),
+        errors.NotAcceptableError("application/dicom+json or application/dicom+xml"),
         errors.ContentCodingError("gzip"),
         errors.BodyTooLargeError(64 * 2**20),
         errors.TooManyPartsError(16),

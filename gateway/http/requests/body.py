@@ -1,4 +1,4 @@
-"""Reading a request's body into one buffer, and stopping work whose caller has gone."""
+"""Reading a request's body, whole or in pieces, and stopping work whose caller has gone."""
 
 from __future__ import annotations
 
@@ -103,6 +103,44 @@ async def _received(
         more = message.get("more_body", False)
         if more:
             yield size
+
+
+async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; it may be longer than there is memory.
+
+    Parameters
+    ----------
+    pace
+        The least rate at which it comes. The time that whoever takes the pieces needs is not
+        counted: meanwhile the sender is kept from sending.
+
+    Raises
+    ------
+    ContentCodingError
+    RequestTooSlowError
+        The body came more slowly than is waited for.
+    CallerGoneError
+        The connection closed before the body's end.
+    """
+    _check_coding(request)
+    clock = asyncio.get_running_loop().time
+    size, waited_s, more = 0, 0.0, True
+    while more:
+        allowed_s = pace.body_grace_s + size / pace.body_bytes_per_s
+        began = clock()
+        try:
+            async with asyncio.timeout(allowed_s - waited_s):
+                message = await request.receive()
+        except TimeoutError as error:
+            raise RequestTooSlowError("body") from error
+        waited_s += clock() - began
+        if message["type"] == "http.disconnect":
+            raise CallerGoneError
+        piece = message.get("body", b"")
+        size += len(piece)
+        more = message.get("more_body", False)
+        if piece:
+            yield piece
 
 
 async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:

@@ -59,7 +59,7 @@ def expected_scope(path: str, method: str) -> Scope | None:
             return Scope.OPERATE
         case ["v1", "events", *_]:
             return Scope.EVENTS_WRITE
-        case ["v1", "studies", *_] if method != "GET":
+        case ["v1" | "dicomweb", "studies", *_] if method != "GET":
             return Scope.STUDIES_WRITE
         case ["v1", *_]:
             return Scope.STUDIES_READ
