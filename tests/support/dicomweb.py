@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import httpx
 from pydicom.dataset import Dataset
 
+from tests.support.gateway import until
+
 RELATED = 'multipart/related; type="application/dicom"; boundary="a b"'
 JSON = "application/dicom+json"
 
@@ -21,6 +23,16 @@ async def store(
     """Send the parts in one store transaction."""
     fields = {"Content-Type": RELATED, "Accept": JSON} | headers
     return await client.post(path, content=related(*parts), headers=fields)
+
+
+async def is_processed(client: httpx.AsyncClient, study_id: str, images: int) -> None:
+    """Return once the study has this many images and none is pending."""
+
+    async def is_complete() -> bool:
+        view = (await client.get(f"/v1/studies/{study_id}")).json()
+        return view["status"] == "completed" and len(view["images"]) == images
+
+    await until(is_complete)
 
 
 def data_set(answer: httpx.Response) -> Dataset:

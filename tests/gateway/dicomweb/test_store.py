@@ -13,7 +13,15 @@ from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.http.routes.test_overload import at_work
 from tests.preprocess import dicoms
 from tests.support.dicom import file_of, radiograph
-from tests.support.dicomweb import data_set, failed, other_failures, related, store, stored
+from tests.support.dicomweb import (
+    data_set,
+    failed,
+    is_processed,
+    other_failures,
+    related,
+    store,
+    stored,
+)
 from tests.support.gateway import (
     ROOT,
     LiveGateway,
@@ -33,16 +41,6 @@ PART_LIMIT = 20_000
 def study() -> str:
     uid: str = generate_uid()
     return uid
-
-
-async def is_processed(client: httpx.AsyncClient, study_id: str, images: int) -> None:
-    """Return once the study has this many images and none is pending."""
-
-    async def is_complete() -> bool:
-        view = (await client.get(f"/v1/studies/{study_id}")).json()
-        return view["status"] == "completed" and len(view["images"]) == images
-
-    await until(is_complete)
 
 
 async def test_instances_are_stored_and_processed(client: httpx.AsyncClient, study: str) -> None:
