@@ -6,12 +6,10 @@ import pytest
 import simplejpeg
 from PIL import Image
 from pydicom import dcmread
-from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 from pydicom.uid import (
     JPEG2000,
-    ExplicitVRLittleEndian,
     HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -36,20 +34,9 @@ from preprocess import (
     measure,
     to_tensor,
 )
-from tests.preprocess import codestreams, dicoms
+from tests.preprocess import dicoms
+from tests.preprocess.dicom_files import EIGHT, RNG, encoded, file, whites
 from tests.preprocess.pngs import ramp
-
-
-def file(name: str) -> bytes:
-    path = get_testdata_file(name)
-    assert isinstance(path, str)
-    with open(path, "rb") as stream:  # noqa: PTH123  # pydicom gives the path as text
-        return stream.read()
-
-
-def whites(data: bytes) -> np.ndarray:
-    frames = decode(data)
-    return np.stack([frame.samples / frame.largest for frame in frames])
 
 
 def as_pydicom_shows_it(data: bytes, ends: tuple[int, int] | None = None) -> np.ndarray:
@@ -150,13 +137,6 @@ def test_ybr_files_give_their_luma(name):
     assert np.abs(frames - luma.reshape(frames.shape)).max() <= 1.1 / 255
 
 
-def test_palette_file_agrees_with_pydicom():
-    data = file("examples_palette.dcm")
-    dataset = dcmread(io.BytesIO(data))
-    colours = apply_color_lut(pixel_array(dataset), dataset) / 65535
-    np.testing.assert_allclose(whites(data)[0], colours @ [0.299, 0.587, 0.114], atol=1e-4)
-
-
 def test_deep_jpeg(images):
     (frame,) = decode((images / "cr_hip_mono2_10bit_jpeg_extended.dcm").read_bytes())
     assert (frame.rows, frame.columns, frame.bits_stored) == (2140, 1760, 16)
@@ -190,26 +170,9 @@ def test_measure_reads_the_attributes(images):
 
 # One picture, coded in every way.
 
-EIGHT = ramp(60, 90)
 TWELVE = ramp(60, 90, np.uint16, largest=4095)
 SIXTEEN = ramp(60, 90, np.uint16)
-RNG = np.random.default_rng(7)
 NOISE = RNG.integers(0, 65536, (61, 45), np.uint16)
-
-
-def encoded(samples: np.ndarray, syntax: str) -> bytes:
-    match syntax:
-        case str(uid) if uid in (JPEGLossless, JPEGLosslessSV1):
-            predictor = 1 if uid == JPEGLosslessSV1 else 4
-            return imagecodecs.jpeg8_encode(
-                samples, lossless=True, predictor=predictor, bitspersample=8 * samples.itemsize
-            )
-        case str(uid) if uid == JPEGLSLossless:
-            return imagecodecs.jpegls_encode(samples)
-        case str(uid) if uid in (JPEG2000Lossless, JPEG2000):
-            return imagecodecs.jpeg2k_encode(samples, level=0, codecformat="j2k", reversible=True)
-        case _:
-            return imagecodecs.htj2k_encode(samples, reversible=True)
 
 
 LOSSLESS = [
@@ -324,15 +287,6 @@ def test_deep_jpegs_of_every_length_are_taken_for_whole():
         np.testing.assert_array_equal(decode(data)[0].samples, samples)
 
 
-def test_overshoot_of_a_lossy_coding_is_clipped_not_wrapped():
-    edge = np.zeros((64, 64), np.uint16)
-    edge[:, 35:] = 1023
-    codestream = imagecodecs.jpeg8_encode(edge, level=30, bitspersample=12)
-    assert imagecodecs.jpeg8_decode(codestream).max() > 1023
-    data = dicoms.write(dicoms.compressed(edge, codestream, BitsStored=10), JPEGExtended12Bit)
-    assert decode(data)[0].samples[:, 40:].min() > 700
-
-
 def test_baseline_frame_is_held_to_the_rules_of_jpeg_files(radiograph):
     samples = np.zeros((712, 984), np.uint8)
     whole = dicoms.write(dicoms.compressed(samples, radiograph), JPEGBaseline8Bit)
@@ -344,58 +298,6 @@ def test_baseline_frame_is_held_to_the_rules_of_jpeg_files(radiograph):
 
 
 # Where samples lie in their cells.
-
-
-def test_bits_that_are_not_stored_are_masked():
-    samples = np.array([[0xF000, 0x1234, 0x0FFF]], np.uint16)  # overlays in the upper four
-    (frame,) = decode(dicoms.write(dicoms.image(samples, BitsStored=12)))
-    assert frame.samples.tolist() == [[0, 0x234, 0xFFF]]
-
-
-def test_high_bit_tells_where_the_stored_bits_are():
-    samples = np.array([[0x0000, 0x1230, 0xFFFF]], np.uint16)
-    dataset = dicoms.image(samples, BitsStored=12)
-    dataset.HighBit = 15
-    assert decode(dicoms.write(dataset))[0].samples.tolist() == [[0, 0x123, 0xFFF]]
-
-
-def test_twelve_bits_in_cells_of_thirty_two():
-    samples = np.array([[0, 77, 4095]], np.uint32)
-    (frame,) = decode(dicoms.write(dicoms.image(samples, BitsStored=12)))
-    assert frame.samples.tolist() == [[0, 77, 4095]]
-
-
-def test_less_than_eight_bits():
-    samples = np.array([[0, 3, 15]], np.uint8)
-    (frame,) = decode(dicoms.write(dicoms.image(samples, BitsStored=4)))
-    assert frame.samples.tolist() == [[0, 3, 15]]
-    assert frame.bits_stored == 4
-
-
-def test_planes_and_pixels_give_the_same_luma():
-    rgb = RNG.integers(0, 256, (5, 7, 3), np.uint8)
-    by_plane = dicoms.image(rgb, PlanarConfiguration=1)
-    by_plane.PixelData = rgb.transpose(2, 0, 1).tobytes() + b"\0"
-    np.testing.assert_array_equal(
-        decode(dicoms.write(by_plane))[0].samples,
-        decode(dicoms.write(dicoms.image(rgb)))[0].samples,
-    )
-
-
-def test_partial_range_luma_is_spread():
-    ybr = np.array([16, 235, 128, 128] * 2, np.uint8)
-    dataset = dicoms.image(
-        np.zeros((1, 4, 3), np.uint8), PhotometricInterpretation="YBR_PARTIAL_422"
-    )
-    dataset.PixelData = ybr.tobytes()
-    assert decode(dicoms.write(dataset))[0].samples.tolist() == [[0, 255, 0, 255]]
-
-
-def test_odd_columns_of_half_resolution_colour_are_refused():
-    dataset = dicoms.image(np.zeros((2, 3, 3), np.uint8), PhotometricInterpretation="YBR_FULL_422")
-    dataset.PixelData = bytes(12)
-    with pytest.raises(CorruptImageError, match="odd number"):
-        decode(dicoms.write(dataset))
 
 
 # Several frames.
@@ -427,17 +329,6 @@ def test_limits_of_frames_and_pixels():
     with pytest.raises(TooManyPixelsError) as caught_pixels:
         decode(data, Limits(pixels=71))
     assert caught_pixels.value.frames == 3
-
-
-@pytest.mark.parametrize("declared", [2, 4])
-def test_number_of_frames_that_lies_is_refused(declared):
-    streams = [encoded(EIGHT, JPEGLSLossless)] * 3
-    compressed = dicoms.compressed(EIGHT, *streams, NumberOfFrames=declared)
-    with pytest.raises(CorruptImageError):
-        decode(dicoms.write(compressed, JPEGLSLossless))
-    plain = dicoms.image(np.zeros((12, 6), np.uint8), NumberOfFrames=declared, Rows=4)
-    with pytest.raises(CorruptImageError):
-        decode(dicoms.write(plain))
 
 
 def test_wrong_offset_table_of_one_frame_does_not_matter():
@@ -474,82 +365,6 @@ def test_wrong_offset_table_of_frames_in_pieces_is_refused():
 # What is no picture, or contradicts itself.
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("reportsi.dcm", "Basic Text SR Storage objects hold no Pixel Data"),
-        ("test-SR.dcm", "Comprehensive SR Storage objects hold no Pixel Data"),
-        ("rtplan.dcm", "RT Plan Storage objects hold no Pixel Data"),
-        ("waveform_ecg.dcm", "12-lead ECG Waveform Storage objects hold no Pixel Data"),
-        ("liver_1frame.dcm", "Bits Allocated is neither 8, 16 nor 32"),
-        ("rtdose.dcm", "more than 16 Bits Stored are not taken"),
-    ],
-)
-def test_objects_without_a_radiograph_are_refused_with_the_reason(name, reason):
-    for function in (measure, decode):
-        with pytest.raises(UnsupportedImageError) as caught:
-            function(file(name))
-        assert caught.value.reason == reason
-
-
-def test_image_that_ends_before_its_pixels_is_not_told_to_be_of_a_kind_without():
-    dataset = dicoms.image(EIGHT, SOPClassUID="1.2.840.10008.5.1.4.1.1.1")
-    del dataset.PixelData
-    with pytest.raises(UnsupportedImageError) as caught:
-        decode(dicoms.write(dataset))
-    assert caught.value.reason == (
-        "the file has no Pixel Data, as Computed Radiography Image Storage objects do: it may be "
-        "truncated"
-    )
-
-
-def test_unknown_sop_class_is_not_repeated():
-    dataset = dicoms.image(EIGHT, SOPClassUID="1.2.826.0.1.99")
-    del dataset.PixelData
-    with pytest.raises(UnsupportedImageError) as caught:
-        decode(dicoms.write(dataset))
-    assert caught.value.reason == "the object holds no Pixel Data"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"Rows": 0},
-        {"Columns": 0},
-        {"BitsStored": 12},
-        {"BitsStored": 0},
-        {"HighBit": 9},
-        {"HighBit": 3},
-        {"SamplesPerPixel": 3},
-        {"Rows": None},
-        {"BitsStored": None},
-        {"PixelRepresentation": 2},
-    ],
-)
-def test_contradictions_are_refused(fields):
-    dataset = dicoms.image(ramp(4, 6))
-    for keyword, value in fields.items():
-        setattr(dataset, keyword, value)
-    with pytest.raises(CorruptImageError):
-        decode(dicoms.write(dataset))
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"PhotometricInterpretation": "HSV"},
-        {"PhotometricInterpretation": None},
-        {"BitsAllocated": 12},
-    ],
-)
-def test_unusual_kinds_are_refused(fields):
-    dataset = dicoms.image(ramp(4, 6))
-    for keyword, value in fields.items():
-        setattr(dataset, keyword, value)
-    with pytest.raises(UnsupportedImageError):
-        decode(dicoms.write(dataset))
-
-
 def test_unknown_transfer_syntax_is_refused():
     data = dicoms.write(dicoms.image(EIGHT)).replace(
         b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.9.9\0"
@@ -580,62 +395,6 @@ def test_picture_is_the_same_under_every_uncompressed_syntax():
 # What other software writes, and a reader that trusts it shows wrongly.
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
-@pytest.mark.parametrize(
-    ("used", "stored", "signed"),
-    [(12, 11, 0), (12, 10, 0), (12, 8, 0), (16, 14, 0), (16, 12, 0), (12, 12, 1)],
-)
-def test_cells_deeper_than_bits_stored_are_refused(syntax, used, stored, signed, radiograph):
-    picture = decode(radiograph)[0].samples[300:340].astype(np.uint16) << (used - 8)
-    fields = {"BitsStored": stored, "PixelRepresentation": signed}
-    if syntax == RLELossless:
-        dataset = dicoms.compressed(picture, codestreams.rle(picture), **fields)
-    else:
-        dataset = dicoms.image(picture, **fields)
-    with pytest.raises(CorruptImageError, match=f"go on above High Bit {stored - 1}: Bits Stored"):
-        decode(dicoms.write(dataset, syntax))
-
-
-def test_last_bits_of_a_deeper_picture_are_refused_however_rough_it_is():
-    values = np.tile(np.arange(0, 65536, 1111), (8, 1)).astype(np.uint16)
-    values[::2] += RNG.integers(0, 1111, (4, 59)).astype(np.uint16)
-    with pytest.raises(CorruptImageError, match="go on above High Bit 7"):
-        decode(dicoms.write(dicoms.image(values, BitsStored=8)))
-
-
-@pytest.mark.parametrize("planes", [(12,), (15,), (12, 13), (13, 14, 15)])
-@pytest.mark.parametrize("signed", [0, 1])
-def test_overlays_above_noise_are_masked(planes, signed):
-    picture = RNG.integers(0, 4096, (40, 60), np.uint16)
-    covered = picture.copy()
-    for plane in planes:
-        covered[plane : plane + 12, 8:50:3] |= 1 << plane
-    fields = {"BitsStored": 12, "PixelRepresentation": signed}
-    (plain,) = decode(dicoms.write(dicoms.image(picture, **fields)))
-    (masked,) = decode(dicoms.write(dicoms.image(covered, **fields)))
-    np.testing.assert_array_equal(masked.samples, plain.samples)
-
-
-def test_colour_that_is_called_subsampled_and_is_whole():
-    ybr = np.full((2, 3, 3), 128, np.uint8)
-    ybr[..., 0] = [[0, 50, 100], [150, 200, 250]]
-    dataset = dicoms.image(ybr, PhotometricInterpretation="YBR_FULL_422")
-    (frame,) = decode(dicoms.write(dataset))
-    assert frame.samples.tolist() == [[0, 50, 100], [150, 200, 250]]
-    assert [warning[:44] for warning in frame.warnings] == [
-        "Photometric Interpretation (0028,0004) says "
-    ]
-
-
-def test_bytes_behind_the_frames_are_told():
-    dataset = dicoms.image(np.array([[0, 80, 255, 9, 8, 7]], np.uint8))
-    dataset.PixelData += b"\x99\x99"
-    (frame,) = decode(dicoms.write(dataset))
-    assert frame.samples.tolist() == [[0, 80, 255, 9, 8, 7]]
-    (warning,) = frame.warnings
-    assert warning.startswith("Pixel Data (7FE0,0010) is longer than its frames")
-
-
 @pytest.mark.parametrize("syntax", [*LOSSLESS, JPEGBaseline8Bit])
 @pytest.mark.parametrize("fields", [{}, {"NumberOfFrames": 1}, {"NumberOfFrames": 0}])
 def test_a_second_codestream_under_one_frame_is_refused(syntax, fields):
@@ -654,83 +413,3 @@ def test_one_frame_in_many_fragments_is_one():
     dataset.PixelData = encapsulate([stream], fragments_per_frame=5)
     (frame,) = decode(dicoms.write(dataset, JPEGLSLossless))
     np.testing.assert_array_equal(frame.samples, EIGHT)
-
-
-def test_padding_is_of_grey_pictures_alone():
-    rgb = np.repeat(np.array([[0, 80, 255]], np.uint8)[..., None], 3, axis=2)
-    (frame,) = decode(dicoms.write(dicoms.image(rgb, PixelPaddingValue=80)))
-    assert frame.samples.tolist() == [[0, 80, 255]]
-
-
-@pytest.mark.parametrize("written", ["monochrome1", "Monochrome1", "MONOCHROME 1"])
-def test_photometric_interpretation_in_other_letters(written):
-    dataset = dicoms.image(np.array([[0, 80, 255]], np.uint8))
-    data = dicoms.write(dataset).replace(b"\x0c\x00MONOCHROME2 ", b"\x0c\x00" + pad(written))
-    (frame,) = decode(data)
-    assert frame.samples.tolist() == [[255, 175, 0]]
-    assert frame.warnings == (
-        "Photometric Interpretation (0028,0004) is not written in capitals as the standard has it",
-    )
-
-
-def pad(text: str) -> bytes:
-    return text.encode().ljust(12)
-
-
-def test_refusal_of_a_photometric_interpretation_names_those_taken():
-    dataset = dicoms.image(EIGHT, PhotometricInterpretation="HSV")
-    with pytest.raises(UnsupportedImageError, match="none of those taken: MONOCHROME1, MONO"):
-        decode(dicoms.write(dataset))
-
-
-@pytest.mark.parametrize(
-    ("photometric", "shape", "contradict"),
-    [
-        ("MONOCHROME2", "INVERSE", True),
-        ("MONOCHROME1", "IDENTITY", True),
-        ("MONOCHROME2", "IDENTITY", False),
-        ("MONOCHROME1", "INVERSE", False),
-    ],
-)
-def test_a_presentation_lut_shape_that_contradicts_is_told(photometric, shape, contradict):
-    fields = {"PhotometricInterpretation": photometric, "PresentationLUTShape": shape}
-    (frame,) = decode(dicoms.write(dicoms.image(np.array([[0, 80, 255]], np.uint8), **fields)))
-    shown = [[255, 175, 0]] if photometric == "MONOCHROME1" else [[0, 80, 255]]
-    assert frame.samples.tolist() == shown
-    assert [warning[:35] for warning in frame.warnings] == (
-        ["Presentation LUT Shape (2050,0020) "] if contradict else []
-    )
-
-
-@pytest.mark.parametrize(
-    ("entries", "bits", "share"),
-    [
-        ([0, 80, 255], 16, [0, 0.3137, 1]),
-        ([0, 80, 255], 8, [0, 0.3137, 1]),
-        ([0, 20_000, 65_535], 16, [0, 0.3052, 1]),
-        ([0, 10_000, 20_000], 16, [0, 0.1526, 0.3052]),  # a palette may be dark
-        ([0, 20_000, 65_535], 8, [0, 0.3052, 1]),
-    ],
-)
-def test_a_palette_is_scaled_by_eight_bits_where_its_entries_have_no_more(entries, bits, share):
-    dataset = dicoms.image(np.array([[0, 1, 2]], np.uint8))
-    dataset.PhotometricInterpretation = "PALETTE COLOR"
-    for colour in ("Red", "Green", "Blue"):
-        name = f"{colour}PaletteColorLookupTable"
-        dataset.add_new(f"{name}Descriptor", "US", [3, 0, bits])
-        dataset.add_new(f"{name}Data", "OW", np.array(entries, "<u2").tobytes())
-    (frame,) = decode(dicoms.write(dataset))
-    np.testing.assert_allclose(frame.samples[0] / frame.largest, share, atol=5e-5)
-    assert len(frame.warnings) == int((max(entries) > 255) != (bits == 16))
-
-
-@pytest.mark.parametrize("planar", [0, 1])
-def test_grey_in_the_other_planar_configuration_is_refused(planar):
-    grey = RNG.integers(0, 256, (5, 7, 1), np.uint8)
-    rgb = np.repeat(grey, 3, axis=2)
-    pixels = {0: rgb.tobytes() + b"\0", 1: rgb.transpose(2, 0, 1).tobytes() + b"\0"}
-    right = dicoms.image(rgb, PlanarConfiguration=planar, PixelData=pixels[planar])
-    np.testing.assert_array_equal(decode(dicoms.write(right))[0].samples, grey[..., 0])
-    wrong = dicoms.image(rgb, PlanarConfiguration=planar, PixelData=pixels[1 - planar])
-    with pytest.raises(CorruptImageError, match="other Planar Configuration"):
-        decode(dicoms.write(wrong))

@@ -1,13 +1,11 @@
 import fcntl
-import os
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
@@ -20,22 +18,15 @@ from preprocess import (
     DecodeTimeoutError,
     DecodeWorkers,
     Limits,
-    TooManyPixelsError,
-    TooMuchMemoryError,
-    TruncatedImageError,
     decode,
-    wire,
 )
 from preprocess.workers import is_risky
 from tests.preprocess import dicoms
 from tests.preprocess.pngs import ramp, write
+from tests.preprocess.processes import PICTURE, alive, jpeg_ls
 
-PICTURE = ramp(70, 90, np.uint16)
-
-
-def jpeg_ls(samples: np.ndarray = PICTURE, **attributes: object) -> bytes:
-    codestream = imagecodecs.jpegls_encode(samples)
-    return dicoms.write(dicoms.compressed(samples, codestream, **attributes), JPEGLSLossless)
+if TYPE_CHECKING:
+    import subprocess
 
 
 def slow_file() -> bytes:
@@ -54,20 +45,6 @@ def slow_file() -> bytes:
     samples = np.zeros((1, 1), np.uint16)
     dataset = dicoms.compressed(samples, bytes(head + parts) + b"\xff\xd9", Rows=side, Columns=side)
     return dicoms.write(dataset, "1.2.840.10008.1.2.4.90")
-
-
-@pytest.fixture(scope="module")
-def workers():
-    with DecodeWorkers() as pool:
-        yield pool
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def process_of(pool: DecodeWorkers) -> "subprocess.Popen[bytes] | None":
@@ -135,16 +112,6 @@ def test_what_is_not_risky_needs_no_process(radiograph):
         assert process_of(pool) is None
 
 
-def test_errors_arrive_with_their_fields(workers):
-    whole = jpeg_ls()
-    with pytest.raises(TruncatedImageError):
-        workers.decode(whole[: len(whole) // 2])
-    with pytest.raises(TooManyPixelsError) as caught:
-        workers.decode(jpeg_ls(NumberOfFrames=3), Limits(pixels=100))
-    assert (caught.value.rows, caught.value.columns, caught.value.frames) == (70, 90, 3)
-    assert caught.value.reason == "70 rows x 90 columns x 3 frames exceed the limit of 100 pixels"
-
-
 @pytest.mark.filterwarnings("ignore:Unknown encoding")  # it is read here, too
 def test_what_a_codec_prints_or_warns_of_is_told_without_its_words(
     caplog: pytest.LogCaptureFixture,
@@ -183,13 +150,6 @@ def test_the_time_that_the_caller_has_left_counts():
         with pytest.raises(DecodeTimeoutError) as caught:
             pool.decode(slow_file(), timeout_s=0.04)
         assert caught.value.limit_s == 0.04
-
-
-def test_memory_is_bounded():
-    with DecodeWorkers(memory_bytes=48 << 20) as pool:
-        with pytest.raises((TooMuchMemoryError, CorruptImageError)):
-            pool.decode(jpeg_ls(np.zeros((8000, 8000), np.uint16)))
-        np.testing.assert_array_equal(pool.decode(jpeg_ls())[0].samples, PICTURE)
 
 
 def test_a_process_that_dies_costs_one_file():
@@ -249,33 +209,3 @@ def test_closing_leaves_no_process():
     assert process is not None
     pool.close()
     assert not alive(process.pid)
-
-
-def test_a_process_ends_when_its_owner_does():
-    program = (
-        "import os, sys; from preprocess import DecodeWorkers; pool = DecodeWorkers();"
-        "pool.decode(sys.stdin.buffer.read());"
-        "print(pool._workers[0]._process.pid, flush=True); os._exit(1)"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    owner = subprocess.run(
-        [sys.executable, "-c", program],
-        input=jpeg_ls(),
-        capture_output=True,
-        env=environment,
-        check=False,
-    )
-    pid = int(owner.stdout)
-    while alive(pid):
-        time.sleep(0.01)
-
-
-def test_an_answer_larger_than_asked_for_is_not_believed():
-    head = {"frames": [{"shape": [5000, 5000], "dtype": "uint8"}]}
-    with pytest.raises(ValueError, match="limits"):
-        wire.unpack_frames(head, Limits(pixels=1000))
-
-
-def test_an_answer_cannot_name_any_class():
-    with pytest.raises(KeyError):
-        wire.unpack_error({"error": "annotations", "fields": {}})

@@ -1,4 +1,4 @@
-"""Tokens of a real issuer over HTTP: which are taken, and what becomes of its keys."""
+"""Tokens of a real issuer over HTTP, and those among them that are taken."""
 
 import base64
 import hmac

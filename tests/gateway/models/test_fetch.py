@@ -1,4 +1,4 @@
-"""`radstream models publish` and `fetch`: what Triton finds is what was published."""
+"""`radstream models fetch`: Triton finds what was published, and nothing else."""
 
 import secrets
 from pathlib import Path

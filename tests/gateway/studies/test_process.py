@@ -16,7 +16,7 @@ from gateway.studies.process import Received, StudyPipeline, StudyProcessor, Stu
 from gateway.studies.study import Route, Study
 from gateway.triton.embedded import EmbeddedTriton
 from preprocess import Limits
-from tests.gateway.studies.test_pipeline import piped, study
+from tests.gateway.studies.piped import piped, study
 from tests.support.audit import Trail
 from tests.support.models import flat_png
 from tests.support.pairing import CountingPipeline, Readings, no_turn, sidecar

@@ -1,4 +1,4 @@
-"""Work in the background that dies takes the process's health with it."""
+"""A gateway that lost a part of its work in the background asks for its restart."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Request ids, traces, metrics by route, and the last word on what nobody foresaw."""
+"""Request ids and traces, of every request and its answer."""
 
 import asyncio
 import re

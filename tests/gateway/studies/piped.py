@@ -1,0 +1,90 @@
+"""A pipeline over a store in memory, before a real or a scripted Triton."""
+
+import datetime as dt
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from gateway.models.registry import ModelRegistry
+from gateway.observability.metrics import Metrics
+from gateway.observability.pseudonyms import Pseudonyms
+from gateway.results.store import ResultStore
+from gateway.runtime.deadline import Deadline
+from gateway.schemas.metadata import StudyMetadata
+from gateway.storage.protocol import ObjectStore
+from gateway.studies.imaging import Imaging
+from gateway.studies.inference import Inference
+from gateway.studies.pipeline import Answer, Pipeline
+from gateway.studies.study import Route, Study, StudyImage
+from gateway.triton.client import TritonClient
+from preprocess import Limits
+from tests.support.deletion import deletion_on
+from tests.support.inference import ScriptedTriton
+from tests.support.models import flat_png
+from tests.support.telemetry import Told
+
+WHITE, BLACK = flat_png(255), flat_png(0)
+
+
+class Parts:
+    """A pipeline and all that it stands on."""
+
+    def __init__(self, client: TritonClient, objects: ObjectStore) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.told = Told(self.metrics)
+        self.models = ModelRegistry(client, self.metrics, refresh_s=5, probe_timeout_s=10)
+        self.results = ResultStore(objects)
+        self.pipeline = Pipeline(
+            models=self.models,
+            inference=Inference(client, self.models, self.metrics),
+            imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics),
+            results=self.results,
+            deletion=deletion_on(objects),
+            metrics=self.metrics,
+            pseudonyms=Pseudonyms("key"),
+            recorder=self.told,
+        )
+
+    async def read(
+        self, *images: bytes, seconds: float = 30, awaited: bool = False, **fields: Any
+    ) -> Answer:
+        deadline = Deadline.after(seconds)
+        return await self.pipeline.process(study(*images, **fields), deadline, awaited=awaited)
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"radstream_{name}", labels) or 0
+
+
+def study(*images: bytes, **fields: Any) -> Study:
+    document = {
+        "study_id": f"S-{secrets.token_hex(8)}",
+        "view": "AP",
+        "timestamp": "2026-01-31T12:00:00Z",
+    }
+    metadata = StudyMetadata.model_validate(document | fields)
+    return Study(
+        images=tuple(StudyImage(f"image[{i}]", data, metadata) for i, data in enumerate(images)),
+        route=Route.REST,
+        received_at=dt.datetime.now(dt.UTC),
+    )
+
+
+@asynccontextmanager
+async def piped(url: str, objects: ObjectStore) -> AsyncIterator[Parts]:
+    client = TritonClient(url, message_bytes=2**24)
+    try:
+        parts = Parts(client, objects)
+        await parts.models.refresh()
+        yield parts
+    finally:
+        await client.close()
+
+
+Scripted = tuple[ScriptedTriton, Parts]
+
+
+LOGITS = np.zeros((1, 1), np.float32)

@@ -1,0 +1,55 @@
+"""Readings as models give them: maps and findings."""
+
+import numpy as np
+
+from tests.gateway.studies.piped import LOGITS, WHITE, Parts, Scripted
+from tests.support.inference import (
+    answers,
+    configured,
+    inferred,
+)
+from tests.support.models import contract, flat_png, png
+
+
+async def test_activation_map_lies_as_the_picture_does(parts: Parts):
+    picture = np.zeros((32, 32), np.uint8)
+    picture[4:8, 24:28] = 255  # cell row 1, column 6
+    answer = await parts.read(png(picture))
+    [reading] = await parts.results.readings(answer.result.study_id)
+    activation_map = reading.frames[0].activation_map
+    assert activation_map is not None
+    cells = np.frombuffer(activation_map.data, "<f2").reshape(8, 8)
+    assert cells[1, 6] == 4.0
+    assert (cells == 4.0).sum() == 1
+    assert (cells == -4.0).sum() == 63
+
+
+async def test_model_asked_for_past_its_contract_is_told_with_a_warning(parts: Parts):
+    inside = await parts.read(WHITE, model={"name": "brightness"})
+    outside = await parts.read(WHITE, model={"name": "brightness"}, body_part="HIP")
+    assert inside.result.warnings == ()
+    [warning] = outside.result.warnings
+    assert warning.pointer == "/model"
+    assert "image[0]" in warning.detail
+
+
+async def test_map_of_a_model_that_crops_covers_what_it_saw(scripted: Scripted):
+    triton, parts = scripted
+    triton.config = answers(configured(contract({"input": {"aspect": "crop"}})))
+    await parts.models.refresh()
+    answer = await parts.read(flat_png(255, rows=10, columns=20))
+    [reading] = await parts.results.readings(answer.result.study_id)
+    activation_map = reading.frames[0].activation_map
+    assert activation_map is not None
+    assert activation_map.covers == (0, 0.25, 1, 0.75)
+
+
+async def test_map_beyond_half_precision_is_kept_at_its_bounds(scripted: Scripted):
+    triton, parts = scripted
+    cells = np.full((1, 1, 8, 8), 1e6, np.float32)
+    triton.infer = answers(inferred(logits=LOGITS, activation_map=cells))
+    answer = await parts.read(WHITE)
+    [reading] = await parts.results.readings(answer.result.study_id)
+    activation_map = reading.frames[0].activation_map
+    assert activation_map is not None
+    assert set(np.frombuffer(activation_map.data, "<f2")) == {65504.0}
