@@ -1,7 +1,7 @@
 """Documents and writes of one S3 bucket, by obstore, at a fraction of aiobotocore's CPU.
 
-What obstore lacks stays with aiobotocore, in `s3.py`: check sums of what is read, objects whose
-headers hold more than ASCII, pages of folders, versions.
+What obstore lacks stays with aiobotocore, in `s3.py`: check sums of what is read, objects that come
+in chunks or whose headers hold more than ASCII, pages of folders, versions.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ _ANSWER = re.compile(
 _CREDENTIALS = re.compile(r"External AWS credential provider.*?<class '[\w.]*?(\w+)'>", re.DOTALL)
 _UNANSWERED = re.compile(r"HttpError \{\s*kind: (\w+)")
 _MOVED = "redirect without LOCATION"
+_IN_CHUNKS = "MissingContentLength"
 
 _NOT_FOUND, _CONFLICT, _SERVER_ERROR = 404, 409, 500
 _UNMET = {304, 412}  # the former from other kinds of S3
@@ -121,6 +122,8 @@ class ObjectClient:
         ------
         ObjectNotFoundError
         ObjectTooLargeError
+        InChunksError
+            Something before the bucket sends objects without their length.
         StoreUnavailableError
         """
         _check(key)
@@ -236,6 +239,10 @@ class Credentials:
         }
 
 
+class InChunksError(Exception):
+    """The object comes in chunks, which obstore does not read."""
+
+
 class _ConditionError(Exception):
     """The condition of a write does not hold."""
 
@@ -264,6 +271,8 @@ class _Fault:
             return _ConditionError()
         if self.status == _NOT_FOUND and self.reason != "NoSuchBucket":
             return ObjectNotFoundError()
+        if self.reason == _IN_CHUNKS:
+            return InChunksError()
         if self.reason == "KeyTooLongError":
             return InvalidKeyError("the store takes no key as long")
         return StoreUnavailableError(self.reason)
@@ -276,6 +285,8 @@ def _fault(text: str) -> _Fault:
         return _Fault(status, reason, passes)
     if (missing := _CREDENTIALS.search(text)) is not None:
         return _Fault(None, missing[1], may_pass=False)
+    if _IN_CHUNKS in text:
+        return _Fault(None, _IN_CHUNKS, may_pass=False)
     if _MOVED in text:
         return _Fault(None, "PermanentRedirect", may_pass=False)
     unanswered = _UNANSWERED.search(text)

@@ -23,7 +23,8 @@ from gateway.errors import (
 )
 from gateway.storage.aws_client import NO_ANSWER, aws_client
 from gateway.storage.keys import split_key, split_prefix
-from gateway.storage.object_client import ObjectClient
+from gateway.storage.object_client import InChunksError, ObjectClient
+from gateway.storage.protocol import Tagged
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Config
 
-    from gateway.storage.protocol import Reserve, Tagged
+    from gateway.storage.protocol import Reserve
 
 # No such key; no such version of it; the version is a delete marker; what a HEAD says of either.
 _NOT_FOUND = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"}
@@ -129,21 +130,32 @@ class S3Store:
         split_key(key)
         version = {} if version_id is None else {"VersionId": version_id}
         async with self._calling():
-            response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
-            async with response["Body"] as body:
-                # What sits before a bucket may send an object in chunks: it may be of any size.
-                length = response.get("ContentLength", limit_bytes or 0)
-                if limit_bytes is not None and length > limit_bytes:
-                    raise ObjectTooLargeError(limit_bytes)
-                if reserve is not None:
-                    await reserve(length)
-                return await _whole(body, limit_bytes)
+            return (await self._get(key, limit_bytes, reserve, **version)).data
 
     async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
         """See `ObjectStore.read_tagged`; the tag is the object's ETag."""
         split_key(key)
         async with self._calling():
+            return await self._get_document(key, limit_bytes)
+
+    async def _get_document(self, key: str, limit_bytes: int | None) -> Tagged:
+        try:
             return await self._objects.get(key, limit_bytes)
+        except InChunksError:
+            return await self._get(key, limit_bytes, None)
+
+    async def _get(
+        self, key: str, limit_bytes: int | None, reserve: Reserve | None, **version: str
+    ) -> Tagged:
+        response = await self._client.get_object(Bucket=self._bucket, Key=key, **version)
+        async with response["Body"] as body:
+            # What sits before a bucket may send an object in chunks: it may be of any size.
+            length = response.get("ContentLength", limit_bytes or 0)
+            if limit_bytes is not None and length > limit_bytes:
+                raise ObjectTooLargeError(limit_bytes)
+            if reserve is not None:
+                await reserve(length)
+            return Tagged(await _whole(body, limit_bytes), response["ETag"])
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
@@ -201,7 +213,7 @@ class S3Store:
         A write whose answer was lost is repeated, and then meets its own object.
         """
         try:
-            found = await self._objects.get(key, len(data))
+            found = await self._get_document(key, len(data))
         except (ObjectNotFoundError, ObjectTooLargeError):
             return None
         return found.tag if found.data == data else None

@@ -13,7 +13,13 @@ from typing import ClassVar
 
 import pytest
 
-from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreError, StoreUnavailableError
+from gateway.errors import (
+    InvalidKeyError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StoreError,
+    StoreUnavailableError,
+)
 from gateway.storage import object_client
 from gateway.storage.object_client import encryption
 from gateway.storage.protocol import Tagged
@@ -248,6 +254,15 @@ async def test_write_that_goes_on_failing_is_a_store_that_does_not_answer(
     with pytest.raises(StoreUnavailableError) as caught:
         await faulty.swap("b", b"data", tag=None, media_type=TYPE)
     assert caught.value.reason == reason
+
+
+async def test_document_that_comes_in_chunks_is_read(faulty: S3Store):
+    """The proxy sends on without a length."""
+    tag = await faulty.swap("b", b"data", tag=None, media_type=TYPE)
+    assert await faulty.read_tagged("b") == Tagged(b"data", tag)
+    with pytest.raises(ObjectTooLargeError):
+        await faulty.read_tagged("b", limit_bytes=3)
+    assert await faulty.swap("b", b"data", tag='"another"', media_type=TYPE) == tag
 
 
 async def test_no_control_character_is_in_the_key_of_what_is_written(s3_url: str):
