@@ -22,6 +22,9 @@ PREFIX = "RADSTREAM_"
 DELIMITER = "__"
 # No setting of the gateway's: the key that the command's own clients send.
 CLIENT_KEY = "RADSTREAM_API_KEY"
+# DICOM PS3.5, 6.2, AE: up to 16 characters of the default repertoire without backslash; blanks
+# around it do not count.
+AE_TITLE_PATTERN = r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$"
 
 
 class _Group(BaseModel):
@@ -392,6 +395,98 @@ class DropFolderSettings(_Group):
     )
 
 
+class RoutingSettings(_Group):
+    """The routing document: who sends over DICOM."""
+
+    file: Path | None = Field(
+        None,
+        description="File of the routing document (`radstream.routing/1`); re-read when it "
+        "changes.",
+    )
+
+
+class DimseSettings(_Group):
+    """The DICOM listener (C-STORE, C-ECHO): its address, TLS and limits."""
+
+    listen: bool | None = Field(
+        None,
+        description="Listens for DICOM; if unset, `radstream up` does, and "
+        "`radstream serve` where the port is set.",
+    )
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on; other than loopback only with senders in the routing "
+        "document.",
+    )
+    port: int = Field(11112, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    ae_title: str = Field(
+        "RADSTREAM", pattern=AE_TITLE_PATTERN, description="AE title that senders must call."
+    )
+    tls_certificate: Path | None = Field(
+        None,
+        description="File of the PEM certificate chain to speak TLS with; plain DICOM if unset.",
+    )
+    tls_key: Path | None = Field(None, description="File of the certificate's PEM private key.")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file of the authorities that certify senders, which then must show a "
+        "certificate.",
+    )
+    associations: int = Field(
+        32, ge=1, le=512, description="Associations open at once; beyond them they are rejected."
+    )
+    pdu_bytes: int = Field(
+        2**16, ge=4096, le=2**20, description="Largest PDU in bytes that senders may send."
+    )
+    object_bytes: int = Field(
+        64 * 2**20, gt=0, description="Largest data set in bytes; a larger one is refused (A700)."
+    )
+    request_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        le=600,
+        description="Seconds from a connection to its whole association request.",
+    )
+    idle_s: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="Seconds that an association may be silent before it is aborted.",
+    )
+    store_timeout_s: float = Field(
+        20.0,
+        gt=0,
+        le=600,
+        description="Seconds that the answer to an instance may take before it is refused (A700); "
+        "less than its senders wait.",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Return True if the gateway listens for DICOM."""
+        return "port" in self.model_fields_set if self.listen is None else self.listen
+
+    @property
+    def is_loopback(self) -> bool:
+        """Return True if only programs on this machine reach the listener."""
+        return is_loopback(self.host)
+
+    @field_validator("host")
+    @classmethod
+    def _is_address(cls, host: str) -> str:
+        if host != "localhost":
+            ip_address(host)
+        return host
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are needed together")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ValueError("tls_client_ca needs tls_certificate")
+        return self
+
+
 class PendingSettings(_Group):
     """Studies that are answered before they are read."""
 
@@ -627,6 +722,8 @@ class Settings(BaseSettings):
     admission: AdmissionSettings = AdmissionSettings()
     triton: TritonSettings = TritonSettings()
     store: StoreSettings = StoreSettings()
+    routing: RoutingSettings = RoutingSettings()
+    dimse: DimseSettings = DimseSettings()
     dropfolder: DropFolderSettings = DropFolderSettings()
     pending: PendingSettings = PendingSettings()
     callbacks: CallbackSettings = CallbackSettings()
@@ -650,6 +747,21 @@ class Settings(BaseSettings):
                 f"are: set {PREFIX}ACCESS{DELIMITER}KEY_FILE (`radstream keys create` makes one) "
                 f"or {PREFIX}ACCESS{DELIMITER}ISSUER and {PREFIX}ACCESS{DELIMITER}AUDIENCE"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_senders(self) -> Self:
+        if self.dimse.is_on and not self.dimse.is_loopback and self.routing.file is None:
+            raise ValueError(
+                f"{PREFIX}DIMSE{DELIMITER}HOST is not loopback, so senders must be known: set "
+                f"{PREFIX}ROUTING{DELIMITER}FILE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_room_for_an_object(self) -> Self:
+        if self.dimse.is_on and self.admission.bytes < self.dimse.object_bytes:
+            raise ValueError("admission.bytes must be at least dimse.object_bytes")
         return self
 
 

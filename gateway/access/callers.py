@@ -22,6 +22,7 @@ class CallerKind(StrEnum):
     KEY = "key"
     TOKEN = "token"  # noqa: S105 - no secret
     GATEWAY = "gateway"
+    SENDER = "sender"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Caller:
     Parameters
     ----------
     name
-        The key's name, or the token's subject; unique among callers of its kind. It may be a
-        person's: it goes to the audit trail, never into a log.
+        The key's name, the token's subject, or the DICOM sender's name; unique among callers of its
+        kind. It may be a person's: it goes to the audit trail, never into a log.
     scopes
         The acts that are allowed.
     kind
@@ -45,11 +46,12 @@ class Caller:
 
     @property
     def label(self) -> str:
-        """The caller in metrics and telemetry: the name that the operator gave the key.
+        """The caller in metrics and telemetry: the name that the operator gave the key or sender.
 
-        Nobody but the operator makes names of keys; all who come with a token are one.
+        Nobody but the operator makes names of these; all who come with a token are one.
         """
-        return self.name if self.kind is CallerKind.KEY else _LABELS[self.kind]
+        named = self.kind in {CallerKind.KEY, CallerKind.SENDER}
+        return self.name if named else _LABELS[self.kind]
 
 
 _LABELS = {

@@ -245,6 +245,9 @@ async def serve_with_triton(
                 "dropfolder": settings.dropfolder.model_copy(
                     update={"watch": settings.dropfolder.watch is not False}
                 ),
+                "dimse": settings.dimse.model_copy(
+                    update={"listen": settings.dimse.listen is not False}
+                ),
             }
         )
         return await serve(wired, lambda url: on_ready(url, triton), metrics, triton)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.access.api_keys import KeyFileError
+from gateway.dimse.listener import DicomListenerError
 from gateway.errors import StoreUnavailableError
 from gateway.settings import DELIMITER, PREFIX
 
@@ -21,6 +22,8 @@ def told(error: Exception, settings: Settings) -> str:
     match error:
         case StoreUnavailableError():
             return _store_told(error.reason, settings)
+        case DicomListenerError():
+            return str(error)
         case KeyFileError():
             return f"the key file {settings.access.key_file} cannot be used: {error}"
         case OSError(filename=str() as name):

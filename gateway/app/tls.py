@@ -29,12 +29,17 @@ class ServedCertificate:
     ----------
     certificate, key
         PEM files: the chain, the server's own certificate first, and its private key.
+    client_authorities
+        PEM file of those that certify clients, which then must show a certificate.
+    name
+        Of the certificate in the metrics.
 
     Attributes
     ----------
     context : ssl.SSLContext
         TLS 1.2 and newer, with Python's choice of ciphers for servers. New connections see a
-        renewed certificate; those that stand are left alone.
+        renewed certificate; those that stand are left alone. With client authorities it is another
+        context after each renewal, since a context forgets no authority.
 
     Raises
     ------
@@ -42,23 +47,36 @@ class ServedCertificate:
         The files cannot be read, or do not belong together.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        client_authorities: Path | None = None,
+        name: str = "certificate",
+    ) -> None:
         self._certificate = certificate
         self._key = key
+        self._client_authorities = client_authorities
+        self._name = name
         self.context = self._loaded()
 
     async def follow(self, metrics: Metrics) -> None:
         """Serve what is in the files whenever they change; broken ones leave the last good one."""
-        async for _ in changes([self._certificate, self._key]):
+        files = [self._certificate, self._key, self._client_authorities]
+        async for _ in changes(file for file in files if file is not None):
             try:
-                self._loaded()  # a pair that does not fit would spoil the context in use
-                self.context.load_cert_chain(self._certificate, self._key)
+                fresh = self._loaded()  # a pair that does not fit would spoil the context in use
+                if self._client_authorities is None:
+                    self.context.load_cert_chain(self._certificate, self._key)
+                else:
+                    self.context = fresh
                 expires_at = self._expires_at()
             except (CertificateError, OSError, ValueError) as error:
                 log.warning("tls.certificate_broken", reason=str(error))
                 continue
-            metrics.access.keep_expiries("certificate", {"certificate": expires_at})
-            log.info("tls.certificate_read")
+            metrics.access.keep_expiries(self._name, {self._name: expires_at})
+            log.info("tls.certificate_read", certificate=self._name)
 
     def _loaded(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -71,7 +89,19 @@ class ServedCertificate:
             ) from error
         except OSError as error:
             raise CertificateError(error.strerror or "input/output error") from error
+        if self._client_authorities is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._load_authorities(context, self._client_authorities)
         return context
+
+    @staticmethod
+    def _load_authorities(context: ssl.SSLContext, authorities: Path) -> None:
+        try:
+            context.load_verify_locations(authorities)
+        except ssl.SSLError as error:
+            raise CertificateError("the client authorities are no PEM certificates") from error
+        except OSError as error:
+            raise CertificateError(error.strerror or "input/output error") from error
 
     def _expires_at(self) -> float:
         [own, *_] = x509.load_pem_x509_certificates(self._certificate.read_bytes())

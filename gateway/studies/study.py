@@ -23,6 +23,7 @@ class Route(StrEnum):
     EVENT = "event"
     FOLDER = "folder"
     STOW = "stow"
+    DIMSE = "dimse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,6 +229,7 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     }
     defaults = {
         "RADSTREAM_TELEMETRY__KIND": "none",
+        "RADSTREAM_DIMSE__LISTEN": "false",  # its port is one for all of `up`
         "RADSTREAM_ADMISSION__STUDIES": "200",  # whatever the machine
     }
     return inherited | defaults | variables

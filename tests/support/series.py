@@ -7,11 +7,14 @@ from fastapi.routing import iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.app.application import create_app
+from gateway.dimse.associate_request import Rejection
+from gateway.dimse.connections import ENDS
 from gateway.errors import RadStreamError, Refusal
 from gateway.results.tombstone import Reason
 from gateway.schemas.events import Outcome
 from gateway.schemas.telemetry import Stage
 from gateway.settings import Settings
+from gateway.studies.dicom_instance import FailureReason
 from gateway.studies.study import Route
 from preprocess import MediaType
 
@@ -71,6 +74,13 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
             "version": chosen["version"],
             "label": chosen["label"],
             "positive": {"true", "false"},
+        },
+        "radstream_dimse_connections_ended": {"reason": set(ENDS)},
+        "radstream_dimse_associations": {
+            "outcome": {"accepted"} | {rejection.name.lower() for rejection in Rejection}
+        },
+        "radstream_dimse_instances": {
+            "status": {"0000"} | {f"{reason:04X}" for reason in FailureReason}
         },
         "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
         "radstream_callbacks": {"outcome": {"delivered", "refused", "given_up"}},

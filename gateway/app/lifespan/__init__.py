@@ -11,6 +11,7 @@ from gateway.app.lifespan.access import open_access
 from gateway.app.lifespan.audit import open_audit
 from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.deferred import backlog_work, make_backlogs
+from gateway.app.lifespan.dimse import open_dimse
 from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder, make_leases
 from gateway.app.lifespan.processing import open_processing
 from gateway.app.lifespan.storage import open_storage
@@ -63,6 +64,8 @@ async def open_gateway(
     ------
     KeyFileError
         There is to be a file of API keys, and it cannot be read.
+    DicomListenerError
+        The gateway is to listen for DICOM, and cannot.
     StoreUnavailableError
         The store cannot be opened. A Triton that does not answer is no error: it is waited for.
     """
@@ -86,6 +89,7 @@ async def open_gateway(
             ("parked items", _count_parked(settings, metrics, storage, audit)),
         ):
             await context.run(name, work)
+        await open_dimse(context, processing, submissions, audit)
         log.info("gateway.open", triton=settings.triton.url, ready=processing.models.ready())
         yield Gateway(
             settings=settings,

@@ -50,12 +50,8 @@ class StudyMetrics:
             buckets=FRESHNESS_SECONDS,
             registry=registry,
         )
-        for route in (
-            "rest",
-            "event",
-            "folder",
-            "stow",
-        ):  # late results may be the first after a restart
+        routes = ("rest", "event", "folder", "stow", "dimse")
+        for route in routes:  # late results may be the first after a restart
             self.freshness_seconds.labels(route)
         self.stage_seconds = Histogram(
             "radstream_stage_seconds",

@@ -1,0 +1,112 @@
+"""Storage classes of still images, and transfer syntaxes, as the listener negotiates them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom import sop_class
+from pynetdicom.presentation import build_context
+
+from preprocess import TAKEN_TRANSFER_SYNTAXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pynetdicom.presentation import PresentationContext
+
+VERIFICATION = sop_class.Verification  # type: ignore[attr-defined]  # made at run time
+
+# PS3.4, B.5: by the names that PS3.6 gives them. No video, waveforms, reports, presentation states,
+# segmentations or plans: none of them is a picture that a model could be given.
+STILL_IMAGES = frozenset(
+    str(getattr(sop_class, name))
+    for name in (
+        "ComputedRadiographyImageStorage",
+        "DigitalXRayImageStorageForPresentation",
+        "DigitalXRayImageStorageForProcessing",
+        "DigitalMammographyXRayImageStorageForPresentation",
+        "DigitalMammographyXRayImageStorageForProcessing",
+        "DigitalIntraOralXRayImageStorageForPresentation",
+        "DigitalIntraOralXRayImageStorageForProcessing",
+        "CTImageStorage",
+        "EnhancedCTImageStorage",
+        "LegacyConvertedEnhancedCTImageStorage",
+        "UltrasoundMultiFrameImageStorage",
+        "MRImageStorage",
+        "EnhancedMRImageStorage",
+        "EnhancedMRColorImageStorage",
+        "LegacyConvertedEnhancedMRImageStorage",
+        "UltrasoundImageStorage",
+        "EnhancedUSVolumeStorage",
+        "SecondaryCaptureImageStorage",
+        "MultiFrameSingleBitSecondaryCaptureImageStorage",
+        "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
+        "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
+        "MultiFrameTrueColorSecondaryCaptureImageStorage",
+        "XRayAngiographicImageStorage",
+        "EnhancedXAImageStorage",
+        "XRayRadiofluoroscopicImageStorage",
+        "EnhancedXRFImageStorage",
+        "XRay3DAngiographicImageStorage",
+        "XRay3DCraniofacialImageStorage",
+        "BreastTomosynthesisImageStorage",
+        "BreastProjectionXRayImageStorageForPresentation",
+        "BreastProjectionXRayImageStorageForProcessing",
+        "NuclearMedicineImageStorage",
+        "PositronEmissionTomographyImageStorage",
+        "EnhancedPETImageStorage",
+        "LegacyConvertedEnhancedPETImageStorage",
+        "VLEndoscopicImageStorage",
+        "VLMicroscopicImageStorage",
+        "VLSlideCoordinatesMicroscopicImageStorage",
+        "VLPhotographicImageStorage",
+        "OphthalmicPhotography8BitImageStorage",
+        "OphthalmicPhotography16BitImageStorage",
+        "OphthalmicTomographyImageStorage",
+        "VLWholeSlideMicroscopyImageStorage",
+        "ConfocalMicroscopyImageStorage",
+        "ConfocalMicroscopyTiledPyramidalImageStorage",
+        "DermoscopicPhotographyImageStorage",
+        "WideFieldOphthalmicPhotographyStereographicProjectionImageStorage",
+        "WideFieldOphthalmicPhotography3DCoordinatesImageStorage",
+        "OphthalmicOpticalCoherenceTomographyEnFaceImageStorage",
+        "IntravascularOpticalCoherenceTomographyImageStorageForPresentation",
+        "IntravascularOpticalCoherenceTomographyImageStorageForProcessing",
+        "PhotoacousticImageStorage",
+        "RTImageStorage",
+        "EnhancedRTImageStorage",
+        "EnhancedContinuousRTImageStorage",
+    )
+)
+_UNCOMPRESSED = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
+TRANSFER_SYNTAXES = (
+    *_UNCOMPRESSED,
+    *sorted(UID(uid) for uid in TAKEN_TRANSFER_SYNTAXES if uid not in _UNCOMPRESSED),
+)
+
+
+def supported_contexts(proposed: Iterable[str]) -> list[PresentationContext]:
+    """Return the presentation contexts that are supported, of abstract syntaxes as proposed.
+
+    Of those alone: to go through every class with every transfer syntax takes 50 ms for each
+    association.
+    """
+    contexts = []
+    for uid in set(proposed):
+        if uid in STILL_IMAGES:
+            contexts.append(build_context(uid, list(TRANSFER_SYNTAXES)))
+        elif uid == VERIFICATION:
+            contexts.append(build_context(uid, list(_UNCOMPRESSED[:3])))
+    return contexts

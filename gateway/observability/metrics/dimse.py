@@ -1,0 +1,58 @@
+"""Metrics of the DICOM listener."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client import CollectorRegistry
+
+
+class DimseMetrics:
+    """Connections, associations and instances of the DICOM listener."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.connections_ended = Counter(
+            "radstream_dimse_connections_ended_total",
+            "Connections that ended before their association request was whole, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.associations = Counter(
+            "radstream_dimse_associations_total",
+            "Association requests, by outcome: accepted, or the reason of the rejection.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.open_associations = Gauge(
+            "radstream_dimse_open_associations",
+            "Associations open now.",
+            registry=registry,
+        )
+        self.instances = Counter(
+            "radstream_dimse_instances_total",
+            "Instances answered, by status of the C-STORE response: 0000 is stored.",
+            ["status"],
+            registry=registry,
+        )
+        self.routing_file_valid = Gauge(
+            "radstream_routing_file_valid",
+            "1 while the routing document's current content is in use, 0 while a stale one is.",
+            registry=registry,
+        )
+        self.routing_file_valid.set(1)  # there is nothing older before the first change
+
+    def expect(
+        self, *, ends: Iterable[str], outcomes: Iterable[str], statuses: Iterable[str]
+    ) -> None:
+        """Show every label's series from the start, at 0."""
+        for reason in ends:
+            self.connections_ended.labels(reason)
+        for outcome in outcomes:
+            self.associations.labels(outcome)
+        for status in statuses:
+            self.instances.labels(status)

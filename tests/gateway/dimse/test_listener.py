@@ -1,0 +1,206 @@
+"""Senders store over DICOM: real peers, a real gateway, no Triton, which storing does not need."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
+
+from tests.support.dicom import file_of, radiograph
+from tests.support.dimse import (
+    LiveListener,
+    associated,
+    dcmtk,
+    dimse_settings,
+    running_listener,
+    store,
+    write_senders,
+)
+from tests.support.gateway import audit_trail, until
+
+pytestmark = pytest.mark.server
+
+SAMPLES = sorted(Path(__file__).parents[2].joinpath("data", "images").glob("*.dcm"))
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+@pytest.fixture(scope="module")
+async def listener(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveListener]:
+    settings = dimse_settings(tmp_path_factory.mktemp("dimse"), object_bytes=8_000_000)
+    async with running_listener(settings) as listener:
+        yield listener
+
+
+async def accepted(listener: LiveListener, study_id: str) -> int:
+    """Submissions of a study that are durable and not processed."""
+    answer = await listener.gateway.client.get(f"/v1/studies/{study_id}")
+    return len(answer.json().get("pending", ())) if answer.is_success else 0
+
+
+async def test_an_echo_is_answered(listener: LiveListener):
+    code, output = await dcmtk("echoscu", listener)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("command", ["dcmsend", "storescu"])
+async def test_dcmtk_stores(listener: LiveListener, tmp_path: Path, command: str):
+    dataset = radiograph(PatientID="1234")
+    path = tmp_path / "image.dcm"
+    path.write_bytes(file_of(dataset))
+    code, output = await dcmtk(command, listener, str(path))
+    assert code == 0, output
+    assert await accepted(listener, dataset.StudyInstanceUID) == 1
+    [record] = [
+        record
+        for record in audit_trail(listener.gateway.settings)
+        if record["operation"] == "C-STORE" and record["studies"] == [dataset.StudyInstanceUID]
+    ]
+    assert (record["outcome"], record["action"], record["agent"]["kind"]) == (
+        "success",
+        "C",
+        "anonymous",
+    )
+
+
+async def test_pynetdicom_stores_until_it_aborts(listener: LiveListener):
+    dataset = radiograph()
+
+    def send() -> int:
+        with associated(listener.port, (DX, ExplicitVRLittleEndian)) as association:
+            status = store(association, dataset).Status
+            association.abort()
+        return int(status)
+
+    assert await asyncio.to_thread(send) == 0x0000
+    assert await accepted(listener, dataset.StudyInstanceUID) == 1
+    await until(lambda: no_association(listener))
+
+
+async def no_association(listener: LiveListener) -> bool:
+    return await listener.count("open_associations") == 0
+
+
+async def test_one_bad_instance_costs_no_other(listener: LiveListener):
+    no_image, good = radiograph(), radiograph()
+    del no_image.PixelData
+    large = radiograph()
+    large.PixelData = b"\0" * 9_000_000
+
+    def send() -> list[int]:
+        with associated(listener.port, (DX, ExplicitVRLittleEndian)) as association:
+            answers = [store(association, dataset) for dataset in (no_image, large, good)]
+            assert association.is_established
+        return [int(answer.Status) for answer in answers]
+
+    statuses = await asyncio.to_thread(send)
+    assert statuses[1:] == [0xA700, 0x0000]
+    assert statuses[0] in {0xC000, 0x0122}
+    assert await listener.count("instances_total", status="A700") >= 1
+
+
+async def test_an_instance_that_is_not_what_its_command_says_is_refused(listener: LiveListener):
+    dataset = radiograph()
+
+    def send() -> int:
+        with associated(listener.port, (DX, ExplicitVRLittleEndian)) as association:
+            request = C_STORE()
+            request.MessageID = 1
+            request.AffectedSOPClassUID = DX
+            request.AffectedSOPInstanceUID = "1.2.3"
+            request.Priority = 2
+            request.DataSet = BytesIO(encode(dataset, False, True) or b"")
+            association._reactor_checkpoint.clear()
+            association.dimse.send_msg(request, 1)
+            _, answer = association.dimse.get_msg(block=True)
+            association._reactor_checkpoint.set()
+            return answer.Status
+
+    assert await asyncio.to_thread(send) == 0xA900
+
+
+async def test_every_transfer_syntax_that_is_read_is_stored(listener: LiveListener):
+    """Each file as it is; dcmtk proposes what the file has."""
+    code, output = await dcmtk("dcmsend", listener, *map(str, SAMPLES))
+    assert code == 0, output
+    assert output.count("Received C-STORE Response (Success)") == len(SAMPLES)
+
+
+async def test_a_calling_title_from_elsewhere_is_rejected(tmp_path: Path):
+    ward = {"name": "ward-3", "ae_title": "CT3", "addresses": ["127.0.0.0/8"]}
+    far = {"name": "ward-4", "ae_title": "CT4", "addresses": ["192.0.2.0/24"]}
+    async with running_listener(dimse_settings(tmp_path, senders=[ward, far])) as listener:
+        assert (await dcmtk("echoscu", listener, "-aet", "CT3"))[0] == 0
+        for title in ("CT4", "CT5"):
+            code, output = await dcmtk("echoscu", listener, "-aet", title)
+            assert code != 0
+            assert "Calling AE Title Not Recognized" in output
+        assert await listener.count("associations_total", outcome="calling_ae_title") == 2
+        code, output = await dcmtk("echoscu", listener, "-aet", "CT3", "-aec", "OTHER")
+        assert code != 0
+        assert "Called AE Title Not Recognized" in output
+
+        write_senders(tmp_path, [ward, far | {"addresses": ["127.0.0.1"]}])
+
+        async def is_known() -> bool:
+            return (await dcmtk("echoscu", listener, "-aet", "CT4"))[0] == 0
+
+        await until(is_known)
+        (tmp_path / "routing.json").write_text("{")
+        name = "radstream_routing_file_valid"
+        await until(lambda: has_value(listener, name, 0))
+        assert (await dcmtk("echoscu", listener, "-aet", "CT4"))[0] == 0
+    records = audit_trail(listener.gateway.settings)
+    refused = [item for item in records if item["outcome"] == "refused"]
+    assert {item["operation"] for item in refused} == {"A-ASSOCIATE"}
+    assert {item["address"] for item in refused} == {"127.0.0.1"}
+    assert {item["agent"]["name"] for item in records if "agent" in item} == {"ward-3", "ward-4"}
+
+
+async def has_value(listener: LiveListener, name: str, value: float) -> bool:
+    return await listener.gateway.metric(name) == value
+
+
+async def test_no_senders_are_not_all_senders(tmp_path: Path):
+    async with running_listener(dimse_settings(tmp_path, senders=[])) as listener:
+        assert (await dcmtk("echoscu", listener))[0] != 0
+
+
+async def test_associations_beyond_the_limit_are_rejected_until_one_ends(tmp_path: Path):
+    async with running_listener(dimse_settings(tmp_path, associations=1)) as listener:
+
+        def one() -> None:
+            with associated(listener.port, (VERIFICATION, ExplicitVRLittleEndian)) as first:
+                assert first.is_established
+                with associated(listener.port, (VERIFICATION, ExplicitVRLittleEndian)) as second:
+                    assert second.is_rejected
+
+        await asyncio.to_thread(one)
+        await until(lambda: no_association(listener))
+        assert (await dcmtk("echoscu", listener))[0] == 0
+        assert await listener.count("associations_total", outcome="limit") == 1
+
+
+GARBAGE = {
+    "nothing": b"",
+    "half a head": b"\x01\0\0",
+    "half a request": b"\x01\0" + struct.pack(">L", 300) + b"\0" * 100,
+    "a request of 4 GB": b"\x01\0\xff\xff\xff\xff",
+    "HTTP": b"GET / HTTP/1.1\r\n\r\n",
+    "P-DATA first": b"\x04\0\0\0\0\x10" + b"\0" * 16,
+    "a request of zeros": b"\x01\0" + struct.pack(">L", 80) + b"\0" * 80,
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+async def test_garbage_ends_with_its_connection(listener: LiveListener, garbage: bytes):
+    with socket.create_connection(("127.0.0.1", listener.port)) as connection:
+        connection.sendall(garbage)
+    assert (await dcmtk("echoscu", listener))[0] == 0
+    await until(lambda: no_association(listener))

@@ -1,0 +1,62 @@
+"""Senders are known by AE title and address together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.access.callers import CallerKind
+from gateway.routing.senders import RoutingFileError, Senders, read_routing
+from gateway.schemas.routing import RoutingDocument
+
+CT = {"name": "ward-3", "ae_title": "CT 3", "addresses": ["10.1.2.0/24", "192.0.2.7", "fd00::/8"]}
+
+
+def document(*senders: dict[str, object]) -> dict[str, object]:
+    return {"schema": "radstream.routing/1", "senders": list(senders)}
+
+
+def senders(*entries: dict[str, object]) -> Senders:
+    return Senders(RoutingDocument.model_validate(document(*entries)))
+
+
+@pytest.mark.parametrize("address", ["10.1.2.9", "192.0.2.7", "::ffff:10.1.2.9", "fd00::1%eth0"])
+def test_a_sender_is_known_from_its_addresses(address: str):
+    caller = senders(CT).caller("CT 3", address)
+    assert caller is not None
+    assert (caller.name, caller.kind, caller.label) == ("ward-3", CallerKind.SENDER, "ward-3")
+
+
+@pytest.mark.parametrize(
+    ("title", "address"), [("CT 3", "10.1.3.9"), ("CT 4", "10.1.2.9"), ("ct 3", "10.1.2.9")]
+)
+def test_another_title_or_address_is_nobody(title: str, address: str):
+    assert senders(CT).caller(title, address) is None
+
+
+def test_two_senders_of_one_title_are_told_apart_by_address():
+    other = CT | {"name": "ward-4", "addresses": ["10.1.4.0/24"]}
+    caller = senders(CT, other).caller("CT 3", "10.1.4.1")
+    assert caller is not None
+    assert caller.name == "ward-4"
+
+
+@pytest.mark.parametrize("title", ["", " CT", "CT ", "A" * 17, "A\\B", "CÄ", "A\nB"])
+def test_what_is_no_ae_title_is_refused(tmp_path: Path, title: str):
+    path = tmp_path / "routing.json"
+    path.write_text(json.dumps(document(CT | {"ae_title": title})))
+    with pytest.raises(RoutingFileError, match="senders/0/ae_title"):
+        read_routing(path)
+
+
+def test_a_broken_file_says_why_and_quotes_nothing(tmp_path: Path):
+    path = tmp_path / "routing.json"
+    with pytest.raises(RoutingFileError, match="No such file"):
+        read_routing(path)
+    path.write_text(json.dumps(document(CT | {"colour": "Mueller^Hans"})))
+    with pytest.raises(RoutingFileError) as caught:
+        read_routing(path)
+    assert "Mueller" not in str(caught.value)
+    path.write_text(json.dumps(document(CT, CT)))
+    with pytest.raises(RoutingFileError, match="same name"):
+        read_routing(path)
