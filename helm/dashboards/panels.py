@@ -51,7 +51,7 @@ _SELECTORS = {
     "GATEWAY": 'namespace=~"$namespace", instance=~"$instance"',
     "TRITON": 'namespace=~"$namespace", model=~"$model"',
     "NAMESPACE": 'namespace=~"$namespace"',
-    "INCOMING": 'method="POST", route="/v1/studies"',
+    "INCOMING": 'method="POST", route=~"/v1/studies|/dicomweb/studies(/.*)?"',
 }
 
 

@@ -12,7 +12,7 @@ from gateway.settings import Settings
 from tests.helm.conftest import INGRESS
 from tests.support.chart import Release, merged, refusal, render
 
-EXPOSABLE = ["studies", "models", "events", "parked", "documentation"]
+EXPOSABLE = ["studies", "dicomweb", "models", "events", "parked", "documentation"]
 # Asked by Kubernetes, the load balancer and Prometheus, each straight at the pod.
 INSIDE = {"/livez", "/readyz", "/metrics"}
 
@@ -66,7 +66,11 @@ def test_each_route_is_either_exposable_or_never_exposed():
 
 
 def test_only_what_is_asked_for_is_exposed():
-    assert paths(ingress()) == [("/v1/studies", "Prefix"), ("/v1/models", "Prefix")]
+    assert paths(ingress()) == [
+        ("/v1/studies", "Prefix"),
+        ("/dicomweb/studies", "Prefix"),
+        ("/v1/models", "Prefix"),
+    ]
     assert paths(ingress(expose=["events"])) == [("/v1/events/s3", "Exact")]
 
 

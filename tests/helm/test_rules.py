@@ -165,6 +165,15 @@ def deferred(late: float, fresh: float) -> list[dict[str, str]]:
         ),
         *(
             (
+                "RadStreamAvailabilityBudgetBurn",
+                requests({"POST 200": 90, "POST 503": 10}, f"/dicomweb/studies{of_study}"),
+                0.1,
+                4,
+            )
+            for of_study in ("", "/{study_instance_uid}")
+        ),
+        *(
+            (
                 "RadStreamLatencyBudgetBurn",
                 studies(10 * share, 10 - 10 * share),
                 share,

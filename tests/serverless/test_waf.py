@@ -57,6 +57,9 @@ NAMESPACES = {
 }
 
 
+UID = "1.2.840.10008.1.2"
+
+
 @pytest.fixture
 def rules(dev: Package) -> list[dict[str, Any]]:
     """The rules by priority."""
@@ -113,12 +116,13 @@ def test_every_route_that_takes_pictures_is_exempt_and_no_other(
         for each in exemption(rules)
     )
     taken = {
-        (route, media_type)
+        (route.replace("{study_instance_uid}", UID), media_type)
         for route, operations in create_app(Settings()).openapi()["paths"].items()
         for media_type in operations.get("post", {}).get("requestBody", {}).get("content", ())
     }
     pictures = {pair for pair in taken if pair[1] != "application/json"}
-    assert {media_type for _, media_type in pictures} == {"multipart/form-data", *MediaType}
+    multiparts = {"multipart/form-data", "multipart/related"}
+    assert {media_type for _, media_type in pictures} == {*multiparts, *MediaType}
     for route, media_type in taken:
         sent = f"{media_type}; boundary=x" if media_type.startswith("multipart") else media_type
         exempt = re.search(path, route) and re.search(content_type, sent)
@@ -138,9 +142,17 @@ def test_studies_and_events_have_a_rate_of_their_own(
     assert rates["Rate"]["ScopeDownStatement"] == {"NotStatement": {"Statement": scope}}
     pattern = scope["RegexMatchStatement"]["RegexString"]
     paths = create_app(Settings()).openapi()["paths"]
-    posted = {path for path, operations in paths.items() if "post" in operations}
-    counted_apart = {path for path in paths if re.search(pattern, path)}
-    assert counted_apart == {"/v1/studies", "/v1/events/s3"} <= posted
+    posted = {
+        path.replace("{study_instance_uid}", UID)
+        for path, operations in paths.items()
+        if "post" in operations
+    }
+    counted_apart = {path for path in posted if re.search(pattern, path)}
+    assert counted_apart == {
+        *("/v1/studies", "/v1/events/s3"),
+        *("/dicomweb/studies", f"/dicomweb/studies/{UID}"),
+    }
+    assert not any(re.search(pattern, path) for path in paths.keys() - posted)
     for rule in rules:
         if rule["Name"] in rates:
             assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429}}}
@@ -168,6 +180,11 @@ def _label(rule: str) -> str:
         ("/v1/events/s3", False),
         ("//v1/studies", False),
         ("/v1/studies/1.2/series", False),
+        ("/dicomweb/studies", True),
+        (f"/dicomweb/studies/{UID}", True),
+        ("/dicomweb/studies/..", False),
+        ("/dicomweb/studies/1.2/../../events", False),
+        (f"/dicomweb/studies/{UID}/series", False),
         ("/", False),
     ],
 )
@@ -184,7 +201,7 @@ def test_the_upload_paths_are_these(
         ("multipart/form-data; boundary=x", True),
         ("image/jpeg", True),
         ("application/dicom; transfer-syntax=1.2.840.10008.1.2.1", True),
-        ('multipart/related; type="application/dicom"; boundary=x', False),
+        ('multipart/related; type="application/dicom"; boundary=x', True),
         ("multipart/form-data", False),
         ("image/jpegs", False),
         ("image/svg+xml", False),
@@ -456,6 +473,16 @@ def test_stand_in_ten_megabytes_pass_whole(
     answer = upload(guarded, path, radiograph)
     assert answer.status_code == 200
     assert int(answer.text) > len(radiograph)
+
+
+@pytest.mark.parametrize("path", ["/dicomweb/studies", f"/dicomweb/studies/{UID}"])
+def test_stand_in_a_store_transaction_passes_whole(
+    path: str, guarded: httpx.Client, radiograph: bytes
+) -> None:
+    body = b"--b\r\nContent-Type: application/dicom\r\n\r\n%s\r\n--b--\r\n" % radiograph
+    headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
+    answer = guarded.post(path, content=body, headers=headers)
+    assert (answer.status_code, answer.text) == (200, str(len(body)))
 
 
 def test_stand_in_an_upload_elsewhere_is_read(guarded: httpx.Client) -> None:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 
-_WAYS_IN = ("/v1/studies", "/v1/events/s3")
+_WAYS_IN = (
+    "/v1/studies",
+    "/dicomweb/studies",
+    "/dicomweb/studies/{study_instance_uid}",
+    "/v1/events/s3",
+)
 _FAULTS = ("500", "502", "503", "504")
 
 
