@@ -18,7 +18,7 @@ from gateway.problems import all_kinds
 from gateway.schemas.telemetry import TelemetryEvent, json_schema
 from gateway.studies.study import Route
 from gateway.triton.embedded import EmbeddedTriton
-from tests.gateway.studies.test_pipeline import piped
+from tests.gateway.studies.piped import piped
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import (
     LiveGateway,
