@@ -1,6 +1,5 @@
 """Contracts read, held to tensors, and turned to findings; expected numbers are by hand."""
 
-import base64
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +8,9 @@ import pytest
 
 from gateway.errors import ContractError
 from gateway.models.contracts import activation_cells, findings, probabilities, read_contract
-from gateway.schemas.contract import Contract
 from gateway.triton.protocol import TensorMetadata
-from tests.gateway.models.configs import CONFIG, config
+from tests.gateway.models.configs import CONFIG, config, parsed
 from tests.support.models import TWO_LABELS, contract
-
-
-def parsed(changes: dict[str, Any] | None = None) -> Contract:
-    return Contract.model_validate(contract(changes))
 
 
 def test_contract_that_fits_is_read():
@@ -190,8 +184,3 @@ def test_activation_cells_are_half_floats_of_the_one_image():
 def test_activation_map_of_another_shape_breaks_the_contract(shape: tuple[int, ...]):
     with pytest.raises(ContractError, match="activation map has shape"):
         activation_cells(parsed(), np.zeros(shape, np.float32))
-
-
-def test_golden_image_is_the_decoded_file():
-    assert parsed().golden.image.startswith(b"\x89PNG")
-    assert base64.b64decode(contract()["golden"]["image"]) == parsed().golden.image

@@ -1,14 +1,11 @@
 """The Triton client, against the real server and one that answers what Triton never does."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from gateway.errors import (
     BackendDiedError,
@@ -16,71 +13,29 @@ from gateway.errors import (
     InferenceFailedError,
     InferenceOverloadedError,
     InferenceUnavailableError,
-    RadStreamError,
 )
 from gateway.runtime.deadline import Deadline
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
 from gateway.triton.protocol import RepositoryEntry, TensorMetadata
+from tests.gateway.triton.connected import (
+    MESSAGE_BYTES,
+    Scripted,
+    connected,
+    image,
+    infer,
+    soon,
+)
 from tests.support.inference import (
     GRPC_TIMEOUT_STEP_S,
-    ScriptedTriton,
     answers,
     brightness,
     inferred,
     never,
-    refuses,
-    serving,
 )
-from tests.support.models import write_model, write_repository
 from tests.support.processes import backend_process, stopped, triton_process
-from tests.support.triton import running_triton
 
-# A request waits a minute for seven others.
-WAITING = "max_queue_delay_microseconds: 60000000 preferred_batch_size: [ 8 ]"
-QUEUE_OF_ONE = f"{WAITING} default_queue_policy {{ max_queue_size: 1 }}"
-OUTPUTS = ["logits", "activation_map"]
-MESSAGE_BYTES = 2**20
 NAN = float("nan")
-
-
-def soon() -> Deadline:
-    """Long enough for anything that works."""
-    return Deadline.after(30)
-
-
-def image(level: float = 0.5) -> dict[str, NDArray[Any]]:
-    return {"image": np.full((1, 1, 32, 32), level, np.float32)}
-
-
-@asynccontextmanager
-async def connected(url: str, message_bytes: int = MESSAGE_BYTES) -> AsyncIterator[TritonClient]:
-    client = TritonClient(url, message_bytes=message_bytes)
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-@pytest.fixture(scope="module")
-async def own_triton(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTriton]:
-    """A Triton that may be killed."""
-    repository = write_repository(tmp_path_factory.mktemp("models"))
-    write_model(repository, "waiting", batching=WAITING)
-    write_model(repository, "queue_of_one", batching=QUEUE_OF_ONE)
-    async with running_triton(repository) as triton:
-        yield triton
-
-
-@pytest.fixture
-async def client(own_triton: EmbeddedTriton) -> AsyncIterator[TritonClient]:
-    async with connected(own_triton.grpc_url) as client:
-        yield client
-
-
-async def infer(client: TritonClient, name: str = "brightness", **more: Any) -> Any:
-    call = {"version": "1", "inputs": image(), "outputs": OUTPUTS, "deadline": soon()} | more
-    return await client.infer(name, **call)
 
 
 async def test_index_tells_every_version(client: TritonClient):
@@ -260,70 +215,6 @@ async def test_closing_the_channel_ends_its_calls_as_unavailable(own_triton: Emb
 
 
 # --- what Triton never does ----------------------------------------------------------------------
-
-
-@pytest.fixture
-async def scripted() -> AsyncIterator[tuple[ScriptedTriton, TritonClient]]:
-    triton = ScriptedTriton()
-    async with serving(triton) as url, connected(url) as client:
-        yield triton, client
-
-
-Scripted = tuple[ScriptedTriton, TritonClient]
-
-STATUSES: dict[grpc.StatusCode, type[RadStreamError]] = {
-    grpc.StatusCode.CANCELLED: InferenceUnavailableError,
-    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
-    grpc.StatusCode.NOT_FOUND: InferenceUnavailableError,
-    grpc.StatusCode.UNAVAILABLE: InferenceUnavailableError,
-}
-
-
-@pytest.mark.parametrize("status", [s for s in grpc.StatusCode if s is not grpc.StatusCode.OK])
-async def test_every_status_is_an_error_of_ours(scripted: Scripted, status: grpc.StatusCode):
-    triton, client = scripted
-    triton.infer = triton.index = triton.config = triton.load = refuses(status, "why")
-    expected = STATUSES.get(status, InferenceFailedError)
-    for call in (
-        infer(client),
-        client.repository_index(deadline=soon()),
-        client.model_config("brightness", "1", deadline=soon()),
-        client.reload_model("brightness", deadline=soon()),
-    ):
-        with pytest.raises(RadStreamError) as caught:
-            await call
-        assert type(caught.value) is expected
-        assert caught.value.__cause__ is not None
-
-
-@pytest.mark.parametrize(
-    ("status", "detail", "expected"),
-    [
-        ("UNAVAILABLE", "Exceeds maximum queue size", InferenceOverloadedError),
-        ("UNAVAILABLE", "Request timeout expired", DeadlineExceededError),
-        ("INTERNAL", "Stub process 'x_0_0' is not healthy.", BackendDiedError),
-        ("INTERNAL", "Stub process is not healthy.", BackendDiedError),
-        ("INTERNAL", "Failed to obtain the health mutex.", BackendDiedError),
-        ("INTERNAL", "Received RST_STREAM with error code 2", InferenceUnavailableError),
-        ("UNKNOWN", "Stream removed", InferenceUnavailableError),
-    ],
-)
-async def test_tritons_words_tell_apart_what_one_status_means(
-    scripted: Scripted, status: str, detail: str, expected: type[RadStreamError]
-):
-    triton, client = scripted
-    triton.infer = refuses(grpc.StatusCode[status], f"[request id: 1] {detail}")
-    with pytest.raises(expected) as caught:
-        await infer(client)
-    assert type(caught.value) is expected
-
-
-async def test_reason_of_a_failure_is_cut(scripted: Scripted):
-    triton, client = scripted
-    triton.infer = refuses(grpc.StatusCode.INTERNAL, "x" * 5000)
-    with pytest.raises(InferenceFailedError) as caught:
-        await infer(client)
-    assert caught.value.reason == f"INTERNAL: {'x' * 490}"
 
 
 def _without_a_byte() -> Any:

@@ -1,0 +1,37 @@
+"""A gateway that does not start says in a sentence why, and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.access.key_file import KeyFileError
+from gateway.app.start_failures import told
+from gateway.errors import StoreUnavailableError
+from gateway.settings import AccessSettings, Settings, StoreSettings
+
+FOLDER = Settings(store=StoreSettings(folder=Path("/srv/store")))
+BUCKETS = Settings(store=StoreSettings(kind="s3", results_bucket="results", images_bucket="images"))
+KEYS = Settings(access=AccessSettings(key_file=Path("/etc/keys.json")))
+
+
+@pytest.mark.parametrize(
+    ("error", "settings", "words"),
+    [
+        (StoreUnavailableError("Read-only file system"), FOLDER, "/srv/store cannot be written"),
+        (StoreUnavailableError("NoSuchBucket"), BUCKETS, "buckets results and images cannot"),
+        (KeyFileError("it is not JSON"), KEYS, "/etc/keys.json cannot be used: it is not JSON"),
+        (OSError(13, "Permission denied", "/x"), FOLDER, "/x cannot be used: Permission denied"),
+    ],
+)
+def test_the_place_and_the_reason_are_named(error: Exception, settings: Settings, words: str):
+    assert words in told(error, settings)
+
+
+def test_a_store_that_cannot_be_written_is_told_with_its_setting():
+    assert "RADSTREAM_STORE__FOLDER" in told(StoreUnavailableError("x"), FOLDER)
+
+
+def test_words_of_an_unexpected_error_stay_in_the_log():
+    sentence = told(ValueError("MUSTERMANN"), FOLDER)
+    assert "ValueError" in sentence
+    assert "MUSTERMANN" not in sentence
