@@ -12,11 +12,13 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
 
 from gateway.settings import DimseSettings, RoutingSettings, Settings
-from tests.support.dicom import file_of
+from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import LiveGateway, running_gateway, settings_for
 
 TITLE = "RADSTREAM"
@@ -99,6 +101,18 @@ def associated(
     finally:
         if association.is_established:
             association.release()
+
+
+def secondary_capture() -> Dataset:
+    """A chest radiograph as a Secondary Capture."""
+    return radiograph(SOPClassUID=SecondaryCaptureImageStorage)
+
+
+def encoded(dataset: Dataset) -> bytes:
+    """The data set in Explicit VR Little Endian, as a C-STORE carries it."""
+    data = encode(dataset, is_implicit_vr=False, is_little_endian=True)
+    assert data is not None
+    return data
 
 
 def store(association: Association, dataset: Dataset) -> Dataset:
