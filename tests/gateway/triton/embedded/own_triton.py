@@ -39,3 +39,7 @@ class Traces:
         assert not any(is_alive(process) for process in self.processes)
         assert not self.shared_memory()
         assert not self.folder.exists()
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]

@@ -13,14 +13,10 @@ from tritonclient.utils import InferenceServerException
 from gateway.triton.embedded import EmbeddedTriton, TritonStartError
 from gateway.triton.embedded import launcher as launcher_module
 from gateway.triton.embedded.ports import TritonPorts, choose_ports
-from tests.gateway.triton.embedded.own_triton import SHARED_MEMORY, Traces, affine
+from tests.gateway.triton.embedded.own_triton import SHARED_MEMORY, Traces, affine, names_in
 from tests.support.gateway import until
 from tests.support.processes import is_alive
 from tests.support.triton import running_triton
-
-
-def names_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
 
 
 @pytest.mark.server
@@ -125,17 +121,6 @@ async def test_of_two_servers_started_at_once_one_gets_the_metrics_port(model_re
 async def test_missing_model_repository_is_told_before_anything_starts(tmp_path: Path):
     with pytest.raises(TritonStartError, match="nowhere is not a folder"):
         await EmbeddedTriton(tmp_path / "nowhere").start()
-
-
-@pytest.mark.server
-async def test_server_that_is_not_live_in_time_is_ended_and_its_last_words_told(
-    model_repository: Path, own_temporary_folder: Path
-):
-    triton = EmbeddedTriton(model_repository, start_timeout_s=1)
-    with pytest.raises(TritonStartError, match=r"not live after 1 s") as caught:
-        await triton.start()
-    assert any("CUDA memory pool disabled" in line for line in caught.value.log_tail)
-    assert not names_in(own_temporary_folder)
 
 
 @pytest.mark.server
