@@ -332,5 +332,8 @@ def _client_options(timeout_s: float) -> ClientConfig:
         "user_agent": f"radstream/{__version__}",
     }
     if (bundle := os.environ.get("AWS_CA_BUNDLE")) is not None:
-        options["root_certificate"] = Path(bundle).read_bytes()
+        try:
+            options["root_certificate"] = Path(bundle).read_bytes()
+        except OSError as error:
+            raise StoreUnavailableError(f"AWS_CA_BUNDLE: {error.strerror}") from error
     return options

@@ -118,8 +118,8 @@ class ObjectStore(Protocol):
         count as written, whoever wrote them: so a swap whose answer was lost on the way may be
         made again, and a writer whose bytes must be told from another's puts something of its own
         in them. One thing stays unknown: where an answer was lost and another writer has swapped
-        since, the first is told that it lost, though its bytes were there for a while. Who reads
-        again and merges finds them in what the other wrote.
+        since, or has removed the object, the first is told that it lost, though its bytes were
+        there for a while. Who reads again and merges finds them in what the other wrote.
 
         Parameters
         ----------

@@ -32,7 +32,8 @@ from gateway.storage.folder import FolderStore
 async def main(root, call):
     store = FolderStore(Path(root))
     await store.open()
-    await getattr(store, call)("a/b", b"new" * (768 * 2**20 // 3), media_type="")
+    held = {"tag": (await store.read_tagged("a/b")).tag} if call == "swap" else {}
+    await getattr(store, call)("a/b", b"new" * (768 * 2**20 // 3), media_type="", **held)
     print("written")
 
 asyncio.run(main(*sys.argv[1:]))
@@ -148,10 +149,15 @@ async def test_writer_killed_in_a_create_leaves_no_object(root: Path, store: Fol
     assert await store.create("a/b", b"after", media_type=TYPE)
 
 
-async def test_writer_killed_in_a_replace_leaves_the_old_object(root: Path, store: FolderStore):
+@pytest.mark.parametrize("call", ["replace", "swap"])
+async def test_writer_killed_over_an_object_leaves_the_old_one(
+    root: Path, store: FolderStore, call: str
+):
     await store.create("a/b", b"old", media_type=TYPE)
-    await asyncio.to_thread(killed_while_writing, root, "replace")
-    assert await store.read("a/b") == b"old"
+    await asyncio.to_thread(killed_while_writing, root, call)
+    old = await store.read_tagged("a/b")
+    assert old.data == b"old"
+    assert await store.swap("a/b", b"old", tag=old.tag, media_type=TYPE)  # no lock outlives it
     assert await store.keys("") == ["a/b"]
 
 

@@ -33,6 +33,7 @@ from tests.support.s3 import (
     s3,
     store_settings,
 )
+from tests.support.tls import tls_front
 
 TYPE = "application/octet-stream"
 
@@ -383,6 +384,25 @@ async def test_aws_is_asked_at_the_buckets_own_host(region: str, bucket: str, ur
     assert config["endpoint_url_s3"] == url
     assert config["virtual_hosted_style_request"] == str(bucket != "with.dots").lower()
     assert config["region"] == region
+
+
+async def test_authority_of_awss_own_variable_is_trusted(
+    s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with tls_front(tmp_path) as front:
+        front.port = int(s3_url.rpartition(":")[2])
+        async with s3(front.url) as client:
+            store = S3Store(client, "bucket", timeout_s=10, encryption={})
+            with pytest.raises(StoreUnavailableError, match="HTTPConnectError"):
+                await store.replace("a", b"data", media_type=TYPE)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(front.ca_file))
+        async with new_store(front.url) as store:
+            tag = await store.swap("a", b"data", tag=None, media_type=TYPE)
+            assert await store.read_tagged("a") == Tagged(b"data", tag)
+            assert await store.keys("") == ["a"]
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "nowhere"))
+        with pytest.raises(StoreUnavailableError, match="AWS_CA_BUNDLE"):
+            S3Store(client, "bucket", timeout_s=10, encryption={})
 
 
 class _Pod(BaseHTTPRequestHandler):
