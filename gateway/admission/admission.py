@@ -121,6 +121,11 @@ class Slot:
         if not self._admission.studies.has_room(self._caller):
             raise self._admission.refuse_study()
 
+    def has_room(self, size: int) -> bool:
+        """Return whether it could hold this many bytes in all."""
+        more = size - self._bytes
+        return more <= 0 or self._admission.bytes.has_room(self._caller, more, atop=self._bytes)
+
     def hold_bytes(self, size: int) -> None:
         """Hold this many bytes in all, those held before among them.
 

@@ -1,6 +1,6 @@
 """The instances in a request's body, one after another as they come.
 
-Each is whole in memory while it is stored, and no two of them are: a request may bring more bytes
+Each is whole in memory while it is stored, and the body never is: a request may bring more bytes
 than there is memory. python-multipart finds the boundaries; what it leaves out of RFC 2046, the
 text before the first one, is done here.
 """
@@ -23,10 +23,12 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from gateway.admission.admission import Slot
     from gateway.errors import RadStreamError
+
+    # Holds room for so many bytes of a part in all, or raises OverloadedError.
+    Hold = Callable[[int], Awaitable[None]]
 
 # Each costs an item of the answer, however small it is.
 MOST_PARTS = 10_000
@@ -57,8 +59,8 @@ class Part:
     data: bytearray = field(default_factory=bytearray)
     error: RadStreamError | None = None
 
-    def add(self, piece: bytes, slot: Slot, limit_bytes: int) -> None:
-        """Add a piece of its bytes, which the slot holds; of a part not taken, none."""
+    async def add(self, piece: bytes, hold: Hold, limit_bytes: int) -> None:
+        """Add a piece of its bytes, for which room is held; of a part not taken, none."""
         if self.error is not None:
             return
         size = len(self.data) + len(piece)
@@ -66,7 +68,7 @@ class Part:
             self.error = BodyTooLargeError(limit_bytes)
         else:
             try:
-                slot.hold_bytes(size)
+                await hold(size)
             except OverloadedError as error:
                 self.error = error
         if self.error is None:
@@ -78,13 +80,16 @@ class Part:
 class Parts(Protocol):
     """The parts of a body, in its order."""
 
-    async def next(self, slot: Slot) -> Part | None:
-        """Return the next part, whose bytes the slot holds; None where there is no further one.
+    async def next(self, hold: Hold) -> Part | None:
+        """Return the next part, for which room is held; None from when there is none.
+
+        Where the body breaks off behind parts that are whole, the rest of it is one that is not
+        taken: the others may be stored by now, and their sender has to learn of it.
 
         Raises
         ------
         MalformedRequestError
-            The rest of the body cannot be taken apart.
+            No part can be made out.
         TooManyPartsError
         RadStreamError
             Of whatever brings the bytes.
@@ -108,7 +113,7 @@ class WholeBody:
         self._limit_bytes = limit_bytes
         self._read = False
 
-    async def next(self, slot: Slot) -> Part | None:
+    async def next(self, hold: Hold) -> Part | None:
         """Return the instance, once; see `Parts.next`.
 
         Raises
@@ -121,7 +126,7 @@ class WholeBody:
         self._read = True
         part = Part()
         async for piece in self._pieces:
-            part.add(piece, slot, self._limit_bytes)
+            await part.add(piece, hold, self._limit_bytes)
             if part.error is not None:
                 raise part.error
         return part
@@ -152,6 +157,7 @@ class RelatedParts:
         self._preamble: bytearray | None = bytearray()
         self._parts = 0
         self._ended = False
+        self._fault: MalformedRequestError | None = None
         # What the parser found of the last piece: bytes of a part, or None for its end.
         self._found: deque[bytes | None] = deque()
         try:
@@ -167,8 +173,17 @@ class RelatedParts:
         except FormParserError as error:  # a boundary of hundreds of characters
             raise MalformedRequestError(_ILL_FORMED) from error
 
-    async def next(self, slot: Slot) -> Part | None:
+    async def next(self, hold: Hold) -> Part | None:
         """Return the next part; see `Parts.next`."""
+        try:
+            return await self._next(hold)
+        except MalformedRequestError as error:
+            if not self._parts:
+                raise
+            self._fault, self._ended = None, True
+            return Part(error=error)
+
+    async def _next(self, hold: Hold) -> Part | None:
         part = Part()
         while True:
             while self._found:
@@ -176,7 +191,9 @@ class RelatedParts:
                 if found is None:
                     self._count()
                     return part
-                part.add(found, slot, self._limit_bytes)
+                await part.add(found, hold, self._limit_bytes)
+            if self._fault is not None:
+                raise self._fault
             if self._ended:
                 await self._pass_over_epilogue()
                 return None
@@ -192,7 +209,8 @@ class RelatedParts:
             else:
                 self._cut_preamble(self._preamble, piece)
         except FormParserError as error:
-            raise MalformedRequestError(_ILL_FORMED) from error
+            self._fault = MalformedRequestError(_ILL_FORMED)  # behind what was found before it
+            self._fault.__cause__ = error
 
     def _cut_preamble(self, preamble: bytearray, piece: bytes) -> None:
         """Begin with the first boundary, alone on its line, as the parser demands."""

@@ -13,12 +13,13 @@ from gateway.deferred.dicom_store import InstanceOutcome, InstanceSender
 from gateway.dicomweb.media_types import DICOM, RELATED, AnswerType, answer_type, boundary_of
 from gateway.dicomweb.parts import RelatedParts, WholeBody
 from gateway.dicomweb.store_answer import answer_of, encoded, status_of
+from gateway.dicomweb.store_transaction import StoreTransaction
 from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.http.requests.body import body_pieces
 from gateway.http.requests.preferences import share_of
-from gateway.studies.dicom_instance import InstanceUids, failure_reason, is_uid
+from gateway.studies.dicom_instance import InstanceUids, is_uid
 from gateway.studies.study import Route
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ async def _store(
         else RelatedParts(pieces, boundary, limit_bytes=limit_bytes)
     )
     sender = InstanceSender(Route.STOW, caller.label, share)
-    outcomes = await _store_parts(
-        gateway, parts, sender, InstanceUids(study_instance_uid=study_instance_uid)
-    )
+    expected = InstanceUids(study_instance_uid=study_instance_uid)
+    transaction = StoreTransaction(gateway.admission, gateway.dicom_store, parts, sender, expected)
+    outcomes = await transaction.run()
     _check_any_taken(outcomes)
     failed = sum(outcome.failure is not None for outcome in outcomes)
     if 0 < failed < len(outcomes):
@@ -134,32 +135,6 @@ async def _store(
         if failed
         else None,
     )
-
-
-async def _store_parts(
-    gateway: Gateway, parts: Parts, sender: InstanceSender, expected: InstanceUids
-) -> list[InstanceOutcome]:
-    """Return the outcome of each part, in their order."""
-    outcomes: list[InstanceOutcome] = []
-    while True:
-        with gateway.admission.slot(sender.share) as slot:
-            try:
-                part = await parts.next(slot)
-            except errors.MalformedRequestError as error:
-                if not outcomes:
-                    raise
-                # What came before it is told of: it may be stored.
-                outcomes.append(InstanceOutcome(InstanceUids(), failure_reason(error), error))
-                return outcomes
-            if part is None:
-                return outcomes
-            if part.error is None:
-                outcome = await gateway.dicom_store.store(memoryview(part.data), sender, expected)
-            else:
-                outcome = await gateway.dicom_store.refuse(
-                    memoryview(part.data), sender, part.error
-                )
-            outcomes.append(outcome)
 
 
 def _check_any_taken(outcomes: list[InstanceOutcome]) -> None:

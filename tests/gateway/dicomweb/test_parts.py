@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from gateway.admission.admission import Admission
+from gateway.admission.admission import Admission, Slot
 from gateway.dicomweb import parts as module
 from gateway.dicomweb.parts import Parts, RelatedParts, WholeBody
 from gateway.errors import (
@@ -50,7 +50,11 @@ async def read(parts: Parts, admission: Admission | None = None) -> list[module.
     found = []
     while True:
         with admission.slot("sender") as slot:
-            part = await parts.next(slot)
+
+            async def hold(size: int, slot: Slot = slot) -> None:
+                slot.hold_bytes(size)
+
+            part = await parts.next(hold)
         if part is None:
             return found
         found.append(part)
@@ -130,6 +134,14 @@ async def test_a_part_without_room_costs_no_other() -> None:
     found = await read(related(body), admission)
     assert [type(part.error) for part in found] == [OverloadedError, type(None)]
     assert admission.bytes.used == 0
+
+
+@pytest.mark.parametrize(
+    "rest", [b"", HEADER + b"two", b"no header\r\n\r\ntwo\r\n--b\r\n\r\nthree\r\n--b--"]
+)
+async def test_a_body_that_breaks_off_ends_with_a_part_that_is_not_taken(rest: bytes) -> None:
+    found = await read(related(b"--b\r\n\r\none\r\n--b\r\n" + rest))
+    assert [type(part.error) for part in found] == [type(None), MalformedRequestError]
 
 
 async def test_no_two_parts_are_in_memory_together() -> None:
