@@ -31,7 +31,7 @@ class StoreTransaction:
     store
         Takes them.
     parts, sender, expected
-        What is sent, by whom, and what the request says of all of it.
+        The instances, their sender, and the UIDs that all of them must have.
     """
 
     def __init__(

@@ -270,6 +270,7 @@ async def test_an_instance_that_is_too_large_costs_no_other(small: LiveGateway, 
     answer = data_set(await store(small.client, file_of(large), file_of(fitting)))
     assert failed(answer) == [(large.SOPInstanceUID, 0xA700)]
     assert stored(answer) == [fitting.SOPInstanceUID]
+    await is_processed(small.client, study, 1)
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -290,10 +291,15 @@ async def test_a_body_that_is_one_instance_and_too_large(
 async def test_a_request_may_be_larger_than_the_room_for_bodies(
     small: LiveGateway, study: str
 ) -> None:
-    sent = [radiograph(StudyInstanceUID=study, PixelData=bytes(15_000)) for _ in range(20)]
+    pixels = bytes(range(150)) * 100
+    sent = [
+        radiograph(StudyInstanceUID=study, Rows=100, Columns=150, PixelData=pixels)
+        for _ in range(20)
+    ]
     response = await store(small.client, *map(file_of, sent))
     assert response.status_code == 200
     assert len(stored(data_set(response))) == 20
+    await is_processed(small.client, study, 20)
 
 
 async def test_a_request_without_room_is_refused_as_a_whole(
