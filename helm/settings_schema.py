@@ -20,6 +20,10 @@ SCHEMA = Path(__file__).with_name("radstream") / "values.schema.json"
 _OF_THE_POD = {
     ("http", "host"),
     ("http", "port"),
+    ("dimse", "listen"),
+    ("dimse", "host"),
+    ("dimse", "port"),
+    ("routing", "file"),
     ("triton", "url"),
     ("triton", "restart_flag"),
     ("triton", "model_repository"),

@@ -32,6 +32,12 @@ INGRESS: dict[str, Any] = {
     "ingress": {"enabled": True, "certificateArns": ["arn:aws:acm:eu-central-1:1:certificate/x"]},
     "networkPolicy": {"clients": [{"ipBlock": {"cidr": "10.0.0.0/16"}}]},
 }
+DIMSE: dict[str, Any] = {
+    "dimse": {"enabled": True, "sourceRanges": ["10.20.0.0/16"], "subnets": ["subnet-a"]},
+    "routing": {
+        "senders": [{"name": "ward-3", "ae_title": "DX3", "addresses": ["10.20.3.14"]}],
+    },
+}
 # Of each optional part the values with it and without it.
 OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "autoscaling-hpa": ({"autoscaling": {"kind": "hpa"}}, {"autoscaling": {"kind": "none"}}),
@@ -48,6 +54,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"monitoring": {"dashboards": {"enabled": True, "annotations": {"folder": "x"}}}},
         {"monitoring": {"dashboards": {"enabled": False}}},
     ),
+    "dimse": (DIMSE, {"dimse": {"enabled": False}}),
     "external-secret": (
         {"externalSecret": EXTERNAL_SECRET},
         {"externalSecret": {"enabled": False}},

@@ -278,7 +278,7 @@ def test_the_policy_is_for_the_releases_pods_and_can_be_left_out(
 
 def test_the_service_leads_to_the_gateway(releases: dict[str, Release]):
     for release in releases.values():
-        [port] = release.one("Service")["spec"]["ports"]
+        [port] = release.all("Service")[0]["spec"]["ports"]
         assert port["targetPort"] == "http"
         assert {"name": "http", "containerPort": 8080} in release.container("gateway")["ports"]
         for found in release.all("Ingress"):

@@ -23,6 +23,9 @@
   {{- end }}
   ports:
     - {name: http, containerPort: 8080}
+    {{- if .Values.dimse.enabled }}
+    - {name: dicom, containerPort: 11112}
+    {{- end }}
   # Up as soon as it answers; whether Triton is, readiness asks.
   startupProbe:
     httpGet: {path: /livez, port: http, scheme: {{ include "radstream.scheme" . }}}
@@ -54,6 +57,9 @@
     - {name: data, mountPath: /var/lib/radstream}
     - {name: shared-memory, mountPath: /dev/shm}
     - {name: restart, mountPath: {{ include "radstream.restartFlag" . | dir }}}
+    {{- if .Values.dimse.enabled }}
+    - {name: routing, mountPath: /etc/radstream/routing, readOnly: true}
+    {{- end }}
     {{- range .Values.secretFiles }}
     - {name: secret-{{ .name }}, mountPath: /etc/radstream/secrets/{{ .name }}, readOnly: true}
     {{- end }}

@@ -6,6 +6,12 @@ go through JSON too, because Helm would write 67108864 as 6.7108864e+07.
 RADSTREAM_HTTP__HOST: {{ include "radstream.anyAddress" . | quote }}
 RADSTREAM_HTTP__PORT: "8080"
 RADSTREAM_TRITON__URL: 127.0.0.1:8001
+{{- if .Values.dimse.enabled }}
+RADSTREAM_DIMSE__LISTEN: "true"
+RADSTREAM_DIMSE__HOST: {{ include "radstream.anyAddress" . | quote }}
+RADSTREAM_DIMSE__PORT: "11112"
+RADSTREAM_ROUTING__FILE: /etc/radstream/routing/routing.json
+{{- end }}
 RADSTREAM_TRITON__RESTART_FLAG: {{ include "radstream.restartFlag" . }}
 {{- $cpus := include "radstream.gatewayCpus" . | int }}
 {{- if kindIs "invalid" (dig "limits" "image_threads" nil .Values.settings) }}
@@ -42,12 +48,13 @@ RADSTREAM_HTTP__KEEP_ALIVE_S: {{ include "radstream.keepAliveSeconds" . | quote 
 {{- $value -}}
 {{- end -}}
 
-{{/* Seconds, rounded up, that a pod's end may take: the gateway's three steps, then Triton's. */}}
+{{/* Seconds, rounded up, that a pod's end may take: the gateway's steps, then Triton's. */}}
 {{- define "radstream.terminationSeconds" -}}
 {{- $drain := include "radstream.needed" (list .Values "http" "drain_delay_s") -}}
 {{- $grace := include "radstream.needed" (list .Values "http" "grace_period_s") -}}
 {{- $telemetry := include "radstream.needed" (list .Values "telemetry" "drain_s") -}}
-{{- addf $drain $grace $telemetry .Values.triton.exitSeconds .Values.shutdownMarginSeconds | ceil -}}
+{{- $associations := ternary $grace 0 .Values.dimse.enabled -}}
+{{- addf $drain $grace $associations $telemetry .Values.triton.exitSeconds .Values.shutdownMarginSeconds | ceil -}}
 {{- end -}}
 
 {{/* What the gateway speaks: HTTPS with a certificate of its own. */}}

@@ -1,0 +1,16 @@
+{{/* What the AWS Load Balancer Controller makes of the Service for DICOM. */}}
+{{- define "radstream.dimseAnnotations" -}}
+{{- $drain := add (include "radstream.needed" (list .Values "http" "drain_delay_s")) (include "radstream.needed" (list .Values "http" "grace_period_s")) -}}
+service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip
+service.beta.kubernetes.io/aws-load-balancer-scheme: {{ .Values.dimse.scheme }}
+# The gateway knows senders by their addresses, and the network policy lets them in by these.
+service.beta.kubernetes.io/aws-load-balancer-target-group-attributes: preserve_client_ip.enabled=true,deregistration_delay.timeout_seconds={{ min 3600 $drain }}
+# Whether the pod takes studies, which a TCP connection to the listener does not tell.
+service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol: {{ include "radstream.scheme" . }}
+service.beta.kubernetes.io/aws-load-balancer-healthcheck-port: "8080"
+service.beta.kubernetes.io/aws-load-balancer-healthcheck-path: /readyz
+service.beta.kubernetes.io/aws-load-balancer-healthcheck-success-codes: "200"
+{{- with .Values.dimse.subnets }}
+service.beta.kubernetes.io/aws-load-balancer-subnets: {{ join "," . }}
+{{- end }}
+{{- end -}}
