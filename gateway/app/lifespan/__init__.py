@@ -12,7 +12,7 @@ from gateway.app.lifespan.audit import open_audit
 from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.deferred import backlog_work, make_backlogs
 from gateway.app.lifespan.dimse import open_dimse
-from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder, make_leases
+from gateway.app.lifespan.dropfolder import drop_folder_work, open_drop_folder
 from gateway.app.lifespan.processing import open_processing
 from gateway.app.lifespan.storage import open_storage
 from gateway.deferred.dicom_store import DicomStore
@@ -72,15 +72,12 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         pseudonyms = _pseudonyms(settings)
         context = LifespanContext(settings, metrics, health, tracer, pseudonyms, stack, triton_host)
-        await context.run("event loop lag", observe_lag(metrics))
+        await _follow_process(context, certificate)
         authentication = await open_access(context)
-        if certificate is not None:
-            await context.run("certificate", certificate.follow(metrics))
         audit = await open_audit(context)
         storage = await open_storage(context)
         processing = await open_processing(context, storage, audit)
-        leases = make_leases(context, storage)
-        folder = make_drop_folder(context, storage, processing, audit, leases=leases)
+        folder = open_drop_folder(context, storage, processing, audit)
         backlogs = await make_backlogs(context, storage, processing)
         submissions, catalog = _accepted(storage, processing, backlogs)
         for name, work in (
@@ -112,6 +109,13 @@ async def open_gateway(
             deletion=storage.deletion,
         )
         log.info("gateway.closing")
+
+
+async def _follow_process(context: LifespanContext, certificate: ServedCertificate | None) -> None:
+    """Follow how late the event loop is, and the certificate if there is one."""
+    await context.run("event loop lag", observe_lag(context.metrics))
+    if certificate is not None:
+        await context.run("certificate", certificate.follow(context.metrics))
 
 
 def _dicom_store(

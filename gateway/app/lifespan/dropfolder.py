@@ -36,15 +36,22 @@ _PATIENCE_S = 5.0
 _IMAGES_A_THREAD = 4
 
 
-def make_leases(context: LifespanContext, storage: StudyStorage) -> Leases:
-    """Return the leases by which one gateway at a time is at a study of the drop folder."""
-    return Leases(
+def open_drop_folder(
+    context: LifespanContext,
+    storage: StudyStorage,
+    processing: Processing,
+    audit: Audit,
+    inbox: Inbox | None = None,
+) -> DropFolder:
+    """Return the drop folder with the leases by which one gateway at a time is at a study."""
+    leases = Leases(
         storage.objects,
         root=LEASES,
         lease_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,
         patience_s=_PATIENCE_S,
         presence=storage.presence,
     )
+    return make_drop_folder(context, storage, processing, audit, leases=leases, inbox=inbox)
 
 
 def make_drop_folder(
@@ -107,8 +114,7 @@ def drop_folder_work(
         # A person who has something tried again has seen to it that it is whole; nobody else has.
         files = SettledFiles(settings.dropfolder.folder, watched.is_whole)
         inbox = make_inbox(settings, files)
-        leases = make_leases(context, storage)
-        folder = make_drop_folder(context, storage, processing, audit, leases=leases, inbox=inbox)
+        folder = open_drop_folder(context, storage, processing, audit, inbox)
         collector = Collector(
             Deliveries(folder),
             inbox=inbox,
