@@ -1,7 +1,8 @@
 """Documents and writes of one S3 bucket, by obstore, at a fraction of aiobotocore's CPU.
 
 What obstore lacks stays with aiobotocore, in `s3.py`: check sums of what is read, objects that come
-in chunks or whose headers hold more than ASCII, pages of folders, versions.
+in chunks or whose headers hold more than ASCII, versions, and lists: obstore takes the last slash
+from a key that ends in one, stops at a key with two in a row, and begins no page of folders.
 """
 
 from __future__ import annotations

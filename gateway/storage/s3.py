@@ -184,7 +184,7 @@ class S3Store:
         return written
 
     async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
-        """See `ObjectStore.create`."""
+        """See `ObjectStore.create`; a repeated write that meets its own bytes has made them."""
         split_key(key)
         async with self._calling():
             written = await self._objects.put_if(key, data, media_type, None)
