@@ -55,6 +55,14 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     ),
 }
 
+# Told, and checked by the route: a path that is no study's is a bad request (PS3.18, 10.5.3).
+StudyInstanceUid = Annotated[
+    str,
+    Path(
+        description="Study Instance UID of the instances.",
+        json_schema_extra={"pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64},
+    ),
+]
 Writer = Annotated[Caller, Depends(require(Scope.STUDIES_WRITE))]
 
 
@@ -82,7 +90,7 @@ async def store_instances(request: Request, gateway: GatewayDependency, caller: 
     openapi_extra=_REQUEST_BODY,
 )
 async def store_instances_of_study(
-    study_instance_uid: Annotated[str, Path(description="Study Instance UID of the instances.")],
+    study_instance_uid: StudyInstanceUid,
     request: Request,
     gateway: GatewayDependency,
     caller: Writer,

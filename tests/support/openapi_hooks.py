@@ -11,3 +11,9 @@ def filter_case(_context: schemathesis.HookContext, case: schemathesis.Case) -> 
     proxy adds some. Schemathesis counts an added one as an error to be refused.
     """
     return "x-schemathesis-unknown-property" not in {name.lower() for name in case.headers or {}}
+
+
+# Whatever the bytes are, they go as they are.
+schemathesis.serializer.alias(
+    ["application/dicom", "multipart/related"], "application/octet-stream"
+)
