@@ -28,12 +28,12 @@ def associate_request(
 
 
 class WireSender:
-    """A connection whose association is accepted, of Secondary Capture in Explicit VR."""
+    """A connection whose association is accepted, of Secondary Capture in one transfer syntax."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, transfer_syntax: str = ExplicitVRLittleEndian) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.settimeout(60)
-        self.socket.sendall(associate_request(SecondaryCaptureImageStorage))
+        self.socket.sendall(associate_request(SecondaryCaptureImageStorage, transfer_syntax))
         kind, _ = self.receive()
         assert kind == 0x02, f"PDU of type {kind}"
 

@@ -1,0 +1,60 @@
+"""Every hostile data set of the tests over C-STORE: each is answered, none ends its association."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from preprocess.file_meta import read_file_meta
+from tests.support.dimse import (
+    LiveListener,
+    dimse_settings,
+    encoded,
+    running_listener,
+    secondary_capture,
+)
+from tests.support.dimse_wire import WireSender
+from tests.support.hostile import hostile_files
+
+pytestmark = pytest.mark.server
+
+JPEG = Path(__file__).parents[2] / "data" / "images" / "person931_bacteria_2856.jpeg"
+HOSTILE = {
+    name: data
+    for name, data in hostile_files(JPEG.read_bytes()).items()
+    if data[128:132] == b"DICM"
+}
+
+
+@pytest.fixture(scope="module")
+async def listener(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveListener]:
+    async with running_listener(dimse_settings(tmp_path_factory.mktemp("hostile"))) as listener:
+        yield listener
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_data_set_is_answered_and_costs_no_other(listener: LiveListener, name: str):
+    data = HOSTILE[name]
+    transfer_syntax = read_file_meta(data).transfer_syntax_uid
+    assert transfer_syntax is not None
+    data_set = data[144 + int.from_bytes(data[140:144], "little") :]
+
+    def send() -> tuple[int, int]:
+        with WireSender(listener.port, transfer_syntax) as sender:
+            return sender.store(generate_uid(), data_set), sender.store(generate_uid(), b"\0" * 9)
+
+    first, second = await asyncio.to_thread(send)
+    assert first not in {0x0000, 0x0110}
+    assert second not in {0x0000, 0x0110}
+
+
+async def test_after_all_of_them_a_good_one_is_stored(listener: LiveListener):
+    dataset = secondary_capture()
+
+    def send() -> int:
+        with WireSender(listener.port, ExplicitVRLittleEndian) as sender:
+            return sender.store(dataset.SOPInstanceUID, encoded(dataset))
+
+    assert await asyncio.to_thread(send) == 0x0000
