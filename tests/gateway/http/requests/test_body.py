@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import Request
 
+from gateway.errors import RequestTooSlowError
+from gateway.http.requests.body import body_pieces
+from gateway.settings import HttpSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.connections import chunked, head
 from tests.support.gateway import LiveGateway, running_gateway, settings_for, until
@@ -129,3 +133,32 @@ async def test_a_body_as_it_is_may_say_so(small: LiveGateway):
     headers = {"Content-Type": "image/png", "Content-Encoding": "identity"}
     answer = await small.client.post("/v1/studies", content=b"x", headers=headers)
     assert answer.json()["type"].endswith((":invalid-parts", ":unsupported-image"))
+
+
+def body_of(*pieces: bytes) -> Request:
+    """A request whose body comes in these pieces and stops there, its end still to come."""
+    coming = list(pieces)
+
+    async def receive() -> dict[str, object]:
+        if coming:
+            return {"type": "http.request", "body": coming.pop(0), "more_body": True}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    return Request({"type": "http", "headers": []}, receive)
+
+
+async def test_a_body_in_pieces_that_stops_coming_is_given_up():
+    pace = HttpSettings(body_grace_s=0.1, body_bytes_per_s=2**30)
+    pieces = body_pieces(body_of(b"one", b"", b"two"), pace)
+    assert [await anext(pieces), await anext(pieces)] == [b"one", b"two"]
+    with pytest.raises(RequestTooSlowError):
+        await anext(pieces)
+
+
+async def test_the_time_that_its_reader_takes_is_not_the_senders():
+    pace = HttpSettings(body_grace_s=0.1, body_bytes_per_s=2**30)
+    pieces = body_pieces(body_of(b"one", b"two"), pace)
+    assert await anext(pieces) == b"one"
+    await asyncio.sleep(3 * pace.body_grace_s)  # what the sender has in all
+    assert await anext(pieces) == b"two"
