@@ -70,6 +70,7 @@ async def drill(kills: int, seed: int, triton_url: str, folder: Path) -> tuple[S
         "RADSTREAM_TRITON__URL": triton_url,
         "RADSTREAM_STORE__FOLDER": str(folder / "store"),
         "RADSTREAM_PENDING__SWEEP_S": "1",
+        "RADSTREAM_HTTP__REQUEST_TIMEOUT_S": "8",  # a dead gateway holds its claims so long
         "RADSTREAM_DIMSE__LISTEN": "true",
         "RADSTREAM_DIMSE__PORT": str(port),
     }

@@ -441,6 +441,11 @@ class DimseSettings(_Group):
     object_bytes: int = Field(
         64 * 2**20, gt=0, description="Largest data set in bytes; a larger one is refused (A700)."
     )
+    unaccepted: Literal["refuse", "store"] = Field(
+        "refuse",
+        description="Answer to an instance that no served model takes: refused (0122), or stored "
+        "with success and parked until there is a model.",
+    )
     request_timeout_s: float = Field(
         10.0,
         gt=0,

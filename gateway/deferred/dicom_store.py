@@ -77,6 +77,8 @@ class DicomStore:
         Reads headers, off the event loop.
     timeout_s
         Seconds that an instance may take once its bytes are there, the wait for a place included.
+    keep_unaccepted
+        See `Submissions.accept`.
     """
 
     def __init__(
@@ -86,11 +88,13 @@ class DicomStore:
         imaging: Imaging,
         *,
         timeout_s: float,
+        keep_unaccepted: bool = False,
     ) -> None:
         self._studies = studies
         self._submissions = submissions
         self._imaging = imaging
         self._timeout_s = timeout_s
+        self._keep_unaccepted = keep_unaccepted
 
     async def store(
         self,
@@ -144,7 +148,7 @@ class DicomStore:
             deadline.bounds("accept"),
             self._studies.admitted(source, deadline) as study,
         ):
-            await self._submissions.accept(study, None)
+            await self._submissions.accept(study, None, keep_unaccepted=self._keep_unaccepted)
 
 
 def _refused(

@@ -11,6 +11,7 @@ import structlog
 from gateway.errors import (
     DeliveryUnfinishedError,
     InferenceUnavailableError,
+    NoModelAcceptsError,
     ObjectNotFoundError,
     UnreadableDocumentError,
 )
@@ -78,13 +79,18 @@ class Submissions:
         self._models = models
         self._imaging = imaging
 
-    async def accept(self, admitted: AdmittedStudy, callback: str | None) -> str:
+    async def accept(
+        self, admitted: AdmittedStudy, callback: str | None, *, keep_unaccepted: bool = False
+    ) -> str:
         """Return the id of the study, which is durable from now on, and to be processed.
 
         Parameters
         ----------
         callback
             Whom to tell of the end.
+        keep_unaccepted
+            Images that no model takes by now are accepted, too: they are parked, and can be tried
+            again once there is a model.
 
         Raises
         ------
@@ -100,7 +106,7 @@ class Submissions:
             What `Intake.study` raises.
         """
         study = await admitted.identify()
-        await self._check_images(study)
+        await self._check_images(study, keep_unaccepted=keep_unaccepted)
         study_id = study.metadata.study_id
         await self._deletion.check_open(study_id)
         await self._results.known(study.metadata)
@@ -171,12 +177,15 @@ class Submissions:
             problem=progress.problem,
         )
 
-    async def _check_images(self, study: Study) -> None:
+    async def _check_images(self, study: Study, *, keep_unaccepted: bool) -> None:
         """Refuse a study of which no image can be processed, as far as that is seen by now."""
         errors = await self._imaging.header_errors(study.images)
         refused = list(study.refused)
         for image in study.images:
-            error = self._unread(image) or errors.get(image.part)
+            error: PartError | None = self._unread(image)
+            if keep_unaccepted and isinstance(error, NoModelAcceptsError):
+                error = None
+            error = error or errors.get(image.part)
             if error is not None:
                 refused.append(RefusedImage(image.part, error))
         if len(refused) == len(study.parts):

@@ -45,6 +45,7 @@ async def open_dimse(
             submissions,
             processing.imaging,
             timeout_s=settings.store_timeout_s,
+            keep_unaccepted=settings.unaccepted == "store",
         ),
         admission=processing.admission,
         audit=audit,

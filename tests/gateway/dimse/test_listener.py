@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
+from gateway.triton.embedded import EmbeddedTriton
 from tests.support.dicom import file_of, radiograph
 from tests.support.dimse import (
     LiveListener,
@@ -204,3 +205,54 @@ async def test_garbage_ends_with_its_connection(listener: LiveListener, garbage:
         connection.sendall(garbage)
     assert (await dcmtk("echoscu", listener))[0] == 0
     await until(lambda: no_association(listener))
+
+
+@pytest.mark.parametrize(("unaccepted", "status"), [("refuse", 0x0122), ("store", 0x0000)])
+async def test_what_no_model_takes_is_refused_or_parked(
+    triton: EmbeddedTriton, tmp_path: Path, unaccepted: str, status: int
+):
+    settings = dimse_settings(tmp_path, triton.grpc_url, unaccepted=unaccepted)
+    dataset = radiograph(Modality="MR", BodyPartExamined="KNEE")
+    async with running_listener(settings) as listener:
+        await until(listener.gateway.is_ready)
+
+        def send() -> int:
+            with associated(listener.port, (DX, ExplicitVRLittleEndian)) as association:
+                return int(store(association, dataset).Status)
+
+        assert await asyncio.to_thread(send) == status
+        path = f"/v1/studies/{dataset.StudyInstanceUID}"
+        if status:
+            assert (await listener.gateway.client.get(path)).status_code == 404
+            return
+
+        async def is_parked() -> bool:
+            failed = (await listener.gateway.client.get(path)).json().get("failures", [])
+            return [each["problem"]["status"] for each in failed] == [422]
+
+        await until(is_parked)
+
+
+async def test_a_radiograph_is_read_after_its_success(triton: EmbeddedTriton, tmp_path: Path):
+    dataset = radiograph()
+    async with running_listener(dimse_settings(tmp_path, triton.grpc_url)) as listener:
+        await until(listener.gateway.is_ready)
+
+        def send() -> list[int]:
+            with associated(listener.port, (DX, ExplicitVRLittleEndian)) as association:
+                return [int(store(association, dataset).Status) for _ in range(2)]
+
+        assert await asyncio.to_thread(send) == [0x0000, 0x0000]
+
+        async def is_read() -> bool:
+            answer = await listener.gateway.client.get(f"/v1/studies/{dataset.StudyInstanceUID}")
+            result = answer.json()
+            return len(result["images"]) == 1 and not result.get("pending")
+
+        await until(is_read)
+        assert (
+            await listener.gateway.metric(
+                "radstream_studies_total", route="dimse", outcome="completed"
+            )
+            == 1
+        )
