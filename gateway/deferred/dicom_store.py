@@ -111,31 +111,31 @@ class DicomStore:
         expected
             What the request says of it elsewhere: in its path, or in its command set.
         """
-        uids, transfer_syntax_uid = InstanceUids(), None
+        uids = InstanceUids()
         try:
-            meta = await self._imaging.file_meta(data)
-            uids, transfer_syntax_uid = InstanceUids.of_file_meta(meta), meta.transfer_syntax_uid
             header = await self._imaging.dicom_metadata(_PART, data)
             if header is None:
                 raise UnreadableImagesError((Fault(_PART, "is no DICOM file"),))
-            named = InstanceUids.of_data_set(header)
-            if not named.is_identified():
+            uids = InstanceUids.of_data_set(header)
+            if not uids.is_identified():
                 raise InvalidMetadataError((Fault(_PART, _UNIDENTIFIED),))
-            uids = named
             if faults := [Fault(name, _CONTRADICTS) for name in uids.contradictions(expected)]:
                 error = InvalidMetadataError(tuple(faults))
                 return _refused(sender, uids, error, FailureReason.DATA_SET_MISMATCH)
             await self._accept(data, sender)
         except RadStreamError as error:
-            return _refused(sender, uids, error, failure_reason(error, transfer_syntax_uid))
+            if uids.is_identified():
+                return _refused(sender, uids, error, failure_reason(error))
+            return await self.refuse(data, sender, error)
         return InstanceOutcome(uids)
 
     async def refuse(
         self, beginning: bytes | memoryview, sender: InstanceSender, error: RadStreamError
     ) -> InstanceOutcome:
-        """Return the outcome of an instance that is not taken, of which only the beginning came."""
-        uids = InstanceUids.of_file_meta(await self._imaging.file_meta(beginning))
-        return _refused(sender, uids, error, failure_reason(error))
+        """Return the outcome of an instance that is not taken, known by its beginning alone."""
+        meta = await self._imaging.file_meta(beginning)
+        reason = failure_reason(error, meta.transfer_syntax_uid)
+        return _refused(sender, InstanceUids.of_file_meta(meta), error, reason)
 
     async def _accept(self, data: bytes | memoryview, sender: InstanceSender) -> None:
         async def receive(_slot: Slot) -> Received:

@@ -131,6 +131,8 @@ async def _store(
     expected = InstanceUids(study_instance_uid=study_instance_uid)
     transaction = StoreTransaction(gateway.admission, gateway.dicom_store, parts, sender, expected)
     outcomes = await transaction.run()
+    for outcome in outcomes:
+        gateway.metrics.dicomweb.count(outcome.failure)
     _check_any_taken(outcomes)
     failed = sum(outcome.failure is not None for outcome in outcomes)
     if 0 < failed < len(outcomes):

@@ -57,5 +57,5 @@ async def test_what_is_stored_is_processed_once_though_the_gateway_is_killed(
         await is_processed(client, study, INSTANCES)
         view = (await client.get(f"/v1/studies/{study}")).json()
         assert len({image["sha256"] for image in view["images"]}) == INSTANCES
-        assert "failed" not in view
+        assert "failures" not in view
         assert "pending" not in view

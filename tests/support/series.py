@@ -79,6 +79,9 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_dimse_associations": {
             "outcome": {"accepted"} | {rejection.name.lower() for rejection in Rejection}
         },
+        "radstream_stow_instances": {
+            "reason": {"0000"} | {f"{reason:04X}" for reason in FailureReason}
+        },
         "radstream_dimse_instances": {
             "status": {"0000"} | {f"{reason:04X}" for reason in FailureReason}
         },

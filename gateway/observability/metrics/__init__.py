@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from gateway.observability.metrics.access import AccessMetrics, AuditMetrics
 from gateway.observability.metrics.admission import AdmissionMetrics
 from gateway.observability.metrics.backlog import BacklogMetrics
+from gateway.observability.metrics.dicomweb import DicomWebMetrics
 from gateway.observability.metrics.dimse import DimseMetrics
 from gateway.observability.metrics.dropfolder import DropFolderMetrics
 from gateway.observability.metrics.http import HttpMetrics
@@ -37,6 +38,7 @@ class Metrics:
         self.audit = AuditMetrics(registry)
         self.studies = StudyMetrics(registry)
         self.admission = AdmissionMetrics(registry)
+        self.dicomweb = DicomWebMetrics(registry)
         self.dimse = DimseMetrics(registry)
         self.dropfolder = DropFolderMetrics(registry)
         self.backlog = BacklogMetrics(registry)

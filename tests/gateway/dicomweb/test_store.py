@@ -8,7 +8,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
+from gateway.observability.metrics.dicomweb import REASONS
 from gateway.settings import AdmissionSettings
+from gateway.studies.dicom_instance import FailureReason
 from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.http.routes.test_overload import at_work
 from tests.preprocess import dicoms
@@ -80,7 +82,13 @@ async def test_instances_of_several_studies_in_one_request(client: httpx.AsyncCl
         await is_processed(client, image.StudyInstanceUID, 1)
 
 
-async def test_one_bad_part_costs_no_other(client: httpx.AsyncClient, study: str) -> None:
+def test_each_reason_is_counted_from_the_start() -> None:
+    assert set(REASONS) == {"0000"} | {f"{reason:04X}" for reason in FailureReason}
+
+
+async def test_one_bad_part_costs_no_other(gateway: LiveGateway, study: str) -> None:
+    client = gateway.client
+    before = await gateway.metric("radstream_stow_instances_total", reason="C122")
     good = radiograph(StudyInstanceUID=study)
     report = radiograph(StudyInstanceUID=study)
     del report.PixelData
@@ -117,6 +125,7 @@ async def test_one_bad_part_costs_no_other(client: httpx.AsyncClient, study: str
         ("1.2.3.4", 0xC000),
     ]
     assert other_failures(answer) == [0xC000] * 3
+    assert await gateway.metric("radstream_stow_instances_total", reason="C122") == before + 1
     await is_processed(client, study, 1)
 
 
