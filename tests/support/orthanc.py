@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ _PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 @dataclass(frozen=True)
 class Orthanc:
-    """A PACS that knows one DICOMweb server by the name ``radstream``."""
+    """A PACS that knows a DICOMweb server, a DICOM application or both as ``radstream``."""
 
     client: httpx.AsyncClient
 
@@ -32,8 +32,15 @@ class Orthanc:
 
     async def forward(self, *instances: str) -> dict[str, Any]:
         """Forward instances by STOW-RS; return the job once it has ended."""
+        return await self._job("/dicom-web/servers/radstream/stow", instances)
+
+    async def send(self, *instances: str) -> dict[str, Any]:
+        """Send instances by C-STORE; return the job once it has ended."""
+        return await self._job("/modalities/radstream/store", instances)
+
+    async def _job(self, task: str, instances: Sequence[str]) -> dict[str, Any]:
         order = {"Resources": list(instances), "Synchronous": False}
-        answer = await self.client.post("/dicom-web/servers/radstream/stow", json=order)
+        answer = await self.client.post(task, json=order)
         assert answer.is_success, answer.text
         path = answer.json()["Path"]
 
@@ -46,8 +53,10 @@ class Orthanc:
 
 
 @asynccontextmanager
-async def running_orthanc(folder: Path, dicomweb_url: str) -> AsyncIterator[Orthanc]:
-    """An Orthanc that forwards to the DICOMweb server there."""
+async def running_orthanc(
+    folder: Path, dicomweb_url: str = "", dimse_port: int | None = None
+) -> AsyncIterator[Orthanc]:
+    """An Orthanc that forwards to the DICOMweb server there, or to the port of loopback."""
     port = free_port()
     configuration = {
         "StorageDirectory": str(folder / "storage"),
@@ -56,8 +65,15 @@ async def running_orthanc(folder: Path, dicomweb_url: str) -> AsyncIterator[Orth
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomServerEnabled": False,
+        "DicomAet": "ORTHANC",
+        "DicomModalities": {}
+        if dimse_port is None
+        else {"radstream": ["RADSTREAM", "127.0.0.1", dimse_port]},
         "Plugins": [_PLUGIN],
-        "DicomWeb": {"Enable": True, "Servers": {"radstream": {"Url": dicomweb_url}}},
+        "DicomWeb": {
+            "Enable": True,
+            "Servers": {"radstream": {"Url": dicomweb_url}} if dicomweb_url else {},
+        },
     }
     (folder / "orthanc.json").write_text(json.dumps(configuration))
     with (folder / "orthanc.log").open("wb") as log:
