@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from gateway.triton.embedded import EmbeddedTriton
+from tests.support.dicomweb import data_set, failed, other_failures, store, stored
 from tests.support.gateway import (
     ROOT,
     Command,
@@ -93,6 +94,19 @@ async def test_a_hostile_file_is_refused(
     (fault,) = response.json()["errors"]
     assert fault["pointer"] == "image[0]"
     assert fault["detail"]
+    assert max(samples) - samples[0] < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_a_hostile_instance_is_refused_or_stored(
+    name: str, command: Command, client: httpx.AsyncClient
+) -> None:
+    """Its header may be sound: what only decoding finds is told in its study."""
+    async with memory_watched(command.pid) as samples:
+        response = await store(client, FILES[name])
+    assert response.status_code in {200, 409}, response.text
+    answer = data_set(response)
+    assert len(stored(answer)) + len(failed(answer)) + len(other_failures(answer)) == 1
     assert max(samples) - samples[0] < MOST_BYTES
 
 
