@@ -33,6 +33,7 @@ def banner(settings: Settings, url: str, triton: EmbeddedTriton, *, program: str
         "Triton": f"grpc {triton.grpc_url}, http {triton.http_url}, metrics {triton.metrics_url}",
         "models in": str(settings.triton.model_repository.absolute()),
         "drop here": _drop_folder(settings),
+        "DICOM to": _dicom(settings),
         "results in": _results(settings),
     }
     told = "\n".join(f"  {name:<10} {where}" for name, where in lines.items() if where)
@@ -52,6 +53,15 @@ def _drop_folder(settings: Settings) -> str | None:
     if settings.dropfolder.watch is False:
         return None
     return str(settings.dropfolder.folder.absolute())
+
+
+def _dicom(settings: Settings) -> str | None:
+    """Return the AE title, address and port to send to; None where none is listened on."""
+    dimse = settings.dimse
+    if dimse.listen is False:
+        return None
+    port = dimse.port or "a free port, which the log has"
+    return f"{dimse.ae_title} at {dimse.host} port {port}"
 
 
 def _results(settings: Settings) -> str:

@@ -19,6 +19,7 @@ import queue
 import select
 import socket
 import ssl
+import sys
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
@@ -292,6 +293,7 @@ def make_entity(ae_title: str, *, pdu_bytes: int, idle_s: float) -> ApplicationE
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.maximum_pdu_size = pdu_bytes
+    ae.maximum_associations = sys.maxsize  # the listener has counted them
     ae.network_timeout = idle_s
     ae.acse_timeout = idle_s
     ae.dimse_timeout = idle_s

@@ -8,6 +8,7 @@ import pytest
 from gateway.cli.banner import banner
 from gateway.settings import (
     AccessSettings,
+    DimseSettings,
     DropFolderSettings,
     HttpSettings,
     Settings,
@@ -55,6 +56,12 @@ def test_buckets_are_named_where_the_store_is_s3():
 def test_a_folder_that_is_not_watched_is_not_named():
     lines = said(dropfolder=DropFolderSettings(watch=False))
     assert not [line for line in lines if line.startswith("drop here")]
+
+
+def test_senders_over_dicom_learn_where_to_send():
+    assert "DICOM to   RADSTREAM at 127.0.0.1 port 11112" in said()
+    off = said(dimse=DimseSettings(listen=False))
+    assert not [line for line in off if line.startswith("DICOM")]
 
 
 def test_the_example_has_a_key_where_callers_need_one(tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.support.dimse import (
     store,
     write_senders,
 )
+from tests.support.dimse_wire import WireSender
 from tests.support.gateway import audit_trail, until
 
 pytestmark = pytest.mark.server
@@ -186,6 +188,18 @@ async def test_associations_beyond_the_limit_are_rejected_until_one_ends(tmp_pat
         await until(lambda: no_association(listener))
         assert (await dcmtk("echoscu", listener))[0] == 0
         assert await listener.count("associations_total", outcome="limit") == 1
+
+
+async def test_as_many_associations_as_the_setting_says(listener: LiveListener):
+    """pynetdicom has a limit of its own, of ten."""
+
+    def hold() -> None:
+        with ExitStack() as stack:
+            for _ in range(listener.gateway.settings.dimse.associations):
+                stack.enter_context(WireSender(listener.port))
+
+    await asyncio.to_thread(hold)
+    await until(lambda: no_association(listener))
 
 
 GARBAGE = {
