@@ -756,7 +756,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _has_senders(self) -> Self:
-        if self.dimse.is_on and not self.dimse.is_loopback and self.routing.file is None:
+        # Where it is not said, `radstream up` listens.
+        may_listen = self.dimse.listen is not False
+        if may_listen and not self.dimse.is_loopback and self.routing.file is None:
             raise ValueError(
                 f"{PREFIX}DIMSE{DELIMITER}HOST is not loopback, so senders must be known: set "
                 f"{PREFIX}ROUTING{DELIMITER}FILE"

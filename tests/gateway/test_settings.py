@@ -2,12 +2,21 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from gateway.settings import PREFIX, Settings, setting_names, unknown_names
+from gateway.settings import (
+    PREFIX,
+    DimseSettings,
+    RoutingSettings,
+    Settings,
+    setting_names,
+    unknown_names,
+)
 
 NAMES = [name for name, _ in setting_names()]
 
@@ -200,3 +209,27 @@ def test_tracing_without_its_packages_says_what_to_install(
     monkeypatch.setenv("RADSTREAM_TRACING__KIND", "otlp")
     with pytest.raises(ValidationError, match=r"radstream\[tracing\]"):
         Settings()
+
+
+@pytest.mark.parametrize("dimse", [{}, {"port": 11112}, {"listen": True}])
+def test_strangers_send_nothing_over_dicom(dimse: dict[str, Any], tmp_path: Path):
+    """`radstream up` listens, too, where nothing is said of it."""
+    everywhere = DimseSettings(host="0.0.0.0", **dimse)  # noqa: S104 - what is refused
+    with pytest.raises(ValidationError, match="RADSTREAM_ROUTING__FILE"):
+        Settings(dimse=everywhere)
+    routing = RoutingSettings(file=tmp_path / "routing.json")
+    assert not Settings(dimse=everywhere, routing=routing).dimse.is_loopback
+    Settings(dimse=DimseSettings(host="0.0.0.0", listen=False))  # noqa: S104
+
+
+def test_dicom_is_listened_for_where_a_port_is_set():
+    assert not DimseSettings().is_on
+    assert DimseSettings(port=11112).is_on
+    assert not DimseSettings(port=11112, listen=False).is_on
+    assert DimseSettings(listen=True).is_on
+
+
+def test_the_listeners_tls_is_whole(tmp_path: Path):
+    for half in ("tls_certificate", "tls_key", "tls_client_ca"):
+        with pytest.raises(ValidationError, match="need"):
+            DimseSettings(**{half: tmp_path / "x"})
