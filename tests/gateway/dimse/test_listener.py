@@ -25,7 +25,7 @@ from tests.support.dimse import (
     write_senders,
 )
 from tests.support.dimse_wire import WireSender
-from tests.support.gateway import audit_trail, until
+from tests.support.gateway import audit_trail, run_command, until
 
 pytestmark = pytest.mark.server
 
@@ -270,3 +270,33 @@ async def test_a_radiograph_is_read_after_its_success(triton: EmbeddedTriton, tm
             )
             == 1
         )
+
+
+async def test_a_port_that_is_taken_keeps_the_gateway_from_starting(
+    listener: LiveListener, tmp_path: Path
+):
+    code, _, errors = await run_command(
+        "serve",
+        RADSTREAM_HTTP__PORT="0",
+        RADSTREAM_STORE__FOLDER=str(tmp_path / "store"),
+        RADSTREAM_DIMSE__LISTEN="true",
+        RADSTREAM_DIMSE__PORT=str(listener.port),
+    )
+    assert code == 1
+    assert f"cannot listen for DICOM on 127.0.0.1 port {listener.port}" in errors
+    assert "RADSTREAM_DIMSE__PORT chooses another port" in errors
+
+
+async def test_senders_that_cannot_be_read_keep_the_gateway_from_starting(tmp_path: Path):
+    (tmp_path / "routing.json").write_text('{"schema": "radstream.routing/2"}')
+    code, _, errors = await run_command(
+        "serve",
+        RADSTREAM_HTTP__PORT="0",
+        RADSTREAM_STORE__FOLDER=str(tmp_path / "store"),
+        RADSTREAM_DIMSE__LISTEN="true",
+        RADSTREAM_DIMSE__PORT="0",
+        RADSTREAM_ROUTING__FILE=str(tmp_path / "routing.json"),
+    )
+    assert code == 1
+    assert "the routing document" in errors
+    assert "/schema" in errors
