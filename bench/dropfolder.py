@@ -70,12 +70,12 @@ async def measure(folder: Path) -> tuple[list[float], int]:
             telemetry=TelemetrySettings(kind="none"),
         )
         async with open_gateway(settings, Metrics(CollectorRegistry()), Health()) as gateway:
-            await gateway.pairing.deliver(drop(folder / "drop", STUDIES))  # the first is slower
+            await gateway.deliveries.deliver(drop(folder / "drop", STUDIES))  # the first is slower
             calls = 0
             times = []
             for key in keys:
                 began = time.perf_counter()
-                delivery = await gateway.pairing.deliver(key)
+                delivery = await gateway.deliveries.deliver(key)
                 times.append((time.perf_counter() - began) * 1000)
                 assert delivery.outcome == "processed", delivery
     return times, calls // STUDIES

@@ -15,7 +15,7 @@ USE = 0.6  # of a pod's cores, where the autoscaler adds another
 POD_CORES = 3.0
 
 EVENTS, EVENT_BYTES = 7, 500
-PUTS, GETS, LISTS = 4, 3, 1
+PUTS, GETS, LISTS = 2, 1, 0
 
 # Limits of AWS, with their pages in docs/scaling.md.
 SHARD_RECORDS, SHARD_BYTES = 1000, 2**20

@@ -146,7 +146,7 @@ def store(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> F
 def test_store_create(
     benchmark: BenchmarkFixture, runner: asyncio.Runner, store: FolderStore
 ) -> None:
-    keys = (f"results/C-{number}/study.json" for number in count())
+    keys = (f"results/C-{number}/result.json" for number in count())
     assert benchmark(lambda: runner.run(store.create(next(keys), DOCUMENT, media_type="")))
 
 
@@ -159,14 +159,14 @@ def test_store_replace(
 def test_store_read(
     benchmark: BenchmarkFixture, runner: asyncio.Runner, store: FolderStore
 ) -> None:
-    runner.run(store.create("results/O/study.json", DOCUMENT, media_type=""))
-    assert benchmark(lambda: runner.run(store.read("results/O/study.json"))) == DOCUMENT
+    runner.run(store.create("results/O/result.json", DOCUMENT, media_type=""))
+    assert benchmark(lambda: runner.run(store.read("results/O/result.json"))) == DOCUMENT
 
 
 def test_store_keys(
     benchmark: BenchmarkFixture, runner: asyncio.Runner, store: FolderStore
 ) -> None:
-    keys = [f"results/K/images/1/{name}" for name in ("image.jpg", "reading.json")]
+    keys = [f"results/K/images/1/{name}" for name in ("image.jpg", "model-1.heatmap.png")]
     for key in keys:
         runner.run(store.create(key, DOCUMENT, media_type=""))
     assert benchmark(lambda: runner.run(store.keys("results/K/images/"))) == keys

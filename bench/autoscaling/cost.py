@@ -45,8 +45,8 @@ class Study:
 def ways_in(cpu_s: float) -> dict[str, Study]:
     """A study by each of the two ways it can come."""
     return {
-        "sent": Study(cpu_s, copies=1, puts=5, gets=3, dropped=0),
-        "dropped": Study(cpu_s, copies=2.2, puts=15, gets=8, dropped=2),
+        "sent": Study(cpu_s, copies=1, puts=2, gets=1, dropped=0),
+        "dropped": Study(cpu_s, copies=2.2, puts=14, gets=11, dropped=2),
     }
 
 

@@ -197,6 +197,12 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     )
 
 
+def _verdict(finding: dict[str, Any]) -> str:
+    if "positive" not in finding:
+        return "not applicable"
+    return "positive" if finding["positive"] else "negative"
+
+
 def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
     """Return the answer as text for a person, one line for each finding."""
     names = ", ".join(file.name for file in group)
@@ -206,10 +212,11 @@ def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
         return "\n".join(lines)
     lines = [f"{names}: study {answer['study_id']}"]
     for image in answer["images"]:
-        for finding in image["findings"]:
-            verdict = "positive" if finding["positive"] else "negative"
-            lines.append(
+        for reading in image["readings"]:
+            total = reading["timings_ms"]["total"]
+            lines += [
                 f"  image {image['number']}  {finding['label']:<20} {finding['probability']:.3f}"
-                f"  {verdict}  {image['timings_ms']['total']:.0f} ms"
-            )
+                f"  {_verdict(finding)}  {total:.0f} ms"
+                for finding in reading["findings"]
+            ]
     return "\n".join(lines)

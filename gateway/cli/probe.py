@@ -106,12 +106,13 @@ def check(result: Mapping[str, Any], reference: str, contract: Mapping[str, Any]
     ProbeError
     """
     [image] = result["images"]
-    read_by = _reference(image["model"])
+    [reading] = image["readings"]
+    read_by = _reference(reading["model"])
     if read_by != reference:
         raise ProbeError(f"it was read by {read_by}")
     golden = contract["golden"]
     thresholds = {each["label"]: each["threshold"] for each in contract["output"]["labels"]}
-    found = {each["label"]: each for each in image["findings"]}
+    found = {each["label"]: each for each in reading["findings"]}
     if found.keys() != thresholds.keys():
         raise ProbeError(f"its findings are {sorted(found)}, not {sorted(thresholds)}")
     for label, expected in golden["probabilities"].items():

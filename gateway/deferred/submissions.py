@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from gateway.delivery.webhooks import Callbacks
     from gateway.models.registry import ModelRegistry
     from gateway.observability.metrics import Metrics
-    from gateway.results.deletion import Deletion
     from gateway.results.store import ResultStore
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.problem import Problem
@@ -56,7 +55,7 @@ class Submissions:
     ----------
     backlog, worker
         Where they are kept, and what processes them.
-    results, deletion
+    results
         What is known of their studies.
     models, imaging
         Say what can be said of a study without decoding it.
@@ -68,14 +67,12 @@ class Submissions:
         worker: Worker[Submission],
         *,
         results: ResultStore,
-        deletion: Deletion,
         models: ModelRegistry,
         imaging: Imaging,
     ) -> None:
         self._backlog = backlog
         self._worker = worker
         self._results = results
-        self._deletion = deletion
         self._models = models
         self._imaging = imaging
 
@@ -108,7 +105,6 @@ class Submissions:
         study = await admitted.identify()
         await self._check_images(study, keep_unaccepted=keep_unaccepted)
         study_id = study.metadata.study_id
-        await self._deletion.check_open(study_id)
         await self._results.known(study.metadata)
         for work in await self._backlog.of(study_id):
             other = None if work.failed else await self._backlog.document(work)

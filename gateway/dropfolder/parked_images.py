@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.errors import (
@@ -32,8 +31,8 @@ _NOT_SHOWN = (StudyNotFoundError, StudyBeingDeletedError, UnreadableDocumentErro
 class ParkedImages:
     """Parks images, and has the views of their studies tell of it.
 
-    The entry is written behind the item and removed before it, and the view is made anew whether
-    either was there before or not: whoever dies on the way leaves what the next delivery ends.
+    The entry is written behind the item and removed before it: whoever dies on the way leaves what
+    the next delivery ends.
 
     Parameters
     ----------
@@ -81,11 +80,11 @@ class ParkedImages:
                 problem=item.problem,
                 received_at=item.parked_at,
                 view=image.metadata.view if image else None,
-                sop_instance_uid=image.sop_instance_uid if image else None,
+                sop_instance_uid=image.uids.instance if image else None,
                 parked=item.id,
             )
-            await self._results.note_parked(of, entry)
-            await self._refresh(of)
+            with suppress(*_NOT_SHOWN):
+                await self._results.note_parked(of, entry)
         return item
 
     async def clear(self, *taken: Dropped) -> None:
@@ -104,13 +103,8 @@ class ParkedImages:
     async def _forget(self, item: ParkedItem) -> None:
         if item.sha256 is None or not is_study_id(item.study_id):
             return
-        await self._results.forget_parked(item.study_id, item.sha256, item.id)
-        await self._refresh(item.study_id)
-
-    async def _refresh(self, study_id: str) -> None:
-        check = partial(self._deletion.check_written, study_id)
         with suppress(*_NOT_SHOWN):
-            await self._results.refresh(study_id, check=check)
+            await self._results.forget_parked(item.study_id, item.sha256, item.id)
 
 
 def _is_known_to_be_of(study_id: str | None, error: RadStreamError) -> bool:

@@ -7,7 +7,6 @@ which versions are delivered, and whichever gateway is the last to look.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,16 +14,15 @@ import structlog
 from gateway.audit.trail import GATEWAY, name_study
 from gateway.dropfolder.objects import SHARE
 from gateway.errors import ObjectNotFoundError, ObjectNotReadableError, ObjectTooLargeError
+from gateway.results.view import superseded as superseded_among
 from gateway.schemas.audit import AuditAction
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from gateway.admission.admission import Admission
     from gateway.audit.trail import Audit
     from gateway.dropfolder.objects import Dropped, Inbox
     from gateway.observability.pseudonyms import Pseudonyms
-    from gateway.results.deletion import Deletion
+    from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
     from gateway.studies.imaging import Imaging
     from gateway.studies.pipeline import Answer
@@ -39,8 +37,8 @@ class Superseding:
     ----------
     inbox, imaging
         Say what lies under the name now.
-    results, deletion
-        Keep the studies.
+    results
+        Keeps the studies.
     admission
         Makes room for the bytes.
     audit, pseudonyms
@@ -53,7 +51,6 @@ class Superseding:
         inbox: Inbox,
         imaging: Imaging,
         results: ResultStore,
-        deletion: Deletion,
         admission: Admission,
         audit: Audit,
         pseudonyms: Pseudonyms,
@@ -61,7 +58,6 @@ class Superseding:
         self._inbox = inbox
         self._imaging = imaging
         self._results = results
-        self._deletion = deletion
         self._admission = admission
         self._audit = audit
         self._pseudonyms = pseudonyms
@@ -76,18 +72,18 @@ class Superseding:
         answer
             What came of it.
         """
-        if not _is_contested(image.reference, sha256, answer):
+        record = answer.record
+        if not await self._is_contested(record, image.reference, sha256):
             return
-        study_id = answer.result.study_id
-        read = {reading.sha256 for reading in answer.study_readings}
-        if await self._note(image, study_id, None if answer.replayed else sha256, read):
+        study_id = record.study_id
+        noted = await self._note(image, record, None if answer.replayed else sha256)
+        if noted is not None:
             async with self._audit.of_work(
                 "drop folder: supersede image", GATEWAY, AuditAction.UPDATE
             ):
                 name_study(study_id)
-                check = partial(self._deletion.check_written, study_id)
-                view = (await self._results.refresh(study_id, check=check)).result
-            superseded = sum(item.superseded_by is not None for item in view.images)
+            readings = await self._results.akin(noted, image.reference, sha256)
+            superseded = len(superseded_among(readings, noted.standing))
             if superseded:  # and not the same bytes under one more name
                 log.warning(
                     "dropfolder.superseded",
@@ -96,26 +92,35 @@ class Superseding:
                     images=superseded,
                 )
 
+    async def _is_contested(self, record: StudyRecord, name: str, sha256: str) -> bool:
+        """Return whether other bytes were read under the name, or these under another one."""
+        akin = await self._results.akin(record, name, sha256)
+        own = [item.dropped_as for item in akin if item.sha256 == sha256]
+        if any(item.dropped_as == name for item in akin if item.sha256 != sha256):
+            return True
+        if name in record.standing:
+            return record.standing[name] != sha256
+        return bool(own) and name not in own
+
     async def _note(
-        self, image: Dropped, study_id: str, fresh: str | None, read: Container[str]
-    ) -> bool:
-        """Return whether anything new was noted.
+        self, image: Dropped, record: StudyRecord, fresh: str | None
+    ) -> StudyRecord | None:
+        """Return the record as it is where anything new was noted.
 
         Parameters
         ----------
         fresh
             What was read for the first time just now: it stands where the file is gone already.
-        read
-            What the study has readings of: other bytes replace nothing.
         """
-        noted = False
+        noted = None
         while True:
             stands = await self._standing(image, fresh)
-            if stands is None or stands not in read:
+            if stands is None or not await self._results.has_image(record, stands):
+                return noted  # what was not read replaces nothing
+            now = await self._results.note_standing(record.study_id, image.reference, stands)
+            if now is None:
                 return noted
-            if not await self._results.note_standing(study_id, image.reference, stands):
-                return noted
-            noted = True  # and the file may have been replaced meanwhile
+            noted = now  # and the file may have been replaced meanwhile
 
     async def _standing(self, image: Dropped, fresh: str | None) -> str | None:
         """Return the SHA-256 of what lies under the image's name now."""
@@ -127,14 +132,3 @@ class Superseding:
             return fresh
         except (ObjectTooLargeError, ObjectNotReadableError):
             return None
-
-
-def _is_contested(name: str, sha256: str, answer: Answer) -> bool:
-    """Return whether other bytes were processed under the name, or these under another one."""
-    own = [item.dropped_as for item in answer.study_readings if item.sha256 == sha256]
-    others = [item for item in answer.study_readings if item.sha256 != sha256]
-    if any(item.dropped_as == name for item in others):
-        return True
-    if name in answer.standing:
-        return answer.standing[name] != sha256
-    return bool(own) and name not in own

@@ -112,10 +112,10 @@ class Pictures:
         self, study_id: str, number: int, key: str | None
     ) -> tuple[Reading, int, FrameReading]:
         numbered = list(numbered_frames(await self._results.readings(study_id)))
-        for place, reading, index, read in numbered:
+        for place, reading, index, read in reversed(numbered):  # the latest reading of an image
             if picture_key(reading, index) == key or (key is None and place == number):
                 return reading, index, read
-        raise ImageNotFoundError(number, len(numbered))
+        raise ImageNotFoundError(number, max(place for place, *_ in numbered))
 
     async def _frames(self, reading: Reading) -> tuple[Frame, ...]:
         data = await self._results.image(reading)

@@ -23,6 +23,7 @@ FULL_RANGE = GreyRange()
 _MARGIN = 64  # rows under the picture, for its words and the colour bar
 _OPACITY = 0.55
 _STEPS = 256
+_VERDICTS = {True: "positive", False: "negative", None: "not applicable"}
 _INK = (235, 235, 235)
 
 # Inferno: lightness grows evenly along it, so equal steps of evidence look like equal steps, in
@@ -153,7 +154,7 @@ def _spread(
 def _legend(canvas: Image.Image, top: int, finding: Finding) -> None:
     draw = ImageDraw.Draw(canvas)
     name = finding.code.display if finding.code else finding.label
-    verdict = "positive" if finding.positive else "negative"
+    verdict = _VERDICTS[finding.positive]
     words = f"{name}: {finding.probability:.2f} ({verdict}, threshold {finding.threshold:.2f})"
     draw.text((12, top + 6), words, fill=_INK, font=ImageFont.load_default(16))
     small = ImageFont.load_default(12)

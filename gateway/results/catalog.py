@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.errors import StudyDeletedError, StudyNotFoundError, UnreadableDocumentError
+from gateway.errors import (
+    StudyBeingDeletedError,
+    StudyDeletedError,
+    StudyNotFoundError,
+    UnreadableDocumentError,
+)
+from gateway.results.documents import StudyRecord
 from gateway.results.tombstone import Reason
-from gateway.results.view import study_summary
+from gateway.results.view import study_result, study_summary
 from gateway.runtime.concurrency import together
-from gateway.schemas.result import Status, StudyResult
+from gateway.schemas.result import Status
 from gateway.storage.layout import RESULTS
 
 if TYPE_CHECKING:
@@ -16,7 +23,12 @@ if TYPE_CHECKING:
 
     from gateway.results.deletion import Deletion
     from gateway.results.store import ResultStore
-    from gateway.schemas.result import FailedSubmission, PendingSubmission, StudySummary
+    from gateway.schemas.result import (
+        FailedSubmission,
+        PendingSubmission,
+        StudyResult,
+        StudySummary,
+    )
     from gateway.storage.protocol import ObjectStore
 
 
@@ -59,9 +71,10 @@ class StudyCatalog:
         StudyDeletedError
             It was here once.
         """
-        result = await self._known(study_id)
-        if result is not None:
-            return result
+        state = await self._state(study_id)
+        if state is not None:
+            earlier = await self._results.earlier(state.record)
+            return state.told(study_result(state.record, earlier, whole=True))
         if await self._deletion.was_deleted(study_id):
             raise StudyDeletedError
         raise StudyNotFoundError
@@ -103,42 +116,74 @@ class StudyCatalog:
         return [item for item in found if item is not None]
 
     async def changed_at(self, study_id: str) -> dt.datetime | None:
-        """Return the time of the study's last addition; None while anything of it is pending."""
-        result = await self._known(study_id)
-        if result is None:  # begun, and never stored: its gateway died
-            return await self._results.received_at(study_id)
-        if result.pending:
+        """Return the time of the study's last change; None while anything of it is pending."""
+        try:
+            pending, failures = await self._pending.of(study_id)
+            record = await self._results.record(study_id)
+        except StudyBeingDeletedError:
             return None
-        read = [image.completed_at for image in result.images]  # superseded ones too
-        failed = [failure.failed_at for failure in result.failures or ()]
-        return max([result.received_at, *read, *failed])
+        if pending:
+            return None
+        if record is None and not failures:  # begun, and never stored: its gateway died
+            return await self._results.image_at(study_id)
+        failed = [failure.failed_at for failure in failures]
+        return max([record.changed_at, *failed] if record is not None else failed)
 
     async def _summary(
         self, study_id: str
     ) -> StudySummary | tuple[str, UnreadableDocumentError] | None:
         try:
-            result = await self._known(study_id)
+            state = await self._state(study_id)
+            if state is None:
+                return None
+            # Only the readings say which images are meant by names that hold other bytes now.
+            earlier = await self._results.earlier(state.record) if state.record.standing else None
         except UnreadableDocumentError as error:
             return study_id, error
-        return None if result is None else study_summary(result)
+        except StudyDeletedError:
+            return None
+        status = state.told(study_result(state.record)).status
+        return study_summary(state.record, status, earlier)
 
-    async def _known(self, study_id: str) -> StudyResult | None:
+    async def _state(self, study_id: str) -> _State | None:
+        """Return what is known of a study; None of one that nobody was told of.
+
+        Raises
+        ------
+        StudyDeletedError
+            It is being deleted.
+        """
         # In this order: what has been read since the first look is found by the second.
         pending, failures = await self._pending.of(study_id)
         try:
-            stored = await self._results.result(study_id)
-        except StudyNotFoundError:
-            stored = None
-        if stored is None and not pending and not failures:
+            record = await self._results.record(study_id)
+        except StudyBeingDeletedError:
+            raise StudyDeletedError from None
+        if record is not None and record.images:
+            return _State(record, pending, failures)
+        if not pending and not failures:
             return None
-        if stored is None:
-            times = [item.received_at for item in pending]
-            received = min(times + [item.received_at for item in failures])
-            stored = StudyResult(study_id=study_id, status=Status.FAILED, received_at=received)
-        return stored.model_copy(
+        received = [item.received_at for item in pending]
+        received += [item.received_at for item in failures]
+        record = StudyRecord(study_id=study_id, received_at=min(received), changed_at=max(received))
+        return _State(record, pending, failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A study's record, with what is on its way and what failed."""
+
+    record: StudyRecord
+    pending: tuple[PendingSubmission, ...]
+    failures: tuple[FailedSubmission, ...]
+
+    def told(self, result: StudyResult) -> StudyResult:
+        """Return the view of the record with the rest."""
+        status = result.status if self.record.images else Status.FAILED
+        return result.model_copy(
             update={
-                "status": Status.PENDING if pending else stored.status,
-                "pending": pending or None,
-                "failures": failures or None,
+                "status": Status.PENDING if self.pending else status,
+                "pending": self.pending or None,
+                "failures": self.failures or None,
             }
         )

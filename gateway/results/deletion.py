@@ -1,16 +1,13 @@
 """Deleting studies, and remembering that it was done.
 
-Under ``deleted/{reference}/``, where the reference is a hash of the study_id:
+A deletion puts a `Closing` in place of the study's record, by the same swap that adds to one: who
+comes before it is deleted with the study, who comes after it is refused. Then all else of the
+study is removed, and a `Tombstone` written under ``deleted/{reference}/{time}.json``, where the
+reference is a hash of the study_id; that one stays.
 
-``closed.json``
-    A `Closing`, written before anything is removed: whoever wants to add to the study finds the
-    note before its first write and leaves it, and whoever is at it finds the note after its last
-    write and removes what it wrote.
-``{time}.json``
-    A `Tombstone`, which stays.
-
-A sweep removes what a gateway that died left behind, once every request that had begun before the
-note must have ended, and then the note. Until then the study_id cannot be used again.
+``work/deletions/{reference}.json`` has the closing too, and is written first. A sweep finds it:
+once every request that had begun before must have ended, it removes what these left beside the
+document, and then the closing. Until then the study_id cannot be used again.
 """
 
 from __future__ import annotations
@@ -23,26 +20,24 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from gateway.audit.trail import name_study
-from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
+from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
 from gateway.observability.pseudonyms import key_reference
+from gateway.results.keys import document_key, images_folder, pages_folder, study_folder
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
-from gateway.storage.documents import create_document, read_or_none
-from gateway.storage.layout import DELETED
+from gateway.storage.documents import create_document, read_document, replace_document
+from gateway.storage.layout import CALLBACKS, DELETED, DELETIONS, PENDING, RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
+    from gateway.results.study_documents import StudyDocuments
     from gateway.results.tombstone import Reason
     from gateway.storage.protocol import ObjectStore
 
 log = structlog.get_logger()
 
-_CLOSED = "closed.json"
-# The record of each deletion stays, so that going through them all costs more with the years.
-_SURVEY_S = 3600.0
+_WORK = (PENDING, CALLBACKS)
 
 
 class StudyFootprint(Protocol):
@@ -58,10 +53,8 @@ class Deletion:
 
     Parameters
     ----------
-    objects
-        The store.
-    roots
-        Under each of these a study has a folder of its own.
+    objects, documents
+        The store, and the studies on it.
     footprint
         What is kept of a study elsewhere.
     closed_s
@@ -71,63 +64,45 @@ class Deletion:
     def __init__(
         self,
         objects: ObjectStore,
+        documents: StudyDocuments,
         *,
-        roots: Sequence[str],
         footprint: StudyFootprint,
         closed_s: float,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
     ) -> None:
         self._objects = objects
-        self._roots = roots
+        self._documents = documents
         self._footprint = footprint
         self._closed_s = closed_s
         self._metrics = metrics
         self._pseudonyms = pseudonyms
-        self._notes: dict[str, tuple[float, dt.datetime]] = {}  # since when, and which one
-        self._survey_at = 0.0
+        self._seen: dict[str, tuple[float, dt.datetime]] = {}  # since when, and which one
 
     async def exists(self, study_id: str) -> bool:
-        """Return whether anything is kept of the study."""
-        found = await together(self._objects.keys(f"{root}{study_id}/") for root in self._roots)
-        return any(found)
+        """Return whether anything is kept of the study, which nobody is deleting."""
+        try:
+            seen = await self._documents.read(study_id)
+        except UnreadableDocumentError:
+            return True
+        if seen.closing is not None:  # without a note no sweep would end it
+            return not await self._objects.keys(note_key(study_id))
+        if seen.record is not None:
+            return True
+        roots = (RESULTS, *_WORK)
+        return any(await together(self._objects.keys(f"{root}{study_id}/") for root in roots))
 
     async def was_deleted(self, study_id: str) -> bool:
-        """Return whether the study was deleted before, or is being deleted."""
+        """Return whether the study was deleted before."""
         return bool(await self._objects.keys(deletion_folder(study_id)))
-
-    async def check_open(self, study_id: str) -> None:
-        """Refuse a study that is being deleted.
-
-        Raises
-        ------
-        StudyBeingDeletedError
-        """
-        if await self._closing(f"{deletion_folder(study_id)}{_CLOSED}") is not None:
-            raise StudyBeingDeletedError
-
-    async def check_written(self, study_id: str) -> None:
-        """Take back what was just written of a study that is being deleted.
-
-        Raises
-        ------
-        StudyBeingDeletedError
-            It is, and nothing is left of it.
-        """
-        try:
-            await self.check_open(study_id)
-        except StudyBeingDeletedError:
-            await self._purge(study_id)
-            raise
 
     async def delete(self, study_id: str, reason: Reason) -> None:
         """Remove everything that is kept of the study, and remember it."""
         closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
-        key = f"{deletion_folder(study_id)}{_CLOSED}"
-        try:
-            await create_document(self._objects, key, closing)
-        finally:  # the store may have the note though nobody heard of it
-            self._see(key, closing)
+        key = note_key(study_id)
+        await replace_document(self._objects, key, closing)
+        self._seen[key] = time.monotonic(), closing.requested_at
+        await self._documents.close(closing)
         await self._carry_out(closing)
         self._metrics.backlog.studies_deleted.labels(reason).inc()
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
@@ -136,41 +111,36 @@ class Deletion:
         """Remove everything that is kept of a study that nobody adds to, and remember nothing."""
         name_study(study_id)
         await self._purge(study_id)
+        await self._objects.purge(document_key(study_id))
 
     async def sweep(self) -> None:
-        """End the deletions whose time is over.
+        """End the deletions whose time is over, this gateway's and those of others."""
+        keys = await self._objects.keys(DELETIONS)
+        self._seen = {key: self._seen[key] for key in keys if key in self._seen}
+        for key in keys:
+            with suppress(UnreadableDocumentError):  # logged; the others end no later
+                await self._end(key)
 
-        They are this gateway's own, and those of others that the first sweep and then one an hour
-        finds in the store.
-        """
-        if time.monotonic() >= self._survey_at:
-            for key in await self._objects.keys(DELETED):
-                if key.endswith(f"/{_CLOSED}") and key not in self._notes:
-                    with suppress(UnreadableDocumentError):  # logged; the others end no later
-                        self._see(key, await self._closing(key))
-            self._survey_at = time.monotonic() + _SURVEY_S
-        for key, note in list(self._notes.items()):
-            # By this gateway's own watch: whoever sets a clock must not end it early.
-            if time.monotonic() - note[0] >= self._closed_s:
-                with suppress(UnreadableDocumentError):
-                    await self._end(key, note)
-
-    async def _end(self, key: str, note: tuple[float, dt.datetime]) -> None:
-        """End a deletion whose time is over."""
-        closing = await self._closing(key)
-        if closing is not None and closing.requested_at != note[1]:
-            # Another gateway ended that deletion; the study came again and was deleted again.
-            self._see(key, closing)
+    async def _end(self, key: str) -> None:
+        """Carry a deletion out, where its gateway may have died over it, or end it."""
+        try:
+            note = await self._objects.read_tagged(key)
+        except ObjectNotFoundError:
             return
-        if closing is not None:
-            await self._carry_out(closing)
-            await self._objects.purge(key)
-        if self._notes[key] == note:  # else it was deleted again here
-            del self._notes[key]
-
-    def _see(self, key: str, closing: Closing | None) -> None:
-        if closing is not None:
-            self._notes[key] = time.monotonic(), closing.requested_at
+        closing = read_document(Closing, key, note.data)
+        if self._seen.get(key, (0.0, None))[1] != closing.requested_at:
+            self._seen[key] = time.monotonic(), closing.requested_at
+        seen = await self._documents.read(closing.study_id)
+        if seen.closing is not None:
+            await self._carry_out(seen.closing)
+        # By this gateway's own watch: whoever sets a clock must not end it early.
+        if time.monotonic() - self._seen[key][0] < self._closed_s:
+            return
+        if seen.closing is not None:
+            await self._documents.end(seen.closing)
+        # Without a closing its gateway died before the study was: nobody was told that it is.
+        await self._objects.delete(key, tag=note.tag)  # and not that of a later deletion
+        await self._objects.purge(key, past_only=True)
 
     async def _carry_out(self, closing: Closing) -> None:
         name_study(closing.study_id)
@@ -183,15 +153,24 @@ class Deletion:
         await create_document(self._objects, key, tombstone)
 
     async def _purge(self, study_id: str) -> bool:
-        """Purge the study; return whether nothing is left, not even as an older version."""
-        prefixes = [f"{root}{study_id}/" for root in self._roots]
+        """Purge all but the document; return whether nothing is left, not even older versions."""
+        folders = (images_folder(study_id), pages_folder(study_id))
+        prefixes = [*folders, *(f"{root}{study_id}/" for root in _WORK)]
+        beside = await self._objects.keys(study_folder(study_id))
+        prefixes += [
+            key for key in beside if not key.startswith(folders) and key != document_key(study_id)
+        ]
         prefixes += await self._footprint.keys_of(study_id)
-        return all(await together(self._objects.purge(prefix) for prefix in prefixes))
-
-    async def _closing(self, key: str) -> Closing | None:
-        return await read_or_none(self._objects, Closing, key)
+        purged = [self._objects.purge(prefix) for prefix in prefixes]
+        purged.append(self._objects.purge(document_key(study_id), past_only=True))
+        return all(await together(purged))
 
 
 def deletion_folder(study_id: str) -> str:
     """Return what the keys of the notes of a study's deletions begin with."""
     return f"{DELETED}{key_reference(study_id)}/"
+
+
+def note_key(study_id: str) -> str:
+    """Return the key of the note of a study's deletion that is under way."""
+    return f"{DELETIONS}{key_reference(study_id)}.json"

@@ -5,25 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Base64Bytes, Field, RootModel, model_validator
+from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 
+from gateway.results.tombstone import Closing
+from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.result import Finding, ModelVersion, ResultWarning
-from gateway.schemas.stored_document import Identity, Milliseconds, StoredDocument
+from gateway.schemas.stored_document import Identity, Milliseconds, Names, StoredDocument
 
 _HALF_FLOAT_BYTES = 2
-
-
-class StudyDocument(StoredDocument):
-    """Identity of a study, as stated by the first document that came under its id."""
-
-    schema_: Literal["radstream.study/1"] = Field("radstream.study/1", alias="schema")
-    study_id: str
-    received_at: AwareDatetime
-    identity: Identity
-
-
-class LaterIdentity(RootModel[Identity]):
-    """Identifying attributes that a later document of a study was the first to give."""
 
 
 class ActivationMap(StoredDocument):
@@ -63,33 +52,95 @@ class FrameReading(StoredDocument):
 class Reading(StoredDocument):
     """Result of one model version for one image."""
 
-    schema_: Literal["radstream.reading/1"] = Field("radstream.reading/1", alias="schema")
     study_id: str
+    number: int = Field(0, description="Of its first frame among the study's images, from 1.")
     sha256: str
     media_type: str
+    object: str = Field(description="Last part of the key of the image.")
     model: ModelVersion
-    received_at: AwareDatetime
-    position: int = Field(
-        0, ge=0, description="The image's place among those that were new in its request, from 0."
+    title: str | None = None
+    intended_use: str | None = None
+    disclaimer: str | None = None
+    not_applicable: str | None = Field(
+        None, description="Why the model was not made for the picture; None where it was."
     )
+    received_at: AwareDatetime
     completed_at: AwareDatetime
     timings_ms: Milliseconds
     warnings: tuple[ResultWarning, ...]
     metadata: dict[str, Any] = Field(description="The document the image came with, whole.")
     frames: tuple[FrameReading, ...]
-    sop_instance_uid: str | None = Field(
-        None, description="SOP Instance UID (0008,0018) of a DICOM file that has one."
-    )
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
     dropped_as: str | None = Field(
         None, description="Reference of the drop folder's object that it was read from first."
     )
 
 
-class StandingFile(StoredDocument):
-    """The content that stands under a name of the drop folder, where several were read under it."""
+class Page(StoredDocument):
+    """Readings that were moved out of a study's document; written once."""
 
-    schema_: Literal["radstream.standing-file/1"] = Field(
-        "radstream.standing-file/1", alias="schema"
+    schema_: Literal["radstream.page/1"] = Field("radstream.page/1", alias="schema")
+    readings: tuple[Reading, ...]
+
+
+class PageEntry(StoredDocument):
+    """Page of a study, as its document lists it.
+
+    What is asked of most pages is whether an image is on it: the hashes say so, but for one in
+    millions, and the page itself for sure.
+    """
+
+    name: str = Field(description="Last part of its key, less the ending.")
+    readings: int
+    images: int = Field(description="Images that are new on it, each frame being one.")
+    hashes: Base64Bytes = Field(description="First bytes of each image's SHA-256.")
+    names: Base64Bytes = Field(
+        b"", description="First bytes of each name in the drop folder, where images have one."
     )
-    sha256: str
-    noted_at: AwareDatetime
+    disclaimers: tuple[str, ...] = ()
+    completed_at: AwareDatetime
+    positive: tuple[str, ...] = Field(description="Labels found positive on it.")
+
+
+class StudyRecord(StoredDocument):
+    """All that is kept of a study but its images and pictures."""
+
+    study_id: str
+    received_at: AwareDatetime | None = Field(
+        None, description="When its first image came; None while none was processed."
+    )
+    changed_at: AwareDatetime
+    study_instance_uid: str | None = None
+    identity: Identity = Field({}, description="Who it is about, as far as any document said.")
+    images: int = Field(0, description="How many images it has, each frame being one.")
+    pages: tuple[PageEntry, ...] = ()
+    readings: tuple[Reading, ...] = Field(
+        (), description="Those that came after all pages, in the order they joined."
+    )
+    open_images: tuple[NotProcessedDocument, ...] = Field(
+        (), description="Images that are to be sent again."
+    )
+    standing: Names = Field(
+        {},
+        description="SHA-256 of what stands under a name of the drop folder, where several images "
+        "were read under it.",
+    )
+
+
+class StudyDocument(StoredDocument):
+    """The study's object in the store: its public view, and beside it the record it is made of.
+
+    Of a study that is being deleted it has the closing alone.
+    """
+
+    schema_: Literal["radstream.result/2"] = Field(alias="schema")
+    record: StudyRecord | None = None
+    closing: Closing | None = None
+
+    @model_validator(mode="after")
+    def _has_one(self) -> StudyDocument:
+        if (self.record is None) == (self.closing is None):
+            raise ValueError("a study has a record, or is being deleted")
+        return self

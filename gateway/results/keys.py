@@ -2,38 +2,28 @@
 
 Under ``results/{study_id}/``:
 
-``study.json``
-    A `StudyDocument`: who the study is about, as its first document said.
-``identity/{n}.json``
-    Identifying attributes that a later document was the first to give; n counts from 1.
-``images/{sha256}/image.{jpg,png,dcm}``
-    The image as it was sent.
-``images/{sha256}/{model}-{version}.json``
-    A `Reading`: what one model version made of the image.
+``result.json``
+    The study: a `StudyDocument`, the one object that is ever replaced.
+``pages/{first}-{last}-{hash}.json``
+    A `Page` of earlier readings of a study whose document grew too long.
+``images/{sha256}/image-{token}.{jpg,png,dcm}``
+    The image as it was sent; named anew by whoever writes it, who may therefore remove it again.
 ``images/{sha256}/{model}-{version}.heatmap.png``
     The heat map, for a sender who reads the store; ``.heatmap-{frame}`` where there are several.
-``not_processed/{sha256}.json``
-    An image that is to be sent again; see `gateway.results.not_processed`.
-``names/{name}/{n}.json``
-    What stands under a name of the drop folder; see `gateway.results.replaced_files`.
-``result.json``
-    The current view, rebuilt from the readings; the one object that is ever replaced.
 """
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from gateway.storage.layout import RESULTS
 from preprocess import MediaType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gateway.results.documents import Reading
-    from gateway.schemas.result import ModelVersion
 
-EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
+_EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
 
 
 def study_folder(study_id: str) -> str:
@@ -41,39 +31,43 @@ def study_folder(study_id: str) -> str:
     return f"{RESULTS}{study_id}/"
 
 
+def document_key(study_id: str) -> str:
+    """Return the key of a study's document."""
+    return f"{study_folder(study_id)}result.json"
+
+
+def pages_folder(study_id: str) -> str:
+    """Return what the keys of a study's pages begin with."""
+    return f"{study_folder(study_id)}pages/"
+
+
+def page_key(study_id: str, name: str) -> str:
+    """Return the key of a page of this name."""
+    return f"{pages_folder(study_id)}{name}.json"
+
+
 def images_folder(study_id: str) -> str:
-    """Return what the keys of all images and readings of a study begin with."""
+    """Return what the keys of all images and heat maps of a study begin with."""
     return f"{study_folder(study_id)}images/"
 
 
 def image_folder(study_id: str, sha256: str) -> str:
-    """Return what the keys of an image and its readings begin with."""
+    """Return what the keys of an image and its heat maps begin with."""
     return f"{images_folder(study_id)}{sha256}/"
+
+
+def new_image_name(media_type: str) -> str:
+    """Return a name for an image's object, below its folder, that nothing has."""
+    return f"image-{secrets.token_hex(4)}.{_EXTENSIONS[MediaType(media_type)]}"
 
 
 def image_key(reading: Reading) -> str:
     """Return the key of the image that a reading was made of."""
-    extension = EXTENSIONS[MediaType(reading.media_type)]
-    return f"{image_folder(reading.study_id, reading.sha256)}image.{extension}"
-
-
-def reading_name(model: ModelVersion) -> str:
-    """Return the last part of the key of a reading by this model version."""
-    return f"{model.name}-{model.version}.json"
-
-
-def reading_key(reading: Reading) -> str:
-    """Return the key of a reading."""
-    return image_folder(reading.study_id, reading.sha256) + reading_name(reading.model)
-
-
-def readings_among(study_id: str, keys: Iterable[str]) -> list[str]:
-    """Return those of a study's keys that are of readings."""
-    folder = images_folder(study_id)
-    return [key for key in keys if key.startswith(folder) and key.endswith(".json")]
+    return f"{image_folder(reading.study_id, reading.sha256)}{reading.object}"
 
 
 def heatmap_key(reading: Reading, index: int) -> str:
     """Return the key of the heat map of a reading's frame, which is counted from 0."""
     frame = f"-{index + 1}" if len(reading.frames) > 1 else ""
-    return reading_key(reading).removesuffix(".json") + f".heatmap{frame}.png"
+    folder = image_folder(reading.study_id, reading.sha256)
+    return f"{folder}{reading.model.name}-{reading.model.version}.heatmap{frame}.png"

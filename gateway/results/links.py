@@ -49,5 +49,8 @@ class Links:
         return delivery.model_copy(update={"study": self.path(delivery.study)})
 
     def _image(self, image: ImageResult) -> ImageResult:
-        paths = {"heatmap": self.path(image.heatmap), "preview": self.path(image.preview)}
-        return image.model_copy(update=paths)
+        readings = tuple(
+            reading.model_copy(update={"heatmap": self.path(reading.heatmap)})
+            for reading in image.readings
+        )
+        return image.model_copy(update={"preview": self.path(image.preview), "readings": readings})

@@ -1,14 +1,13 @@
-"""Images that could not be processed, until they are sent again mended.
+"""Images of a study that could not be processed, until they are sent again mended.
 
-An entry, ``results/{study_id}/not_processed/{sha256}.json``, goes when a later request of its
-study has processed
+An entry goes when a later request of its study has processed
 
 - the same bytes, as when the metadata were mended;
 - or a DICOM file of the same SOP Instance UID, as when it was exported again;
 - or, as the request is sent again, other bytes under the same part's name beside an image that was
   processed beside it before;
 - or, sent alone, an image that the study did not have, where this entry is the only one it can
-  mean: the view of neither says otherwise.
+  mean: the document of neither says otherwise.
 
 The entry of an image that is parked goes with its parked item (see `gateway.dropfolder.
 parked_images`), or for the first two reasons.
@@ -18,95 +17,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.results.keys import study_folder
-from gateway.runtime.concurrency import together
-from gateway.schemas.not_processed import NotProcessedDocument
-from gateway.storage.documents import create_document, read_or_none, replace_document
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway.results.documents import Reading
-    from gateway.storage.protocol import ObjectStore
+    from gateway.schemas.not_processed import NotProcessedDocument
+
+    Entries = tuple[NotProcessedDocument, ...]
 
 
-class OpenImages:
-    """Entries of all studies on one store."""
+def noted(before: Entries, entries: Sequence[NotProcessedDocument]) -> Entries:
+    """Return the entries with these, one for each image, in the order they came and were sent in.
 
-    def __init__(self, objects: ObjectStore) -> None:
-        self._objects = objects
-
-    async def note(self, study_id: str, entries: Sequence[NotProcessedDocument]) -> list[str]:
-        """Store entries, one for each image; return their keys."""
-        distinct = {_key(study_id, entry.sha256): entry for entry in reversed(entries)}
-        await together(self._note(key, entry) for key, entry in distinct.items())
-        return list(distinct)
-
-    async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> None:
-        """Store the entry of a parked image, unless a request of the same bytes has left one."""
-        before = await self._read(_key(study_id, entry.sha256))
-        if before is None or before.parked is not None:
-            await self.note(study_id, [entry])
-
-    async def forget_parked(self, study_id: str, sha256: str, parked_id: str) -> None:
-        """Remove the entry of a parked item."""
-        key = _key(study_id, sha256)
-        before = await self._read(key)
-        if before is not None and before.parked == parked_id:
-            await self._objects.delete(key)
-
-    async def load(self, keys: Iterable[str]) -> list[NotProcessedDocument]:
-        """Return the entries that are there still, in the order they came and were sent in."""
-        found = await together(self._read(key) for key in keys)
-        return sorted(
-            (entry for entry in found if entry is not None),
-            key=lambda entry: (entry.received_at, len(entry.part), entry.part),
-        )
-
-    async def settle(
-        self, study_id: str, keys: Iterable[str], processed: Mapping[str, Reading], *, alone: bool
-    ) -> None:
-        """Remove the entries that a request has mended.
-
-        Parameters
-        ----------
-        keys
-            Of the entries that were there before.
-        processed
-            The readings of the request's images by the name of their part.
-        alone
-            Whether the request had one image only.
-        """
-        entries = await self.load(keys)
-        mended = [entry for entry in entries if _came_again(entry, processed)]
-        if alone and not mended:
-            [reading] = processed.values()
-            mended = _meant_by(reading, entries)
-        await together(self._objects.delete(_key(study_id, entry.sha256)) for entry in mended)
-
-    async def _note(self, key: str, entry: NotProcessedDocument) -> None:
-        if await create_document(self._objects, key, entry):
-            return
-        before = await self._read(key)
-        same_time = {"received_at": before.received_at} if before else {}
-        if before != entry.model_copy(update=same_time):
-            await replace_document(self._objects, key, entry)
-
-    async def _read(self, key: str) -> NotProcessedDocument | None:
-        return await read_or_none(self._objects, NotProcessedDocument, key)
+    An image that came before keeps its time where nothing else is new of it.
+    """
+    found = {entry.sha256: entry for entry in before}
+    for entry in {entry.sha256: entry for entry in reversed(entries)}.values():
+        old = found.get(entry.sha256)
+        same_time = {"received_at": old.received_at} if old else {}
+        if old is None or old != entry.model_copy(update=same_time):
+            found[entry.sha256] = entry
+    return tuple(
+        sorted(found.values(), key=lambda entry: (entry.received_at, len(entry.part), entry.part))
+    )
 
 
-def entries_among(study_id: str, keys: Iterable[str]) -> list[str]:
-    """Return those of a study's keys that are of entries."""
-    return [key for key in keys if key.startswith(_folder(study_id))]
+def settled(before: Entries, processed: Mapping[str, Reading], *, alone: bool) -> Entries:
+    """Return the entries that a request has not mended.
+
+    Parameters
+    ----------
+    processed
+        The readings of the request's images by the name of their part.
+    alone
+        Whether the request had one image only.
+    """
+    mended = [entry for entry in before if _came_again(entry, processed)]
+    if alone and not mended:
+        [reading] = processed.values()
+        mended = _meant_by(reading, before)
+    return tuple(entry for entry in before if entry not in mended)
 
 
-def _folder(study_id: str) -> str:
-    return f"{study_folder(study_id)}not_processed/"
+def with_parked(before: Entries, entry: NotProcessedDocument) -> Entries:
+    """Return the entries with that of a parked image, unless a request of its bytes left one."""
+    if any(other.sha256 == entry.sha256 and other.parked is None for other in before):
+        return before
+    return noted(before, [entry])
 
 
-def _key(study_id: str, sha256: str) -> str:
-    return f"{_folder(study_id)}{sha256}.json"
+def without_parked(before: Entries, sha256: str, parked_id: str) -> Entries:
+    """Return the entries without that of a parked item."""
+    return tuple(entry for entry in before if (entry.sha256, entry.parked) != (sha256, parked_id))
 
 
 def _came_again(entry: NotProcessedDocument, processed: Mapping[str, Reading]) -> bool:

@@ -1,279 +1,307 @@
-"""Objects of a study, written once under content-addressed keys, and the view made of them.
-
-The keys stand in `gateway.results.keys`.
-"""
+"""Studies in the object store: the document of each, and its images beside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError, StudyNotFoundError
-from gateway.results.documents import Reading
-from gateway.results.identity import Identities, compare
-from gateway.results.keys import (
-    heatmap_key,
-    image_folder,
-    image_key,
-    images_folder,
-    reading_key,
-    reading_name,
-    readings_among,
-    study_folder,
-)
-from gateway.results.not_processed import OpenImages, entries_among
-from gateway.results.replaced_files import ReplacedFiles, notes_among
+from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, StudyNotFoundError
+from gateway.results.documents import Reading, StudyRecord
+from gateway.results.identity import compare, given
+from gateway.results.image_writes import ImageWrites
+from gateway.results.keys import heatmap_key, image_folder, image_key, images_folder
+from gateway.results.not_processed import noted, settled, with_parked, without_parked
+from gateway.results.pages import may_have_image, may_have_name, read_pages
 from gateway.results.view import study_result
-from gateway.runtime.concurrency import both, together
-from gateway.schemas.result import StudyResult
-from gateway.storage.documents import (
-    create_document,
-    read_document,
-    read_or_none,
-    replace_document,
-    unreadable,
-)
+from gateway.storage.documents import unreadable
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.errors import UnreadableDocumentError
-    from gateway.results.documents import StudyDocument
-    from gateway.results.identity import Known
+    from gateway.results.documents import PageEntry
+    from gateway.results.image_writes import NewImage
+    from gateway.results.study_documents import Seen, StudyDocuments
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.not_processed import NotProcessedDocument
-    from gateway.schemas.result import ModelVersion
+    from gateway.schemas.result import ModelVersion, StudyResult
     from gateway.storage.protocol import ObjectStore
+
+    ReadingKey = tuple[str, ModelVersion]
+
+
+@dataclass(slots=True)
+class Known:
+    """State of a study when a request came for it.
+
+    Parameters
+    ----------
+    seen
+        Its document.
+    is_sure
+        Whether it was read from the store for the request, and not before.
+    """
+
+    seen: Seen
+    is_sure: bool = True
+
+    @property
+    def record(self) -> StudyRecord | None:
+        """Return the study's record; None where there was none."""
+        return self.seen.record
+
+    def read_by(self, model: ModelVersion) -> ReadBefore:
+        """Return the images that this model version may have read."""
+        return ReadBefore(self.record, model)
+
+
+class ReadBefore:
+    """Images that a model version has read, by SHA-256.
+
+    Of images on pages it may be wrong that they are among them; see `ResultStore.reading`.
+    """
+
+    def __init__(self, record: StudyRecord | None, model: ModelVersion) -> None:
+        self._pages = record.pages if record is not None else ()
+        readings = record.readings if record is not None else ()
+        self._hashes = {reading.sha256 for reading in readings if reading.model == model}
+
+    def __contains__(self, sha256: object) -> bool:
+        """Return whether the model may have read the image."""
+        if not isinstance(sha256, str):
+            return False
+        return sha256 in self._hashes or any(may_have_image(page, sha256) for page in self._pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Result of a request for a study, as it is to be stored.
+
+    Parameters
+    ----------
+    metadata, received_at
+        Of the study.
+    fresh
+        Readings of images that their models had not read before.
+    processed
+        By the name of the part, the readings of all its images that could be processed.
+    entries
+        Images that could not be.
+    alone
+        Whether it has one image only.
+    """
+
+    metadata: StudyMetadata
+    received_at: dt.datetime
+    fresh: Sequence[Reading]
+    processed: Mapping[str, Reading]
+    entries: Sequence[NotProcessedDocument] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Documents in the store for what one request added.
+    """Record of a study after a request, and what is in it for the request.
 
     Parameters
     ----------
     readings
-        In order: where another gateway was first, its reading.
-    study
-        The study's first document.
-    is_new
-        Whether the request began the study, so that nothing had been read of it.
-    """
-
-    readings: tuple[Reading, ...]
-    study: StudyDocument
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A study's current view, and what it is made of.
-
-    Parameters
-    ----------
+        Of its fresh images, in order: where another gateway was first, that one's.
+    record
+        The study's.
     result
-        The view.
-    readings
-        All of the study's, oldest first.
-    standing
-        What is noted to stand under names of the drop folder, as SHA-256.
+        Its view: at the least the images of the request.
     """
 
-    result: StudyResult
     readings: tuple[Reading, ...]
-    standing: Mapping[str, str]
+    record: StudyRecord
+    result: StudyResult
 
 
 class ResultStore:
-    """Studies and their readings in an object store.
+    """Studies of all gateways on one object store.
 
-    Nothing is ever overwritten but the view, and the view can be rebuilt: two gateways that store
-    the same reading at once leave one, and both answer with it.
+    Parameters
+    ----------
+    objects
+        Has the images and pictures.
+    documents
+        Has what is known of them.
     """
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, documents: StudyDocuments) -> None:
         self._objects = objects
-        self._identities = Identities(objects)
-        self._open_images = OpenImages(objects)
-        self._replaced_files = ReplacedFiles(objects)
+        self._documents = documents
 
     async def known(self, metadata: StudyMetadata) -> Known:
         """Return what is stored under the study's id, which the metadata do not contradict.
 
-        Of a study that is not there yet one question tells it all.
+        What this process remembers is not read again: the swap tells whether it still holds.
 
         Raises
         ------
+        StudyBeingDeletedError
         StudyConflictError
             With each attribute that contradicts.
         """
-        known = await self._identities.known(metadata.study_id)
-        compare(metadata, known.identity)
-        return known
+        seen = self._documents.remembered(metadata.study_id)
+        if seen is not None and seen.record is not None:
+            agrees = (
+                seen.record.identity | given(metadata) == given(metadata) | seen.record.identity
+            )
+            if agrees:
+                return Known(seen, is_sure=False)
+        seen = await self._documents.read(metadata.study_id)
+        if (record := seen.open_record()) is not None:
+            compare(metadata, record.identity)
+        return Known(seen)
 
-    async def reading(self, study_id: str, sha256: str, model: ModelVersion) -> Reading:
-        """Return what this model version made of this image.
+    async def reading(
+        self, study_id: str, known: Known, sha256: str, model: ModelVersion
+    ) -> Reading | None:
+        """Return what this model version made of this image; None where it has not read it.
 
         Raises
         ------
-        ObjectNotFoundError
-            It has not read it.
+        StudyBeingDeletedError
         """
-        return await self._reading(image_folder(study_id, sha256) + reading_name(model))
+        await self._make_sure(study_id, known)
+        for reading in await self._of_image(known.record, sha256):
+            if reading.model == model:
+                return reading
+        return None
 
-    async def add(
-        self,
-        metadata: StudyMetadata,
-        received_at: dt.datetime,
-        images: Sequence[tuple[bytes | memoryview, Reading]],
-        known: Known,
-    ) -> Added:
-        """Store images with their readings.
+    def write_images(self, study_id: str, images: Sequence[NewImage]) -> ImageWrites:
+        """Begin to write images; to be done before their readings are added."""
+        return ImageWrites(self._objects, study_id, images)
 
-        Parameters
-        ----------
-        known
-            What the store held of the study before.
+    async def add(self, study_id: str, known: Known, request: Request) -> Added:
+        """Store the readings of a request, and note what of it is to be sent again.
 
         Raises
         ------
         StudyConflictError
-            Another document came first and contradicts this one; no reading was written.
+            Another document came first and contradicts this one; nothing was written.
+        StudyBeingDeletedError
         """
-        study, is_new = await self._identities.claim(metadata, received_at, known)
-        readings = await together(self._add(data, reading) for data, reading in images)
-        return Added(tuple(readings), study, is_new)
+        on_pages = _OnPages()
+        if request.fresh or request.entries or (known.record and known.record.open_images):
+            record = await self._change(study_id, request, known, on_pages)
+        else:
+            await self._make_sure(study_id, known)
+            record = known.record or _gone()
+        stored = {_key(item): item for item in [*on_pages.readings.values(), *record.readings]}
+        of_request = {
+            _key(item): stored.get(_key(item), item) for item in request.processed.values()
+        }
+        here = {_key(item) for item in record.readings}
+        earlier = [item for key, item in of_request.items() if key not in here]
+        return Added(
+            tuple(stored[_key(item)] for item in request.fresh),
+            record,
+            study_result(record, earlier),
+        )
 
-    async def note_open_images(
-        self,
-        study_id: str,
-        known: Known,
-        entries: Sequence[NotProcessedDocument],
-        processed: Mapping[str, Reading],
-        *,
-        alone: bool,
-    ) -> frozenset[str]:
-        """Note what of a request is to be sent again, and forget what it mended.
-
-        Parameters
-        ----------
-        known
-            What the store held of the study before.
-        entries
-            What could not be processed.
-        processed, alone
-            What could; see `OpenImages.settle`.
-
-        Returns
-        -------
-        frozenset of str
-            The keys of what was noted.
-        """
-        if known.open_images:
-            await self._open_images.settle(study_id, known.open_images, processed, alone=alone)
-        return frozenset(await self._open_images.note(study_id, entries))
+    async def _change(
+        self, study_id: str, request: Request, known: Known, on_pages: _OnPages
+    ) -> StudyRecord:
+        """Return the record with a request; `on_pages` has what of its images stands on pages."""
+        while True:
+            try:
+                change = _joined(request, on_pages)
+                return await self._documents.change(study_id, change, known.seen)
+            except _UnreadPagesError as unread:
+                found = await self._read_pages(unread.record, unread.pages)
+                on_pages.pages |= {page.name for page in unread.pages}
+                on_pages.readings |= {_key(item): item for item in found}
+                on_pages.numbers |= {item.sha256: item.number for item in found}
 
     async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> None:
-        """Note an image of the drop folder that is parked; see `OpenImages.note_parked`."""
-        await self._open_images.note_parked(study_id, entry)
+        """Note an image of the drop folder that is parked; see `with_parked`."""
+
+        def change(record: StudyRecord | None) -> StudyRecord:
+            record = record or _begun(study_id)
+            return _with_entries(record, with_parked(record.open_images, entry))
+
+        await self._documents.change(study_id, change)
 
     async def forget_parked(self, study_id: str, sha256: str, parked_id: str) -> None:
-        """Remove what is noted of a parked image; see `OpenImages.forget_parked`."""
-        await self._open_images.forget_parked(study_id, sha256, parked_id)
+        """Remove what is noted of a parked image; see `without_parked`."""
 
-    async def note_standing(self, study_id: str, name: str, sha256: str) -> bool:
-        """Note what stands under a name of the drop folder; see `ReplacedFiles.note`."""
-        return await self._replaced_files.note(study_id, name, sha256)
+        def change(record: StudyRecord | None) -> StudyRecord:
+            if record is None:
+                raise StudyNotFoundError
+            entries = without_parked(record.open_images, sha256, parked_id)
+            return _with_entries(record, entries)
 
-    async def refresh(
-        self, study_id: str, *, check: Callable[[], Coroutine[object, object, None]]
-    ) -> View:
-        """Rebuild the view of a study to which no image was added; see `rebuild_view`."""
-        study = await self._study(study_id)
-        return await self.rebuild_view(study_id, Added((), study, is_new=False), check=check)
+        await self._documents.change(study_id, change)
 
-    async def rebuild(
-        self, study_id: str, added: Added, *, check: Callable[[], Coroutine[object, object, None]]
-    ) -> StudyResult:
-        """Return the study's current view; see `rebuild_view`."""
-        return (await self.rebuild_view(study_id, added, check=check)).result
+    async def note_standing(self, study_id: str, name: str, sha256: str) -> StudyRecord | None:
+        """Note what stands under a name of the drop folder; return None where that was known."""
+        record = (await self._documents.read(study_id)).open_record()
+        if record is None or record.standing.get(name) == sha256:
+            return None
 
-    async def rebuild_view(
-        self,
-        study_id: str,
-        added: Added,
-        *,
-        check: Callable[[], Coroutine[object, object, None]],
-        noted: frozenset[str] = frozenset(),
-    ) -> View:
-        """Return the study's current view, made of all its readings and written to `result.json`.
+        def change(record: StudyRecord | None) -> StudyRecord:
+            if record is None:
+                raise StudyNotFoundError
+            if record.standing.get(name) == sha256:
+                return record
+            return _changed(record, standing=record.standing | {name: sha256})
 
-        Parameters
-        ----------
-        study_id
-            Of the study.
-        added
-            What was added just now, and is not read again.
-        check
-            Called after the last write, which it may take back.
-        noted
-            Keys of what was noted beside it.
+        return await self._documents.change(study_id, change)
+
+    async def record(self, study_id: str) -> StudyRecord | None:
+        """Return what is known of a study; None where there is none.
 
         Raises
         ------
-        StudyNotFoundError
-            It was deleted meanwhile.
+        StudyBeingDeletedError
         """
-        known = {reading_key(item): item for item in added.readings}
-        keys = frozenset(known) | noted
-        if not added.is_new:  # what came meanwhile must not go from the view, even for a moment
-            keys = await self._view_keys(study_id)
-        while known.keys() <= keys:
-            others = await self._load(frozenset(readings_among(study_id, keys)) - known.keys())
-            readings = _in_order([*known.values(), *others])
-            standing = await self._replaced_files.load(notes_among(study_id, keys))
-            entries = await self._open_images.load(entries_among(study_id, keys))
-            result = study_result(added.study, readings, entries, standing)
-            await replace_document(self._objects, _view_key(study_id), result)
-            # A reading stored meanwhile may have been missed here and written over there.
-            now, _ = await both(self._view_keys(study_id), check())
-            if now == keys:
-                return View(result, tuple(readings), standing)
-            keys = now
-        raise StudyNotFoundError
+        return (await self._documents.read(study_id)).open_record()
 
-    async def result(self, study_id: str) -> StudyResult:
-        """Return the study's current view.
+    async def image_at(self, study_id: str) -> dt.datetime | None:
+        """Return when an image came to lie there of a study that has no document."""
+        keys = await self._objects.keys(images_folder(study_id))
+        try:
+            return await self._objects.written_at(keys[0]) if keys else None
+        except ObjectNotFoundError:
+            return None
 
-        Raises
-        ------
-        StudyNotFoundError
-        """
-        result = await read_or_none(self._objects, StudyResult, _view_key(study_id))
-        if result is None:
-            raise StudyNotFoundError
-        return result
-
-    async def received_at(self, study_id: str) -> dt.datetime | None:
-        """Return when the study's first document came; None where none did."""
-        study = await self._identities.study(study_id)
-        return None if study is None else study.received_at
+    async def earlier(self, record: StudyRecord) -> list[Reading]:
+        """Return the readings on a study's pages."""
+        return await self._read_pages(record, record.pages)
 
     async def readings(self, study_id: str) -> list[Reading]:
-        """Return all readings of a study, oldest first; those of one request as they were sent.
+        """Return all readings of a study, in the order they joined it.
 
         Raises
         ------
         StudyNotFoundError
             There is none.
         """
-        readings = await self._load(
-            readings_among(study_id, await self._objects.keys(images_folder(study_id)))
-        )
-        if not readings:
+        try:
+            record = await self.record(study_id)
+        except StudyBeingDeletedError:
+            raise StudyNotFoundError from None
+        if record is None or not record.images:
             raise StudyNotFoundError
-        return _in_order(readings)
+        return [*await self.earlier(record), *record.readings]
+
+    async def akin(self, record: StudyRecord, name: str, sha256: str) -> list[Reading]:
+        """Return the readings of an image, and of those dropped under the same name."""
+        pages = [
+            page
+            for page in record.pages
+            if may_have_image(page, sha256) or may_have_name(page, name)
+        ]
+        readings = [*await self._read_pages(record, pages), *record.readings]
+        return [item for item in readings if item.sha256 == sha256 or item.dropped_as == name]
+
+    async def has_image(self, record: StudyRecord, sha256: str) -> bool:
+        """Return whether an image was read."""
+        return bool(await self._of_image(record, sha256))
 
     async def image(self, reading: Reading) -> bytes:
         """Return the image a reading was made of, as it was sent.
@@ -285,11 +313,12 @@ class ResultStore:
         UnreadableDocumentError
             It is missing though its reading is there.
         """
+        key = image_key(reading)
         try:
-            return await self._objects.read(image_key(reading))
+            return await self._objects.read(key)
         except ObjectNotFoundError as error:
-            await self._study(reading.study_id)
-            raise unreadable(image_key(reading), "the image is missing") from error
+            await self.readings(reading.study_id)
+            raise unreadable(key, "the image is missing") from error
 
     def unreadable_image(self, reading: Reading) -> UnreadableDocumentError:
         """Return the error of an image that is no longer what was stored; the log is told."""
@@ -303,54 +332,112 @@ class ResultStore:
                 reading,
                 [index for index in explained(reading) if heatmap_key(reading, index) not in keys],
             )
-            for reading in await self._load(readings_among(study_id, keys))
+            for reading in await self._of_image(await self.record(study_id), sha256)
         ]
 
     async def add_heatmap(self, reading: Reading, index: int, picture: bytes) -> None:
         """Store the heat map of a reading's frame, unless there is one."""
         await self._objects.create(heatmap_key(reading, index), picture, media_type="image/png")
 
-    async def _add(self, data: bytes | memoryview, reading: Reading) -> Reading:
-        # The image first: whoever finds a reading finds its image.
-        await self._objects.create(image_key(reading), data, media_type=reading.media_type)
-        key = reading_key(reading)
-        if await create_document(self._objects, key, reading):
-            return reading
-        return await self._reading(key)
+    async def _make_sure(self, study_id: str, known: Known) -> None:
+        if not known.is_sure:
+            known.seen = await self._documents.read(study_id)
+            known.seen.open_record()
+            known.is_sure = True
 
-    async def _view_keys(self, study_id: str) -> frozenset[str]:
-        """Keys of all that the view is made of, but for the study's own document."""
-        keys = await self._objects.keys(study_folder(study_id))
-        return frozenset(
-            [
-                *readings_among(study_id, keys),
-                *entries_among(study_id, keys),
-                *notes_among(study_id, keys),
-            ]
-        )
+    async def _of_image(self, record: StudyRecord | None, sha256: str) -> list[Reading]:
+        if record is None:
+            return []
+        pages = [page for page in record.pages if may_have_image(page, sha256)]
+        readings = [*await self._read_pages(record, pages), *record.readings]
+        return [reading for reading in readings if reading.sha256 == sha256]
 
-    async def _load(self, keys: Iterable[str]) -> list[Reading]:
-        return await together(self._reading(key) for key in keys)
-
-    async def _reading(self, key: str) -> Reading:
-        return read_document(Reading, key, await self._objects.read(key))
-
-    async def _study(self, study_id: str) -> StudyDocument:
-        study = await self._identities.study(study_id)
-        if study is None:
-            raise StudyNotFoundError
-        return study
+    async def _read_pages(self, record: StudyRecord, pages: Sequence[PageEntry]) -> list[Reading]:
+        try:
+            return await read_pages(self._objects, record.study_id, pages)
+        except ObjectNotFoundError:
+            raise StudyBeingDeletedError from None
 
 
-def _in_order(readings: Iterable[Reading]) -> list[Reading]:
-    """The oldest first; those of one request as they were sent."""
-    return sorted(
-        readings, key=lambda reading: (reading.received_at, reading.position, reading.sha256)
-    )
+@dataclass(slots=True)
+class _OnPages:
+    """Content of pages that may have images of a request, as far as they were read."""
+
+    pages: set[str] = field(default_factory=set)
+    readings: dict[ReadingKey, Reading] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
 
-def _view_key(study_id: str) -> str:
-    return f"{study_folder(study_id)}result.json"
+class _UnreadPagesError(Exception):
+    """Pages are to be read before a request can join its study."""
+
+    def __init__(self, record: StudyRecord, pages: Sequence[PageEntry]) -> None:
+        super().__init__()
+        self.record = record
+        self.pages = pages
+
+
+def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | None], StudyRecord]:
+    """Return the change that adds a request to a record."""
+
+    def change(record: StudyRecord | None) -> StudyRecord:
+        metadata = request.metadata
+        record = record or _begun(metadata.study_id)
+        compare(metadata, record.identity)
+        unread = [page for page in record.pages if page.name not in on_pages.pages]
+        if pages := [
+            page
+            for page in unread
+            if any(may_have_image(page, reading.sha256) for reading in request.fresh)
+        ]:
+            raise _UnreadPagesError(record, pages)
+        readings, images = list(record.readings), record.images
+        there = {_key(item) for item in readings} | on_pages.readings.keys()
+        numbers = on_pages.numbers | {item.sha256: item.number for item in readings}
+        for reading in request.fresh:
+            if _key(reading) in there:
+                continue
+            if reading.sha256 not in numbers:
+                numbers[reading.sha256] = images + 1
+                images += len(reading.frames)
+            readings.append(reading.model_copy(update={"number": numbers[reading.sha256]}))
+        entries = settled(record.open_images, request.processed, alone=request.alone)
+        news = {
+            "received_at": record.received_at or request.received_at,
+            "identity": record.identity | given(metadata),
+            "study_instance_uid": record.study_instance_uid
+            or next(
+                (item.study_instance_uid for item in readings if item.study_instance_uid), None
+            ),
+            "images": images,
+            "readings": tuple(readings),
+            "open_images": noted(entries, request.entries),
+        }
+        if all(getattr(record, name) == value for name, value in news.items()):
+            return record
+        return _changed(record, **news)
+
+    return change
+
+
+def _begun(study_id: str) -> StudyRecord:
+    return StudyRecord(study_id=study_id, changed_at=dt.datetime.now(dt.UTC))
+
+
+def _changed(record: StudyRecord, **news: object) -> StudyRecord:
+    return record.model_copy(update={**news, "changed_at": dt.datetime.now(dt.UTC)})
+
+
+def _with_entries(record: StudyRecord, entries: tuple[NotProcessedDocument, ...]) -> StudyRecord:
+    return record if entries == record.open_images else _changed(record, open_images=entries)
+
+
+def _key(reading: Reading) -> ReadingKey:
+    return reading.sha256, reading.model
+
+
+def _gone() -> StudyRecord:
+    raise StudyBeingDeletedError
 
 
 def explained(reading: Reading) -> list[int]:

@@ -18,7 +18,7 @@ class Reason(StrEnum):
 
 
 class Closing(StoredDocument):
-    """A study that is being deleted: nothing may be added to it. Removed when that is over."""
+    """A study that is being deleted: nothing may be added to it."""
 
     schema_: Literal["radstream.closing/1"] = Field("radstream.closing/1", alias="schema")
     study_id: str

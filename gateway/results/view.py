@@ -1,4 +1,4 @@
-"""A study's view, made of its readings."""
+"""Public view of a study, made of its record."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from typing import TYPE_CHECKING
 
 from gateway.schemas.not_processed import told
 from gateway.schemas.result import (
+    Applicability,
     ImageResult,
+    ModelDescription,
+    ReadingResult,
     ResultWarning,
     Status,
     StudyResult,
     StudySummary,
+    Verdict,
     study_path,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from gateway.results.documents import FrameReading, Reading, StudyDocument
-    from gateway.schemas.not_processed import NotProcessedDocument
+    from gateway.results.documents import FrameReading, Reading, StudyRecord
 
 
 def picture_key(reading: Reading, index: int) -> str:
     """Return the permanent name of a frame and its reading: 16 hexadecimal digits.
 
-    A number may come to mean another image: of two requests for one study, the one that came first
-    may be the last to be read.
+    Of an image that several model versions read a number alone does not say which reading is
+    meant.
     """
     model = reading.model
     text = f"{reading.sha256}/{model.name}/{model.version}/{index}"
@@ -34,74 +37,121 @@ def picture_key(reading: Reading, index: int) -> str:
 
 
 def numbered_frames(
-    readings: Sequence[Reading],
+    readings: Iterable[Reading],
 ) -> Iterator[tuple[int, Reading, int, FrameReading]]:
-    """Every frame of every reading, numbered from 1 as the view numbers its images.
+    """Every frame of every reading, with the number of its image.
 
     Yields
     ------
     tuple
         The image's number in the study, its reading, the frame's index in it, the frame.
     """
-    number = 0
     for reading in readings:
         for index, frame in enumerate(reading.frames):
-            number += 1
-            yield number, reading, index, frame
+            yield reading.number + index, reading, index, frame
 
 
 def study_result(
-    study: StudyDocument,
-    readings: Sequence[Reading],
-    not_processed: Sequence[NotProcessedDocument] = (),
-    standing: Mapping[str, str] | None = None,
+    record: StudyRecord, earlier: Sequence[Reading] = (), *, whole: bool = False
 ) -> StudyResult:
-    """The view of a study with these readings, oldest first.
+    """The view of a study.
 
     Parameters
     ----------
-    not_processed
-        Images that are still to be sent again.
-    standing
-        SHA-256 of what stands under each name of the drop folder that held several images.
+    earlier
+        Readings on its pages that are to be shown as well.
+    whole
+        Whether they are all that stand there.
     """
-    replaced = superseded(readings, standing or {})
-    images = tuple(
-        _image(study.study_id, *numbered, superseded_by=replaced.get(numbered[1].sha256))
-        for numbered in numbered_frames(readings)
-    )
+    readings = [*earlier, *record.readings]
+    replaced = superseded(readings, record.standing)
+    images = _images(record.study_id, readings, replaced)
     stand = [reading for reading in readings if reading.sha256 not in replaced]
+    pages = () if whole else record.pages
+    ended = [reading.completed_at for reading in stand]
+    ended += [page.completed_at for page in pages]
+    disclaimers = [text for page in pages for text in page.disclaimers]
+    disclaimers += [reading.disclaimer for reading in stand if reading.disclaimer]
     return StudyResult(
-        study_id=study.study_id,
-        status=_status(stand, not_processed),
-        received_at=study.received_at,
-        completed_at=max((reading.completed_at for reading in stand), default=None),
+        study_id=record.study_id,
+        study_instance_uid=record.study_instance_uid,
+        status=_status(record, [*stand, *pages]),
+        received_at=record.received_at or record.changed_at,
+        completed_at=max(ended, default=None),
         warnings=_distinct(
             [*(notice for reading in stand for notice in reading.warnings), *_replacements(images)]
         ),
+        disclaimer=" ".join(dict.fromkeys(disclaimers)) or None,
+        earlier_images=record.images - len(images) if pages else None,
         images=images,
-        not_processed=tuple(map(told, not_processed)) or None,
+        not_processed=tuple(map(told, record.open_images)) or None,
     )
 
 
-def superseded(readings: Sequence[Reading], standing: Mapping[str, str]) -> dict[str, str]:
+def superseded(readings: Iterable[Reading], standing: Mapping[str, str]) -> dict[str, str]:
     """Return the SHA-256 of each image that another one replaces, and that one's.
 
-    What stands under any name is replaced under none, and what was not read replaces nothing.
+    What stands under any name is replaced under none.
     """
-    read, current = {reading.sha256 for reading in readings}, set(standing.values())
+    if not standing:
+        return {}
+    current = set(standing.values())
     replaced: dict[str, str] = {}
     for reading in readings:
         stands = standing.get(reading.dropped_as or "")
-        if stands in read and reading.sha256 not in current:
+        if stands is not None and reading.sha256 not in current:
             replaced[reading.sha256] = stands
     return replaced
 
 
-def _status(readings: Sequence[Reading], not_processed: Sequence[NotProcessedDocument]) -> Status:
-    if not readings:
+def positive_labels(readings: Iterable[Reading]) -> list[str]:
+    """Return the labels found positive in any of the readings, each once."""
+    labels = {
+        finding.label: None
+        for reading in readings
+        for frame in reading.frames
+        for finding in frame.findings
+        if finding.positive
+    }
+    return list(labels)
+
+
+def study_summary(
+    record: StudyRecord, status: Status, earlier: Sequence[Reading] | None = None
+) -> StudySummary:
+    """The view, short.
+
+    Parameters
+    ----------
+    status
+        Of the study, with what is on its way.
+    earlier
+        The readings on its pages: where names of the drop folder hold other images by now, only
+        these say which are meant.
+    """
+    readings = [*(earlier or ()), *record.readings]
+    replaced = superseded(readings, record.standing)
+    gone = {item.sha256: len(item.frames) for item in readings if item.sha256 in replaced}
+    stand = [reading for reading in readings if reading.sha256 not in replaced]
+    pages = record.pages if earlier is None else ()
+    labels = dict.fromkeys(label for page in pages for label in page.positive)
+    labels |= dict.fromkeys(positive_labels(stand))
+    ended = [page.completed_at for page in pages] + [reading.completed_at for reading in stand]
+    return StudySummary(
+        study_id=record.study_id,
+        status=status,
+        received_at=record.received_at or record.changed_at,
+        completed_at=max(ended, default=None),
+        images=record.images - sum(gone.values()),
+        positive=tuple(labels),
+        href=study_path(record.study_id),
+    )
+
+
+def _status(record: StudyRecord, stand: Sequence[object]) -> Status:
+    if not stand:
         return Status.PENDING
-    return Status.PARTIAL if not_processed else Status.COMPLETED
+    return Status.PARTIAL if record.open_images else Status.COMPLETED
 
 
 def _replacements(images: Sequence[ImageResult]) -> Iterator[ResultWarning]:
@@ -109,60 +159,74 @@ def _replacements(images: Sequence[ImageResult]) -> Iterator[ResultWarning]:
     numbers = {image.sha256: image.number for image in reversed(images)}
     for image in images:
         if image.superseded_by is not None:
+            number = numbers.get(image.superseded_by)
+            other = "another one" if number is None else f"image {number}"
             yield ResultWarning(
                 pointer="image",
-                detail=f"image {image.number} is superseded by image "
-                f"{numbers[image.superseded_by]}: other bytes came under its name in the drop "
-                "folder",
+                detail=f"image {image.number} is superseded by {other}: other bytes came under "
+                "its name in the drop folder",
             )
 
 
-def study_summary(result: StudyResult) -> StudySummary:
-    """The view, short."""
-    stand = [image for image in result.images if image.superseded_by is None]
-    positive = {
-        finding.label: None for image in stand for finding in image.findings if finding.positive
-    }
-    return StudySummary(
-        study_id=result.study_id,
-        status=result.status,
-        received_at=result.received_at,
-        completed_at=result.completed_at,
-        images=len(stand),
-        positive=tuple(positive),
-        href=study_path(result.study_id),
+def _images(
+    study_id: str, readings: Sequence[Reading], replaced: Mapping[str, str]
+) -> tuple[ImageResult, ...]:
+    """Images by their number, each with all of these readings that are of it."""
+    by_number: dict[int, list[tuple[Reading, int, FrameReading]]] = {}
+    for number, reading, index, frame in numbered_frames(readings):
+        by_number.setdefault(number, []).append((reading, index, frame))
+    return tuple(
+        _image(study_id, number, found, replaced) for number, found in sorted(by_number.items())
     )
 
 
 def _image(
     study_id: str,
     number: int,
-    reading: Reading,
-    index: int,
-    frame: FrameReading,
-    *,
-    superseded_by: str | None,
+    found: Sequence[tuple[Reading, int, FrameReading]],
+    replaced: Mapping[str, str],
 ) -> ImageResult:
-    path, key = f"{study_path(study_id)}/images/{number}", picture_key(reading, index)
+    first, index, frame = found[0]
+    path = f"{study_path(study_id)}/images/{number}"
     return ImageResult(
         number=number,
-        sha256=reading.sha256,
-        frame=index + 1 if len(reading.frames) > 1 else None,
-        media_type=reading.media_type,
+        sha256=first.sha256,
+        frame=index + 1 if len(first.frames) > 1 else None,
+        media_type=first.media_type,
         rows=frame.rows,
         columns=frame.columns,
         bits_stored=frame.bits_stored,
-        view=reading.metadata.get("view"),
-        model=reading.model,
-        findings=frame.findings,
-        heatmap=f"{path}/heatmap.png?key={key}" if frame.activation_map else None,
-        preview=f"{path}/preview.png?key={key}",
-        received_at=reading.received_at,
-        completed_at=reading.completed_at,
-        timings_ms=reading.timings_ms,
-        superseded_by=superseded_by,
+        view=first.metadata.get("view"),
+        sop_instance_uid=first.sop_instance_uid,
+        series_instance_uid=first.series_instance_uid,
+        preview=f"{path}/preview.png?key={picture_key(first, index)}",
+        received_at=first.received_at,
+        superseded_by=replaced.get(first.sha256),
+        readings=tuple(_reading(path, *each) for each in found),
     )
 
 
-def _distinct(notices: Iterable[ResultWarning]) -> tuple[ResultWarning, ...]:
-    return tuple(dict.fromkeys(notices))
+def _reading(path: str, reading: Reading, index: int, frame: FrameReading) -> ReadingResult:
+    reason = reading.not_applicable
+    return ReadingResult(
+        model=ModelDescription(
+            name=reading.model.name,
+            version=reading.model.version,
+            title=reading.title,
+            intended_use=reading.intended_use,
+        ),
+        applicable=Applicability(
+            verdict=Verdict.APPLICABLE if reason is None else Verdict.NOT_APPLICABLE,
+            reason=reason,
+        ),
+        findings=frame.findings,
+        heatmap=f"{path}/heatmap.png?key={picture_key(reading, index)}"
+        if frame.activation_map
+        else None,
+        completed_at=reading.completed_at,
+        timings_ms=reading.timings_ms,
+    )
+
+
+def _distinct(warnings: Iterable[ResultWarning]) -> tuple[ResultWarning, ...]:
+    return tuple(dict.fromkeys(warnings))

@@ -158,6 +158,10 @@ class Contract(_Part):
     schema_: Literal["radstream.model/1"] = Field(alias="schema")
     title: str
     summary: str = Field(description="Intended use, and uses it is not for, in words.")
+    disclaimer: str | None = Field(
+        "Not for clinical use.",
+        description="Limit of its use, told with every result; null where it is cleared for use.",
+    )
     priority: int = Field(0, description="The highest wins where several models accept a study.")
     accepts: Accepts = Accepts()
     input: InputContract

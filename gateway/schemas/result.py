@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
 
+SCHEMA = "radstream.result/2"
+
+
 class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
 class Status(StrEnum):
@@ -43,6 +46,36 @@ class ModelVersion(_Wire):
     version: str = Field(examples=["1"])
 
 
+class ModelDescription(ModelVersion):
+    """A model version in its maker's words."""
+
+    title: str | None = Field(None, examples=["Pneumonia on frontal chest radiographs"])
+    intended_use: str | None = Field(
+        None, description="What it is for and what it is not, from its contract."
+    )
+
+
+class Verdict(StrEnum):
+    """Answer to the question whether a model is made for a picture."""
+
+    APPLICABLE = "applicable"
+    NOT_APPLICABLE = "not_applicable"
+
+
+class Applicability(_Wire):
+    """Fitness of the model for such a picture, as far as its contract says."""
+
+    verdict: Verdict
+    score: float | None = Field(None, description="The model's own, where it gives one.")
+    reason: str | None = Field(None, description="Why it is not.")
+
+
+class Mode(StrEnum):
+    """Part that a model plays for a study."""
+
+    LIVE = "live"
+
+
 class Finding(_Wire):
     """Probability of one label, with the threshold that makes it positive."""
 
@@ -50,7 +83,11 @@ class Finding(_Wire):
     code: Code | None = None
     probability: float = Field(ge=0, le=1, description="Of the finding, by the model.")
     threshold: float = Field(ge=0, le=1, description="From the model's contract.")
-    positive: bool = Field(description="Whether the probability reaches the threshold.")
+    positive: bool | None = Field(
+        None,
+        description="True if the probability reaches the threshold; absent where the model is not "
+        "applicable.",
+    )
 
 
 class ResultWarning(_Wire):
@@ -60,10 +97,24 @@ class ResultWarning(_Wire):
     detail: str
 
 
-class ImageResult(_Wire):
-    """One image, read by one model."""
+class ReadingResult(_Wire):
+    """Result of one model version for one image."""
 
-    number: int = Field(description="The image's place in the study, from 1; its links use it.")
+    model: ModelDescription
+    mode: Mode = Mode.LIVE
+    applicable: Applicability
+    findings: tuple[Finding, ...]
+    heatmap: str | None = Field(
+        None, description="Path of the heat map, where the model explains itself."
+    )
+    completed_at: AwareDatetime
+    timings_ms: Milliseconds = Field(description="Milliseconds by stage.")
+
+
+class ImageResult(_Wire):
+    """One image, with the reading of each model version that read it, oldest first."""
+
+    number: int = Field(description="The image's place in the study, from 1; it never changes.")
     sha256: str = Field(description="Of the image's bytes, in hexadecimal.")
     frame: int | None = Field(
         None, description="The frame's number, from 1, where the file has several."
@@ -78,20 +129,16 @@ class ImageResult(_Wire):
         "takes any view.",
         examples=["AP"],
     )
-    model: ModelVersion
-    findings: tuple[Finding, ...]
-    heatmap: str | None = Field(
-        None, description="Path of the heat map, where the model explains itself."
-    )
+    sop_instance_uid: str | None = Field(None, description="SOP Instance UID (0008,0018).")
+    series_instance_uid: str | None = Field(None, description="Series Instance UID (0020,000E).")
     preview: str = Field(description="Path of the image as an 8-bit PNG.")
     received_at: AwareDatetime
-    completed_at: AwareDatetime
-    timings_ms: Milliseconds = Field(description="Milliseconds by stage.")
     superseded_by: str | None = Field(
         None,
         description="SHA-256 of the image that stands in this one's place: other bytes came under "
         "its name in the drop folder. It can still be looked at, and no longer counts.",
     )
+    readings: tuple[ReadingResult, ...]
 
 
 class PendingSubmission(_Wire):
@@ -122,10 +169,12 @@ class FailedSubmission(_Wire):
 
 # What the README's own example answers.
 _EXAMPLE: JsonDict = {
+    "schema": SCHEMA,
     "study_id": "first",
     "status": "completed",
     "received_at": "2026-01-31T08:15:02.133250Z",
     "completed_at": "2026-01-31T08:15:02.174924Z",
+    "disclaimer": "Not for clinical use.",
     "warnings": [],
     "images": [
         {
@@ -136,40 +185,55 @@ _EXAMPLE: JsonDict = {
             "columns": 984,
             "bits_stored": 8,
             "view": "AP",
-            "model": {"name": "cxr_pneumonia", "version": "1"},
-            "findings": [
-                {
-                    "label": "pneumonia",
-                    "code": {
-                        "system": "http://snomed.info/sct",
-                        "code": "233604007",
-                        "display": "Pneumonia",
-                    },
-                    "probability": 0.999983,
-                    "threshold": 0.86,
-                    "positive": True,
-                }
-            ],
-            "heatmap": "/v1/studies/first/images/1/heatmap.png",
             "preview": "/v1/studies/first/images/1/preview.png",
             "received_at": "2026-01-31T08:15:02.133250Z",
-            "completed_at": "2026-01-31T08:15:02.174924Z",
-            "timings_ms": {"decode": 1.621, "tensor": 2.699, "infer": 28.059, "total": 41.534},
+            "readings": [
+                {
+                    "model": {"name": "cxr_pneumonia", "version": "1"},
+                    "mode": "live",
+                    "applicable": {"verdict": "applicable"},
+                    "findings": [
+                        {
+                            "label": "pneumonia",
+                            "code": {
+                                "system": "http://snomed.info/sct",
+                                "code": "233604007",
+                                "display": "Pneumonia",
+                            },
+                            "probability": 0.999983,
+                            "threshold": 0.86,
+                            "positive": True,
+                        }
+                    ],
+                    "heatmap": "/v1/studies/first/images/1/heatmap.png",
+                    "completed_at": "2026-01-31T08:15:02.174924Z",
+                    "timings_ms": {
+                        "decode": 1.621,
+                        "tensor": 2.699,
+                        "infer": 28.059,
+                        "total": 41.534,
+                    },
+                }
+            ],
         }
     ],
 }
 
 
 class StudyResult(_Wire):
-    """A study's current view: every image read so far, oldest first.
+    """A study: its images in the order they joined it, each with its readings.
 
     Those of one request stand in the order they were sent in. `pending` and `failures` have what
     was sent with `Prefer: respond-async` and is not read yet, or cannot be.
     """
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
+    schema_: Literal["radstream.result/2"] = Field("radstream.result/2", alias="schema")
     study_id: str
+    study_instance_uid: str | None = Field(
+        None, description="Study Instance UID (0020,000D), where an image of it is DICOM."
+    )
     status: Status = Field(
         description="`pending` while anything accepted is yet to be read; else `partial` where "
         "an image is still to be sent again, `completed` where all were read, `failed` where none "
@@ -181,6 +245,14 @@ class StudyResult(_Wire):
     )
     warnings: tuple[ResultWarning, ...] = Field(
         (), description="What the sender should know though the study was read."
+    )
+    disclaimer: str | None = Field(
+        None, description="What the contracts of the models say of the results' use."
+    )
+    earlier_images: int | None = Field(
+        None,
+        description="How many images came before these and are left out of the answer to a POST, "
+        "and of `result.json` in the store; `GET` tells of all.",
     )
     images: tuple[ImageResult, ...] = ()
     not_processed: tuple[NotProcessed, ...] | None = Field(

@@ -18,7 +18,7 @@ D = TypeVar("D", bound=BaseModel)
 
 log = structlog.get_logger()
 
-_MEDIA_TYPE = "application/json"
+MEDIA_TYPE = "application/json"
 _SCHEMA = re.compile(r"radstream\.[a-z-]{1,32}/[0-9]{1,4}")
 
 
@@ -61,12 +61,12 @@ async def read_or_none(objects: ObjectStore, document: type[D], key: str) -> D |
 
 async def create_document(objects: ObjectStore, key: str, document: BaseModel) -> bool:
     """Write the document; return False, without a change, where the key was taken."""
-    return await objects.create(key, _json(document), media_type=_MEDIA_TYPE)
+    return await objects.create(key, stored_form(document), media_type=MEDIA_TYPE)
 
 
 async def replace_document(objects: ObjectStore, key: str, document: BaseModel) -> None:
     """Write the document over whatever the key held."""
-    await objects.replace(key, _json(document), media_type=_MEDIA_TYPE)
+    await objects.replace(key, stored_form(document), media_type=MEDIA_TYPE)
 
 
 def unreadable(key: str, reason: str) -> UnreadableDocumentError:
@@ -90,7 +90,8 @@ def reason_of(fault: ValidationError) -> str:
     return f"these fields are missing or malformed: {', '.join(fields)}"
 
 
-def _json(document: BaseModel) -> bytes:
+def stored_form(document: BaseModel) -> bytes:
+    """Return the bytes that a document is stored as."""
     return document.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 

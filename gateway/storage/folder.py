@@ -131,13 +131,14 @@ class FolderStore:
         del media_type
         return await self._run(self._writers, partial(self._swap, split_key(key), data, tag))
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, tag: str | None = None) -> None:
         """See `ObjectStore.delete`."""
-        await self._run(self._writers, partial(self._delete, split_key(key)))
+        await self._run(self._writers, partial(self._delete, split_key(key), tag))
 
-    async def purge(self, prefix: str) -> bool:
-        """See `ObjectStore.purge`; a folder keeps nothing else."""
-        await self._run(self._writers, partial(self._purge, prefix))
+    async def purge(self, prefix: str, *, past_only: bool = False) -> bool:
+        """See `ObjectStore.purge`; a folder keeps current versions only."""
+        if not past_only:
+            await self._run(self._writers, partial(self._purge, prefix))
         return True
 
     async def keys(self, prefix: str) -> Sequence[str]:
@@ -241,13 +242,15 @@ class FolderStore:
                     return given
         raise StoreUnavailableError("its folder is removed again and again")
 
-    def _delete(self, steps: Sequence[str]) -> None:
+    def _delete(self, steps: Sequence[str], tag: str | None = None) -> None:
         above = steps[:-1]
         with (
             suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError),
             held(self._root, above) as folders,
         ):
-            with locked(steps[-1], folders[-1]):
+            with locked(steps[-1], folders[-1]) as file:
+                if tag is not None and (file is None or _tag(whole(file)) != tag):
+                    return
                 os.unlink(steps[-1], dir_fd=folders[-1])
             # The folders that hold nothing any more go with it.
             depth = len(above)

@@ -17,6 +17,7 @@ LEASES = "pairing/claims/"
 WAITING = "pairing/waiting/"
 BINDINGS = "pairing/bindings/"
 DELETED = "deleted/"
+DELETIONS = "work/deletions/"
 AUDIT = "audit/"
 IMAGES = "images/"
 
@@ -60,7 +61,7 @@ class Place:
 PLACES = (
     Place(
         RESULTS,
-        "studies: their images, readings, heat maps and results",
+        "studies: the document of each, its images and heat maps",
         "results",
         "when the study is deleted",
     ),
@@ -91,6 +92,12 @@ PLACES = (
         "which study an image outside of any folder was processed for",
         "dropfolder",
         "kept",
+    ),
+    Place(
+        DELETIONS,
+        "deletions under way",
+        "results",
+        "when nothing that began before them can be under way",
     ),
     Place(DELETED, "that a study was deleted", "results", "kept"),
     Place(AUDIT, "who did what to which study", "audit", "kept", Bucket.AUDIT),

@@ -139,17 +139,19 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def delete(self, key: str) -> None:
-        """Remove the object, if there is one."""
+    async def delete(self, key: str, *, tag: str | None = None) -> None:
+        """Remove the object, if there is one; with a tag only while it has that tag (If-Match)."""
         ...
 
-    async def purge(self, prefix: str) -> bool:
+    async def purge(self, prefix: str, *, past_only: bool = False) -> bool:
         """Remove every object whose key starts with the prefix, for good.
 
         Parameters
         ----------
         prefix
             Of keys, or one key that no other begins with.
+        past_only
+            Leave what is there now, and remove what it replaced, or what was deleted.
 
         Returns
         -------

@@ -218,37 +218,56 @@ class S3Store:
             return None
         return found.tag if found.data == data else None
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, tag: str | None = None) -> None:
         """See `ObjectStore.delete`; a versioned bucket keeps what was there."""
         split_key(key)
         async with self._calling():
-            await self._objects.delete(key)
+            if tag is None:
+                await self._objects.delete(key)
+                return
+            try:
+                await self._client.delete_object(Bucket=self._bucket, Key=key, IfMatch=tag)
+            except ClientError as error:
+                if _code(error) not in {"PreconditionFailed", *_NOT_FOUND}:
+                    raise
 
-    async def purge(self, prefix: str) -> bool:
+    async def purge(self, prefix: str, *, past_only: bool = False) -> bool:
         """See `ObjectStore.purge`; without the right to older versions they stay."""
         split_prefix(prefix)
         try:
-            more = True
-            while more:
-                versions, more = await self._versions(prefix)
-                if versions:
-                    await self._delete_versions(versions)
+            async for versions in self._versions(prefix, past_only=past_only):
+                await self._delete_versions(versions)
         except _DeniedError:
-            for key in await self.keys(prefix):
+            for key in () if past_only else await self.keys(prefix):
                 await self.delete(key)
             return False
         return True
 
-    async def _versions(self, prefix: str) -> tuple[list[dict[str, str]], bool]:
-        """The first versions and delete markers under the prefix, and whether there are more."""
-        async with self._calling():
-            try:
-                page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix)
-            except ClientError as error:
-                raise _denied(error) from error
-        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        versions = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
-        return versions, bool(page.get("IsTruncated"))
+    async def _versions(
+        self, prefix: str, *, past_only: bool
+    ) -> AsyncIterator[list[dict[str, str]]]:
+        """Yield the versions and delete markers under the prefix, as many as S3 lists at once."""
+        beyond: dict[str, str] = {}
+        while True:
+            async with self._calling():
+                try:
+                    page = await self._client.list_object_versions(
+                        Bucket=self._bucket, Prefix=prefix, **beyond
+                    )
+                except ClientError as error:
+                    raise _denied(error) from error
+            versions = page.get("Versions", ())
+            found = [item for item in versions if not (past_only and item["IsLatest"])]
+            found += page.get("DeleteMarkers", ())
+            named = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+            if named:
+                yield named
+            if not page.get("IsTruncated"):
+                return
+            beyond = {
+                "KeyMarker": page["NextKeyMarker"],
+                "VersionIdMarker": page["NextVersionIdMarker"],
+            }
 
     async def _delete_versions(self, versions: Sequence[Mapping[str, str]]) -> None:
         async with self._calling():

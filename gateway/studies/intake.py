@@ -163,13 +163,13 @@ def _images(
             if header is not None and header.error is not None:
                 raise header.error
         except PART_ERRORS as error:
-            uid = None if header is None else header.sop_instance_uid
+            uid = None if header is None else header.uids.instance
             refused.append(RefusedImage(part, _of_picture(error, header), sop_instance_uid=uid))
             documents.append((header.document if header else {}) | (sent.document if sent else {}))
             continue
         image = StudyImage(part, data, metadata, _unknown(metadata) + notices)
         if header is not None:
-            image = replace(image, sop_instance_uid=header.sop_instance_uid)
+            image = replace(image, uids=header.uids)
         images.append(image)
         documents.append(metadata.model_dump())
     if not images:

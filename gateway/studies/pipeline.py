@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,13 +11,14 @@ import structlog
 from gateway.audit.trail import note_partial
 from gateway.errors import (
     InferenceUnavailableError,
-    ObjectNotFoundError,
     RadStreamError,
     StudyBeingDeletedError,
-    StudyNotFoundError,
+    StudyConflictError,
     log_fields,
 )
-from gateway.runtime.concurrency import both, together
+from gateway.results.image_writes import NewImage
+from gateway.results.store import Request as ResultRequest
+from gateway.runtime.concurrency import together
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
 from gateway.studies.readings import (
@@ -45,16 +45,14 @@ if TYPE_CHECKING:
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
-    from gateway.results.deletion import Deletion
-    from gateway.results.documents import FrameReading, Reading
-    from gateway.results.identity import Known
-    from gateway.results.store import Added, ResultStore, View
+    from gateway.results.documents import FrameReading, Reading, StudyRecord
+    from gateway.results.image_writes import ImageWrites
+    from gateway.results.store import Added, Known, ResultStore
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.not_processed import NotProcessed
-    from gateway.schemas.result import StudyResult
+    from gateway.schemas.result import Finding, StudyResult
     from gateway.studies.imaging import Imaging
     from gateway.studies.inference import Inference
-    from gateway.studies.readings import ReadingKey
     from gateway.studies.recorder import StudyRecorder
     from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.stage_timer import Stages
@@ -70,23 +68,22 @@ class Answer:
     Parameters
     ----------
     result
-        The study's current view.
+        The study's current view: at the least the images sent.
     replayed
         True if every image sent had been read before, so that nothing was inferred.
     readings
         The stored readings of the images that had not.
     not_processed
         The images sent that could not be.
-    study_readings, standing
-        All that the study has, and what is noted to stand under names of the drop folder.
+    record
+        All that is known of the study.
     """
 
     result: StudyResult
     replayed: bool
+    record: StudyRecord
     readings: tuple[Reading, ...] = ()
     not_processed: tuple[NotProcessed, ...] = ()
-    study_readings: tuple[Reading, ...] = ()
-    standing: Mapping[str, str] = field(default_factory=dict)
 
 
 _Chosen = tuple["StudyImage", "ServedModel"]
@@ -102,7 +99,6 @@ class Pipeline:
         inference: Inference,
         imaging: Imaging,
         results: ResultStore,
-        deletion: Deletion,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         recorder: StudyRecorder,
@@ -111,7 +107,6 @@ class Pipeline:
         self._inference = inference
         self._imaging = imaging
         self._results = results
-        self._deletion = deletion
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._recorder = recorder
@@ -165,7 +160,7 @@ class Pipeline:
             images=len(study.parts),
             not_processed=[item.problem.type for item in answer.not_processed] or None,
             image_bytes=sum(map(len, study.parts.values())),
-            models=sorted({image.model.name for image in answer.result.images}),
+            models=sorted(_models_of(answer)),
             replayed=answer.replayed,
             **stages.log_fields(),
         )
@@ -179,12 +174,7 @@ class Pipeline:
                 await self._outlast_loss(study, deadline)
             chosen, refused = self._choose(study)
             stages.model = in_common(model.reference for _, model in chosen)
-            # Whoever comes while the study is closed must not write: its closing may end meanwhile,
-            # and take the first of what was written with it.
-            known, _ = await both(
-                self._results.known(study.metadata),
-                self._deletion.check_open(study.metadata.study_id),
-            )
+            known = await self._results.known(study.metadata)
         with stages.within(Stage.DECODE, span="prepare"):
             taken, unfit = await self._take(chosen, known, deadline)
             refused = in_order(study.parts, [*refused, *unfit])
@@ -198,30 +188,65 @@ class Pipeline:
                 stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
             stages.size = in_common(sizes(items))
             stages.not_processed = len(refused)
+        images = [
+            NewImage(item.sha256, item.prepared.media_type, item.image.data) for item in fresh
+        ]
+        writes = self._results.write_images(study.metadata.study_id, images)
         frames: list[list[FrameReading]] = []
-        if fresh:
-            with stages.time(Stage.INFER):
-                frames = await together(
-                    self._inference.read_image(item, deadline, awaited=awaited) for item in fresh
-                )
+        try:
+            if fresh:
+                with stages.time(Stage.INFER):
+                    frames = await together(
+                        self._inference.read_image(item, deadline, awaited=awaited)
+                        for item in fresh
+                    )
+        except BaseException:
+            await writes.remove()
+            raise
         with stages.time(Stage.STORE):
             readings = {
-                key_of(item): (item, image_reading(study, position, item, read, stages))
-                for position, (item, read) in enumerate(zip(fresh, frames, strict=True))
+                key_of(item): image_reading(study, item, name, read, stages)
+                for item, name, read in zip(fresh, writes.names, frames, strict=True)
             }
             entries = await self._entries(study, refused, taken)
-            added, view = await self._store(study, taken, readings, known, entries)
+            request = ResultRequest(
+                study.metadata,
+                study.received_at,
+                fresh=tuple(readings.values()),
+                processed={
+                    part: readings[key_of(item)] if isinstance(item, FreshImage) else item
+                    for part, item in taken.items()
+                },
+                entries=entries,
+                alone=len(study.parts) == 1,
+            )
+            added = await self._store(request, known, writes)
         # Where another gateway was first, that one counts.
-        first = [reading for reading in added.readings if readings[key_of(reading)][1] is reading]
+        first = [item for item in added.readings if item.object in writes.names]
         self._count_images(items, first)
         return Answer(
-            view.result,
+            added.result,
             replayed=not fresh,
             readings=added.readings,
             not_processed=tuple(map(told, entries)),
-            study_readings=view.readings,
-            standing=view.standing,
+            record=added.record,
         )
+
+    async def _store(self, request: ResultRequest, known: Known, writes: ImageWrites) -> Added:
+        """Add a request to its study; the images of readings that do not join it go.
+
+        Raises
+        ------
+        StudyConflictError, StudyBeingDeletedError
+        """
+        try:
+            await writes.done()
+            added = await self._results.add(request.metadata.study_id, known, request)
+        except (StudyConflictError, StudyBeingDeletedError):
+            await writes.remove()
+            raise
+        await writes.remove(kept={reading.object for reading in added.readings})
+        return added
 
     async def _outlast_loss(self, study: Study, deadline: Deadline) -> None:
         """Wait for the models that were found dead as the study came; see `ModelRegistry`."""
@@ -253,47 +278,6 @@ class Pipeline:
         if not chosen:
             raise_all(in_order(study.parts, refused))
         return chosen, refused
-
-    async def _store(
-        self,
-        study: Study,
-        taken: Mapping[str, FreshImage | Reading],
-        readings: Mapping[ReadingKey, tuple[FreshImage, Reading]],
-        known: Known,
-        entries: Sequence[NotProcessedDocument],
-    ) -> tuple[Added, View]:
-        """Store the readings; return what was added, and the study's view.
-
-        Raises
-        ------
-        StudyBeingDeletedError
-            The study was deleted meanwhile.
-        """
-        study_id = study.metadata.study_id
-        check = partial(self._deletion.check_written, study_id)
-        try:
-            added = await self._results.add(
-                study.metadata,
-                study.received_at,
-                [(item.image.data, reading) for item, reading in readings.values()],
-                known,
-            )
-            stored = {key_of(reading): reading for reading in added.readings}
-            processed = {
-                part: stored[key_of(item)] if isinstance(item, FreshImage) else item
-                for part, item in taken.items()
-            }
-            noted = await self._results.note_open_images(
-                study_id, known, entries, processed, alone=len(study.parts) == 1
-            )
-            return added, await self._results.rebuild_view(
-                study_id, added, check=check, noted=noted
-            )
-        except BaseException as error:
-            await check()
-            if isinstance(error, (StudyNotFoundError, ObjectNotFoundError)):
-                raise StudyBeingDeletedError from None  # some of it is gone already
-            raise
 
     async def _take(
         self, chosen: Sequence[_Chosen], known: Known, deadline: Deadline
@@ -350,17 +334,19 @@ class Pipeline:
             sha256, prepared = await self._imaging.prepare(
                 image, model, deadline, read_before=read_before
             )
-            if prepared is not None:
-                check_size(image, prepared.frames)
-                return FreshImage(image, sha256, model, prepared)
-            study_id = image.metadata.study_id
-            stored = await self._results.reading(study_id, sha256, model.reference)
-            check_size(image, stored.frames)
+            if prepared is None:
+                study_id = image.metadata.study_id
+                stored = await self._results.reading(study_id, known, sha256, model.reference)
+                if stored is not None:
+                    check_size(image, stored.frames)
+                    return stored
+                _, prepared = await self._imaging.prepare(image, model, deadline, read_before=())
+            if prepared is None:
+                raise ValueError("an image that was not read before was not prepared")
+            check_size(image, prepared.frames)
         except IMAGE_ERRORS as error:
             return error  # the other images may have faults to report as well
-        except ObjectNotFoundError:  # it was there a moment ago
-            raise StudyBeingDeletedError from None
-        return stored
+        return FreshImage(image, sha256, model, prepared)
 
     def _count(self, study: Study, outcome: str) -> None:
         self._metrics.studies.count(study.route, study.caller, outcome)
@@ -380,12 +366,21 @@ class Pipeline:
                         reading.model.name,
                         reading.model.version,
                         finding.label,
-                        str(finding.positive).lower(),
+                        _verdict(finding),
                     ).inc()
 
 
 def _refusal(image: StudyImage, error: PartError) -> RefusedImage:
-    return RefusedImage(image.part, error, image.metadata.view, image.sop_instance_uid)
+    return RefusedImage(image.part, error, image.metadata.view, image.uids.instance)
+
+
+def _models_of(answer: Answer) -> set[str]:
+    return {reading.model.name for image in answer.result.images for reading in image.readings}
+
+
+def _verdict(finding: Finding) -> str:
+    """Return the finding's verdict as metrics have it."""
+    return "not_applicable" if finding.positive is None else str(finding.positive).lower()
 
 
 def _outcome(answer: Answer) -> str:

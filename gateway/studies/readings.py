@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
 
+_OUTSIDE_OF_CONTRACT = "was not made for the modality, body part or view"
+
 ReadingKey = tuple[str, "ModelVersion"]
 
 
@@ -41,23 +43,29 @@ class FreshImage:
 
 
 def image_reading(
-    study: Study, position: int, item: FreshImage, frames: Sequence[FrameReading], stages: Stages
+    study: Study, item: FreshImage, name: str, frames: Sequence[FrameReading], stages: Stages
 ) -> Reading:
     """Return the reading of one image: what its model made of each of its frames.
 
     Parameters
     ----------
-    position
-        Of the image among those sent together, from 0.
+    name
+        Of the image's object in the store.
     """
-    metadata = item.image.metadata
+    metadata, contract = item.image.metadata, item.model.contract
+    reason = None if item.model.accepts(metadata) else _OUTSIDE_OF_CONTRACT
+    uids = item.image.uids
     return Reading(
         study_id=metadata.study_id,
         sha256=item.sha256,
         media_type=item.prepared.media_type,
+        object=name,
         model=item.model.reference,
+        title=contract.title,
+        intended_use=contract.summary,
+        disclaimer=contract.disclaimer,
+        not_applicable=reason,
         received_at=study.received_at,
-        position=position,
         completed_at=dt.datetime.now(dt.UTC),
         timings_ms={
             "decode": round(item.prepared.decode_s * 1000, 3),
@@ -65,10 +73,12 @@ def image_reading(
             "infer": stages.milliseconds(Stage.INFER),
             "total": stages.total_ms(),
         },
-        warnings=item.image.notices + _unusable(item) + _outside_of_contract(item),
+        warnings=item.image.notices + _unusable(item) + _outside_of_contract(item, reason),
         metadata=metadata.model_dump(mode="json", exclude_unset=True),
-        sop_instance_uid=item.image.sop_instance_uid,
-        frames=tuple(frames),
+        study_instance_uid=uids.study,
+        series_instance_uid=uids.series,
+        sop_instance_uid=uids.instance,
+        frames=tuple(frames) if reason is None else tuple(map(_without_verdict, frames)),
         dropped_as=study.dropped_as,
     )
 
@@ -81,15 +91,18 @@ def _unusable(item: FreshImage) -> tuple[ResultWarning, ...]:
     )
 
 
-def _outside_of_contract(item: FreshImage) -> tuple[ResultWarning, ...]:
+def _outside_of_contract(item: FreshImage, reason: str | None) -> tuple[ResultWarning, ...]:
     """Return a notice where the sender asked for a model that was not made for such a picture."""
-    if item.model.accepts(item.image.metadata):
+    if reason is None:
         return ()
-    detail = (
-        f"{item.model.name} was not made for the modality, body part or view of {item.image.part}: "
-        "its findings may mean nothing"
-    )
+    detail = f"{item.model.name} {reason} of {item.image.part}: its findings may mean nothing"
     return (ResultWarning(pointer="/model", detail=detail),)
+
+
+def _without_verdict(frame: FrameReading) -> FrameReading:
+    """Return the frame's reading by a model that is not applicable: nothing is positive in it."""
+    findings = tuple(item.model_copy(update={"positive": None}) for item in frame.findings)
+    return frame.model_copy(update={"findings": findings})
 
 
 def frame_reading(

@@ -27,6 +27,25 @@ class Route(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceUids:
+    """UIDs of a DICOM instance; None where its file has none.
+
+    Parameters
+    ----------
+    study, series, instance
+        Study Instance UID (0020,000D), Series Instance UID (0020,000E), SOP Instance UID
+        (0008,0018).
+    """
+
+    study: str | None = None
+    series: str | None = None
+    instance: str | None = None
+
+
+NO_UIDS = InstanceUids()
+
+
+@dataclass(frozen=True, slots=True)
 class StudyImage:
     """An image as it was sent.
 
@@ -40,15 +59,15 @@ class StudyImage:
         Its own: the view, for one, may differ among the images of a study.
     notices
         Notices for the sender, though the image is taken.
-    sop_instance_uid
-        Of a DICOM file that has one.
+    uids
+        Of a DICOM file.
     """
 
     part: str
     data: bytes | memoryview
     metadata: StudyMetadata
     notices: tuple[ResultWarning, ...] = ()
-    sop_instance_uid: str | None = None
+    uids: InstanceUids = NO_UIDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,10 @@ class Kind(StrEnum):
     MISSING_OBJECT = "missing-object"
     DELETED_STUDY = "deleted-study"
     ORPHAN_OBJECT = "orphan-object"
-    STALE_VIEW = "stale-view"
 
 
 # A gateway that died at its work leaves such things, and nothing is lost by them.
-_NOTES = {Kind.ORPHAN_OBJECT, Kind.STALE_VIEW}
+_NOTES = {Kind.ORPHAN_OBJECT}
 
 
 @dataclass(frozen=True, slots=True)

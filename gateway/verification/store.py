@@ -90,6 +90,7 @@ class Verification:
         by_key: dict[str, _LookAt] = {
             layout.PARKED: _look_at_parked,
             layout.BINDINGS: partial(_look_at_document, Binding),
+            layout.DELETIONS: partial(_look_at_document, Closing),
         }
         for root, look in by_key.items():
             for digit in "0123456789abcdef":  # there may be a binding for each image that ever came
@@ -172,8 +173,7 @@ async def _look_at_deletion(objects: ObjectStore, reference: str) -> Look:
     """Return what is amiss with the notes of a study's deletions."""
     look = Look(objects, await objects.keys(f"{layout.DELETED}{reference}/"))
     for key in look.keys:
-        document = Closing if key.endswith("/closed.json") else Tombstone
-        await look.document(document, key)
+        await look.document(Tombstone, key)
     return look
 
 

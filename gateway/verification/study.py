@@ -1,4 +1,4 @@
-"""Verification of one study: what lies under its folder, and what of it names what."""
+"""Verification of one study: its document, and what of it names what under its folder."""
 
 from __future__ import annotations
 
@@ -9,25 +9,16 @@ import re
 from typing import TYPE_CHECKING
 
 from gateway.results import deletion
-from gateway.results.documents import LaterIdentity, Reading, StandingFile, StudyDocument
-from gateway.results.keys import EXTENSIONS, study_folder
-from gateway.schemas.not_processed import NotProcessedDocument
-from gateway.schemas.result import StudyResult
+from gateway.results.documents import Page, StudyDocument
+from gateway.results.keys import document_key, heatmap_key, image_key, page_key, study_folder
 from gateway.storage.layout import PARKED
 from gateway.verification.findings import Kind, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from gateway.results.documents import Reading, StudyRecord
     from gateway.storage.protocol import ObjectStore
 
-_EXTENSIONS = {kind.value: extension for kind, extension in EXTENSIONS.items()}
-_IMAGE = re.compile(r"images/([0-9a-f]{64})/image\.(?:jpg|png|dcm)")
-_READING = re.compile(r"images/([0-9a-f]{64})/[^/]+\.json")
-_HEATMAP = re.compile(r"(images/[0-9a-f]{64}/[^/]+)\.heatmap(?:-\d+)?\.png")
-_NOT_PROCESSED = re.compile(r"not_processed/([0-9a-f]{64})\.json")
-_STANDING = re.compile(r"names/[^/]+/\d+\.json")
-_IDENTITY = re.compile(r"identity/(\d+)\.json")
+_IMAGE = re.compile(r"images/([0-9a-f]{64})/image-[0-9a-f]{8}\.(?:jpg|png|dcm)")
 _TOMBSTONE = re.compile(r"(\d{8}T\d{12}Z)\.json")
 
 
@@ -47,141 +38,106 @@ class _StudyLook:
         self._look = look
         self._study_id = study_id
         self._folder = folder
-        self._names = {key.removeprefix(folder) for key in look.keys}
-        self._images = {found[1] for name in self._names if (found := _IMAGE.fullmatch(name))}
-        self._readings = {name for name in self._names if _READING.fullmatch(name)}
+        self._key = document_key(study_id)
+        self._named = {self._key}
 
     async def run(self) -> None:
         """Look at everything, one object after the other: one image is in memory at a time."""
-        if await self._is_deleted():
+        if self._key not in self._look.keys:
+            if not await self._is_deleted(None):
+                self._without_document()
             return
-        if "study.json" in self._names:
-            await self._look.document(StudyDocument, f"{self._folder}study.json")
-        elif any(not name.startswith("not_processed/") for name in self._names):
-            # Of a study of which all came to nothing there are entries alone.
-            self._look.missing(f"{self._folder}study.json", "what lies beside it")
-        kinds: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Awaitable[None]]], ...] = (
-            (_IMAGE, self._image),
-            (_READING, self._reading),
-            (_HEATMAP, self._heatmap),
-            (_NOT_PROCESSED, self._open_image),
-            (_STANDING, self._standing),
-            (_IDENTITY, self._identity),
-        )
-        for name in sorted(self._names - {"study.json", "result.json"}):
-            for pattern, check in kinds:
-                if found := pattern.fullmatch(name):
-                    await check(found)
-                    break
-            else:
-                self._tell(Kind.ORPHAN_OBJECT, name, "RadStream keeps no such object.")
-        await self._view()
+        document = await self._look.document(StudyDocument, self._key)
+        if document is None:
+            return
+        if document.closing is not None:  # a gateway removes what is left, by the note
+            await self._look.refer(deletion.note_key(self._study_id), self._key)
+            return
+        record = document.record
+        if record is None or await self._is_deleted(record):
+            return
+        if record.study_id != self._study_id:
+            self._misplaced(self._key)
+            return
+        await self._record(record)
+        for key in sorted(set(self._look.keys) - self._named):
+            self._look.tell(Kind.ORPHAN_OBJECT, key, "The study's document does not name it.")
+        for key in sorted(self._named & set(self._look.keys)):
+            await self._bytes(key)
 
-    async def _is_deleted(self) -> bool:
-        """Return True if nothing more is to be said of a study that was, or is being, deleted."""
+    def _without_document(self) -> None:
+        """Tell of a folder without a document.
+
+        Images alone are left by a gateway that died before it told anybody of them; all else is
+        written once there is a document.
+        """
+        images = [key for key in self._look.keys if _IMAGE.fullmatch(self._name(key))]
+        if len(images) < len(self._look.keys):
+            self._look.missing(self._key, "what lies beside it")
+        for key in images:
+            self._look.tell(Kind.ORPHAN_OBJECT, key, "The study has no document.")
+
+    def _name(self, key: str) -> str:
+        return key.removeprefix(self._folder)
+
+    async def _is_deleted(self, record: StudyRecord | None) -> bool:
+        """Return True if nothing more is to be said of a study that was deleted."""
         notes = await self._look.objects.keys(deletion.deletion_folder(self._study_id))
         names = [key.rpartition("/")[2] for key in notes]
-        if "closed.json" in names:  # a gateway removes what is left
-            return True
         times = [found[1] for name in names if (found := _TOMBSTONE.fullmatch(name))]
         if not times:
             return False
-        began = await self._received_at()
         last = dt.datetime.strptime(max(times), "%Y%m%dT%H%M%S%f%z")
-        if began is not None and began > last:  # its study_id came again
-            return False
-        self._tell(Kind.DELETED_STUDY, "", "It was deleted and is there again: delete it anew.")
+        if record is not None and (record.received_at or record.changed_at) > last:
+            return False  # its study_id came again
+        self._look.tell(
+            Kind.DELETED_STUDY, self._folder, "It was deleted and is there again: delete it anew."
+        )
         return True
 
-    async def _received_at(self) -> dt.datetime | None:
-        """Return when the study's first document came, as far as that can be read."""
-        look = Look(self._look.objects)
-        study = await look.document(StudyDocument, f"{self._folder}study.json")
-        return None if study is None else study.received_at
+    async def _record(self, record: StudyRecord) -> None:
+        images = {reading.sha256 for reading in record.readings}
+        for reading in record.readings:
+            self._reading(reading, self._key)
+        for listed in record.pages:
+            key = page_key(self._study_id, listed.name)
+            self._named.add(key)
+            page = await self._look.document(Page, key) if key in self._look.keys else None
+            if page is None:
+                self._look.missing(key, self._key)
+                continue
+            for reading in page.readings:
+                images.add(reading.sha256)
+                self._reading(reading, key)
+        for entry in record.open_images:
+            if entry.parked is not None:
+                await self._look.refer(f"{PARKED}{entry.parked}.json", self._key)
+        referred = {sha256 for entry in record.open_images for sha256 in entry.beside}
+        for sha256 in sorted((referred | set(record.standing.values())) - images):
+            self._look.missing(f"{self._folder}images/{sha256}/", self._key)
 
-    async def _image(self, found: re.Match[str]) -> None:
-        data = await self._look.data(f"{self._folder}{found[0]}")
-        if data is None:
+    def _reading(self, reading: Reading, referrer: str) -> None:
+        if reading.study_id != self._study_id:
+            self._misplaced(referrer)
+            return
+        key = image_key(reading)
+        self._named.add(key)
+        self._named.update(heatmap_key(reading, index) for index in range(len(reading.frames)))
+        if key not in self._look.keys:
+            self._look.missing(key, referrer)
+
+    async def _bytes(self, key: str) -> None:
+        if not key.startswith(f"{self._folder}images/"):
+            return
+        data = await self._look.data(key)
+        found = _IMAGE.fullmatch(self._name(key))
+        if data is None or found is None:
             return
         digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
         if digest != found[1]:
-            self._tell(Kind.ALTERED_IMAGE, found[0], "Its SHA-256 is not the one in its key.")
-        if not any(name.startswith(f"images/{found[1]}/") for name in self._readings):
-            self._tell(Kind.ORPHAN_OBJECT, found[0], "No reading is of this image.")
+            self._look.tell(Kind.ALTERED_IMAGE, key, "Its SHA-256 is not the one in its key.")
 
-    async def _reading(self, found: re.Match[str]) -> None:
-        key = f"{self._folder}{found[0]}"
-        reading = await self._look.document(Reading, key)
-        if reading is None:
-            return
-        named = f"images/{reading.sha256}/{reading.model.name}-{reading.model.version}.json"
-        extension = _EXTENSIONS.get(reading.media_type)
-        if reading.study_id != self._study_id or named != found[0] or extension is None:
-            self._misplaced(found[0])
-        elif (image := f"images/{reading.sha256}/image.{extension}") not in self._names:
-            self._look.missing(f"{self._folder}{image}", key)
-
-    async def _heatmap(self, found: re.Match[str]) -> None:
-        if f"{found[1]}.json" not in self._readings:
-            self._tell(Kind.ORPHAN_OBJECT, found[0], "No reading is beside this heat map.")
-        await self._look.data(f"{self._folder}{found[0]}")
-
-    async def _open_image(self, found: re.Match[str]) -> None:
-        key = f"{self._folder}{found[0]}"
-        entry = await self._look.document(NotProcessedDocument, key)
-        if entry is None:
-            return
-        if entry.sha256 != found[1]:
-            self._misplaced(found[0])
-        for sha256 in entry.beside:
-            self._refer(sha256, key)
-        if entry.parked is not None:
-            await self._look.refer(f"{PARKED}{entry.parked}.json", key)
-
-    async def _standing(self, found: re.Match[str]) -> None:
-        key = f"{self._folder}{found[0]}"
-        note = await self._look.document(StandingFile, key)
-        if note is not None:
-            self._refer(note.sha256, key)
-
-    async def _identity(self, found: re.Match[str]) -> None:
-        key = f"{self._folder}{found[0]}"
-        await self._look.document(LaterIdentity, key)
-        before = f"identity/{int(found[1]) - 1}.json"
-        if found[1] != "1" and before not in self._names:
-            self._look.missing(f"{self._folder}{before}", key)
-
-    async def _view(self) -> None:
-        key = f"{self._folder}result.json"
-        if "result.json" not in self._names:
-            if self._readings:
-                self._tell(Kind.STALE_VIEW, "result.json", _NO_VIEW)
-            return
-        view = await self._look.document(StudyResult, key)
-        if view is None:
-            return
-        if view.study_id != self._study_id:
-            self._misplaced("result.json")
-            return
-        shown = {
-            f"images/{image.sha256}/{image.model.name}-{image.model.version}.json"
-            for image in view.images
-        }
-        for name in sorted(shown - self._readings):
-            self._look.missing(f"{self._folder}{name}", key)
-        if self._readings - shown:
-            self._tell(Kind.STALE_VIEW, "result.json", _OLD_VIEW)
-
-    def _refer(self, sha256: str, referrer: str) -> None:
-        if sha256 not in self._images:
-            self._look.missing(f"{self._folder}images/{sha256}/", referrer)
-
-    def _misplaced(self, name: str) -> None:
-        self._tell(Kind.UNREADABLE_DOCUMENT, name, "It speaks of another object than its key does.")
-
-    def _tell(self, kind: Kind, name: str, detail: str) -> None:
-        self._look.tell(kind, f"{self._folder}{name}", detail)
-
-
-_NO_VIEW = "It is not there, though readings are: send an image of the study again."
-_OLD_VIEW = "It lacks a reading that is there: send an image of the study again."
+    def _misplaced(self, key: str) -> None:
+        self._look.tell(
+            Kind.UNREADABLE_DOCUMENT, key, "It speaks of another object than its key does."
+        )

@@ -86,7 +86,12 @@ async def test_dropped_study_comes_back_as_a_result(
         await bucket.put(f"images/{study_id}/{name}.{extension}", data)
     result = await result_of(bucket, study_id)
     [image] = json.loads(json.dumps(result["images"]))
-    assert image["findings"][0]["probability"] == pytest.approx(0.982, abs=0.001)
+    [reading] = image["readings"]
+    assert reading["findings"][0]["probability"] == pytest.approx(0.982, abs=0.001)
+    assert (result["schema"], result["disclaimer"]) == (
+        "radstream.result/2",
+        "Not for clinical use.",
+    )
 
 
 @pytest.mark.timeout(240)

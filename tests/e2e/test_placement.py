@@ -54,7 +54,9 @@ async def probability(client: httpx.AsyncClient, image: Path) -> float:
         document["view"] = "OTHER"
     response = await client.post("/v1/studies", **multipart(document, image.read_bytes()))
     assert response.status_code == 200, response.text
-    return response.json()["images"][0]["findings"][0]["probability"]
+    [reading] = response.json()["images"][0]["readings"]
+    found: float = reading["findings"][0]["probability"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ async def test_a_window_that_is_left_out_changes_nothing(gateway: LiveGateway, b
         sent = ("image", ("a.dcm", file_of(dataset), "application/dicom"))
         response = await gateway.client.post("/v1/studies", files=[sent])
         assert response.status_code == 200, response.text
-        found.append(response.json()["images"][0]["findings"][0]["probability"])
+        found.append(response.json()["images"][0]["readings"][0]["findings"][0]["probability"])
     assert found[1] == pytest.approx(found[0], abs=TOLERANCE)
 
 

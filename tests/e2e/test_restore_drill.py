@@ -66,8 +66,9 @@ async def verified(folder: Path) -> list[str]:
 class Sender:
     """Sends studies one after another, in both ways, and adds a second image to each third."""
 
-    def __init__(self, gateway: LiveGateway, receiver: Receiver) -> None:
+    def __init__(self, gateway: LiveGateway, receiver: Receiver, drop: Path) -> None:
         self._client = gateway.client
+        self._drop = drop
         self._url = f"{receiver.url}/done"
         self._rng = random.Random(7)  # noqa: S311 - the same pictures every time
         self.number = 0
@@ -95,7 +96,7 @@ class Sender:
 
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
-        """Send, and delete each fifth study again, until the block ends."""
+        """Send, delete each fifth study again, park and mend dropped files, until the end."""
 
         stopping = False
 
@@ -106,12 +107,31 @@ class Sender:
                     await self._client.delete(f"/v1/studies/{study_id}")
                     del self.sent[study_id]
 
-        task = asyncio.create_task(send_on())
+        async def spoil_and_mend(name: str) -> None:
+            folder = self._drop / name
+            folder.mkdir()
+            (folder / "x.json").write_bytes(sidecar(name))
+            while not stopping:
+                whole = self._image()
+                (folder / "x.png").write_bytes(whole[:40])
+                await until(lambda: self._is_parked(name))
+                (folder / "x.png").write_bytes(whole)
+                await until(lambda: self._is_mended(name))
+
+        tasks = [asyncio.create_task(send_on())]
+        tasks += [asyncio.create_task(spoil_and_mend(f"P{number}")) for number in range(3)]
         try:
             yield
         finally:
             stopping = True
-            await task
+            await asyncio.gather(*tasks)
+
+    async def _is_parked(self, name: str) -> bool:
+        parked = (await self._client.get("/v1/parked")).json()["parked"]
+        return any(item["key"] == f"{name}/x.png" for item in parked)
+
+    async def _is_mended(self, name: str) -> bool:
+        return not await self._is_parked(name)
 
 
 async def answers(client: httpx.AsyncClient, study_ids: list[str]) -> dict[str, Any]:
@@ -146,7 +166,7 @@ async def test_a_store_comes_back_from_a_copy_that_was_made_while_studies_came_i
         settings = _settings(triton, store, drop, receiver)
         async with running_gateway(settings) as gateway:
             await until(gateway.is_ready)
-            sender = Sender(gateway, receiver)
+            sender = Sender(gateway, receiver, drop)
             known = ["S1", *[await sender.send() for _ in range(8)]]
             deleted = known.pop()
             del sender.sent[deleted]
@@ -186,7 +206,11 @@ async def test_a_store_comes_back_from_a_copy_that_was_made_while_studies_came_i
                     if study_id in known:
                         assert answer.headers["Idempotent-Replayed"] == "true"
             await until(lambda: not pending(gateway))
-            assert (await gateway.client.get("/v1/parked")).json() == parked
+
+            async def is_parked_as_before() -> bool:
+                return bool((await gateway.client.get("/v1/parked")).json() == parked)
+
+            await until(is_parked_as_before)  # what was mended since is looked at again
             assert await answers(gateway.client, [*known, deleted]) == before
         assert await verified(store) == []
         # Of what had come to its end before the copy nobody was told again.

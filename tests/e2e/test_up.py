@@ -109,11 +109,15 @@ async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncCli
     [command, *_] = curl_commands("README.md")
     response = await as_curl(client, command)
     assert response.status_code == 200, response.text
-    [answer] = response.json()["images"]
-    [finding] = answer["findings"]
+    answer = response.json()
+    assert answer["disclaimer"]
+    [image] = answer["images"]
+    [reading] = image["readings"]
+    [finding] = reading["findings"]
     assert (finding["label"], finding["positive"]) == ("pneumonia", True)
-    assert answer["model"]["name"] == "cxr_pneumonia"
-    for link in (answer["heatmap"], answer["preview"]):
+    assert reading["model"]["name"] == "cxr_pneumonia"
+    assert reading["applicable"] == {"verdict": "applicable"}
+    for link in (reading["heatmap"], image["preview"]):
         picture = await client.get(link)
         assert picture.headers["content-type"] == "image/png"
         assert picture.content.startswith(b"\x89PNG")
@@ -138,7 +142,8 @@ async def test_committed_radiograph_is_read_as_its_true_label_says(
     response = await send(client, image)
     assert response.status_code == 200, response.text
     [answer] = response.json()["images"]
-    assert answer["findings"][0]["positive"] is positive
+    [reading] = answer["readings"]
+    assert reading["findings"][0]["positive"] is positive
 
 
 async def test_one_image_sent_twenty_times_at_once_is_stored_once(
@@ -154,8 +159,8 @@ async def test_one_image_sent_twenty_times_at_once_is_stored_once(
     assert len(json.loads(answer)["images"]) == 1
     prefix = f"results/{document['study_id']}/"
     kept = [name for name in files_in(store) if prefix in name]
-    assert len([name for name in kept if name.endswith("cxr_pneumonia-1.json")]) == 1
-    assert len(kept) == 4  # study, image, reading, view
+    assert len([name for name in kept if "/image-" in name]) == 1
+    assert len(kept) == 2  # the study's document and the image
 
 
 async def test_triton_killed_under_a_request_costs_that_request_alone(

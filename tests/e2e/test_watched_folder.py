@@ -50,7 +50,8 @@ async def test_studies_that_are_there_and_that_come_are_read(gateway: LiveGatewa
     drop = gateway.settings.dropfolder.folder
     await until(result(gateway, "S1").exists)
     [image] = json.loads(result(gateway, "S1").read_text())["images"]
-    assert image["findings"][0]["positive"]
+    [reading] = image["readings"]
+    assert reading["findings"][0]["positive"]
 
     whole = flat_png(2)
     (drop / "S2").mkdir()
@@ -134,7 +135,7 @@ async def test_file_that_is_replaced_leaves_its_reading_behind_and_out_of_the_li
         replaced = images[hashlib.sha256(other).hexdigest()]
         assert replaced["superseded_by"] == stands
         assert "superseded_by" not in images[stands]
-        assert (await client.get(replaced["heatmap"])).status_code == 200
+        assert (await client.get(replaced["readings"][0]["heatmap"])).status_code == 200
     noted = [
         record
         for record in audit_trail(gateway.settings)

@@ -25,6 +25,7 @@ CUSTOM = {
     ("eks", "update-kubeconfig"): {"name"},
     ("s3", "cp"): {"delete"},
     ("s3", "ls"): set(),
+    ("s3", "rm"): {"recursive"},
     ("s3", "sync"): {"delete"},
 }
 _HERE_DOCUMENT = re.compile(r"<<EOF.*?^EOF$", re.MULTILINE | re.DOTALL)

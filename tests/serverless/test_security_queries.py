@@ -221,7 +221,7 @@ def test_who_touched_a_studys_objects(tables: Tables) -> None:
                 YESTERDAY,
                 s3_event(
                     "PutObject",
-                    "results/S-1/study.json",
+                    "results/S-1/images/00/image-0.jpg",
                     YESTERDAY - dt.timedelta(hours=1),
                     userIdentity=service,
                 ),
@@ -243,7 +243,7 @@ def test_who_touched_a_studys_objects(tables: Tables) -> None:
     ] == [
         ("DeleteObject", admin, "images/S-1/study.jpg", "AccessDenied"),
         ("GetObject", admin, "results/S-1/result.json", None),
-        ("PutObject", "s3.amazonaws.com", "results/S-1/study.json", None),
+        ("PutObject", "s3.amazonaws.com", "results/S-1/images/00/image-0.jpg", None),
     ]
     assert {row["sourceipaddress"] for row in found} == {"192.0.2.7"}
 

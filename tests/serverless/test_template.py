@@ -16,6 +16,7 @@ import yaml
 
 from gateway.report.questions import questions
 from gateway.schemas.telemetry import json_schema
+from gateway.storage.layout import PLACES, Bucket
 from tests.support.aws import ROOT, Package, package
 
 
@@ -426,8 +427,28 @@ def test_the_gateway_may_not_write_images_nor_delete_records_of_deletion(dev: Pa
     deleted = {resource for action, resource in allowed if action.startswith("s3:DeleteObject")}
     assert len(deleted) == 6
     assert all("ResultsBucket" in resource for resource in deleted)
-    [record] = [resource for resource in deleted if "/deleted/" in resource]
-    assert record.endswith('/closed.json"}')
+    assert not [resource for resource in deleted if "/deleted/" in resource]
+
+
+def test_the_gateway_may_do_with_each_place_of_its_bucket_what_it_does(dev: Package) -> None:
+    statements = dev.properties("GatewayPolicy")["PolicyDocument"]["Statement"]
+    allowed = [
+        (action, json.dumps(resource))
+        for statement in statements
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    ]
+    for place in PLACES:
+        if place.bucket is not Bucket.RESULTS:
+            continue
+        root = place.prefix.partition("/")[0]
+        needed = {"s3:GetObject", "s3:PutObject"}
+        if root != "deleted":
+            needed |= {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+        given = {
+            action for action, resource in allowed if f"ResultsBucket.Arn}}/{root}/" in resource
+        }
+        assert given >= needed, place.prefix
 
 
 def test_only_the_gateways_service_account_takes_its_role(dev: Package) -> None:

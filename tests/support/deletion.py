@@ -11,12 +11,11 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
+from gateway.results.study_documents import StudyDocuments
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.study import Route
 from gateway.work.parked import Parking
 from tests.support.store import MemoryStore
-
-ROOTS = ("results/", "pending/", "callbacks/")
 
 
 def deletion_on(objects: ObjectStore, **changes: Any) -> Deletion:
@@ -26,10 +25,9 @@ def deletion_on(objects: ObjectStore, **changes: Any) -> Deletion:
     )
     parking = Parking(objects, problem_of)
     parts: dict[str, Any] = {
-        "roots": ROOTS,
         "footprint": ParkedAndWaiting(parking, WaitingHalves(objects), inbox),
         "closed_s": 40.0,
         "metrics": Metrics(CollectorRegistry()),
         "pseudonyms": Pseudonyms("key"),
     }
-    return Deletion(objects, **parts | changes)
+    return Deletion(objects, StudyDocuments(objects), **parts | changes)

@@ -289,13 +289,12 @@ async def _dropped(slot: Slot) -> int:
 
 
 async def _studies(store: ObjectStore) -> dict[str, int]:
-    """Return the number of readings of each study that has a view."""
-    keys = await store.keys("results/")
-    viewed = {key.split("/")[1] for key in keys if key.endswith("/result.json")}
-    readings = Counter(
-        key.split("/")[1] for key in keys if "/images/" in key and key.endswith(".json")
-    )
-    return {study_id: readings[study_id] for study_id in viewed}
+    """Return the number of readings of each study in the store."""
+    keys = [key for key in await store.keys("results/") if key.endswith("/result.json")]
+    views = [json.loads(await store.read(key)) for key in keys]
+    return {
+        view["study_id"]: sum(len(image["readings"]) for image in view["images"]) for view in views
+    }
 
 
 async def _parked(store: ObjectStore) -> dict[str, str]:

@@ -28,8 +28,9 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
-from gateway.results.documents import Reading
+from gateway.results.documents import Reading, StudyRecord
 from gateway.results.store import ResultStore
+from gateway.results.study_documents import StudyDocuments
 from gateway.runtime.deadline import Deadline
 from gateway.runtime.health import Health
 from gateway.schemas.events import Delivery
@@ -83,6 +84,7 @@ class CountingPipeline:
             status=Status.COMPLETED,
             received_at=dt.datetime.now(dt.UTC),
         )
+        record = StudyRecord(study_id=result.study_id, changed_at=result.received_at)
         try:
             await self._objects.read(key)
         except ObjectNotFoundError:
@@ -92,8 +94,8 @@ class CountingPipeline:
             async with deadline.bounds("study"):
                 await self._turn()
             await self._objects.create(key, b"", media_type="text/plain")
-            return Answer(result, replayed=False)
-        return Answer(result, replayed=True)
+            return Answer(result, replayed=False, record=record)
+        return Answer(result, replayed=True, record=record)
 
 
 class NoPictures:
@@ -150,7 +152,7 @@ def gateway_on(
     metrics, pseudonyms = Metrics(CollectorRegistry()), Pseudonyms("key")
     imaging = Imaging(threads=2, limits=Limits(), metrics=metrics)
     audit = Audit(trail or Trail(), metrics, instance="here")
-    deletion, results = deletion_on(objects), ResultStore(objects)
+    deletion, results = deletion_on(objects), ResultStore(objects, StudyDocuments(objects))
     parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
     parked_images = ParkedImages(parking, results, deletion)
     admission = Admission(bytes_limit=2**20, studies_limit=16, pictures_limit=16, metrics=metrics)

@@ -73,7 +73,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
             "model": chosen["model"],
             "version": chosen["version"],
             "label": chosen["label"],
-            "positive": {"true", "false"},
+            "positive": {"true", "false", "not_applicable"},
         },
         "radstream_dimse_connections_ended": {"reason": set(ENDS)},
         "radstream_dimse_associations": {

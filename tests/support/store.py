@@ -88,12 +88,16 @@ class MemoryStore:
             self.objects[key] = bytes(data)
         return _tag(data)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, tag: str | None = None) -> None:
         await self._step("delete", key)
-        self.objects.pop(key, None)
+        found = self.objects.get(key)
+        if found is not None and tag in {None, _tag(found)}:
+            del self.objects[key]
 
-    async def purge(self, prefix: str) -> bool:
+    async def purge(self, prefix: str, *, past_only: bool = False) -> bool:
         await self._step("purge", prefix)
+        if past_only:
+            return True
         for key in [key for key in self.objects if key.startswith(prefix)]:
             del self.objects[key]
         return True

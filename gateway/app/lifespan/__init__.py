@@ -155,7 +155,6 @@ def _accepted(
         backlogs.submissions,
         backlogs.reader,
         results=storage.results,
-        deletion=storage.deletion,
         models=processing.models,
         imaging=processing.imaging,
     )

@@ -82,7 +82,6 @@ def make_drop_folder(
         inbox=inbox,
         imaging=imaging,
         results=storage.results,
-        deletion=storage.deletion,
         admission=admission,
         audit=audit,
         pseudonyms=context.pseudonyms,

@@ -61,7 +61,6 @@ async def open_processing(
         inference=Inference(triton, models, metrics),
         imaging=imaging,
         results=storage.results,
-        deletion=storage.deletion,
         metrics=metrics,
         pseudonyms=context.pseudonyms,
         recorder=recorder,

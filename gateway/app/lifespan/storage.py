@@ -12,7 +12,7 @@ from gateway.dropfolder.waiting import WaitingHalves
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.results.store import ResultStore
-from gateway.storage.layout import BY_STUDY
+from gateway.results.study_documents import StudyDocuments
 from gateway.work.leases import CLOCK_SKEW_S
 from gateway.work.parked import Parking
 
@@ -60,15 +60,16 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
     watched = open_watched(context)
     parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
     inbox = make_inbox(context.settings, dropped)
+    documents = StudyDocuments(objects)
     deletion = Deletion(
         objects,
-        roots=BY_STUDY,
+        documents,
         footprint=ParkedAndWaiting(parking, waiting, inbox),
         closed_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,
         metrics=context.metrics,
         pseudonyms=context.pseudonyms,
     )
-    results = ResultStore(objects)
+    results = ResultStore(objects, documents)
     return StudyStorage(
         objects,
         results,

@@ -72,6 +72,6 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.InferenceUnavailableError("Triton does not answer"),
         errors.InferenceOverloadedError("cxr_pneumonia"),
         errors.DeadlineExceededError("inference"),
-        errors.UnreadableDocumentError("results/*/study.json", "it is not JSON"),
+        errors.UnreadableDocumentError("results/*/result.json", "it is not JSON"),
     )
 }

@@ -68,7 +68,7 @@ class StudyMetrics:
         )
         self.findings = Counter(
             "radstream_findings_total",
-            "Findings by model, version, label and whether the probability reached the threshold.",
+            "Findings by model, version, label and verdict: true, false or not_applicable.",
             ["model", "version", "label", "positive"],
             registry=registry,
         )

@@ -44,14 +44,14 @@ used AS (
     SELECT day, hours, 0 AS events, 0 AS images, 0 AS image_bytes, 0 AS puts
     FROM instances
     UNION ALL
-    -- Of a study that succeeds two objects are stored, and of each of its images two.
+    -- Of a study that succeeds its document is written once, and each of its images.
     SELECT
         CAST(occurred_at AS date),
         0,
         1,
         CASE WHEN stage = 'total' AND status = 'success' THEN images ELSE 0 END,
         CASE WHEN stage = 'total' AND status = 'success' THEN image_bytes ELSE 0 END,
-        CASE WHEN stage = 'total' AND status = 'success' THEN 2 + 2 * images ELSE 0 END
+        CASE WHEN stage = 'total' AND status = 'success' THEN 1 + images ELSE 0 END
     FROM events
 ),
 days AS (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from gateway.studies.metadata.projection import snomed_value
 from gateway.studies.metadata.statements import Statement, disagreement
 from gateway.studies.metadata.study_time import study_date, study_moment
 from gateway.studies.metadata.view import view_evidence, view_statement
+from gateway.studies.study import NO_UIDS, InstanceUids
 from gateway.vocabulary.body_parts import (
     body_part_coded,
     body_part_named,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from gateway.studies.refused_images import ImageError
     from preprocess import DicomMetadata
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 # Attributes as a PACS administrator knows them.
 _STUDY_INSTANCE_UID = "Study Instance UID (0020,000D)"
@@ -78,15 +82,15 @@ class Described:
         By field, what the data set states of it.
     notices
         Notices for the sender about the picture.
-    sop_instance_uid
-        Its SOP Instance UID, the same wherever it is sent.
+    uids
+        Its UIDs, the same wherever it is sent.
     error
         The reason that it has no picture to process, where its header tells one.
     """
 
     statements: Mapping[str, Statement]
     notices: tuple[ResultWarning, ...] = ()
-    sop_instance_uid: str | None = None
+    uids: InstanceUids = NO_UIDS
     error: ImageError | None = None
 
     @property
@@ -132,8 +136,17 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
     return Described(
         statements,
         tuple(ResultWarning(pointer=part, detail=detail) for detail in details),
-        header.sop_instance_uid,
+        InstanceUids(
+            _uid(header.study_instance_uid),
+            _uid(header.series_instance_uid),
+            _uid(header.sop_instance_uid),
+        ),
     )
+
+
+def _uid(text: str | None) -> str | None:
+    """Return a UID as PS3.5 9.1 has it; None of what is none, and may be anything."""
+    return text if text is not None and _UID.fullmatch(text) else None
 
 
 def _remarks_on_picture(header: DicomMetadata) -> list[str]:

@@ -68,7 +68,7 @@ async def test_a_result_and_its_pictures_are_found_under_the_prefix(gateway: Liv
     path = f"/v1/studies/{document['study_id']}"
     assert await read(client, path) == sent
     [image] = sent["images"]
-    for link in (image["preview"], image["heatmap"]):
+    for link in (image["preview"], image["readings"][0]["heatmap"]):
         assert link.startswith(f"{PREFIX}{path}/images/1/")
         answer = await client.get(stripped(link))
         assert answer.headers["content-type"] == "image/png"

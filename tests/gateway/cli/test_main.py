@@ -60,6 +60,16 @@ async def test_a_sidecar_gives_the_metadata(gateway: LiveGateway, pictures: list
     assert result["warnings"][0]["pointer"] == "/note"
 
 
+async def test_a_finding_of_a_model_that_is_not_applicable_is_told_as_none(
+    gateway: LiveGateway, pictures: list[Path]
+):
+    document = metadata(view="LL", model="brightness")
+    pictures[0].with_suffix(".json").write_text(json.dumps(document))
+    code, out, _ = await send(gateway, pictures[0])
+    assert code == 0
+    assert re.search(r"^  image 1  bright +0\.\d{3}  not applicable  \d+ ms$", out, re.MULTILINE)
+
+
 async def test_a_broken_sidecar_is_named(gateway: LiveGateway, pictures: list[Path]):
     file = pictures[0].with_suffix(".json")
     file.write_text("[1]")

@@ -17,6 +17,7 @@ from gateway.observability.metrics import Metrics
 from gateway.results.catalog import StudyCatalog
 from gateway.results.probe_studies import PROBE_PREFIX, ProbeStudies
 from gateway.results.store import ResultStore
+from gateway.results.study_documents import StudyDocuments
 from gateway.settings import AccessSettings
 from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton
@@ -136,12 +137,11 @@ async def test_studies_of_probes_go_and_leave_nothing_while_others_stay(probed: 
 def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudies:
     """Return what removes probes' studies from the store; nothing of it asks a model."""
     leases = Leases(objects, root="pending/", lease_s=30, patience_s=0)
-    deletion, results = deletion_on(objects), ResultStore(objects)
+    deletion, results = deletion_on(objects), ResultStore(objects, StudyDocuments(objects))
     submissions = Submissions(
         Backlog(objects, root="pending/", document=Submission, leases=leases),
         cast("Worker[Submission]", None),
         results=results,
-        deletion=deletion,
         models=cast("ModelRegistry", None),
         imaging=cast("Imaging", None),
     )
@@ -153,8 +153,12 @@ def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudie
 ANSWER: dict[str, Any] = {
     "images": [
         {
-            "model": {"name": "brightness", "version": "1"},
-            "findings": [{"label": "bright", "probability": 0.6899, "positive": True}],
+            "readings": [
+                {
+                    "model": {"name": "brightness", "version": "1"},
+                    "findings": [{"label": "bright", "probability": 0.6899, "positive": True}],
+                }
+            ]
         }
     ]
 }
@@ -172,7 +176,7 @@ ANSWER: dict[str, Any] = {
 def test_answer_that_is_not_the_references_is_told(path: Any, value: Any, told: str):
     check(ANSWER, "brightness/1", contract())
     answer = copy.deepcopy(ANSWER)
-    part = answer["images"][0]
+    part = answer["images"][0]["readings"][0]
     for step in path[:-1]:
         part = part[step]
     part[path[-1]] = value

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.main import main
 from gateway.storage.s3 import S3Store
-from tests.gateway.verification.test_store import FOLDER, READING, fill
+from tests.gateway.verification.test_store import DOCUMENT, OBJECT, fill
 from tests.support.s3 import make_buckets, s3, store_settings
 from tests.support.store import MemoryStore
 
@@ -36,25 +36,26 @@ def test_a_clean_folder_ends_with_status_0_and_stays_as_it_is(folder: Path):
     answer = verify(folder=str(folder))
     assert (answer.exit_code, answer.stdout) == (
         0,
-        "studies: 1, objects: 15, faults: 0, notes: 0\n",
+        "studies: 1, objects: 11, faults: 0, notes: 0\n",
     )
     assert sorted(folder.rglob("*")) == before
 
 
 def test_a_fault_ends_with_status_1_and_a_note_does_not(folder: Path):
-    (folder / "results/S1/result.json").unlink()
+    left = f"{OBJECT.rpartition('/')[0]}/image-00000000.png"
+    (folder / left).write_bytes(b"what a gateway left that died")
     noted = verify(folder=str(folder))
     assert noted.exit_code == 0
-    assert noted.stdout.startswith("note  stale-view  results/S1/result.json  It is not there")
-    (folder / FOLDER / "image.png").write_bytes(b"another")
+    assert noted.stdout.startswith(f"note  orphan-object  {left}  ")
+    (folder / OBJECT).write_bytes(b"another")
     answer = verify("--json", folder=str(folder))
     assert answer.exit_code == 1
     lines = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [(line["severity"], line["kind"], line["key"]) for line in lines] == [
-        ("fault", "altered-image", f"{FOLDER}/image.png"),
-        ("note", "stale-view", "results/S1/result.json"),
+        ("note", "orphan-object", left),
+        ("fault", "altered-image", OBJECT),
     ]
-    assert answer.stderr == "studies: 1, objects: 14, faults: 1, notes: 1\n"
+    assert answer.stderr == "studies: 1, objects: 12, faults: 1, notes: 1\n"
 
 
 def test_a_store_that_is_not_there_ends_with_status_2(tmp_path: Path):
@@ -71,7 +72,7 @@ async def test_a_bucket_is_looked_over_as_a_folder_is(s3_url: str):
         await make_buckets(client, settings)
         store = S3Store(client, bucket, timeout_s=20.0, encryption={})
         await fill(store)
-        await store.delete(READING)
+        await store.delete(DOCUMENT)
     named = {
         "kind": "s3",
         "endpoint": s3_url,
@@ -80,7 +81,7 @@ async def test_a_bucket_is_looked_over_as_a_folder_is(s3_url: str):
     }
     answer = await asyncio.to_thread(verify, **named, results_bucket=bucket)
     assert answer.exit_code == 1, answer.output
-    assert f"fault  missing-object  {READING}  It is not there" in answer.stdout
+    assert f"fault  missing-object  {DOCUMENT}  It is not there" in answer.stdout
     missing = await asyncio.to_thread(verify, **named, results_bucket="no-such-bucket")
     assert missing.exit_code == 2
     assert "the store does not answer: NoSuchBucket" in missing.stderr

@@ -10,7 +10,9 @@ from gateway.dropfolder.parked_images import ParkedImages
 from gateway.errors import Fault, StudyConflictError, UnreadableImagesError
 from gateway.problems import problem_of
 from gateway.results.documents import FrameReading, Reading
-from gateway.results.store import ResultStore
+from gateway.results.store import Request, ResultStore
+from gateway.results.study_documents import StudyDocuments
+from gateway.results.view import study_result
 from gateway.schemas.events import Outcome
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.result import Finding, ModelVersion, StudyResult
@@ -60,12 +62,13 @@ async def store_with_a_good_image() -> MemoryStore:
 
 async def store_good_image(objects: MemoryStore, data: bytes) -> None:
     document = {"study_id": "S1", "view": "AP", "timestamp": NOON.isoformat()}
-    metadata, results = StudyMetadata.model_validate(document), ResultStore(objects)
+    metadata, results = StudyMetadata.model_validate(document), results_on(objects)
     finding = Finding(label="bright", probability=0.5, threshold=0.5, positive=True)
     reading = Reading(
         study_id="S1",
         sha256=digest(data),
         media_type="image/png",
+        object="image-00000000.png",
         model=ModelVersion(name="brightness", version="1"),
         received_at=NOON,
         completed_at=NOON,
@@ -75,14 +78,12 @@ async def store_good_image(objects: MemoryStore, data: bytes) -> None:
         frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
     )
     known = await results.known(metadata)
-    added = await results.add(metadata, NOON, [(data, reading)], known)
-    processed = {"image": added.readings[0]}
-    await results.note_open_images("S1", known, (), processed, alone=True)
-    await results.rebuild_view("S1", added, check=unchecked)
+    request = Request(metadata, NOON, (reading,), {"image": reading}, alone=True)
+    await results.add("S1", known, request)
 
 
-async def unchecked() -> None:
-    """Nobody deletes the study."""
+def results_on(objects: MemoryStore) -> ResultStore:
+    return ResultStore(objects, StudyDocuments(objects))
 
 
 def fails(readings: Readings, *, times: int = 1) -> None:
@@ -91,7 +92,9 @@ def fails(readings: Readings, *, times: int = 1) -> None:
 
 
 async def view(objects: MemoryStore) -> StudyResult:
-    return await ResultStore(objects).result("S1")
+    record = await results_on(objects).record("S1")
+    assert record is not None
+    return study_result(record)
 
 
 async def told(objects: MemoryStore) -> tuple[str, list[tuple[str, str, str]]]:
@@ -171,7 +174,7 @@ async def test_entry_goes_with_its_parked_item(
     [item] = (await pairing.deliver(IMAGE)).parked
     if how == "discarded":
         parking = Parking(objects, problem_of)
-        parked_images = ParkedImages(parking, ResultStore(objects), deletion_on(objects))
+        parked_images = ParkedImages(parking, results_on(objects), deletion_on(objects))
         await parked_images.forget(item.id)
     elif how == "retried":
         assert (await pairing.retry(item.id)).outcome is Outcome.PROCESSED

@@ -68,5 +68,6 @@ def test_deleting_a_study_touches_no_other(study_id: str, others: list[str]):
     kept = [f"{root}{name}/x" for root in ("results/", "pending/", "callbacks/") for name in names]
     store.objects = dict.fromkeys([*kept, f"results/{study_id}/x", f"pending/{study_id}/y"], b"")
     asyncio.run(deletion_on(store).delete(study_id, Reason.REQUEST))
-    left = {key for key in store.objects if not key.startswith("deleted/")}
+    notes = ("deleted/", "work/deletions/", f"results/{study_id}/result.json")
+    left = {key for key in store.objects if not key.startswith(notes)}
     assert left == set(kept)

@@ -9,9 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import DeliveryUnfinishedError
-from gateway.results.documents import FrameReading, Reading
-from gateway.results.store import ResultStore
-from gateway.results.view import picture_key, study_summary
+from gateway.results.documents import FrameReading, Reading, StudyRecord
+from gateway.results.image_writes import NewImage
+from gateway.results.store import Request, ResultStore
+from gateway.results.study_documents import StudyDocuments
+from gateway.results.view import picture_key, study_result, study_summary
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import Finding, ModelVersion, StudyResult
 from gateway.storage.protocol import Reserve
@@ -69,21 +71,28 @@ class StoringPipeline:
         del deadline, awaited
         [image] = study.images
         sha256, known = digest(bytes(image.data)), await self._results.known(study.metadata)
-        fresh = sha256 not in known.read_by(MODEL)
-        images = [(image.data, reading(study, sha256))] if fresh else []
-        added = await self._results.add(study.metadata, study.received_at, images, known)
-        view = await self._results.rebuild_view("S1", added, check=unchecked)
-        return Answer(
-            view.result,
-            replayed=not fresh,
-            readings=added.readings,
-            study_readings=view.readings,
-            standing=view.standing,
+        found = None
+        if sha256 in known.read_by(MODEL):
+            found = await self._results.reading("S1", known, sha256, MODEL)
+        made = found or reading(study, sha256)
+        if found is None:
+            writes = self._results.write_images("S1", [NewImage(sha256, "image/png", image.data)])
+            await writes.done()
+            made = made.model_copy(update={"object": writes.names[0]})
+        request = Request(
+            study.metadata,
+            study.received_at,
+            fresh=() if found else (made,),
+            processed={"image": made},
+            alone=True,
         )
-
-
-async def unchecked() -> None:
-    """Nobody deletes the study."""
+        added = await self._results.add("S1", known, request)
+        return Answer(
+            added.result,
+            replayed=found is not None,
+            readings=added.readings,
+            record=added.record,
+        )
 
 
 def reading(study: Study, sha256: str) -> Reading:
@@ -92,6 +101,7 @@ def reading(study: Study, sha256: str) -> Reading:
         study_id="S1",
         sha256=sha256,
         media_type="image/png",
+        object="image-00000000.png",
         model=MODEL,
         received_at=study.received_at,
         completed_at=study.received_at,
@@ -103,11 +113,15 @@ def reading(study: Study, sha256: str) -> Reading:
     )
 
 
+def results_on(objects: MemoryStore) -> ResultStore:
+    return ResultStore(objects, StudyDocuments(objects))
+
+
 def gateway(
     objects: MemoryStore, dropped: Versions, trail: Trail | None = None
 ) -> DropFolderGateway:
     """One gateway's drop folder, which keeps readings."""
-    pipeline = StoringPipeline(ResultStore(objects))
+    pipeline = StoringPipeline(results_on(objects))
     return gateway_on(objects, dropped, Readings(), pipeline=pipeline, trail=trail)
 
 
@@ -126,12 +140,18 @@ def dropped() -> Versions:
 
 async def superseded(objects: MemoryStore) -> dict[str, str | None]:
     """Of every image in the view what it was superseded by."""
-    view = await ResultStore(objects).result("S1")
+    view = await view_of(objects)
     return {image.sha256: image.superseded_by for image in view.images}
 
 
 async def view_of(objects: MemoryStore) -> StudyResult:
-    return await ResultStore(objects).result("S1")
+    return study_result(await record_of(objects))
+
+
+async def record_of(objects: MemoryStore) -> StudyRecord:
+    record = await results_on(objects).record("S1")
+    assert record is not None
+    return record
 
 
 async def deliver(pairing: DropFolderGateway, key: str, version_id: str | None = None) -> None:
@@ -165,11 +185,11 @@ async def test_new_bytes_under_a_name_leave_the_old_reading_and_take_its_place(
             "image 1 is superseded by image 2: other bytes came under its name in the drop folder",
         )
     ]
-    summary = study_summary(view)
+    summary = study_summary(await record_of(objects), view.status)
     assert (summary.status, summary.images, summary.positive) == ("completed", 1, ())
-    assert view.completed_at == view.images[1].completed_at
+    assert view.completed_at == view.images[1].readings[0].completed_at
     # It can still be looked at.
-    results = ResultStore(objects)
+    results = results_on(objects)
     [old, _] = await results.readings("S1")
     assert link == f"/v1/studies/S1/images/1/preview.png?key={picture_key(old, 0)}"
     assert await results.image(old) == POSITIVE
@@ -303,6 +323,6 @@ async def test_study_of_two_pairs_asks_the_store_for_no_more(
     dropped.put(OTHER_NAME, NEGATIVE)
     await deliver(pairing, NAME)
     await deliver(pairing, OTHER_NAME)
-    assert not [key for key in objects.objects if "/names/" in key]
+    assert (await record_of(objects)).standing == {}
     assert sum(call == "read" and key == NAME for call, key in dropped.calls) == 1
     assert sum(call == "read" and key == OTHER_NAME for call, key in dropped.calls) == 1

@@ -137,13 +137,16 @@ async def test_nothing_that_names_a_patient_leaves_the_store(
             assert heatmap.status_code == 200
             problems.append(await client.get(f"/v1/studies/{study_id}/images/1/{MARK}"))
             # A store that broke: what its documents hold must not come out with the failure.
-            [reading] = (tmp_path / "results" / study_id / "images").rglob("brightness-1.json")
-            document = json.loads(reading.read_text())
-            reading.write_text(json.dumps(document | {"frames": [{MARK: MARK}]}))
+            stored = tmp_path / "results" / study_id / "result.json"
+            document = json.loads(stored.read_text())
+            [reading] = document["record"]["readings"]
+            [frame] = reading["frames"]
+            reading["frames"] = [{MARK: MARK}]
+            stored.write_text(json.dumps(document))
             damaged = await client.get(f"/v1/studies/{study_id}/images/1/preview.png")
             # A bug: no model answers without any finding, so nobody looks for that.
-            document["frames"][0] |= {"findings": [], MARK: MARK}
-            reading.write_text(json.dumps(document))
+            reading["frames"] = [frame | {"findings": [], MARK: MARK}]
+            stored.write_text(json.dumps(document))
             broken = await client.get(f"/v1/studies/{study_id}/images/1/heatmap.png")
             problems += [damaged, broken]
             metrics = (await client.get("/metrics")).text

@@ -15,8 +15,9 @@ from gateway.errors import ImageNotFoundError, InvalidQueryError, NoHeatMapError
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
 from gateway.results.documents import ActivationMap, FrameReading, Reading
-from gateway.results.identity import Known
-from gateway.results.store import ResultStore
+from gateway.results.image_writes import NewImage
+from gateway.results.store import Request, ResultStore
+from gateway.results.study_documents import StudyDocuments
 from gateway.results.view import picture_key
 from gateway.schemas.metadata import validate_document
 from gateway.schemas.result import Finding, ModelVersion
@@ -32,7 +33,7 @@ SHA256 = hashlib.sha256(IMAGE).hexdigest()
 HEATMAP = f"results/S1/images/{SHA256}/brightness-1.heatmap.png"
 
 
-def reading(*, explained: bool = True) -> Reading:
+def reading(*, explained: bool = True, version: str = "1") -> Reading:
     labels = [("bright", 0.2), ("dark", 0.8)]
     cells = np.zeros((2, 4, 4), "<f2")
     cells[1, 0, 0] = 1
@@ -51,7 +52,8 @@ def reading(*, explained: bool = True) -> Reading:
         study_id="S1",
         sha256=SHA256,
         media_type="image/png",
-        model=ModelVersion(name="brightness", version="1"),
+        object="image-00000000.png",
+        model=ModelVersion(name="brightness", version=version),
         received_at=NOW,
         completed_at=NOW,
         timings_ms={},
@@ -66,11 +68,26 @@ def objects() -> MemoryStore:
     return MemoryStore()
 
 
-async def pictures_of(objects: MemoryStore, *, explained: bool = True) -> Pictures:
-    results = ResultStore(objects)
-    await results.add(METADATA, NOW, [(IMAGE, reading(explained=explained))], Known())
+def pictures_on(objects: MemoryStore) -> Pictures:
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    return Pictures(results, imaging, at_once=1)
+    return Pictures(ResultStore(objects, StudyDocuments(objects)), imaging, at_once=1)
+
+
+async def add(objects: MemoryStore, image: bytes, read: Reading) -> str:
+    """Add an image to the study as the pipeline does; return its key."""
+    results = ResultStore(objects, StudyDocuments(objects))
+    known = await results.known(METADATA)
+    writes = results.write_images("S1", [NewImage(read.sha256, read.media_type, image)])
+    await writes.done()
+    [name] = writes.names
+    fresh = read.model_copy(update={"object": name})
+    await results.add("S1", known, Request(METADATA, NOW, [fresh], {"image[0]": fresh}))
+    return f"results/S1/images/{read.sha256}/{name}"
+
+
+async def pictures_of(objects: MemoryStore, *, explained: bool = True) -> Pictures:
+    await add(objects, IMAGE, reading(explained=explained))
+    return pictures_on(objects)
 
 
 async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore) -> None:
@@ -87,10 +104,8 @@ async def test_pictures_show_what_was_black_and_white_to_the_model(objects: Memo
     read = reading()
     frame = read.frames[0].model_copy(update={"shown": (0.2, 0.7)})
     windowed = read.model_copy(update={"frames": (frame,)})
-    results = ResultStore(objects)
-    await results.add(METADATA, NOW, [(IMAGE, windowed)], Known())
-    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    pictures = Pictures(results, imaging, at_once=1)
+    await add(objects, IMAGE, windowed)
+    pictures = pictures_on(objects)
     for png, size in (
         (await pictures.preview("S1", 1), (32, 32)),
         (await pictures.heatmap("S1", 1, "dark"), (320, 32 + 64)),
@@ -102,9 +117,9 @@ async def test_pictures_show_what_was_black_and_white_to_the_model(objects: Memo
 
 
 async def test_no_more_images_are_held_than_are_drawn_at_once(objects: MemoryStore) -> None:
-    pictures = await pictures_of(objects)
+    key = await add(objects, IMAGE, reading())
+    pictures = pictures_on(objects)
     drawn: list[asyncio.Task[None]] = []
-    key = f"results/S1/images/{SHA256}/image.png"
     objects.calls.clear()
 
     def fetched_and_not_done() -> int:
@@ -130,7 +145,7 @@ async def test_a_stored_heat_map_is_of_half_a_screens_size(objects: MemoryStore)
     frame = read.frames[0].model_copy(update={"rows": 2048, "columns": 1536})
     large = read.model_copy(update={"sha256": sha256, "frames": (frame,)})
     pictures = await pictures_of(objects)
-    await ResultStore(objects).add(METADATA, NOW, [(image, large)], Known())
+    await add(objects, image, large)
     await pictures.store_heatmaps("S1", sha256, image)
     stored = await objects.read(HEATMAP.replace(SHA256, sha256))
     shown = await pictures.heatmap("S1", 1, key=picture_key(large, 0))
@@ -175,7 +190,7 @@ async def test_what_is_not_there_is_told(objects: MemoryStore) -> None:
     assert caught.value.faults[0].detail == "must be one of: bright, dark"
 
 
-async def test_a_link_keeps_its_image_when_an_earlier_one_is_read_later(
+async def test_a_number_and_a_link_keep_their_image_when_an_earlier_one_is_read_later(
     objects: MemoryStore,
 ) -> None:
     pictures = await pictures_of(objects)
@@ -188,8 +203,22 @@ async def test_a_link_keeps_its_image_when_an_earlier_one_is_read_later(
             "received_at": NOW - dt.timedelta(seconds=1),
         }
     )
-    await ResultStore(objects).add(METADATA, NOW, [(other, earlier)], Known())
-    assert await pictures.preview("S1", 1) != shown
+    await add(objects, other, earlier)
+    assert await pictures.preview("S1", 1) == shown
     assert await pictures.preview("S1", 1, key) == shown
+    assert await pictures.preview("S1", 2) != shown
     with pytest.raises(ImageNotFoundError):
         await pictures.preview("S1", 1, "0" * 16)
+
+
+async def test_a_heat_map_is_the_latest_reading_s_unless_its_key_says_which(
+    objects: MemoryStore,
+) -> None:
+    pictures = await pictures_of(objects)
+    first = await pictures.heatmap("S1", 1)
+    await add(objects, IMAGE, reading(explained=False, version="2"))
+    with pytest.raises(NoHeatMapError):
+        await pictures.heatmap("S1", 1)
+    assert await pictures.heatmap("S1", 1, key=picture_key(reading(), 0)) == first
+    with pytest.raises(ImageNotFoundError):
+        await pictures.preview("S1", 2)  # one image, however often it was read

@@ -141,13 +141,13 @@ def test_cost_per_1000_images(ask: Ask):
         "events_million": 1000.0,
     }
     assert paid.keys() == prices().keys()
-    # First day: 90 minutes; 22 MB; 20 x 4 + 6 objects; 20 x 7 + 4 + 6 + 7 events. Second: the
-    # minute that EC2 counts at least; 1 MB; 4 objects; 7 events.
-    first = (22, 1.5, 3.0, 0.022, 0.086, 0.157, 1000 * 3.265 / 22)
-    second = (1, 1 / 60, 2 / 60, 0.001, 0.004, 0.007, 1000 * (2 / 60 + 0.012))
+    # First day: 90 minutes; 22 MB; 20 x 2 + 3 objects; 20 x 7 + 4 + 6 + 7 events. Second: the
+    # minute that EC2 counts at least; 1 MB; 2 objects; 7 events.
+    first = (22, 1.5, 3.0, 0.022, 0.043, 0.157, 1000 * 3.222 / 22)
+    second = (1, 1 / 60, 2 / 60, 0.001, 0.002, 0.007, 1000 * (2 / 60 + 0.010))
     whole = tuple(a + b for a, b in zip(first[:6], second[:6], strict=True))
     assert [tuple(row.values()) for row in ask("cost_per_1000_images", paid=paid)] == [
-        (None, *map(pytest.approx, (*whole, 1000 * (3.265 + 2 / 60 + 0.012) / 23))),
+        (None, *map(pytest.approx, (*whole, 1000 * (3.222 + 2 / 60 + 0.010) / 23))),
         (FIRST_DAY, *map(pytest.approx, first)),
         (SECOND_DAY, *map(pytest.approx, second)),
     ]

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,9 @@ from prometheus_client import CollectorRegistry
 from gateway.audit.trail import GATEWAY, Audit, name_study
 from gateway.errors import StoreUnavailableError, StudyBeingDeletedError
 from gateway.observability.metrics import Metrics
+from gateway.results.documents import StudyRecord
 from gateway.results.retention import Retention
+from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Reason
 from gateway.storage.s3 import S3Store
 from tests.support.audit import Trail
@@ -21,7 +24,7 @@ from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
 from tests.support.pairing import Readings, gateway_on, sidecar
 from tests.support.s3 import make_buckets, s3, store_settings
-from tests.support.store import MemoryStore
+from tests.support.store import DiedError, MemoryStore, MortalStore
 
 TYPE = "application/octet-stream"
 
@@ -57,50 +60,63 @@ async def test_files_of_a_deleted_study_are_not_read_again(objects: MemoryStore)
     for _ in range(2):
         assert (await pairing.deliver("images/S1/a.png")).outcome == "ignored"
     assert readings.inferences.total() == 1
-    left = [key for key in objects.objects if not key.startswith("deleted/")]
-    assert left == []
+    assert kept(objects) == ["deleted", "results", "work"]
+
+
+async def study_on(objects: MemoryStore, study_id: str = "S1") -> StudyDocuments:
+    """One gateway's documents, with a study in the store."""
+    documents = StudyDocuments(objects)
+    await documents.change(study_id, begun(study_id))
+    return documents
+
+
+def begun(study_id: str) -> Callable[[StudyRecord | None], StudyRecord]:
+    now = dt.datetime.now(dt.UTC)
+    return lambda record: record or StudyRecord(study_id=study_id, changed_at=now)
+
+
+def kept(objects: MemoryStore) -> list[str]:
+    return sorted(key.split("/")[0] for key in objects.objects)
 
 
 async def test_study_is_closed_until_a_sweep_has_taken_what_was_left(objects: MemoryStore):
+    documents = await study_on(objects)
     deletion = deletion_on(objects)
     await deletion.delete("S1", Reason.REQUEST)
     with pytest.raises(StudyBeingDeletedError):
-        await deletion.check_open("S1")
-    await objects.create("results/S1/late", b"by one that was killed", media_type=TYPE)
+        await documents.change("S1", begun("S1"))
+    await objects.create("results/S1/images/late", b"by one that was killed", media_type=TYPE)
     await deletion.sweep()
+    assert kept(objects) == ["deleted", "results", "work"]
     with pytest.raises(StudyBeingDeletedError):
-        await deletion.check_open("S1")
+        await documents.change("S1", begun("S1"))
     await deletion_on(objects, closed_s=0.0).sweep()
-    await deletion.check_open("S1")
     assert await deletion.was_deleted("S1")
     [key] = objects.objects
     record = json.loads(objects.objects[key])
     assert (record["reason"], record["older_versions_kept"]) == ("request", False)
     assert "S1" not in key
+    await documents.change("S1", begun("S1"))
 
 
-class Listed(MemoryStore):
-    """Remembers what was listed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.listed: list[str] = []
-
-    async def keys(self, prefix: str) -> Sequence[str]:
-        self.listed.append(prefix)
-        return await super().keys(prefix)
+async def test_what_was_begun_before_a_deletion_does_not_join_after_it(objects: MemoryStore):
+    documents = await study_on(objects)
+    remembered = documents.remembered("S1")
+    await deletion_on(objects).delete("S1", Reason.REQUEST)  # by another gateway
+    for gateway in (documents, StudyDocuments(objects)):
+        with pytest.raises(StudyBeingDeletedError):
+            await gateway.change("S1", begun("S1"), remembered)
 
 
-async def test_records_of_all_deletions_are_not_gone_through_at_every_sweep():
-    objects = Listed()
-    deletion = deletion_on(objects, closed_s=0.0)
-    await deletion.delete("S1", Reason.REQUEST)
-    await deletion.sweep()
-    await deletion.check_open("S1")
-    await deletion.delete("S2", Reason.REQUEST)
-    await deletion.sweep()
-    await deletion.check_open("S2")
-    assert objects.listed.count("deleted/") == 1
+async def test_closing_tells_nothing_of_the_patient(objects: MemoryStore):
+    documents = await study_on(objects)
+    identity = {"patient_id": "P1"}
+    await documents.change(
+        "S1", lambda record: begun("S1")(record).model_copy(update={"identity": identity})
+    )
+    assert b"P1" in objects.objects["results/S1/result.json"]
+    await deletion_on(objects).delete("S1", Reason.REQUEST)
+    assert not [key for key, data in objects.objects.items() if b"P1" in data]
 
 
 async def test_who_saw_an_earlier_deletion_does_not_end_the_later_one(
@@ -110,55 +126,74 @@ async def test_who_saw_an_earlier_deletion_does_not_end_the_later_one(
     watch = SimpleNamespace(monotonic=lambda: now)
     monkeypatch.setattr("gateway.results.deletion.time", watch)
     ours, other = deletion_on(objects, closed_s=40.0), deletion_on(objects, closed_s=40.0)
+    documents = await study_on(objects)
     await ours.delete("S1", Reason.REQUEST)
     now += 5
     await other.sweep()
     now += 36
     await ours.sweep()
-    await ours.check_open("S1")
-    await ours.delete("S1", Reason.REQUEST)  # it came again
+    await documents.change("S1", begun("S1"))  # it came again
+    await ours.delete("S1", Reason.REQUEST)
     now += 5
     await other.sweep()
     with pytest.raises(StudyBeingDeletedError):
-        await ours.check_open("S1")
+        await documents.change("S1", begun("S1"))
     now += 40
     await other.sweep()
-    await ours.check_open("S1")
+    await documents.change("S1", begun("S1"))
 
 
-class Silent(MemoryStore):
-    """Does what it is told, and its answer to the first write is lost."""
+async def test_deletion_whose_gateway_died_is_carried_out_by_the_next_sweep():
+    for dies_at in range(2, 10):
+        objects = MemoryStore()
+        await study_on(objects)
+        await objects.create("results/S1/images/a", b"", media_type=TYPE)
+        dying = MortalStore(objects.objects, dies_at)
+        with suppress(DiedError):
+            await deletion_on(dying).delete("S1", Reason.REQUEST)
+        seen = await StudyDocuments(objects).read("S1")
+        deletion = deletion_on(objects, closed_s=0.0)
+        await deletion.sweep()
+        if seen.closing is None:  # nobody was told that it is deleted
+            assert kept(objects) == ["results", "results"], dies_at
+        else:
+            assert kept(objects) == ["deleted"], dies_at
 
-    lost = False
 
-    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
-        created = await super().create(key, data, media_type=media_type)
-        if not self.lost:
-            self.lost = True
-            raise StoreUnavailableError("no answer")
-        return created
-
-
-async def test_deletion_whose_note_was_written_unheard_is_ended_by_the_next_sweep():
-    objects = Silent()
+async def test_study_whose_document_is_damaged_can_be_deleted(objects: MemoryStore):
+    await study_on(objects)
+    objects.objects["results/S1/result.json"] = b"{"
     deletion = deletion_on(objects, closed_s=0.0)
-    await deletion.sweep()  # the next look at the records of all is an hour away
-    objects.objects["results/S1/study.json"] = b"{}"
-    with pytest.raises(StoreUnavailableError):
-        await deletion.delete("S1", Reason.REQUEST)
-    await deletion.sweep()
-    await deletion.check_open("S1")
-    assert not [key for key in objects.objects if key.startswith("results/")]
-
-
-async def test_what_is_written_meanwhile_is_taken_back_by_its_writer(objects: MemoryStore):
-    deletion = deletion_on(objects)
-    await deletion.check_written("S1")
+    assert await deletion.exists("S1")
     await deletion.delete("S1", Reason.REQUEST)
-    await objects.create("results/S1/late", b"", media_type=TYPE)
-    with pytest.raises(StudyBeingDeletedError):
-        await deletion.check_written("S1")
-    assert not [key for key in objects.objects if key.startswith("results/")]
+    await deletion.sweep()
+    assert kept(objects) == ["deleted"]
+
+
+async def test_deletion_whose_note_is_lost_is_ended_by_another_one(objects: MemoryStore):
+    await study_on(objects)
+    deletion = deletion_on(objects, closed_s=0.0)
+    await deletion.delete("S1", Reason.REQUEST)
+    assert not await deletion.exists("S1")
+    await objects.purge("work/deletions/")
+    await deletion.sweep()
+    assert "results/S1/result.json" in objects.objects
+    assert await deletion.exists("S1")
+    await deletion.delete("S1", Reason.REQUEST)
+    await deletion.sweep()
+    assert "results/S1/result.json" not in objects.objects
+
+
+async def test_end_of_a_deletion_leaves_the_study_that_came_again(objects: MemoryStore):
+    documents = await study_on(objects)
+    deletion = deletion_on(objects, closed_s=0.0)
+    await deletion.delete("S1", Reason.REQUEST)
+    seen = await StudyDocuments(objects).read("S1")
+    assert seen.closing is not None
+    await deletion.sweep()
+    await documents.change("S1", begun("S1"))
+    await StudyDocuments(objects).end(seen.closing)  # by a slower gateway
+    assert "results/S1/result.json" in objects.objects
 
 
 # --- versions ------------------------------------------------------------------------------------
@@ -214,6 +249,31 @@ async def test_without_the_right_to_versions_they_stay_and_that_is_told(
     assert not await store.purge("results/S1/")
     assert await store.keys("") == ["results/S10/a"]
     assert "results/S1/a" in await versions(client, bucket)
+
+
+async def test_older_versions_of_the_current_object_go_alone(versioned: tuple[Any, str]):
+    client, bucket = versioned
+    store = S3Store(client, bucket, timeout_s=20, encryption={})
+    assert await store.purge("results/S10/a", past_only=True)
+    assert await store.read("results/S10/a") == b"second"
+    page = await client.list_object_versions(Bucket=bucket, Prefix="results/S10/a")
+    assert len(page["Versions"]) == 1
+
+
+async def test_nothing_of_a_deleted_study_stays_as_an_older_version(s3_url: str):
+    settings = store_settings(s3_url)
+    async with s3(s3_url) as client:
+        await make_buckets(client, settings)
+        bucket = str(settings.results_bucket)
+        store = S3Store(client, bucket, timeout_s=20, encryption={})
+        documents = StudyDocuments(store)
+        for _ in range(2):
+            await documents.change("S1", begun("S1"))
+        deletion = deletion_on(store, closed_s=0.0)
+        await deletion.delete("S1", Reason.REQUEST)
+        await deletion.sweep()
+        left = await versions(client, bucket)
+        assert {key.split("/")[0] for key in left} == {"deleted"}
 
 
 # --- retention -----------------------------------------------------------------------------------

@@ -1,13 +1,17 @@
 """Keys of a study's objects are what they were: stores outlive versions."""
 
 import datetime as dt
+import re
+
+import pytest
 
 from gateway.results.documents import FrameReading, Reading
 from gateway.results.keys import (
+    document_key,
     heatmap_key,
     image_key,
-    reading_key,
-    readings_among,
+    new_image_name,
+    page_key,
     study_folder,
 )
 from gateway.schemas.result import ModelVersion
@@ -20,6 +24,7 @@ def reading(*, frames: int = 1, media_type: str = "image/png") -> Reading:
         study_id="S-1",
         sha256="ab" * 32,
         media_type=media_type,
+        object="image-00c0ffee.png",
         model=ModelVersion(name="densenet", version="3"),
         received_at=NOON,
         completed_at=NOON,
@@ -33,18 +38,20 @@ def reading(*, frames: int = 1, media_type: str = "image/png") -> Reading:
 def test_keys_stay_byte_for_byte():
     folder = f"results/S-1/images/{'ab' * 32}"
     assert study_folder("S-1") == "results/S-1/"
-    assert image_key(reading()) == f"{folder}/image.png"
-    assert image_key(reading(media_type="image/jpeg")) == f"{folder}/image.jpg"
-    assert image_key(reading(media_type="application/dicom")) == f"{folder}/image.dcm"
-    assert reading_key(reading()) == f"{folder}/densenet-3.json"
+    assert document_key("S-1") == "results/S-1/result.json"
+    assert page_key("S-1", "000001-000007-00c0ffee") == (
+        "results/S-1/pages/000001-000007-00c0ffee.json"
+    )
+    assert image_key(reading()) == f"{folder}/image-00c0ffee.png"
     assert heatmap_key(reading(), 0) == f"{folder}/densenet-3.heatmap.png"
     assert heatmap_key(reading(frames=2), 1) == f"{folder}/densenet-3.heatmap-2.png"
 
 
-def test_readings_are_told_from_all_else_of_their_study():
-    own = reading_key(reading())
-    others = [
-        *(image_key(reading()), heatmap_key(reading(), 0), "results/S-1/result.json"),
-        *("results/S-1/not_processed/00.json", own.replace("S-1", "S-2")),
-    ]
-    assert readings_among("S-1", [own, *others]) == [own]
+@pytest.mark.parametrize(
+    ("media_type", "ending"),
+    [("image/png", "png"), ("image/jpeg", "jpg"), ("application/dicom", "dcm")],
+)
+def test_each_image_that_is_written_has_a_name_of_its_own(media_type: str, ending: str):
+    names = {new_image_name(media_type) for _ in range(100)}
+    assert len(names) == 100
+    assert all(re.fullmatch(rf"image-[0-9a-f]{{8}}\.{ending}", name) for name in names)

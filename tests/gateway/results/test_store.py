@@ -1,10 +1,12 @@
-"""What is kept of a study: written once, whoever races, and whatever dies in between."""
+"""Studies in the store: each one document, whoever races, and whatever dies in between."""
 
 import asyncio
 import datetime as dt
 import hashlib
 import itertools
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.errors import ObjectNotFoundError, StudyConflictError, StudyNotFoundError
+from gateway.errors import StudyConflictError, StudyNotFoundError, UnreadableDocumentError
 from gateway.results.documents import FrameReading, Reading
-from gateway.results.store import Added, ResultStore
+from gateway.results.image_writes import NewImage
+from gateway.results.store import Added, Known, Request, ResultStore
+from gateway.results.study_documents import StudyDocuments
+from gateway.results.view import study_result
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.result import Finding, ModelVersion, Status, StudyResult
 from gateway.storage.folder import FolderStore
+from gateway.storage.protocol import ObjectStore
 from tests.support.store import MemoryStore
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
@@ -41,6 +47,7 @@ def reading(
         study_id="S1",
         sha256=hashlib.sha256(image).hexdigest(),
         media_type="image/png",
+        object="image-00000000.png",
         model=model,
         received_at=at,
         completed_at=at,
@@ -58,11 +65,12 @@ def objects() -> MemoryStore:
 
 @pytest.fixture
 def results(objects: MemoryStore) -> ResultStore:
-    return ResultStore(objects)
+    return results_on(objects)
 
 
-async def unchecked() -> None:
-    """Nobody deletes the study."""
+def results_on(objects: ObjectStore, **changes: Any) -> ResultStore:
+    """Another gateway on the store."""
+    return ResultStore(objects, StudyDocuments(objects, **changes))
 
 
 async def add(results: ResultStore, image: bytes, **fields: Any) -> Added:
@@ -70,78 +78,268 @@ async def add(results: ResultStore, image: bytes, **fields: Any) -> Added:
 
 
 async def stored(results: ResultStore, *images: tuple[bytes, Reading], **fields: Any) -> Added:
+    """What the pipeline does with a study, but for the reading itself."""
     document = metadata(**fields)
-    return await results.add(document, NOON, images, await results.known(document))
+    known = await results.known(document)
+    return await joined(results, known, *images, **fields)
 
 
-async def identity_stored(objects: MemoryStore) -> dict[str, str]:
-    known = json.loads(objects.objects["results/S1/study.json"])["identity"]
-    for key in sorted(objects.objects):
-        if key.startswith("results/S1/identity/"):
-            known |= json.loads(objects.objects[key])
-    return {name: value for name, value in known.items() if value is not None}
-
-
-async def test_keys_are_content_addressed(results: ResultStore, objects: MemoryStore):
-    await results.rebuild("S1", await add(results, b"abc"), check=unchecked)
-    # SHA-256 of "abc": FIPS 180-4, example B.1.
-    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert sorted(objects.objects) == [
-        f"results/S1/images/{sha256}/brightness-1.json",
-        f"results/S1/images/{sha256}/image.png",
-        "results/S1/result.json",
-        "results/S1/study.json",
+async def joined(
+    results: ResultStore, known: Known, *images: tuple[bytes, Reading], **fields: Any
+) -> Added:
+    new = [NewImage(item.sha256, item.media_type, data) for data, item in images]
+    writes = results.write_images("S1", new)
+    await writes.done()
+    named = [
+        item.model_copy(update={"object": name})
+        for (_, item), name in zip(images, writes.names, strict=True)
     ]
-    assert objects.objects[f"results/S1/images/{sha256}/image.png"] == b"abc"
+    request = Request(
+        metadata(**fields),
+        NOON,
+        fresh=named,
+        processed={f"image[{place}]": item for place, item in enumerate(named)},
+    )
+    try:
+        added = await results.add("S1", known, request)
+    except StudyConflictError:
+        await writes.remove()
+        raise
+    await writes.remove(kept={item.object for item in added.readings})
+    return added
+
+
+def document(objects: MemoryStore) -> dict[str, Any]:
+    return dict(json.loads(objects.objects["results/S1/result.json"]))
+
+
+def calls(objects: MemoryStore) -> list[str]:
+    found = [call for call, _ in objects.calls]
+    objects.calls.clear()
+    return found
+
+
+def sha256(image: bytes) -> str:
+    return hashlib.sha256(image).hexdigest()
+
+
+async def test_study_is_one_document_and_its_images(results: ResultStore, objects: MemoryStore):
+    await add(results, b"abc")
+    # SHA-256 of "abc": FIPS 180-4, example B.1.
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    [key, other] = sorted(objects.objects)
+    assert re.fullmatch(rf"results/S1/images/{digest}/image-[0-9a-f]{{8}}\.png", key)
+    assert other == "results/S1/result.json"
+    assert objects.objects[key] == b"abc"
+
+
+async def test_document_is_the_public_result_with_the_record_beside_it(
+    results: ResultStore, objects: MemoryStore
+):
+    added = await add(results, b"a", patient_id="P1")
+    stored = document(objects)
+    assert StudyResult.model_validate(stored) == added.result
+    assert stored["schema"] == "radstream.result/2"
+    assert stored.pop("record")["identity"] == {"patient_id": "P1"}
+    assert "P1" not in json.dumps(stored)
 
 
 async def test_reading_comes_back_as_it_was_stored(results: ResultStore):
     await add(results, b"a")
-    sha256 = reading(b"a").sha256
-    assert await results.reading("S1", sha256, MODEL) == reading(b"a")
-    for study_id, version in (("S1", "2"), ("S2", "1")):
-        with pytest.raises(ObjectNotFoundError):
-            await results.reading(
-                study_id, sha256, ModelVersion(name="brightness", version=version)
-            )
-    assert await results.image(reading(b"a")) == b"a"
+    known = await results.known(metadata())
+    found = await results.reading("S1", known, sha256(b"a"), MODEL)
+    assert found is not None
+    changes = {"number": 1, "object": found.object}
+    assert found == reading(b"a").model_copy(update=changes)
+    assert await results.reading("S1", known, sha256(b"b"), MODEL) is None
+    other = ModelVersion(name="brightness", version="2")
+    assert await results.reading("S1", known, sha256(b"a"), other) is None
+    assert await results.image(found) == b"a"
 
 
-async def test_reading_is_written_once(results: ResultStore, objects: MemoryStore):
+async def test_reading_is_stored_once(results: ResultStore, objects: MemoryStore):
     first, second = reading(b"a", probability=0.75), reading(b"a", probability=0.25)
-    added = await stored(results, (b"a", first))
-    assert added.readings == (first,)
+    await stored(results, (b"a", first))
     before = dict(objects.objects)
     again = await stored(results, (b"a", second))
-    assert (again.readings, again.study) == ((first,), added.study)
+    assert [item.frames for item in again.readings] == [first.frames]
     assert objects.objects == before
 
 
-async def test_each_model_version_has_a_reading_of_its_own(results: ResultStore):
+async def test_each_model_version_has_a_reading_under_the_same_image(results: ResultStore):
     other = ModelVersion(name="brightness", version="2")
-    await stored(results, (b"a", reading(b"a")))
-    added = await stored(results, (b"a", reading(b"a", minute=1, model=other)))
-    view = await results.rebuild("S1", added, check=unchecked)
-    assert [image.model for image in view.images] == [MODEL, other]
+    await stored(results, (b"a", reading(b"a")), (b"b", reading(b"b")))
+    view = (await stored(results, (b"a", reading(b"a", minute=1, model=other)))).result
+    assert [(image.number, image.sha256) for image in view.images] == [
+        (1, sha256(b"a")),
+        (2, sha256(b"b")),
+    ]
+    versions = [[each.model.version for each in image.readings] for image in view.images]
+    assert versions == [["1", "2"], ["1"]]
 
 
-async def test_view_lists_images_oldest_first_whatever_their_hashes(results: ResultStore):
+async def test_images_keep_the_number_they_joined_under(results: ResultStore):
     images = [b"c", b"a", b"b"]
     for minute, image in enumerate(images):
-        added = await stored(results, (image, reading(image, minute=minute)))
-    view = await results.rebuild("S1", added, check=unchecked)
-    assert [i.sha256 for i in view.images] == [hashlib.sha256(i).hexdigest() for i in images]
+        view = (await stored(results, (image, reading(image, minute=minute)))).result
+    assert [i.sha256 for i in view.images] == [sha256(i) for i in images]
     assert [i.number for i in view.images] == [1, 2, 3]
     assert (view.status, view.received_at) == (Status.COMPLETED, NOON)
     assert view.completed_at == NOON + dt.timedelta(minutes=2)
-    assert await results.result("S1") == view
 
 
 async def test_study_nobody_sent_is_not_found(results: ResultStore):
-    with pytest.raises(StudyNotFoundError):
-        await results.result("S1")
+    assert await results.record("S1") is None
     with pytest.raises(StudyNotFoundError):
         await results.readings("S1")
+
+
+async def test_only_what_this_model_version_read_was_read_before(results: ResultStore):
+    other = ModelVersion(name="brightness", version="11")
+    await stored(results, (b"a", reading(b"a")), (b"b", reading(b"b", model=other)))
+    known = await results.known(metadata())
+    for model, read in ((MODEL, b"a"), (other, b"b")):
+        before = known.read_by(model)
+        assert [image for image in (b"a", b"b") if sha256(image) in before] == [read]
+
+
+async def test_image_that_is_gone_is_told_as_missing(results: ResultStore, objects: MemoryStore):
+    with pytest.raises(StudyNotFoundError):  # with its study
+        await results.image(reading(b"a"))
+    [stored] = (await add(results, b"a")).readings
+    del objects.objects[f"results/S1/images/{sha256(b'a')}/{stored.object}"]
+    with pytest.raises(UnreadableDocumentError):
+        await results.image(stored)
+
+
+# --- requests to the store -----------------------------------------------------------------------
+
+
+async def test_new_study_costs_three_requests_and_one_that_grows_two(
+    results: ResultStore, objects: MemoryStore
+):
+    await add(results, b"a")
+    assert calls(objects) == ["read", "replace", "swap"]
+    await add(results, b"b")
+    assert calls(objects) == ["replace", "swap"]
+    elsewhere = results_on(objects)
+    await add(elsewhere, b"c")
+    assert calls(objects) == ["read", "replace", "swap"]
+
+
+async def test_same_image_again_costs_one_request(results: ResultStore, objects: MemoryStore):
+    await add(results, b"a")
+    calls(objects)
+    for gateway in (results, results_on(objects)):
+        known = await gateway.known(metadata())
+        found = await gateway.reading("S1", known, sha256(b"a"), MODEL)
+        assert found is not None
+        request = Request(metadata(), NOON, fresh=(), processed={"image": found}, alone=True)
+        view = (await gateway.add("S1", known, request)).result
+        assert [image.sha256 for image in view.images] == [sha256(b"a")]
+        assert calls(objects) == ["read"]
+
+
+async def test_images_of_one_study_that_come_at_once_share_a_swap(
+    results: ResultStore, objects: MemoryStore
+):
+    await add(results, b"first")
+    calls(objects)
+    images = [bytes([number]) for number in range(8)]
+    await asyncio.gather(*(add(results, image) for image in images))
+    assert Counter(calls(objects)) == {"replace": 8, "swap": 1}
+    assert len(document(objects)["images"]) == 9
+
+
+async def test_what_a_process_remembers_of_a_study_is_bounded(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    results = ResultStore(objects, documents)
+    for number in range(40):
+        study_id = f"S{number}"
+        notes = "x" * 60_000
+        item = reading(b"a").model_copy(update={"study_id": study_id, "metadata": {"n": notes}})
+        request = Request(metadata(study_id=study_id), NOON, fresh=[item], processed={"i": item})
+        await results.add(study_id, await results.known(request.metadata), request)
+    remembered = [documents.remembered(f"S{number}") is not None for number in range(40)]
+    assert remembered[-1]
+    assert sum(remembered) * 60_000 < 2 * 1024 * 1024
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+
+async def grown(objects: MemoryStore, count: int) -> ResultStore:
+    results = results_on(objects, longest_bytes=8_000)
+    for number in range(count):
+        await add(results, b"%d" % number)
+    return results
+
+
+async def test_document_never_grows_beyond_its_limit(objects: MemoryStore):
+    results = await grown(objects, 40)
+    pages = [key for key in objects.objects if "/pages/" in key]
+    assert len(pages) > 2
+    assert all(len(objects.objects[key]) <= 8_000 for key in [*pages, "results/S1/result.json"])
+    readings = await results.readings("S1")
+    assert [item.number for item in readings] == list(range(1, 41))
+    assert [item.sha256 for item in readings] == [sha256(b"%d" % n) for n in range(40)]
+
+
+async def test_answer_of_a_long_study_has_the_images_of_the_request(objects: MemoryStore):
+    results = await grown(objects, 40)
+    view = (await add(results, b"new")).result
+    assert view.images[-1].number == 41
+    assert view.earlier_images == 41 - len(view.images)
+    record = await results.record("S1")
+    assert record is not None
+    whole = study_result(record, await results.earlier(record), whole=True)
+    assert ([image.number for image in whole.images], whole.earlier_images) == (
+        list(range(1, 42)),
+        None,
+    )
+
+
+async def test_image_on_a_page_is_known_again(objects: MemoryStore):
+    await grown(objects, 40)
+    for gateway in (results_on(objects), results_on(objects, longest_bytes=8_000)):
+        known = await gateway.known(metadata())
+        assert sha256(b"0") in known.read_by(MODEL)
+        found = await gateway.reading("S1", known, sha256(b"0"), MODEL)
+        assert found is not None
+        assert found.number == 1
+
+
+async def test_image_on_a_page_is_not_stored_twice(objects: MemoryStore):
+    """As where another gateway has stored it, and a page of it, since this one looked."""
+    late = results_on(objects, longest_bytes=8_000)
+    known = await late.known(metadata())
+    await grown(objects, 40)
+    added = await joined(late, known, (b"0", reading(b"0", minute=9)))
+    assert [item.number for item in added.readings] == [1]
+    assert added.readings[0].completed_at == NOON
+    assert added.result.images[0].number == 1
+    assert len(await late.readings("S1")) == 40
+
+
+async def test_image_on_a_page_keeps_its_number_for_another_model(objects: MemoryStore):
+    results = await grown(objects, 40)
+    other = ModelVersion(name="brightness", version="2")
+    view = (await stored(results, (b"0", reading(b"0", model=other)))).result
+    assert [image.number for image in view.images if image.sha256 == sha256(b"0")] == [1]
+    record = await results.record("S1")
+    assert record is not None
+    assert record.images == 40
+    whole = study_result(record, await results.earlier(record), whole=True)
+    assert [each.model.version for each in whole.images[0].readings] == ["1", "2"]
+
+
+async def test_one_reading_longer_than_a_document_is_stored_on_a_page(objects: MemoryStore):
+    results = results_on(objects, longest_bytes=8_000)
+    long = reading(b"a").model_copy(update={"metadata": {"notes": "x" * 10_000}})
+    added = await stored(results, (b"a", long))
+    assert [image.number for image in added.result.images] == [1]
+    assert len(objects.objects["results/S1/result.json"]) < 8_000
+    assert [item.metadata for item in await results.readings("S1")] == [long.metadata]
 
 
 # --- who a study is about ------------------------------------------------------------------------
@@ -196,7 +394,7 @@ async def test_attribute_first_given_later_holds_from_then_on(
         with pytest.raises(StudyConflictError):
             await add(results, b"d", **sent)
     await add(results, b"e", patient_id="P1", accession_number="A1")
-    assert await identity_stored(objects) == {"patient_id": "P1", "accession_number": "A1"}
+    assert document(objects)["record"]["identity"] == {"patient_id": "P1", "accession_number": "A1"}
 
 
 async def test_check_of_identity_writes_nothing(results: ResultStore, objects: MemoryStore):
@@ -212,8 +410,11 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
+        self._over = False
 
     async def turn(self) -> None:
+        if self._over:
+            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         await future
@@ -236,16 +437,18 @@ class Turns:
                     if not future.done():
                         future.set_result(None)
         finally:  # Hypothesis may break off within a draw
+            self._over = True
             for task in tasks:
                 task.cancel()
+            for future in self._waiting:
+                if not future.done():
+                    future.set_result(None)
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         return outcomes
 
 
-async def admitted(results: ResultStore, image: bytes, minute: int, **fields: Any) -> Any:
-    """What the pipeline does with a study, but for the reading itself."""
-    added = await stored(results, (image, reading(image, minute=minute)), **fields)
-    return await results.rebuild("S1", added, check=unchecked)
+async def admitted(results: ResultStore, image: bytes, minute: int, **fields: Any) -> StudyResult:
+    return (await stored(results, (image, reading(image, minute=minute)), **fields)).result
 
 
 IDENTITIES = st.fixed_dictionaries(
@@ -265,7 +468,7 @@ async def test_view_has_every_reading_whoever_raced(data: st.DataObject, count: 
     images = [data.draw(st.sampled_from([b"a", b"b", b"c"])) for _ in range(count)]
     outcomes = await turns.run(
         lambda waiting: data.draw(st.integers(0, waiting - 1)),
-        *(admitted(ResultStore(objects), image, i) for i, image in enumerate(images)),
+        *(admitted(results_on(objects), image, i) for i, image in enumerate(images)),
     )
     assert not [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     view = json.loads(objects.objects["results/S1/result.json"])
@@ -273,8 +476,10 @@ async def test_view_has_every_reading_whoever_raced(data: st.DataObject, count: 
     assert sorted(image["sha256"] for image in view["images"]) == sorted(hashes)
     for outcome, image in zip(outcomes, images, strict=True):
         assert hashlib.sha256(image).hexdigest() in {i.sha256 for i in outcome.images}
-    created = [key for call, key in objects.calls if call == "replace"]
-    assert set(created) == {"results/S1/result.json"}  # nothing else is ever written over
+    swapped = {key for call, key in objects.calls if call == "swap"}
+    assert swapped == {"results/S1/result.json"}
+    numbers = [image["number"] for image in view["images"]]
+    assert numbers == list(range(1, len(hashes) + 1))
 
 
 @settings(max_examples=300)
@@ -286,7 +491,7 @@ async def test_two_patients_never_share_a_study_and_a_refused_one_leaves_no_trac
     objects = MemoryStore(turns.turn)
     outcomes = await turns.run(
         lambda waiting: data.draw(st.integers(0, waiting - 1)),
-        *(admitted(ResultStore(objects), bytes([i]), i, **fields) for i, fields in enumerate(sent)),
+        *(admitted(results_on(objects), bytes([i]), i, **fields) for i, fields in enumerate(sent)),
     )
     assert {type(outcome) for outcome in outcomes} <= {StudyResult, StudyConflictError}
     accepted = [
@@ -298,9 +503,11 @@ async def test_two_patients_never_share_a_study_and_a_refused_one_leaves_no_trac
         assert len({fields[name] for fields in accepted if name in fields}) <= 1
     assert accepted
     agreed = {name: value for fields in accepted for name, value in fields.items()}
-    assert await identity_stored(objects) == agreed
-    images = [key for key in objects.objects if key.endswith("image.png")]
-    assert len(images) == len(accepted)
+    stored = document(objects)
+    assert stored["record"]["identity"] == agreed
+    assert len(stored["images"]) == len(accepted)
+    images = [key for key in objects.objects if "/images/" in key]
+    assert len(images) == len(accepted)  # what was refused leaves none
 
 
 @settings(max_examples=100)
@@ -312,19 +519,20 @@ async def test_gateway_that_dies_anywhere_leaves_what_the_next_one_completes(
     objects = MemoryStore(turns.turn)
     await turns.run(
         lambda waiting: data.draw(st.integers(0, waiting - 1)),
-        admitted(ResultStore(objects), b"a", 0, patient_id="P1"),
+        admitted(results_on(objects), b"a", 0, patient_id="P1"),
         kill_after=kill_after,
     )
-    readings = [key for key in objects.objects if key.endswith("brightness-1.json")]
-    for key in readings:  # whoever finds a reading finds its image
-        assert key.replace("brightness-1.json", "image.png") in objects.objects
-    [view] = await turns.run(lambda _: 0, admitted(ResultStore(objects), b"a", 1, patient_id="P1"))
+    if "results/S1/result.json" in objects.objects:  # whoever finds a reading finds its image
+        [kept] = document(objects)["record"]["readings"]
+        assert f"results/S1/images/{kept['sha256']}/{kept['object']}" in objects.objects
+    [view] = await turns.run(lambda _: 0, admitted(results_on(objects), b"a", 1, patient_id="P1"))
     assert len(view.images) == 1
-    assert objects.objects[f"results/S1/images/{reading(b'a').sha256}/image.png"] == b"a"
+    [kept] = document(objects)["record"]["readings"]
+    assert objects.objects[f"results/S1/images/{kept['sha256']}/{kept['object']}"] == b"a"
 
 
 async def test_two_gateways_on_one_folder_store_one_reading_and_answer_with_it(tmp_path: Path):
-    gateways = [ResultStore(FolderStore(tmp_path)) for _ in range(8)]
+    gateways = [results_on(FolderStore(tmp_path)) for _ in range(8)]
     await FolderStore(tmp_path).open()
     readings = [reading(b"a", minute=i) for i in range(8)]
     outcomes = await asyncio.gather(
@@ -332,60 +540,55 @@ async def test_two_gateways_on_one_folder_store_one_reading_and_answer_with_it(t
     )
     [winner] = {one.received_at for added in outcomes for one in added.readings}
     assert winner in {one.received_at for one in readings}
-    views = await asyncio.gather(
-        *(
-            gateway.rebuild("S1", added, check=unchecked)
-            for gateway, added in zip(gateways, outcomes, strict=True)
-        )
+    assert all(added.result.images == outcomes[0].result.images for added in outcomes)
+
+
+async def test_one_change_that_fails_costs_no_other_of_its_swap(
+    results: ResultStore, objects: MemoryStore
+):
+    await add(results, b"a", patient_id="P1")
+    elsewhere = results_on(objects)
+    knowns = [await elsewhere.known(metadata()) for _ in range(3)]
+    outcomes = await asyncio.gather(
+        joined(elsewhere, knowns[0], (b"b", reading(b"b")), patient_id="P1"),
+        joined(elsewhere, knowns[1], (b"c", reading(b"c")), patient_id="P2"),
+        joined(elsewhere, knowns[2], (b"d", reading(b"d"))),
+        return_exceptions=True,
     )
-    assert all(view == views[0] for view in views)
+    assert [type(outcome) for outcome in outcomes] == [Added, StudyConflictError, Added]
+    assert len(document(objects)["images"]) == 3
 
 
-async def test_view_of_a_study_without_readings_is_pending(results: ResultStore):
-    view = await results.rebuild("S1", await stored(results), check=unchecked)
-    assert (view.status, view.images, view.completed_at) == (Status.PENDING, (), None)
+class SlowSwaps(MemoryStore):
+    """Tells when a swap begins, and ends it when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def swap(
+        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
+    ) -> str | None:
+        self.began.set()
+        await self.may_end.wait()
+        return await super().swap(key, data, tag=tag, media_type=media_type)
 
 
-async def test_view_is_not_made_of_readings_that_were_deleted_meanwhile(
-    results: ResultStore, objects: MemoryStore
-):
-    added = await add(results, b"a")
-    for key in [key for key in objects.objects if "/images/" in key]:
-        del objects.objects[key]
-    with pytest.raises(StudyNotFoundError):
-        await results.rebuild("S1", added, check=unchecked)
-
-
-async def test_a_new_study_asks_the_store_for_no_more_than_it_must(
-    results: ResultStore, objects: MemoryStore
-):
-    await results.rebuild("S1", await add(results, b"a"), check=unchecked)
-    assert [call for call, _ in objects.calls] == [
-        *("read", "create", "create", "create", "replace", "keys")
-    ]
-
-
-async def test_what_came_meanwhile_is_in_the_view_at_every_moment(objects: MemoryStore):
-    """Of a study that grows by two requests at once, the slower one looks before it writes."""
-    slow, fast = ResultStore(objects), ResultStore(objects)
-    await slow.rebuild("S1", await add(slow, b"a"), check=unchecked)
-    known = await slow.known(metadata())
-    await fast.rebuild("S1", await add(fast, b"b"), check=unchecked)
-    objects.calls.clear()
-    added = await slow.add(metadata(), NOON, [(b"c", reading(b"c"))], known)
-    view = await slow.rebuild("S1", added, check=unchecked)
-    assert len(view.images) == 3
-    assert [call for call, key in objects.calls if key.endswith("/result.json")] == ["replace"]
-
-
-async def test_only_what_this_model_version_read_was_read_before(results: ResultStore):
-    other = ModelVersion(name="brightness", version="11")
-    await stored(results, (b"a", reading(b"a")), (b"b", reading(b"b", model=other)))
+async def test_caller_who_leaves_takes_no_other_change_along():
+    objects = SlowSwaps()
+    results = results_on(objects)
     known = await results.known(metadata())
-    assert known.read_by(MODEL) == {reading(b"a").sha256}
-    assert known.read_by(other) == {reading(b"b").sha256}
-
-
-async def test_image_that_is_gone_is_told_as_missing(results: ResultStore):
-    with pytest.raises(StudyNotFoundError):  # with its study
-        await results.image(reading(b"a"))
+    leaving, staying = (
+        asyncio.create_task(joined(results, known, (image, reading(image))))
+        for image in (b"a", b"b")
+    )
+    await objects.began.wait()
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    objects.may_end.set()
+    await staying
+    hashes = {image["sha256"] for image in document(objects)["images"]}
+    assert sha256(b"b") in hashes
+    for kept in document(objects)["record"]["readings"]:  # nobody takes an image from a reading
+        assert f"results/S1/images/{kept['sha256']}/{kept['object']}" in objects.objects

@@ -206,6 +206,24 @@ async def test_deleting_what_is_not_there_changes_nothing(store: ObjectStore, ke
     assert await store.keys("") == ["a/b"]
 
 
+async def test_object_is_deleted_only_while_it_has_the_tag(store: ObjectStore):
+    await put(store, "a/b")
+    before = (await store.read_tagged("a/b")).tag
+    await store.replace("a/b", b"another", media_type=TYPE)
+    await store.delete("a/b", tag=before)
+    assert await store.read("a/b") == b"another"
+    await store.delete("a/b", tag=(await store.read_tagged("a/b")).tag)
+    assert await store.keys("a/") == []
+    await store.delete("a/b", tag=before)
+
+
+async def test_purge_of_the_past_leaves_what_is_there(store: ObjectStore):
+    await put(store, "a/b")
+    await store.replace("a/b", b"another", media_type=TYPE)
+    assert await store.purge("a/", past_only=True)
+    assert await store.read("a/b") == b"another"
+
+
 async def test_purge_removes_all_below_a_prefix_and_nothing_beside_it(store: ObjectStore):
     await put(store, "r/a/x/1", "r/a/x/2", "r/a/y", "r/ab", "r/b/x")
     assert await store.purge("r/a/")

@@ -13,6 +13,7 @@ from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.results.store import ResultStore
+from gateway.results.study_documents import StudyDocuments
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
 from gateway.storage.protocol import ObjectStore
@@ -22,7 +23,6 @@ from gateway.studies.pipeline import Answer, Pipeline
 from gateway.studies.study import Route, Study, StudyImage
 from gateway.triton.client import TritonClient
 from preprocess import Limits
-from tests.support.deletion import deletion_on
 from tests.support.inference import ScriptedTriton
 from tests.support.models import flat_png
 from tests.support.telemetry import Told
@@ -37,13 +37,12 @@ class Parts:
         self.metrics = Metrics(CollectorRegistry())
         self.told = Told(self.metrics)
         self.models = ModelRegistry(client, self.metrics, refresh_s=5, probe_timeout_s=10)
-        self.results = ResultStore(objects)
+        self.results = ResultStore(objects, StudyDocuments(objects))
         self.pipeline = Pipeline(
             models=self.models,
             inference=Inference(client, self.models, self.metrics),
             imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics),
             results=self.results,
-            deletion=deletion_on(objects),
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
             recorder=self.told,

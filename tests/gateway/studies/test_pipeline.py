@@ -23,6 +23,7 @@ from gateway.errors import (
     UnsupportedImagesError,
 )
 from gateway.observability.pseudonyms import Pseudonyms
+from gateway.results.view import study_result
 from tests.gateway.studies.piped import BLACK, LOGITS, WHITE, Parts, Scripted, piped
 from tests.support.inference import (
     answers,
@@ -39,7 +40,7 @@ async def test_study_comes_back_with_its_findings(parts: Parts):
     pictures = {255: probability(1.0), 0: probability(0.0), 153: probability(0.6)}
     answer = await parts.read(*(flat_png(level) for level in pictures))
     assert not answer.replayed
-    found = {image.sha256: image.findings[0] for image in answer.result.images}
+    found = {image.sha256: image.readings[0].findings[0] for image in answer.result.images}
     for level, expected in pictures.items():
         finding = found[hashlib.sha256(flat_png(level)).hexdigest()]
         assert finding.probability == pytest.approx(expected, abs=1e-5)
@@ -47,12 +48,14 @@ async def test_study_comes_back_with_its_findings(parts: Parts):
         assert finding.positive is (level > 0)
     for image in answer.result.images:
         assert (image.rows, image.columns, image.bits_stored) == (32, 32, 8)
-        assert set(image.timings_ms) == {"decode", "tensor", "infer", "total"}
+        assert set(image.readings[0].timings_ms) == {"decode", "tensor", "infer", "total"}
 
 
 async def test_what_is_answered_is_what_is_stored(parts: Parts):
     answer = await parts.read(WHITE)
-    assert await parts.results.result(answer.result.study_id) == answer.result
+    record = await parts.results.record(answer.result.study_id)
+    assert record is not None
+    assert study_result(record) == answer.result
     [reading] = await parts.results.readings(answer.result.study_id)
     assert await parts.results.image(reading) == WHITE
     activation_map = reading.frames[0].activation_map

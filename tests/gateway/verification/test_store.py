@@ -13,8 +13,8 @@ from gateway.errors import GivenUpError, StoreUnavailableError
 from gateway.problems import problem_of
 from gateway.results import deletion
 from gateway.results.documents import FrameReading, Reading
-from gateway.results.identity import Known
-from gateway.results.store import ResultStore
+from gateway.results.store import Request, ResultStore
+from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason, Tombstone
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.not_processed import NotProcessedDocument
@@ -36,22 +36,20 @@ NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 IMAGE = b"an image"
 SHA256 = hashlib.sha256(IMAGE).hexdigest()
 FOLDER = f"results/S1/images/{SHA256}"
-READING = f"{FOLDER}/brightness-1.json"
+OBJECT = f"{FOLDER}/image-00c0ffee.png"
+DOCUMENT = "results/S1/result.json"
 TYPE = "application/octet-stream"
-
-
-async def nothing() -> None:
-    """Nobody deletes the study."""
 
 
 async def fill(objects: ObjectStore) -> str:
     """Put one of everything into the store; return the key of the work that failed."""
-    results = ResultStore(objects)
+    results = results_on(objects)
     finding = ModelFinding(label="bright", probability=0.75, threshold=0.5, positive=True)
     reading = Reading(
         study_id="S1",
         sha256=SHA256,
         media_type="image/png",
+        object="image-00c0ffee.png",
         model=ModelVersion(name="brightness", version="1"),
         received_at=NOON,
         completed_at=NOON,
@@ -63,16 +61,15 @@ async def fill(objects: ObjectStore) -> str:
     metadata = StudyMetadata.model_validate(
         {"study_id": "S1", "view": "AP", "timestamp": NOON.isoformat()}
     )
-    added = await results.add(metadata, NOON, [(IMAGE, reading)], Known())
-    await results.add_heatmap(reading, 0, b"a heat map")
-    await results.note_standing("S1", "name", SHA256)
     problem = problem_of(GivenUpError(3))
     entry = NotProcessedDocument(
         part="image[1]", sha256="0" * 64, problem=problem, received_at=NOON, beside=(SHA256,)
     )
-    known = await results.known(metadata)
-    await results.note_open_images("S1", known, [entry], {}, alone=False)
-    await results.rebuild("S1", added, check=nothing)
+    await put(objects, OBJECT, IMAGE)
+    request = Request(metadata, NOON, (reading,), {"image[0]": reading}, entries=(entry,))
+    await results.add("S1", await results.known(metadata), request)
+    await results.add_heatmap(reading, 0, b"a heat map")
+    await results.note_standing("S1", "name", SHA256)
 
     parking = Parking(objects, problem_of)
     leases = Leases(objects, root="pending/", lease_s=60, patience_s=1)
@@ -95,6 +92,10 @@ async def fill(objects: ObjectStore) -> str:
         await put(objects, key, document.model_dump_json(by_alias=True).encode())
     await put(objects, tombstone_key("gone"), tombstone())
     return pending.key(work)
+
+
+def results_on(objects: ObjectStore, **changes: Any) -> ResultStore:
+    return ResultStore(objects, StudyDocuments(objects, **changes))
 
 
 def tombstone() -> bytes:
@@ -146,14 +147,11 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
 @pytest.mark.parametrize(
     "key",
     [
-        *("results/S1/study.json", "results/S1/result.json", READING),
-        f"results/S1/not_processed/{'0' * 64}.json",
-        "results/S1/names/name/000001.json",
-        "results/S1/identity/1.json",
+        DOCUMENT,
         *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/claims/000001.json"),
         *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
         *("pairing/waiting/a/b.json", "pairing/claims/a/b/000001.json"),
-        *(tombstone_key("gone"), f"{deletion.deletion_folder('other')}closed.json"),
+        *(tombstone_key("gone"), "work/deletions/" + "a" * 32 + ".json"),
     ],
 )
 async def test_a_document_that_is_not_readable_is_told(key: str, folder_store: ObjectStore):
@@ -172,32 +170,55 @@ async def test_every_place_of_the_store_is_looked_at(prefix: str):
 
 async def test_a_document_in_the_place_of_another_is_told(objects: ObjectStore):
     await fill(objects)
-    data = await objects.read(READING)
-    other = READING.replace("brightness-1", "brightness-2")
-    await put(objects, other, data)
+    other = "results/S2/result.json"
+    await put(objects, other, await objects.read(DOCUMENT))
     assert (Kind.UNREADABLE_DOCUMENT, other) in await found(objects)
 
 
 async def test_an_image_that_has_changed_is_told(objects: ObjectStore):
     await fill(objects)
-    await put(objects, f"{FOLDER}/image.png", IMAGE + b"\0")
-    assert await found(objects) == {(Kind.ALTERED_IMAGE, f"{FOLDER}/image.png")}
+    await put(objects, OBJECT, IMAGE + b"\0")
+    assert await found(objects) == {(Kind.ALTERED_IMAGE, OBJECT)}
 
 
 async def test_what_is_named_and_not_there_is_told(objects: ObjectStore):
     work = await fill(objects)
-    for key in ("results/S1/study.json", f"{FOLDER}/image.png", f"{work}/image-1"):
+    for key in (OBJECT, f"{work}/image-1"):
         await objects.delete(key)
-    await put(objects, "results/S1/identity/2.json", b"{}")
     [parked] = await objects.keys("parked/")
     await objects.delete(parked)
     assert await found(objects) == {
-        (Kind.MISSING_OBJECT, "results/S1/study.json"),
-        (Kind.MISSING_OBJECT, "results/S1/identity/1.json"),
-        (Kind.MISSING_OBJECT, f"{FOLDER}/image.png"),
-        (Kind.MISSING_OBJECT, f"{FOLDER}/"),  # of the image beside it, and of the name
+        (Kind.MISSING_OBJECT, OBJECT),
         (Kind.MISSING_OBJECT, f"{work}/image-1"),
         (Kind.MISSING_OBJECT, parked),
+    }
+
+
+async def test_a_page_that_is_gone_or_names_what_is_not_there_is_told(objects: ObjectStore):
+    await fill(objects)
+    results = results_on(objects, longest_bytes=10)
+    metadata = StudyMetadata.model_validate(
+        {"study_id": "S1", "view": "AP", "timestamp": NOON.isoformat()}
+    )
+    known = await results.known(metadata)
+    assert known.record is not None
+    reading = known.record.readings[0].model_copy(update={"sha256": "1" * 64})
+    await results.add("S1", known, Request(metadata, NOON, (reading,), {"image": reading}))
+    first, second = await objects.keys("results/S1/pages/")
+    image = OBJECT.replace(SHA256, "1" * 64)
+    assert await found(objects) == {(Kind.MISSING_OBJECT, image)}
+    await objects.delete(second)
+    assert await found(objects) == {(Kind.MISSING_OBJECT, second)}
+    await put(objects, first, b"{")
+    assert (Kind.UNREADABLE_DOCUMENT, first) in await found(objects)
+
+
+async def test_a_study_whose_document_is_gone_is_told(objects: ObjectStore):
+    await fill(objects)
+    await objects.delete(DOCUMENT)
+    assert await found(objects) == {
+        (Kind.MISSING_OBJECT, DOCUMENT),
+        (Kind.ORPHAN_OBJECT, OBJECT),
     }
 
 
@@ -209,23 +230,14 @@ async def test_an_entry_of_an_image_that_is_parked_no_more_is_told(objects: Obje
         received_at=NOON,
         parked="1" * 32,
     )
-    # No document of the study need be there: nothing of it was processed.
-    await ResultStore(objects).note_parked("S2", entry)
+    await results_on(objects).note_parked("S2", entry)
     assert await found(objects) == {(Kind.MISSING_OBJECT, f"parked/{'1' * 32}.json")}
 
 
-async def test_a_view_of_a_reading_that_is_gone_and_an_item_of_work_that_is_are_told(
-    objects: ObjectStore,
-):
+async def test_an_item_of_work_that_is_gone_is_told(objects: ObjectStore):
     work = await fill(objects)
-    await objects.delete(READING)
     await objects.purge(f"{work}/")
-    assert await found(objects) == {
-        (Kind.MISSING_OBJECT, READING),
-        (Kind.MISSING_OBJECT, f"{work}/work.json"),
-        (Kind.ORPHAN_OBJECT, f"{FOLDER}/image.png"),
-        (Kind.ORPHAN_OBJECT, f"{FOLDER}/brightness-1.heatmap.png"),
-    }
+    assert await found(objects) == {(Kind.MISSING_OBJECT, f"{work}/work.json")}
 
 
 async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
@@ -235,58 +247,51 @@ async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
     before, after = NOON - dt.timedelta(seconds=1), NOON + dt.timedelta(seconds=1)
     await put(objects, tombstone_key("S1", before), tombstone())
     assert await found(objects) == set()
-    await objects.delete(f"{FOLDER}/image.png")  # of less interest then
+    await objects.delete(OBJECT)  # of less interest then
     await put(objects, tombstone_key("S1", after), tombstone())
     assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
-    await objects.delete("results/S1/study.json")
-    assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
     closing = Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST)
-    key = f"{deletion.deletion_folder('S1')}closed.json"
-    await put(objects, key, closing.model_dump_json(by_alias=True).encode())
+    await StudyDocuments(objects).close(closing)
+    note = deletion.note_key("S1")
+    assert await found(objects) == {(Kind.MISSING_OBJECT, note)}
+    await put(objects, note, closing.model_dump_json(by_alias=True).encode())
     assert await found(objects) == set()  # a gateway is at it
 
 
 async def test_what_nothing_names_is_noted_and_no_fault(objects: ObjectStore):
     work = await fill(objects)
-    for key in ("results/S1/a.txt", "elsewhere/b", "results/S1/images/x/image.png"):
+    lost = f"results/S3/images/{SHA256}/image-00c0ffee.png"
+    for key in ("results/S1/a.txt", "elsewhere/b", "results/S1/images/x/image.png", lost):
         await put(objects, key, b"x")
     await objects.delete(f"{work}/work.json")
     await objects.purge("parked/")
-    await objects.delete("results/S1/result.json")
     findings = [finding async for finding in Verification(objects).findings()]
     assert {(each.kind, each.key) for each in findings} == {
         (Kind.ORPHAN_OBJECT, "results/S1/a.txt"),
         (Kind.ORPHAN_OBJECT, "results/S1/images/x/image.png"),
         (Kind.ORPHAN_OBJECT, "elsewhere/"),
         (Kind.ORPHAN_OBJECT, f"{work}/"),
-        (Kind.STALE_VIEW, "results/S1/result.json"),
+        (Kind.ORPHAN_OBJECT, lost),
     }
     assert not any(finding.is_fault for finding in findings)
-
-
-async def test_a_view_that_lacks_a_reading_is_noted(objects: ObjectStore):
-    await fill(objects)
-    data = (await objects.read(READING)).replace(b'"version":"1"', b'"version":"2"')
-    await put(objects, READING.replace("brightness-1", "brightness-2"), data)
-    assert await found(objects) == {(Kind.STALE_VIEW, "results/S1/result.json")}
 
 
 async def test_an_object_that_the_store_does_not_give_is_told():
     class BadSector(MemoryStore):
         async def read(self, key: str, **options: Any) -> bytes:
-            if key == READING:
+            if key == OBJECT:
                 raise StoreUnavailableError("Input/output error")
             return await super().read(key, **options)
 
     objects = BadSector()
     await fill(objects)
-    assert await found(objects) == {(Kind.UNREADABLE_OBJECT, READING)}
+    assert await found(objects) == {(Kind.UNREADABLE_OBJECT, OBJECT)}
 
 
 async def test_a_study_that_is_deleted_meanwhile_is_no_fault():
     async def delete() -> None:
         """Delete it as soon as one of its objects has been looked at."""
-        if armed and ("read", "results/S1/study.json") in objects.calls:
+        if armed and ("read", DOCUMENT) in objects.calls:
             for key in [key for key in objects.objects if key.startswith("results/S1/")]:
                 del objects.objects[key]
 

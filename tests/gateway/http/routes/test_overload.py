@@ -164,7 +164,7 @@ async def test_a_flood_of_pictures_is_refused_and_studies_and_lists_are_not(smal
     [image] = sent.json()["images"]
     rejected = await small.metric("radstream_admission_rejected_total", reason="pictures")
     limit = 16 * small.settings.limits.image_threads
-    paths = [image["preview"], image["heatmap"]] * limit
+    paths = [image["preview"], image["readings"][0]["heatmap"]] * limit
     answers = await asyncio.gather(*(small.client.get(path) for path in paths))
     seen = [answer for answer in answers if answer.status_code == 200]
     refused = [answer for answer in answers if answer.status_code == 503]
@@ -195,7 +195,7 @@ async def test_pictures_wait_and_are_refused_while_studies_and_lists_are_served(
     monkeypatch.setattr(Pictures, "preview", held_up)
     waiting = [asyncio.create_task(small.client.get(image["preview"])) for _ in range(share)]
     await until(lambda: begun == share)
-    refused = await small.client.get(image["heatmap"])
+    refused = await small.client.get(image["readings"][0]["heatmap"])
     assert refused.status_code == 503
     assert refused.json()["type"] == "urn:radstream:problem:too-many-pictures"
     assert refused.headers["retry-after"] == "1"
@@ -205,7 +205,7 @@ async def test_pictures_wait_and_are_refused_while_studies_and_lists_are_served(
     waiting.pop().cancel()  # whoever leaves gives the place back
 
     async def is_seen() -> bool:
-        return (await small.client.get(image["heatmap"])).status_code == 200
+        return (await small.client.get(image["readings"][0]["heatmap"])).status_code == 200
 
     await until(is_seen)
     gate.set()

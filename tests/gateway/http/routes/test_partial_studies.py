@@ -1,6 +1,7 @@
 """Studies of which some images cannot be processed: the others are, and what is missing is told."""
 
 import hashlib
+import json
 from typing import Any
 
 import httpx
@@ -263,7 +264,10 @@ async def test_deleting_the_study_takes_what_is_open_along(gateway: LiveGateway)
     await send(gateway, document, GOOD, TRUNCATED)
     path = f"/v1/studies/{document['study_id']}"
     assert (await gateway.client.delete(path)).status_code == 204
-    assert not [key for key in gateway.stored() if document["study_id"] in key]
+    closing = f"results/{document['study_id']}/result.json"
+    assert [key for key in gateway.stored() if document["study_id"] in key] == [closing]
+    stored = (gateway.settings.store.folder / closing).read_text()
+    assert json.loads(stored).keys() == {"schema", "closing"}
 
 
 # --- answered before it is read -------------------------------------------------------------------

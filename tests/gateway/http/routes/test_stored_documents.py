@@ -25,6 +25,12 @@ def folder_of(gateway: LiveGateway, study_id: str) -> Path:
     return gateway.settings.store.folder / "results" / study_id
 
 
+def links_of(study: dict[str, Any]) -> tuple[str, str]:
+    """Paths of the pictures of a study's first image."""
+    image = study["images"][0]
+    return image["readings"][0]["heatmap"], image["preview"]
+
+
 def add_future(value: Any) -> Any:
     """Every object gets the field, maps too; but what the sender wrote is the sender's."""
     if isinstance(value, list):
@@ -40,11 +46,11 @@ async def test_study_of_a_later_version_is_read_shown_and_grows(gateway: LiveGat
     document = metadata(patient_id="P1")
     study_id = document["study_id"]
     first = (await gateway.client.post("/v1/studies", **multipart(document, striped(40)))).json()
-    for path in folder_of(gateway, study_id).rglob("*.json"):
-        path.write_text(json.dumps(add_future(json.loads(path.read_text()))))
+    [path] = folder_of(gateway, study_id).rglob("*.json")
+    path.write_text(json.dumps(add_future(json.loads(path.read_text()))))
     answer = await gateway.client.get(f"/v1/studies/{study_id}")
     assert (answer.status_code, answer.json()) == (200, first)
-    for link in (first["images"][0]["heatmap"], first["images"][0]["preview"]):
+    for link in links_of(first):
         assert (await gateway.client.get(link)).status_code == 200
     again = await gateway.client.post("/v1/studies", **multipart(document, striped(40)))
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
@@ -55,11 +61,11 @@ async def test_study_of_a_later_version_is_read_shown_and_grows(gateway: LiveGat
 async def test_missing_image_of_a_reading_is_told(gateway: LiveGateway):
     sent = multipart(metadata(), striped(40))
     study = (await gateway.client.post("/v1/studies", **sent)).json()
-    [image] = folder_of(gateway, study["study_id"]).glob("images/*/image.png")
+    [image] = folder_of(gateway, study["study_id"]).glob("images/*/image-*.png")
     image.unlink()
-    for link in (study["images"][0]["heatmap"], study["images"][0]["preview"]):
+    for link in links_of(study):
         answer = await gateway.client.get(link)
-        told(answer, f"results/*/images/{image.parent.name}/image.png")
+        told(answer, f"results/*/images/{image.parent.name}/{image.name}")
         assert "the image is missing" in answer.json()["detail"]
 
 
@@ -69,38 +75,45 @@ def told(answer: httpx.Response, place: str) -> None:
     assert place in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff\xd8 garbage", b"{}", b"[]"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xd8 garbage", b"{}", b"[]", b'{"schema": "radstream.result/2"}']
+)
 async def test_damaged_document_is_told_and_costs_no_other_study(
     gateway: LiveGateway, damage: bytes
 ):
     document, other = metadata(patient_id="P1"), metadata()
     study_id = document["study_id"]
     sent = multipart(document, striped(40))
-    image = (await gateway.client.post("/v1/studies", **sent)).json()["images"][0]
+    study = (await gateway.client.post("/v1/studies", **sent)).json()
     await gateway.client.post("/v1/studies", **multipart(other, striped(40)))
-    folder = folder_of(gateway, study_id)
-    path = f"/v1/studies/{study_id}"
+    stored = folder_of(gateway, study_id) / "result.json"
+    path, place = f"/v1/studies/{study_id}", "results/*/result.json"
 
-    [reading] = folder.glob("images/*/*.json")
-    whole = reading.read_bytes()
-    reading.write_bytes(damage)
-    place = f"results/*/images/{reading.parent.name}/{reading.name}"
-    for link in (image["heatmap"], image["preview"]):
+    whole = stored.read_bytes()
+    stored.write_bytes(damage)
+    for link in (path, *links_of(study)):
         told(await gateway.client.get(link), place)
-    told(await gateway.client.post("/v1/studies", **sent), place)
-    reading.write_bytes(whole)
-
-    (folder / "result.json").write_bytes(damage)
-    told(await gateway.client.get(path), "results/*/result.json")
     page = (await gateway.client.get("/v1/studies", params={"limit": 200})).json()
     [unreadable] = [item for item in page["unreadable"] if item["study_id"] == study_id]
     assert unreadable["problem"]["type"] == "urn:radstream:problem:document-unreadable"
     listed = {item["study_id"] for item in page["studies"]}
     assert other["study_id"] in listed
     assert study_id not in listed
-    assert (await gateway.client.post("/v1/studies", **sent)).status_code == 200  # writes it anew
-    assert (await gateway.client.get(path)).status_code == 200
+    for image in (striped(40), striped(90)):  # nothing is written over what may be restored
+        told(await gateway.client.post("/v1/studies", **multipart(document, image)), place)
+    assert stored.read_bytes() == damage
 
-    (folder / "study.json").write_bytes(damage)
-    told(await gateway.client.post("/v1/studies", **sent), "results/*/study.json")
+    stored.write_bytes(whole)
+    assert (await gateway.client.get(path)).json() == study
+    grown = await gateway.client.post("/v1/studies", **multipart(document, striped(90)))
+    assert len(grown.json()["images"]) == 2
+
+
+async def test_study_whose_document_is_damaged_can_be_deleted(gateway: LiveGateway):
+    document = metadata()
+    path = f"/v1/studies/{document['study_id']}"
+    await gateway.client.post("/v1/studies", **multipart(document, striped(40)))
+    (folder_of(gateway, document["study_id"]) / "result.json").write_bytes(b"{")
     assert (await gateway.client.delete(path)).status_code == 204
+    assert (await gateway.client.get(path)).status_code == 410
+    assert not list(folder_of(gateway, document["study_id"]).glob("images/*"))

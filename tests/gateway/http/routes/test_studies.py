@@ -75,12 +75,24 @@ async def test_a_study_is_read_and_can_be_read_again(client: httpx.AsyncClient):
     assert read["sha256"] == hashlib.sha256(image).hexdigest()
     assert (read["number"], read["media_type"], read["view"]) == (1, "image/png", "AP")
     assert (read["rows"], read["columns"], read["bits_stored"]) == (32, 32, 8)
-    assert read["model"] == {"name": "brightness", "version": "1"}
-    [finding] = read["findings"]
+    assert (result["schema"], result["disclaimer"]) == (
+        "radstream.result/2",
+        "Not for clinical use.",
+    )
+    [reading] = read["readings"]
+    assert reading["model"] == {
+        "name": "brightness",
+        "version": "1",
+        "title": "Brightness",
+        "intended_use": "Finds pictures brighter than mid-grey. For tests.",
+    }
+    assert (reading["mode"], reading["applicable"]) == ("live", {"verdict": "applicable"})
+    [finding] = reading["findings"]
     assert finding["label"] == "bright"
     assert finding["probability"] == pytest.approx(0.982014, abs=1e-5)
     assert (finding["threshold"], finding["positive"]) == (0.5, True)
-    assert {"decode", "tensor", "infer", "total"} <= read["timings_ms"].keys()
+    assert {"decode", "tensor", "infer", "total"} <= reading["timings_ms"].keys()
+    assert reading["completed_at"] == result["completed_at"] > read["received_at"]
     assert (await client.get(f"/v1/studies/{document['study_id']}")).json() == result
     assert "P-1" not in json.dumps(result)
 
@@ -89,7 +101,7 @@ async def test_several_images_are_numbered_and_each_read_for_itself(client: http
     levels = (0, 51, 204)
     result = await send(client, metadata(), *map(flat_png, levels))
     assert [image["number"] for image in result["images"]] == [1, 2, 3]
-    by_digest = {image["sha256"]: image["findings"][0] for image in result["images"]}
+    by_digest = {image["sha256"]: image["readings"][0]["findings"][0] for image in result["images"]}
     for level in levels:
         finding = by_digest[hashlib.sha256(flat_png(level)).hexdigest()]
         assert finding["probability"] == pytest.approx(probability(level / 255), abs=1e-5)
@@ -214,10 +226,11 @@ async def test_a_preview_of_a_deep_image_is_as_dark_as_the_model_saw_it(client: 
     assert answer.status_code == 200, answer.text
     [image] = answer.json()["images"]
     mean = samples.mean() / 65535
-    assert image["findings"][0]["probability"] == pytest.approx(probability(mean), abs=1e-3)
+    [reading] = image["readings"]
+    assert reading["findings"][0]["probability"] == pytest.approx(probability(mean), abs=1e-3)
     preview = picture(await client.get(image["preview"]))
     assert np.abs(preview / 255 - samples / 65535).max() <= 1 / 255
-    heatmap = picture(await client.get(image["heatmap"]))
+    heatmap = picture(await client.get(reading["heatmap"]))
     assert (heatmap[:64, :64] == preview[..., None]).all()  # nothing speaks for "bright"
 
 
@@ -243,7 +256,7 @@ async def test_a_large_image_is_previewed_at_1024_pixels(client: httpx.AsyncClie
 async def test_a_heat_map_is_bright_where_the_evidence_is(client: httpx.AsyncClient):
     [image] = (await send(client, metadata(), half_white()))["images"]
     plain = picture(await client.get(image["preview"]))
-    heatmap = picture(await client.get(image["heatmap"]))
+    heatmap = picture(await client.get(image["readings"][0]["heatmap"]))
     # 64 rows for the legend; never so narrow that the legend does not fit.
     assert heatmap.shape == (64 + 64, 320, 3)
     # Left: full evidence, 0.55 of the brightest colour over white. Right: none, the image itself.
@@ -256,9 +269,10 @@ async def test_a_heat_map_is_bright_where_the_evidence_is(client: httpx.AsyncCli
 
 async def test_a_heat_map_can_be_asked_for_by_label(client: httpx.AsyncClient):
     [image] = (await send(client, metadata(), half_white()))["images"]
-    chosen = await client.get(image["heatmap"], params={"label": "bright"})
-    assert chosen.content == (await client.get(image["heatmap"])).content
-    answer = await client.get(image["heatmap"], params={"label": "Mustermann"})
+    link = image["readings"][0]["heatmap"]
+    chosen = await client.get(link, params={"label": "bright"})
+    assert chosen.content == (await client.get(link)).content
+    answer = await client.get(link, params={"label": "Mustermann"})
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
         {"pointer": "query/label", "detail": "must be one of: bright"}

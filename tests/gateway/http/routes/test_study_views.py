@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.support.dicom import file_of, radiograph
-from tests.support.gateway import metadata, multipart, running_gateway, settings_for, until
+from tests.support.gateway import metadata, metric, multipart, running_gateway, settings_for, until
 from tests.support.models import contract, flat_png, write_model, write_repository
 from tests.support.triton import running_triton
 
@@ -36,10 +36,16 @@ async def sent(
     return answer.json() | {"http": answer.status_code}
 
 
+def model_of(image: dict[str, Any]) -> str:
+    [reading] = image["readings"]
+    name: str = reading["model"]["name"]
+    return name
+
+
 async def test_a_study_without_a_view_is_for_the_model_that_takes_any(client: httpx.AsyncClient):
     result = await sent(client, metadata(view=None), flat_png(90))
     [image] = result["images"]
-    assert (image["model"]["name"], "view" in image) == ("any_view", False)
+    assert (model_of(image), "view" in image) == ("any_view", False)
     stored = await client.get(f"/v1/studies/{result['study_id']}")
     assert stored.json()["images"] == result["images"]
     assert (await client.get(image["preview"])).status_code == 200
@@ -48,12 +54,37 @@ async def test_a_study_without_a_view_is_for_the_model_that_takes_any(client: ht
 
 async def test_a_view_is_told_to_the_model_that_asks_for_it(client: httpx.AsyncClient):
     [image] = (await sent(client, metadata(view="AP SUPINE"), flat_png(91)))["images"]
-    assert (image["model"]["name"], image["view"]) == ("brightness", "AP")
+    assert (model_of(image), image["view"]) == ("brightness", "AP")
 
 
 async def test_a_model_that_is_named_asks_for_its_view_too(client: httpx.AsyncClient):
     problem = await sent(client, metadata(view=None, model="brightness"), flat_png(92))
     assert (problem["http"], [error["pointer"] for error in problem["errors"]]) == (422, ["/view"])
+
+
+async def test_a_model_that_is_named_and_was_not_made_for_the_view_finds_nothing_positive(
+    client: httpx.AsyncClient,
+):
+    result = await sent(client, metadata(view="LL", model="brightness"), flat_png(250))
+    [image] = result["images"]
+    [reading] = image["readings"]
+    assert (model_of(image), image["view"]) == ("brightness", "LATERAL")
+    assert reading["applicable"] == {
+        "verdict": "not_applicable",
+        "reason": "was not made for the modality, body part or view",
+    }
+    [finding] = reading["findings"]
+    assert finding["probability"] > finding["threshold"]
+    assert "positive" not in finding
+    assert [warning["pointer"] for warning in result["warnings"]] == ["/model"]
+    assert (await client.get(reading["heatmap"])).status_code == 200
+    before = result["study_id"][:-1]  # so that the page has this study
+    page = (await client.get("/v1/studies", params={"after": before, "limit": 200})).json()
+    [listed] = [item for item in page["studies"] if item["study_id"] == result["study_id"]]
+    assert listed["positive"] == []
+    text = (await client.get("/metrics")).text
+    name, labels = "radstream_findings_total", {"model": "brightness", "version": "1"}
+    assert metric(text, name, **labels, label="bright", positive="not_applicable") == 1
 
 
 async def test_a_picture_on_its_side_is_read_with_a_warning(client: httpx.AsyncClient):
@@ -67,6 +98,12 @@ async def test_a_picture_on_its_side_is_read_with_a_warning(client: httpx.AsyncC
 async def test_a_radiograph_whose_view_is_coded_is_read(client: httpx.AsyncClient):
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator = "399348003", "SCT"
-    file = file_of(radiograph(ViewPosition=None, ViewCodeSequence=[item]))
-    [image] = (await sent(client, None, file))["images"]
-    assert (image["model"]["name"], image["view"]) == ("brightness", "AP")
+    dataset = radiograph(ViewPosition=None, ViewCodeSequence=[item])
+    result = await sent(client, None, file_of(dataset))
+    [image] = result["images"]
+    assert (model_of(image), image["view"]) == ("brightness", "AP")
+    assert result["study_instance_uid"] == dataset.StudyInstanceUID
+    assert (image["series_instance_uid"], image["sop_instance_uid"]) == (
+        dataset.SeriesInstanceUID,
+        dataset.SOPInstanceUID,
+    )

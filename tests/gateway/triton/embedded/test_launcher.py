@@ -52,9 +52,10 @@ async def test_dead_backend_process_is_mended_by_unload_and_load(triton: Embedde
 
 @pytest.mark.server
 async def test_start_that_waits_for_a_backend_process_that_died_is_given_up(
-    model_repository: Path, own_temporary_folder: Path
+    tmp_path_factory: pytest.TempPathFactory, own_temporary_folder: Path
 ):
-    triton = EmbeddedTriton(model_repository, start_timeout_s=600)
+    models = never_ready(tmp_path_factory.mktemp("models"))
+    triton = EmbeddedTriton(models, start_timeout_s=600)
     start = asyncio.create_task(triton.start())
 
     def backend() -> list[psutil.Process]:
@@ -77,6 +78,22 @@ async def test_start_that_waits_for_a_backend_process_that_died_is_given_up(
     with pytest.raises(TritonStartError, match="a backend process died as it started"):
         await start
     assert not names_in(own_temporary_folder)
+
+
+def never_ready(repository: Path) -> Path:
+    """A repository of a model that is not loaded before its backend is killed."""
+    folder = repository / "never"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "model.py").write_text(
+        "import time\n\n\nclass TritonPythonModel:\n    def initialize(self, args):\n"
+        "        time.sleep(600)\n"
+    )
+    (folder / "config.pbtxt").write_text(
+        'backend: "python"\n'
+        'input [{ name: "x", data_type: TYPE_FP32, dims: [1] }]\n'
+        'output [{ name: "y", data_type: TYPE_FP32, dims: [1] }]\n'
+    )
+    return repository
 
 
 def arguments(process: psutil.Process) -> list[str]:

@@ -1,0 +1,275 @@
+"""Documents of all studies, changed by compare-and-swap.
+
+Whoever changes a study reads its document, works out the new one, and swaps it for the one that
+was read; who loses the swap to another reads again. So a study has no state between two documents,
+and these hold whatever dies when:
+
+- one image has one reading of one model version, the first that joined;
+- identity is stated once, and what contradicts it joins nothing;
+- to a study that is being deleted nothing is added;
+- images keep the number they joined under.
+
+Within a process changes of one study that come at once share a swap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, UnreadableDocumentError
+from gateway.results.documents import StudyDocument, StudyRecord
+from gateway.results.keys import document_key
+from gateway.results.pages import write_page
+from gateway.results.view import study_result
+from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.results.tombstone import Closing
+    from gateway.storage.protocol import ObjectStore
+
+    Change = Callable[[StudyRecord | None], StudyRecord]
+    Waiting = list[tuple[Change, asyncio.Future[StudyRecord]]]
+
+# A longer document moves its readings to pages.
+_LONGEST_BYTES = 64 * 1024
+# Of the documents that a process remembers, to spare the read before a swap.
+_REMEMBERED_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A study's document as it was read or written last.
+
+    Parameters
+    ----------
+    record, closing
+        What it has; neither where there is none.
+    tag
+        Of the object, for the swap.
+    size
+        Its bytes.
+    """
+
+    record: StudyRecord | None = None
+    closing: Closing | None = None
+    tag: str | None = None
+    size: int = 0
+
+    def open_record(self) -> StudyRecord | None:
+        """Return the record; None of a study that is not there.
+
+        Raises
+        ------
+        StudyBeingDeletedError
+        """
+        if self.closing is not None:
+            raise StudyBeingDeletedError
+        return self.record
+
+
+class StudyDocuments:
+    """Documents of all studies on one store.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    longest_bytes
+        Of a document, pages apart.
+    """
+
+    def __init__(self, objects: ObjectStore, *, longest_bytes: int = _LONGEST_BYTES) -> None:
+        self._objects = objects
+        self._longest = longest_bytes
+        self._remembered: OrderedDict[str, Seen] = OrderedDict()
+        self._remembered_bytes = 0
+        self._waiting: dict[str, Waiting] = {}
+        self._writers: set[asyncio.Task[None]] = set()
+
+    async def read(self, study_id: str) -> Seen:
+        """Return the study's document as it is now.
+
+        Raises
+        ------
+        UnreadableDocumentError
+        """
+        key = document_key(study_id)
+        try:
+            stored = await self._objects.read_tagged(key)
+        except ObjectNotFoundError:
+            return self._remember(study_id, Seen())
+        document = read_document(StudyDocument, key, stored.data)
+        seen = Seen(document.record, document.closing, stored.tag, len(stored.data))
+        return self._remember(study_id, seen)
+
+    def remembered(self, study_id: str) -> Seen | None:
+        """Return the record that this process saw last; another may have changed it since.
+
+        A swap finds out. None where none is known.
+        """
+        return self._remembered.get(study_id)
+
+    async def change(self, study_id: str, change: Change, seen: Seen | None = None) -> StudyRecord:
+        """Return the record with the change made to it, durable by now.
+
+        Parameters
+        ----------
+        change
+            Returns the new record, or the same where there is nothing to do; called again with
+            another record where a swap is lost.
+        seen
+            What the caller saw last; looked at anew only if it does not hold any more.
+
+        Raises
+        ------
+        StudyBeingDeletedError
+        Exception
+            What the change raises: then nothing of it is written.
+        """
+        ended: asyncio.Future[StudyRecord] = asyncio.get_running_loop().create_future()
+        if (waiting := self._waiting.get(study_id)) is not None:
+            waiting.append((change, ended))
+        else:  # nobody writes it now
+            self._waiting[study_id] = [(change, ended)]
+            writer = asyncio.create_task(self._write(study_id, seen))
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
+        return await ended
+
+    async def close(self, closing: Closing) -> bool:
+        """Put the closing in place of the study's record; return False if one stood there."""
+        study_id = closing.study_id
+        data = stored_form(StudyDocument(schema_="radstream.result/2", closing=closing))
+        while True:
+            try:
+                seen = await self.read(study_id)
+            except UnreadableDocumentError:  # it goes, whatever it said
+                stored = await self._objects.read_tagged(document_key(study_id))
+                seen = Seen(tag=stored.tag)
+            if seen.closing is not None:
+                return False
+            if await self._swap(study_id, seen, Seen(closing=closing), data):
+                return True
+
+    async def end(self, closing: Closing) -> None:
+        """Remove a closing whose time is over, unless that was done."""
+        seen = await self.read(closing.study_id)
+        if seen.closing == closing and seen.tag is not None:
+            key = document_key(closing.study_id)
+            await self._objects.delete(key, tag=seen.tag)
+            await self._objects.purge(key, past_only=True)
+
+    async def _write(self, study_id: str, seen: Seen | None) -> None:
+        """Make the changes that wait, and those that come while others are being written."""
+        try:
+            while True:
+                await asyncio.sleep(0)  # so that those of one turn of the loop go together
+                taken = self._waiting[study_id]
+                self._waiting[study_id] = []
+                try:
+                    await self._make(study_id, taken, self.remembered(study_id) or seen)
+                except Exception as error:  # noqa: BLE001 - told to each whose change it was
+                    for _, ended in taken:
+                        _fail(ended, error)
+                if not self._waiting[study_id]:
+                    break
+                seen = None
+        finally:
+            for _, ended in self._waiting.pop(study_id, []):
+                ended.cancel()
+
+    async def _make(self, study_id: str, taken: Waiting, remembered: Seen | None) -> None:
+        seen = remembered or await self.read(study_id)
+        while True:
+            record, failed = _changed(seen, [change for change, _ in taken])
+            sure = seen is not remembered
+            if not sure and (failed or record is seen.record):
+                seen = await self.read(study_id)  # it may not be so any more
+                continue
+            if record is seen.record or await self._replace(study_id, seen, record):
+                break
+            seen = await self.read(study_id)
+        for place, (_, ended) in enumerate(taken):
+            if (error := failed.get(place)) is not None:
+                _fail(ended, error)
+            elif not ended.done() and record is not None:
+                ended.set_result(record)
+
+    async def _replace(self, study_id: str, seen: Seen, record: StudyRecord | None) -> bool:
+        """Swap the document; return False if another was faster."""
+        if record is None:
+            return True
+        data = _form(record)
+        if len(data) > self._longest:
+            before = len(seen.record.readings) if seen.record is not None else 0
+            record = await self._paged(record, before)
+            data = _form(record)
+            if len(data) > self._longest and record.readings:
+                record = await self._paged(record, len(record.readings))
+                data = _form(record)
+        return await self._swap(study_id, seen, Seen(record=record), data)
+
+    async def _paged(self, record: StudyRecord, count: int) -> StudyRecord:
+        """Return the record with its first readings on pages."""
+        rest = list(record.readings[:count])
+        while rest:
+            page, size = [rest.pop(0)], 0
+            while rest and (size := size + len(stored_form(rest[0]))) < self._longest // 2:
+                page.append(rest.pop(0))
+            entry = await write_page(self._objects, record, page)
+            record = record.model_copy(update={"pages": (*record.pages, entry)})
+        return record.model_copy(update={"readings": record.readings[count:]})
+
+    async def _swap(self, study_id: str, seen: Seen, new: Seen, data: bytes) -> bool:
+        key = document_key(study_id)
+        tag = await self._objects.swap(key, data, tag=seen.tag, media_type=MEDIA_TYPE)
+        if tag is None:
+            self._forget(study_id)
+            return False
+        self._remember(study_id, Seen(new.record, new.closing, tag, len(data)))
+        return True
+
+    def _remember(self, study_id: str, seen: Seen) -> Seen:
+        self._forget(study_id)
+        if seen.record is not None:
+            self._remembered[study_id] = seen
+            self._remembered_bytes += seen.size
+            while self._remembered_bytes > _REMEMBERED_BYTES:
+                self._forget(next(iter(self._remembered)))
+        return seen
+
+    def _forget(self, study_id: str) -> None:
+        if (seen := self._remembered.pop(study_id, None)) is not None:
+            self._remembered_bytes -= seen.size
+
+
+def _changed(seen: Seen, changes: list[Change]) -> tuple[StudyRecord | None, dict[int, Exception]]:
+    """Return the record with all changes that can be made, and the errors of the others."""
+    failed: dict[int, Exception] = {}
+    try:
+        record = seen.open_record()
+    except StudyBeingDeletedError as error:
+        return None, dict.fromkeys(range(len(changes)), error)
+    for place, change in enumerate(changes):
+        try:
+            record = change(record)
+        except Exception as error:  # noqa: BLE001 - told to whose change it was
+            failed[place] = error
+    return record, failed
+
+
+def _form(record: StudyRecord) -> bytes:
+    """Return a document as it is stored: the public view, and the record beside it."""
+    view = study_result(record).model_dump_json(exclude_none=True)
+    kept = stored_form(record)
+    return b"".join([view[:-1].encode(), b',"record":', kept, b"}"])
+
+
+def _fail(ended: asyncio.Future[StudyRecord], error: Exception) -> None:
+    if not ended.done():
+        ended.set_exception(error)
