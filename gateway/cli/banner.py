@@ -60,8 +60,8 @@ def _dicom(settings: Settings) -> str | None:
     dimse = settings.dimse
     if dimse.listen is False:
         return None
-    port = dimse.port or "a free port, which the log has"
-    return f"{dimse.ae_title} at {dimse.host} port {port}"
+    port = f"port {dimse.port}" if dimse.port else "a free port, which the log has"
+    return f"{dimse.ae_title} at {dimse.host}, {port}"
 
 
 def _results(settings: Settings) -> str:

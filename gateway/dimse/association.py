@@ -40,6 +40,7 @@ from gateway.dimse.data_sets import (
     ReceivedDataSet,
 )
 from gateway.dimse.sop_classes import supported_contexts
+from gateway.studies.dicom_instance import is_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,8 @@ log = structlog.get_logger()
 _LOOK_S = 0.25
 # Requests that a peer sends before the first is answered; who negotiates no window has one.
 _MOST_WAITING = 4
-_PDU_HEAD_BYTES = 6
+# Affected SOP Class UID, Affected SOP Instance UID.
+_AFFECTED_UIDS = (0x00000002, 0x00001000)
 
 
 class _WakingQueue(queue.Queue[Any]):
@@ -239,6 +241,7 @@ class ServedAssociation(Association):
         self.acceptor.implementation_version_name = ae.implementation_version_name
         self.requestor.address_info = AddressInformation(address, 0)
         self.bind(evt.EVT_REQUESTED, _offer_contexts)
+        self.bind(evt.EVT_DIMSE_RECV, _drop_unusable_uids)
 
     def run(self) -> None:
         """Serve it to its end."""
@@ -298,6 +301,20 @@ def make_entity(ae_title: str, *, pdu_bytes: int, idle_s: float) -> ApplicationE
     ae.acse_timeout = idle_s
     ae.dimse_timeout = idle_s
     return ae
+
+
+def _drop_unusable_uids(event: evt.Event) -> None:
+    """Drop UIDs that are none from a command set, before the message is made of it.
+
+    pynetdicom would end the association; a request that lacks an element is answered.
+    """
+    command = event.message.command_set
+    for tag in _AFFECTED_UIDS:
+        if tag in command:
+            value = command.get_item(tag).value
+            text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+            if not is_uid(text.rstrip("\0 ")):
+                del command[tag]
 
 
 def _offer_contexts(event: evt.Event) -> None:

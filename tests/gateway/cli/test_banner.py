@@ -59,7 +59,7 @@ def test_a_folder_that_is_not_watched_is_not_named():
 
 
 def test_senders_over_dicom_learn_where_to_send():
-    assert "DICOM to   RADSTREAM at 127.0.0.1 port 11112" in said()
+    assert "DICOM to   RADSTREAM at 127.0.0.1, port 11112" in said()
     off = said(dimse=DimseSettings(listen=False))
     assert not [line for line in off if line.startswith("DICOM")]
 

@@ -58,3 +58,18 @@ async def test_after_all_of_them_a_good_one_is_stored(listener: LiveListener):
             return sender.store(dataset.SOPInstanceUID, encoded(dataset))
 
     assert await asyncio.to_thread(send) == 0x0000
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")  # leading zeros
+@pytest.mark.parametrize("uid", ["", "abc", "1..2", "1.2.3 ", "0001.02", "1\\2", "1." + "2" * 80])
+async def test_a_command_with_a_uid_that_is_none_is_answered(listener: LiveListener, uid: str):
+    good = secondary_capture()
+
+    def send() -> tuple[int, int]:
+        with WireSender(listener.port) as sender:
+            first = sender.store(uid, encoded(good))
+            return first, sender.store(good.SOPInstanceUID, encoded(good))
+
+    first, second = await asyncio.to_thread(send)
+    assert first != 0x0000
+    assert second == 0x0000
