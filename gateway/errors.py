@@ -326,7 +326,6 @@ class DeliveryUnfinishedError(RadStreamError, label="DeliveryUnfinishedError"):
     """A delivery ended before its study was stored or parked; it may be repeated."""
 
     reason: str
-    claimed: str | None = None  # the work that somebody else has a lease on, if that is why
 
 
 @dataclass(eq=False)

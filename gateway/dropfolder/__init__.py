@@ -6,10 +6,11 @@ gateways work on them at once, and what follows holds whatever the order of thei
 1. **No pair is overlooked.** A delivery comes after its object. Of two halves, the delivery that
    looks last finds both. Whoever finds one alone first notes that it waits and then looks again:
    either it sees the other half now, or the other half comes later and its delivery sees both.
-2. **A pair is read once.** The lease on an image's bytes is held from before the look for a stored
-   reading until the reading is stored (`gateway.work.leases`). Whoever gets the lease after
-   that finds the reading. A lease that outlived its owner is taken over by the next delivery or
-   sweep. Should two still read at once, the store keeps one reading, and both answer with it.
+2. **An image has one reading.** Inside a process the deliveries of a pair take turns
+   (`gateway.dropfolder.pair_turns`): whoever comes second finds the reading. Should two gateways
+   process an image at once, the swap of the study's document keeps one reading, and both answer
+   with it; that costs an inference. A delivery that died with its gateway is repeated by whoever
+   brought it, and a watched folder takes the file up again.
 3. **Nobody answers for another.** A delivery says that its study is done only when it has seen the
    stored result or the parked item; else it ends in an error and is repeated.
 4. **Nothing waits for ever, nothing is dropped.** What waits longer than the deadline is parked by

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from gateway.dropfolder.objects import Inbox
     from gateway.dropfolder.outcome import Outcomes
     from gateway.dropfolder.pair_records import PairRecords
+    from gateway.dropfolder.pair_turns import PairTurns
     from gateway.dropfolder.pairing import Pairing
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.events import Delivery
-    from gateway.work.leases import Leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class DropFolder:
         Where the halves are.
     pairing
         Takes what an object makes complete.
-    leases
-        On its images.
+    turns
+        Of the deliveries of each pair.
     records, lone_halves
         Keep what waits and what is parked.
     outcomes
@@ -41,7 +41,7 @@ class DropFolder:
 
     inbox: Inbox
     pairing: Pairing
-    leases: Leases
+    turns: PairTurns
     records: PairRecords
     lone_halves: LoneHalves
     outcomes: Outcomes
@@ -58,8 +58,6 @@ class Deliveries:
         key: str,
         version_id: str | None = None,
         deadline: Deadline | None = None,
-        *,
-        patient: bool = True,
     ) -> Delivery:
         """Return what became of an object that came to the drop folder.
 
@@ -67,7 +65,7 @@ class Deliveries:
         ----------
         key, version_id
             Of the object; without a version the current one is meant.
-        deadline, patient
+        deadline
             See `Pairing.take`.
 
         Raises
@@ -84,10 +82,10 @@ class Deliveries:
             version_id = None  # the latest word counts
         take, waiting = folder.pairing.take, folder.records.waiting
         try:
-            taken = await take(dropped, version_id, deadline, patient=patient)
+            taken = await take(dropped, version_id, deadline)
             if not taken:
                 await waiting.add(dropped, version_id)
-                taken = await take(dropped, version_id, deadline, patient=patient)
+                taken = await take(dropped, version_id, deadline)
             parked = None
             if not taken:
                 parked = await folder.lone_halves.park_hopeless(dropped, version_id)

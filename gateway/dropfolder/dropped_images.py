@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.studies.imaging import Imaging
     from gateway.studies.process import AdmittedStudy, StudyProcessor
-    from gateway.work.leases import Leases
 
 # What a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
@@ -52,8 +51,6 @@ class DroppedImages:
         Where the images are.
     bindings, records, outcomes
         Told of what became of each.
-    leases
-        Held on an image's bytes from before the look for a stored reading until it is stored.
     imaging, pictures
         Name the bytes, and lay heat maps beside the results, where whoever drops files looks.
     """
@@ -66,7 +63,6 @@ class DroppedImages:
         bindings: Bindings,
         records: PairRecords,
         outcomes: Outcomes,
-        leases: Leases,
         imaging: Imaging,
         pictures: Pictures,
     ) -> None:
@@ -75,7 +71,6 @@ class DroppedImages:
         self._bindings = bindings
         self._records = records
         self._outcomes = outcomes
-        self._leases = leases
         self._imaging = imaging
         self._pictures = pictures
 
@@ -91,8 +86,6 @@ class DroppedImages:
 
         Raises
         ------
-        DeliveryUnfinishedError
-            Another holds the lease on the image.
         ObjectNotReadableError, ObjectTooLargeError
             It cannot be read.
         RadStreamError
@@ -129,32 +122,31 @@ class DroppedImages:
     ) -> Taken | None:
         [(_, data)] = study.received.files
         sha256 = await self._imaging.sha256(data)
-        async with self._leases.held(f"{image.reference}/{sha256}", image.key, version_id):
-            try:
-                check_folder(image)
-                answer = await study.process()
-                study_id = answer.result.study_id
-                await self._pictures.store_heatmaps(study_id, sha256, data, answer.readings)
-            except TRANSIENT:
-                raise
-            except _GONE:
-                await self._records.clear(image, version_id)
-                return Taken(Outcome.IGNORED)
-            except RadStreamError as error:
-                if document is None and isinstance(error, _INCOMPLETE):
-                    return None
-                made = study.study
-                named = named_study(image, document)
-                return await self._records.park(
-                    image,
-                    version_id,
-                    error,
-                    study_id=image.study_folder or (made.metadata.study_id if made else named),
-                    sha256=sha256,
-                    image=made.images[0] if made else None,
-                )
-            await self._bindings.bind(image, study_id)
+        try:
+            check_folder(image)
+            answer = await study.process()
+            study_id = answer.result.study_id
+            await self._pictures.store_heatmaps(study_id, sha256, data, answer.readings)
+        except TRANSIENT:
+            raise
+        except _GONE:
             await self._records.clear(image, version_id)
+            return Taken(Outcome.IGNORED)
+        except RadStreamError as error:
+            if document is None and isinstance(error, _INCOMPLETE):
+                return None
+            made = study.study
+            named = named_study(image, document)
+            return await self._records.park(
+                image,
+                version_id,
+                error,
+                study_id=image.study_folder or (made.metadata.study_id if made else named),
+                sha256=sha256,
+                image=made.images[0] if made else None,
+            )
+        await self._bindings.bind(image, study_id)
+        await self._records.clear(image, version_id)
         if not answer.replayed:
             await self._outcomes.tell_freshness(image, version_id, has_sidecar=document is not None)
         outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED

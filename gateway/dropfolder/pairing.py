@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from gateway.dropfolder.dropped_images import DroppedImages
     from gateway.dropfolder.objects import Dropped, Inbox
     from gateway.dropfolder.pair_records import PairRecords
+    from gateway.dropfolder.pair_turns import PairTurns
     from gateway.dropfolder.superseding import Superseding
-    from gateway.work.leases import Leases
 
 _GRACE_S = 1.0
 
@@ -43,8 +43,8 @@ class Pairing:
         Say which halves are there, and which wait.
     superseding
         Notes which image stands where a name has come to hold another one.
-    leases
-        On the images.
+    turns
+        Of the deliveries of each pair.
     admission
         Gives each object its turn: nothing here is refused, it waits.
     timeout_s
@@ -60,7 +60,7 @@ class Pairing:
         inbox: Inbox,
         records: PairRecords,
         superseding: Superseding,
-        leases: Leases,
+        turns: PairTurns,
         admission: Admission,
         timeout_s: float,
         tracer: Tracer,
@@ -69,7 +69,7 @@ class Pairing:
         self._inbox = inbox
         self._records = records
         self._superseding = superseding
-        self._leases = leases
+        self._turns = turns
         self._admission = admission
         self._timeout_s = timeout_s
         self._tracer = tracer
@@ -79,8 +79,6 @@ class Pairing:
         dropped: Dropped,
         version_id: str | None,
         deadline: Deadline | None = None,
-        *,
-        patient: bool = True,
     ) -> list[Taken]:
         """Return what became of the images that an object makes complete; none where a half lacks.
 
@@ -88,8 +86,6 @@ class Pairing:
         ----------
         deadline
             Of whoever waits for the answer; none but the pairing's own if None.
-        patient
-            Whether to wait for another that is at the same image.
 
         Raises
         ------
@@ -100,25 +96,11 @@ class Pairing:
             One of `TRANSIENT`.
         """
         deadline = deadline or Deadline.after(self._timeout_s)
-        patience = self._leases.patience(deadline)
-        while True:
-            try:
-                return await self._take_once(dropped, version_id, deadline)
-            except DeliveryUnfinishedError as error:
-                if error.claimed is None or not patient:
-                    raise
-                # Whoever waits holds no turn and no room meanwhile.
-                if not await self._leases.ended(error.claimed, patience):
-                    raise
-
-    async def _take_once(
-        self, dropped: Dropped, version_id: str | None, deadline: Deadline
-    ) -> list[Taken]:
         try:
-            with spanned(self._tracer, "delivery"), self._admission.slot(SHARE) as slot:
-                # A study is to end by its own deadline, and to tell telemetry so; this one stops
-                # what does not.
-                async with deadline.later(_GRACE_S).bounds("dropfolder"):
+            # A study is to end by its own deadline, and to tell telemetry so; this one stops what
+            # does not. Whoever waits for the pair holds no place and no room meanwhile.
+            async with deadline.later(_GRACE_S).bounds("dropfolder"), self._turns.of(dropped):
+                with spanned(self._tracer, "delivery"), self._admission.slot(SHARE) as slot:
                     await slot.wait()
                     if dropped.half is Half.IMAGE:
                         return await self._take_image(dropped, version_id, deadline)

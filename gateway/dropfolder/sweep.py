@@ -14,7 +14,7 @@ from gateway.schemas.parked import Half
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gateway.dropfolder.delivery import Deliveries, DropFolder
+    from gateway.dropfolder.delivery import DropFolder
     from gateway.dropfolder.documents import WaitingHalf
     from gateway.errors import RadStreamError
 
@@ -22,11 +22,11 @@ log = structlog.get_logger()
 
 
 class DropFolderSweep:
-    """Looks after leases that ran out, and halves that wait.
+    """Looks after halves that wait.
 
     Parameters
     ----------
-    folder, deliveries
+    folder
         The drop folder.
     waiting_deadline_s
         Seconds that a half may wait.
@@ -37,25 +37,19 @@ class DropFolderSweep:
     def __init__(
         self,
         folder: DropFolder,
-        deliveries: Deliveries,
         *,
         waiting_deadline_s: float,
         count: Callable[[Sequence[dt.datetime]], None],
     ) -> None:
         self._folder = folder
-        self._deliveries = deliveries
         self._waiting_deadline_s = waiting_deadline_s
         self._count = count
 
     async def sweep(self) -> None:
-        """Take up what was left: studies whose gateway died, halves whose other half is there now.
+        """Take up halves whose other half is there now, and park those that waited too long.
 
-        Halves that waited too long are parked. Any gateway may sweep, and several at once.
+        Any gateway may sweep, and several at once.
         """
-        for lease_key, lease in await self._folder.leases.expired():
-            with _postponing():
-                await self._deliveries.deliver(lease.key, lease.version_id)
-                await self._folder.leases.forget(lease_key)
         waiting = self._folder.records.waiting
         halves = await waiting.all()
         for half in halves:

@@ -13,7 +13,6 @@ RESULTS = "results/"
 PENDING = "pending/"
 CALLBACKS = "callbacks/"
 PARKED = "parked/"
-LEASES = "pairing/claims/"
 WAITING = "pairing/waiting/"
 BINDINGS = "pairing/bindings/"
 DELETED = "deleted/"
@@ -79,12 +78,6 @@ PLACES = (
     ),
     Place(
         PARKED, "parked items", "work", "when the object is processed after all, or by `discard`"
-    ),
-    Place(
-        LEASES,
-        "who processes an image of the drop folder now; expires",
-        "work",
-        "when the result is stored",
     ),
     Place(WAITING, "halves that wait", "dropfolder", "when the other half comes, or it is parked"),
     Place(

@@ -81,8 +81,7 @@ class Verification:
             layout.PENDING: partial(_look_at_work, layout.PENDING, Submission),
             layout.CALLBACKS: partial(_look_at_work, layout.CALLBACKS, PendingCallback),
             layout.DELETED: _look_at_deletion,
-            layout.WAITING: partial(_look_at_documents, layout.WAITING, WaitingHalf),
-            layout.LEASES: partial(_look_at_documents, layout.LEASES, Lease),
+            layout.WAITING: _look_at_waiting,
         }
         for prefix, look in by_folder.items():
             async for names in _batches(self._folders(prefix)):
@@ -177,13 +176,11 @@ async def _look_at_deletion(objects: ObjectStore, reference: str) -> Look:
     return look
 
 
-async def _look_at_documents(
-    root: str, document: type[BaseModel], objects: ObjectStore, name: str
-) -> Look:
-    """Return what is amiss with documents of one kind below a folder."""
-    look = Look(objects, await objects.keys(f"{root}{name}/"))
+async def _look_at_waiting(objects: ObjectStore, reference: str) -> Look:
+    """Return what is amiss with the notes of a pair's waiting halves."""
+    look = Look(objects, await objects.keys(f"{layout.WAITING}{reference}/"))
     for key in look.keys:
-        await look.document(document, key)
+        await look.document(WaitingHalf, key)
     return look
 
 

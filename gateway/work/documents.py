@@ -76,10 +76,9 @@ class Failure(StoredDocument):
 
 
 class Lease(StoredDocument):
-    """A piece of work that one gateway is at now, such as an image of the drop folder."""
+    """A piece of work that one gateway is at now."""
 
     schema_: Literal["radstream.claim/1"] = Field("radstream.claim/1", alias="schema")
     key: str
-    version_id: str | None = None
     owner: str
     expires_at: AwareDatetime

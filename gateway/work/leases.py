@@ -6,7 +6,7 @@ the next; only one can. Its owner deletes it, and those before it, when the work
 
 Where it can be told that the owner runs no longer, its leases are over at once.
 
-A lease saves a second inference and nothing else hangs on it: a reading is created once whoever
+A lease saves doing work twice and nothing else hangs on it: a reading joins its study once whoever
 comes (see `gateway.results.store`). It is therefore enough that a lease outlives the deadline
 of its owner's work by more than the clocks of two replicas differ.
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import random
 import secrets
 import time
 from contextlib import asynccontextmanager, suppress
@@ -30,7 +29,6 @@ from gateway.errors import (
     UnreadableDocumentError,
 )
 from gateway.runtime.concurrency import to_its_end
-from gateway.runtime.deadline import Deadline
 from gateway.storage.documents import create_document, read_or_none
 from gateway.work.documents import Lease
 
@@ -72,8 +70,6 @@ class Leases:
         What the keys of these leases begin with.
     lease_s
         Seconds until a lease expires.
-    patience_s
-        Seconds to wait for another's lease to end.
     presence
         Tells of owners that run no longer; without it their leases expire.
     """
@@ -84,34 +80,32 @@ class Leases:
         *,
         root: str,
         lease_s: float,
-        patience_s: float,
         presence: Presence | None = None,
     ) -> None:
         self._objects = objects
         self._root = root
         self._lease_s = lease_s
-        self._patience_s = patience_s
         self._presence = presence
         self._met: dict[str, float] = {}  # others' leases, by key and owner, and since when
 
     @asynccontextmanager
-    async def held(self, work: str, key: str, version_id: str | None = None) -> AsyncIterator[None]:
+    async def held(self, work: str, key: str) -> AsyncIterator[None]:
         """Hold the lease on a piece of work during the block.
 
         Parameters
         ----------
         work
             What names it in the lease's key.
-        key, version_id
-            The object that it is about, for whoever has to take it over.
+        key
+            What it is about, for whoever looks at the store.
 
         Raises
         ------
         DeliveryUnfinishedError
-            Another holds it; see `ended`.
+            Another holds it.
         """
         folder = f"{self._root}{work}/"
-        generation = await self._take(work, key, version_id)
+        generation = await self._take(work, key)
         try:
             yield
         finally:
@@ -119,37 +113,7 @@ class Leases:
             with suppress(StoreError):
                 await to_its_end(self._give_back(folder, generation))
 
-    def patience(self, deadline: Deadline) -> Deadline:
-        """Return how long to wait for another's lease from now on, where there is time."""
-        return Deadline.after(min(self._patience_s, deadline.remaining_s()))
-
-    async def ended(self, work: str, patience: Deadline) -> bool:
-        """Wait while the patience lasts; return True if the work is held no more.
-
-        Whoever waits here should hold nothing that others need.
-        """
-        while await self._free_generation(f"{self._root}{work}/") is None:
-            if not patience.remaining_s():
-                return False
-            await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
-        return True
-
-    async def expired(self) -> list[tuple[str, Lease]]:
-        """Leases whose owner did not end its work in time, the newest on each work, by key."""
-        newest = {key.rpartition("/")[0]: key for key in await self._objects.keys(self._root)}
-        leases = [(key, await self._load(key)) for key in newest.values()]
-        return [
-            (key, lease)
-            for key, lease in leases
-            if lease is not None and await self._is_over(key, lease)
-        ]
-
-    async def forget(self, key: str) -> None:
-        """Remove an expired lease, and those before it, whose work somebody else has ended."""
-        folder, _, _ = key.rpartition("/")
-        await self._give_back(f"{folder}/", _generation(key))
-
-    async def _take(self, work: str, key: str, version_id: str | None) -> int:
+    async def _take(self, work: str, key: str) -> int:
         folder = f"{self._root}{work}/"
         owner = secrets.token_hex(16)
         if self._presence is not None:
@@ -158,11 +122,11 @@ class Leases:
         generation: int | None = 1
         while generation is not None:
             expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s)
-            lease = Lease(key=key, version_id=version_id, owner=owner, expires_at=expires_at)
+            lease = Lease(key=key, owner=owner, expires_at=expires_at)
             if await self._create(_key(folder, generation), lease):
                 return generation
             generation = await self._free_generation(folder)
-        raise DeliveryUnfinishedError("another delivery of this study is being processed", work)
+        raise DeliveryUnfinishedError("another gateway is at it")
 
     async def _free_generation(self, folder: str) -> int | None:
         """The generation that may be created now; None while somebody holds the claim."""

@@ -22,7 +22,7 @@ from tests.support.processes import stopped, triton_process
 from tests.support.s3 import faults, make_buckets, s3, store_settings
 from tests.support.triton import running_triton
 
-STATE = ("pairing/claims/", "pairing/waiting/", "parked/")
+STATE = ("pairing/waiting/", "parked/")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ async def inferences(triton: EmbeddedTriton) -> float:
 
 
 @pytest.mark.timeout(300)
-async def test_hundred_studies_through_two_gateways_are_read_once_each(
+async def test_hundred_studies_through_two_gateways_have_one_reading_each(
     triton: EmbeddedTriton, bucket: Bucket
 ):
     async with replicas(2, triton.grpc_url, bucket.store) as gateways:
@@ -106,10 +106,10 @@ async def test_hundred_studies_through_two_gateways_are_read_once_each(
             [image] = (await bucket.document(key))["images"]
             [reading] = image["readings"]
             assert reading["model"]["name"] == "brightness"
-        # On a slow machine a study's time may be up between its inference and its result.
-        failed = [reason for reason in failures if "another delivery" not in reason]
-        assert 100 <= await inferences(triton) - before <= 100 + len(failed), failures
-        assert outcomes["processed"] == 100
+        # Each gateway may come to an image before the other's reading of it is stored. On a slow
+        # machine a study's time may be up between its inference and its result.
+        assert 100 <= await inferences(triton) - before <= 200 + len(failures), failures
+        assert 100 <= outcomes["processed"] <= 200
         assert set(outcomes) <= {"processed", "waiting", "duplicate"}
         assert [key for key in await bucket.kept() if key.startswith(STATE)] == []
 
@@ -297,7 +297,6 @@ async def test_messenger_that_waits_no_longer_finds_its_study_free_again(
                 503,
                 "urn:radstream:problem:delivery-unfinished",
             )
-            assert await bucket.kept("pairing/claims/") == []
         assert (await deliver(event, gateway))["outcome"] == "processed"
 
 
@@ -310,25 +309,18 @@ async def test_study_whose_gateway_was_killed_is_read_by_another(
         event = await bucket.put("images/S-1/x.json", sidecar("S-1"))
         with stopped(triton_process(triton.grpc_url)):
             request = asyncio.create_task(victim.client.post("/v1/events/s3", json=event))
-            await until(lambda: is_claimed(bucket))
+            await until(lambda: is_under_way(bucket))
             victim.command.process.send_signal(signal.SIGKILL)
             with pytest.raises(httpx.TransportError):
                 await request
-        # Whoever asks before the claim has expired is told to ask again.
-        asked = await heir.client.post("/v1/events/s3", json=event)
-        assert asked.status_code == 503
-        assert asked.json()["type"] == "urn:radstream:problem:delivery-unfinished"
-
-        async def is_read() -> bool:
-            return "results/S-1/result.json" in await bucket.kept("results/")
-
-        await until(is_read)  # by a sweep: nobody delivered it again
+        assert (await deliver(event, heir))["outcome"] == "processed"  # at once
         assert (await deliver(event, heir))["outcome"] == "duplicate"
         assert [key for key in await bucket.kept() if key.startswith(STATE)] == []
 
 
-async def is_claimed(bucket: Bucket) -> bool:
-    return bool(await bucket.kept("pairing/claims/"))
+async def is_under_way(bucket: Bucket) -> bool:
+    """Its image is written beside the inference."""
+    return bool(await bucket.kept("results/S-1/images/"))
 
 
 async def test_trouble_with_s3_delays_studies_and_loses_none(

@@ -28,22 +28,21 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
-from gateway.results.documents import Reading, StudyRecord
-from gateway.results.store import ResultStore
+from gateway.results.documents import FrameReading, Reading, StudyRecord
+from gateway.results.image_writes import NewImage
+from gateway.results.store import Request, ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.runtime.deadline import Deadline
 from gateway.runtime.health import Health
 from gateway.schemas.events import Delivery
-from gateway.schemas.result import Status, StudyResult
+from gateway.schemas.result import Finding, ModelVersion, Status, StudyResult
 from gateway.settings import HttpSettings, Settings
-from gateway.storage.layout import LEASES
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
 from gateway.studies.pipeline import Answer
 from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
-from gateway.work.leases import Leases
 from gateway.work.parked import Parking
 from preprocess import Limits
 from tests.support.audit import Trail
@@ -98,6 +97,79 @@ class CountingPipeline:
         return Answer(result, replayed=True, record=record)
 
 
+MODEL = ModelVersion(name="brightness", version="1")
+
+
+class StoringPipeline:
+    """Keeps readings in the studies' documents as the pipeline does, made without any model.
+
+    Bytes that begin with "positive" are.
+    """
+
+    def __init__(
+        self, results: ResultStore, readings: Readings, turn: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._results = results
+        self._readings = readings
+        self._turn = turn
+
+    async def process(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
+        del deadline, awaited
+        [image] = study.images
+        study_id, sha256 = study.metadata.study_id, hashlib.sha256(image.data).hexdigest()
+        known, found = await self._results.known(study.metadata), None
+        if sha256 in known.read_by(MODEL):
+            found = await self._results.reading(study_id, known, sha256, MODEL)
+        images = [] if found else [NewImage(sha256, "image/png", image.data)]
+        writes = self._results.write_images(study_id, images)
+        made = found
+        if made is None:
+            self._readings.inferences[f"{study_id}/{sha256}"] += 1
+            await self._turn()
+            made = _reading(study, sha256, writes.names[0])
+        await writes.done()
+        request = Request(
+            study.metadata,
+            study.received_at,
+            fresh=() if found else (made,),
+            processed={"image": made},
+            alone=True,
+        )
+        added = await self._results.add(study_id, known, request)
+        await writes.remove(kept={reading.object for reading in added.readings})
+        return Answer(
+            added.result,
+            replayed=found is not None,
+            readings=added.readings,
+            record=added.record,
+        )
+
+
+def _reading(study: Study, sha256: str, name: str) -> Reading:
+    [image] = study.images
+    positive = bytes(image.data).startswith(b"positive")
+    finding = Finding(label="bright", probability=0.5, threshold=0.5, positive=positive)
+    return Reading(
+        study_id=study.metadata.study_id,
+        sha256=sha256,
+        media_type="image/png",
+        object=name,
+        model=MODEL,
+        received_at=study.received_at,
+        completed_at=study.received_at,
+        timings_ms={},
+        warnings=(),
+        metadata={"view": "AP"},
+        frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
+        dropped_as=study.dropped_as,
+    )
+
+
+def results_on(objects: ObjectStore) -> ResultStore:
+    """Return the studies as a gateway has them that was just started."""
+    return ResultStore(objects, StudyDocuments(objects))
+
+
 class NoPictures:
     """Draws nothing: the counting pipeline keeps no readings to draw of."""
 
@@ -142,8 +214,6 @@ def gateway_on(
     turn: Callable[[], Awaitable[None]] = no_turn,
     pipeline: StudyPipeline | None = None,
     trail: Trail | None = None,
-    lease_s: float = 30.0,
-    patience_s: float = 5.0,
     timeout_s: float = 20.0,
     waiting_deadline_s: float = 3600.0,
     image_bytes: int = 10_000,
@@ -152,7 +222,7 @@ def gateway_on(
     metrics, pseudonyms = Metrics(CollectorRegistry()), Pseudonyms("key")
     imaging = Imaging(threads=2, limits=Limits(), metrics=metrics)
     audit = Audit(trail or Trail(), metrics, instance="here")
-    deletion, results = deletion_on(objects), ResultStore(objects, StudyDocuments(objects))
+    deletion, results = deletion_on(objects), results_on(objects)
     parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
     parked_images = ParkedImages(parking, results, deletion)
     admission = Admission(bytes_limit=2**20, studies_limit=16, pictures_limit=16, metrics=metrics)
@@ -178,11 +248,9 @@ def gateway_on(
     processing = Processing(admission, NO_MODELS, imaging, studies, cast("Pictures", NoPictures()))
     settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))
     context = LifespanContext(settings, metrics, Health(), NO_TRACER, pseudonyms, AsyncExitStack())
-    leases = Leases(objects, root=LEASES, lease_s=lease_s, patience_s=patience_s)
-    folder = make_drop_folder(context, storage, processing, audit, leases=leases)
+    folder = make_drop_folder(context, storage, processing, audit)
     sweep = DropFolderSweep(
         folder,
-        Deliveries(folder),
         waiting_deadline_s=waiting_deadline_s,
         count=metrics.dropfolder.keep_waiting,
     )

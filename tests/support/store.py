@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
 from gateway.storage.keys import split_key, split_prefix
@@ -133,9 +133,20 @@ class MortalStore(MemoryStore):
     def __init__(self, objects: dict[str, bytes], dies_at: int) -> None:
         super().__init__(self._count)
         self.objects = objects
+        self.died = asyncio.Event()
         self._left = dies_at
+
+    async def kills(self, work: Coroutine[object, object, object]) -> bool:
+        """Go on until the work ends or its gateway dies, of which nothing else is awaited."""
+        under_way = asyncio.create_task(work), asyncio.create_task(self.died.wait())
+        await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        return self.died.is_set()
 
     async def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
+            self.died.set()
             raise DiedError

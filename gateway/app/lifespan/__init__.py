@@ -12,7 +12,7 @@ from gateway.app.lifespan.audit import open_audit
 from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.deferred import backlog_work, make_backlogs
 from gateway.app.lifespan.dimse import open_dimse
-from gateway.app.lifespan.dropfolder import drop_folder_work, open_drop_folder
+from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder
 from gateway.app.lifespan.processing import open_processing
 from gateway.app.lifespan.storage import open_storage
 from gateway.deferred.dicom_store import DicomStore
@@ -77,7 +77,7 @@ async def open_gateway(
         audit = await open_audit(context)
         storage = await open_storage(context)
         processing = await open_processing(context, storage, audit)
-        folder = open_drop_folder(context, storage, processing, audit)
+        folder = make_drop_folder(context, storage, processing, audit)
         backlogs = await make_backlogs(context, storage, processing)
         submissions, catalog = _accepted(storage, processing, backlogs)
         for name, work in (

@@ -155,11 +155,10 @@ def backlog_work(
 
 
 def _leases(storage: StudyStorage, root: str, timeout_s: float) -> Leases:
-    """Return leases that nobody waits for: whoever meets one leaves the work to its holder."""
+    """Return the leases by which one gateway at a time is at a piece of work."""
     return Leases(
         storage.objects,
         root=root,
         lease_s=timeout_s + CLOCK_SKEW_S,
-        patience_s=0.0,
         presence=storage.presence,
     )

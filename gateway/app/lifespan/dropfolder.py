@@ -12,13 +12,12 @@ from gateway.dropfolder.dropped_images import DroppedImages
 from gateway.dropfolder.lone_halves import LoneHalves
 from gateway.dropfolder.outcome import Outcomes
 from gateway.dropfolder.pair_records import PairRecords
+from gateway.dropfolder.pair_turns import PairTurns
 from gateway.dropfolder.pairing import Pairing
 from gateway.dropfolder.superseding import Superseding
 from gateway.dropfolder.sweep import DropFolderSweep
 from gateway.dropfolder.watched_folder.collector import Collector
 from gateway.dropfolder.watched_folder.settled_files import SettledFiles
-from gateway.storage.layout import LEASES
-from gateway.work.leases import CLOCK_SKEW_S, Leases
 from gateway.work.periodic import Sweep, sweep_for_ever
 
 if TYPE_CHECKING:
@@ -30,28 +29,8 @@ if TYPE_CHECKING:
     from gateway.audit.trail import Audit
     from gateway.dropfolder.objects import Inbox
 
-# The time that a delivery waits for the one that is at the same study now.
-_PATIENCE_S = 5.0
 # Images of the drop folder under way at once: one is worked on while others are fetched and stored.
 _IMAGES_A_THREAD = 4
-
-
-def open_drop_folder(
-    context: LifespanContext,
-    storage: StudyStorage,
-    processing: Processing,
-    audit: Audit,
-    inbox: Inbox | None = None,
-) -> DropFolder:
-    """Return the drop folder with the leases by which one gateway at a time is at a study."""
-    leases = Leases(
-        storage.objects,
-        root=LEASES,
-        lease_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,
-        patience_s=_PATIENCE_S,
-        presence=storage.presence,
-    )
-    return make_drop_folder(context, storage, processing, audit, leases=leases, inbox=inbox)
 
 
 def make_drop_folder(
@@ -60,11 +39,11 @@ def make_drop_folder(
     processing: Processing,
     audit: Audit,
     *,
-    leases: Leases,
+    turns: PairTurns | None = None,
     inbox: Inbox | None = None,
 ) -> DropFolder:
     """Put the drop folder together, or what an inbox shows of it; its state lies in the store."""
-    inbox = inbox or storage.inbox
+    inbox, turns = inbox or storage.inbox, turns or PairTurns()
     imaging, admission = processing.imaging, processing.admission
     outcomes = Outcomes(inbox, context.metrics, context.pseudonyms)
     records = PairRecords(inbox, storage.waiting, storage.parking, storage.parked_images)
@@ -74,7 +53,6 @@ def make_drop_folder(
         bindings=Bindings(storage.objects, storage.deletion),
         records=records,
         outcomes=outcomes,
-        leases=leases,
         imaging=imaging,
         pictures=processing.pictures,
     )
@@ -91,13 +69,13 @@ def make_drop_folder(
         inbox=inbox,
         records=records,
         superseding=superseding,
-        leases=leases,
+        turns=turns,
         admission=admission,
         timeout_s=context.settings.http.request_timeout_s,
         tracer=context.tracer,
     )
     lone_halves = LoneHalves(inbox, imaging, records, admission)
-    return DropFolder(inbox, pairing, leases, records, lone_halves, outcomes)
+    return DropFolder(inbox, pairing, turns, records, lone_halves, outcomes)
 
 
 def drop_folder_work(
@@ -113,7 +91,8 @@ def drop_folder_work(
         # A person who has something tried again has seen to it that it is whole; nobody else has.
         files = SettledFiles(settings.dropfolder.folder, watched.is_whole)
         inbox = make_inbox(settings, files)
-        folder = open_drop_folder(context, storage, processing, audit, inbox)
+        turns = folder.turns
+        folder = make_drop_folder(context, storage, processing, audit, turns=turns, inbox=inbox)
         collector = Collector(
             Deliveries(folder),
             inbox=inbox,
@@ -126,7 +105,6 @@ def drop_folder_work(
     if watched is not None or settings.store.kind == "s3":
         sweep = DropFolderSweep(
             folder,
-            Deliveries(folder),
             waiting_deadline_s=settings.dropfolder.waiting_deadline_s,
             count=context.metrics.dropfolder.keep_waiting,
         )

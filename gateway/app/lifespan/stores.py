@@ -45,10 +45,10 @@ async def open_stores(context: LifespanContext) -> tuple[ObjectStore, ObjectStor
 def open_presence(context: LifespanContext) -> Presence | None:
     """Return the presence of this gateway in the store's folder, which is open.
 
-    None in a bucket, and for a gateway that watches no folder: nobody waits for the claims of one.
+    None in a bucket.
     """
     store = context.settings.store
-    if store.kind != "folder" or not context.settings.dropfolder.watch:
+    if store.kind != "folder":
         return None
     try:
         presence = Presence(store.folder / _PRESENCE)

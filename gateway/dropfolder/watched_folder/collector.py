@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.audit.trail import GATEWAY
-from gateway.errors import DeliveryUnfinishedError, RadStreamError, log_fields
+from gateway.errors import RadStreamError, log_fields
 from gateway.runtime.backoff import Backoff
 from gateway.schemas.parked import Half
 
@@ -134,9 +134,7 @@ class Collector:
                         await self._attempt(pair)
                         await asyncio.to_thread(self._ledger.take, files)
             except RadStreamError as error:
-                claimed = isinstance(error, DeliveryUnfinishedError) and error.claimed is not None
-                tell = log.info if claimed else log.warning
-                tell("dropfolder.postponed", **log_fields(error))
+                log.warning("dropfolder.postponed", **log_fields(error))
             except Exception:
                 log.exception("dropfolder.unexpected_error")
                 return
@@ -157,7 +155,7 @@ class Collector:
             if dropped is not None and dropped.half is Half.SIDECAR:
                 covered |= {image.key for image in await self._inbox.images_of(dropped)}
             async with self._audit.of_work("drop folder: deliver", GATEWAY):
-                await self._deliveries.deliver(key, patient=False)
+                await self._deliveries.deliver(key)
 
     def _is_image(self, key: str) -> bool:
         dropped = self._inbox.find(key)

@@ -136,7 +136,7 @@ async def test_studies_of_probes_go_and_leave_nothing_while_others_stay(probed: 
 
 def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudies:
     """Return what removes probes' studies from the store; nothing of it asks a model."""
-    leases = Leases(objects, root="pending/", lease_s=30, patience_s=0)
+    leases = Leases(objects, root="pending/", lease_s=30)
     deletion, results = deletion_on(objects), ResultStore(objects, StudyDocuments(objects))
     submissions = Submissions(
         Backlog(objects, root="pending/", document=Submission, leases=leases),

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -20,7 +20,7 @@ from gateway.work.parked import Parking
 from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
 from tests.support.pairing import DropFolderGateway, Readings, gateway_on, sidecar
-from tests.support.store import DiedError, MemoryStore, MortalStore
+from tests.support.store import MemoryStore, MortalStore
 
 IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
@@ -222,13 +222,16 @@ async def test_deleted_study_is_not_begun_anew_by_what_is_parked(
 
 
 async def dying_at_each_step(
-    work: Callable[[DropFolderGateway], Awaitable[object]], dropped: MemoryStore, *, prepared: bool
+    work: Callable[[DropFolderGateway], Coroutine[object, object, object]],
+    dropped: MemoryStore,
+    *,
+    prepared: bool,
 ) -> None:
     """Let a gateway die before each of its calls, and another one deliver once more."""
     died = 0
     for step in range(80):
         objects, readings = await store_with_a_good_image(), Readings()
-        heir = gateway_on(objects, dropped, readings, lease_s=0)
+        heir = gateway_on(objects, dropped, readings)
         if prepared:
             data, dropped.objects[IMAGE] = dropped.objects[IMAGE], BROKEN
             fails(readings)
@@ -236,11 +239,8 @@ async def dying_at_each_step(
             dropped.objects[IMAGE] = data
         else:
             fails(readings, times=2)
-        mortal = gateway_on(MortalStore(objects.objects, step), dropped, readings, lease_s=0)
-        try:
-            await work(mortal)
-        except* DiedError:
-            died += 1
+        mortal = MortalStore(objects.objects, step)
+        died += await mortal.kills(work(gateway_on(mortal, dropped, readings)))
         if not prepared:
             fails(readings)
         await work(heir)

@@ -9,18 +9,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import DeliveryUnfinishedError
-from gateway.results.documents import FrameReading, Reading, StudyRecord
-from gateway.results.image_writes import NewImage
-from gateway.results.store import Request, ResultStore
-from gateway.results.study_documents import StudyDocuments
+from gateway.results.documents import StudyRecord
 from gateway.results.view import picture_key, study_result, study_summary
-from gateway.runtime.deadline import Deadline
-from gateway.schemas.result import Finding, ModelVersion, StudyResult
+from gateway.schemas.result import ModelVersion, StudyResult
 from gateway.storage.protocol import Reserve
-from gateway.studies.pipeline import Answer
-from gateway.studies.study import Study
 from tests.support.audit import Trail
-from tests.support.pairing import DropFolderGateway, Readings, gateway_on, sidecar
+from tests.support.pairing import (
+    DropFolderGateway,
+    Readings,
+    StoringPipeline,
+    gateway_on,
+    no_turn,
+    results_on,
+    sidecar,
+)
 from tests.support.store import MemoryStore
 
 NAME, OTHER_NAME = "images/S1/front.png", "images/S1/side.png"
@@ -61,68 +63,13 @@ class Versions(MemoryStore):
         return self.versions[key][int(version_id) - 1]
 
 
-class StoringPipeline:
-    """Keeps readings as the pipeline does, made without any model."""
-
-    def __init__(self, results: ResultStore) -> None:
-        self._results = results
-
-    async def process(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
-        del deadline, awaited
-        [image] = study.images
-        sha256, known = digest(bytes(image.data)), await self._results.known(study.metadata)
-        found = None
-        if sha256 in known.read_by(MODEL):
-            found = await self._results.reading("S1", known, sha256, MODEL)
-        made = found or reading(study, sha256)
-        if found is None:
-            writes = self._results.write_images("S1", [NewImage(sha256, "image/png", image.data)])
-            await writes.done()
-            made = made.model_copy(update={"object": writes.names[0]})
-        request = Request(
-            study.metadata,
-            study.received_at,
-            fresh=() if found else (made,),
-            processed={"image": made},
-            alone=True,
-        )
-        added = await self._results.add("S1", known, request)
-        return Answer(
-            added.result,
-            replayed=found is not None,
-            readings=added.readings,
-            record=added.record,
-        )
-
-
-def reading(study: Study, sha256: str) -> Reading:
-    finding = Finding(label="bright", probability=0.5, threshold=0.5, positive=sha256 == A)
-    return Reading(
-        study_id="S1",
-        sha256=sha256,
-        media_type="image/png",
-        object="image-00000000.png",
-        model=MODEL,
-        received_at=study.received_at,
-        completed_at=study.received_at,
-        timings_ms={},
-        warnings=(),
-        metadata={"view": "AP"},
-        frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
-        dropped_as=study.dropped_as,
-    )
-
-
-def results_on(objects: MemoryStore) -> ResultStore:
-    return ResultStore(objects, StudyDocuments(objects))
-
-
 def gateway(
     objects: MemoryStore, dropped: Versions, trail: Trail | None = None
 ) -> DropFolderGateway:
     """One gateway's drop folder, which keeps readings."""
-    pipeline = StoringPipeline(results_on(objects))
-    return gateway_on(objects, dropped, Readings(), pipeline=pipeline, trail=trail)
+    readings = Readings()
+    pipeline = StoringPipeline(results_on(objects), readings, no_turn)
+    return gateway_on(objects, dropped, readings, pipeline=pipeline, trail=trail)
 
 
 @pytest.fixture

@@ -301,17 +301,17 @@ async def test_damaged_note_of_a_waiting_half_keeps_no_other_back():
 async def test_document_is_created_once_and_replaced_under_its_names_in_the_store():
     objects = MemoryStore()
     first, second = Lease(key="a", owner="o", expires_at=NOON), Progress(attempts=2)
-    assert await read_or_none(objects, Lease, "pairing/claims/a/1.json") is None
-    assert await create_document(objects, "pairing/claims/a/1.json", first)
-    assert not await create_document(objects, "pairing/claims/a/1.json", second)
-    assert await read_or_none(objects, Lease, "pairing/claims/a/1.json") == first
-    assert json.loads(objects.objects["pairing/claims/a/1.json"]) == {  # without what is None
+    assert await read_or_none(objects, Lease, "pending/a/claims/1.json") is None
+    assert await create_document(objects, "pending/a/claims/1.json", first)
+    assert not await create_document(objects, "pending/a/claims/1.json", second)
+    assert await read_or_none(objects, Lease, "pending/a/claims/1.json") == first
+    assert json.loads(objects.objects["pending/a/claims/1.json"]) == {  # without what is None
         "schema": "radstream.claim/1",
         "key": "a",
         "owner": "o",
         "expires_at": "2026-01-31T12:00:00Z",
     }
-    await replace_document(objects, "pairing/claims/a/1.json", second)
-    assert await read_or_none(objects, Progress, "pairing/claims/a/1.json") == second
+    await replace_document(objects, "pending/a/claims/1.json", second)
+    assert await read_or_none(objects, Progress, "pending/a/claims/1.json") == second
     with pytest.raises(UnreadableDocumentError):
-        await read_or_none(objects, Lease, "pairing/claims/a/1.json")
+        await read_or_none(objects, Lease, "pending/a/claims/1.json")

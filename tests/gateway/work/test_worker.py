@@ -68,7 +68,7 @@ class Gateway:
 
     def __init__(self, objects: ObjectStore, job: Job, **changes: Any) -> None:
         lease_s = changes.pop("lease_s", 30.0)
-        leases = Leases(objects, root=ROOT, lease_s=lease_s, patience_s=0)
+        leases = Leases(objects, root=ROOT, lease_s=lease_s)
         abandoned_s = changes.pop("abandoned_s", 3600.0)
         self.backlog = Backlog(
             objects, root=ROOT, document=PendingCallback, leases=leases, abandoned_s=abandoned_s
@@ -296,7 +296,7 @@ async def test_work_of_a_gateway_that_died_is_done_by_another(gateways: Make, ob
     """Its claim is still there, as after SIGKILL."""
     dead = gateways(Job(gate=asyncio.Event()), lease_s=0.3)
     work = await dead.add()
-    leases = Leases(objects, root=ROOT, lease_s=0.3, patience_s=0)
+    leases = Leases(objects, root=ROOT, lease_s=0.3)
     async with leases.held(f"{work.path}/claims", work.path):
         left = dict(objects.objects)
     await dead.die()
@@ -396,7 +396,7 @@ async def test_store_that_fails_now_and_then_loses_no_work(
         objects,
         root=ROOT,
         document=PendingCallback,
-        leases=Leases(objects, root=ROOT, lease_s=0.2, patience_s=0),
+        leases=Leases(objects, root=ROOT, lease_s=0.2),
     ).add("S1", NOTICE, {})
     gateways(job, flaky, lease_s=0.2)
     # Where the store fails over the removal of what is done, some of it stays for an hour.

@@ -16,9 +16,7 @@ from gateway.dropfolder.watched_folder.ledger import Ledger
 from gateway.dropfolder.watched_folder.scanning import Signature
 from gateway.errors import InferenceUnavailableError
 from gateway.observability.metrics import Metrics
-from gateway.storage.layout import LEASES
 from gateway.studies.imaging import Imaging
-from gateway.work.leases import Leases
 from preprocess import Limits
 from tests.support.audit import Trail
 from tests.support.dicom import file_of, radiograph
@@ -198,31 +196,6 @@ async def test_second_of_a_study_waits_for_the_first_and_others_do_not(
 def readings_of(files: dict[str, bytes]) -> str:
     """The study that these files are of."""
     return "1.2.3" if "b_dcm" in files else "S1"
-
-
-async def test_claim_of_another_holds_its_own_study_back_and_no_other(
-    objects: MemoryStore, dropped: Dropped, readings: Readings
-):
-    pairing = gateway_on(objects, dropped, readings)
-    image = pairing.folder.inbox.find("images/S1/a.png")
-    assert image is not None
-    others = Leases(objects, root=LEASES, lease_s=600, patience_s=0)
-    sha256 = hashlib.sha256(flat_png(1)).hexdigest()
-    async with collecting(pairing, dropped, at_once=1):
-        async with others.held(f"{image.reference}/{sha256}", image.key):
-            dropped.put(S1_a_png=flat_png(1), S1_a_json=sidecar("S1"))
-            dropped.put(S1_b_png=flat_png(2), S1_b_json=sidecar("S1"))
-            for number in range(3, 9):
-                dropped.put(
-                    **{f"S{number}_a_png": flat_png(number)},
-                    **{f"S{number}_a_json": sidecar(f"S{number}")},
-                )
-            await until(lambda: readings.inferences.total() == 6)
-            assert "S1" not in studies(readings)
-        await until(lambda: readings.inferences.total() == 8)
-    assert list(readings.inferences)[6:] == [
-        f"results/S1/{hashlib.sha256(flat_png(level)).hexdigest()}" for level in (1, 2)
-    ]
 
 
 async def test_what_cannot_be_taken_now_is_tried_again_before_the_next_of_its_study(
