@@ -25,6 +25,8 @@ from gateway.studies.study import Route
 from gateway.work.documents import Submission, SubmittedPart
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.trace import Tracer
 
     from gateway.admission.admission import Slot
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 _SHARE = "pending studies"
 
 _CONTEXT = ("request_id",)
+
+# Of pending work that is remembered before all of it is forgotten.
+_MOST_IDENTITIES = 10_000
 
 
 class Submissions:
@@ -75,6 +80,7 @@ class Submissions:
         self._results = results
         self._models = models
         self._imaging = imaging
+        self._identities: dict[str, Mapping[str, str | None]] = {}
 
     async def accept(
         self, admitted: AdmittedStudy, callback: str | None, *, keep_unaccepted: bool = False
@@ -107,9 +113,8 @@ class Submissions:
         study_id = study.metadata.study_id
         await self._results.known(study.metadata)
         for work in await self._backlog.of(study_id):
-            other = None if work.failed else await self._backlog.document(work)
-            if other is not None:
-                compare(study.metadata, other.identity)
+            if not work.failed:
+                compare(study.metadata, await self._identity(work))
         sent = study.parts
         parts = tuple(
             SubmittedPart(part=part, object=f"image-{index}") for index, part in enumerate(sent, 1)
@@ -130,6 +135,19 @@ class Submissions:
         blobs = {part.object: sent[part.part] for part in parts}
         self._worker.take(await self._backlog.add(study_id, submission, blobs))
         return study_id
+
+    async def _identity(self, work: Work) -> Mapping[str, str | None]:
+        """Return the identity of pending work; remembered, as it is written once.
+
+        Of a study of many instances each would else read the documents of all before it.
+        """
+        if (identity := self._identities.get(work.path)) is None:
+            document = await self._backlog.document(work)
+            identity = {} if document is None else document.identity
+            if len(self._identities) >= _MOST_IDENTITIES:
+                self._identities.clear()
+            self._identities[work.path] = identity
+        return identity
 
     async def studies(self, *, after: str, limit: int) -> list[str]:
         """Ids of studies of which something was accepted and is not read, beyond `after`."""

@@ -27,8 +27,9 @@ from gateway.results.view import study_result
 from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from gateway.results.documents import Reading
     from gateway.results.tombstone import Closing
     from gateway.storage.protocol import ObjectStore
 
@@ -216,11 +217,7 @@ class StudyDocuments:
 
     async def _paged(self, record: StudyRecord, count: int) -> StudyRecord:
         """Return the record with its first readings on pages."""
-        rest = list(record.readings[:count])
-        while rest:
-            page, size = [rest.pop(0)], 0
-            while rest and (size := size + len(stored_form(rest[0]))) < self._longest // 2:
-                page.append(rest.pop(0))
+        for page in _by_size(record.readings[:count], self._longest * 3 // 4):
             entry = await write_page(self._objects, record, page)
             record = record.model_copy(update={"pages": (*record.pages, entry)})
         return record.model_copy(update={"readings": record.readings[count:]})
@@ -261,6 +258,20 @@ def _changed(seen: Seen, changes: list[Change]) -> tuple[StudyRecord | None, dic
         except Exception as error:  # noqa: BLE001 - told to whose change it was
             failed[place] = error
     return record, failed
+
+
+def _by_size(readings: Sequence[Reading], longest: int) -> list[list[Reading]]:
+    """Return the readings in groups of so many bytes; a longer one is a group by itself."""
+    groups: list[list[Reading]] = []
+    size = longest
+    for reading in readings:
+        added = len(stored_form(reading))
+        if size + added > longest:
+            groups.append([])
+            size = 0
+        groups[-1].append(reading)
+        size += added
+    return groups
 
 
 def _form(record: StudyRecord) -> bytes:
