@@ -70,7 +70,7 @@ class Answer:
     result
         The study's current view: at the least the images sent.
     replayed
-        True if every image sent had been read before, so that nothing was inferred.
+        True if nothing new joined the study: every image sent had been read before.
     readings
         The stored readings of the images that had not.
     not_processed
@@ -226,7 +226,7 @@ class Pipeline:
         self._count_images(items, first)
         return Answer(
             added.result,
-            replayed=not fresh,
+            replayed=not first,
             readings=added.readings,
             not_processed=tuple(map(told, entries)),
             record=added.record,
