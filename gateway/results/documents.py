@@ -24,7 +24,7 @@ class ActivationMap(StoredDocument):
         description="Top, left, bottom and right of the map, in fractions of the picture: a model "
         "may see a part of it, or more than it.",
     )
-    full: float | None = Field(None, description="Evidence in a cell that is drawn in full colour.")
+    full: float | None = Field(None, description="Evidence that is drawn in full colour.")
     data: Base64Bytes
 
     @model_validator(mode="after")
@@ -42,8 +42,8 @@ class FrameReading(StoredDocument):
     bits_stored: int
     shown: tuple[float, float] = Field(
         (0.0, 1.0),
-        description="What of the picture's full range was black and white to the model, in "
-        "fractions; previews and heat maps show the same.",
+        description="Black and white of the model's window, in fractions of the picture's full "
+        "range; previews and heat maps show the same.",
     )
     findings: tuple[Finding, ...]
     activation_map: ActivationMap | None = None
@@ -53,7 +53,9 @@ class Reading(StoredDocument):
     """Result of one model version for one image."""
 
     study_id: str
-    number: int = Field(0, description="Of its first frame among the study's images, from 1.")
+    number: int = Field(
+        0, description="Number of its first frame among the study's images, from 1."
+    )
     sha256: str
     media_type: str
     object: str = Field(description="Last part of the key of the image.")
@@ -62,19 +64,21 @@ class Reading(StoredDocument):
     intended_use: str | None = None
     disclaimer: str | None = None
     not_applicable: str | None = Field(
-        None, description="Why the model was not made for the picture; None where it was."
+        None, description="Cause of the model's not being applicable; None where it is."
     )
     received_at: AwareDatetime
     completed_at: AwareDatetime
     timings_ms: Milliseconds
     warnings: tuple[ResultWarning, ...]
-    metadata: dict[str, Any] = Field(description="The document the image came with, whole.")
+    metadata: dict[str, Any] = Field(
+        description="Metadata document that came with the image, whole."
+    )
     frames: tuple[FrameReading, ...]
     study_instance_uid: str | None = None
     series_instance_uid: str | None = None
     sop_instance_uid: str | None = None
     dropped_as: str | None = Field(
-        None, description="Reference of the drop folder's object that it was read from first."
+        None, description="Reference of the first object of the drop folder that held the image."
     )
 
 
@@ -88,8 +92,8 @@ class Page(StoredDocument):
 class PageEntry(StoredDocument):
     """Page of a study, as its document lists it.
 
-    What is asked of most pages is whether an image is on it: the hashes say so, but for one in
-    millions, and the page itself for sure.
+    Most look-ups of a page ask only if an image is on it: the hashes tell, but for one in millions,
+    and the page itself for sure.
     """
 
     name: str = Field(description="Last part of its key, less the ending.")
@@ -105,32 +109,34 @@ class PageEntry(StoredDocument):
 
 
 class StudyRecord(StoredDocument):
-    """All that is kept of a study but its images and pictures."""
+    """Stored state of a study, less its images and pictures."""
 
     study_id: str
     received_at: AwareDatetime | None = Field(
-        None, description="When its first image came; None while none was processed."
+        None, description="Time of arrival of its first image; None while none was processed."
     )
     changed_at: AwareDatetime
     study_instance_uid: str | None = None
-    identity: Identity = Field({}, description="Who it is about, as far as any document said.")
-    images: int = Field(0, description="How many images it has, each frame being one.")
+    identity: Identity = Field(
+        {}, description="Patient and study identifiers, from the documents that came."
+    )
+    images: int = Field(0, description="Number of its images, each frame being one.")
     pages: tuple[PageEntry, ...] = ()
     readings: tuple[Reading, ...] = Field(
-        (), description="Those that came after all pages, in the order they joined."
+        (), description="Readings that joined after all pages, in order."
     )
     open_images: tuple[NotProcessedDocument, ...] = Field(
         (), description="Images that are to be sent again."
     )
     standing: Names = Field(
         {},
-        description="SHA-256 of what stands under a name of the drop folder, where several images "
-        "were read under it.",
+        description="SHA-256 of the current image by its name in the drop folder, for names under "
+        "which several images were processed.",
     )
 
 
 class StudyDocument(StoredDocument):
-    """The study's object in the store: its public view, and beside it the record it is made of.
+    """The study's object in the store: its public view, and the record that it is made from.
 
     Of a study that is being deleted it has the closing alone.
     """

@@ -27,11 +27,11 @@ class Closing(StoredDocument):
 
 
 class Tombstone(StoredDocument):
-    """That a study was deleted. Whoever knows its study_id can find this; it tells nobody else."""
+    """Proof of a study's deletion, found only by its study_id."""
 
     schema_: Literal["radstream.tombstone/1"] = Field("radstream.tombstone/1", alias="schema")
     deleted_at: AwareDatetime
     reason: Reason
     older_versions_kept: bool = Field(
-        description="Whether the bucket keeps versions that the gateway may not remove."
+        description="True if the bucket keeps versions that the gateway may not remove."
     )

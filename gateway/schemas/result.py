@@ -40,7 +40,7 @@ class Code(_Wire):
 
 
 class ModelVersion(_Wire):
-    """A model, and which version of it."""
+    """A model and its version."""
 
     name: str = Field(examples=["cxr_pneumonia"])
     version: str = Field(examples=["1"])
@@ -51,7 +51,7 @@ class ModelDescription(ModelVersion):
 
     title: str | None = Field(None, examples=["Pneumonia on frontal chest radiographs"])
     intended_use: str | None = Field(
-        None, description="What it is for and what it is not, from its contract."
+        None, description="Intended use and its limits, from the model's contract."
     )
 
 
@@ -66,8 +66,10 @@ class Applicability(_Wire):
     """Fitness of the model for such a picture, as far as its contract says."""
 
     verdict: Verdict
-    score: float | None = Field(None, description="The model's own, where it gives one.")
-    reason: str | None = Field(None, description="Why it is not.")
+    score: float | None = Field(
+        None, description="Applicability score of the model, where it gives one."
+    )
+    reason: str | None = Field(None, description="Cause, where the verdict is `not_applicable`.")
 
 
 class Mode(StrEnum):
@@ -81,8 +83,10 @@ class Finding(_Wire):
 
     label: str = Field(examples=["pneumonia"])
     code: Code | None = None
-    probability: float = Field(ge=0, le=1, description="Of the finding, by the model.")
-    threshold: float = Field(ge=0, le=1, description="From the model's contract.")
+    probability: float = Field(ge=0, le=1, description="Probability of the finding, by the model.")
+    threshold: float = Field(
+        ge=0, le=1, description="Probability that makes the finding positive, from the contract."
+    )
     positive: bool | None = Field(
         None,
         description="True if the probability reaches the threshold; absent where the model is not "
@@ -91,7 +95,7 @@ class Finding(_Wire):
 
 
 class ResultWarning(_Wire):
-    """Something the sender should know, though the study was read."""
+    """Advice to the sender of a study that was processed."""
 
     pointer: str = Field(description="JSON pointer into the metadata, or the name of a part.")
     detail: str
@@ -112,10 +116,10 @@ class ReadingResult(_Wire):
 
 
 class ImageResult(_Wire):
-    """One image, with the reading of each model version that read it, oldest first."""
+    """One image, with one reading by each model version that processed it, oldest first."""
 
     number: int = Field(description="The image's place in the study, from 1; it never changes.")
-    sha256: str = Field(description="Of the image's bytes, in hexadecimal.")
+    sha256: str = Field(description="SHA-256 of the image's bytes, in hexadecimal.")
     frame: int | None = Field(
         None, description="The frame's number, from 1, where the file has several."
     )
@@ -125,8 +129,8 @@ class ImageResult(_Wire):
     bits_stored: int = Field(description="Bits Stored (0028,0101).")
     view: str | None = Field(
         None,
-        description="As the metadata or the data set say; absent where neither does and the model "
-        "takes any view.",
+        description="View from the metadata or the data set; absent where neither has one and the "
+        "model takes any view.",
         examples=["AP"],
     )
     sop_instance_uid: str | None = Field(None, description="SOP Instance UID (0008,0018).")
@@ -135,22 +139,22 @@ class ImageResult(_Wire):
     received_at: AwareDatetime
     superseded_by: str | None = Field(
         None,
-        description="SHA-256 of the image that stands in this one's place: other bytes came under "
-        "its name in the drop folder. It can still be looked at, and no longer counts.",
+        description="SHA-256 of the image that replaced this one: other bytes came under its name "
+        "in the drop folder. Its pictures remain available; it no longer counts.",
     )
     readings: tuple[ReadingResult, ...]
 
 
 class PendingSubmission(_Wire):
-    """Images that were accepted together and are yet to be read."""
+    """Images that were accepted together and wait to be processed."""
 
     received_at: AwareDatetime
-    images: int = Field(description="How many images were sent together.")
-    attempts: int = Field(description="How often their reading was begun.")
+    images: int = Field(description="Number of images sent together.")
+    attempts: int = Field(description="Number of attempts to process them so far.")
     next_attempt_at: AwareDatetime | None = Field(
-        None, description="Not before then it is tried again."
+        None, description="Earliest time of the next attempt."
     )
-    problem: Problem | None = Field(None, description="Why the last attempt did not succeed.")
+    problem: Problem | None = Field(None, description="Problem of the last attempt.")
 
 
 class FailedSubmission(_Wire):
@@ -159,15 +163,14 @@ class FailedSubmission(_Wire):
     received_at: AwareDatetime
     failed_at: AwareDatetime
     images: int = Field(
-        description="How many images were sent together; 0 where what was kept of them cannot be "
-        "read."
+        description="Number of images sent together; 0 where the stored submission is unreadable."
     )
-    attempts: int = Field(description="How often their reading was begun.")
-    parked: str = Field(description="The parked item's id, for the operator to retry or discard.")
+    attempts: int = Field(description="Number of attempts to process them.")
+    parked: str = Field(description="Id of the parked item, for the operator to retry or discard.")
     problem: Problem
 
 
-# What the README's own example answers.
+# The answer to the README's own example.
 _EXAMPLE: JsonDict = {
     "schema": SCHEMA,
     "study_id": "first",
@@ -223,8 +226,8 @@ _EXAMPLE: JsonDict = {
 class StudyResult(_Wire):
     """A study: its images in the order they joined it, each with its readings.
 
-    Those of one request stand in the order they were sent in. `pending` and `failures` have what
-    was sent with `Prefer: respond-async` and is not read yet, or cannot be.
+    Those of one request stand in the order they were sent in. `pending` and `failures` list the
+    images sent with `Prefer: respond-async` that are not processed yet, or failed for good.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -235,36 +238,36 @@ class StudyResult(_Wire):
         None, description="Study Instance UID (0020,000D), where an image of it is DICOM."
     )
     status: Status = Field(
-        description="`pending` while anything accepted is yet to be read; else `partial` where "
-        "an image is still to be sent again, `completed` where all were read, `failed` where none "
-        "could be."
+        description="`pending` while an accepted image waits to be processed; else `partial` where "
+        "an image is still to be sent again, `completed` where all were processed, `failed` where "
+        "none could be."
     )
-    received_at: AwareDatetime = Field(description="When the study's first image came.")
+    received_at: AwareDatetime = Field(description="Time of arrival of the study's first image.")
     completed_at: AwareDatetime | None = Field(
-        None, description="When the last image so far was read."
+        None, description="Time at which the last image so far was processed."
     )
     warnings: tuple[ResultWarning, ...] = Field(
-        (), description="What the sender should know though the study was read."
+        (), description="Advice to the sender; the study was processed all the same."
     )
     disclaimer: str | None = Field(
-        None, description="What the contracts of the models say of the results' use."
+        None, description="Limits on the use of the results, from the contracts of the models."
     )
     earlier_images: int | None = Field(
         None,
-        description="How many images came before these and are left out of the answer to a POST, "
-        "and of `result.json` in the store; `GET` tells of all.",
+        description="Number of images that came before these and are left out of the answer to a "
+        "POST, and of `result.json` in the store; `GET` lists all.",
     )
     images: tuple[ImageResult, ...] = ()
     not_processed: tuple[NotProcessed, ...] | None = Field(
         None,
         description="Images that came with others and could not be processed; the status is "
-        "`partial`. An entry goes when its image is sent again, mended.",
+        "`partial`. An entry goes when its image is sent again, corrected.",
     )
     pending: tuple[PendingSubmission, ...] | None = Field(
-        None, description="What was accepted and is yet to be read; the status is `pending`."
+        None, description="Accepted images that wait to be processed; the status is `pending`."
     )
     failures: tuple[FailedSubmission, ...] | None = Field(
-        None, description="What was accepted and failed for good."
+        None, description="Accepted images that failed for good."
     )
 
 
@@ -275,16 +278,16 @@ class StudySummary(_Wire):
     status: Status
     received_at: AwareDatetime
     completed_at: AwareDatetime | None = None
-    images: int = Field(description="Images that stand: those that are superseded do not count.")
-    positive: tuple[str, ...] = Field(description="Labels found positive in any of them.")
+    images: int = Field(description="Number of images, less the superseded ones.")
+    positive: tuple[str, ...] = Field(description="Labels positive in any image.")
     href: str = Field(description="Path of the study's result.")
 
 
 class UnreadableStudy(_Wire):
-    """A study in a list of which a stored document cannot be read."""
+    """A study in a list, one of whose stored documents is unreadable."""
 
     study_id: str
-    problem: Problem = Field(description="What is broken, and where the operator looks.")
+    problem: Problem = Field(description="Unreadable document, and the operator's next step.")
 
 
 class StudyList(_Wire):
@@ -298,5 +301,5 @@ class StudyList(_Wire):
 
 
 def study_path(study_id: str) -> str:
-    """Path of a study's result."""
+    """Return the path of a study's result."""
     return f"/v1/studies/{study_id}"

@@ -125,7 +125,7 @@ class StudyRecorder:
         files: Sequence[tuple[str, bytes | memoryview]],
         error: RadStreamError,
     ) -> None:
-        """The summary line and the count of a study that never came to the pipeline."""
+        """Log and count a study that was refused before the pipeline."""
         study_id = validation.study_id
         self._metrics.studies.count(route, caller, error.label)
         log.info(
@@ -251,10 +251,10 @@ class StudyRecorder:
 def _event_id(
     study_ref: str, received_at: dt.datetime | None, outcome: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The id of what became of a request's stage; a random one where nothing was stored.
+    """Return the event id of a stage's outcome, or none, for a random one, if nothing was stored.
 
-    A study that is processed again, since its gateway died before its end was noted, has the same
-    ids again: it came once.
+    A study that is processed again, since its gateway died before the end was recorded, has the
+    same ids again: it came once.
     """
     if received_at is None or outcome["status"] is not StageStatus.SUCCESS:
         return {}
@@ -263,7 +263,7 @@ def _event_id(
 
 
 def in_common(values: Iterable[T]) -> T | None:
-    """The one value that all of these are; None where they differ, or there are none."""
+    """Return the value that all of these share; None where they differ, or there are none."""
     distinct = set(values)
     return distinct.pop() if len(distinct) == 1 else None
 

@@ -17,8 +17,7 @@ TOLD = {"description", "help", "summary", "short_help", "epilog"}
 # The packages whose wording is not revised yet.
 UNREVISED = (
     *("gateway/results/", "gateway/work/", "gateway/deferred/", "gateway/dropfolder/"),
-    *("gateway/storage/", "gateway/schemas/result.py", "gateway/studies/recorder.py"),
-    "gateway/http/routes/studies.py",
+    "gateway/storage/",
 )
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = ast.Module | ast.ClassDef | Function

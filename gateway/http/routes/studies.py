@@ -1,4 +1,4 @@
-"""Studies over HTTP: send, list, read, look at."""
+"""Studies over HTTP: send, list, get, delete, and the pictures of their images."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ PictureKey = Annotated[
     str | None,
     Query(
         pattern="^[0-9a-f]{16}$",
-        description="From the result's link: the very image that was read, whatever its number is "
-        "by now.",
+        description="Key from the result's link: the very image that was processed, even if its "
+        "number has changed.",
     ),
 ]
 
@@ -54,8 +54,8 @@ _SUBMISSION: dict[str, Any] = {
             "name": METADATA_HEADER,
             "in": "header",
             "required": False,
-            "description": "With one image as the body: the metadata document, in ASCII "
-            "(other characters as \\u escapes).",
+            "description": "Metadata document where the body is one image, in ASCII (other "
+            "characters as \\u escapes).",
             "schema": {"type": "string"},
         },
         {
@@ -63,15 +63,15 @@ _SUBMISSION: dict[str, Any] = {
             "in": "header",
             "required": False,
             "description": "With `respond-async` (RFC 7240) the answer is 202 as soon as the study "
-            "is kept; it is read after that.",
+            "is stored; it is processed after that.",
             "schema": {"type": "string"},
         },
         {
             "name": CALLBACK_HEADER,
             "in": "header",
             "required": False,
-            "description": "With `Prefer: respond-async`: an HTTPS URL to tell when the study is "
-            "read, or cannot be. The operator says which hosts may be called.",
+            "description": "With `Prefer: respond-async`: HTTPS URL of the webhook that is called "
+            "once the study is processed or has failed. The operator allows its host.",
             "schema": {"type": "string", "format": "uri"},
         },
         REQUEST_TIMEOUT,
@@ -89,7 +89,7 @@ _SUBMISSION: dict[str, Any] = {
                             "type": "array",
                             "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
-                            "description": "JPEG, PNG or DICOM files; the bytes decide which.",
+                            "description": "JPEG, PNG or DICOM files, told apart by their bytes.",
                         },
                     },
                 },
@@ -113,14 +113,14 @@ _SUBMISSION: dict[str, Any] = {
         200: {
             "headers": {
                 "Idempotent-Replayed": {
-                    "description": "true where every image had been read before.",
+                    "description": "true where every image had been processed before.",
                     "schema": {"type": "string"},
                 }
             }
         },
         202: {
             "model": StudyResult,
-            "description": "The study is kept and will be read; asked for with "
+            "description": "The study is stored and will be processed; requested with "
             "`Prefer: respond-async`.",
             "headers": {
                 "Location": {
@@ -169,17 +169,17 @@ async def send_study(
 ) -> Response:
     """Send one or more images with their metadata, as `multipart/form-data`.
 
-    DICOM files speak for themselves: with them `metadata` may be left out, or complete what
-    their attributes lack, and must not contradict them.
+    For DICOM files `metadata` may be left out, or complete what their attributes lack; it must
+    not contradict them.
 
     A single image may also be the whole body, with the metadata in the header
     `RadStream-Metadata`. Sending the same image again answers with the stored result.
 
-    An image that cannot be processed costs no other: the `status` is `partial`, and
-    `not_processed` tells of it until it is sent again mended.
+    An image that cannot be processed fails alone: the `status` is `partial`, and `not_processed`
+    lists it until it is sent again, corrected.
 
-    With `Prefer: respond-async` the answer comes before the study is read: what is wrong with the
-    request is still refused at once, what only decoding finds stands in the result as a failure.
+    With `Prefer: respond-async` the answer comes before the study is processed: a faulty request
+    is still refused at once, a fault found in decoding stands in the result as a failure.
     """
     callback = callback_of(request.headers, gateway.callbacks)
     awaited = not wants_async(request.headers)
@@ -205,7 +205,7 @@ async def send_study(
 
 
 async def _accept(gateway: Gateway, admitted: AdmittedStudy, callback: str | None) -> Response:
-    """The answer to a study that is kept and not yet read."""
+    """Answer for a study that is stored and not yet processed."""
     study_id = await gateway.submissions.accept(admitted, callback)
     result = await gateway.catalog.result(study_id)
     return Response(
@@ -230,11 +230,11 @@ async def list_studies(
     request: Request,
     gateway: GatewayDependency,
     after: Annotated[
-        str, Query(max_length=64, description="Where to go on: the last study_id seen.")
+        str, Query(max_length=64, description="Last study_id of the page before.")
     ] = "",
     limit: Annotated[int, Query(ge=1, le=200, description="Studies on a page.")] = 50,
 ) -> StudyList:
-    """One page of studies, in the order of their ids."""
+    """Return one page of studies, in the order of their ids."""
     study_ids = await gateway.catalog.ids(after=after, limit=limit)
     summaries: list[StudySummary] = []
     unreadable: list[UnreadableStudy] = []
@@ -260,7 +260,7 @@ async def list_studies(
 @router.get(
     "/{study_id}",
     dependencies=_READS,
-    summary="Read a study's result",
+    summary="Get a study's result",
     response_model_exclude_none=True,
     responses=documented(
         errors.StudyNotFoundError,
@@ -271,7 +271,7 @@ async def list_studies(
     ),
 )
 async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
-    """The study's current view."""
+    """Return the study's current view."""
     return gateway.links.result(await gateway.catalog.result(study_id))
 
 
@@ -290,11 +290,11 @@ async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResu
     ),
 )
 async def delete_study(study_id: StudyId, gateway: GatewayDependency) -> Response:
-    """Remove all that is kept of the study: images, results, heat maps, what is pending or parked.
+    """Remove all stored data of the study: images, results, heat maps, pending and parked work.
 
-    What is under way of it is not stored. Afterwards `GET` answers 410; a file of it in a drop
-    folder is its sender's and stays, but is not read again. After about a minute the `study_id`
-    may be sent anew.
+    Images in processing are not stored. Afterwards `GET` answers 410; its files in a drop folder
+    are the sender's and stay, but are not processed again. After about a minute the `study_id` may
+    be sent anew.
     """
     await gateway.catalog.delete(study_id)
     return Response(status_code=204)
@@ -315,7 +315,7 @@ _PICTURE_ERRORS = (
 
 @router.get(
     "/{study_id}/images/{number}/preview.png",
-    summary="Look at an image",
+    summary="Get a preview of an image",
     response_class=Response,
     responses=_PNG | documented(*_PICTURE_ERRORS),
 )
@@ -328,7 +328,7 @@ async def preview(
     caller: Reader,
     key: PictureKey = None,
 ) -> Response:
-    """The image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
+    """Return the image as an 8-bit greyscale PNG, at most 1024 pixels on its longer side."""
     with gateway.admission.picture(share_of(caller, request)):
         drawn = gateway.pictures.preview(study_id, number, key)
         return _png(await while_connected(request, drawn), key)
@@ -336,7 +336,7 @@ async def preview(
 
 @router.get(
     "/{study_id}/images/{number}/heatmap.png",
-    summary="See what a finding rests on",
+    summary="Get an image's heat map",
     response_class=Response,
     responses=_PNG | documented(*_PICTURE_ERRORS, errors.NoHeatMapError),
 )
@@ -349,18 +349,18 @@ async def heatmap(
     caller: Reader,
     label: Annotated[
         str | None,
-        Query(max_length=64, description="The finding; the most probable one if left out."),
+        Query(max_length=64, description="Label of the finding; by default the most probable one."),
     ] = None,
     key: PictureKey = None,
 ) -> Response:
-    """The model's evidence for a finding, in colour over the radiograph."""
+    """Return the model's evidence for a finding, in colour over the radiograph."""
     with gateway.admission.picture(share_of(caller, request)):
         drawn = gateway.pictures.heatmap(study_id, number, label, key)
         return _png(await while_connected(request, drawn), key)
 
 
 def _png(data: bytes, key: str | None) -> Response:
-    # What a key names never changes; a number may come to mean another image. Nobody else's
-    # business either way.
+    # A key always names the same image; a number may come to mean another. No shared cache may keep
+    # either.
     caching = "private, no-cache" if key is None else "private, max-age=3600"
     return Response(data, media_type="image/png", headers={"Cache-Control": caching})
