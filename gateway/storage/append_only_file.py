@@ -1,4 +1,4 @@
-"""A file that grows by whole pieces, each on disk before it counts.
+"""File that grows by whole pieces, each on disk before it counts.
 
 Not a handler of `logging`: those force nothing to disk and swallow the errors of a full one.
 """
@@ -18,14 +18,14 @@ class AppendedFile:
     Parameters
     ----------
     path
-        Made if it does not exist, with its folder; the names are forced to disk.
+        Path, made with its folder if it does not exist; the names are forced to disk.
 
     Attributes
     ----------
     path : Path
-        Of the file.
+        Path of the file.
     size : int
-        Its bytes.
+        Length in bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class AppendedFile:
 
     @property
     def removed(self) -> bool:
-        """Return whether the file has no name any more, because it was removed."""
+        """Return True if the file has no name any more, because it was removed."""
         return os.fstat(self._descriptor).st_nlink == 0
 
     def append(self, data: bytes) -> None:

@@ -35,9 +35,9 @@ async def aws_client(
     Parameters
     ----------
     region, endpoint
-        Of the service; None leaves them to the environment.
+        Region and endpoint of the service; None leaves them to the environment.
     unavailable
-        Makes the error that is raised where there is no region, or a profile that is not there.
+        Factory of the error that is raised without a region, or for an unknown profile.
     """
     async with AsyncExitStack() as stack:
         try:

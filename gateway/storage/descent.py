@@ -24,7 +24,7 @@ NESTED = "a folder cannot hold an object whose key begins with another object's 
 
 @contextmanager
 def opened(root: Path | str, steps: Sequence[str], *, dir_fd: int | None = None) -> Iterator[int]:
-    """The descriptor of the folder that the steps lead to.
+    """Yield the descriptor of the folder that the steps lead to.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def opened(root: Path | str, steps: Sequence[str], *, dir_fd: int | None = None)
 
 @contextmanager
 def held(root: Path, steps: Sequence[str]) -> Iterator[Sequence[int]]:
-    """Descriptors of the root and of the folder below it that each step leads to.
+    """Yield descriptors of the root and of the folder below it that each step leads to.
 
     Raises
     ------
@@ -64,15 +64,15 @@ def held(root: Path, steps: Sequence[str]) -> Iterator[Sequence[int]]:
 
 @contextmanager
 def made(root: int, steps: Sequence[str]) -> Iterator[Sequence[int]]:
-    """Descriptors of the folders to force to disk once the last of them holds a new name.
+    """Yield descriptors of the folders to force to disk once the last holds a new name.
 
-    The last is the folder that the steps lead to. What is missing is made, for the owner alone;
+    The last is the folder that the steps lead to. Missing folders are made, for the owner alone;
     the descriptors then begin with that of the folder that holds the first new one.
 
     Raises
     ------
     FileNotFoundError
-        Somebody removed a folder on the way just now.
+        A folder on the way was removed just now.
     InvalidKeyError
         A file or a link stands on the way.
     """

@@ -1,4 +1,4 @@
-"""Documents of the store, read and written as JSON: typed errors for what cannot be read."""
+"""Documents of the store, read and written as JSON, with typed errors for unreadable ones."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def read_document(document: type[D], key: str, data: bytes) -> D:
     Parameters
     ----------
     document
-        What it is to be.
+        Class of the document.
     key
-        Of the object.
+        Key of the object.
     data
-        Its bytes.
+        Bytes of the object.
 
     Raises
     ------
     UnreadableDocumentError
-        They are no such document; the log has been told.
+        The bytes are no such document; this is logged.
     """
     try:
         return document.model_validate_json(data)
@@ -51,7 +51,7 @@ async def read_or_none(objects: ObjectStore, document: type[D], key: str) -> D |
     Raises
     ------
     UnreadableDocumentError
-        The object is no such document; the log has been told.
+        The object is no such document; this is logged.
     """
     try:
         return read_document(document, key, (await objects.read_tagged(key)).data)
@@ -70,14 +70,14 @@ async def replace_document(objects: ObjectStore, key: str, document: BaseModel) 
 
 
 def unreadable(key: str, reason: str) -> UnreadableDocumentError:
-    """Return the error of an object that cannot be read; the log is told."""
+    """Return the error of an unreadable object, and log it."""
     error = UnreadableDocumentError(_place(key), reason)
     log.error("store.document_unreadable", place=error.place, reason=reason)
     return error
 
 
 def reason_of(fault: ValidationError) -> str:
-    """Say what is wrong in words of ours: the document may hold a patient's name anywhere."""
+    """Return the fault without the input: the document may hold a patient's name anywhere."""
     errors = fault.errors(include_url=False)
     if any(error["type"] == "json_invalid" for error in errors):
         return "it is not JSON"
@@ -91,7 +91,7 @@ def reason_of(fault: ValidationError) -> str:
 
 
 def stored_form(document: BaseModel) -> bytes:
-    """Return the bytes that a document is stored as."""
+    """Return the document's bytes in the store."""
     return document.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 

@@ -1,4 +1,4 @@
-"""The object store as a folder: what one machine has instead of S3.
+"""Object store in a folder, for one machine without S3.
 
 Not fsspec: its local files are not forced to disk, can be half written, and lie wherever a link
 leads.
@@ -45,23 +45,23 @@ class FolderStore:
     step: `link` where the name must be free, `rename` where it may not be. Last, the folder that
     holds the name is forced to disk, and those that hold the names of folders made on the way. So
     a crash at any time leaves the old state or the new one, and the new one once a call has
-    returned; also where `create` returned False, though another writer made the object. Who finds
-    a folder that another writer has just made need not force its name: a file system makes a
-    folder and its name in one step of its journal, and forces them together. What is written is
-    the gateway's own account's alone, whatever the umask.
+    returned; also where `create` returned False, though another writer made the object. A writer
+    that finds a folder just made by another need not force its name: a file system makes a folder
+    and its name in one step of its journal, and forces them together. Only the gateway's own
+    account may read the files, under any umask.
 
-    Who replaces or removes an object's file locks it, and looks whether the name is still its own:
-    so a swap, which reads the old bytes and gives their name to the new ones, has no other writer
-    in between, in whichever process. An object's tag is a hash of its bytes.
+    A writer that replaces or removes an object's file locks it, and checks that the name still
+    means this file: so a swap, which reads the old bytes and gives their name to the new ones, has
+    no other writer in between, in any process. An object's tag is a hash of its bytes.
 
-    What is no plain file in a plain folder is no object: links lead out of the root, and a pipe
-    never ends. Whoever drops files may have made them, and may put them in place of a folder at
+    Only a plain file in a plain folder is an object: links lead out of the root, and a pipe never
+    ends. A sender of dropped files may have made them, and may put them in place of a folder at
     any time: each folder is opened in the one above it.
 
     Parameters
     ----------
     root
-        The folder; made if it does not exist.
+        Folder of the store; made if it does not exist.
     """
 
     def __init__(self, root: Path) -> None:
@@ -73,7 +73,7 @@ class FolderStore:
         self._writers = ThreadPoolExecutor(4, thread_name_prefix="store-write")
 
     async def open(self) -> None:
-        """Make the folder, and clear what a crash left unfinished.
+        """Make the folder, and remove files that a crash left unfinished.
 
         Raises
         ------
@@ -210,9 +210,9 @@ class FolderStore:
             return None
 
     def _exchange(self, steps: Sequence[str], data: bytes | memoryview, old: str, new: str) -> bool:
-        """Give the name of the bytes with the old tag to the data; return whether these lie there.
+        """Give the name of the bytes with the old tag to the data; return True if it has them.
 
-        What another writer made is on disk before it is told of, as in `create`.
+        Another writer's bytes are on disk before they are reported, as in `create`.
         """
         name = steps[-1]
         with opened(self._root, ()) as root, _unfinished(root, data) as unfinished:
@@ -291,7 +291,7 @@ def _tag(data: bytes | memoryview) -> str:
 
 @contextmanager
 def _unfinished(root: int, data: bytes | memoryview) -> Iterator[str]:
-    """A file of the data, on disk but unnamed; removed at the end, unless it has got a name."""
+    """Yield the path of the data on disk, not yet named; removed at the end if still there."""
     path = f"{_UNFINISHED}/{secrets.token_hex(16)}"
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=root)
     try:
@@ -309,7 +309,7 @@ def _unfinished(root: int, data: bytes | memoryview) -> Iterator[str]:
 
 
 def _removed(name: str, above: int) -> bool:
-    """Remove the folder if it is empty; return whether it is gone."""
+    """Remove the folder if it is empty; return True if it is gone."""
     try:
         os.rmdir(name, dir_fd=above)
     except FileNotFoundError:  # somebody else removed it

@@ -13,7 +13,7 @@ _SEGMENT_BYTES = 255  # NAME_MAX of ext4, xfs and tmpfs
 
 
 def split_key(key: str) -> list[str]:
-    """The parts of a key between its slashes.
+    """Return the parts of a key between its slashes.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def split_key(key: str) -> list[str]:
 
 
 def split_prefix(prefix: str) -> list[str]:
-    """The parts of a prefix before its last slash, none where it has none; see `split_key`."""
+    """Return the parts of a prefix before its last slash, if it has one; see `split_key`."""
     folder, slash, _ = prefix.rpartition("/")
     return split_key(folder) if slash else []
 

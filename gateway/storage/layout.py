@@ -1,7 +1,6 @@
-"""The one table of what lies where: each key's beginning, its writer, and how long it stays.
+"""Layout of the store: the prefix of each kind of object, its writer and its lifetime.
 
-docs/backup.md shows it to operators. What the keys below a beginning are called stands with their
-writer.
+docs/backup.md shows it to operators. The keys below a prefix are described with their writer.
 """
 
 from __future__ import annotations
@@ -39,15 +38,15 @@ class Place:
     Parameters
     ----------
     prefix
-        What their keys begin with.
+        Beginning of their keys.
     holds
-        What they are.
+        Contents.
     writer
-        The package that writes them; None where senders do.
+        Package that writes them; None where senders do.
     until
-        When they go.
+        Event that ends them.
     bucket
-        Where they lie.
+        Bucket of the objects.
     """
 
     prefix: str
@@ -82,7 +81,7 @@ PLACES = (
     Place(WAITING, "halves that wait", "dropfolder", "when the other half comes, or it is parked"),
     Place(
         BINDINGS,
-        "which study an image outside of any folder was processed for",
+        "studies for which images outside of any folder were processed",
         "dropfolder",
         "kept",
     ),
@@ -90,10 +89,16 @@ PLACES = (
         DELETIONS,
         "deletions under way",
         "results",
-        "when nothing that began before them can be under way",
+        "when no request that began before them can be under way",
     ),
-    Place(DELETED, "that a study was deleted", "results", "kept"),
-    Place(AUDIT, "who did what to which study", "audit", "kept", Bucket.AUDIT),
+    Place(DELETED, "tombstones of deleted studies", "results", "kept"),
+    Place(
+        AUDIT,
+        "audit records: the caller, the operation and the study",
+        "audit",
+        "kept",
+        Bucket.AUDIT,
+    ),
     Place(IMAGES, "dropped files", None, "never by RadStream", Bucket.IMAGES),
 )
 """In the order of a study."""

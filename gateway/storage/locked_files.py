@@ -1,7 +1,7 @@
-"""Locks on objects' files, which hold between threads and processes and leave nothing behind.
+"""Locks on objects' files, which hold between threads and processes and leave no file behind.
 
 Not filelock or portalocker: they lock a file beside, which stays or whose removal is a race; here
-the file that is replaced or removed is itself what is locked.
+the lock is on the very file that is replaced or removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A link, a socket, a file of somebody else's: no swap can be under way on it.
+# A link, a socket, a file of another account: no swap can be under way on it.
 _NO_FILE_OF_OURS = {errno.ELOOP, errno.ENXIO, errno.EACCES}
 _PIECE_BYTES = 1 << 16
 
@@ -27,12 +27,12 @@ def locked(name: str, folder: int) -> Iterator[int | None]:
     Yields
     ------
     int or None
-        Its descriptor, at its beginning; None for what is no file of the gateway's own.
+        Descriptor of the file, at its beginning; None if it is no file of the gateway's own.
 
     Raises
     ------
     FileNotFoundError
-        Nothing has the name. Another writer may give it to a new file at any time.
+        No file has the name. Another writer may give it to a new one at any time.
     IsADirectoryError
     """
     while True:
@@ -47,7 +47,7 @@ def locked(name: str, folder: int) -> Iterator[int | None]:
             return
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Who had the lock before may have replaced or removed it.
+            # The lock's last holder may have replaced or removed it.
             if os.path.samestat(
                 os.fstat(file), os.stat(name, dir_fd=folder, follow_symlinks=False)
             ):
@@ -58,7 +58,7 @@ def locked(name: str, folder: int) -> Iterator[int | None]:
 
 
 def whole(file: int) -> bytes:
-    """Return the bytes of a locked file, which nobody writes to."""
+    """Return the bytes of a locked file, which has no writer."""
     pieces = []
     while piece := os.read(file, max(os.fstat(file).st_size, _PIECE_BYTES)):
         pieces.append(piece)

@@ -65,7 +65,7 @@ _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 def encryption(sse: str | None, kms_key_id: str | None) -> S3Config:
-    """Return the settings of encryption at rest; none leave it to the bucket's default."""
+    """Return the settings of encryption at rest; without any the bucket's default holds."""
     settings: S3Config = {}
     if sse is not None:
         settings["server_side_encryption"] = sse
@@ -81,9 +81,9 @@ class Written:
     Parameters
     ----------
     tag
-        Of what is written; None where the condition does not hold.
+        Tag of the written object; None where the condition does not hold.
     repeated
-        Whether the request was sent more than once: what it met may be its own.
+        True if the request was sent more than once: it may have met its own object.
     """
 
     tag: str | None
@@ -96,9 +96,9 @@ class ObjectClient:
     Parameters
     ----------
     client
-        Of aiobotocore, whose endpoint, region, connections and check sums hold here too.
+        Client of aiobotocore, whose endpoint, region, connections and check sums hold here too.
     bucket
-        Its name.
+        Name of the bucket.
     timeout_s
         Seconds that a request may take, without its repetitions.
     encryption
@@ -124,7 +124,7 @@ class ObjectClient:
         ObjectNotFoundError
         ObjectTooLargeError
         InChunksError
-            Something before the bucket sends objects without their length.
+            A proxy before the bucket sends objects without their length.
         StoreUnavailableError
         """
         _check(key)
@@ -216,7 +216,7 @@ class ObjectClient:
 
 
 class Credentials:
-    """Those that botocore finds and refreshes, for obstore: its own ways are fewer.
+    """Credentials that botocore finds and refreshes, for obstore, which knows fewer sources.
 
     A web identity (IRSA), a container's (Pod Identity), an instance's, a profile.
     """
@@ -227,7 +227,7 @@ class Credentials:
         self._session = get_session()
 
     async def __call__(self) -> S3Credential:
-        """Return the credentials of now; botocore knows when they end, and is asked in time."""
+        """Return the current credentials; botocore knows their end, and is asked in time."""
         found = await self._session.get_credentials()
         if found is None:
             raise NoCredentialsError
@@ -255,11 +255,11 @@ class _Fault:
     Parameters
     ----------
     status
-        Of the answer; None where there was none.
+        HTTP status of the answer; None where there was none.
     reason
-        S3's own code, or what became of the request; says nothing of the key.
+        S3's own code, or the kind of failure; without the key.
     may_pass
-        Whether the request may be repeated.
+        True if the request may be repeated.
     """
 
     status: int | None
@@ -267,7 +267,7 @@ class _Fault:
     may_pass: bool
 
     def error(self) -> Exception:
-        """Return it as one of ours."""
+        """Return the gateway's own error for it."""
         if self.status in _UNMET:
             return _ConditionError()
         if self.status == _NOT_FOUND and self.reason != "NoSuchBucket":
@@ -300,9 +300,9 @@ def _check(key: str) -> None:
 
 
 def _config(meta: Any, bucket: str) -> S3Config:
-    """Return where the bucket is and how it is asked, as aiobotocore's client has it.
+    """Return the bucket's address and options, as aiobotocore's client has them.
 
-    All is said, as obstore else reads it from variables of its own.
+    All are given, as obstore reads missing ones from variables of its own.
     """
     endpoint: str = meta.endpoint_url
     address = urlsplit(endpoint)

@@ -25,7 +25,7 @@ _PIECE_BYTES = 1 << 16
 
 
 def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
-    """The bytes of the file that the steps lead to; see `ObjectStore.read`."""
+    """Return the bytes of the file that the steps lead to; see `ObjectStore.read`."""
     with _opened(root, steps, limit_bytes) as (file, size):
         pieces = []
         found, wanted = 0, size + 1
@@ -38,19 +38,19 @@ def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
 
 
 def beginning(root: Path, steps: Sequence[str], size: int) -> bytes:
-    """The file's first bytes; see `ObjectStore.beginning`."""
+    """Return the file's first bytes; see `ObjectStore.beginning`."""
     with _opened(root, steps, None) as (file, _):
         return os.read(file, size)
 
 
 def length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
-    """Bytes of the file that the steps lead to; raises as `read` does."""
+    """Return the length in bytes of the file that the steps lead to; raise as `read` does."""
     with _opened(root, steps, limit_bytes) as (_, size):
         return size
 
 
 def written_at(root: Path, steps: Sequence[str]) -> dt.datetime:
-    """Return when the file came to lie there as it is; raises as `read` does.
+    """Return the time at which the file came to lie there as it is; raise as `read` does.
 
     Its change time: a copy may bring the time of writing along from where it lay before.
     """
@@ -60,7 +60,7 @@ def written_at(root: Path, steps: Sequence[str]) -> dt.datetime:
 
 @contextmanager
 def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterator[tuple[int, int]]:
-    """Descriptor and length of an object's file."""
+    """Yield the descriptor and the length of an object's file."""
     try:
         with opened(root, steps[:-1]) as folder:
             # A pipe without a writer is not waited for.
@@ -82,7 +82,7 @@ def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterat
 
 
 def paths(top: int, stem: str) -> Iterator[str]:
-    """Paths below a folder of the plain files, those that start with the stem; it has no slash.
+    """Yield the paths of plain files below a folder that start with the stem, without a slash.
 
     No key has a step that begins with a dot. One folder below is open at a time, however deep.
     """

@@ -1,6 +1,6 @@
-"""Tells whether a gateway on the same folder store still runs, by locks that end with it.
+"""Presence of the gateways on one folder store, by locks that end with their process.
 
-Not filelock or portalocker: they make one wait for another; here an owner's end is the news.
+Not filelock or portalocker: they make one wait for another; here only the owner's end matters.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class Presence:
-    """A locked file of each gateway; the system gives the lock back however its owner ends.
+    """A locked file of each gateway; the system releases the lock at any end of its owner.
 
     Parameters
     ----------
     folder
-        Of the files; made if it does not exist.
+        Folder of the files; made if it does not exist.
 
     Attributes
     ----------
     name : str
-        Of this gateway: another each time it is started.
+        Name of this gateway: another each time it is started.
 
     Raises
     ------
@@ -65,14 +65,14 @@ class Presence:
         return True
 
     def close(self) -> None:
-        """Say that this gateway has ended its work."""
+        """Release the lock: this gateway has ended its work."""
         with suppress(FileNotFoundError):
             self._path.unlink()
         os.close(self._descriptor)
 
 
 def _locked(path: Path) -> int:
-    """Descriptor of the file, which is locked."""
+    """Return the descriptor of the file, which is locked."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Reserve(Protocol):
-    """Makes room for so many bytes; what it raises ends the read."""
+    """Reservation of so many bytes; an error of it ends the read."""
 
     async def __call__(self, size: int, /) -> None:
-        """Return once there is room."""
+        """Wait until there is room."""
         ...
 
 
@@ -25,9 +25,9 @@ class Tagged:
     Parameters
     ----------
     data
-        Its bytes.
+        Bytes of the object.
     tag
-        Another for other bytes; what else it says is the store's own affair.
+        Opaque tag of the store, another one for other bytes.
     """
 
     data: bytes
@@ -49,18 +49,18 @@ class ObjectStore(Protocol):
         version_id: str | None = None,
         reserve: Reserve | None = None,
     ) -> bytes:
-        """The object's bytes.
+        """Return the object's bytes.
 
         Parameters
         ----------
         key
-            Of the object.
+            Key of the object.
         limit_bytes
-            The longest object taken; a longer one is not read to its end.
+            Length of the longest object taken; a longer one is not read to its end.
         version_id
-            Of S3; None reads the current version, as does a store that keeps one version only.
+            Version in S3; None reads the current one, as does a store without versions.
         reserve
-            Told the object's length before its bytes are read, and awaited.
+            Function awaited with the object's length before its bytes are read.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class ObjectStore(Protocol):
         ...
 
     async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
-        """The object's bytes, and the tag by which `swap` knows them again.
+        """Return the object's bytes, and the tag by which `swap` knows them again.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class ObjectStore(Protocol):
         ...
 
     async def written_at(self, key: str, *, version_id: str | None = None) -> dt.datetime:
-        """Return when the object came to lie there, by the store's own clock, in UTC.
+        """Return the time of the object's writing, by the store's own clock, in UTC.
 
         Raises
         ------
@@ -112,30 +112,31 @@ class ObjectStore(Protocol):
     async def swap(
         self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
     ) -> str | None:
-        """Write the object only if nobody has written or removed it since it was read.
+        """Write the object only if no other writer has changed or removed it since it was read.
 
-        Of several writers that have read the same state one wins. Bytes that lie there already
-        count as written, whoever wrote them: so a swap whose answer was lost on the way may be
-        made again, and a writer whose bytes must be told from another's puts something of its own
-        in them. One thing stays unknown: where an answer was lost and another writer has swapped
-        since, or has removed the object, the first is told that it lost, though its bytes were
-        there for a while. Who reads again and merges finds them in what the other wrote.
+        Of several writers that have read the same state one wins. Equal bytes that lie there
+        already count as written, by any writer: so a swap whose answer was lost may be repeated,
+        and a writer whose bytes must be told from another's puts a token of its own in them. One
+        case stays unknown: where an answer was lost and another writer has swapped since, or has
+        removed the object, the first loses, though its bytes were there for a while. A writer that
+        reads again and merges finds them in the other's bytes.
 
         Parameters
         ----------
         key
-            Of the object.
+            Key of the object.
         data
-            Its new bytes.
+            New bytes.
         tag
-            Of the bytes to replace (If-Match); None where there must be none (If-None-Match: *).
+            Tag of the bytes to replace (If-Match); None where there must be none
+            (If-None-Match: *).
         media_type
-            Of the new bytes.
+            Media type of the new bytes.
 
         Returns
         -------
         str or None
-            The new tag; None if other bytes lie there, or none where some must.
+            New tag; None if other bytes lie there, or none where some must.
         """
         ...
 
@@ -149,24 +150,24 @@ class ObjectStore(Protocol):
         Parameters
         ----------
         prefix
-            Of keys, or one key that no other begins with.
+            Prefix of keys, or one key that no other begins with.
         past_only
-            Leave what is there now, and remove what it replaced, or what was deleted.
+            True leaves current versions, and removes replaced and deleted ones.
 
         Returns
         -------
         bool
-            Whether nothing is left: False where the store keeps older versions and does not let
+            True if no version is left; False where the store keeps older ones and does not let
             them be removed.
         """
         ...
 
     async def keys(self, prefix: str) -> Sequence[str]:
-        """All keys that start with the prefix, in the order of their UTF-8 bytes."""
+        """Return all keys that start with the prefix, in the order of their UTF-8 bytes."""
         ...
 
     async def folders(self, prefix: str, *, after: str, limit: int) -> Sequence[str]:
-        """Names under the prefix, empty or ending in a slash, that a slash and objects follow.
+        """Return names under the prefix, empty or ending in "/", that a slash and objects follow.
 
         At most `limit`, beyond `after`, in the order of their keys: "a-b" stands before "a", as
         "a-b/" does before "a/".

@@ -25,16 +25,16 @@ class RollingFile:
     Parameters
     ----------
     folder
-        Made when the first line comes.
+        Folder of the files, made when the first line comes.
     name
-        Of a file, by the time (UTC) it was begun: a pattern of `strftime`. Digits by chance and
+        Name of a file, by the time (UTC) it was begun: a pattern of `strftime`. Random digits and
         ``.jsonl`` follow.
     file_bytes
         Size from which a new file is begun.
     daily
         True begins a new file each day (UTC) as well.
     prepare
-        Called before a file is begun, to make the folder or room in it.
+        Function called before a file is begun, to make the folder or room in it.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class RollingFile:
         self._daily = daily
         self._begun = dt.datetime.now(dt.UTC)
         self._file: AppendedFile | None = None
-        # Its own thread: a write that nobody waits for any more still ends before the next begins.
+        # Its own thread: a write whose caller has gone still ends before the next begins.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rolling-file")
 
     async def append(self, lines: bytes) -> None:
-        """Return when the lines are on disk.
+        """Write the lines, and return once they are on disk.
 
         Raises
         ------
         OSError
-            None of them is.
+            None of them is on disk.
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._append, lines)
 

@@ -1,7 +1,7 @@
-"""The object store as an S3 bucket.
+"""Object store in an S3 bucket.
 
-What a hospital may have written is read by aiobotocore, which checks its check sum and takes any
-header, and so are lists and versions; what the gateway writes goes by obstore.
+Objects that a hospital may have written are read by aiobotocore, which checks their check sum and
+takes any header, and so are lists and versions; the gateway's own writes go by obstore.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ERROR_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def s3_client(
     *, region: str | None, endpoint: str | None, connections: int, timeout_s: float
 ) -> AbstractAsyncContextManager[Any]:
-    """A client of S3 with one connection pool, open until the block ends.
+    """Return a client of S3 with one connection pool, open until the block ends.
 
     Failed requests are repeated here, by botocore's standard mode, which backs off with jitter and
     within a budget, and nowhere else. See `aws_client` for credentials.
@@ -62,10 +62,10 @@ def s3_client(
     Parameters
     ----------
     region, endpoint
-        Of S3; None leaves them to the environment. An endpoint other than AWS's is asked with the
-        bucket in the path, and with check sums as AWS's own variables say.
+        Region and endpoint of S3; None leaves them to the environment. An endpoint other than
+        AWS's is asked with the bucket in the path, and with check sums as AWS's own variables say.
     connections
-        How many requests may be under way at once; more wait for a connection.
+        Number of requests that may be under way at once; more wait for a connection.
     timeout_s
         Seconds of silence that end a request.
     """
@@ -92,9 +92,9 @@ class S3Store:
     Parameters
     ----------
     client
-        From `s3_client`; several stores may share it.
+        Client from `s3_client`; several stores may share it.
     bucket
-        Its name.
+        Name of the bucket.
     timeout_s
         Seconds a call may take, repetitions included, where its caller's deadline is not sooner.
     encryption
@@ -108,7 +108,7 @@ class S3Store:
         self._objects = ObjectClient(client, bucket, timeout_s=timeout_s, encryption=encryption)
 
     async def open(self, prefix: str) -> None:
-        """Look below a prefix: what a role may do that may not ask for the bucket as a whole.
+        """List a prefix, which a role may do that may not ask for the bucket as a whole.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class S3Store:
         return found.tag if found.data == data else None
 
     async def delete(self, key: str, *, tag: str | None = None) -> None:
-        """See `ObjectStore.delete`; a versioned bucket keeps what was there."""
+        """See `ObjectStore.delete`; a versioned bucket keeps the older versions."""
         split_key(key)
         async with self._calling():
             if tag is None:
@@ -307,7 +307,7 @@ class S3Store:
 
     @asynccontextmanager
     async def _calling(self) -> AsyncIterator[None]:
-        """Bound the calls in the block, and turn what botocore raises into our errors."""
+        """Bound the calls in the block, and translate botocore's errors."""
         timeout = asyncio.timeout(self._timeout_s)
         try:
             async with timeout:
@@ -337,7 +337,7 @@ def _denied(error: ClientError) -> Exception:
 
 
 async def _whole(body: Any, limit_bytes: int | None) -> bytes:
-    """The body's bytes; no more are read than one piece beyond the limit."""
+    """Return the body's bytes; at most one piece is read beyond the limit."""
     pieces: list[bytes] = []
     length = 0
     async for piece in body.iter_chunks(_PIECE_BYTES):
@@ -353,6 +353,6 @@ def _code(error: ClientError) -> str:
 
 
 def _code_in(fault: Mapping[str, Any]) -> str:
-    """S3's own code; what looks like none is not repeated."""
+    """Return S3's own code; "unknown" for text that does not look like one."""
     code = str(fault.get("Code", ""))
     return code if _ERROR_CODE.fullmatch(code) else "unknown"
