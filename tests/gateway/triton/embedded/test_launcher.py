@@ -52,48 +52,45 @@ async def test_dead_backend_process_is_mended_by_unload_and_load(triton: Embedde
 
 @pytest.mark.server
 async def test_start_that_waits_for_a_backend_process_that_died_is_given_up(
-    tmp_path_factory: pytest.TempPathFactory, own_temporary_folder: Path
+    model_repository: Path, own_temporary_folder: Path
 ):
-    models = never_ready(tmp_path_factory.mktemp("models"))
-    triton = EmbeddedTriton(models, start_timeout_s=600)
-    start = asyncio.create_task(triton.start())
+    """Triton itself sees a backend die a moment later, so the moment may have to be met anew."""
+    told: list[str] = []
+    while "a backend process died as it started" not in "".join(told[-1:]):
+        assert len(told) < 8, told
+        triton = EmbeddedTriton(model_repository, start_timeout_s=20)
+        start = asyncio.create_task(triton.start())
+        await kill_first_backend(own_temporary_folder)
+        try:
+            await start
+        except TritonStartError as error:
+            told.append(str(error))
+        else:
+            told.append("it started")
+            await triton.stop()
+        assert not names_in(own_temporary_folder)
 
-    def backend() -> list[psutil.Process]:
+
+async def kill_first_backend(folder: Path) -> None:
+    """Kill a backend process of the server in this folder as soon as there is one."""
+
+    def backends() -> list[psutil.Process]:
         # A process of bash first, whose end would not be a backend's yet.
         return [
             child
             for child in psutil.Process().children(recursive=True)
             if "triton_python_backend_stub" in "".join(arguments(child)[:1])
-            and str(own_temporary_folder) in " ".join(arguments(child))
+            and str(folder) in " ".join(arguments(child))
         ]
 
     found: list[psutil.Process] = []
 
     def seen() -> bool:  # once: between bash and the backend it has no arguments for a moment
-        found[:] = backend()
+        found[:] = backends()
         return found != []
 
     await until(seen)
     found[0].kill()
-    with pytest.raises(TritonStartError, match="a backend process died as it started"):
-        await start
-    assert not names_in(own_temporary_folder)
-
-
-def never_ready(repository: Path) -> Path:
-    """A repository of a model that is not loaded before its backend is killed."""
-    folder = repository / "never"
-    (folder / "1").mkdir(parents=True)
-    (folder / "1" / "model.py").write_text(
-        "import time\n\n\nclass TritonPythonModel:\n    def initialize(self, args):\n"
-        "        time.sleep(600)\n"
-    )
-    (folder / "config.pbtxt").write_text(
-        'backend: "python"\n'
-        'input [{ name: "x", data_type: TYPE_FP32, dims: [1] }]\n'
-        'output [{ name: "y", data_type: TYPE_FP32, dims: [1] }]\n'
-    )
-    return repository
 
 
 def arguments(process: psutil.Process) -> list[str]:
