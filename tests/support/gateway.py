@@ -263,9 +263,13 @@ def metric(text: str, name: str, **labels: str) -> float:
 
 
 def files_in(folder: Path) -> list[str]:
-    """Every file under the folder, which may change meanwhile."""
+    """Every file under the folder, which may change meanwhile.
+
+    But for those by which the gateways that run on it are known.
+    """
     found = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
-    return sorted(str(path.relative_to(folder)) for path in found if path.is_file())
+    paths = (str(path.relative_to(folder)) for path in found if path.is_file())
+    return sorted(path for path in paths if not path.startswith(".gateways/"))
 
 
 @contextmanager
