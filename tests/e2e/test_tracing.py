@@ -89,7 +89,7 @@ async def test_one_trace_goes_from_the_caller_through_every_stage_into_triton(
             openmetrics = {"accept": "application/openmetrics-text; version=1.0.0"}
             metrics = (await client.get("/metrics", headers=openmetrics)).text
         # They come within seconds; the flush at the end has a bound that a busy machine may pass.
-        await until(lambda: STUDY_SPANS <= {span.name for span in collector.of(TRACE)})
+        await until(lambda: {span.name for span in collector.of(TRACE)} >= STUDY_SPANS)
         assert await command.stop() == 0
 
     spans = {span.name: span for span in collector.of(TRACE)}
