@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from preprocess import dicom, formats, jpeg, png
 from preprocess.beginning import find_beginning
 from preprocess.errors import (
@@ -140,9 +142,31 @@ def _decode_jpeg(data: Buffer, limits: Limits, at_least: tuple[int, int] | None)
             if factor == 1 or (header.rows >= rows * factor and header.columns >= columns * factor)
         )
     pixels = apply_orientation(jpeg.decode_grey(data, header, reduction), header.orientation)
-    if transposed:
-        return Frame(pixels, 8, rows=header.columns, columns=header.rows)
-    return Frame(pixels, 8, rows=header.rows, columns=header.columns)
+    size = (header.rows, header.columns)
+    rows, columns = reversed(size) if transposed else size
+    return Frame(
+        pixels,
+        8,
+        rows=rows,
+        columns=columns,
+        reduction=reduction,
+        overhang=_overhang((rows, columns), reduction, header.orientation),
+    )
+
+
+def _overhang(size: tuple[int, int], reduction: int, orientation: int) -> tuple[float, float]:
+    """Return what juts out before the first row and column, in samples.
+
+    A reduced JPEG is padded at the bottom and at the right, as it is coded. What turns it upright
+    may bring these edges to the top and to the left.
+    """
+    corners = apply_orientation(np.arange(4, dtype=np.uint8).reshape(2, 2), orientation)
+    turned = np.argwhere(corners == 0)[0]  # whether the coded first row and column come last
+    rows, columns = (
+        float(last) * (-length % reduction) / reduction
+        for last, length in zip(turned, size, strict=True)
+    )
+    return rows, columns
 
 
 def _decode_png(data: Buffer, limits: Limits) -> Frame:

@@ -1,12 +1,14 @@
 """Placement of a picture in the model's input, and the resampling of its samples."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from preprocess.types import Aspect, Resample, Samples
+from preprocess.types import Aspect, Box, Resample, Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ def _rounded(numerator: int, denominator: int) -> int:
     return max(1, (2 * numerator + denominator) // (2 * denominator))
 
 
-def resample(samples: Samples, size: tuple[int, int], method: Resample) -> Samples:
+def resample(
+    samples: Samples, size: tuple[int, int], method: Resample, box: Box | None = None
+) -> Samples:
     """Return the samples at another size, rounded to whole grey levels, C-contiguous.
 
     Parameters
@@ -79,24 +83,49 @@ def resample(samples: Samples, size: tuple[int, int], method: Resample) -> Sampl
         Not changed.
     size : (rows, columns)
     method : Resample
+    box : Box, optional
+        The part that fills the new size; all samples if left out. Its edges may cut samples, as
+        they do in a JPEG that was reduced by what does not divide its size.
 
     Notes
     -----
     `BILINEAR` is Pillow's own: on 8 bits the very numbers of `Image.resize(..., BILINEAR)`.
     `AREA` is OpenCV's INTER_AREA, one axis after the other where one of them grows, since OpenCV
-    averages areas only if neither does. Both release the GIL.
+    averages areas only if neither does. It knows no edge within a sample: those are averaged here.
+    All release the GIL.
     """
-    rows, columns = size
-    if samples.shape == size:
-        return np.ascontiguousarray(samples)
+    top, left, bottom, right = box or (0, 0, *samples.shape)
+    rows, columns = slice(int(top), math.ceil(bottom)), slice(int(left), math.ceil(right))
+    part = np.ascontiguousarray(samples[rows, columns])
+    inner = (left - columns.start, top - rows.start, right - columns.start, bottom - rows.start)
+    whole = inner == (0, 0, part.shape[1], part.shape[0])
+    if whole and part.shape == size:
+        return part
     if method is Resample.BILINEAR:
-        image = Image.fromarray(np.ascontiguousarray(samples))
-        return np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
-    if rows > samples.shape[0] or columns > samples.shape[1]:
-        samples = _average(samples, samples.shape[0], columns)
-    return _average(samples, rows, columns)
+        new_size = (size[1], size[0])
+        image = Image.fromarray(part)
+        return np.asarray(image.resize(new_size, Image.Resampling.BILINEAR, box=inner))
+    if not whole:
+        down = _shares(part.shape[0], size[0], inner[1], inner[3])
+        across = _shares(part.shape[1], size[1], inner[0], inner[2])
+        averaged: Samples = np.rint(down @ part @ across.T).astype(part.dtype)
+        return averaged
+    if size[0] > part.shape[0] or size[1] > part.shape[1]:
+        part = _average(part, part.shape[0], size[1])
+    return _average(part, *size)
 
 
 def _average(samples: Samples, rows: int, columns: int) -> Samples:
     averaged = cv2.resize(samples, (columns, rows), interpolation=cv2.INTER_AREA)
     return averaged.astype(samples.dtype, copy=False)
+
+
+def _shares(length: int, cells: int, first: float, last: float) -> NDArray[np.float32]:
+    """Return the share of each sample in each cell, shape (cells, length); rows sum up to 1.
+
+    The cells divide what lies from `first` to `last` along an axis of so many samples.
+    """
+    edges = np.linspace(first, last, cells + 1)[:, None]
+    samples = np.arange(length)
+    covered = np.minimum(edges[1:], samples + 1) - np.maximum(edges[:-1], samples)
+    return np.asarray(np.maximum(covered, 0) * cells / (last - first), dtype=np.float32)

@@ -66,11 +66,9 @@ def grey_range(frame: Frame, spec: InputSpec) -> GreyRange:
 
 def _fitted(frame: Frame, spec: InputSpec) -> tuple[Samples, tuple[int, int, int, int]]:
     """Return the resampled picture, and what part of the input it fills: top, left and size."""
-    shape = (frame.samples.shape[0], frame.samples.shape[1])
-    placement = place(shape, (spec.rows, spec.columns), spec.aspect)
-    top, left, rows, columns = placement.source
-    part = frame.samples[top : top + rows, left : left + columns]
-    return resample(part, placement.target[2:], spec.resample), placement.target
+    placement = place((frame.rows, frame.columns), (spec.rows, spec.columns), spec.aspect)
+    box = frame.box(placement.source)
+    return resample(frame.samples, placement.target[2:], spec.resample, box), placement.target
 
 
 def _shares(bounds: tuple[float, float], largest: int) -> GreyRange:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
 StoredSamples: TypeAlias = NDArray[np.integer]
+Box: TypeAlias = tuple[float, float, float, float]
+"""Top, left, bottom and right, in samples."""
 
 
 class MediaType(StrEnum):
@@ -60,6 +62,11 @@ class Frame:
         Size of the whole picture as sent, after orientation.
     warnings : tuple of str
         Sentences about what its file says that was not usable, the same for all frames of a file.
+    reduction : int
+        Rows and columns of the picture that a sample stands for.
+    overhang : (rows, columns)
+        Part of the first row and column of samples that lies outside of the picture, in samples.
+        Where the reduction does not divide its size, a sample on one of two edges juts out.
     """
 
     samples: Samples
@@ -67,6 +74,26 @@ class Frame:
     rows: int
     columns: int
     warnings: tuple[str, ...] = ()
+    reduction: int = 1
+    overhang: tuple[float, float] = (0.0, 0.0)
+
+    def box(self, part: tuple[int, int, int, int] | None = None) -> Box:
+        """Return the place of a part of the picture among the samples.
+
+        Parameters
+        ----------
+        part : (top, left, rows, columns), optional
+            In the picture's own pixels; the whole picture if left out.
+        """
+        top, left, rows, columns = part or (0, 0, self.rows, self.columns)
+        first_row = self.overhang[0] + top / self.reduction
+        first_column = self.overhang[1] + left / self.reduction
+        return (
+            first_row,
+            first_column,
+            first_row + rows / self.reduction,
+            first_column + columns / self.reduction,
+        )
 
     @property
     def largest(self) -> int:

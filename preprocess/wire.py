@@ -43,6 +43,8 @@ def pack_frames(frames: tuple[Frame, ...]) -> bytes:
                 "bits_stored": frame.bits_stored,
                 "rows": frame.rows,
                 "columns": frame.columns,
+                "reduction": frame.reduction,
+                "overhang": frame.overhang,
             }
             for frame in frames
         ],
@@ -79,6 +81,8 @@ def unpack_frames(head: dict[str, Any], limits: Limits) -> tuple[Frame, ...]:
             rows=int(frame["rows"]),
             columns=int(frame["columns"]),
             warnings=tuple(str(sentence) for sentence in head["warnings"]),
+            reduction=int(frame["reduction"]),
+            overhang=(float(frame["overhang"][0]), float(frame["overhang"][1])),
         )
         for frame, shape in zip(announced, shapes, strict=True)
     )

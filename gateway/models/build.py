@@ -47,8 +47,8 @@ def build_placements(model_repository: Path, name: str) -> list[Path]:
     ContractError
         The model cannot be read, or has no valid contract.
     """
-    config, contract = _read(model_repository / name)
-    version = _newest(model_repository / name)
+    config, contract = read_model(model_repository / name)
+    version = newest_version(model_repository / name)
     written = []
     for datatype in ("UINT8", "UINT16"):
         graph, ensemble = _graph(config, contract, datatype), _ensemble(config, version, datatype)
@@ -67,14 +67,21 @@ def models_with_contract(model_repository: Path) -> list[str]:
     names = []
     for folder in sorted(model_repository.iterdir()):
         try:
-            _read(folder)
+            read_model(folder)
         except ContractError:
             continue
         names.append(folder.name)
     return names
 
 
-def _read(folder: Path) -> tuple[pb.ModelConfig, Contract]:
+def read_model(folder: Path) -> tuple[pb.ModelConfig, Contract]:
+    """Return configuration and contract of the model in a folder of the repository.
+
+    Raises
+    ------
+    ContractError
+        One of them cannot be read or is not valid.
+    """
     try:
         config = text_format.Parse((folder / "config.pbtxt").read_text(), pb.ModelConfig())
     except (OSError, text_format.ParseError) as error:
@@ -88,7 +95,8 @@ def _read(folder: Path) -> tuple[pb.ModelConfig, Contract]:
         raise ContractError(f"the contract of {folder.name} is not valid: {error}") from error
 
 
-def _newest(folder: Path) -> str:
+def newest_version(folder: Path) -> str:
+    """Return the highest version in the model's folder; ContractError if it has none."""
     versions = [path.name for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()]
     if not versions:
         raise ContractError(f"{folder.name} has no version")

@@ -111,7 +111,7 @@ def _screen(frame: Frame, shown: GreyRange, longest_side: int) -> NDArray[np.uin
     rows, columns = frame.samples.shape
     scale = min(1.0, longest_side / max(rows, columns))
     size = max(1, round(rows * scale)), max(1, round(columns * scale))
-    samples = resample(frame.samples, size, Resample.AREA)
+    samples = resample(frame.samples, size, Resample.AREA, frame.box())
     shares = np.arange(1 << (8 * samples.itemsize)) / frame.largest
     width = shown.white - shown.black
     levels = (shares - shown.black) / width if width > 0 else np.zeros_like(shares)

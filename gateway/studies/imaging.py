@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.contract import InputContract
     from gateway.studies.refused_images import ImageError
     from gateway.studies.study import StudyImage
     from preprocess import DicomMetadata, FileMeta, Frame, Header
@@ -286,7 +285,7 @@ class Imaging:
             frames = self._workers.decode(
                 image.data,
                 self._limits,
-                at_least=_least_size(header, model.contract.input),
+                at_least=_least_size(header, model),
                 timeout_s=deadline.remaining_s(),
             )
             check_contrast(frames, model.contract.input.intensity.spec())
@@ -312,9 +311,16 @@ class Imaging:
         )
 
 
-def _least_size(header: Header, wanted: InputContract) -> tuple[int, int]:
-    """Return rows and columns a JPEG must keep while it is decoded, by the model's contract."""
-    factor = wanted.jpeg_reduction
+def _least_size(header: Header, model: ServedModel) -> tuple[int, int]:
+    """Return rows and columns a JPEG must keep while it is decoded, by the model's contract.
+
+    An ensemble resamples all samples that it is sent, so none may jut out of the picture: for it
+    the reduction divides the picture's size.
+    """
+    wanted = model.contract.input
+    factor: int = wanted.jpeg_reduction
+    while model.ensembles and (header.rows % factor or header.columns % factor):
+        factor //= 2
     return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
 
 

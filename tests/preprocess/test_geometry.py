@@ -125,3 +125,17 @@ def test_part_of_a_picture_can_be_resampled(method):
 def test_same_size_changes_nothing(method):
     samples = ramp(9, 11)
     np.testing.assert_array_equal(resample(samples, (9, 11), method), samples)
+
+
+@pytest.mark.parametrize("method", Resample)
+def test_a_box_on_whole_samples_is_that_part(method):
+    samples = ramp(60, 80)
+    part = resample(samples[10:50, 20:60], (8, 8), method)
+    np.testing.assert_array_equal(resample(samples, (8, 8), method, (10, 20, 50, 60)), part)
+
+
+def test_area_takes_of_a_sample_what_the_box_has_of_it():
+    samples = np.array([[0, 100, 200, 40]], np.uint8)
+    found = resample(samples, (1, 2), Resample.AREA, (0, 0.5, 1, 3.5))
+    # From 0.5 to 2: half of 0 and all of 100; from 2 to 3.5: all of 200 and half of 40.
+    assert found.tolist() == [[67, 147]]

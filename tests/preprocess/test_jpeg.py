@@ -6,14 +6,17 @@ from PIL import Image, ImageOps
 
 from preprocess import (
     CorruptImageError,
+    InputSpec,
     Limits,
     PreprocessError,
+    Resample,
     TooManyPixelsError,
     TooManyScansError,
     TruncatedImageError,
     UnsupportedImageError,
     decode,
     measure,
+    to_tensor,
 )
 
 
@@ -152,6 +155,31 @@ def test_reduced_picture_is_the_full_one_averaged(radiograph):
     (full,), (half,) = decode(radiograph), decode(radiograph, at_least=(356, 492))
     averaged = full.samples.reshape(356, 2, 492, 2).mean(axis=(1, 3))
     assert np.abs(half.samples - averaged).mean() < 1.0
+
+
+@pytest.mark.parametrize("method", Resample)
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_reduced_picture_lies_where_the_full_one_does(orientation, reduction, method):
+    """No size here is divided by the reduction, so a row and a column of samples jut out."""
+    wave = np.add.outer(np.sin(np.arange(323) / 23) * 60, np.cos(np.arange(501) / 31) * 60) + 128
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = jpeg(Image.fromarray(wave.astype(np.uint8)), exif=exif, quality=100)
+    (full,) = decode(data)
+    (small,) = decode(data, at_least=(full.rows // reduction, full.columns // reduction))
+    assert (small.reduction, small.rows, small.columns) == (reduction, full.rows, full.columns)
+    spec = InputSpec(rows=32, columns=32, resample=method)
+    np.testing.assert_allclose(to_tensor(small, spec), to_tensor(full, spec), atol=2.1 / 255)
+
+
+def test_overhang_is_at_the_edge_that_the_coded_end_came_to():
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    (frame,) = decode(jpeg(grey(321, 322), exif=exif), at_least=(80, 80))
+    assert frame.overhang == (0.75, 0.5)
+    assert frame.box() == (0.75, 0.5, 81, 81)
+    assert frame.box((1, 2, 40, 80)) == (1, 1, 11, 21)
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])

@@ -27,12 +27,14 @@ def jpeg(rows: int, columns: int) -> bytes:
 @pytest.mark.parametrize(
     ("reduction", "rows", "columns", "decoded"),
     [
-        (1, 300, 401, (300, 401)),
-        (2, 300, 401, (150, 201)),
-        (4, 300, 401, (75, 101)),
-        (8, 300, 401, (38, 51)),
-        (8, 4 * SIDE, 401, (SIDE, 101)),  # an eighth would be less than the model takes
+        (1, 304, 400, (304, 400)),
+        (2, 304, 400, (152, 200)),
+        (4, 304, 400, (76, 100)),
+        (8, 304, 400, (38, 50)),
+        (8, 4 * SIDE, 400, (SIDE, 100)),  # an eighth would be less than the model takes
         (4, SIDE, SIDE, (SIDE, SIDE)),
+        (8, 304, 402, (152, 201)),  # as far as it divides both: an ensemble takes whole samples
+        (8, 304, 401, (304, 401)),
     ],
 )
 async def test_a_jpeg_is_reduced_as_far_as_the_contract_allows(
@@ -48,3 +50,20 @@ async def test_a_jpeg_is_reduced_as_far_as_the_contract_allows(
     (frame,) = prepared.frames
     assert frame.call.inputs["pixels"].shape == decoded
     assert (frame.rows, frame.columns) == (rows, columns)
+
+
+async def test_what_the_gateway_resamples_may_jut_out() -> None:
+    model = ServedModel(
+        "brightness", "1", Contract.model_validate(contract({"input": {"jpeg_reduction": 4}})), {}
+    )
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    # Black but for the last column, which a quarter of a sample's width shows.
+    samples = np.zeros((256, 257), np.uint8)
+    samples[:, 128:] = 255
+    done, data = cv2.imencode(".jpg", samples)
+    assert done
+    image = StudyImage("image[0]", data.tobytes(), METADATA)
+    _, prepared = await imaging.prepare(image, model, Deadline.after(10), read_before=())
+    (tensor,) = prepared.frames[0].call.inputs.values()
+    # White from 128 of 257 columns on, not of the 260 that were decoded.
+    assert tensor.mean() == pytest.approx(129 / 257, abs=0.002)
