@@ -21,7 +21,7 @@ from gateway.studies.process import Received, StudySource, Turn
 
 if TYPE_CHECKING:
     from gateway.admission.admission import Slot
-    from gateway.deferred.submissions import Submissions
+    from gateway.deferred.submissions import Accepted, Submissions
     from gateway.studies.imaging import Imaging
     from gateway.studies.process import StudyProcessor
     from gateway.studies.study import Route
@@ -57,11 +57,14 @@ class InstanceOutcome:
     ----------
     uids
         As far as they can be read.
+    accepted
+        The submission that keeps it; None where it is not stored.
     failure, error
         The reason why it is not stored, and the error behind it; None where it is.
     """
 
     uids: InstanceUids
+    accepted: Accepted | None = None
     failure: FailureReason | None = None
     error: RadStreamError | None = None
 
@@ -122,12 +125,12 @@ class DicomStore:
             if faults := [Fault(name, _CONTRADICTS) for name in uids.contradictions(expected)]:
                 error = InvalidMetadataError(tuple(faults))
                 return _refused(sender, uids, error, FailureReason.DATA_SET_MISMATCH)
-            await self._accept(data, sender)
+            accepted = await self._accept(data, sender)
         except RadStreamError as error:
             if uids.is_identified():
                 return _refused(sender, uids, error, failure_reason(error))
             return await self.refuse(data, sender, error)
-        return InstanceOutcome(uids)
+        return InstanceOutcome(uids, accepted)
 
     async def refuse(
         self, beginning: bytes | memoryview, sender: InstanceSender, error: RadStreamError
@@ -137,7 +140,7 @@ class DicomStore:
         reason = failure_reason(error, meta.transfer_syntax_uid)
         return _refused(sender, InstanceUids.of_file_meta(meta), error, reason)
 
-    async def _accept(self, data: bytes | memoryview, sender: InstanceSender) -> None:
+    async def _accept(self, data: bytes | memoryview, sender: InstanceSender) -> Accepted:
         async def receive(_slot: Slot) -> Received:
             return Received(None, [(_PART, data)])
 
@@ -148,7 +151,9 @@ class DicomStore:
             deadline.bounds("accept"),
             self._studies.admitted(source, deadline) as study,
         ):
-            await self._submissions.accept(study, None, keep_unaccepted=self._keep_unaccepted)
+            return await self._submissions.accept(
+                study, None, keep_unaccepted=self._keep_unaccepted
+            )
 
 
 def _refused(
@@ -161,4 +166,4 @@ def _refused(
             failure_reason=f"{reason:04X}",
             **log_fields(error),
         )
-    return InstanceOutcome(uids, reason, error)
+    return InstanceOutcome(uids, None, reason, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -22,6 +22,7 @@ from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.studies.process import Received, StudySource, Turn
 from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
 from gateway.studies.study import Route
+from gateway.work.backlog import Work
 from gateway.work.documents import Submission, SubmittedPart
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.studies.process import AdmittedStudy, StudyProcessor
     from gateway.studies.refused_images import PartError
     from gateway.studies.study import Study, StudyImage
-    from gateway.work.backlog import Backlog, Work
+    from gateway.work.backlog import Backlog
     from gateway.work.documents import Failure
     from gateway.work.worker import Worker
 
@@ -51,6 +52,13 @@ _CONTEXT = ("request_id",)
 
 # Of pending work that is remembered before all of it is forgotten.
 _MOST_IDENTITIES = 10_000
+
+
+class Accepted(NamedTuple):
+    """A submission of a study that was accepted."""
+
+    study_id: str
+    submission_id: str
 
 
 class Submissions:
@@ -84,8 +92,8 @@ class Submissions:
 
     async def accept(
         self, admitted: AdmittedStudy, callback: str | None, *, keep_unaccepted: bool = False
-    ) -> str:
-        """Return the id of the study, which is durable from now on, and to be processed.
+    ) -> Accepted:
+        """Return once the study is durable, and to be processed.
 
         Parameters
         ----------
@@ -133,8 +141,14 @@ class Submissions:
             traceparent=traceparent(),
         )
         blobs = {part.object: sent[part.part] for part in parts}
-        self._worker.take(await self._backlog.add(study_id, submission, blobs))
-        return study_id
+        work = await self._backlog.add(study_id, submission, blobs)
+        self._worker.take(work)
+        return Accepted(study_id, work.id)
+
+    async def keeps(self, accepted: Accepted) -> bool:
+        """Return whether the images of a submission are kept, as they are until it is processed."""
+        work = Work(accepted.study_id, accepted.submission_id)
+        return await self._backlog.document(work) is not None
 
     async def _identity(self, work: Work) -> Mapping[str, str | None]:
         """Return the identity of pending work; remembered, as it is written once.

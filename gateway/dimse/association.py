@@ -10,6 +10,9 @@ to be too little for a server:
 - It takes `select`, which fails for descriptors beyond 1,023.
 - A C-STORE of a class that it does not know, or of a request that lacks an element, aborts the
   association or is never answered. Here every one is answered.
+- It waits for the answer to a request of its own in the thread that serves the peer's. Here a
+  report on storage commitment is sent when the peer is at nothing, and its answer served as it
+  comes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import select
 import socket
 import ssl
 import sys
+import time
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
@@ -30,10 +34,12 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_EVENT_REPORT
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from gateway.dimse.associate_request import MOST_BYTES
+from gateway.dimse.association_reports import QUIET_S, AssociationReports
+from gateway.dimse.commitment_messages import PUSH_MODEL
 from gateway.dimse.data_sets import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -48,6 +54,10 @@ if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import DimsePrimitiveType
     from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
     from pynetdicom.presentation import PresentationContext
+
+    from gateway.dimse.association_reports import DueReport
+
+    Act = Callable[[N_ACTION, PresentationContext, N_ACTION], DueReport | None]
 
 log = structlog.get_logger()
 
@@ -147,10 +157,12 @@ class _Socket(AssociationSocket):
 class _Messages(DIMSEServiceProvider):
     """Messages of an association, with data sets that are bounded."""
 
-    def __init__(self, association: ServedAssociation, *, object_bytes: int) -> None:
+    def __init__(
+        self, association: ServedAssociation, *, object_bytes: int, on_idle: Callable[[], None]
+    ) -> None:
         super().__init__(association)
         self._object_bytes = object_bytes
-        self.is_ending = False
+        self._on_idle = on_idle
 
     def get_msg(self, block: bool = False) -> Any:
         """Wait for the next message for a while; ``(None, None)`` where none came."""
@@ -158,8 +170,8 @@ class _Messages(DIMSEServiceProvider):
             found = self.msg_queue.get(timeout=self.dimse_timeout if block else _LOOK_S)
         except queue.Empty:
             found = (None, None)
-        if found[1] is None and self.is_ending and self.message is None:
-            self.assoc.abort()
+        if found[1] is None and self.message is None:
+            self._on_idle()
         return found
 
     def wake(self) -> None:
@@ -206,6 +218,9 @@ class ServedAssociation(Association):
         Largest data set that is kept.
     store
         Answers a C-STORE: sets the response's status.
+    act
+        Answers an N-ACTION for storage commitment: sets the response's status, and returns the
+        report that is due then; None where the peer may not ask.
     on_end
         Called when it is over.
     """
@@ -219,13 +234,18 @@ class ServedAssociation(Association):
         *,
         object_bytes: int,
         store: Callable[[C_STORE, PresentationContext, C_STORE], None],
+        act: Act | None,
         on_end: Callable[[ServedAssociation], None],
     ) -> None:
         super().__init__(ae, "acceptor")
         self.name = "dimse-association"
         self._store = store
+        self._act = act
         self._on_end = on_end
-        self.messages = _Messages(self, object_bytes=object_bytes)
+        self._is_ending = False
+        self._reports = AssociationReports()
+        self._served_at = time.monotonic()
+        self.messages = _Messages(self, object_bytes=object_bytes, on_idle=self._idle)
         self.dimse = self.messages
         connection.settimeout(ae.network_timeout)
         self._socket = _Socket(self, connection, request, ae.maximum_pdu_size)
@@ -240,7 +260,7 @@ class ServedAssociation(Association):
         self.acceptor.implementation_class_uid = ae.implementation_class_uid
         self.acceptor.implementation_version_name = ae.implementation_version_name
         self.requestor.address_info = AddressInformation(address, 0)
-        self.bind(evt.EVT_REQUESTED, _offer_contexts)
+        self.bind(evt.EVT_REQUESTED, _offer_contexts, [act is not None])
         self.bind(evt.EVT_DIMSE_RECV, _drop_unusable_uids)
 
     def run(self) -> None:
@@ -258,7 +278,7 @@ class ServedAssociation(Association):
 
     def end(self) -> None:
         """Abort it as soon as the instance at hand has been answered."""
-        self.messages.is_ending = True
+        self._is_ending = True
         self.messages.wake()
 
     def end_now(self) -> None:
@@ -273,9 +293,23 @@ class ServedAssociation(Association):
 
     def _serve_request(self, msg: DimsePrimitiveType, context_id: int) -> None:
         context = self._accepted_cx.get(context_id)
-        if not isinstance(msg, C_STORE) or context is None or msg.MessageID is None:
+        if isinstance(msg, C_STORE) and context is not None and msg.MessageID is not None:
+            self._serve_store(msg, context, context_id)
+        elif isinstance(msg, N_EVENT_REPORT) and msg.MessageIDBeingRespondedTo is not None:
+            self._reports.take(msg)
+        elif (
+            isinstance(msg, N_ACTION)
+            and msg.MessageID is not None
+            and self._act is not None
+            and context is not None
+            and context.abstract_syntax == PUSH_MODEL
+        ):
+            self._serve_action(self._act, msg, context, context_id)
+        else:
             super()._serve_request(msg, context_id)  # type: ignore[arg-type]
-            return
+        self._served_at = time.monotonic()
+
+    def _serve_store(self, msg: C_STORE, context: PresentationContext, context_id: int) -> None:
         response = C_STORE()
         response.MessageID = msg.MessageID
         response.MessageIDBeingRespondedTo = msg.MessageID
@@ -288,6 +322,38 @@ class ServedAssociation(Association):
             msg.DataSet.close()
         if self.is_established:
             self.dimse.send_msg(response, context_id)
+
+    def _serve_action(
+        self,
+        act: Act,
+        msg: N_ACTION,
+        context: PresentationContext,
+        context_id: int,
+    ) -> None:
+        response = N_ACTION()
+        response.MessageIDBeingRespondedTo = msg.MessageID
+        response.AffectedSOPClassUID = msg.RequestedSOPClassUID
+        response.AffectedSOPInstanceUID = msg.RequestedSOPInstanceUID
+        response.ActionTypeID = msg.ActionTypeID
+        report = act(msg, context, response)
+        if msg.ActionInformation is not None:
+            msg.ActionInformation.close()
+        if self.is_established:
+            self.dimse.send_msg(response, context_id)
+        if report is not None:
+            self._reports.add(report, context)
+
+    def _idle(self) -> None:
+        """Do what waits until the peer is at nothing."""
+        if self._is_ending:
+            self.abort()
+        elif (
+            self.is_established
+            and time.monotonic() - self._served_at >= QUIET_S
+            and self.dul.peek_next_pdu() is None
+            and (report := self._reports.next()) is not None
+        ):
+            self.dimse.send_msg(*report)
 
 
 def make_entity(ae_title: str, *, pdu_bytes: int, idle_s: float) -> ApplicationEntity:
@@ -317,10 +383,10 @@ def _drop_unusable_uids(event: evt.Event) -> None:
                 del command[tag]
 
 
-def _offer_contexts(event: evt.Event) -> None:
+def _offer_contexts(event: evt.Event, commitment: bool) -> None:
     association = event.assoc
     request = cast("A_ASSOCIATE", association.requestor.primitive)
     proposed = [
         str(context.abstract_syntax) for context in request.presentation_context_definition_list
     ]
-    association.acceptor.supported_contexts = supported_contexts(proposed)
+    association.acceptor.supported_contexts = supported_contexts(proposed, commitment=commitment)

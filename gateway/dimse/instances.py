@@ -13,6 +13,7 @@ from gateway.audit.trail import Act, begin
 from gateway.deferred.dicom_store import InstanceSender
 from gateway.errors import AuditUnavailableError, RadStreamError
 from gateway.observability.library_warnings import one_event
+from gateway.results.instances import InstancePointer
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.audit import AuditAction, AuditOutcome
 from gateway.studies.dicom_instance import FailureReason, InstanceUids, failure_reason
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from gateway.admission.admission import Admission
     from gateway.audit.trail import Audit
     from gateway.deferred.dicom_store import DicomStore
+    from gateway.deferred.submissions import Accepted
     from gateway.dimse.data_sets import ReceivedDataSet
+    from gateway.results.instances import Instances
+    from gateway.schemas.routing import Sender
 
 log = structlog.get_logger()
 
@@ -42,11 +46,19 @@ class Peer:
         Its IP address.
     request_id
         Stands for the association in the log and the audit trail.
+    sender
+        Its entry in the routing document; None where whoever reaches the listener may send.
     """
 
     caller: Caller | None
     address: str
     request_id: str
+    sender: Sender | None = None
+
+    @property
+    def may_ask_for_commitment(self) -> bool:
+        """Return True if its requests for storage commitment are answered."""
+        return self.sender is None or self.sender.storage_commitment is not None
 
     @property
     def share(self) -> str:
@@ -86,14 +98,23 @@ class InstanceStore:
         Gives room for its bytes.
     audit
         The audit trail.
+    instances
+        Finds the instances of those who may ask for storage commitment again.
     timeout_s
         Seconds that an instance waits for room.
     """
 
     def __init__(
-        self, store: DicomStore, *, admission: Admission, audit: Audit, timeout_s: float
+        self,
+        store: DicomStore,
+        *,
+        admission: Admission,
+        audit: Audit,
+        instances: Instances,
+        timeout_s: float,
     ) -> None:
         self._store = store
+        self._instances = instances
         self._admission = admission
         self._audit = audit
         self._timeout_s = timeout_s
@@ -132,9 +153,20 @@ class InstanceStore:
                     await slot.wait_for_bytes(size)
                 data = await asyncio.to_thread(instance.data_set.file, instance.head)
                 sender = InstanceSender(Route.DIMSE, label, peer.share)
-                return (await self._store.store(data, sender, instance.uids)).failure
+                outcome = await self._store.store(data, sender, instance.uids)
+                if outcome.accepted is not None and peer.may_ask_for_commitment:
+                    await self._point(outcome.uids, outcome.accepted)
+                return outcome.failure
         except RadStreamError as error:
             return failure_reason(error)
         except OSError as error:
             log.warning("dimse.instance_lost", error=error.strerror)
             return FailureReason.OUT_OF_RESOURCES
+
+    async def _point(self, uids: InstanceUids, accepted: Accepted) -> None:
+        pointer = InstancePointer(
+            study_id=accepted.study_id,
+            sop_class_uid=uids.sop_class_uid or "",
+            submission_id=accepted.submission_id,
+        )
+        await self._instances.add(uids.sop_instance_uid or "", pointer)

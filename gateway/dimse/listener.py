@@ -1,4 +1,4 @@
-"""The DICOM listener: C-STORE and C-ECHO for senders that are known.
+"""The DICOM listener: C-STORE, C-ECHO and storage commitment for senders that are known.
 
 Protocol runs in threads, two for each association; whatever an instance needs of the gateway runs
 on its event loop, to which an association hands one instance at a time and waits.
@@ -10,7 +10,8 @@ import asyncio
 import secrets
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from pynetdicom import _config
@@ -18,24 +19,31 @@ from pynetdicom import _config
 from gateway.access.callers import ANONYMOUS
 from gateway.dimse.associate_request import Rejection, titles
 from gateway.dimse.association import ServedAssociation, make_entity
+from gateway.dimse.association_reports import DueReport
+from gateway.dimse.commitment_messages import ActionRefusedError, ActionStatus, read_request
 from gateway.dimse.connections import ENDS, Connections
 from gateway.dimse.data_sets import ReceivedDataSet, file_head
 from gateway.dimse.instances import Peer, ReceivedInstance
+from gateway.routing.senders import caller_of
 from gateway.studies.dicom_instance import FailureReason, InstanceUids
 
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
-    from pynetdicom.dimse_primitives import C_STORE
+    from pynetdicom.dimse_primitives import C_STORE, N_ACTION
     from pynetdicom.presentation import PresentationContext
 
     from gateway.access.callers import Caller
+    from gateway.dimse.commitment_requests import CommitmentRequests
     from gateway.dimse.instances import InstanceStore
     from gateway.observability.metrics import Metrics
     from gateway.routing.senders import Senders
     from gateway.settings import DimseSettings
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -73,6 +81,8 @@ class DicomListener:
         Address, title and limits.
     store
         Takes the instances, on the event loop that this is made on.
+    commitments
+        Takes requests for storage commitment, there too.
     senders
         Applications that may send; None where whoever reaches the listener may.
     context
@@ -92,6 +102,7 @@ class DicomListener:
         self,
         settings: DimseSettings,
         store: InstanceStore,
+        commitments: CommitmentRequests,
         *,
         senders: Senders | None,
         context: Callable[[], ssl.SSLContext | None],
@@ -101,6 +112,7 @@ class DicomListener:
         self.senders = senders
         self._settings = settings
         self._store = store
+        self._commitments = commitments
         self._metrics = metrics.dimse
         self._loop = asyncio.get_running_loop()
         self._entity = make_entity(
@@ -113,6 +125,7 @@ class DicomListener:
             ends=ENDS,
             outcomes=("accepted", *(rejection.name.lower() for rejection in Rejection)),
             statuses=[_label(status) for status in (_SUCCESS, *FailureReason)],
+            actions=[_label(status) for status in ActionStatus],
         )
         self._metrics.open_associations.set_function(lambda: len(self._open))
         self._connections = Connections(
@@ -164,9 +177,11 @@ class DicomListener:
         """Accept or reject an association."""
         named = titles(request)
         caller: Caller | None = ANONYMOUS
+        sender = None
         if self.senders is not None:
-            caller = self.senders.caller(named.calling, address)
-        peer = Peer(caller, address, secrets.token_hex(16))
+            sender = self.senders.find(named.calling, address)
+            caller = None if sender is None else caller_of(sender)
+        peer = Peer(caller, address, secrets.token_hex(16), sender)
         rejection: Rejection | None = None
         if caller is None:
             rejection = Rejection.CALLING_AE_TITLE
@@ -187,6 +202,7 @@ class DicomListener:
             request,
             object_bytes=self._settings.object_bytes,
             store=lambda *instance: self._answer(peer, *instance),
+            act=partial(self._act, peer) if peer.may_ask_for_commitment else None,
             on_end=self._end,
         )
         with self._lock:
@@ -194,11 +210,8 @@ class DicomListener:
         association.start()
 
     def _record(self, peer: Peer, *, accepted: bool) -> None:
-        recording = self._store.record_association(peer, accepted=accepted)
-        try:
-            asyncio.run_coroutine_threadsafe(recording, self._loop)
-        except RuntimeError:  # the loop is closed
-            recording.close()
+        with suppress(RuntimeError):  # the loop is closed
+            self._on_loop(self._store.record_association(peer, accepted=accepted))
 
     # --- in an association's thread --------------------------------------------------------------
 
@@ -233,18 +246,42 @@ class DicomListener:
             data_set,
             InstanceUids(sop_class_uid=str(class_uid), sop_instance_uid=str(instance_uid)),
         )
-        storing = self._store.store(peer, instance)
         try:
-            return asyncio.run_coroutine_threadsafe(storing, self._loop).result(), None
+            return self._on_loop(self._store.store(peer, instance)).result(), None
         except Exception:
             log.exception("dimse.unexpected_error")
-            storing.close()
             return FailureReason.PROCESSING_FAILURE, None
+
+    def _act(
+        self, peer: Peer, request: N_ACTION, context: PresentationContext, response: N_ACTION
+    ) -> DueReport | None:
+        """Take a request for storage commitment, and set the status of its response."""
+        status, due = ActionStatus.PROCESSING_FAILURE, None
+        try:
+            asked = read_request(request, context.transfer_syntax[0])
+            status = self._on_loop(self._commitments.accept(peer, asked)).result()
+            if status is ActionStatus.SUCCESS:
+                report = self._on_loop(self._commitments.report(peer, asked))
+                due = DueReport(report, self._commitments.take_answer)
+        except ActionRefusedError as error:
+            status = error.status
+        except Exception:
+            log.exception("dimse.unexpected_error")
+        response.Status = status
+        self._metrics.commitment_requests.labels(_label(status)).inc()
+        return due
 
     def _end(self, association: ServedAssociation) -> None:
         with self._lock:
             self._open.pop(association, None)
         self._call(self._ended.set)
+
+    def _on_loop(self, coroutine: Coroutine[object, object, T]) -> Future[T]:
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:  # the loop is closed
+            coroutine.close()
+            raise
 
     def _call(self, callback: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pynetdicom.presentation import PresentationContext
 
 VERIFICATION = sop_class.Verification  # type: ignore[attr-defined]  # made at run time
+STORAGE_COMMITMENT = sop_class.StorageCommitmentPushModel  # type: ignore[attr-defined]
 
 # PS3.4, B.5: by the names that PS3.6 gives them. No video, waveforms, reports, presentation states,
 # segmentations or plans: none of them is a picture that a model could be given.
@@ -97,9 +98,18 @@ TRANSFER_SYNTAXES = (
 )
 
 
-def supported_contexts(proposed: Iterable[str]) -> list[PresentationContext]:
+def supported_contexts(proposed: Iterable[str], *, commitment: bool) -> list[PresentationContext]:
     """Return the presentation contexts that are supported, of abstract syntaxes as proposed.
 
+    Parameters
+    ----------
+    proposed
+        Abstract syntaxes.
+    commitment
+        True if the peer may ask for storage commitment.
+
+    Notes
+    -----
     Of those alone: to go through every class with every transfer syntax takes 50 ms for each
     association.
     """
@@ -107,6 +117,6 @@ def supported_contexts(proposed: Iterable[str]) -> list[PresentationContext]:
     for uid in set(proposed):
         if uid in STILL_IMAGES:
             contexts.append(build_context(uid, list(TRANSFER_SYNTAXES)))
-        elif uid == VERIFICATION:
+        elif uid == VERIFICATION or (commitment and uid == STORAGE_COMMITMENT):
             contexts.append(build_context(uid, list(_UNCOMPRESSED[:3])))
     return contexts

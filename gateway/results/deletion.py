@@ -22,6 +22,7 @@ import structlog
 from gateway.audit.trail import name_study
 from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
 from gateway.observability.pseudonyms import key_reference
+from gateway.results.instances import Instances
 from gateway.results.keys import document_key, images_folder, pages_folder, study_folder
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
@@ -154,6 +155,7 @@ class Deletion:
 
     async def _purge(self, study_id: str) -> bool:
         """Purge all but the document; return whether nothing is left, not even older versions."""
+        await Instances(self._objects).remove_of(study_id)
         folders = (images_folder(study_id), pages_folder(study_id))
         prefixes = [*folders, *(f"{root}{study_id}/" for root in _WORK)]
         beside = await self._objects.keys(study_folder(study_id))

@@ -6,6 +6,8 @@ Under ``results/{study_id}/``:
     The study: a `StudyDocument`, the one object that is ever replaced.
 ``pages/{first}-{last}-{hash}.json``
     A `Page` of earlier readings of a study whose document grew too long.
+``pointers/{sop_instance_uid}``
+    A mark of an instance that has a pointer; see `gateway.results.instances`.
 ``images/{sha256}/image-{token}.{jpg,png,dcm}``
     The image as it was sent; named anew by whoever writes it, who may therefore remove it again.
 ``images/{sha256}/{model}-{version}.heatmap.png``
@@ -44,6 +46,11 @@ def pages_folder(study_id: str) -> str:
 def page_key(study_id: str, name: str) -> str:
     """Return the key of a page of this name."""
     return f"{pages_folder(study_id)}{name}.json"
+
+
+def pointers_folder(study_id: str) -> str:
+    """Return what the keys of the marks of a study's instances begin with."""
+    return f"{study_folder(study_id)}pointers/"
 
 
 def images_folder(study_id: str) -> str:

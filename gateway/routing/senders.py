@@ -35,13 +35,13 @@ class Senders:
         self._by_title: dict[str, list[Sender]] = {}
         for sender in document.senders:
             self._by_title.setdefault(sender.ae_title, []).append(sender)
-        self._count = len(document.senders)
+        self._by_name = {sender.name: sender for sender in document.senders}
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._by_name)
 
-    def caller(self, ae_title: str, address: str) -> Caller | None:
-        """Return the sender of this AE title and address as a caller; None if there is none.
+    def find(self, ae_title: str, address: str) -> Sender | None:
+        """Return the sender of this AE title and address; None if there is none.
 
         Parameters
         ----------
@@ -55,8 +55,17 @@ class Senders:
             peer = peer.ipv4_mapped
         for sender in self._by_title.get(ae_title, ()):
             if any(peer in network for network in sender.addresses):
-                return Caller(sender.name, frozenset((Scope.STUDIES_WRITE,)), CallerKind.SENDER)
+                return sender
         return None
+
+    def named(self, name: str) -> Sender | None:
+        """Return the sender of this name; None if there is none."""
+        return self._by_name.get(name)
+
+
+def caller_of(sender: Sender) -> Caller:
+    """Return the sender as a caller."""
+    return Caller(sender.name, frozenset((Scope.STUDIES_WRITE,)), CallerKind.SENDER)
 
 
 def read_routing(path: Path) -> RoutingDocument:

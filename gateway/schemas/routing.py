@@ -10,6 +10,29 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.settings import AE_TITLE_PATTERN
 
+HOST_PATTERN = r"^[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
+
+
+class StorageCommitment(BaseModel):
+    """Storage commitment for a sender: the address that takes the reports on its requests."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port that a report is sent to where the association of its request is gone; "
+        "if unset, reports come on that association alone.",
+    )
+    host: Annotated[str, StringConstraints(pattern=HOST_PATTERN)] | None = Field(
+        None, description="Host of that port; if unset, the address that the request came from."
+    )
+    tls: bool = Field(
+        False,
+        description="Speaks TLS to that port, with the listener's certificate and authorities.",
+    )
+
 
 class Sender(BaseModel):
     """A DICOM application that may send, by its AE title and its addresses."""
@@ -24,6 +47,9 @@ class Sender(BaseModel):
     )
     addresses: tuple[IPv4Network | IPv6Network, ...] = Field(
         min_length=1, description="Addresses or networks that it calls from."
+    )
+    storage_commitment: StorageCommitment | None = Field(
+        None, description="Lets it ask for storage commitment; if unset, it may not."
     )
 
 

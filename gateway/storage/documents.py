@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
-from gateway.storage.layout import BY_STUDY
+from gateway.storage.layout import BY_STUDY, INSTANCES
 
 if TYPE_CHECKING:
     from gateway.storage.protocol import ObjectStore
@@ -96,7 +96,9 @@ def stored_form(document: BaseModel) -> bytes:
 
 
 def _place(key: str) -> str:
-    """Return the key with a star in place of a study_id, which stands in no log."""
+    """Return the key with a star in place of a study_id or a UID, which stand in no log."""
+    if key.startswith(INSTANCES):
+        return f"{INSTANCES}*"
     if not key.startswith(BY_STUDY):
         return key
     root, _, name = key.split("/", 2)

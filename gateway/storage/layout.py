@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 RESULTS = "results/"
+INSTANCES = "instances/"
 PENDING = "pending/"
 CALLBACKS = "callbacks/"
 PARKED = "parked/"
@@ -60,6 +61,12 @@ PLACES = (
     Place(
         RESULTS,
         "studies: the document of each, its images and heat maps",
+        "results",
+        "when the study is deleted",
+    ),
+    Place(
+        INSTANCES,
+        "studies of instances whose senders may ask for storage commitment",
         "results",
         "when the study is deleted",
     ),

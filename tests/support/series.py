@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.app.application import create_app
 from gateway.dimse.associate_request import Rejection
+from gateway.dimse.commitment_messages import ActionStatus
 from gateway.dimse.connections import ENDS
 from gateway.errors import RadStreamError, Refusal
 from gateway.results.tombstone import Reason
@@ -85,6 +86,10 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_dimse_instances": {
             "status": {"0000"} | {f"{reason:04X}" for reason in FailureReason}
         },
+        "radstream_dimse_commitment_requests": {
+            "status": {f"{status:04X}" for status in ActionStatus}
+        },
+        "radstream_dimse_commitment_reports": {"outcome": {"taken", "refused"}},
         "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
         "radstream_callbacks": {"outcome": {"delivered", "refused", "given_up"}},
         "radstream_studies_deleted": {"reason": set(Reason)},

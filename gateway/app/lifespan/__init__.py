@@ -86,7 +86,7 @@ async def open_gateway(
             ("parked items", _count_parked(settings, metrics, storage, audit)),
         ):
             await context.run(name, work)
-        await open_dimse(context, processing, submissions, audit)
+        await open_dimse(context, storage, processing, submissions, audit)
         log.info("gateway.open", triton=settings.triton.url, ready=processing.models.ready())
         yield Gateway(
             settings=settings,

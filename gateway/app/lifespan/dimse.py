@@ -9,8 +9,11 @@ import structlog
 
 from gateway.app.tls import CertificateError, ServedCertificate
 from gateway.deferred.dicom_store import DicomStore
+from gateway.dimse.commitment import StorageCommitment
+from gateway.dimse.commitment_requests import CommitmentRequests
 from gateway.dimse.instances import InstanceStore
 from gateway.dimse.listener import DicomListener, DicomListenerError
+from gateway.results.instances import Instances
 from gateway.routing.senders import RoutingFileError, Senders, read_routing
 from gateway.runtime.file_changes import changes
 from gateway.settings import DELIMITER, PREFIX
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.processing import Processing
+    from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
     from gateway.deferred.submissions import Submissions
     from gateway.settings import DimseSettings
@@ -32,7 +36,11 @@ _SWITCH_S = 0.0005
 
 
 async def open_dimse(
-    context: LifespanContext, processing: Processing, submissions: Submissions, audit: Audit
+    context: LifespanContext,
+    storage: StudyStorage,
+    processing: Processing,
+    submissions: Submissions,
+    audit: Audit,
 ) -> DicomListener | None:
     """Open the listener, where there is to be one.
 
@@ -44,6 +52,7 @@ async def open_dimse(
     if not settings.is_on:
         return None
     certificate = _certificate(settings)
+    instances = Instances(storage.objects)
     store = InstanceStore(
         DicomStore(
             processing.studies,
@@ -54,13 +63,18 @@ async def open_dimse(
         ),
         admission=processing.admission,
         audit=audit,
+        instances=instances,
         timeout_s=settings.store_timeout_s,
+    )
+    commitments = CommitmentRequests(
+        StorageCommitment(instances, storage.results, submissions), audit, context.metrics.dimse
     )
     try:
         senders = None if routing_file is None else Senders(read_routing(routing_file))
         listener = DicomListener(
             settings,
             store,
+            commitments,
             senders=senders,
             context=lambda: None if certificate is None else certificate.context,
             metrics=context.metrics,

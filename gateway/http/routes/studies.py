@@ -206,7 +206,7 @@ async def send_study(
 
 async def _accept(gateway: Gateway, admitted: AdmittedStudy, callback: str | None) -> Response:
     """Answer for a study that is stored and not yet processed."""
-    study_id = await gateway.submissions.accept(admitted, callback)
+    study_id = (await gateway.submissions.accept(admitted, callback)).study_id
     result = await gateway.catalog.result(study_id)
     return Response(
         gateway.links.result(result).model_dump_json(exclude_none=True),

@@ -39,6 +39,18 @@ class DimseMetrics:
             ["status"],
             registry=registry,
         )
+        self.commitment_requests = Counter(
+            "radstream_dimse_commitment_requests_total",
+            "Requests for storage commitment, by status of the N-ACTION response: 0000 is taken.",
+            ["status"],
+            registry=registry,
+        )
+        self.commitment_reports = Counter(
+            "radstream_dimse_commitment_reports_total",
+            "Reports on storage commitment that a sender answered, by outcome: taken or refused.",
+            ["outcome"],
+            registry=registry,
+        )
         self.routing_file_valid = Gauge(
             "radstream_routing_file_valid",
             "1 while the routing document's current content is in use, 0 while a stale one is.",
@@ -47,7 +59,12 @@ class DimseMetrics:
         self.routing_file_valid.set(1)  # there is nothing older before the first change
 
     def expect(
-        self, *, ends: Iterable[str], outcomes: Iterable[str], statuses: Iterable[str]
+        self,
+        *,
+        ends: Iterable[str],
+        outcomes: Iterable[str],
+        statuses: Iterable[str],
+        actions: Iterable[str],
     ) -> None:
         """Show every label's series from the start, at 0."""
         for reason in ends:
@@ -56,3 +73,7 @@ class DimseMetrics:
             self.associations.labels(outcome)
         for status in statuses:
             self.instances.labels(status)
+        for action in actions:
+            self.commitment_requests.labels(action)
+        for outcome in ("taken", "refused"):
+            self.commitment_reports.labels(outcome)

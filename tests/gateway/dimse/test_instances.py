@@ -13,7 +13,9 @@ from gateway.dimse.data_sets import ReceivedDataSet
 from gateway.dimse.instances import InstanceStore, Peer, ReceivedInstance
 from gateway.errors import AuditUnavailableError
 from gateway.observability.metrics import Metrics
+from gateway.results.instances import Instances
 from gateway.studies.dicom_instance import FailureReason, InstanceUids
+from tests.support.store import MemoryStore
 
 if TYPE_CHECKING:
     from gateway.deferred.dicom_store import DicomStore
@@ -36,6 +38,7 @@ async def test_without_room_it_is_refused_and_on_record(tmp_path: Path):
         never,
         admission=admission,
         audit=Audit(sink, metrics, instance="here"),
+        instances=Instances(MemoryStore()),
         timeout_s=0.05,
     )
     with admission.slot("another") as slot:
@@ -57,7 +60,7 @@ class _FullSink:
 class _Stores:
     async def store(self, *_: object) -> object:
         class Outcome:
-            failure = None
+            failure = accepted = None
 
         return Outcome
 
@@ -68,6 +71,7 @@ async def test_what_is_on_no_record_is_no_success():
         cast("DicomStore", _Stores()),
         admission=Admission(bytes_limit=1000, studies_limit=2, pictures_limit=2, metrics=metrics),
         audit=Audit(_FullSink(), metrics, instance="here"),
+        instances=Instances(MemoryStore()),
         timeout_s=5,
     )
     assert await store.store(PEER, instance()) is FailureReason.OUT_OF_RESOURCES

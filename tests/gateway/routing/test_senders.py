@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.access.callers import CallerKind
-from gateway.routing.senders import RoutingFileError, Senders, read_routing
+from gateway.routing.senders import RoutingFileError, Senders, caller_of, read_routing
 from gateway.schemas.routing import RoutingDocument
 
 CT = {"name": "ward-3", "ae_title": "CT 3", "addresses": ["10.1.2.0/24", "192.0.2.7", "fd00::/8"]}
@@ -22,8 +22,9 @@ def senders(*entries: dict[str, object]) -> Senders:
 
 @pytest.mark.parametrize("address", ["10.1.2.9", "192.0.2.7", "::ffff:10.1.2.9", "fd00::1%eth0"])
 def test_a_sender_is_known_from_its_addresses(address: str):
-    caller = senders(CT).caller("CT 3", address)
-    assert caller is not None
+    sender = senders(CT).find("CT 3", address)
+    assert sender is not None
+    caller = caller_of(sender)
     assert (caller.name, caller.kind, caller.label) == ("ward-3", CallerKind.SENDER, "ward-3")
 
 
@@ -31,14 +32,14 @@ def test_a_sender_is_known_from_its_addresses(address: str):
     ("title", "address"), [("CT 3", "10.1.3.9"), ("CT 4", "10.1.2.9"), ("ct 3", "10.1.2.9")]
 )
 def test_another_title_or_address_is_nobody(title: str, address: str):
-    assert senders(CT).caller(title, address) is None
+    assert senders(CT).find(title, address) is None
 
 
 def test_two_senders_of_one_title_are_told_apart_by_address():
     other = CT | {"name": "ward-4", "addresses": ["10.1.4.0/24"]}
-    caller = senders(CT, other).caller("CT 3", "10.1.4.1")
-    assert caller is not None
-    assert caller.name == "ward-4"
+    sender = senders(CT, other).find("CT 3", "10.1.4.1")
+    assert sender is not None
+    assert sender.name == "ward-4"
 
 
 @pytest.mark.parametrize("title", ["", " CT", "CT ", "A" * 17, "A\\B", "CÄ", "A\nB"])

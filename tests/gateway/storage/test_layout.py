@@ -19,7 +19,7 @@ def spelt(module: Path) -> Iterator[str]:
 
 def test_keys_stay_where_gateways_of_other_versions_look_for_them():
     assert [place.prefix for place in PLACES] == [
-        *("results/", "pending/", "callbacks/", "parked/"),
+        *("results/", "instances/", "pending/", "callbacks/", "parked/"),
         *("pairing/waiting/", "pairing/bindings/", "work/deletions/"),
         *("deleted/", "audit/", "images/"),
     ]
