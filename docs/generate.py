@@ -1,8 +1,9 @@
 """Writes what the documentation takes from the code: `python docs/generate.py` (`make docs`).
 
 Text between `<!-- generated: NAME -->` and `<!-- end -->` follows from the settings, the metrics,
-the command and the keys of the store; in docs/problems.md the line below each heading follows from
-the kinds of problems. All else is written by hand and kept, as is a metric's last cell.
+the command, the keys of the store and the tables of DICOM; in docs/problems.md the line below each
+heading follows from the kinds of problems. All else is written by hand and kept, as are the last
+cells of metrics and attributes.
 """
 
 from __future__ import annotations
@@ -14,15 +15,33 @@ from typing import TYPE_CHECKING, Any
 import click
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
+from pydicom.datadict import dictionary_description
+from pydicom.tag import Tag
+from pydicom.uid import UID
 
+from gateway.app.application import create_app
 from gateway.cli.main import main
+from gateway.dimse.associate_request import Rejection
+from gateway.dimse.commitment_messages import ActionStatus, CommitmentFailure
+from gateway.dimse.data_sets import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from gateway.dimse.listener import ERROR_COMMENTS
+from gateway.dimse.sop_classes import (
+    STILL_IMAGES,
+    STORAGE_COMMITMENT,
+    TRANSFER_SYNTAXES,
+    VERIFICATION,
+)
 from gateway.observability.metrics import Metrics
 from gateway.problems import all_kinds
 from gateway.settings import DELIMITER, PREFIX, Settings
 from gateway.storage.layout import BY_STUDY, PLACES
+from gateway.studies.dicom_instance import FailureReason
+from preprocess import image, metadata, presentation
+from preprocess.character_sets import defined_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from enum import IntEnum
 
     from pydantic.fields import FieldInfo
 
@@ -40,6 +59,7 @@ def pages() -> dict[str, str]:
         "metrics.md": _filled("metrics.md", {"metrics": _metrics(metrics)}),
         "cli.md": _filled("cli.md", {"commands": "\n\n".join(_commands("radstream", main))}),
         "backup.md": _filled("backup.md", {"layout": _layout()}),
+        "conformance.md": _filled("conformance.md", _conformance()),
         "problems.md": _problems((DOCS / "problems.md").read_text()),
     }
 
@@ -146,6 +166,90 @@ def _layout() -> str:
             for place in PLACES
         ),
     )
+
+
+def _conformance() -> dict[str, str]:
+    """The tables of the DICOM Conformance Statement."""
+    page = (DOCS / "conformance.md").read_text()
+    return {
+        "sop-classes": _uids(
+            "SOP Class", _by_name(VERIFICATION, STORAGE_COMMITMENT, *STILL_IMAGES)
+        ),
+        "transfer-syntaxes": _uids("Transfer Syntax", TRANSFER_SYNTAXES),
+        "implementation": _table(
+            ("item", "value"),
+            ("Implementation Class UID", f"`{IMPLEMENTATION_CLASS_UID}`"),
+            ("Implementation Version Name", f"`{IMPLEMENTATION_VERSION_NAME}`"),
+            ("Application Context Name", "`1.2.840.10008.3.1.1.1`"),
+        ),
+        "rejections": _table(
+            ("reason", "result", "source", "reason/diag."),
+            *(
+                (_words(rejection.name), *(str(number) for number in rejection.value))
+                for rejection in Rejection
+            ),
+        ),
+        "store-statuses": _table(
+            ("status", "name", "Error Comment (0000,0902)"),
+            ("0000", "Success", "none"),
+            *((f"{each:04X}", _words(each.name), ERROR_COMMENTS[each]) for each in FailureReason),
+        ),
+        "action-statuses": _statuses(ActionStatus),
+        "commitment-failures": _statuses(CommitmentFailure),
+        "stow-statuses": _statuses(FailureReason),
+        "dicomweb-routes": _dicomweb_routes(),
+        "dimse": _settings()["dimse"],
+        "character-sets": ", ".join(f"`{term}`" for term in defined_terms()) + ".",
+        "attributes": _attributes(page),
+    }
+
+
+def _uids(kind: str, uids: Iterable[str]) -> str:
+    return _table((kind, "UID"), *((UID(uid).name, f"`{uid}`") for uid in uids))
+
+
+def _by_name(*uids: str) -> list[str]:
+    return sorted(uids, key=lambda uid: UID(uid).name)
+
+
+def _statuses(statuses: type[IntEnum]) -> str:
+    return _table(("code", "name"), *((f"{each:04X}", _words(each.name)) for each in statuses))
+
+
+def _words(constant: str) -> str:
+    return constant.replace("_", " ").capitalize().replace("Ae title", "AE title")
+
+
+def _dicomweb_routes() -> str:
+    """The table of DICOMweb's operations, by the routes that serve them."""
+    app = create_app(Settings())
+    paths = app.openapi()["paths"]
+    return _table(
+        ("operation", "method and path", "statuses"),
+        *(
+            (
+                operation["summary"],
+                f"`{method.upper()} {path}`",
+                ", ".join(sorted(operation["responses"])),
+            )
+            for path, operations in paths.items()
+            if path.startswith("/dicomweb/")
+            for method, operation in operations.items()
+        ),
+    )
+
+
+def _attributes(page: str) -> str:
+    """The table of attributes that are read, with the last cells of the page's own."""
+    use = dict(re.findall(r"^\| \(\w{4},\w{4}\) \| .*\| `(\w+)` \| (.+) \|$", page, re.MULTILINE))
+    keywords = {*metadata.KEYWORDS, *image.KEYWORDS, *presentation.KEYWORDS}
+    rows = []
+    for tag, keyword in sorted((Tag(keyword), keyword) for keyword in keywords):
+        name = dictionary_description(tag)
+        rows.append(
+            (f"({tag.group:04X},{tag.element:04X})", name, f"`{keyword}`", use.get(keyword, ""))
+        )
+    return _table(("tag", "attribute", "keyword", "use"), *rows)
 
 
 def _problems(page: str) -> str:

@@ -66,6 +66,13 @@ _RESETTING = b"\t\n\f\r"
 _WIDE = ("$B", "$@", "$(D")
 
 
+def defined_terms() -> tuple[str, ...]:
+    """Return the terms of Specific Character Set (0008,0005) that are understood."""
+    single = [f"ISO_IR {number}" for number in _RIGHT_HALVES]
+    extended = [f"ISO 2022 IR {number}" for number in _RIGHT_HALVES]
+    return (*single, *extended, "ISO_IR 192", "GB18030", "GBK")
+
+
 class UndecodableTextError(ValueError):
     """The bytes are none that the character set has characters for."""
 

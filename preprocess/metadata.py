@@ -9,7 +9,7 @@ from preprocess.errors import CorruptImageError
 from preprocess.image import number_of_frames
 from preprocess.types import Buffer, Limits
 
-_KEYWORDS = (
+KEYWORDS = (
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "SOPInstanceUID",
@@ -151,7 +151,7 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
     ----------
     DICOM PS3.3 C.7.1.1, C.7.2.1, C.7.3.1, C.8.11 and PS3.6.
     """
-    file = read_file(data, _KEYWORDS, limits or Limits())
+    file = read_file(data, KEYWORDS, limits or Limits())
     reader = _Reader(file.attributes)
     word, words = reader.word, reader.words
     return DicomMetadata(

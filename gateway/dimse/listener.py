@@ -54,7 +54,7 @@ _SHUT_S = 5.0
 _SUCCESS = 0x0000
 # Error Comment (0000,0902): 64 characters at the most.
 _TOO_LARGE = "Larger than the limit of {limit} bytes"
-_WORDS = {
+ERROR_COMMENTS = {
     FailureReason.PROCESSING_FAILURE: "Not stored; it may be sent again",
     FailureReason.SOP_CLASS_NOT_SUPPORTED: "No model takes an image of this kind",
     FailureReason.OUT_OF_RESOURCES: "No room now; it may be sent again later",
@@ -222,7 +222,7 @@ class DicomListener:
         failure, words = self._stored(peer, request, context)
         response.Status = _SUCCESS if failure is None else failure.value
         if failure is not None:
-            comment = words or _WORDS[failure]
+            comment = words or ERROR_COMMENTS[failure]
             response.ErrorComment = comment  # type: ignore[assignment]  # None is its first value
         self._metrics.instances.labels(_label(response.Status)).inc()
 

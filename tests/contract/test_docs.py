@@ -29,6 +29,13 @@ def test_every_metric_says_what_to_do():
     assert [name for name, cells in rows("metrics.md").items() if not cells[-1].strip()] == []
 
 
+def test_every_attribute_of_the_conformance_statement_says_its_use():
+    text = (DOCS / "conformance.md").read_text()
+    uses = re.findall(r"^\| \(\w{4},\w{4}\) \| .* \| `(\w+)` \|(.*)\|$", text, re.MULTILINE)
+    assert len(uses) > 40
+    assert [keyword for keyword, use in uses if not use.strip()] == []
+
+
 def test_every_query_price_and_check_of_the_telemetry_is_documented():
     documented = rows("analytics.md")
     text = (DOCS / "analytics.md").read_text()
