@@ -20,6 +20,7 @@ from gateway.storage.layout import RESULTS
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from gateway.results.deletion import Deletion
     from gateway.results.store import ResultStore
@@ -71,10 +72,18 @@ class StudyCatalog:
         StudyDeletedError
             It was here once.
         """
+        result, _ = await self.identified_result(study_id)
+        return result
+
+    async def identified_result(
+        self, study_id: str
+    ) -> tuple[StudyResult, Mapping[str, str | None]]:
+        """Return the study's current view, and its identifying attributes; see `result`."""
         state = await self._state(study_id)
         if state is not None:
             earlier = await self._results.earlier(state.record)
-            return state.told(study_result(state.record, earlier, whole=True))
+            result = state.told(study_result(state.record, earlier, whole=True))
+            return result, state.record.identity
         if await self._deletion.was_deleted(study_id):
             raise StudyDeletedError
         raise StudyNotFoundError

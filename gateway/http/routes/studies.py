@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.http.requests.body import while_connected
+from gateway.http.requests.fhir import FHIR_JSON, fhir_release
 from gateway.http.requests.preferences import (
     CALLBACK_HEADER,
     REQUEST_TIMEOUT,
@@ -25,6 +27,7 @@ from gateway.http.requests.preferences import (
 )
 from gateway.http.requests.study_request import METADATA_HEADER, read_study_request
 from gateway.problems import problem_of
+from gateway.renderings.fhir import fhir_bundle
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy, study_path
 from gateway.studies.process import AdmittedStudy, StudySource, Turn
@@ -261,18 +264,34 @@ async def list_studies(
     "/{study_id}",
     dependencies=_READS,
     summary="Get a study's result",
+    response_model=StudyResult,
     response_model_exclude_none=True,
-    responses=documented(
-        errors.StudyNotFoundError,
-        errors.StudyDeletedError,
-        errors.InvalidQueryError,
-        errors.StoreError,
-        errors.UnreadableDocumentError,
-    ),
+    responses={
+        200: {"content": {FHIR_JSON: {"schema": {"type": "object"}}}},
+        **documented(
+            errors.StudyNotFoundError,
+            errors.StudyDeletedError,
+            errors.NotAcceptableError,
+            errors.InvalidQueryError,
+            errors.StoreError,
+            errors.UnreadableDocumentError,
+        ),
+    },
 )
-async def read_study(study_id: StudyId, gateway: GatewayDependency) -> StudyResult:
-    """Return the study's current view."""
-    return gateway.links.result(await gateway.catalog.result(study_id))
+async def read_study(
+    study_id: StudyId, request: Request, gateway: GatewayDependency
+) -> StudyResult | Response:
+    """Return the study's current view.
+
+    With `Accept: application/fhir+json` it is a Bundle of HL7 FHIR R4, of R5 with
+    `fhirVersion=5.0`.
+    """
+    release = fhir_release(request.headers)
+    if release is None:
+        return gateway.links.result(await gateway.catalog.result(study_id))
+    result, identity = await gateway.catalog.identified_result(study_id)
+    content = json.dumps(fhir_bundle(result, identity, release), ensure_ascii=False)
+    return Response(content, media_type=f"{FHIR_JSON}; fhirVersion={release}")
 
 
 @router.delete(

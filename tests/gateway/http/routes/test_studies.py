@@ -9,6 +9,8 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from fhir.resources.bundle import Bundle as R5Bundle
+from fhir.resources.R4B.bundle import Bundle as R4BBundle
 from numpy.typing import NDArray
 
 from gateway.triton.embedded import EmbeddedTriton
@@ -321,3 +323,24 @@ async def test_outcomes_are_counted(gateway: LiveGateway):
     assert rise("radstream_studies_total", route="rest", outcome="UnknownModelError") == 1
     finding = {"model": "brightness", "version": "1", "label": "bright", "positive": "true"}
     assert rise("radstream_findings_total", **finding) == 1
+
+
+async def test_a_study_as_fhir(gateway: LiveGateway) -> None:
+    sent = ("image", ("a.dcm", file_of(radiograph(PatientID="P-7")), "application/dicom"))
+    answer = await gateway.client.post("/v1/studies", files=[sent])
+    assert answer.status_code == 200, answer.text
+    path = f"/v1/studies/{answer.json()['study_id']}"
+    for version, validated in (("4.0", R4BBundle), ("5.0", R5Bundle)):
+        accept = {"accept": f"application/fhir+json; fhirVersion={version}"}
+        answer = await gateway.client.get(path, headers=accept)
+        assert answer.headers["content-type"] == f"application/fhir+json; fhirVersion={version}"
+        validated.model_validate_json(answer.text)
+        report = answer.json()["entry"][0]["resource"]
+        assert report["status"] == "preliminary"
+        assert report["subject"]["identifier"]["value"] == "P-7"
+
+    answer = await gateway.client.get(
+        path, headers={"accept": "application/fhir+json; fhirVersion=3.0"}
+    )
+    assert answer.status_code == 406
+    assert answer.json()["type"] == "urn:radstream:problem:not-acceptable"

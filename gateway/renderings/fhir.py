@@ -1,0 +1,257 @@
+"""A study's results as HL7 FHIR: a report, an observation for each finding, the model as a device.
+
+The bundle is of R4 (4.0.1) or R5 (5.0.0); the few elements that differ are told apart here. All of
+it is *preliminary*: a machine's, which no person has reviewed. The patient and the order are
+referred to by their identifiers alone, since RadStream has no resource of either.
+
+Not by a library's classes: the R4 elements used here are two dozen, and the classes of
+fhir.resources validate R5, R4B and STU3. The tests hold the bundle to two validators.
+
+References
+----------
+hl7.org/fhir/R4 and /R5: DiagnosticReport, Observation, ImagingStudy, Device. HL7's guide *DICOM SR
+to FHIR Resource Mapping*: an observation is `partOf` its imaging study, which is identified by
+`urn:dicom:uid`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from gateway.renderings.identifiers import derived_uid, derived_uuid
+from gateway.schemas.result import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gateway.schemas.result import (
+        Finding,
+        ImageResult,
+        ModelDescription,
+        ReadingResult,
+        StudyResult,
+    )
+
+Resource = dict[str, Any]
+
+_NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
+_URI = "urn:ietf:rfc:3986"
+_UCUM = "http://unitsofmeasure.org"
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+
+
+class Release(StrEnum):
+    """Releases of FHIR, by the value of the media type's parameter `fhirVersion`."""
+
+    R4 = "4.0"
+    R5 = "5.0"
+
+
+def fhir_bundle(
+    study: StudyResult, identity: Mapping[str, str | None], release: Release = Release.R4
+) -> Resource:
+    """Return a study's results as a Bundle of type `collection`.
+
+    Superseded images are left out. A study of which nothing was processed yet has a report that is
+    *registered*, without results.
+
+    Parameters
+    ----------
+    study
+        The whole study, all images of it.
+    identity
+        Identifying attributes of the metadata: `patient_id` and `accession_number`.
+    release
+        The release of FHIR.
+    """
+    images = [image for image in study.images if image.superseded_by is None]
+    models = {_model_key(reading.model): reading.model for _, reading in _readings(images)}
+    context = _Context(study, identity, release)
+    devices = [context.device(model) for model in models.values()]
+    observations = [
+        context.observation(image, reading, finding)
+        for image, reading in _readings(images)
+        for finding in reading.findings
+    ]
+    report = context.report(images, [_url_of(item) for item in observations])
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        **({"timestamp": study.completed_at.isoformat()} if study.completed_at else {}),
+        "entry": [
+            {"fullUrl": _url_of(item), "resource": item}
+            for item in (report, context.imaging_study(), *observations, *devices)
+        ],
+    }
+
+
+class _Context:
+    """Makes the resources of a study, which share its patient and its order."""
+
+    def __init__(
+        self, study: StudyResult, identity: Mapping[str, str | None], release: Release
+    ) -> None:
+        self._study = study
+        self._release = release
+        self._subject = _by_identifier("Patient", "MR", identity.get("patient_id"))
+        self._order = _by_identifier("ServiceRequest", "ACSN", identity.get("accession_number"))
+
+    def report(self, images: list[ImageResult], results: list[str]) -> Resource:
+        """Return the study's report."""
+        said = [
+            f"{finding.label}: {_verdict(reading, finding)} ({finding.probability:.3f}, threshold "
+            f"{finding.threshold:g}), image {image.number}, by {_model_name(reading.model)}."
+            for image, reading in _readings(images)
+            for finding in reading.findings
+        ]
+        conclusion = (_NOT_REVIEWED, self._study.disclaimer, *said)
+        completed_at = self._study.completed_at
+        study_element = "imagingStudy" if self._release is Release.R4 else "study"
+        return {
+            **self._head("DiagnosticReport", "report"),
+            **({"basedOn": [self._order]} if self._order else {}),
+            "status": "preliminary" if results else "registered",
+            "category": [_concept(f"{_TERMINOLOGY}/v2-0074", "RAD", "Radiology")],
+            "code": _concept("http://loinc.org", "18748-4", "Diagnostic imaging study"),
+            **self._about(),
+            **({"issued": completed_at.isoformat()} if completed_at else {}),
+            **({"result": [{"reference": url} for url in results]} if results else {}),
+            study_element: [{"reference": self._imaging_url()}],
+            "conclusion": " ".join(part for part in conclusion if part),
+        }
+
+    def imaging_study(self) -> Resource:
+        """Return the imaging study, by its Study Instance UID where it has one."""
+        study = self._head("ImagingStudy", "imaging")
+        if self._study.study_instance_uid is not None:
+            uid = f"urn:oid:{self._study.study_instance_uid}"
+            study["identifier"].insert(0, {"system": "urn:dicom:uid", "value": uid})
+        return {
+            **study,
+            "status": "available",
+            # R4 and R5 demand a subject; one whose identifier nobody gave is known to be absent.
+            "subject": self._subject or {"display": "Patient without an identifier"},
+            **({"basedOn": [self._order]} if self._order else {}),
+        }
+
+    def observation(self, image: ImageResult, reading: ReadingResult, finding: Finding) -> Resource:
+        """Return a finding."""
+        code: Resource = {"text": finding.label}
+        if finding.code is not None:
+            code["coding"] = [finding.code.model_dump(mode="json")]
+        notes = [_NOT_REVIEWED, f"Image {image.number}, SHA-256 {image.sha256}."]
+        if image.sop_instance_uid is not None:
+            notes.append(f"SOP Instance UID {image.sop_instance_uid}.")
+        if reading.applicable.verdict is Verdict.NOT_APPLICABLE:
+            notes.append(f"The model is not made for this image: {reading.applicable.reason}")
+        frame = str(image.frame or 1)
+        return {
+            **self._head(
+                *("Observation", image.sha256, frame),
+                *(reading.model.name, reading.model.version, finding.label),
+            ),
+            **({"basedOn": [self._order]} if self._order else {}),
+            "partOf": [{"reference": self._imaging_url()}],
+            "status": "preliminary",
+            "category": [_concept(f"{_TERMINOLOGY}/observation-category", "imaging", "Imaging")],
+            "code": code,
+            **self._about(),
+            "effectiveDateTime": image.received_at.isoformat(),
+            "issued": reading.completed_at.isoformat(),
+            "valueQuantity": _quantity(finding.probability),
+            **_interpretation(finding),
+            "note": [{"text": " ".join(notes)}],
+            "method": {"text": "Probability by a machine-learning model"},
+            "device": {"reference": self._device_url(reading.model)},
+            "component": [
+                {
+                    "code": {"text": "Threshold of a positive finding"},
+                    "valueQuantity": _quantity(finding.threshold),
+                }
+            ],
+        }
+
+    def device(self, model: ModelDescription) -> Resource:
+        """Return a model version."""
+        title = model.title or model.name
+        names: Resource = {"deviceName": [{"name": title, "type": "model-name"}]}
+        kind: Any = {"text": "Machine-learning model"}
+        if self._release is Release.R5:
+            names = {"name": [{"value": title, "type": "registered-name", "display": True}]}
+            kind = [kind]
+        return {
+            **self._head("Device", model.name, model.version, of_study=False),
+            **names,
+            "modelNumber": model.name,
+            "type": kind,
+            "version": [{"value": model.version}],
+            **({"note": [{"text": model.intended_use}]} if model.intended_use else {}),
+        }
+
+    def _about(self) -> Resource:
+        return {"subject": self._subject} if self._subject else {}
+
+    def _imaging_url(self) -> str:
+        return f"urn:uuid:{derived_uuid('ImagingStudy', self._study.study_id, 'imaging')}"
+
+    def _device_url(self, model: ModelDescription) -> str:
+        return f"urn:uuid:{derived_uuid('Device', model.name, model.version)}"
+
+    def _head(self, resource_type: str, *parts: str, of_study: bool = True) -> Resource:
+        names = (self._study.study_id, *parts) if of_study else parts
+        return {
+            "resourceType": resource_type,
+            "id": str(derived_uuid(resource_type, *names)),
+            "identifier": [
+                {"system": _URI, "value": f"urn:oid:{derived_uid(resource_type, *names)}"}
+            ],
+        }
+
+
+def _readings(images: list[ImageResult]) -> Iterator[tuple[ImageResult, ReadingResult]]:
+    return ((image, reading) for image in images for reading in image.readings)
+
+
+def _model_key(model: ModelDescription) -> tuple[str, str]:
+    return model.name, model.version
+
+
+def _model_name(model: ModelDescription) -> str:
+    return f"{model.name} {model.version}"
+
+
+def _verdict(reading: ReadingResult, finding: Finding) -> str:
+    if reading.applicable.verdict is Verdict.NOT_APPLICABLE or finding.positive is None:
+        return "model not applicable"
+    return "positive" if finding.positive else "negative"
+
+
+def _interpretation(finding: Finding) -> Resource:
+    if finding.positive is None:
+        return {}
+    code, display = ("POS", "Positive") if finding.positive else ("NEG", "Negative")
+    return {
+        "interpretation": [_concept(f"{_TERMINOLOGY}/v3-ObservationInterpretation", code, display)]
+    }
+
+
+def _by_identifier(resource_type: str, kind: str, value: str | None) -> Resource | None:
+    """Return a logical reference (R4, 2.3.0.2); None without a value."""
+    if value is None:
+        return None
+    identifier = {"type": _concept(f"{_TERMINOLOGY}/v2-0203", kind), "value": value}
+    return {"type": resource_type, "identifier": identifier}
+
+
+def _concept(system: str, code: str, display: str | None = None) -> Resource:
+    coding = {"system": system, "code": code} | ({"display": display} if display else {})
+    return {"coding": [coding]}
+
+
+def _quantity(value: float) -> Resource:
+    return {"value": value, "system": _UCUM, "code": "1"}
+
+
+def _url_of(resource: Resource) -> str:
+    return f"urn:uuid:{resource['id']}"
