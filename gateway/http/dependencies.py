@@ -22,6 +22,7 @@ from gateway.results.deletion import Deletion
 from gateway.results.links import Links
 from gateway.results.store import ResultStore
 from gateway.runtime.health import Health
+from gateway.search.query import StudySearch
 from gateway.settings import Settings
 from gateway.studies.process import StudyProcessor
 from gateway.work.parked import Parking
@@ -49,6 +50,7 @@ class Gateway:
     dicom_store: DicomStore
     callbacks: Callbacks
     catalog: StudyCatalog
+    search: StudySearch
     deletion: Deletion
 
     @property

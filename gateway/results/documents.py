@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any, Literal
 
@@ -10,7 +11,13 @@ from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 from gateway.results.tombstone import Closing
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.result import Finding, ModelVersion, ResultWarning
-from gateway.schemas.stored_document import Identity, Milliseconds, Names, StoredDocument
+from gateway.schemas.stored_document import (
+    Counts,
+    Identity,
+    Milliseconds,
+    Names,
+    StoredDocument,
+)
 
 _HALF_FLOAT_BYTES = 2
 
@@ -80,6 +87,23 @@ class Reading(StoredDocument):
     dropped_as: str | None = Field(
         None, description="Reference of the first object of the drop folder that held the image."
     )
+    sender: str | None = Field(None, description="Label of the caller that sent the image.")
+    route: str | None = Field(None, description="Way in by which it came.")
+
+
+class SearchAttributes(StoredDocument):
+    """Attributes of images by which their study is searched and listed."""
+
+    study_date: dt.date | None = Field(None, description="Study Date (0008,0020).")
+    study_time: dt.time | None = Field(
+        None, description="Study Time (0008,0030); with the zone of the metadata."
+    )
+    modalities: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    series: Counts = Field({}, description="Number of instances by Series Instance UID.")
+    warnings: int = 0
 
 
 class Page(StoredDocument):
@@ -106,6 +130,7 @@ class PageEntry(StoredDocument):
     disclaimers: tuple[str, ...] = ()
     completed_at: AwareDatetime
     positive: tuple[str, ...] = Field(description="Labels found positive on it.")
+    attributes: SearchAttributes = SearchAttributes()
 
 
 class StudyRecord(StoredDocument):

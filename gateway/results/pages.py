@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.results.documents import Page, PageEntry, Reading
 from gateway.results.keys import page_key
+from gateway.results.search_attributes import search_attributes
 from gateway.results.view import positive_labels
 from gateway.runtime.concurrency import together
 from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
@@ -48,6 +49,7 @@ async def write_page(
         ),
         completed_at=max(reading.completed_at for reading in readings),
         positive=tuple(positive_labels(readings)),
+        attributes=search_attributes(readings, begun),
     )
 
 

@@ -425,7 +425,12 @@ def _begun(study_id: str) -> StudyRecord:
 
 
 def _changed(record: StudyRecord, **news: object) -> StudyRecord:
-    return record.model_copy(update={**news, "changed_at": dt.datetime.now(dt.UTC)})
+    """Return the record with these fields, and a later time whatever this gateway's clock says.
+
+    The search index tells an older state from a newer one by it.
+    """
+    now = max(dt.datetime.now(dt.UTC), record.changed_at + dt.timedelta(microseconds=1))
+    return record.model_copy(update={**news, "changed_at": now})
 
 
 def _with_entries(record: StudyRecord, entries: tuple[NotProcessedDocument, ...]) -> StudyRecord:

@@ -82,10 +82,19 @@ class StudyDocuments:
         The store.
     longest_bytes
         Of a document, pages apart.
+    changed
+        Told of each study whose document this gateway has changed.
     """
 
-    def __init__(self, objects: ObjectStore, *, longest_bytes: int = _LONGEST_BYTES) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        *,
+        longest_bytes: int = _LONGEST_BYTES,
+        changed: Callable[[str], None] | None = None,
+    ) -> None:
         self._objects = objects
+        self._told = changed
         self._longest = longest_bytes
         self._remembered: OrderedDict[str, Seen] = OrderedDict()
         self._remembered_bytes = 0
@@ -229,6 +238,8 @@ class StudyDocuments:
             self._forget(study_id)
             return False
         self._remember(study_id, Seen(new.record, new.closing, tag, len(data)))
+        if self._told is not None and new.record is not None:
+            self._told(study_id)
         return True
 
     def _remember(self, study_id: str, seen: Seen) -> Seen:

@@ -148,6 +148,13 @@ def study_summary(
     )
 
 
+def study_status(record: StudyRecord) -> Status:
+    """Return the status of a study, by its document alone."""
+    replaced = superseded(record.readings, record.standing)
+    stand = [reading for reading in record.readings if reading.sha256 not in replaced]
+    return _status(record, [*stand, *record.pages])
+
+
 def _status(record: StudyRecord, stand: Sequence[object]) -> Status:
     if not stand:
         return Status.PENDING

@@ -38,6 +38,12 @@ def _identifying(entries: Any) -> Any:
     return {name: entries[name] for name in IDENTITY if name in entries}
 
 
+def _counted(entries: Any) -> Any:
+    if not isinstance(entries, dict):
+        return entries
+    return {name: value for name, value in entries.items() if isinstance(value, int)}
+
+
 def _named(entries: Any) -> Any:
     if not isinstance(entries, dict):
         return entries
@@ -52,3 +58,6 @@ Identity = Annotated[dict[str, str | None], BeforeValidator(_identifying)]
 
 Names = Annotated[dict[str, str], BeforeValidator(_named)]
 """Texts by name, of which a newer version may have more."""
+
+Counts = Annotated[dict[str, int], BeforeValidator(_counted)]
+"""Numbers by name, of which a newer version may have more."""

@@ -15,6 +15,7 @@ CALLBACKS = "callbacks/"
 PARKED = "parked/"
 WAITING = "pairing/waiting/"
 BINDINGS = "pairing/bindings/"
+INDEX = "index/"
 DELETED = "deleted/"
 DELETIONS = "work/deletions/"
 AUDIT = "audit/"
@@ -91,6 +92,12 @@ PLACES = (
         "studies for which images outside of any folder were processed",
         "dropfolder",
         "kept",
+    ),
+    Place(
+        INDEX,
+        "entries by which studies are found, rebuilt from `results/` at will",
+        "search",
+        "when the study is deleted",
     ),
     Place(
         DELETIONS,

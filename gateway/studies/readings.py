@@ -80,6 +80,8 @@ def image_reading(
         sop_instance_uid=uids.instance,
         frames=tuple(frames) if reason is None else tuple(map(_without_verdict, frames)),
         dropped_as=study.dropped_as,
+        sender=study.caller,
+        route=study.route.value,
     )
 
 

@@ -47,6 +47,7 @@ from gateway.work.parked import Parking
 from preprocess import Limits
 from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
+from tests.support.search import IndexingGateway
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
 
@@ -235,6 +236,7 @@ def gateway_on(
     )
     storage = StudyStorage(
         *(objects, results, parking, parked_images, waiting, inbox, deletion),
+        index=IndexingGateway(objects).index,
         presence=None,
         watched=None,
     )

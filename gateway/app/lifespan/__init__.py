@@ -76,6 +76,7 @@ async def open_gateway(
         authentication = await open_access(context)
         audit = await open_audit(context)
         storage = await open_storage(context)
+        context.stack.push_async_callback(storage.index.writer.close)  # once nothing changes
         processing = await open_processing(context, storage, audit)
         folder = make_drop_folder(context, storage, processing, audit)
         backlogs = await make_backlogs(context, storage, processing)
@@ -84,6 +85,7 @@ async def open_gateway(
             *drop_folder_work(context, storage, processing, folder, audit),
             *backlog_work(settings, backlogs, catalog, storage.deletion, audit),
             ("parked items", _count_parked(settings, metrics, storage, audit)),
+            ("search index", storage.index.writer.run()),
         ):
             await context.run(name, work)
         await open_dimse(context, storage, processing, submissions, audit)
@@ -106,6 +108,7 @@ async def open_gateway(
             dicom_store=_dicom_store(settings, processing, submissions),
             callbacks=backlogs.callbacks,
             catalog=catalog,
+            search=storage.index.search,
             deletion=storage.deletion,
         )
         log.info("gateway.closing")

@@ -13,6 +13,8 @@ from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.search.changed_studies import ChangedStudies
+from gateway.search.study_index import StudyIndex
 from gateway.work.leases import CLOCK_SKEW_S
 from gateway.work.parked import Parking
 
@@ -32,6 +34,8 @@ class StudyStorage:
     ----------
     objects
         The store that all of it lies in.
+    index
+        The studies on it, searched.
     presence
         Tells which gateways on the store run, where it can be told.
     watched
@@ -45,6 +49,7 @@ class StudyStorage:
     waiting: WaitingHalves
     inbox: Inbox
     deletion: Deletion
+    index: StudyIndex
     presence: Presence | None
     watched: WatchedFolder | None
 
@@ -60,7 +65,8 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
     watched = open_watched(context)
     parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
     inbox = make_inbox(context.settings, dropped)
-    documents = StudyDocuments(objects)
+    changed = ChangedStudies()
+    documents = StudyDocuments(objects, changed=changed.note)
     deletion = Deletion(
         objects,
         documents,
@@ -78,6 +84,7 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
         waiting,
         inbox,
         deletion,
+        index=StudyIndex(objects, documents, changed),
         presence=open_presence(context),
         watched=watched,
     )

@@ -20,7 +20,7 @@ def spelt(module: Path) -> Iterator[str]:
 def test_keys_stay_where_gateways_of_other_versions_look_for_them():
     assert [place.prefix for place in PLACES] == [
         *("results/", "instances/", "pending/", "callbacks/", "parked/"),
-        *("pairing/waiting/", "pairing/bindings/", "work/deletions/"),
+        *("pairing/waiting/", "pairing/bindings/", "index/", "work/deletions/"),
         *("deleted/", "audit/", "images/"),
     ]
     assert layout.BY_STUDY == ("results/", "pending/", "callbacks/")
