@@ -58,7 +58,7 @@ audit: $(VENV)/dev.stamp
 lock: $(VENV)/dev.stamp
 	requirements/lock
 
-# Rewrites the settings in the chart's schema from gateway/settings.py.
+# Rewrites the settings in the chart's schema from gateway/settings.
 schema: $(VENV)/dev.stamp
 	$(BIN)/python helm/settings_schema.py
 

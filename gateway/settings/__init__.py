@@ -1,0 +1,47 @@
+"""One frozen `Settings`, read once from RADSTREAM_… environment variables at start-up."""
+
+from gateway.settings.access import AccessSettings
+from gateway.settings.audit import AuditSettings
+from gateway.settings.background import CallbackSettings, PendingSettings
+from gateway.settings.dimse import AE_TITLE_PATTERN, DimseSettings, RoutingSettings
+from gateway.settings.dropfolder import DropFolderSettings
+from gateway.settings.environment import (
+    CLIENT_KEY,
+    DELIMITER,
+    PREFIX,
+    Settings,
+    setting_names,
+    unknown_names,
+)
+from gateway.settings.http import HttpSettings
+from gateway.settings.limits import AdmissionSettings, LimitSettings
+from gateway.settings.observability import LogSettings, TracingSettings
+from gateway.settings.store import RetentionSettings, StoreSettings
+from gateway.settings.telemetry import TelemetrySettings
+from gateway.settings.triton import TritonSettings
+
+__all__ = [
+    "AE_TITLE_PATTERN",
+    "CLIENT_KEY",
+    "DELIMITER",
+    "PREFIX",
+    "AccessSettings",
+    "AdmissionSettings",
+    "AuditSettings",
+    "CallbackSettings",
+    "DimseSettings",
+    "DropFolderSettings",
+    "HttpSettings",
+    "LimitSettings",
+    "LogSettings",
+    "PendingSettings",
+    "RetentionSettings",
+    "RoutingSettings",
+    "Settings",
+    "StoreSettings",
+    "TelemetrySettings",
+    "TracingSettings",
+    "TritonSettings",
+    "setting_names",
+    "unknown_names",
+]

@@ -1,0 +1,110 @@
+"""All settings, as the environment has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from pydantic import BaseModel, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.settings.access import AccessSettings
+from gateway.settings.audit import AuditSettings
+from gateway.settings.background import CallbackSettings, PendingSettings
+from gateway.settings.dimse import DimseSettings, RoutingSettings
+from gateway.settings.dropfolder import DropFolderSettings
+from gateway.settings.http import HttpSettings
+from gateway.settings.limits import AdmissionSettings, LimitSettings
+from gateway.settings.observability import LogSettings, TracingSettings
+from gateway.settings.store import RetentionSettings, StoreSettings
+from gateway.settings.telemetry import TelemetrySettings
+from gateway.settings.triton import TritonSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX = "RADSTREAM_"
+DELIMITER = "__"
+# No setting of the gateway's: the key that the command's own clients send.
+CLIENT_KEY = "RADSTREAM_API_KEY"
+
+
+class Settings(BaseSettings):
+    """Everything that differs between one machine and a cluster."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        extra="forbid",
+    )
+
+    http: HttpSettings = HttpSettings()
+    access: AccessSettings = AccessSettings()
+    limits: LimitSettings = LimitSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    triton: TritonSettings = TritonSettings()
+    store: StoreSettings = StoreSettings()
+    routing: RoutingSettings = RoutingSettings()
+    dimse: DimseSettings = DimseSettings()
+    dropfolder: DropFolderSettings = DropFolderSettings()
+    pending: PendingSettings = PendingSettings()
+    callbacks: CallbackSettings = CallbackSettings()
+    retention: RetentionSettings = RetentionSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    tracing: TracingSettings = TracingSettings()
+    audit: AuditSettings = AuditSettings()
+    logs: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _has_room_for_a_body(self) -> Self:
+        if self.admission.bytes < self.limits.body_bytes:
+            raise ValueError("admission.bytes must be at least limits.body_bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_strangers(self) -> Self:
+        if not self.http.is_loopback and not self.access.is_asked:
+            raise ValueError(
+                f"{PREFIX}HTTP{DELIMITER}HOST is not loopback, so callers must be asked who they "
+                f"are: set {PREFIX}ACCESS{DELIMITER}KEY_FILE (`radstream keys create` makes one) "
+                f"or {PREFIX}ACCESS{DELIMITER}ISSUER and {PREFIX}ACCESS{DELIMITER}AUDIENCE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_senders(self) -> Self:
+        # Where it is not said, `radstream up` listens.
+        may_listen = self.dimse.listen is not False
+        if may_listen and not self.dimse.is_loopback and self.routing.file is None:
+            raise ValueError(
+                f"{PREFIX}DIMSE{DELIMITER}HOST is not loopback, so senders must be known: set "
+                f"{PREFIX}ROUTING{DELIMITER}FILE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_room_for_an_object(self) -> Self:
+        if self.dimse.is_on and self.admission.bytes < self.dimse.object_bytes:
+            raise ValueError("admission.bytes must be at least dimse.object_bytes")
+        return self
+
+
+def setting_names() -> Iterator[tuple[str, str]]:
+    """Yield each environment variable with its description, in the order of `Settings`."""
+    for group_name, group in Settings.model_fields.items():
+        group_type = group.annotation
+        if not (isinstance(group_type, type) and issubclass(group_type, BaseModel)):
+            continue
+        for name, field in group_type.model_fields.items():
+            variable = f"{PREFIX}{group_name}{DELIMITER}{name}".upper()
+            yield variable, field.description or ""
+
+
+def unknown_names(environment: Mapping[str, str]) -> list[str]:
+    """Return RADSTREAM_… variables that name no setting; pydantic-settings passes over them."""
+    known = {name for name, _ in setting_names()} | {CLIENT_KEY}
+    return sorted(
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
