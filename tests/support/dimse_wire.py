@@ -28,12 +28,18 @@ def associate_request(
 
 
 class WireSender:
-    """A connection whose association is accepted, of Secondary Capture in one transfer syntax."""
+    """A connection whose association is accepted, of one SOP class in one transfer syntax."""
 
-    def __init__(self, port: int, transfer_syntax: str = ExplicitVRLittleEndian) -> None:
+    def __init__(
+        self,
+        port: int,
+        transfer_syntax: str = ExplicitVRLittleEndian,
+        sop_class_uid: str = SecondaryCaptureImageStorage,
+    ) -> None:
+        self._sop_class_uid = sop_class_uid
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.settimeout(60)
-        self.socket.sendall(associate_request(SecondaryCaptureImageStorage, transfer_syntax))
+        self.socket.sendall(associate_request(sop_class_uid, transfer_syntax))
         kind, _ = self.receive()
         assert kind == 0x02, f"PDU of type {kind}"
 
@@ -52,7 +58,7 @@ class WireSender:
         """Send the command set of a C-STORE (PS3.7, 9.3.1)."""
         command = b"".join(
             (
-                _element(0x0002, _uid(SecondaryCaptureImageStorage)),
+                _element(0x0002, _uid(self._sop_class_uid)),
                 _element(0x0100, struct.pack("<H", 0x0001)),
                 _element(0x0110, struct.pack("<H", message_id)),
                 _element(0x0700, struct.pack("<H", 2)),

@@ -3,11 +3,16 @@
 import io
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     HTJ2KLossless,
@@ -21,7 +26,7 @@ from tests.preprocess import dicoms, pngs
 NOISE = np.random.default_rng(3).integers(0, 4096, (256, 256)).astype(np.uint16)
 
 
-def hostile_files(radiograph: bytes) -> Mapping[str, bytes]:
+def hostile_files(radiograph: bytes) -> dict[str, bytes]:
     """All of them; none may be read, and none may cost much.
 
     Parameters
@@ -29,7 +34,20 @@ def hostile_files(radiograph: bytes) -> Mapping[str, bytes]:
     radiograph
         A baseline JPEG to spoil.
     """
-    return {**_pictures(radiograph), **_data_sets(radiograph)}
+    return {**_pictures(radiograph), **_data_sets(radiograph, dicoms.image)}
+
+
+def hostile_instances(radiograph: bytes, study_instance_uid: str) -> dict[str, bytes]:
+    """Those of DICOM as instances of a study; with sound headers they come to the decoder."""
+    image = partial(
+        dicoms.image,
+        StudyInstanceUID=study_instance_uid,
+        StudyDate="20260101",
+        StudyTime="120000",
+        BodyPartExamined="CHEST",
+        ViewPosition="PA",
+    )
+    return _data_sets(radiograph, image)
 
 
 def _pictures(radiograph: bytes) -> dict[str, bytes]:
@@ -65,10 +83,17 @@ def _pictures(radiograph: bytes) -> dict[str, bytes]:
     }
 
 
-def _data_sets(radiograph: bytes) -> dict[str, bytes]:
-    plain = dicoms.write(dicoms.image(NOISE))
+def _data_sets(radiograph: bytes, image: Callable[..., Dataset]) -> dict[str, bytes]:
+    def compressed(samples: NDArray[Any], codestream: bytes) -> Dataset:
+        dataset = image(samples)
+        dataset.PixelData = encapsulate([codestream])
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        return dataset
+
+    plain = dicoms.write(image(NOISE))
     pixels = plain.index(b"\xe0\x7f\x10\x00")
-    head = dicoms.write(dicoms.image(NOISE), DeflatedExplicitVRLittleEndian)
+    head = dicoms.write(image(NOISE), DeflatedExplicitVRLittleEndian)
     deflated = head[: 144 + int.from_bytes(head[140:144], "little")]
     files = {
         "dicom, pixels missing": plain[:pixels],
@@ -83,13 +108,11 @@ def _data_sets(radiograph: bytes) -> dict[str, bytes]:
         + struct.pack("<HH2sH", 0x0009, 0x0001, b"LO", 0) * 1_000_000
         + plain[pixels:],
         "dicom that inflates to 1 GB": deflated + _raw_deflate(1 << 30),
-        "dicom of no rows": dicoms.write(dicoms.image(NOISE, Rows=0)),
-        "dicom of 65535 square": dicoms.write(dicoms.image(NOISE, Rows=65_535, Columns=65_535)),
-        "dicom of two billion frames": dicoms.write(
-            dicoms.image(NOISE, NumberOfFrames="2147483647")
-        ),
+        "dicom of no rows": dicoms.write(image(NOISE, Rows=0)),
+        "dicom of 65535 square": dicoms.write(image(NOISE, Rows=65_535, Columns=65_535)),
+        "dicom of two billion frames": dicoms.write(image(NOISE, NumberOfFrames="2147483647")),
         "dicom, jpeg inside cut": dicoms.write(
-            dicoms.compressed(np.zeros((712, 984), np.uint8), radiograph[: len(radiograph) // 2]),
+            compressed(np.zeros((712, 984), np.uint8), radiograph[: len(radiograph) // 2]),
             "1.2.840.10008.1.2.4.50",
         ),
     }
@@ -103,16 +126,14 @@ def _data_sets(radiograph: bytes) -> dict[str, bytes]:
     for syntax, codestream in codestreams.items():
         name = syntax.name
         half = codestream[: len(codestream) // 2]
-        files[f"{name}, first half"] = dicoms.write(dicoms.compressed(NOISE, half), syntax)
+        files[f"{name}, first half"] = dicoms.write(compressed(NOISE, half), syntax)
         small = np.zeros((20, 20), np.uint16)
-        files[f"{name}, larger than declared"] = dicoms.write(
-            dicoms.compressed(small, codestream), syntax
-        )
+        files[f"{name}, larger than declared"] = dicoms.write(compressed(small, codestream), syntax)
         files[f"{name}, noise"] = dicoms.write(
-            dicoms.compressed(NOISE, codestream[:100] + bytes(range(256)) * 400), syntax
+            compressed(NOISE, codestream[:100] + bytes(range(256)) * 400), syntax
         )
     files["RLE, cut"] = dicoms.write(
-        dicoms.compressed(NOISE, struct.pack("<16I", 2, 64, 1 << 31, *[0] * 13) + b"\x01" * 50),
+        compressed(NOISE, struct.pack("<16I", 2, 64, 1 << 31, *[0] * 13) + b"\x01" * 50),
         RLELossless,
     )
     return files

@@ -32,7 +32,7 @@ from tests.support.gateway import (
     settings_for,
     until,
 )
-from tests.support.hostile import hostile_files
+from tests.support.hostile import hostile_files, hostile_instances
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDIES = "/dicomweb/studies"
@@ -249,15 +249,23 @@ async def test_requests_that_are_refused(
     assert response.status_code == status
 
 
-async def test_no_hostile_file_is_a_server_error(client: httpx.AsyncClient) -> None:
+async def test_no_hostile_file_is_a_server_error(client: httpx.AsyncClient, study: str) -> None:
     picture = (ROOT / "tests/data/images/person931_bacteria_2856.jpeg").read_bytes()
-    files = hostile_files(picture)
+    instances = hostile_instances(picture, study)
+    files = hostile_files(picture) | {f"{name}, of a study": instances[name] for name in instances}
     together = await store(client, *files.values())
     assert together.status_code in {202, 409}
     for name, data in files.items():
         response = await store(client, data)
         assert response.status_code in {200, 409}, name
         assert Dataset.from_json(response.text), name
+
+    async def none_is_read() -> bool:
+        result = (await client.get(f"/v1/studies/{study}")).json()
+        assert result["images"] == []
+        return "pending" not in result
+
+    await until(none_is_read)
 
 
 @pytest.fixture(scope="module")

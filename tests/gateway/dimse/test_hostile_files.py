@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from gateway.triton.embedded import EmbeddedTriton
 from preprocess.file_meta import read_file_meta
 from tests.support.dimse import (
     LiveListener,
@@ -16,41 +17,52 @@ from tests.support.dimse import (
     secondary_capture,
 )
 from tests.support.dimse_wire import WireSender
-from tests.support.hostile import hostile_files
+from tests.support.gateway import until
+from tests.support.hostile import hostile_instances
 
 pytestmark = pytest.mark.server
 
 JPEG = Path(__file__).parents[2] / "data" / "images" / "person931_bacteria_2856.jpeg"
-HOSTILE = {
-    name: data
-    for name, data in hostile_files(JPEG.read_bytes()).items()
-    if data[128:132] == b"DICM"
-}
+STUDY = generate_uid()
+HOSTILE = hostile_instances(JPEG.read_bytes(), STUDY)
 
 
 @pytest.fixture(scope="module")
-async def listener(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveListener]:
-    async with running_listener(dimse_settings(tmp_path_factory.mktemp("hostile"))) as listener:
+async def listener(
+    triton: EmbeddedTriton, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LiveListener]:
+    settings = dimse_settings(tmp_path_factory.mktemp("hostile"), triton.grpc_url)
+    async with running_listener(settings) as listener:
+        await until(listener.gateway.is_ready)
         yield listener
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_hostile_data_set_is_answered_and_costs_no_other(listener: LiveListener, name: str):
     data = HOSTILE[name]
-    transfer_syntax = read_file_meta(data).transfer_syntax_uid
-    assert transfer_syntax is not None
+    meta = read_file_meta(data)
+    assert meta.transfer_syntax_uid is not None
     data_set = data[144 + int.from_bytes(data[140:144], "little") :]
 
     def send() -> tuple[int, int]:
-        with WireSender(listener.port, transfer_syntax) as sender:
-            return sender.store(generate_uid(), data_set), sender.store(generate_uid(), b"\0" * 9)
+        with WireSender(listener.port, meta.transfer_syntax_uid, meta.sop_class_uid) as sender:
+            first = sender.store(meta.sop_instance_uid, data_set)
+            return first, sender.store(generate_uid(), b"\0" * 9)
 
     first, second = await asyncio.to_thread(send)
-    assert first not in {0x0000, 0x0110}
+    assert first != 0x0110
     assert second not in {0x0000, 0x0110}
 
 
 async def test_after_all_of_them_a_good_one_is_stored(listener: LiveListener):
+    """Of those whose pixels alone are hostile none was read, and each is parked."""
+
+    async def are_parked() -> bool:
+        study = (await listener.gateway.client.get(f"/v1/studies/{STUDY}")).json()
+        assert study["images"] == []
+        return "pending" not in study
+
+    await until(are_parked)
     dataset = secondary_capture()
 
     def send() -> int:
