@@ -59,5 +59,16 @@ def titles(request: bytes) -> Titles:
     return Titles(_text(called), _text(calling))
 
 
+def with_blanks(request: bytes) -> bytes:
+    """Return a whole request with the AE titles as the standard pads them (PS3.5, 6.2).
+
+    pynetdicom2 and others pad with NUL, which pynetdicom takes for a malformed request.
+    """
+    named = titles(request)
+    end = HEAD_BYTES + _TITLES.size
+    padded = (title.encode("ascii", "replace").ljust(16) for title in (named.called, named.calling))
+    return request[: end - 32] + b"".join(padded) + request[end:]
+
+
 def _text(title: bytes) -> str:
     return title.decode("ascii", errors="replace").strip(" \0")

@@ -17,7 +17,7 @@ import structlog
 from pynetdicom import _config
 
 from gateway.access.callers import ANONYMOUS
-from gateway.dimse.associate_request import Rejection, titles
+from gateway.dimse.associate_request import Rejection, titles, with_blanks
 from gateway.dimse.association import ServedAssociation, make_entity
 from gateway.dimse.association_reports import DueReport
 from gateway.dimse.commitment_messages import ActionRefusedError, ActionStatus, read_request
@@ -199,7 +199,7 @@ class DicomListener:
             self._entity,
             connection,
             address,
-            request,
+            with_blanks(request),
             object_bytes=self._settings.object_bytes,
             store=lambda *instance: self._answer(peer, *instance),
             act=partial(self._act, peer) if peer.may_ask_for_commitment else None,

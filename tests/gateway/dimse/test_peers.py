@@ -1,15 +1,17 @@
-"""Senders that others made: Orthanc's C-STORE, and dcmjs-dimse."""
+"""Senders that others made: Orthanc, tiny-pacs and dcmjs-dimse."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from tests.support.dicom import file_of, radiograph
 from tests.support.dimse import LiveListener, dimse_settings, running_listener
 from tests.support.gateway import ROOT
 from tests.support.orthanc import running_orthanc
+from tests.support.tiny_pacs import running_tiny_pacs
 
 pytestmark = pytest.mark.server
 
@@ -32,6 +34,18 @@ async def test_orthanc_sends_the_samples_and_its_job_succeeds(
         job = await orthanc.send(*kept)
     assert job["State"] == "Success", job
     assert await listener.count("instances_total", status="0000") == before + len(SAMPLES)
+
+
+async def test_tiny_pacs_moves_studies(listener: LiveListener, tmp_path: Path):
+    before = await listener.count("instances_total", status="0000")
+    # Its library deflates nothing, and says that it does.
+    samples = [sample for sample in SAMPLES if "deflated" not in sample.name]
+    studies = [dcmread(sample, stop_before_pixels=True).StudyInstanceUID for sample in samples]
+    async with running_tiny_pacs(tmp_path, listener.port) as pacs:
+        await pacs.keep(samples)
+        outputs = [await pacs.move(study) for study in studies]
+    assert all("Received Final Move Response (Success)" in output for output in outputs), outputs
+    assert await listener.count("instances_total", status="0000") == before + len(samples)
 
 
 async def test_dcmjs_echoes_and_stores(listener: LiveListener, tmp_path: Path):
