@@ -1,13 +1,11 @@
 """Spans of real studies, through the real gateway and the real Triton, in a real collector."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from gateway.settings import DropFolderSettings, Settings, TracingSettings
 from gateway.triton.embedded import EmbeddedTriton
@@ -198,37 +196,3 @@ async def test_a_dropped_study_begins_a_trace_of_its_own(
     assert spans["delivery"].parent_id == ""
     assert spans["delivery"].holds(spans["study"])
     assert spans["study"].attributes["radstream.route"] == "folder"
-
-
-@pytest.mark.parametrize("away", ["refuses", "hangs"])
-async def test_a_collector_that_is_away_costs_no_study_and_holds_up_no_shutdown(
-    triton: EmbeddedTriton, tmp_path: Path, caplog: pytest.LogCaptureFixture, away: str
-):
-    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await let_go.wait()
-        writer.close()
-
-    let_go = asyncio.Event()
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    if away == "refuses":
-        server.close()
-    settings = traced(
-        settings_for(triton.grpc_url, tmp_path / "store"), f"http://127.0.0.1:{port}/v1/traces"
-    )
-    with capture_logs() as logs:
-        async with running_gateway(settings) as gateway:
-            await until(gateway.is_ready)
-            for shade in range(5):
-                sent = multipart(metadata(), flat_png(shade))
-                assert (await gateway.client.post("/v1/studies", **sent)).status_code == 200
-    flushes = [line["event"] for line in logs if "tracing" in line["event"]]
-    # What refuses may have been given up before the time was.
-    assert flushes in (
-        [["tracing.flush_timeout"], []] if away == "refuses" else [["tracing.flush_timeout"]]
-    )
-    if away == "refuses":  # it was tried again in the meantime, and told of once
-        told = [line for line in caplog.records if line.name.startswith("opentelemetry.exporter")]
-        assert ["Connection refused" in line.getMessage() for line in told] == [True]
-    let_go.set()
-    server.close()
