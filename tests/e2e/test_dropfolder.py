@@ -264,23 +264,6 @@ async def test_a_blank_image_is_parked_with_its_problem(
     assert await shared.kept(f"parked/{item['id']}") == []
 
 
-async def test_event_of_another_bucket_or_of_no_kind_is_refused(gateways: Sequence[Replica]):
-    client = gateways[0].client
-    event = Bucket(None, store_settings("http://127.0.0.1")).event("images/S/x.png", "1")
-    foreign = await client.post("/v1/events/s3", json=event)
-    assert (foreign.status_code, foreign.json()["type"]) == (
-        422,
-        "urn:radstream:problem:foreign-bucket",
-    )
-    del event["detail"]["object"]["key"]
-    invalid = await client.post("/v1/events/s3", json=event | {"source": "aws.ec2"})
-    assert invalid.status_code == 422
-    assert {fault["pointer"] for fault in invalid.json()["errors"]} == {
-        "/source",
-        "/detail/object/key",
-    }
-
-
 async def test_messenger_that_waits_no_longer_finds_its_study_free_again(
     triton: EmbeddedTriton, bucket: Bucket
 ):

@@ -28,7 +28,9 @@ def test_each_plot_says_what_it_shows(found: dict[str, QueryResult]):
     told = {plot.title: words(plot.svg) for plot in plots(found)}
     assert told["Submissions by hour"] == "At most 20 submissions in an hour."
     assert told["Busiest hours of the week"].endswith(" with 20 submissions.")
-    assert told["End-to-end time by hour"] == ("The 95th percentile of an hour is at most 400.0 ms.")
+    assert told["End-to-end time by hour"] == (
+        "The 95th percentile of an hour is at most 400.0 ms."
+    )
     assert "total 200.0 ms" in told["Time by stage"]
     assert told["What did not succeed, by reason"] == (
         "inference-unavailable 1; unreadable-image 1"

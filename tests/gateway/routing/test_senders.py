@@ -42,14 +42,6 @@ def test_two_senders_of_one_title_are_told_apart_by_address():
     assert sender.name == "ward-4"
 
 
-@pytest.mark.parametrize("title", ["", " CT", "CT ", "A" * 17, "A\\B", "CÄ", "A\nB"])
-def test_what_is_no_ae_title_is_refused(tmp_path: Path, title: str):
-    path = tmp_path / "routing.json"
-    path.write_text(json.dumps(document(CT | {"ae_title": title})))
-    with pytest.raises(RoutingFileError, match="senders/0/ae_title"):
-        read_routing(path)
-
-
 def test_a_broken_file_says_why_and_quotes_nothing(tmp_path: Path):
     path = tmp_path / "routing.json"
     with pytest.raises(RoutingFileError, match="No such file"):
@@ -58,6 +50,6 @@ def test_a_broken_file_says_why_and_quotes_nothing(tmp_path: Path):
     with pytest.raises(RoutingFileError) as caught:
         read_routing(path)
     assert "Mueller" not in str(caught.value)
-    path.write_text(json.dumps(document(CT, CT)))
-    with pytest.raises(RoutingFileError, match="same name"):
+    path.write_text(json.dumps(document(CT | {"ae_title": ""})))
+    with pytest.raises(RoutingFileError, match="senders/0/ae_title"):
         read_routing(path)
