@@ -30,13 +30,19 @@ from gateway.storage.documents import create_document, read_document, replace_do
 from gateway.storage.layout import CALLBACKS, DELETED, DELETIONS, PENDING, RESULTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
+    from gateway.results.documents import StudyRecord
     from gateway.results.study_documents import StudyDocuments
-    from gateway.results.tombstone import Reason
+    from gateway.results.tombstone import Indexed, Reason
     from gateway.storage.protocol import ObjectStore
 
 log = structlog.get_logger()
+
+# Deletions that are ended side by side.
+_AT_ONCE = 32
 
 _WORK = (PENDING, CALLBACKS)
 
@@ -49,6 +55,22 @@ class StudyFootprint(Protocol):
         ...
 
 
+class StudyEntries(Protocol):
+    """Entries by which studies are searched."""
+
+    async def placing(self) -> Callable[[StudyRecord], Indexed | None]:
+        """Return the function that tells the place of a study's entries."""
+        ...
+
+    def forget(self, study_id: str, place: Indexed | None) -> None:
+        """Have a study's entries removed soon; without a place they are looked for."""
+        ...
+
+    async def remove(self, study_id: str, place: Indexed | None) -> None:
+        """Remove a study's entries; without a place they are looked for."""
+        ...
+
+
 class Deletion:
     """Deletions of all gateways on one store.
 
@@ -56,8 +78,8 @@ class Deletion:
     ----------
     objects, documents
         The store, and the studies on it.
-    footprint
-        What is kept of a study elsewhere.
+    footprint, entries
+        What is kept of a study elsewhere, and its entries in the search index.
     closed_s
         Seconds that a study stays closed at the least: longer than any request takes.
     """
@@ -68,6 +90,7 @@ class Deletion:
         documents: StudyDocuments,
         *,
         footprint: StudyFootprint,
+        entries: StudyEntries,
         closed_s: float,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
@@ -75,6 +98,7 @@ class Deletion:
         self._objects = objects
         self._documents = documents
         self._footprint = footprint
+        self._entries = entries
         self._closed_s = closed_s
         self._metrics = metrics
         self._pseudonyms = pseudonyms
@@ -103,7 +127,11 @@ class Deletion:
         key = note_key(study_id)
         await replace_document(self._objects, key, closing)
         self._seen[key] = time.monotonic(), closing.requested_at
-        await self._documents.close(closing)
+        place = await self._entries.placing()
+        stands = await self._documents.close(
+            closing, lambda new, record: new.model_copy(update={"indexed": place(record)})
+        )
+        self._entries.forget(study_id, stands.indexed)
         await self._carry_out(closing)
         self._metrics.backlog.studies_deleted.labels(reason).inc()
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
@@ -118,9 +146,13 @@ class Deletion:
         """End the deletions whose time is over, this gateway's and those of others."""
         keys = await self._objects.keys(DELETIONS)
         self._seen = {key: self._seen[key] for key in keys if key in self._seen}
-        for key in keys:
-            with suppress(UnreadableDocumentError):  # logged; the others end no later
-                await self._end(key)
+        # Many at once: those of one day have one object of the search index in common.
+        for start in range(0, len(keys), _AT_ONCE):
+            await together(self._end_readable(key) for key in keys[start : start + _AT_ONCE])
+
+    async def _end_readable(self, key: str) -> None:
+        with suppress(UnreadableDocumentError):  # logged; the others end no later
+            await self._end(key)
 
     async def _end(self, key: str) -> None:
         """Carry a deletion out, where its gateway may have died over it, or end it."""
@@ -133,6 +165,7 @@ class Deletion:
             self._seen[key] = time.monotonic(), closing.requested_at
         seen = await self._documents.read(closing.study_id)
         if seen.closing is not None:
+            await self._entries.remove(closing.study_id, seen.closing.indexed)
             await self._carry_out(seen.closing)
         # By this gateway's own watch: whoever sets a clock must not end it early.
         if time.monotonic() - self._seen[key][0] < self._closed_s:

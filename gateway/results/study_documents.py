@@ -151,10 +151,17 @@ class StudyDocuments:
             writer.add_done_callback(self._writers.discard)
         return await ended
 
-    async def close(self, closing: Closing) -> bool:
-        """Put the closing in place of the study's record; return False if one stood there."""
+    async def close(
+        self, closing: Closing, complete: Callable[[Closing, StudyRecord], Closing]
+    ) -> Closing:
+        """Put a closing in place of the study's record, and return the one that stands there.
+
+        Parameters
+        ----------
+        complete
+            Returns the closing with what is to be kept of the record until the deletion ends.
+        """
         study_id = closing.study_id
-        data = stored_form(StudyDocument(schema_="radstream.result/2", closing=closing))
         while True:
             try:
                 seen = await self.read(study_id)
@@ -162,9 +169,11 @@ class StudyDocuments:
                 stored = await self._objects.read_tagged(document_key(study_id))
                 seen = Seen(tag=stored.tag)
             if seen.closing is not None:
-                return False
-            if await self._swap(study_id, seen, Seen(closing=closing), data):
-                return True
+                return seen.closing
+            stands = closing if seen.record is None else complete(closing, seen.record)
+            data = stored_form(StudyDocument(schema_="radstream.result/2", closing=stands))
+            if await self._swap(study_id, seen, Seen(closing=stands), data):
+                return stands
 
     async def end(self, closing: Closing) -> None:
         """Remove a closing whose time is over, unless that was done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from enum import StrEnum
 from typing import Literal
 
@@ -17,6 +18,13 @@ class Reason(StrEnum):
     RETENTION = "retention"
 
 
+class Indexed(StoredDocument):
+    """Place of a study in the search index."""
+
+    day: dt.date = Field(description="Day on which it was received.")
+    pointers: tuple[str, ...] = Field((), description="Keys of the pointers to it: keyed hashes.")
+
+
 class Closing(StoredDocument):
     """A study that is being deleted: nothing may be added to it."""
 
@@ -24,6 +32,9 @@ class Closing(StoredDocument):
     study_id: str
     requested_at: AwareDatetime
     reason: Reason
+    indexed: Indexed | None = Field(
+        None, description="None where its document could not be read, or it had no images."
+    )
 
 
 class Tombstone(StoredDocument):

@@ -16,12 +16,12 @@ Under ``index/``:
 gateway's own. An old study that is sent today stands under today. Study Date is matched within the
 days that are searched.
 
-**Merging** (`gateway.search.days`). Any gateway may merge a day: it reads the new objects, swaps
-the last part for the union with them, and then removes them. Who loses the swap has changed
-nothing. A reader reads the new objects first and the parts after them: an entry whose new object is
-gone is in a part. The part that follows a full one is looked for though it was not listed. Of
-several entries of a study the one of the latest document counts, so none is lost and none is listed
-twice.
+**Merging** (`gateway.search.days`). Any gateway may merge a day: it reads the last part, then the
+new objects, swaps the part for the union, and removes the new objects it has read. Who loses the
+swap has changed nothing. A reader reads the new objects first and the parts after them: an entry
+whose new object is gone is in a part. The part that follows a full one is looked for though it was
+not listed. Of several entries of a study the one of the latest document counts, so none is lost and
+none is listed twice.
 
 **Deletion.** A study's entries go by the same swap, and its pointers with them. The closing of the
 study names both, and the sweep of deletions repeats it once every write that had begun before must

@@ -13,12 +13,13 @@ class ChangedStudies:
         self._since: dict[str, float] = {}
         self._any = asyncio.Event()
 
-    def __len__(self) -> int:
-        return len(self._since)
-
     def note(self, study_id: str, since: float | None = None) -> None:
         """Note a study; `since` is by `time.monotonic`, and now unless it is given."""
         self._since.setdefault(study_id, time.monotonic() if since is None else since)
+        self._any.set()
+
+    def wake(self) -> None:
+        """End a wait though no study was noted."""
         self._any.set()
 
     def take(self) -> dict[str, float]:
@@ -28,5 +29,5 @@ class ChangedStudies:
         return taken
 
     async def wait(self) -> None:
-        """Wait until there is any."""
+        """Wait until there is any, or whoever waits is woken."""
         await self._any.wait()

@@ -7,9 +7,11 @@ one it has read.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -18,9 +20,14 @@ from gateway.search.entries import IndexEntry
 from gateway.storage.documents import reason_of, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
 
 MEDIA_TYPE = "application/gzip"
+# With fewer entries a hop to a thread takes longer than the work.
+_FEW = 100
+_ENTRY_BYTES = 100  # of one that is compressed
 _LEVEL = 4  # of a day's entries a fifth remains; a higher one saves little and takes far longer
 
 
@@ -82,3 +89,13 @@ def merged(*groups: Iterable[IndexEntry]) -> dict[str, IndexEntry]:
             if known is None or known.changed_at <= entry.changed_at:
                 latest[entry.study_id] = entry
     return latest
+
+
+async def read_day_file(key: str, data: bytes) -> DayFile:
+    """Return what an object holds; see `DayFile.of`."""
+    return await off_loop(len(data) // _ENTRY_BYTES, partial(DayFile.of, key, data))
+
+
+async def off_loop(entries: int, work: Callable[[], T]) -> T:
+    """Return the result of work on so many entries, done on a thread where they are many."""
+    return work() if entries < _FEW else await asyncio.to_thread(work)

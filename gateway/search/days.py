@@ -5,15 +5,15 @@ See the package for why nothing is lost or listed twice.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
 from gateway.errors import ObjectNotFoundError
 from gateway.runtime.concurrency import together
-from gateway.search.day_file import MEDIA_TYPE, DayFile, merged
+from gateway.search.day_file import MEDIA_TYPE, DayFile, merged, off_loop, read_day_file
 from gateway.search.keys import day_folder, new_key, part_key, place_of, prefixes
 
 if TYPE_CHECKING:
@@ -56,6 +56,15 @@ class _Part:
     tag: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """A merge: the part it was into, the studies that were new, and whether its swap was won."""
+
+    part: int
+    new: frozenset[str]
+    is_done: bool
+
+
 class DayIndex:
     """Entries of all studies on one store, by the day the study was received on.
 
@@ -79,8 +88,8 @@ class DayIndex:
         await together(self._add(day, of_day) for day, of_day in by_day.items())
 
     async def _add(self, day: dt.date, entries: list[IndexEntry]) -> None:
-        data = await asyncio.to_thread(DayFile(merged(entries)).data)
-        await self._objects.create(new_key(day), data, media_type=MEDIA_TYPE)
+        data = await off_loop(len(entries), DayFile(merged(entries)).data)
+        await self._objects.create(new_key(day, data), data, media_type=MEDIA_TYPE)
 
     async def listed(self, days: DateRange | None = None) -> dict[dt.date, DayObjects]:
         """Return the days of which there are entries, with their objects."""
@@ -99,12 +108,12 @@ class DayIndex:
         """
         latest: Latest = {}
         files = await together(self._new(key) for key in listed.new)
-        await asyncio.to_thread(_take, latest, [file for file in files if file], matches)
+        await _taken(latest, [file for file in files if file], matches)
         number, is_open = 0, True
         while number < listed.parts or is_open:  # one that is full may have been followed
             at_once = max(1, min(_PARTS_AT_ONCE, listed.parts - number))
             parts = await together(self._part(day, number + each) for each in range(at_once))
-            await asyncio.to_thread(_take, latest, [part.file for part in parts], matches)
+            await _taken(latest, [part.file for part in parts], matches)
             number += at_once
             is_open = parts[-1].file.is_full
         return [entry for _, entry in latest.values() if entry is not None]
@@ -112,10 +121,8 @@ class DayIndex:
     async def merge(self, day: dt.date) -> None:
         """Merge a day's new entries, unless another gateway does."""
         listed = await self._of_day(day)
-        new = await self._all_new(listed.new)
-        if new:
-            last = await self._last_part(day, listed)
-            await self._merge_into(day, last, new)
+        if listed.new:
+            await self._merge(day, listed)
 
     async def remove(self, day: dt.date, study_ids: Collection[str]) -> None:
         """Remove studies from a day, older versions of its objects included.
@@ -124,14 +131,15 @@ class DayIndex:
         """
         while True:
             listed = await self._of_day(day)
-            new = await self._all_new(listed.new)
-            last = await self._last_part(day, listed)
-            if all(file.entries.keys().isdisjoint(study_ids) for file in new.values()):
+            if not listed.new and not listed.parts:
                 break
-            if await self._merge_into(day, last, new, without=study_ids):
+            merge = await self._merge(day, listed, without=study_ids)
+            # Whoever has read a new object before it was removed may merge it yet. A further swap
+            # is in the way of that: a merge reads the part before it reads what is new.
+            if merge.is_done and merge.new.isdisjoint(study_ids):
+                for number in range(merge.part + 1):
+                    await self._remove_from_part(day, number, study_ids)
                 break
-        for number in range(last.number + 1):
-            await self._remove_from_part(day, number, study_ids)
         await self._objects.purge(day_folder(day), past_only=True)
 
     async def _remove_from_part(
@@ -141,29 +149,34 @@ class DayIndex:
             part = await self._part(day, number)
             if part.file.entries.keys().isdisjoint(study_ids):
                 return
-            if await self._merge_into(day, part, {}, without=study_ids):
+            if await self._swap(day, part, (), study_ids):
                 return
 
-    async def _merge_into(
-        self,
-        day: dt.date,
-        part: _Part,
-        new: dict[str, DayFile],
-        *,
-        without: Collection[str] = (),
+    async def _merge(
+        self, day: dt.date, listed: DayObjects, *, without: Collection[str] = ()
+    ) -> _Merge:
+        """Merge new objects into the last part, but for some studies, and remove these objects."""
+        part = await self._last_part(day, listed)
+        files = await together(self._new(key) for key in listed.new)
+        new = {key: file for key, file in zip(listed.new, files, strict=True) if file is not None}
+        is_done = await self._swap(day, part, new.values(), without)
+        if is_done:
+            await together(self._objects.delete(key) for key in new)
+        return _Merge(
+            part.number, frozenset().union(*(each.entries for each in new.values())), is_done
+        )
+
+    async def _swap(
+        self, day: dt.date, part: _Part, new: Iterable[DayFile], without: Collection[str]
     ) -> bool:
-        """Swap a part for its union with new objects, and remove these; False if it is lost."""
-        files = [part.file, *new.values()]
-        entries = merged(*(file.entries.values() for file in files))
+        """Swap a part for its union with new objects; return False if it is lost."""
+        entries = merged(*(file.entries.values() for file in (part.file, *new)))
         left = {name: entry for name, entry in entries.items() if name not in without}
         is_full = part.file.is_full or len(left) >= self._part_entries
         file = DayFile(left, part.file.revision + 1, is_full=is_full)
-        data = await asyncio.to_thread(file.data)
+        data = await off_loop(len(left), file.data)
         key = part_key(day, part.number)
-        if not await self._objects.swap(key, data, tag=part.tag, media_type=MEDIA_TYPE):
-            return False
-        await together(self._objects.delete(key) for key in new)
-        return True
+        return bool(await self._objects.swap(key, data, tag=part.tag, media_type=MEDIA_TYPE))
 
     async def _of_day(self, day: dt.date) -> DayObjects:
         return _by_day(await self._objects.keys(day_folder(day))).get(day, DayObjects())
@@ -182,11 +195,7 @@ class DayIndex:
             stored = await self._objects.read_tagged(key)
         except ObjectNotFoundError:
             return _Part(number, DayFile(), None)
-        return _Part(number, await asyncio.to_thread(DayFile.of, key, stored.data), stored.tag)
-
-    async def _all_new(self, keys: Sequence[str]) -> dict[str, DayFile]:
-        files = await together(self._new(key) for key in keys)
-        return {key: file for key, file in zip(keys, files, strict=True) if file is not None}
+        return _Part(number, await read_day_file(key, stored.data), stored.tag)
 
     async def _new(self, key: str) -> DayFile | None:
         """Return what an object has; None where it was merged since it was listed."""
@@ -194,7 +203,7 @@ class DayIndex:
             data = await self._objects.read(key)
         except ObjectNotFoundError:
             return None
-        return await asyncio.to_thread(DayFile.of, key, data)
+        return await read_day_file(key, data)
 
 
 def _by_day(keys: Iterable[str]) -> dict[dt.date, DayObjects]:
@@ -208,6 +217,13 @@ def _by_day(keys: Iterable[str]) -> dict[dt.date, DayObjects]:
         else:
             found[place.day].parts = max(found[place.day].parts, place.part + 1)
     return found
+
+
+async def _taken(
+    latest: Latest, files: Sequence[DayFile], matches: Callable[[IndexEntry], bool]
+) -> None:
+    entries = sum(len(file.entries) for file in files)
+    await off_loop(entries, partial(_take, latest, files, matches))
 
 
 def _take(latest: Latest, files: Iterable[DayFile], matches: Callable[[IndexEntry], bool]) -> None:

@@ -36,7 +36,7 @@ class HashKey:
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._key = b""
+        self._key: bytes | None = None
         self._read_at = 0.0
 
     async def get(self) -> bytes:
@@ -46,10 +46,20 @@ class HashKey:
         ------
         UnreadableDocumentError
         """
-        if not self._key or time.monotonic() - self._read_at > _REMEMBERED_S:
-            while (stored := await read_or_none(self._objects, HashKeyDocument, KEY_KEY)) is None:
-                await create_document(
-                    self._objects, KEY_KEY, HashKeyDocument(key=secrets.token_hex(32))
-                )
-            self._key, self._read_at = bytes.fromhex(stored.key), time.monotonic()
+        while (key := await self.known()) is None:
+            new = HashKeyDocument(key=secrets.token_hex(32))
+            await create_document(self._objects, KEY_KEY, new)
+        return key
+
+    async def known(self) -> bytes | None:
+        """Return the key; None if there is none, and hence no pointer.
+
+        Raises
+        ------
+        UnreadableDocumentError
+        """
+        if self._key is None or time.monotonic() - self._read_at > _REMEMBERED_S:
+            stored = await read_or_none(self._objects, HashKeyDocument, KEY_KEY)
+            self._key = None if stored is None else bytes.fromhex(stored.key)
+            self._read_at = time.monotonic()
         return self._key

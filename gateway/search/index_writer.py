@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.search.changed_studies import ChangedStudies
     from gateway.search.days import DayIndex
     from gateway.search.entries import IndexEntry
+    from gateway.search.entry_removal import EntryRemoval
     from gateway.search.pointers import Pointers
 
 log = structlog.get_logger()
@@ -51,6 +52,8 @@ class IndexWriter:
         The studies, and what they are made of.
     days, pointers
         The index.
+    removal
+        Removes entries; what it has put off is done with the next that are written.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class IndexWriter:
         documents: StudyDocuments,
         days: DayIndex,
         pointers: Pointers,
+        removal: EntryRemoval,
     ) -> None:
         self._changed = changed
         self._documents = documents
         self._days = days
         self._pointers = pointers
+        self._removal = removal
         self._pointed: dict[str, float] = {}  # keys that were written, and when
         self._unmerged: Counter[dt.date] = Counter()
         self._merge_at = 0.0
@@ -87,7 +92,8 @@ class IndexWriter:
             log.warning("search.index_not_written", **log_fields(error))
 
     async def write(self) -> None:
-        """Write the entries of all studies that have changed."""
+        """Write the entries of all studies that have changed, and remove those of deleted ones."""
+        await self._removal.catch_up()
         taken = self._changed.take()
         try:
             await self.add(
@@ -110,8 +116,7 @@ class IndexWriter:
         self._pointed = {k: at for k, at in self._pointed.items() if now - at < _POINTED_S}
         keys = [key for entry in entries for key in await self._pointers.keys_of(entry)]
         new = [key for key in dict.fromkeys(keys) if key not in self._pointed]
-        for start in range(0, len(new), _AT_ONCE):
-            await self._pointers.add(new[start : start + _AT_ONCE])
+        await self._pointers.add(new)
         await self._days.add(entries)
         self._pointed |= dict.fromkeys(new, now)
         if not self._unmerged:

@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import hmac
 import re
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,9 +56,9 @@ def part_key(day: dt.date, number: int) -> str:
     return f"{day_folder(day)}part-{number:04}.jsonl.gz"
 
 
-def new_key(day: dt.date) -> str:
-    """Return a key for new entries of a day, that nothing has."""
-    return f"{day_folder(day)}new-{secrets.token_hex(8)}.jsonl.gz"
+def new_key(day: dt.date, data: bytes) -> str:
+    """Return the key of new entries of a day, named by what the object holds."""
+    return f"{day_folder(day)}new-{hashlib.sha256(data).hexdigest()[:16]}.jsonl.gz"
 
 
 def place_of(key: str) -> Place | None:

@@ -17,7 +17,7 @@ from gateway.search.keys import (
 from gateway.storage.documents import MEDIA_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.search.entries import IndexEntry
     from gateway.search.hash_key import HashKey
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # The key says it all.
 _CONTENT = b"{}"
+_AT_ONCE = 16
 
 
 class Pointers:
@@ -42,16 +43,38 @@ class Pointers:
         self._key = key
 
     async def keys_of(self, entry: IndexEntry) -> list[str]:
-        """Return the keys of the pointers to a study."""
+        """Return the keys of the pointers to a study.
+
+        Raises
+        ------
+        UnreadableDocumentError
+            The key of the hashes cannot be read.
+        """
         return list(pointer_keys(await self._key.get(), entry))
 
-    async def add(self, keys: Iterable[str]) -> None:
-        """Write pointers, unless they are there."""
-        await together(self._objects.create(key, _CONTENT, media_type=MEDIA_TYPE) for key in keys)
+    async def keys_of_any(self) -> Callable[[IndexEntry], tuple[str, ...]]:
+        """Return the function that tells the keys of the pointers that there may be to a study.
 
-    async def remove(self, keys: Iterable[str]) -> None:
+        Raises
+        ------
+        UnreadableDocumentError
+            The key of the hashes cannot be read.
+        """
+        secret = await self._key.known()
+        return lambda entry: () if secret is None else tuple(pointer_keys(secret, entry))
+
+    async def add(self, keys: Sequence[str]) -> None:
+        """Write pointers, unless they are there."""
+        for start in range(0, len(keys), _AT_ONCE):
+            await together(
+                self._objects.create(key, _CONTENT, media_type=MEDIA_TYPE)
+                for key in keys[start : start + _AT_ONCE]
+            )
+
+    async def remove(self, keys: Sequence[str]) -> None:
         """Remove pointers, older versions included."""
-        await together(self._objects.purge(key) for key in keys)
+        for start in range(0, len(keys), _AT_ONCE):
+            await together(self._objects.purge(key) for key in keys[start : start + _AT_ONCE])
 
     async def led_to(self, query: StudyQuery) -> set[Pointer]:
         """Return the studies that every identifier of a query but study_id may lead to."""
@@ -67,7 +90,9 @@ class Pointers:
         return set.intersection(*found) if found else set()
 
     async def _of_any(self, kind: str, values: Sequence[str | None]) -> set[Pointer]:
-        secret = await self._key.get()
+        secret = await self._key.known()
+        if secret is None:
+            return set()
         listed = await together(
             self._objects.keys(pointer_folder(secret, kind, value)) for value in values if value
         )

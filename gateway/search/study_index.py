@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.search.days import DayIndex
+from gateway.search.entry_removal import EntryRemoval
 from gateway.search.hash_key import HashKey
 from gateway.search.index_search import IndexSearch
 from gateway.search.index_writer import IndexWriter
@@ -33,6 +34,8 @@ class StudyIndex:
         Finds studies.
     writer
         Writes their entries; to be run.
+    removal
+        Removes them.
     """
 
     def __init__(
@@ -41,4 +44,5 @@ class StudyIndex:
         self.days = DayIndex(objects)
         self.pointers = Pointers(objects, HashKey(objects))
         self.search: StudySearch = IndexSearch(self.days, self.pointers, documents)
-        self.writer = IndexWriter(changed, documents, self.days, self.pointers)
+        self.removal = EntryRemoval(self.days, self.pointers, changed)
+        self.writer = IndexWriter(changed, documents, self.days, self.pointers, self.removal)

@@ -11,10 +11,10 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
-from gateway.results.study_documents import StudyDocuments
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.study import Route
 from gateway.work.parked import Parking
+from tests.support.search import IndexingGateway
 from tests.support.store import MemoryStore
 
 
@@ -24,10 +24,12 @@ def deletion_on(objects: ObjectStore, **changes: Any) -> Deletion:
         MemoryStore(), prefix="images/", route=Route.EVENT, image_bytes=1, metadata_bytes=1
     )
     parking = Parking(objects, problem_of)
+    gateway = IndexingGateway(objects)
     parts: dict[str, Any] = {
+        "entries": gateway.index.removal,
         "footprint": ParkedAndWaiting(parking, WaitingHalves(objects), inbox),
         "closed_s": 40.0,
         "metrics": Metrics(CollectorRegistry()),
         "pseudonyms": Pseudonyms("key"),
     }
-    return Deletion(objects, StudyDocuments(objects), **parts | changes)
+    return Deletion(objects, gateway.documents, **parts | changes)

@@ -67,10 +67,12 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
     inbox = make_inbox(context.settings, dropped)
     changed = ChangedStudies()
     documents = StudyDocuments(objects, changed=changed.note)
+    index = StudyIndex(objects, documents, changed)
     deletion = Deletion(
         objects,
         documents,
         footprint=ParkedAndWaiting(parking, waiting, inbox),
+        entries=index.removal,
         closed_s=context.settings.http.request_timeout_s + CLOCK_SKEW_S,
         metrics=context.metrics,
         pseudonyms=context.pseudonyms,
@@ -84,7 +86,7 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
         waiting,
         inbox,
         deletion,
-        index=StudyIndex(objects, documents, changed),
+        index=index,
         presence=open_presence(context),
         watched=watched,
     )

@@ -3,11 +3,9 @@
 import asyncio
 import datetime as dt
 import hashlib
-import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from gateway.schemas.result import Finding, ModelVersion, Status, StudyResult
 from gateway.storage.folder import FolderStore
 from gateway.storage.protocol import ObjectStore
 from tests.support.store import MemoryStore
+from tests.support.turns import Turns
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 MODEL = ModelVersion(name="brightness", version="1")
@@ -403,48 +402,6 @@ async def test_check_of_identity_writes_nothing(results: ResultStore, objects: M
 
 
 # --- races and crashes ---------------------------------------------------------------------------
-
-
-class Turns:
-    """Lets the calls that wait at a store take effect one at a time, in an order that is drawn."""
-
-    def __init__(self) -> None:
-        self._waiting: list[asyncio.Future[None]] = []
-        self._over = False
-
-    async def turn(self) -> None:
-        if self._over:
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        await future
-
-    async def run(
-        self, draw: Callable[[int], int], *work: Coroutine[Any, Any, Any], kill_after: int = -1
-    ) -> list[Any]:
-        """The outcomes; `kill_after` that many steps the first piece of work dies on the spot."""
-        tasks = [asyncio.create_task(each) for each in work]
-        try:
-            for steps in itertools.count():
-                for _ in range(10):  # until all that can go on waits at the store again
-                    await asyncio.sleep(0)
-                if all(task.done() for task in tasks):
-                    break
-                if steps == kill_after:
-                    tasks[0].cancel()
-                elif self._waiting:
-                    future = self._waiting.pop(draw(len(self._waiting)))
-                    if not future.done():
-                        future.set_result(None)
-        finally:  # Hypothesis may break off within a draw
-            self._over = True
-            for task in tasks:
-                task.cancel()
-            for future in self._waiting:
-                if not future.done():
-                    future.set_result(None)
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        return outcomes
 
 
 async def admitted(results: ResultStore, image: bytes, minute: int, **fields: Any) -> StudyResult:

@@ -251,7 +251,7 @@ async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
     await put(objects, tombstone_key("S1", after), tombstone())
     assert await found(objects) == {(Kind.DELETED_STUDY, "results/S1/")}
     closing = Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST)
-    await StudyDocuments(objects).close(closing)
+    await StudyDocuments(objects).close(closing, lambda new, _: new)
     note = deletion.note_key("S1")
     assert await found(objects) == {(Kind.MISSING_OBJECT, note)}
     await put(objects, note, closing.model_dump_json(by_alias=True).encode())
