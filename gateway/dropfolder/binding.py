@@ -1,4 +1,4 @@
-"""The study that an image is of: by its folder, by its sidecar, or by what it was read for before.
+"""Studies of images: by the folder, by the sidecar, or by the study that was processed before.
 
 A file outside of any study's folder is bound to the first study that it was processed for:
 ``pairing/bindings/{object}.json``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.dropfolder.documents import Binding
@@ -27,6 +27,8 @@ from gateway.storage.layout import BINDINGS
 if TYPE_CHECKING:
     from gateway.dropfolder.objects import Dropped
     from gateway.results.deletion import Deletion
+    from gateway.results.store import ResultStore
+    from gateway.results.study_documents import Seen
     from gateway.storage.protocol import ObjectStore
     from gateway.studies.study import Study
 
@@ -36,23 +38,65 @@ _NO_STUDY_ID = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class StudyState:
+    """State of a study in the store, as it matters to an image of the drop folder.
+
+    Parameters
+    ----------
+    study_id
+        The study.
+    bound
+        Binding of the image, if it has one.
+    was_deleted
+        True if the study was deleted before.
+    seen
+        Its document; None where this process remembers it.
+    """
+
+    study_id: str
+    bound: Binding | None
+    was_deleted: bool
+    seen: Seen | None
+
+
 class Bindings:
     """Holds images to the studies that they may be of.
 
     Parameters
     ----------
     objects
-        Where bindings are kept.
+        Store of the bindings.
+    results
+        Studies as they are stored.
     deletion
-        Knows the studies that were deleted: their files may still lie in the drop folder.
+        Deleted studies: their files may still lie in the drop folder.
     """
 
-    def __init__(self, objects: ObjectStore, deletion: Deletion) -> None:
+    def __init__(self, objects: ObjectStore, results: ResultStore, deletion: Deletion) -> None:
         self._objects = objects
+        self._results = results
         self._deletion = deletion
 
-    async def check(self, image: Dropped, study: Study) -> Study:
+    async def look(self, image: Dropped, study_id: str) -> StudyState:
+        """Return what the store has of the study that an image is said to be of.
+
+        The tombstones are listed though the study has a document: it may have been made anew over
+        HTTP, and what was dropped for the study that was deleted is not for this one.
+        """
+        (was_deleted, bound), seen = await both(
+            both(self._deletion.was_deleted(study_id), self._bound(image)),
+            self._results.look(study_id),
+        )
+        return StudyState(study_id, bound, was_deleted, seen)
+
+    async def check(self, image: Dropped, state: StudyState | None, study: Study) -> Study:
         """Return the study that was made of an image, with the name that the image was dropped as.
+
+        Parameters
+        ----------
+        state
+            State of the study that the image was said to be of before it was read.
 
         Raises
         ------
@@ -67,22 +111,21 @@ class Bindings:
             raise InvalidMetadataError(
                 (Fault("/study_id", "differs from the folder that the image lies in"),)
             )
-        _, was_deleted = await both(
-            self._check_bound(image, study_id), self._deletion.was_deleted(study_id)
-        )
-        if was_deleted:
-            raise StudyDeletedError
-        return replace(study, dropped_as=image.reference)
-
-    async def _check_bound(self, image: Dropped, study_id: str) -> None:
-        """Refuse an image that was read for another study; its folder cannot tell."""
-        if image.study_folder is not None:
-            return
-        bound = await read_or_none(self._objects, Binding, _key(image))
-        if bound is not None and bound.study != study_digest(study_id):
+        if state is None or state.study_id != study_id:
+            state = await self.look(image, study_id)
+        if state.bound is not None and state.bound.study != study_digest(study_id):
             raise StudyConflictError(
                 (Fault("/study_id", "differs from the study this image was read for before"),)
             )
+        if state.was_deleted:
+            raise StudyDeletedError
+        return replace(study, dropped_as=image.reference, seen=state.seen)
+
+    async def _bound(self, image: Dropped) -> Binding | None:
+        """Return the binding of an image whose folder cannot tell its study."""
+        if image.study_folder is not None:
+            return None
+        return await read_or_none(self._objects, Binding, _key(image))
 
     async def bind(self, image: Dropped, study_id: str) -> None:
         """Keep the study that an image was processed for, where its folder does not say it."""
@@ -115,13 +158,13 @@ def named_study(image: Dropped, document: bytes | None) -> str | None:
 def completed(image: Dropped, document: bytes | None) -> bytes | None:
     """Return the document; of a DICOM file in a study's folder with the folder as its study_id.
 
-    So it is the same study whether its sidecar came or not.
+    So it is the same study with its sidecar and without.
     """
     if image.study_folder is None or not image.may_stand_alone:
         return document
     try:
         fields = parse_document(document) if document is not None else {}
-    except InvalidMetadataError:  # whoever makes the study says what is wrong
+    except InvalidMetadataError:  # told where the study is made
         return document
     return json.dumps({"study_id": image.study_folder} | fields).encode()
 

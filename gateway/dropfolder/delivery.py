@@ -28,15 +28,15 @@ class DropFolder:
     Parameters
     ----------
     inbox
-        Where the halves are.
+        Reads the halves.
     pairing
-        Takes what an object makes complete.
+        Takes each image that an object makes complete.
     turns
-        Of the deliveries of each pair.
+        Turns of the deliveries of each pair.
     records, lone_halves
-        Keep what waits and what is parked.
+        Keep halves that wait, and parked objects.
     outcomes
-        Tells what became of each.
+        Tells the outcome of each delivery.
     """
 
     inbox: Inbox
@@ -58,14 +58,16 @@ class Deliveries:
         key: str,
         version_id: str | None = None,
         deadline: Deadline | None = None,
+        *,
+        tag: str | None = None,
     ) -> Delivery:
-        """Return what became of an object that came to the drop folder.
+        """Return the outcome of an object that came to the drop folder.
 
         Parameters
         ----------
         key, version_id
-            Of the object; without a version the current one is meant.
-        deadline
+            Key and version of the object; without a version the current one is meant.
+        deadline, tag
             See `Pairing.take`.
 
         Raises
@@ -82,7 +84,7 @@ class Deliveries:
             version_id = None  # the latest word counts
         take, waiting = folder.pairing.take, folder.records.waiting
         try:
-            taken = await take(dropped, version_id, deadline)
+            taken = await take(dropped, version_id, deadline, tag=tag)
             if not taken:
                 await waiting.add(dropped, version_id)
                 taken = await take(dropped, version_id, deadline)

@@ -29,26 +29,26 @@ class Lanes:
         self._imaging = imaging
 
     async def lane(self, dropped: Dropped) -> str:
-        """The study_id, or the name of the pair where it cannot be told yet."""
+        """Return the study_id, or the name of the pair where it cannot be told yet."""
         if dropped.study_folder is not None:
             return dropped.study_folder
         try:
             study_id = await self._study_id(dropped)
-        except RadStreamError:  # whoever delivers it says what is wrong
+        except RadStreamError:  # told when it is delivered
             study_id = None
         return study_id if isinstance(study_id, str) else dropped.stem
 
     async def _study_id(self, dropped: Dropped) -> object:
         document = await self._inbox.document(dropped)
-        study_id = parse_document(document).get("study_id") if document is not None else None
+        study_id = parse_document(document.data).get("study_id") if document is not None else None
         if study_id is not None or not dropped.may_stand_alone:
             return study_id
         if await self._inbox.is_left_alone(dropped):
             return None
-        data = await self._inbox.image(dropped, None, reserve=_at_once)
-        header = await self._imaging.dicom_metadata("image", data)
+        image = await self._inbox.image(dropped, None, reserve=_at_once)
+        header = await self._imaging.dicom_metadata("image", image.data)
         return header and header.study_instance_uid
 
 
 async def _at_once(_size: int) -> None:
-    """Makes no room: one file is looked at at a time."""
+    """Make no room: one file is looked at at a time."""

@@ -10,7 +10,7 @@ from gateway.schemas.stored_document import StoredDocument
 
 
 class WaitingHalf(StoredDocument):
-    """An image without its sidecar, or a sidecar without any image."""
+    """An image without its sidecar, a sidecar without any image, or the mark of a parked object."""
 
     schema_: Literal["radstream.waiting/1"] = Field("radstream.waiting/1", alias="schema")
     key: str

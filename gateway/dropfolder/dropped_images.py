@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.access.callers import DROP_FOLDER_LABEL
 from gateway.dropfolder.binding import check_folder, completed, named_study
 from gateway.dropfolder.objects import SHARE
-from gateway.dropfolder.outcome import Taken
+from gateway.dropfolder.outcome import StoredImage, Taken
+from gateway.dropfolder.pair_records import Failure
 from gateway.errors import (
     TRANSIENT,
     InvalidMetadataError,
@@ -19,22 +21,28 @@ from gateway.errors import (
     StudyBeingDeletedError,
     StudyDeletedError,
     StudyNotFoundError,
+    UnreadableDocumentError,
 )
+from gateway.runtime.concurrency import both
 from gateway.schemas.events import Outcome
+from gateway.schemas.metadata import is_study_id
 from gateway.studies.process import Received, StudySource, Turn
 
 if TYPE_CHECKING:
     from gateway.admission.admission import Slot
-    from gateway.dropfolder.binding import Bindings
+    from gateway.dropfolder.binding import Bindings, StudyState
     from gateway.dropfolder.objects import Dropped, Inbox
     from gateway.dropfolder.outcome import Outcomes
     from gateway.dropfolder.pair_records import PairRecords
     from gateway.pictures.pictures import Pictures
     from gateway.runtime.deadline import Deadline
+    from gateway.storage.protocol import Tagged
     from gateway.studies.imaging import Imaging
+    from gateway.studies.pipeline import Answer
     from gateway.studies.process import AdmittedStudy, StudyProcessor
+    from gateway.studies.study import Study
 
-# What a sidecar may mend where a DICOM file came without one.
+# Faults that a sidecar may mend where a DICOM file came without one.
 _INCOMPLETE = (InvalidMetadataError, InvalidPartsError)
 # Of a study that was deleted nothing is taken from the drop folder any more.
 _GONE = (StudyDeletedError, StudyBeingDeletedError, StudyNotFoundError)
@@ -48,11 +56,11 @@ class DroppedImages:
     studies
         The use case.
     inbox
-        Where the images are.
+        The drop folder.
     bindings, records, outcomes
-        Told of what became of each.
+        Told of the outcome of each.
     imaging, pictures
-        Name the bytes, and lay heat maps beside the results, where whoever drops files looks.
+        Name the bytes, and lay heat maps beside the results, where senders of files look.
     """
 
     def __init__(
@@ -75,9 +83,9 @@ class DroppedImages:
         self._pictures = pictures
 
     async def process(
-        self, image: Dropped, version_id: str | None, document: bytes | None, deadline: Deadline
+        self, image: Dropped, version_id: str | None, document: Tagged | None, deadline: Deadline
     ) -> Taken | None:
-        """Return what became of an image; None where it needs a sidecar after all.
+        """Return the outcome of an image; None where it needs a sidecar after all.
 
         Parameters
         ----------
@@ -91,13 +99,14 @@ class DroppedImages:
         RadStreamError
             One of `TRANSIENT`.
         """
+        work = _Work(image, version_id, document)
         source = StudySource(
             self._inbox.route,
             DROP_FOLDER_LABEL,
             SHARE,
             Turn.HELD,  # by the delivery
-            partial(self._receive, image, version_id, document),
-            check=partial(self._bindings.check, image),
+            partial(self._receive, work),
+            check=partial(self._check, work),
         )
         async with AsyncExitStack() as stack:
             try:
@@ -105,49 +114,101 @@ class DroppedImages:
             except ObjectNotFoundError:
                 await self._records.waiting.remove((image, version_id))
                 return Taken(Outcome.IGNORED)
-            return await self._process(image, version_id, document, study)
+            return await self._process(work, study)
 
-    async def _receive(
-        self, image: Dropped, version_id: str | None, document: bytes | None, slot: Slot
-    ) -> Received:
-        data = await self._inbox.image(image, version_id, reserve=slot.wait_for_bytes)
-        return Received(completed(image, document), [("image", data)])
+    async def _receive(self, work: _Work, slot: Slot) -> Received:
+        """Return the image and its sidecar; its study is looked at beside the image."""
+        image = work.image
+        found, work.state = await both(
+            self._inbox.image(image, work.version_id, reserve=slot.wait_for_bytes),
+            self._look(image, named_study(image, work.sidecar)),
+        )
+        work.found = found
+        return Received(completed(image, work.sidecar), [("image", found.data)])
 
-    async def _process(
-        self,
-        image: Dropped,
-        version_id: str | None,
-        document: bytes | None,
-        study: AdmittedStudy,
-    ) -> Taken | None:
-        [(_, data)] = study.received.files
-        sha256 = await self._imaging.sha256(data)
+    async def _look(self, image: Dropped, study_id: str | None) -> StudyState | None:
+        if is_study_id(study_id):
+            with suppress(UnreadableDocumentError):  # told when the study is made
+                return await self._bindings.look(image, study_id)
+        return None
+
+    async def _check(self, work: _Work, study: Study) -> Study:
+        return await self._bindings.check(work.image, work.state, study)
+
+    async def _process(self, work: _Work, study: AdmittedStudy) -> Taken | None:
+        image, [(_, data)] = work.image, study.received.files
+        sha256 = None
         try:
             check_folder(image)
             answer = await study.process()
             study_id = answer.result.study_id
-            await self._pictures.store_heatmaps(study_id, sha256, data, answer.readings)
+            sha256 = await self._sha256(data, answer)
+            _, listed = await both(
+                self._pictures.store_heatmaps(study_id, sha256, data, answer.readings),
+                self._records.waiting.listed(image),
+            )
         except TRANSIENT:
             raise
         except _GONE:
-            await self._records.clear(image, version_id)
+            listed = await self._records.waiting.listed(image)
+            await self._records.clear(image, work.versions, listed)
             return Taken(Outcome.IGNORED)
         except RadStreamError as error:
-            if document is None and isinstance(error, _INCOMPLETE):
+            if work.document is None and isinstance(error, _INCOMPLETE):
                 return None
-            made = study.study
-            named = named_study(image, document)
+            made, named = study.study, named_study(image, work.sidecar)
             return await self._records.park(
-                image,
-                version_id,
-                error,
-                study_id=image.study_folder or (made.metadata.study_id if made else named),
-                sha256=sha256,
-                image=made.images[0] if made else None,
+                Failure(
+                    image,
+                    error,
+                    work.versions,
+                    study_id=image.study_folder or (made.metadata.study_id if made else named),
+                    sha256=sha256 or await self._imaging.sha256(data),
+                    image=made.images[0] if made else None,
+                )
             )
         await self._bindings.bind(image, study_id)
-        await self._records.clear(image, version_id)
+        await self._records.clear(image, work.versions, listed)
         if not answer.replayed:
-            await self._outcomes.tell_freshness(image, version_id, has_sidecar=document is not None)
+            self._outcomes.tell_freshness(work.found, work.document)
         outcome = Outcome.DUPLICATE if answer.replayed else Outcome.PROCESSED
-        return Taken(outcome, study_id, stored=(sha256, answer))
+        tag = work.found.tag if work.found else ""
+        return Taken(
+            outcome, study_id, stored=StoredImage(sha256, tag, work.versions, listed, answer)
+        )
+
+    async def _sha256(self, data: bytes | memoryview, answer: Answer) -> str:
+        """Return the hash of an image that was processed, which its new reading has."""
+        return answer.readings[0].sha256 if answer.readings else await self._imaging.sha256(data)
+
+
+@dataclass(slots=True)
+class _Work:
+    """An image on its way.
+
+    Parameters
+    ----------
+    image, version_id, document
+        See `DroppedImages.process`.
+    found
+        The image as it was read.
+    state
+        Its study as the store has it, as far as the sidecar or the folder names one.
+    """
+
+    image: Dropped
+    version_id: str | None
+    document: Tagged | None
+    found: Tagged | None = None
+    state: StudyState | None = None
+
+    @property
+    def sidecar(self) -> bytes | None:
+        """Bytes of the sidecar."""
+        return self.document.data if self.document is not None else None
+
+    @property
+    def versions(self) -> tuple[str | None, ...]:
+        """Versions under which the image may have waited; first the one that was read."""
+        read = self.found.version_id if self.found is not None else None
+        return tuple(dict.fromkeys((self.version_id or read, read, self.version_id)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.dropfolder.binding import check_folder
 from gateway.dropfolder.objects import SHARE
+from gateway.dropfolder.pair_records import Failure
 from gateway.errors import (
     TRANSIENT,
     ObjectNotFoundError,
@@ -32,11 +33,11 @@ class LoneHalves:
     Parameters
     ----------
     inbox
-        Where it is.
+        The drop folder.
     imaging
         Decodes images.
     records
-        Of what is parked.
+        Records of what is parked.
     admission
         Gives it a turn, and room for its bytes.
     """
@@ -75,10 +76,10 @@ class LoneHalves:
                 self._admission.slot(SHARE) as slot,
             ):
                 await slot.wait()
-                data = await self._inbox.image(half, version_id, reserve=slot.wait_for_bytes)
-                sha256 = await self._imaging.sha256(data)
+                found = await self._inbox.image(half, version_id, reserve=slot.wait_for_bytes)
+                sha256 = await self._imaging.sha256(found.data)
         return await self._records.park(
-            half, version_id, error, study_id=half.study_folder, sha256=sha256
+            Failure(half, error, (version_id,), study_id=half.study_folder, sha256=sha256)
         )
 
     async def _check(self, half: Dropped, version_id: str | None, *, reserve: Reserve) -> None:
@@ -98,9 +99,9 @@ class LoneHalves:
         check_folder(half)
         try:
             if half.half is Half.IMAGE:
-                data = await self._inbox.image(half, version_id, reserve=reserve)
-                await self._imaging.check("image", data)
+                image = await self._inbox.image(half, version_id, reserve=reserve)
+                await self._imaging.check("image", image.data)
             elif (document := await self._inbox.document(half)) is not None:
-                parse_document(document)
-        except ObjectNotFoundError:  # somebody took it away
+                parse_document(document.data)
+        except ObjectNotFoundError:  # it was taken away
             return

@@ -11,7 +11,6 @@ decomposed) are one name.
 from __future__ import annotations
 
 import unicodedata
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -22,13 +21,12 @@ from gateway.schemas.parked import Half
 from gateway.studies.imaging import is_dicom
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import AsyncIterator
 
-    from gateway.storage.protocol import ObjectStore, Reserve
+    from gateway.storage.protocol import ObjectStore, Reserve, Tagged
     from gateway.studies.study import Route
 
-# Whose share of the gateway the drop folder's work takes of, whoever brings the events.
+# Caller of whose share of the gateway the drop folder's work takes, whatever brings the events.
 SHARE = "drop folder"
 
 _SIDECAR = "json"
@@ -58,11 +56,11 @@ class Dropped:
     study_folder
         The folder it lies in, which is to be its study_id; None outside of any.
     half
-        What it is.
+        Image or sidecar.
     may_stand_alone
-        Whether it is named as a DICOM file, which needs no sidecar.
+        True if it is named as a DICOM file, which needs no sidecar.
     is_unnamed
-        Whether only its bytes can tell that it is a DICOM file; see `Inbox.is_left_alone`.
+        True if only its bytes can tell that it is a DICOM file; see `Inbox.is_left_alone`.
     """
 
     key: str
@@ -74,19 +72,26 @@ class Dropped:
 
     @property
     def stem(self) -> str:
-        """The name that an image and its sidecar have in common, however each is spelt."""
+        """Name that an image and its sidecar have in common, however each is spelt."""
         return _composed(self.base)
 
     @property
+    def sidecar(self) -> Dropped:
+        """Sidecar that belongs to an image, as it is usually spelt; a sidecar itself."""
+        if self.half is Half.SIDECAR:
+            return self
+        return Dropped(f"{self.base}.{_SIDECAR}", self.base, self.study_folder, Half.SIDECAR)
+
+    @property
     def reference(self) -> str:
-        """A name for the object that can stand in a key and tells nothing."""
+        """Name for the object that can stand in a key and tells nothing."""
         if self.half is Half.SIDECAR:
             return key_reference(f"{self.stem}.{_SIDECAR}")
         return key_reference(_composed(self.key))
 
     @property
     def pair_reference(self) -> str:
-        """A name for the object and all that belongs to it."""
+        """Name for the object and all that belongs to it."""
         return key_reference(self.stem)
 
 
@@ -96,13 +101,13 @@ class Inbox:
     Parameters
     ----------
     objects
-        Where the folder is.
+        Store of the folder.
     prefix
         Of its keys: empty, or ending in a slash.
     route
-        How its studies come in.
+        Way in of its studies.
     image_bytes, metadata_bytes
-        The longest image and sidecar taken.
+        Lengths of the longest image and sidecar taken.
     """
 
     def __init__(
@@ -140,7 +145,7 @@ class Inbox:
         return None
 
     async def is_left_alone(self, dropped: Dropped, version_id: str | None = None) -> bool:
-        """Say that the object's name does not tell what it is, and its bytes are not DICOM's.
+        """Return True if the object's name does not tell what it is, and it is not DICOM.
 
         Raises
         ------
@@ -152,20 +157,12 @@ class Inbox:
             head = await self._objects.beginning(dropped.key, _HEAD_BYTES, version_id=version_id)
         except ObjectNotFoundError:
             return True
-        except ObjectNotReadableError:  # whoever may read it will see
+        except ObjectNotReadableError:  # told when it can be read
             return False
         return not is_dicom(head)
 
-    def sidecar_of(self, dropped: Dropped) -> Dropped:
-        """The sidecar that belongs to an image, as it is usually spelt; a sidecar itself."""
-        if dropped.half is Half.SIDECAR:
-            return dropped
-        return Dropped(
-            f"{dropped.base}.{_SIDECAR}", dropped.base, dropped.study_folder, Half.SIDECAR
-        )
-
     async def images_of(self, dropped: Dropped) -> list[Dropped]:
-        """All images that lie beside a sidecar now, by key."""
+        """Return all images that lie beside a sidecar now, by key."""
         beside = await self._beside(dropped)
         images = [item for item in beside if item.half is Half.IMAGE]
         if images:
@@ -183,8 +180,8 @@ class Inbox:
         found = filter(None, map(self.find, keys))
         return [item for item in found if item.stem == dropped.stem]
 
-    async def document(self, dropped: Dropped) -> bytes | None:
-        """The sidecar's bytes as they are now; None where there is no sidecar.
+    async def document(self, dropped: Dropped) -> Tagged | None:
+        """Return the sidecar as it is now; None where there is none.
 
         Raises
         ------
@@ -192,7 +189,7 @@ class Inbox:
         """
         async for key in self._sidecar_keys(dropped):
             try:
-                return await self._objects.read(key, limit_bytes=self._metadata_bytes)
+                return await self._objects.read_tagged(key, limit_bytes=self._metadata_bytes)
             except ObjectNotFoundError:
                 continue
         return None
@@ -200,10 +197,10 @@ class Inbox:
     async def _sidecar_keys(self, dropped: Dropped) -> AsyncIterator[str]:
         """Yield the keys that the sidecar may have: its usual spellings, then whatever is there.
 
-        A DICOM file mostly has none: nobody lists its folder for that. A sidecar of an unusual
+        A DICOM file mostly has none, and its folder is not listed for that. A sidecar of an unusual
         spelling finds the file when it is delivered itself.
         """
-        usual = [self.sidecar_of(dropped).key] + [
+        usual = [dropped.sidecar.key] + [
             f"{spelling}.{ending}"
             for spelling in _spellings(dropped.base)
             for ending in (_SIDECAR, _SIDECAR.upper())
@@ -215,26 +212,8 @@ class Inbox:
                 if item.half is Half.SIDECAR and item.key not in usual:
                     yield item.key
 
-    async def complete_since(
-        self, image: Dropped, version_id: str | None, *, has_sidecar: bool
-    ) -> dt.datetime:
-        """Return when the later one of an image and its sidecar came to lie there.
-
-        Raises
-        ------
-        ObjectNotFoundError
-            Somebody took the image away.
-        InvalidKeyError, StoreUnavailableError
-        """
-        came_at = await self._objects.written_at(image.key, version_id=version_id)
-        if has_sidecar:
-            async for key in self._sidecar_keys(image):
-                with suppress(ObjectNotFoundError):
-                    return max(came_at, await self._objects.written_at(key))
-        return came_at
-
-    async def image(self, image: Dropped, version_id: str | None, *, reserve: Reserve) -> bytes:
-        """The image's bytes, in this version or as they are now.
+    async def image(self, image: Dropped, version_id: str | None, *, reserve: Reserve) -> Tagged:
+        """Return the image, in this version or as it is now.
 
         Parameters
         ----------
@@ -244,10 +223,10 @@ class Inbox:
         Raises
         ------
         ObjectNotFoundError
-            Somebody took it away.
+            It was taken away.
         ObjectTooLargeError, ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
         """
-        return await self._objects.read(
+        return await self._objects.read_tagged(
             image.key, limit_bytes=self._image_bytes, version_id=version_id, reserve=reserve
         )
 

@@ -1,4 +1,4 @@
-"""Outcomes of deliveries: told to whoever brought them, counted and logged."""
+"""Outcomes of deliveries: told to the sender, counted and logged."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import RadStreamError
+from gateway.audit.trail import name_study
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.result import study_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.dropfolder.objects import Dropped, Inbox
+    from gateway.dropfolder.objects import Inbox
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.schemas.parked import ParkedItem
+    from gateway.storage.protocol import Tagged
     from gateway.studies.pipeline import Answer
 
 log = structlog.get_logger()
 
-# Of the outcomes of one delivery the one that is told: what needs somebody's eye first.
+# Of the outcomes of one delivery the first of these is told: what an operator must see.
 _GRAVEST = (
     Outcome.PARKED,
     Outcome.PROCESSED,
@@ -41,19 +42,51 @@ _DETAILS = {
 
 
 @dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image whose study is stored.
+
+    Parameters
+    ----------
+    sha256, tag
+        SHA-256 of its bytes, and their tag in the drop folder.
+    versions
+        Versions under which it may have waited.
+    listed
+        Records of its pair, listed when its reading was stored.
+    answer
+        Result of the study for its sender.
+    """
+
+    sha256: str
+    tag: str
+    versions: Sequence[str | None]
+    listed: Sequence[str]
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """One image that was taken, or a half that has no other, with what became of it.
 
     Parameters
     ----------
+    has_reading
+        True of a parked image that the study has a reading of.
     stored
-        SHA-256 of an image whose study is stored, and what its sender is told.
+        An image whose study is stored.
     """
 
     outcome: Outcome
     study_id: str | None = None
     parked: ParkedItem | None = None
-    stored: tuple[str, Answer] | None = None
+    has_reading: bool = False
+    stored: StoredImage | None = None
+
+    @classmethod
+    def again(cls, study_id: str) -> Taken:
+        """Return what became of an object that another delivery has taken meanwhile."""
+        name_study(study_id)
+        return cls(Outcome.DUPLICATE, study_id)
 
 
 class Outcomes:
@@ -62,7 +95,7 @@ class Outcomes:
     Parameters
     ----------
     inbox
-        Where they come from.
+        The drop folder.
     """
 
     def __init__(self, inbox: Inbox, metrics: Metrics, pseudonyms: Pseudonyms) -> None:
@@ -91,12 +124,9 @@ class Outcomes:
             parked=parked,
         )
 
-    async def tell_freshness(
-        self, image: Dropped, version_id: str | None, *, has_sidecar: bool
-    ) -> None:
-        """Count how long ago the later half of an image came to lie in the drop folder."""
-        try:
-            since = await self._inbox.complete_since(image, version_id, has_sidecar=has_sidecar)
-        except RadStreamError:  # taken away meanwhile, or a store that has just answered
-            return
-        self._metrics.studies.tell_freshness(self._inbox.route, since)
+    def tell_freshness(self, *halves: Tagged | None) -> None:
+        """Count the time since the later half of an image came to lie in the drop folder."""
+        times = [half.written_at for half in halves if half is not None]
+        known = [time for time in times if time is not None]
+        if known and len(known) == len(times):
+            self._metrics.studies.tell_freshness(self._inbox.route, max(known))

@@ -1,4 +1,4 @@
-"""Parked objects of the drop folder, and what else is kept of a study's objects."""
+"""Parked objects of the drop folder, and all else that is kept of a study's objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from gateway.storage.layout import BY_STUDY
 if TYPE_CHECKING:
     from gateway.dropfolder.delivery import DropFolder
     from gateway.dropfolder.objects import Inbox
-    from gateway.dropfolder.parked_images import ParkedImages
     from gateway.dropfolder.waiting import WaitingHalves
     from gateway.schemas.events import Delivery
     from gateway.schemas.parked import ParkedItem
@@ -20,19 +19,10 @@ if TYPE_CHECKING:
 
 
 class ParkedObjects:
-    """Parked objects of the drop folder, which owns every item that no other part does.
+    """Parked objects of the drop folder, which owns every item that no other part does."""
 
-    Parameters
-    ----------
-    folder
-        Where they lie.
-    images
-        Has the views of studies tell of them.
-    """
-
-    def __init__(self, folder: DropFolder, images: ParkedImages) -> None:
+    def __init__(self, folder: DropFolder) -> None:
         self._folder = folder
-        self._images = images
 
     def owns(self, item: ParkedItem) -> bool:
         """Return True."""
@@ -45,7 +35,7 @@ class ParkedObjects:
         return item.study_id or (dropped.study_folder if dropped else None)
 
     async def retry(self, item: ParkedItem) -> Delivery:
-        """Return what became of the object, which is tried again.
+        """Return the outcome of the object, which is tried again.
 
         Raises
         ------
@@ -59,11 +49,13 @@ class ParkedObjects:
             taken = await folder.pairing.take(dropped, item.version_id) if dropped else []
         except ObjectNotReadableError:
             taken = []
+        if dropped is not None and taken and not any(one.parked for one in taken):
+            await folder.records.clear_item(dropped)
         return folder.outcomes.tell(item.key, taken or [Taken(Outcome.PARKED, parked=item)])
 
     async def discard(self, item: ParkedItem) -> None:
         """Have the study's view tell no more of the object, which stays where it is."""
-        await self._images.forget(item.id)
+        await self._folder.records.discard(item)
 
 
 class ParkedAndWaiting:
@@ -74,7 +66,7 @@ class ParkedAndWaiting:
     parking, waiting
         The documents.
     inbox
-        Tells whose an object is by its key.
+        Tells the study of an object by its key.
     """
 
     def __init__(self, parking: Parking, waiting: WaitingHalves, inbox: Inbox) -> None:
@@ -83,7 +75,7 @@ class ParkedAndWaiting:
         self._inbox = inbox
 
     async def keys_of(self, study_id: str) -> list[str]:
-        """Return the keys of what is parked and what waits of the study."""
+        """Return the keys of all that is parked and all that waits of the study."""
         own = tuple(f"{root}{study_id}/" for root in BY_STUDY)
         parked = [
             self._parking.key(item)

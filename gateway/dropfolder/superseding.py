@@ -1,8 +1,8 @@
 """Images whose name in the drop folder has come to hold other bytes.
 
 Both readings stay. What stands under the name now is asked of the drop folder itself, after the
-reading is stored and again after that was noted: so the end is the same whatever the order in
-which versions are delivered, and whichever gateway is the last to look.
+reading is stored and again after that was noted: so the end is the same for any order in which
+versions are delivered, and for any gateway that is the last to look.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Superseding:
     Parameters
     ----------
     inbox, imaging
-        Say what lies under the name now.
+        Tell the bytes that lie under the name now.
     results
         Keeps the studies.
     admission
@@ -68,9 +68,9 @@ class Superseding:
         Parameters
         ----------
         image, sha256
-            What was processed just now.
+            The image that was processed just now.
         answer
-            What came of it.
+            Its result.
         """
         record = answer.record
         if not await self._is_contested(record, image.reference, sha256):
@@ -93,7 +93,7 @@ class Superseding:
                 )
 
     async def _is_contested(self, record: StudyRecord, name: str, sha256: str) -> bool:
-        """Return whether other bytes were read under the name, or these under another one."""
+        """Return True if other bytes were read under the name, or these under another one."""
         akin = await self._results.akin(record, name, sha256)
         own = [item.dropped_as for item in akin if item.sha256 == sha256]
         if any(item.dropped_as == name for item in akin if item.sha256 != sha256):
@@ -110,13 +110,14 @@ class Superseding:
         Parameters
         ----------
         fresh
-            What was read for the first time just now: it stands where the file is gone already.
+            SHA-256 of bytes that were read for the first time just now: they stand where the file
+            is gone already.
         """
         noted = None
         while True:
             stands = await self._standing(image, fresh)
             if stands is None or not await self._results.has_image(record, stands):
-                return noted  # what was not read replaces nothing
+                return noted  # bytes that were not read replace nothing
             now = await self._results.note_standing(record.study_id, image.reference, stands)
             if now is None:
                 return noted
@@ -126,8 +127,8 @@ class Superseding:
         """Return the SHA-256 of what lies under the image's name now."""
         try:
             with self._admission.slot(SHARE) as slot:
-                data = await self._inbox.image(image, None, reserve=slot.wait_for_bytes)
-                return await self._imaging.sha256(data)
+                found = await self._inbox.image(image, None, reserve=slot.wait_for_bytes)
+                return await self._imaging.sha256(found.data)
         except ObjectNotFoundError:
             return fresh
         except (ObjectTooLargeError, ObjectNotReadableError):

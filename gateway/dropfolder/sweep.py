@@ -31,7 +31,7 @@ class DropFolderSweep:
     waiting_deadline_s
         Seconds that a half may wait.
     count
-        Told since when each half waits.
+        Told the time since which each half waits.
     """
 
     def __init__(

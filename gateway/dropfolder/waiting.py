@@ -1,4 +1,8 @@
-"""Halves of studies that wait for the other: ``pairing/waiting/{pair}/{object}-{version}.json``."""
+"""Notes of halves that wait, and marks of what is parked: ``pairing/waiting/{pair}/``.
+
+A half that waits has ``{object}-{version}.json`` there, and a parked object, beside its item,
+``{object}-parked.json``.
+"""
 
 from __future__ import annotations
 
@@ -13,47 +17,74 @@ from gateway.storage.documents import create_document, read_or_none
 from gateway.storage.layout import WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gateway.dropfolder.objects import Dropped
     from gateway.storage.protocol import ObjectStore
 
+    Version = tuple[Dropped, str | None]
+
+_MARK = "-parked.json"
+
 
 class WaitingHalves:
-    """Halves that wait for the other one, and since when."""
+    """Halves that wait for the other one, each since its first note."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
     async def add(self, dropped: Dropped, version_id: str | None) -> None:
         """Note that the half waits, since now unless it is noted already."""
-        half = WaitingHalf(key=dropped.key, version_id=version_id, since=dt.datetime.now(dt.UTC))
-        await create_document(self._objects, _key(dropped, version_id), half)
+        await self._create(_key(dropped, version_id), dropped, version_id)
 
-    async def beside(self, dropped: Dropped) -> list[WaitingHalf]:
-        """Return the waiting halves of the pair that the object belongs to."""
-        return await self._load(await self._objects.keys(f"{WAITING}{dropped.pair_reference}/"))
+    async def mark_parked(self, dropped: Dropped) -> None:
+        """Mark the object as parked."""
+        await self._create(_mark(dropped), dropped, None)
+
+    async def unmark(self, dropped: Dropped) -> None:
+        """Remove the mark of an object that is parked no more."""
+        await self.forget(await self.listed(dropped), (), [dropped])
+
+    async def listed(self, dropped: Dropped) -> Sequence[str]:
+        """Return the keys of all notes and marks of the pair that the object belongs to."""
+        return await self._objects.keys(f"{WAITING}{dropped.pair_reference}/")
+
+    def is_marked(self, dropped: Dropped, listed: Sequence[str]) -> bool:
+        """Return True if the object is parked, by what was listed of its pair."""
+        return _mark(dropped) in listed
 
     async def all(self) -> list[WaitingHalf]:
-        """Everything that waits."""
-        return [half for _, half in await self.by_key()]
+        """Return all halves that wait."""
+        return await self.read(await self._objects.keys(WAITING))
 
     async def by_key(self) -> list[tuple[str, WaitingHalf]]:
-        """Everything that waits, with the key of the note that it does."""
+        """Return all notes and marks, each with its key."""
         keys = await self._objects.keys(WAITING)
         found = await together(self._read(key) for key in keys)
         return [(key, half) for key, half in zip(keys, found, strict=True) if half is not None]
 
-    async def remove(self, *halves: tuple[Dropped, str | None]) -> None:
-        """Note of halves of one pair, each with its version, that they wait no longer."""
-        keys = {_key(dropped, version_id) for dropped, version_id in halves}
-        listed = await self._objects.keys(f"{WAITING}{halves[0][0].pair_reference}/")
-        # Only what is there: a versioned bucket would remember the deletion of what never was.
+    async def read(self, listed: Iterable[str]) -> list[WaitingHalf]:
+        """Return the halves that wait, of those that were listed."""
+        found = await together(self._read(key) for key in listed if not key.endswith(_MARK))
+        return [half for half in found if half is not None]
+
+    async def remove(self, *halves: Version) -> None:
+        """Note of halves of one pair that they wait no longer."""
+        await self.forget(await self.listed(halves[0][0]), halves)
+
+    async def forget(
+        self, listed: Iterable[str], halves: Iterable[Version], marked: Iterable[Dropped] = ()
+    ) -> None:
+        """Remove the notes and marks of these, as far as they were listed.
+
+        A versioned bucket would remember the deletion of what never was.
+        """
+        keys = {_key(*half) for half in halves} | set(map(_mark, marked))
         await together(self._objects.delete(key) for key in listed if key in keys)
 
-    async def _load(self, keys: Sequence[str]) -> list[WaitingHalf]:
-        found = await together(self._read(key) for key in keys)
-        return [half for half in found if half is not None]
+    async def _create(self, key: str, dropped: Dropped, version_id: str | None) -> None:
+        half = WaitingHalf(key=dropped.key, version_id=version_id, since=dt.datetime.now(dt.UTC))
+        await create_document(self._objects, key, half)
 
     async def _read(self, key: str) -> WaitingHalf | None:
         try:
@@ -65,3 +96,7 @@ class WaitingHalves:
 def _key(dropped: Dropped, version_id: str | None) -> str:
     version = hashlib.sha256((version_id or "").encode()).hexdigest()[:16]
     return f"{WAITING}{dropped.pair_reference}/{dropped.reference}-{version}.json"
+
+
+def _mark(dropped: Dropped) -> str:
+    return f"{WAITING}{dropped.pair_reference}/{dropped.reference}{_MARK}"

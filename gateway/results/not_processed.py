@@ -10,7 +10,7 @@ An entry goes when a later request of its study has processed
   mean: the document of neither says otherwise.
 
 The entry of an image that is parked goes with its parked item (see `gateway.dropfolder.
-parked_images`), or for the first two reasons.
+pair_records`), or for the first two reasons.
 """
 
 from __future__ import annotations

@@ -134,10 +134,20 @@ class ResultStore:
         self._objects = objects
         self._documents = documents
 
-    async def known(self, metadata: StudyMetadata) -> Known:
+    async def look(self, study_id: str) -> Seen | None:
+        """Return the study's document, for `known`; None where this process remembers it."""
+        seen = self._documents.remembered(study_id)
+        return None if seen is not None else await self._documents.read(study_id)
+
+    async def known(self, metadata: StudyMetadata, seen: Seen | None = None) -> Known:
         """Return what is stored under the study's id, which the metadata do not contradict.
 
         What this process remembers is not read again: the swap tells whether it still holds.
+
+        Parameters
+        ----------
+        seen
+            The study's document, if it was read just now.
 
         Raises
         ------
@@ -145,14 +155,12 @@ class ResultStore:
         StudyConflictError
             With each attribute that contradicts.
         """
-        seen = self._documents.remembered(metadata.study_id)
-        if seen is not None and seen.record is not None:
-            agrees = (
-                seen.record.identity | given(metadata) == given(metadata) | seen.record.identity
-            )
-            if agrees:
-                return Known(seen, is_sure=False)
-        seen = await self._documents.read(metadata.study_id)
+        remembered = None if seen is not None else self._documents.remembered(metadata.study_id)
+        if remembered is not None and remembered.record is not None:
+            identity = remembered.record.identity
+            if identity | given(metadata) == given(metadata) | identity:
+                return Known(remembered, is_sure=False)
+        seen = seen or await self._documents.read(metadata.study_id)
         if (record := seen.open_record()) is not None:
             compare(metadata, record.identity)
         return Known(seen)
@@ -217,14 +225,14 @@ class ResultStore:
                 on_pages.readings |= {_key(item): item for item in found}
                 on_pages.numbers |= {item.sha256: item.number for item in found}
 
-    async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> None:
-        """Note an image of the drop folder that is parked; see `with_parked`."""
+    async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> StudyRecord:
+        """Return the record with an image of the drop folder that is parked; see `with_parked`."""
 
         def change(record: StudyRecord | None) -> StudyRecord:
             record = record or _begun(study_id)
             return _with_entries(record, with_parked(record.open_images, entry))
 
-        await self._documents.change(study_id, change)
+        return await self._documents.change(study_id, change)
 
     async def forget_parked(self, study_id: str, sha256: str, parked_id: str) -> None:
         """Remove what is noted of a parked image; see `without_parked`."""

@@ -99,9 +99,17 @@ class FolderStore:
             )
         return await self._run(self._readers, partial(read, self._root, steps, limit_bytes))
 
-    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
+    async def read_tagged(
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
+    ) -> Tagged:
         """See `ObjectStore.read_tagged`."""
-        data = await self.read(key, limit_bytes=limit_bytes)
+        del version_id
+        data = await self.read(key, limit_bytes=limit_bytes, reserve=reserve)
         return Tagged(data, _tag(data))
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:

@@ -86,7 +86,12 @@ PLACES = (
     Place(
         PARKED, "parked items", "work", "when the object is processed after all, or by `discard`"
     ),
-    Place(WAITING, "halves that wait", "dropfolder", "when the other half comes, or it is parked"),
+    Place(
+        WAITING,
+        "halves that wait, and marks of parked objects",
+        "dropfolder",
+        "when the object is processed, or the mark by `discard`",
+    ),
     Place(
         BINDINGS,
         "studies for which images outside of any folder were processed",

@@ -133,7 +133,9 @@ class ObjectClient:
             result = await obstore.get_async(self._bucket, key)
             if limit_bytes is not None and result.meta["size"] > limit_bytes:
                 raise ObjectTooLargeError(limit_bytes)
-            return Tagged(bytes(await result.bytes_async()), result.meta["e_tag"] or "")
+            meta = result.meta
+            data = bytes(await result.bytes_async())
+            return Tagged(data, meta["e_tag"] or "", meta["last_modified"], meta["version"])
 
         return await self._repeated(request)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -28,10 +28,17 @@ class Tagged:
         Bytes of the object.
     tag
         Opaque tag of the store, another one for other bytes.
+    written_at
+        Time of its writing, by the store's own clock; None where the store does not tell it beside
+        the bytes.
+    version_id
+        Version in S3; None where none are kept.
     """
 
     data: bytes
     tag: str
+    written_at: dt.datetime | None = field(default=None, compare=False)
+    version_id: str | None = field(default=None, compare=False)
 
 
 class ObjectStore(Protocol):
@@ -71,16 +78,15 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
-        """Return the object's bytes, and the tag by which `swap` knows them again.
-
-        Raises
-        ------
-        ObjectNotFoundError
-            No object has this key.
-        ObjectTooLargeError
-            The object is longer than the limit.
-        """
+    async def read_tagged(
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
+    ) -> Tagged:
+        """Return the object's bytes, and the tag by which `swap` knows them again; see `read`."""
         ...
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:

@@ -128,15 +128,23 @@ class S3Store:
     ) -> bytes:
         """See `ObjectStore.read`."""
         split_key(key)
-        version = {} if version_id is None else {"VersionId": version_id}
         async with self._calling():
-            return (await self._get(key, limit_bytes, reserve, **version)).data
+            return (await self._get(key, limit_bytes, reserve, **_version(version_id))).data
 
-    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
+    async def read_tagged(
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
+    ) -> Tagged:
         """See `ObjectStore.read_tagged`; the tag is the object's ETag."""
         split_key(key)
         async with self._calling():
-            return await self._get_document(key, limit_bytes)
+            if version_id is None and reserve is None:
+                return await self._get_document(key, limit_bytes)
+            return await self._get(key, limit_bytes, reserve, **_version(version_id))
 
     async def _get_document(self, key: str, limit_bytes: int | None) -> Tagged:
         try:
@@ -155,16 +163,23 @@ class S3Store:
                 raise ObjectTooLargeError(limit_bytes)
             if reserve is not None:
                 await reserve(length)
-            return Tagged(await _whole(body, limit_bytes), response["ETag"])
+            return Tagged(
+                await _whole(body, limit_bytes),
+                response["ETag"],
+                response.get("LastModified"),
+                response.get("VersionId"),
+            )
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
         split_key(key)
-        version = {} if version_id is None else {"VersionId": version_id}
         async with self._calling():
             try:
                 response = await self._client.get_object(
-                    Bucket=self._bucket, Key=key, Range=f"bytes=0-{size - 1}", **version
+                    Bucket=self._bucket,
+                    Key=key,
+                    Range=f"bytes=0-{size - 1}",
+                    **_version(version_id),
                 )
             except ClientError as error:
                 if _code(error) == "InvalidRange":  # of an object without any byte
@@ -177,9 +192,10 @@ class S3Store:
     async def written_at(self, key: str, *, version_id: str | None = None) -> dt.datetime:
         """See `ObjectStore.written_at`; of an object sent in parts, when its sending began."""
         split_key(key)
-        version = {} if version_id is None else {"VersionId": version_id}
         async with self._calling():
-            response = await self._client.head_object(Bucket=self._bucket, Key=key, **version)
+            response = await self._client.head_object(
+                Bucket=self._bucket, Key=key, **_version(version_id)
+            )
         written: dt.datetime = response["LastModified"]
         return written
 
@@ -334,6 +350,10 @@ class _DeniedError(Exception):
 
 def _denied(error: ClientError) -> Exception:
     return _DeniedError() if _code(error) == "AccessDenied" else error
+
+
+def _version(version_id: str | None) -> dict[str, str]:
+    return {} if version_id is None else {"VersionId": version_id}
 
 
 async def _whole(body: Any, limit_bytes: int | None) -> bytes:

@@ -174,7 +174,7 @@ class Pipeline:
                 await self._outlast_loss(study, deadline)
             chosen, refused = self._choose(study)
             stages.model = in_common(model.reference for _, model in chosen)
-            known = await self._results.known(study.metadata)
+            known = await self._results.known(study.metadata, study.seen)
         with stages.within(Stage.DECODE, span="prepare"):
             taken, unfit = await self._take(chosen, known, deadline)
             refused = in_order(study.parts, [*refused, *unfit])

@@ -11,6 +11,7 @@ from gateway.access.callers import ANONYMOUS
 if TYPE_CHECKING:
     import datetime as dt
 
+    from gateway.results.study_documents import Seen
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.result import ResultWarning
     from gateway.studies.refused_images import RefusedImage
@@ -90,6 +91,8 @@ class Study:
         Label of whoever sent them; see `Caller.label`.
     dropped_as
         Reference of the drop folder's object that it was made of.
+    seen
+        Its document in the store, where that was read beside its bytes.
     """
 
     images: tuple[StudyImage, ...]
@@ -100,6 +103,7 @@ class Study:
     sent: tuple[tuple[str, bytes | memoryview], ...] = ()
     caller: str = ANONYMOUS.label
     dropped_as: str | None = None
+    seen: Seen | None = None
 
     @property
     def parts(self) -> dict[str, bytes | memoryview]:

@@ -19,7 +19,7 @@ from gateway.app.lifespan.storage import StudyStorage
 from gateway.audit.trail import Audit
 from gateway.dropfolder.delivery import Deliveries, DropFolder
 from gateway.dropfolder.objects import Inbox
-from gateway.dropfolder.parked_images import ParkedImages
+from gateway.dropfolder.pair_records import PairRecords
 from gateway.dropfolder.parked_objects import ParkedObjects
 from gateway.dropfolder.sweep import DropFolderSweep
 from gateway.dropfolder.waiting import WaitingHalves
@@ -44,6 +44,7 @@ from gateway.studies.pipeline import Answer
 from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
 from gateway.work.parked import Parking
+from gateway.work.parked_operations import ParkedOperations
 from preprocess import Limits
 from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
@@ -118,12 +119,15 @@ class StoringPipeline:
         del deadline, awaited
         [image] = study.images
         study_id, sha256 = study.metadata.study_id, hashlib.sha256(image.data).hexdigest()
-        known, found = await self._results.known(study.metadata), None
+        known, found = await self._results.known(study.metadata, study.seen), None
         if sha256 in known.read_by(MODEL):
             found = await self._results.reading(study_id, known, sha256, MODEL)
         images = [] if found else [NewImage(sha256, "image/png", image.data)]
         writes = self._results.write_images(study_id, images)
         made = found
+        if made is None and self._readings.errors:
+            await writes.remove()
+            raise self._readings.errors.pop()
         if made is None:
             self._readings.inferences[f"{study_id}/{sha256}"] += 1
             await self._turn()
@@ -172,12 +176,20 @@ def results_on(objects: ObjectStore) -> ResultStore:
 
 
 class NoPictures:
-    """Draws nothing: the counting pipeline keeps no readings to draw of."""
+    """Draws nothing, as there are no activation maps, and stores that for each new reading.
+
+    Of the counting pipeline there are no readings either.
+    """
+
+    def __init__(self, results: ResultStore) -> None:
+        self._results = results
 
     async def store_heatmaps(
         self, study_id: str, sha256: str, data: bytes, fresh: Sequence[Reading]
     ) -> None:
-        del study_id, sha256, data, fresh
+        del study_id, sha256, data
+        for reading in fresh:
+            await self._results.add_heatmap(reading, 0, b"")
 
 
 # Asked only where a sender waits.
@@ -195,16 +207,21 @@ class DropFolderGateway:
     folder: DropFolder
     sweeping: DropFolderSweep
     parking: Parking
-    images: ParkedImages
     metrics: Metrics
 
     def __post_init__(self) -> None:
         self.deliver = Deliveries(self.folder).deliver
         self.sweep = self.sweeping.sweep
 
+    @property
+    def parked(self) -> ParkedOperations:
+        return ParkedOperations(self.parking, [ParkedObjects(self.folder)])
+
     async def retry(self, parked_id: str) -> Delivery:
-        item = await self.parking.item(parked_id)
-        return await ParkedObjects(self.folder, self.images).retry(item)
+        return await self.parked.retry(parked_id)
+
+    async def discard(self, parked_id: str) -> None:
+        await self.parked.discard(parked_id)
 
 
 def gateway_on(
@@ -225,7 +242,6 @@ def gateway_on(
     audit = Audit(trail or Trail(), metrics, instance="here")
     deletion, results = deletion_on(objects), results_on(objects)
     parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
-    parked_images = ParkedImages(parking, results, deletion)
     admission = Admission(bytes_limit=2**20, studies_limit=16, pictures_limit=16, metrics=metrics)
     inbox = Inbox(
         dropped,
@@ -234,8 +250,9 @@ def gateway_on(
         image_bytes=image_bytes,
         metadata_bytes=1000,
     )
+    records = PairRecords(inbox, waiting, parking, results, deletion)
     storage = StudyStorage(
-        *(objects, results, parking, parked_images, waiting, inbox, deletion),
+        *(objects, results, parking, records, inbox, deletion),
         index=IndexingGateway(objects).index,
         presence=None,
         watched=None,
@@ -247,7 +264,9 @@ def gateway_on(
         pipeline=pipeline or CountingPipeline(objects, readings, turn),
         audit=audit,
     )
-    processing = Processing(admission, NO_MODELS, imaging, studies, cast("Pictures", NoPictures()))
+    processing = Processing(
+        admission, NO_MODELS, imaging, studies, cast("Pictures", NoPictures(results))
+    )
     settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))
     context = LifespanContext(settings, metrics, Health(), NO_TRACER, pseudonyms, AsyncExitStack())
     folder = make_drop_folder(context, storage, processing, audit)
@@ -256,7 +275,7 @@ def gateway_on(
         waiting_deadline_s=waiting_deadline_s,
         count=metrics.dropfolder.keep_waiting,
     )
-    return DropFolderGateway(folder, sweep, parking, parked_images, metrics)
+    return DropFolderGateway(folder, sweep, parking, metrics)
 
 
 def sidecar(study_id: str, **changes: Any) -> bytes:

@@ -49,9 +49,16 @@ class MemoryStore:
             raise ObjectTooLargeError(limit_bytes)
         return data
 
-    async def read_tagged(self, key: str, *, limit_bytes: int | None = None) -> Tagged:
-        data = await self.read(key, limit_bytes=limit_bytes)
-        return Tagged(data, _tag(data))
+    async def read_tagged(
+        self,
+        key: str,
+        *,
+        limit_bytes: int | None = None,
+        version_id: str | None = None,
+        reserve: Reserve | None = None,
+    ) -> Tagged:
+        data = await self.read(key, limit_bytes=limit_bytes, version_id=version_id, reserve=reserve)
+        return Tagged(data, _tag(data), self.times.get(key, dt.datetime.now(dt.UTC)))
 
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         return (await self.read(key, version_id=version_id))[:size]

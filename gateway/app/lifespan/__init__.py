@@ -145,9 +145,7 @@ def _count_parked(
 def _parked(storage: StudyStorage, folder: DropFolder, backlogs: Backlogs) -> ParkedOperations:
     """Put together what an operator may do with parked items."""
     owners = backlogs.parked_owners(storage.parking)
-    return ParkedOperations(
-        storage.parking, [*owners, ParkedObjects(folder, storage.parked_images)]
-    )
+    return ParkedOperations(storage.parking, [*owners, ParkedObjects(folder)])
 
 
 def _accepted(

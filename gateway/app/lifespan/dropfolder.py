@@ -11,7 +11,6 @@ from gateway.dropfolder.delivery_order import Lanes
 from gateway.dropfolder.dropped_images import DroppedImages
 from gateway.dropfolder.lone_halves import LoneHalves
 from gateway.dropfolder.outcome import Outcomes
-from gateway.dropfolder.pair_records import PairRecords
 from gateway.dropfolder.pair_turns import PairTurns
 from gateway.dropfolder.pairing import Pairing
 from gateway.dropfolder.superseding import Superseding
@@ -44,13 +43,12 @@ def make_drop_folder(
 ) -> DropFolder:
     """Put the drop folder together, or what an inbox shows of it; its state lies in the store."""
     inbox, turns = inbox or storage.inbox, turns or PairTurns()
-    imaging, admission = processing.imaging, processing.admission
+    imaging, admission, records = processing.imaging, processing.admission, storage.records
     outcomes = Outcomes(inbox, context.metrics, context.pseudonyms)
-    records = PairRecords(inbox, storage.waiting, storage.parking, storage.parked_images)
     images = DroppedImages(
         processing.studies,
         inbox=inbox,
-        bindings=Bindings(storage.objects, storage.deletion),
+        bindings=Bindings(storage.objects, storage.results, storage.deletion),
         records=records,
         outcomes=outcomes,
         imaging=imaging,

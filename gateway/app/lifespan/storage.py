@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.app.lifespan.stores import make_inbox, open_presence, open_stores, open_watched
-from gateway.dropfolder.parked_images import ParkedImages
+from gateway.dropfolder.pair_records import PairRecords
 from gateway.dropfolder.parked_objects import ParkedAndWaiting
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.problems import problem_of
@@ -45,8 +45,7 @@ class StudyStorage:
     objects: ObjectStore
     results: ResultStore
     parking: Parking
-    parked_images: ParkedImages
-    waiting: WaitingHalves
+    records: PairRecords
     inbox: Inbox
     deletion: Deletion
     index: StudyIndex
@@ -82,8 +81,7 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
         objects,
         results,
         parking,
-        ParkedImages(parking, results, deletion),
-        waiting,
+        PairRecords(inbox, waiting, parking, results, deletion),
         inbox,
         deletion,
         index=index,

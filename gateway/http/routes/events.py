@@ -71,5 +71,7 @@ async def take_event(
         )
     # Not stopped when the caller goes away: it comes again, and is glad of a stored result.
     dropped = event.detail.object
-    delivery = await gateway.deliveries.deliver(dropped.key, dropped.version_id, deadline)
+    delivery = await gateway.deliveries.deliver(
+        dropped.key, dropped.version_id, deadline, tag=dropped.etag
+    )
     return gateway.links.delivery(delivery)

@@ -74,9 +74,14 @@ def put(dropped: MemoryStore, **files: bytes) -> None:
 
 
 def left_of(objects: MemoryStore, *prefixes: str) -> list[str]:
-    """Keys of waiting halves and parked items."""
+    """Keys of waiting halves and parked items, of which each has its mark beside the halves."""
+    marks = [key for key in objects.objects if key.endswith("-parked.json")]
+    if not prefixes:
+        ids = [f"{pair[:16]}{name[:16]}" for *_, pair, name in (key.split("/") for key in marks)]
+        parked = [key for key in objects.objects if key.startswith("parked/")]
+        assert sorted(f"parked/{parked_id}.json" for parked_id in ids) == sorted(parked)
     state = prefixes or ("pairing/waiting/", "parked/")
-    return [key for key in objects.objects if key.startswith(state)]
+    return [key for key in objects.objects if key.startswith(state) and key not in marks]
 
 
 def problem(delivery: Delivery) -> str:
@@ -758,7 +763,8 @@ async def check_one_reading(objects: MemoryStore, *, orphans: bool = False) -> N
     [reading] = await results_on(objects).readings("S1")
     assert reading.sha256 == hashlib.sha256(PNG).hexdigest()
     assert await results_on(objects).image(reading) == PNG
-    assert orphans or len(left_of(objects, "results/S1/images/")) == 1
+    images = [key for key in left_of(objects, "results/S1/images/") if "/image-" in key]
+    assert orphans or len(images) == 1
     assert left_of(objects) == []
 
 

@@ -44,7 +44,7 @@ def test_what_is_found_in_the_drop_folder_lies_in_it(key: str, extension: str):
     dropped = INBOX.find(f"images/{key}{extension}")
     if dropped is None:
         return
-    for found in (dropped, INBOX.sidecar_of(dropped)):
+    for found in (dropped, dropped.sidecar):
         assert found.key.startswith("images/")
         steps = found.key.removeprefix("images/").split("/")
         assert len(steps) <= 2

@@ -46,7 +46,7 @@ async def test_parked_and_waiting_halves_of_the_study_go_and_others_stay(objects
     before = set(objects.objects)
     await deletion_on(objects).delete("S1", Reason.REQUEST)
     gone = before - set(objects.objects)
-    assert sorted(key.split("/")[0] for key in gone) == ["pairing", "parked"]
+    assert sorted(key.split("/")[0] for key in gone) == ["pairing", "pairing", "parked"]
     assert not [value for value in objects.objects.values() if b"images/S1/" in value]
     assert [value for value in objects.objects.values() if b"images/S10/" in value]
 

@@ -1,25 +1,34 @@
 """Parked images are told in the view of their study, once each, until they are mended."""
 
+import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Coroutine
 
 import pytest
 
-from gateway.dropfolder.parked_images import ParkedImages
-from gateway.errors import Fault, StudyConflictError, UnreadableImagesError
-from gateway.problems import problem_of
+from gateway.errors import (
+    Fault,
+    InferenceFailedError,
+    StudyConflictError,
+    UnreadableImagesError,
+)
 from gateway.results.documents import FrameReading, Reading
-from gateway.results.store import Request, ResultStore
-from gateway.results.study_documents import StudyDocuments
+from gateway.results.store import Request
 from gateway.results.view import study_result
 from gateway.schemas.events import Outcome
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.result import Finding, ModelVersion, StudyResult
-from gateway.work.parked import Parking
-from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
-from tests.support.pairing import DropFolderGateway, Readings, gateway_on, sidecar
+from tests.support.pairing import (
+    DropFolderGateway,
+    Readings,
+    StoringPipeline,
+    gateway_on,
+    no_turn,
+    results_on,
+    sidecar,
+)
 from tests.support.store import MemoryStore, MortalStore
 
 IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
@@ -80,10 +89,6 @@ async def store_good_image(objects: MemoryStore, data: bytes) -> None:
     known = await results.known(metadata)
     request = Request(metadata, NOON, (reading,), {"image": reading}, alone=True)
     await results.add("S1", known, request)
-
-
-def results_on(objects: MemoryStore) -> ResultStore:
-    return ResultStore(objects, StudyDocuments(objects))
 
 
 def fails(readings: Readings, *, times: int = 1) -> None:
@@ -173,9 +178,7 @@ async def test_entry_goes_with_its_parked_item(
     fails(readings)
     [item] = (await pairing.deliver(IMAGE)).parked
     if how == "discarded":
-        parking = Parking(objects, problem_of)
-        parked_images = ParkedImages(parking, results_on(objects), deletion_on(objects))
-        await parked_images.forget(item.id)
+        await pairing.discard(item.id)
     elif how == "retried":
         assert (await pairing.retry(item.id)).outcome is Outcome.PROCESSED
     else:
@@ -255,3 +258,66 @@ async def test_gateway_may_die_at_any_step_of_parking(dropped: MemoryStore):
 async def test_gateway_may_die_at_any_step_of_mending(dropped: MemoryStore):
     dropped.objects[IMAGE] = GOOD
     await dying_at_each_step(lambda gateway: gateway.deliver(IMAGE), dropped, prepared=True)
+
+
+# --- marks ---------------------------------------------------------------------------------------
+
+
+def left_of(objects: MemoryStore) -> list[str]:
+    return [key for key in objects.objects if key.startswith(("parked/", "pairing/"))]
+
+
+async def test_discarded_item_leaves_no_mark(
+    pairing: DropFolderGateway, objects: MemoryStore, readings: Readings
+):
+    fails(readings)
+    [item] = (await pairing.deliver(IMAGE)).parked
+    assert len(left_of(objects)) == 2
+    await pairing.discard(item.id)
+    assert left_of(objects) == []
+
+
+async def test_item_whose_mark_was_lost_goes_with_its_retry(
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    """As where a backup was restored without what waits."""
+    fails(readings)
+    [item] = (await pairing.deliver(IMAGE)).parked
+    [mark] = [key for key in left_of(objects) if key.startswith("pairing/")]
+    del objects.objects[mark]
+    dropped.objects[IMAGE] = GOOD
+    assert (await pairing.retry(item.id)).outcome is Outcome.PROCESSED
+    assert left_of(objects) == []
+
+
+class HeldStore(MemoryStore):
+    """The view of shared objects that a gateway has which is held before it marks anything."""
+
+    def __init__(self, objects: MemoryStore) -> None:
+        super().__init__()
+        self.objects = objects.objects
+        self.reached, self.released = asyncio.Event(), asyncio.Event()
+
+    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
+        if key.endswith("-parked.json"):
+            self.reached.set()
+            await self.released.wait()
+        return await super().create(key, data, media_type=media_type)
+
+
+async def test_image_that_is_parked_while_another_gateway_stores_its_reading_is_cleared(
+    objects: MemoryStore, dropped: MemoryStore
+):
+    def gateway(objects: MemoryStore, readings: Readings) -> DropFolderGateway:
+        pipeline = StoringPipeline(results_on(objects), readings, no_turn)
+        return gateway_on(objects, dropped, readings, pipeline=pipeline)
+
+    dropped.objects[IMAGE] = GOOD
+    failing, held = Readings(errors=[InferenceFailedError("m", "")]), HeldStore(objects)
+    late = asyncio.create_task(gateway(held, failing).deliver(IMAGE))
+    await held.reached.wait()
+    assert (await gateway(objects, Readings()).deliver(IMAGE)).outcome is Outcome.PROCESSED
+    held.released.set()
+    assert (await late).outcome is Outcome.DUPLICATE
+    assert left_of(objects) == []
+    assert await told(objects) == COMPLETED
