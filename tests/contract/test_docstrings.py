@@ -15,7 +15,7 @@ NOUN = re.compile(r"(The|An?|All|Both|Each|Every|One|Those|These|Its?|Nothing|So
 EXPLANATION = re.compile(r"^\S.*\n {4}(\S.*)$", re.MULTILINE)
 TOLD = {"description", "help", "summary", "short_help", "epilog"}
 # The packages whose wording is not revised yet.
-UNREVISED = (*("gateway/results/", "gateway/work/", "gateway/deferred/", "gateway/dropfolder/"),)
+UNREVISED = (*("gateway/results/", "gateway/work/", "gateway/deferred/"),)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = ast.Module | ast.ClassDef | Function
 

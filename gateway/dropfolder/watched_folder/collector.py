@@ -46,7 +46,7 @@ class _Pair:
 
 
 class Collector:
-    """Has every file delivered until it is done: nobody else repeats a delivery.
+    """Has every file delivered until it is done: no sender repeats a delivery.
 
     Parameters
     ----------

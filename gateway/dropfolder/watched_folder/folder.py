@@ -52,7 +52,7 @@ class Settled(NamedTuple):
     signature
         As it is now.
     was_there
-        Whether it lay there already when the folder began to be watched.
+        True if it lay there already when the folder began to be watched.
     """
 
     key: str
@@ -225,7 +225,7 @@ class WatchedFolder:
         return self._settling.numbered and self._contents.may_be_others(name, status)
 
     def _tell(self, whole: list[Whole]) -> list[Settled]:
-        """Those of these files that nobody has taken, in the order in which they came."""
+        """Return those of these files that were not taken, in the order in which they came."""
         if not whole:
             return []
         self._contents.begin()
@@ -241,7 +241,7 @@ class WatchedFolder:
         return [Settled(*file, file[0] in there) for file in self.ledger.arrive(came)]
 
     def _told_as(self, name: bytes, file: Whole) -> Signature:
-        """The file's signature, another one if there are other bytes in it than were told."""
+        """Return the file's signature, another one if other bytes are in it than were told."""
         known = self._known[name] if self._is_known(name, file.status) else None
         if not is_readable(file.path):
             self._contents.pass_over(name, file.status)

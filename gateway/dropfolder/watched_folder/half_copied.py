@@ -22,7 +22,7 @@ _PIECE_BYTES: Final = 1 << 20
 class Sign(StrEnum):
     """A sign that more is to come."""
 
-    OPEN = "open"  # somebody has it open for writing
+    OPEN = "open"  # it is open for writing
     HOLE = "hole"  # a part of it was never written
     ZEROS = "zeros"  # it ends in zeros
 
@@ -33,7 +33,7 @@ class HalfCopied(NamedTuple):
     Parameters
     ----------
     sign
-        What speaks for it.
+        Signs that more is to come.
     written
         Bytes up to the last that is not zero, where it ends in zeros; else 0.
     """
@@ -47,7 +47,7 @@ def half_copied(path: str) -> HalfCopied | None:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        # A file server may keep others out while somebody writes.
+        # A file server may keep readers out while a file is written.
         held = error.errno in {errno.EBUSY, errno.ETXTBSY, errno.EAGAIN}
         return HalfCopied(Sign.OPEN) if held else None
     try:
@@ -66,8 +66,8 @@ def half_copied(path: str) -> HalfCopied | None:
 def _has_writer(file: int) -> bool:
     """Return True if the file is open for writing, as far as the system tells.
 
-    A read lease is granted where nobody has. It is for the file's owner and for the superuser, and
-    not for every file system. It is given back at once; should somebody want to write at that very
+    A read lease is granted where it is not. It is for the file's owner and for the superuser, and
+    not for every file system. It is given back at once; should a program want to write at that very
     moment, the system says so by a signal, which ends the process unless it is one that is ignored.
     """
     if not hasattr(fcntl, "F_SETLEASE"):  # another system than Linux

@@ -118,7 +118,7 @@ class Inotify:
 
 
 def limit(name: str) -> int | None:
-    """The value of one of inotify's limits here, as far as the system tells."""
+    """Return the value of one of inotify's limits here, as far as the system tells."""
     try:
         with open(f"/proc/sys/fs/inotify/{name}") as file:  # noqa: PTH123 - no path of ours
             return int(file.read())

@@ -80,7 +80,7 @@ class Ledger:
         self._database = self._open()
 
     def taken(self) -> dict[bytes, Signature]:
-        """Every file that was taken, by its name here, as it was then."""
+        """Return every file that was taken, by its name here, as it was then."""
 
         def read(database: sqlite3.Connection) -> dict[bytes, Signature]:
             rows = database.execute(
@@ -159,7 +159,7 @@ class Ledger:
         self._run(note, None)
 
     def contents(self) -> dict[bytes, bytes]:
-        """A hash of the bytes that were noted to be in each file, by its name here."""
+        """Return a hash of the bytes that were noted to be in each file, by its name here."""
         return self._run(
             lambda database: dict(database.execute("SELECT name, digest FROM dropped_contents")), {}
         )

@@ -39,7 +39,7 @@ class FileSystem(NamedTuple):
     remote
         Its type, if other machines or programs serve it, or a part of the folder; else None.
     numbers_files
-        Whether a file keeps its inode for life, and the system tells when it last changed.
+        True if a file keeps its inode for life, and the system tells its last change.
     """
 
     remote: str | None
@@ -47,7 +47,7 @@ class FileSystem(NamedTuple):
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> FileSystem:
-    """The file system of a folder.
+    """Return the file system of a folder.
 
     Parameters
     ----------

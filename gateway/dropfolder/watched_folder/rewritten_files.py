@@ -51,7 +51,7 @@ class Contents:
         return self._changed_ns.setdefault(name, status.st_ctime_ns) != status.st_ctime_ns
 
     def pass_over(self, name: bytes, status: os.stat_result) -> None:
-        """Note that the file has changed, but that nobody can see in what."""
+        """Note that the file has changed, though its bytes cannot be compared."""
         self._changed_ns[name] = status.st_ctime_ns
 
     def note(self, name: bytes, file: Whole) -> bool:

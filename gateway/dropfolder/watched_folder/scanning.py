@@ -23,8 +23,8 @@ class Signature(NamedTuple):
     inode
         Number of the file in its file system; 0 where it may be another the next time.
     rewritten_ns
-        When other bytes were found in it though all of the above is the same; 0 if they never were,
-        and `UNREADABLE` if nobody could look.
+        Time at which other bytes were found in it though all of the above is the same; 0 if they
+        never were, and `UNREADABLE` if it is closed.
     """
 
     size: int
@@ -33,12 +33,12 @@ class Signature(NamedTuple):
     rewritten_ns: int = 0
 
 
-# A file that comes to be readable is another one, whoever has given up on it before.
+# A file that comes to be readable is another one, though it was given up before.
 UNREADABLE: Final = -1
 
 
 def signature_of(status: os.stat_result, *, numbered: bool) -> Signature:
-    """The signature of a file with this status; see `FileSystem` for the numbers."""
+    """Return the signature of a file with this status; see `FileSystem` for the numbers."""
     return Signature(status.st_size, status.st_mtime_ns, status.st_ino if numbered else 0)
 
 
@@ -50,7 +50,7 @@ def files_below(
     Parameters
     ----------
     folder
-        Where to begin.
+        Folder to begin with.
     enter
         Told of each folder before it is looked into.
     failed

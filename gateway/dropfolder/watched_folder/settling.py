@@ -84,7 +84,7 @@ class Settling:
             self._seen[path] = _Seen(self._state(status), time.monotonic(), was_there)
 
     def take(self) -> list[Whole]:
-        """The files that are whole by now, which are waited for no longer."""
+        """Return the files that are whole by now, which are waited for no longer."""
         now = time.monotonic()
         quiet: list[Whole] = []
         for path, seen in list(self._seen.items()):
@@ -135,7 +135,7 @@ class Settling:
 
 
 def _stem(path: str) -> str:
-    """The name that an image and its sidecar have in common, however each is spelt."""
+    """Return the name that an image and its sidecar have in common, however each is spelt."""
     folder, slash, name = path.rpartition("/")
     base, _, ending = name.rpartition(".")
     # A number is no ending: DICOM files are called by their UID.
