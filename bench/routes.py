@@ -5,8 +5,8 @@
 Studies are 1.4 MB JPEGs for the reference model. They come one after the other for the times, and
 four at once for the CPU time, which is of the gateway's process alone. S3 is an emulator on the
 same machine: the table has its times as they are and without what the gateway waited for it, that
-is without the time in which at least one request to S3 was under way. An event is that of a
-sidecar, for which the image waits.
+is without the time in which at least one request to S3 was under way. Of a dropped pair both
+events are posted together.
 """
 
 import argparse
@@ -135,22 +135,25 @@ async def posted(title: str, server: Server, count: int) -> Route:
 
 
 async def announced(title: str, server: Server, ministack: Ministack, count: int) -> Route:
-    """Events of sidecars in a bucket, whose images came before and wait for them."""
+    """Pairs in a bucket, of each of which both events come together."""
     s3, image = ministack.client("s3"), large_file().read_bytes()
     studies = [new_id() for _ in range(count)]
-    events = {}
+    events = {
+        study_id: [
+            _put(s3, f"images/{study_id}/x.jpg", image),
+            _put(s3, f"images/{study_id}/x.json", sidecar(study_id)),
+        ]
+        for study_id in studies
+    }
     async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as client:
 
-        async def take(event: dict[str, Any], outcome: str) -> None:
-            answer = await client.post("/v1/events/s3", json=event)
-            assert answer.json()["outcome"] == outcome, answer.text
-
         async def send(study_id: str) -> None:
-            await take(events[study_id], "processed")
+            answers = await asyncio.gather(
+                *(client.post("/v1/events/s3", json=event) for event in events[study_id])
+            )
+            outcomes = [answer.json()["outcome"] for answer in answers]
+            assert sorted(outcomes) == ["duplicate", "processed"], outcomes
 
-        for study_id in studies:
-            await take(_put(s3, f"images/{study_id}/x.jpg", image), "waiting")
-            events[study_id] = _put(s3, f"images/{study_id}/x.json", sidecar(study_id))
         return await measured(title, server, studies, send)
 
 
@@ -185,7 +188,11 @@ def _put(s3: Any, key: str, data: bytes) -> dict[str, Any]:
     answer = s3.put_object(Bucket=_IMAGES, Key=key, Body=data)
     event: dict[str, Any] = json.loads(json.dumps(_EVENT))
     event["detail"]["bucket"]["name"] = _IMAGES
-    event["detail"]["object"] |= {"key": key, "version-id": answer["VersionId"]}
+    event["detail"]["object"] |= {
+        "key": key,
+        "version-id": answer["VersionId"],
+        "etag": answer["ETag"].strip('"'),
+    }
     return event
 
 
@@ -241,7 +248,9 @@ def on_s3(triton_url: str, folder: Path, count: int) -> list[Route]:
             log=PLACE / "routes.log",
         ) as server:
             rest = asyncio.run(posted("REST, store on S3", server, count))
-            event = asyncio.run(announced("S3 event, until its answer", server, ministack, count))
+            event = asyncio.run(
+                announced("S3 events of a pair, until both answers", server, ministack, count)
+            )
     requests = json.loads(times.read_text())
     for route in (rest, event):
         route.s3 = [(began, ended) for began, ended, _ in requests]
@@ -250,7 +259,11 @@ def on_s3(triton_url: str, folder: Path, count: int) -> list[Route]:
         study_id: (began, written[f"PUT /{_RESULTS}/results/{study_id}/result.json"])
         for study_id, (began, _) in event.spans.items()
     }
-    return [rest, replace(event, title="S3 event, until its result is stored", spans=stored), event]
+    return [
+        rest,
+        replace(event, title="S3 events of a pair, until its result is stored", spans=stored),
+        event,
+    ]
 
 
 def markdown(routes: Sequence[dict[str, Any]]) -> str:
