@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gateway.results.search_attributes import study_attributes
 from gateway.schemas.not_processed import told
 from gateway.schemas.result import (
     Applicability,
@@ -137,6 +138,7 @@ def study_summary(
     labels = dict.fromkeys(label for page in pages for label in page.positive)
     labels |= dict.fromkeys(positive_labels(stand))
     ended = [page.completed_at for page in pages] + [reading.completed_at for reading in stand]
+    attributes = study_attributes(record)
     return StudySummary(
         study_id=record.study_id,
         status=status,
@@ -144,6 +146,15 @@ def study_summary(
         completed_at=max(ended, default=None),
         images=record.images - sum(gone.values()),
         positive=tuple(labels),
+        study_instance_uid=record.study_instance_uid,
+        study_date=attributes.study_date,
+        accession_number=record.identity.get("accession_number"),
+        patient_id=record.identity.get("patient_id"),
+        modalities=attributes.modalities,
+        body_parts=attributes.body_parts,
+        senders=attributes.senders,
+        series=len(attributes.series),
+        warnings=attributes.warnings,
         href=study_path(record.study_id),
     )
 

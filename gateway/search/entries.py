@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from gateway.results.search_attributes import study_attributes
 from gateway.results.view import study_status, study_summary
-from gateway.schemas.result import Status
+from gateway.schemas.result import Status, StudySummary, study_path
 from gateway.schemas.stored_document import Counts, StoredDocument
 
 if TYPE_CHECKING:
@@ -47,6 +47,27 @@ class IndexEntry(StoredDocument):
     def place(self) -> tuple[dt.datetime, str]:
         """Return what answers are ordered by, newest first."""
         return self.received_at, self.study_id
+
+    def summary(self) -> StudySummary:
+        """Return the study as it is listed."""
+        return StudySummary(
+            study_id=self.study_id,
+            status=self.state,
+            received_at=self.received_at,
+            completed_at=self.completed_at,
+            images=self.images,
+            positive=self.positive,
+            study_instance_uid=self.study_instance_uid,
+            study_date=self.study_date,
+            accession_number=self.accession_number,
+            patient_id=self.patient_id,
+            modalities=self.modalities,
+            body_parts=self.body_parts,
+            senders=self.senders,
+            series=len(self.series),
+            warnings=self.warnings,
+            href=study_path(self.study_id),
+        )
 
 
 def entry_of(record: StudyRecord) -> IndexEntry | None:

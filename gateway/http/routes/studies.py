@@ -1,4 +1,4 @@
-"""Studies over HTTP: send, list, get, delete, and the pictures of their images."""
+"""Studies over HTTP: send, get, delete, and the pictures of their images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from gateway import errors
 from gateway.access.callers import Caller, Scope
-from gateway.audit.trail import name_study
 from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
@@ -26,10 +25,9 @@ from gateway.http.requests.preferences import (
     wants_async,
 )
 from gateway.http.requests.study_request import METADATA_HEADER, read_study_request
-from gateway.problems import problem_of
 from gateway.renderings.fhir import fhir_bundle
 from gateway.schemas.metadata import STUDY_ID_PATTERN
-from gateway.schemas.result import StudyList, StudyResult, StudySummary, UnreadableStudy, study_path
+from gateway.schemas.result import StudyResult, study_path
 from gateway.studies.process import AdmittedStudy, StudySource, Turn
 from gateway.studies.study import Route
 from preprocess import MediaType
@@ -219,44 +217,6 @@ async def _accept(gateway: Gateway, admitted: AdmittedStudy, callback: str | Non
             "Location": gateway.links.path(study_path(study_id)),
             "Preference-Applied": RESPOND_ASYNC,
         },
-    )
-
-
-@router.get(
-    "",
-    dependencies=_READS,
-    summary="List studies",
-    response_model_exclude_none=True,
-    responses=documented(errors.InvalidQueryError, errors.StoreError),
-)
-async def list_studies(
-    request: Request,
-    gateway: GatewayDependency,
-    after: Annotated[
-        str, Query(max_length=64, description="Last study_id of the page before.")
-    ] = "",
-    limit: Annotated[int, Query(ge=1, le=200, description="Studies on a page.")] = 50,
-) -> StudyList:
-    """Return one page of studies, in the order of their ids."""
-    study_ids = await gateway.catalog.ids(after=after, limit=limit)
-    summaries: list[StudySummary] = []
-    unreadable: list[UnreadableStudy] = []
-    for found in await gateway.catalog.summaries(study_ids):
-        if isinstance(found, StudySummary):
-            study_id = found.study_id
-            summaries.append(found)
-        else:
-            study_id, error = found
-            problem = problem_of(error, request.state.request_id)
-            unreadable.append(UnreadableStudy(study_id=study_id, problem=problem))
-        name_study(study_id)
-    full = len(study_ids) == limit
-    following = f"/v1/studies?after={study_ids[-1]}&limit={limit}" if full else None
-    links = gateway.links
-    return StudyList(
-        studies=tuple(map(links.summary, summaries)),
-        unreadable=tuple(unreadable) or None,
-        next=links.path(following),
     )
 
 
