@@ -92,6 +92,12 @@ class WireSender:
         self.send((data,))
         return self.finish()
 
+    def release(self) -> None:
+        """Release the association (PS3.8, 9.3.6)."""
+        self.socket.sendall(_pdu(0x05, bytes(4)))
+        kind, _ = self.receive()
+        assert kind == 0x06, f"PDU of type {kind}"
+
     def _send_pdv(self, control: int, data: bytes) -> None:
         pdv = struct.pack(">LBB", len(data) + 2, 1, control) + data
         self.socket.sendall(_pdu(0x04, pdv))
