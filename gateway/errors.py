@@ -126,7 +126,7 @@ class InvalidCallbackError(RadStreamError, label="InvalidCallbackError"):
 
 @dataclass(eq=False)
 class CallbackUnansweredError(RadStreamError, label="CallbackUnansweredError"):
-    """Nobody took a callback; it may be repeated."""
+    """A callback was not taken; it may be repeated."""
 
     reason: str
 
@@ -189,7 +189,7 @@ class CredentialsAmbiguousError(RadStreamError, label="CredentialsAmbiguousError
 
 @dataclass(eq=False)
 class CredentialsInvalidError(RadStreamError, label="CredentialsInvalidError"):
-    """The credential proves nobody."""
+    """The credential is not valid."""
 
     refusal: Refusal
 
@@ -203,7 +203,7 @@ class ScopeMissingError(RadStreamError, label="ScopeMissingError"):
 
 @dataclass(eq=False)
 class ForeignOriginError(RadStreamError, label="ForeignOriginError"):
-    """Nobody is asked who they are, and the request is not from a program on this machine."""
+    """Authentication is off, and the request is not from a program on this machine."""
 
 
 @dataclass(eq=False)
@@ -427,7 +427,7 @@ class ObjectTooLargeError(StoreError, label="ObjectTooLargeError"):
 
 @dataclass(eq=False)
 class ObjectNotReadableError(StoreError, label="ObjectNotReadableError"):
-    """The gateway has no permission to read an object that somebody else keeps."""
+    """The gateway has no permission to read an object that another system keeps."""
 
     reason: str
 
@@ -458,7 +458,7 @@ class StoreUnavailableError(StoreError, label="StoreUnavailableError"):
     reason: str
 
 
-# What may go well when it is tried again as it is; everything else needs somebody to mend it.
+# What may go well when it is tried again as it is; everything else needs a person to mend it.
 TRANSIENT = (
     CallbackUnansweredError,
     DeadlineExceededError,

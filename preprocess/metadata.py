@@ -95,7 +95,7 @@ class DicomMetadata:
 
 
 class _Reader:
-    """Reads attributes; one that cannot be read is noted, and the others are not lost with it."""
+    """A reader of attributes that notes one that cannot be read and goes on to the others."""
 
     def __init__(self, attributes: Attributes) -> None:
         self._attributes = attributes

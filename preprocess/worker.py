@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _take_over_output() -> int:
-    """Have all that is printed end in memory: no codec's words get out, or between the answers."""
+    """Redirect all that is printed to memory: no codec's words get out, or between the answers."""
     printed = os.memfd_create("printed")
     os.dup2(printed, 1)
     os.dup2(printed, 2)

@@ -149,7 +149,7 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Have a process that is ready for a request; return the seconds that it took.
+        """Start a process where there is none; return the seconds until it was ready.
 
         They are not the file's: on a busy machine a good one would be refused for them.
         """
@@ -170,7 +170,7 @@ class _Worker:
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """Have no process."""
+        """End the process, if there is one."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -207,7 +207,7 @@ class _Worker:
 
 
 class _Conversation:
-    """Writing to and reading from a process, up to a deadline."""
+    """The pipes to and from a process, used up to a deadline."""
 
     def __init__(self, process: subprocess.Popen[bytes] | None, deadline: float) -> None:
         if process is None or process.stdin is None or process.stdout is None:

@@ -2,7 +2,7 @@
 
 A key looks like ``radstream_<id>_<secret><checksum>``. The id finds its entry, the secret of 190
 random bits proves it, and the checksum lets a secret scanner tell a key from what only looks like
-one. Kept is the SHA-256 of the whole. A slow hash guards what people choose; nobody guesses 190
+one. Kept is the SHA-256 of the whole. A slow hash guards what people choose; no search finds 190
 bits, so that it would add nothing but work that an attacker could ask for.
 """
 
@@ -75,7 +75,7 @@ class KeyDocument(BaseModel):
 
 
 class KeyRing:
-    """Knows callers by their keys.
+    """Authenticator of callers by their API keys.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Authentication:
-    """Asks callers who they are, by API key or token, whichever are set up.
+    """Authentication of callers by API key or token, whichever are set up.
 
     Parameters
     ----------

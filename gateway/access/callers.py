@@ -48,7 +48,7 @@ class Caller:
     def label(self) -> str:
         """The caller in metrics and telemetry: the name that the operator gave the key or sender.
 
-        Nobody but the operator makes names of these; all who come with a token are one.
+        Only the operator gives such names; all callers with a token have one label.
         """
         named = self.kind in {CallerKind.KEY, CallerKind.SENDER}
         return self.name if named else _LABELS[self.kind]
@@ -59,7 +59,7 @@ _LABELS = {
     CallerKind.TOKEN: "oidc",
     CallerKind.GATEWAY: "gateway",
 }
-# Whoever writes to the drop folder: its files name no caller.
+# All that write to the drop folder: its files name no caller.
 DROP_FOLDER_LABEL = "dropfolder"
 
 ANONYMOUS = Caller("anonymous", frozenset(Scope), CallerKind.ANONYMOUS)

@@ -138,7 +138,7 @@ class IssuerKeys:
         return next((result for result in results if result is not None), None)
 
     def _may_be_new(self, key_id: str | None) -> bool:
-        """Say that the issuer may have published such a key since the last fetch."""
+        """Return True if the issuer may have published such a key since the last fetch."""
         return key_id is None or all(key_id != known_id for known_id, _ in self._keys)
 
     def _may_fetch(self) -> bool:
@@ -178,7 +178,7 @@ def _usable_keys(document: bytes) -> Iterator[tuple[str | None, PublicKey]]:
 
 
 def _may_verify(entry: dict[str, Any]) -> bool:
-    """Say that the entry's `use` and `key_ops`, where they stand, allow to verify signatures."""
+    """Return True if the entry's `use` and `key_ops`, where present, allow verifying signatures."""
     operations = entry.get("key_ops", ["verify"])
     return (
         entry.get("use", "sig") == "sig"
@@ -188,7 +188,7 @@ def _may_verify(entry: dict[str, Any]) -> bool:
 
 
 def _fits(key: PublicKey, algorithm: str) -> bool:
-    """Say that the key is of the algorithm's type and curve, and for no other one."""
+    """Return True if the key has the algorithm's type and curve, and is for no other one."""
     if key.get("alg") not in {None, algorithm}:
         return False
     if isinstance(key, RSAKey):

@@ -20,7 +20,7 @@ _PIECE_BYTES = 2**16
 
 
 class JwksEndpoint:
-    """Fetches a JWK Set (RFC 7517, section 5), found by OpenID Connect Discovery 1.0 unless named.
+    """The endpoint of a JWK Set (RFC 7517, section 5), by OpenID Connect Discovery unless named.
 
     Parameters
     ----------

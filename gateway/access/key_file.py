@@ -74,7 +74,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _hand_over(descriptor: int, path: Path) -> None:
-    """Give the new file to whom the one at the path belongs, or else its folder.
+    """Give the new file the owner of the one at the path, or of its folder where there is none.
 
     The gateway rarely runs as the user who makes keys; what belongs to root alone it cannot read.
     """
@@ -112,7 +112,7 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder: the file itself is another one after each change."""
+    """Lock the folder: the file itself is another one after each change."""
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path.absolute().parent, os.O_RDONLY)
     try:

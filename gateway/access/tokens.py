@@ -45,7 +45,7 @@ _ALGORITHMS = _Algorithms()
 
 
 class Tokens:
-    """Knows callers by their tokens.
+    """Authenticator of callers by their access tokens.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Tokens:
         return Caller(claims["sub"], frozenset(self._scopes(claims)), CallerKind.TOKEN)
 
     def _check(self, claims: dict[str, Any]) -> None:
-        """Hold the claims to the clock, the issuer and the audience."""
+        """Check the claims against the clock, the issuer and the audience."""
         try:
             self._claims.validate(claims)
         except MissingClaimError as error:
@@ -115,7 +115,7 @@ class Tokens:
             raise CredentialsInvalidError(Refusal.FOREIGN_TOKEN)
 
     def _is_for_here(self, claims: Mapping[str, Any]) -> bool:
-        """Say that the token is an access token for this audience, or of a client that is named.
+        """Return True if it is an access token for this audience, or of a client in the settings.
 
         Amazon Cognito's access tokens have no `aud`; `token_use` tells them from its ID tokens,
         whose `aud` is the client.
@@ -162,7 +162,7 @@ def _claims(token: str, key: PublicKey) -> dict[str, Any] | None:
 
 
 def _is_of_an_application(claims: Mapping[str, Any]) -> bool:
-    """Say that nothing in the token tells of a user.
+    """Return True if nothing in the token names a user.
 
     Microsoft Entra puts what an application was granted for itself (client credentials) into
     `roles`. The roles of a user stand there too: they would lend a client more than the user let

@@ -37,7 +37,7 @@ class Admission:
         under full load: the limit divided by the studies that are done in a second.
     pictures_limit
         Pictures drawn or waiting to be at once. They take no study's place, and no study theirs:
-        whoever reads radiographs can look while the gateway is full.
+        radiologists can look at them while the gateway is full.
     metrics
         Shows what is held, and counts what is refused.
     """
@@ -112,7 +112,7 @@ class Slot:
             self._admission.studies.give(self._caller, self._places)
 
     def check(self) -> None:
-        """See whether the study would be taken now, before its body is read.
+        """Check whether the study would be admitted now, before its body is read.
 
         Raises
         ------

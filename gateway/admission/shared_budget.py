@@ -1,4 +1,4 @@
-"""An amount that many callers share, so that one who floods leaves room for the others."""
+"""An amount that many callers share, so that one that floods leaves room for the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class _Waiting:
-    """Somebody in the line; `granted` is done once they hold what they wait for."""
+    """A caller that waits in line; `granted` is done once it holds the amount."""
 
     caller: str
     amount: int
@@ -17,11 +17,11 @@ class _Waiting:
 
 
 class SharedBudget:
-    """So many bytes or places, held in parts by callers; used from one event loop.
+    """A budget of bytes or places, held in parts by callers; used from one event loop.
 
     A caller may hold as much as stays free beside it: alone one holds at most half, of two who
     want all they can get each holds a third, and there is always something left for a newcomer.
-    Nobody has to know how many callers there are, or which of them want more.
+    The number of callers, and which of them want more, need not be known.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class SharedBudget:
             self._serve()
 
     def _serve(self) -> None:
-        """Grant what there is to whoever waits the longest among those who may have it."""
+        """Grant what is free to the caller that has waited longest among those that may have it."""
         passed_over: set[str] = set()
         for place in list(self._line):
             if self.is_full():

@@ -152,7 +152,7 @@ def _lifespan(
             try:
                 gateway = await stack.enter_async_context(opened())
             except Exception as error:
-                health.start_error = error  # for whoever waits for the start
+                health.start_error = error  # for the caller that waits for the start
                 raise
             yield {"gateway": gateway}
 
@@ -188,7 +188,7 @@ def _add_middleware(
 
 
 def _tell_of_access(document: dict[str, Any]) -> None:
-    """Say of every operation that asks for a scope how it refuses callers."""
+    """Document the refusals of every operation that asks for a scope."""
     for methods in document["paths"].values():
         for operation in methods.values():
             if "security" not in operation:

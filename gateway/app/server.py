@@ -47,7 +47,7 @@ class AddressUnavailableError(Exception):
 
 
 class GatewayServer(uvicorn.Server):
-    """Turns readiness off at the first stop signal, and lets work in flight finish.
+    """A server that turns readiness off at the first stop signal, and lets work in flight finish.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class GatewayServer(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:
-        if self._health.draining:  # the second signal: whoever sent it has no patience left
+        if self._health.draining:  # the second signal: its sender has no patience left
             self.force_exit = self.should_exit = True
             return
         self._health.drain()
@@ -145,7 +145,7 @@ def run(work: Coroutine[object, object, bool]) -> bool:
 
 
 def check_address(http: HttpSettings) -> None:
-    """See that the gateway could listen now, before anything is started for it.
+    """Check that the gateway could listen now, before anything is started for it.
 
     Raises
     ------
@@ -183,7 +183,7 @@ async def serve(
     metrics: Metrics | None = None,
     triton_host: TritonHost | None = None,
 ) -> bool:
-    """Run the gateway until it is told to stop; whether it came up at all.
+    """Run the gateway until it is told to stop; return True if it came up at all.
 
     Raises
     ------

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Whoever proves nobody could fill the disk with their refusals: beyond these they are counted.
+# Callers without a valid credential could fill the disk with refusals: beyond these, counted.
 _REFUSALS_A_SECOND = 10.0
 _REFUSALS_AT_ONCE = 100.0
 
@@ -45,7 +45,7 @@ class Act:
     Parameters
     ----------
     caller
-        None as long as nobody has proven who they are.
+        None as long as the caller is not authenticated.
     scope
         The right that the act asks for; None where it is open to all and goes on no record.
     address
@@ -98,7 +98,7 @@ def note_partial() -> None:
 
 
 class Audit:
-    """Puts acts on record.
+    """The audit trail, which takes the records of acts.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class Audit:
         """Record what a piece of work that no request waits for does to studies, if to any.
 
         A record that cannot be written is told to the log and the metrics alone: the work is done,
-        and there is nobody to keep an answer from.
+        and no answer waits for the record.
         """
         context = structlog.contextvars.get_contextvars()
         act = Act(caller=caller, request_id=context.get("request_id"))
@@ -200,7 +200,7 @@ class _Entry:
 
 
 class _Trail:
-    """Writes records that come together with one write."""
+    """A writer that writes records that come together at once."""
 
     def __init__(self, sink: AuditSink) -> None:
         self._sink = sink
@@ -238,7 +238,7 @@ class _Trail:
 
 
 class _Allowance:
-    """So many at once, and so many a second."""
+    """A rate limit: a number at once, and a number a second."""
 
     def __init__(self, a_second: float, at_once: float) -> None:
         self._a_second = a_second

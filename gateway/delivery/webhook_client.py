@@ -35,7 +35,7 @@ _CLOUD = IPv6Network("fd00:ec2::/32")
 
 
 class Webhook:
-    """Sends to one address that was checked, whatever DNS says a moment later.
+    """A client of one address that was checked, whatever DNS says a moment later.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Webhook:
 
 
 class _CheckedResolver(AbstractResolver):
-    """Gives one address of a name, once all that it has were found to be fit."""
+    """A resolver that gives one address of a name, once all of its addresses were checked."""
 
     def __init__(self, *, private: bool) -> None:
         self._private = private

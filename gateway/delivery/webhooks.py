@@ -1,4 +1,4 @@
-"""Telling a sender that a study it sent has come to its end."""
+"""Webhooks, which tell a sender that a study it sent has come to its end."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
 
 
 class Callbacks:
-    """Takes notices in; a worker sends them.
+    """The intake of notices, which a worker sends.
 
     Parameters
     ----------

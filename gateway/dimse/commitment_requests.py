@@ -25,7 +25,7 @@ _ACTION, _EVENT_REPORT = "N-ACTION", "N-EVENT-REPORT"
 
 
 class CommitmentRequests:
-    """Takes requests in, and makes the reports on them.
+    """The intake of requests for commitment, and the reports on them.
 
     Parameters
     ----------

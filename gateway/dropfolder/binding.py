@@ -61,7 +61,7 @@ class StudyState:
 
 
 class Bindings:
-    """Holds images to the studies that they may be of.
+    """The bindings of images to the studies that they may be of.
 
     Parameters
     ----------

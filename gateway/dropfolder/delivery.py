@@ -48,7 +48,7 @@ class DropFolder:
 
 
 class Deliveries:
-    """Takes each object as it is delivered."""
+    """The intake of objects, each as it is delivered."""
 
     def __init__(self, folder: DropFolder) -> None:
         self._folder = folder

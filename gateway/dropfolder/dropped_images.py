@@ -49,7 +49,7 @@ _GONE = (StudyDeletedError, StudyBeingDeletedError, StudyNotFoundError)
 
 
 class DroppedImages:
-    """Has images processed, and leaves of each a result, a parked item, or nothing to do.
+    """The processing of dropped images: each ends as a result, a parked item, or nothing to do.
 
     Parameters
     ----------

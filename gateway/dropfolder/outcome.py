@@ -90,7 +90,7 @@ class Taken:
 
 
 class Outcomes:
-    """Tells what became of deliveries.
+    """The outcomes of deliveries, which it counts and logs.
 
     Parameters
     ----------

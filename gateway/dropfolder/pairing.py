@@ -39,7 +39,7 @@ _GRACE_S = 1.0
 
 
 class Pairing:
-    """Finds the images that an object makes complete, and has each processed.
+    """The pairing of an object with the images that it makes complete, each of which is processed.
 
     Parameters
     ----------

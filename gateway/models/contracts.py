@@ -1,4 +1,4 @@
-"""Reading a model's contract, holding it to the model's tensors, and turning output to findings."""
+"""A model's contract: read, compared with the model's tensors, and used to make findings."""
 
 from __future__ import annotations
 

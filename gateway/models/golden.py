@@ -1,4 +1,4 @@
-"""The golden image: proof, at load, that a model's contract tells the truth."""
+"""The golden image: proof, at load, that a model's contract holds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 async def try_golden(
     server: InferenceServer, model: ServedModel, timeout_s: float, *, instances: int = 1
 ) -> None:
-    """Have the model read its golden image, on every way a picture may take to it.
+    """Process the golden image with the model, on every way a picture may take to it.
 
     Once for each instance: a calm Triton gives requests to its instances in turn, so that one of
     which the process died is found before a study meets it. A busy Triton, which takes longer than

@@ -39,7 +39,7 @@ _SILENT_S = 15.0
 
 
 class Proofs:
-    """Proves models, and reports to the recovery those that are to be loaded anew.
+    """The prover of models, which reports to the recovery those that are to be loaded anew.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Proofs:
         self._died_at.pop(key[0], None)
 
     def mend(self, key: Key, error: BackendDiedError, began: float, names: Collection[str]) -> None:
-        """Have the model loaded anew: the server says ready, but a process of it is gone.
+        """Ask for a reload of the model: the server says ready, but a process of it is gone.
 
         Parameters
         ----------

@@ -36,7 +36,7 @@ _LEFT_FOR_S = 30.0
 
 
 class Recovery:
-    """Brings models back that Triton does not serve, and Triton where that does not help.
+    """The recovery of models that Triton does not serve, and of Triton where that does not help.
 
     Each sick model is reloaded by a task of its own, at once and then with a pause that doubles
     from half a second to a minute, until it has been proved or is gone. Where no model at all has
@@ -89,7 +89,7 @@ class Recovery:
         raise AssertionError  # for the type checker: the event is nobody's to set
 
     def report(self, name: str, *, loaded: bool) -> None:
-        """Have the model reloaded, once the pause after the attempt before is over.
+        """Schedule the reload of the model, once the pause after the last attempt is over.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class Recovery:
         return self._reloaded_at.get(name, -1.0) > moment
 
     def forget(self, name: str) -> None:
-        """Leave the model alone: it answers, is gone or was unloaded by somebody's wish."""
+        """Leave the model alone: it answers, is gone or was unloaded on request."""
         self._stuck.discard(name)
         if (sick := self._sick.pop(name, None)) is not None and sick.task is not None:
             sick.task.cancel()
@@ -184,7 +184,7 @@ class Recovery:
             await _BACKOFF.wait(sick.attempts - 1)
 
     def _leave_behind(self, name: str, pids: frozenset[int]) -> None:
-        """Have the processes ended that ran the model before it was reloaded, studies apart.
+        """End the processes that ran the model before it was reloaded, studies apart.
 
         Triton 2.51 keeps the living instances of a model of which one died for good, with all
         their memory, though they get no study any more.

@@ -268,7 +268,7 @@ class ModelRegistry:
         self._settle()
 
     def _settle(self) -> None:
-        """Have no model reloaded any more that answers, or is out of service by a wish."""
+        """Cancel the reloads of models that answer, or that were unloaded on request."""
         states = self.states()
         sick = {state.name for state in states if state.sick}
         models = {state.name for state in states}

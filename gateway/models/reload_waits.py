@@ -19,7 +19,7 @@ _KEPT_S = 2.0
 
 
 class ReloadWaits:
-    """Holds studies back while their model is reloaded.
+    """The waits of studies whose model is being reloaded.
 
     Parameters
     ----------

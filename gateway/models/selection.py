@@ -1,4 +1,4 @@
-"""Selection of the model that reads a study, among those that Triton serves."""
+"""Selection of the model that processes a study, among those that Triton serves."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Warnings of libraries as events of the gateway's own, without the libraries' words.
 
-What a parser or a codec complains of may quote the file it reads, so that whoever sends files
+What a parser or a codec complains of may quote the file it reads, so that a sender of files
 could write a patient's name, or events, into the log. Told are the library and the place in its
 source, where its words can be looked up.
 """
@@ -55,7 +55,7 @@ _told_requests: deque[str] = deque(maxlen=_REMEMBERED_REQUESTS)
 
 @contextmanager
 def one_event(*, repeated: bool = False) -> Iterator[None]:
-    """Tell all that libraries warn of in the block as one event at its end.
+    """Log all that libraries warn of in the block as one event at its end.
 
     A block within another is a part of it.
 
@@ -81,7 +81,7 @@ def one_event(*, repeated: bool = False) -> Iterator[None]:
 
 @contextmanager
 def told_before() -> Iterator[None]:
-    """Tell nothing of what libraries warn of in the block: a stored image is read once more."""
+    """Drop what libraries warn of in the block: a stored image is read once more."""
     with _collecting(_Complaints()):
         yield
 
@@ -124,7 +124,7 @@ def _show(  # noqa: PLR0917 - as `warnings.showwarning` has them
 
 
 class LibraryRecords(logging.Filter):
-    """Keeps from the log what libraries say below a warning, and collects their warnings."""
+    """A log handler that drops what libraries say below a warning, and collects their warnings."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return True if the record is an event of its own."""

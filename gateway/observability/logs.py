@@ -32,7 +32,7 @@ def configure(settings: LogSettings) -> None:
     """Send every event to standard error in one format, and nothing else there.
 
     Standard error is the log's from now on: what C code prints, the warnings module shows, or
-    Python says of an error that nobody caught comes as an event.
+    Python says of an uncaught error comes as an event.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

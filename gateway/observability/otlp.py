@@ -1,4 +1,4 @@
-"""Records spans and sends them to a collector over OTLP/HTTP, where that is asked for."""
+"""Spans, recorded and sent to a collector over OTLP/HTTP where the settings ask for it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Tracing:
 
 
 class _OnceAMinute(logging.Filter):
-    """Lets a collector's absence be told with its reason, and not of every batch and try."""
+    """A log filter that passes one report a minute of a collector's absence."""
 
     def __init__(self) -> None:
         super().__init__()

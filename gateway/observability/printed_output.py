@@ -24,8 +24,8 @@ _PAUSE_S = 1.0  # between two events, however much is printed
 def take_over_stderr() -> TextIO:
     """Return standard error as it was, for the log; what else is printed there is counted.
 
-    `sys.stderr` goes on to the same place. The pipe does not block whoever prints: what finds it
-    full is lost. A standard error that is not the process's own, or was taken over, stays.
+    `sys.stderr` goes on to the same place. The pipe does not block the writer: what finds it full
+    is lost. A standard error that is not the process's own, or was taken over, stays.
     """
     if not _is_own(sys.stderr):
         return sys.stderr

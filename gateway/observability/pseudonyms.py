@@ -4,8 +4,8 @@ All are made here, so that one page tells what each gives away. It stands beside
 of the places that they protect, and not with the store's keys, which are only some of those places.
 
 `Pseudonyms.study_ref`
-    In the log, traces and telemetry, which leave the store: keyed, so that nobody without the key
-    can try the ids that they suspect.
+    In the log, traces and telemetry, which leave the store: keyed, so that without the key no
+    suspected id can be tried.
 `key_reference`
     In keys of the store and ids of parked items, for a study_id, an object's name or a key. Without
     a key of its own: every gateway finds the same object, whatever its settings, for years.

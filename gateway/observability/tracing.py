@@ -88,7 +88,7 @@ def traceparent() -> str | None:
 
 
 def exemplar() -> dict[str, str] | None:
-    """Return the label of an exemplar: the trace's id where somebody keeps the trace."""
+    """Return the label of an exemplar: the trace's id where the trace is kept."""
     context = get_current_span().get_span_context()
     if not context.trace_flags.sampled:
         return None

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from preprocess import Frame
 
 
-# Pixels of a stored heat map's longer side. Each dropped image has one drawn whether anybody looks
-# or not, and at a screen's size that takes longer than all else that is done for the image.
+# Pixels of a stored heat map's longer side. Each dropped image has one drawn whether or not it
+# is looked at, and at a screen's size that takes longer than all else that is done for the image.
 _STORED_SIDE = 512
 
 
 class Pictures:
-    """Draws previews and heat maps from the images and readings in the store.
+    """The previews and heat maps, drawn from the images and readings in the store.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def fhir_bundle(
 
 
 class _Context:
-    """Makes the resources of a study, which share its patient and its order."""
+    """The resources of a study, which share its patient and its order."""
 
     def __init__(
         self, study: StudyResult, identity: Mapping[str, str | None], release: Release

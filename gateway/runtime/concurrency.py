@@ -1,4 +1,4 @@
-"""Running things side by side, so that one failure stops the rest.
+"""Tasks side by side, so that one failure stops the rest.
 
 Not `asyncio.TaskGroup`, which may raise an error in the place of a cancellation; see `together`.
 """
@@ -18,8 +18,8 @@ U = TypeVar("U")
 async def together(coroutines: Iterable[Coroutine[object, object, T]]) -> list[T]:
     """Return the results in order; at the first error cancel the rest and raise it.
 
-    Whoever is cancelled meanwhile is cancelled. (`asyncio.TaskGroup` raises an error that comes at
-    the same moment in place of it, which could be taken for a reason to try again.)
+    A caller that is cancelled meanwhile gets `CancelledError`. (`asyncio.TaskGroup` raises an error
+    of the same moment in its place, which could be taken for a reason to try again.)
     """
     waiting = list(coroutines)
     if len(waiting) == 1:  # of most studies: nothing to run beside it
@@ -49,7 +49,7 @@ async def both(
 
 
 async def to_its_end(coroutine: Coroutine[object, object, T]) -> T:
-    """Return the result of work that goes on though whoever waits for it is cancelled meanwhile.
+    """Return the result of work that goes on though its caller is cancelled meanwhile.
 
     The cancellation is raised once the work has ended.
     """

@@ -24,7 +24,7 @@ async def changes(paths: Iterable[Path]) -> AsyncIterator[None]:
     """
     watched = tuple(paths)
     seen = await asyncio.to_thread(_states, watched)
-    yield  # whoever has read the files before may have read older ones than were seen now
+    yield  # the caller may have read older files before than were seen now
     while True:
         await asyncio.sleep(_LOOK_S)
         now = await asyncio.to_thread(_states, watched)

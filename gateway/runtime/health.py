@@ -12,9 +12,9 @@ class Health:
         self.start_error: Exception | None = None
 
     def drain(self) -> None:
-        """Say from now on that no new work should come; work in flight goes on."""
+        """Turn readiness off for good: no new work should come; work in flight goes on."""
         self.draining = True
 
     def fail(self, part: str) -> None:
-        """Say from now on that a part has died and only a restart brings it back."""
+        """Record that a part has died and that only a restart brings it back."""
         self.failed = part

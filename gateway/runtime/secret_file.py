@@ -12,7 +12,7 @@ from pathlib import Path
 def kept_secret(path: Path) -> str:
     """Return the secret in the file, which is made with 64 random hexadecimal digits if need be.
 
-    Whoever makes it first is followed: the file appears whole or not at all.
+    The first process to make it wins: the file appears whole or not at all.
 
     Raises
     ------

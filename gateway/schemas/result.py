@@ -57,7 +57,7 @@ class ModelDescription(ModelVersion):
 
 
 class Verdict(StrEnum):
-    """Answer to the question whether a model is made for a picture."""
+    """Verdict on whether a model is made for a picture."""
 
     APPLICABLE = "applicable"
     NOT_APPLICABLE = "not_applicable"

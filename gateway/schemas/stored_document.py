@@ -1,4 +1,4 @@
-"""The rule that holds for every document in the store, whoever wrote it."""
+"""The base of every document in the store, whichever version wrote it."""
 
 from __future__ import annotations
 

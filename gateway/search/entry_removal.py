@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class EntryRemoval:
-    """Removes entries and pointers, of studies that are deleted together at one go.
+    """The removal of entries and pointers, at one go for studies that are deleted together.
 
     Parameters
     ----------

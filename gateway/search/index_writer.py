@@ -44,7 +44,7 @@ _POINTED_S = 30.0
 
 
 class IndexWriter:
-    """Writes the entries of the studies that this gateway changes.
+    """The writer of entries, for the studies that this gateway changes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""File that grows by whole pieces, each on disk before it counts.
+"""A file that grows by whole pieces, each on disk before it counts.
 
 Not a handler of `logging`: those force nothing to disk and swallow the errors of a full one.
 """

@@ -1,4 +1,4 @@
-"""Object store in a folder, for one machine without S3.
+"""The object store in a folder, for one machine without S3.
 
 Not fsspec: its local files are not forced to disk, can be half written, and lie wherever a link
 leads.
@@ -164,7 +164,7 @@ class FolderStore:
             raise StoreUnavailableError(error.strerror or "input/output error") from error
 
     def _prepare(self) -> None:
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)  # nobody else's business
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)  # closed to other users
         unfinished = self._root / _UNFINISHED
         unfinished.mkdir(exist_ok=True)
         for file in unfinished.iterdir():

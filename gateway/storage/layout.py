@@ -1,4 +1,4 @@
-"""Layout of the store: the prefix of each kind of object, its writer and its lifetime.
+"""The layout of the store: the prefix of each kind of object, its writer and its lifetime.
 
 docs/backup.md shows it to operators. The keys below a prefix are described with their writer.
 """

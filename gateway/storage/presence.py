@@ -1,4 +1,4 @@
-"""Presence of the gateways on one folder store, by locks that end with their process.
+"""The presence of gateways on one folder store, by locks that end with their process.
 
 Not filelock or portalocker: they make one wait for another; here only the owner's end matters.
 """

@@ -1,4 +1,4 @@
-"""Protocol of the object store."""
+"""The protocol of the object store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Object store in an S3 bucket.
+"""The object store in an S3 bucket.
 
 Objects that a hospital may have written are read by aiobotocore, which checks their check sum and
 takes any header, and so are lists and versions; the gateway's own writes go by obstore.

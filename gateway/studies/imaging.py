@@ -96,7 +96,7 @@ class PreparedImage:
 
 
 class Imaging:
-    """Runs `preprocess` on a bounded number of threads; OpenCV and the codecs release the GIL.
+    """`preprocess` on a bounded number of threads; OpenCV and the codecs release the GIL.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class Imaging:
         return await self._run(partial(read_file_meta, data))
 
     async def check_header(self, part: str, data: bytes | memoryview) -> None:
-        """Hold a file to what its header says of its picture; nothing is decoded.
+        """Check what a file's header says of its picture; nothing is decoded.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Imaging:
         await self._run(partial(_measured, part, data, self._limits))
 
     async def check_together(self, images: Sequence[StudyImage]) -> None:
-        """Hold all images of one request to the pixels that one image may have.
+        """Check that all images of one request together have no more pixels than one may have.
 
         They are decoded side by side, so their memory adds up. A file that cannot be measured, or
         is too large by itself, is passed over: its decoding says what is wrong with it.

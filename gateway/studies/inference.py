@@ -37,7 +37,7 @@ _RETRY_PAUSE_S = (0.05, 0.15)
 
 
 class Inference:
-    """Asks the models, and tells the registry how they answered.
+    """Inference by the models, whose answers are reported to the registry.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ _SEVERAL_STUDIES = (
 
 
 class Intake:
-    """Makes studies; for DICOM files their own attributes are the metadata.
+    """The intake of studies; for DICOM files their own attributes are the metadata.
 
     Parameters
     ----------

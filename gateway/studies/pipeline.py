@@ -90,7 +90,7 @@ _Chosen = tuple["StudyImage", "ServedModel"]
 
 
 class Pipeline:
-    """Takes studies through the gateway; knows no transport and no vendor."""
+    """The pipeline of studies; it knows no transport and no vendor."""
 
     def __init__(
         self,

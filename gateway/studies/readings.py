@@ -158,7 +158,7 @@ def distinct(taken: Iterable[FreshImage | Reading]) -> list[FreshImage | Reading
 
 
 def check_size(image: StudyImage, frames: Sequence[PreparedFrame] | Sequence[FrameReading]) -> None:
-    """Hold the size that the sender declared to the pixels.
+    """Compare the size that the sender declared with the pixels.
 
     Raises
     ------

@@ -55,7 +55,7 @@ class Validation:
 
 
 class StudyRecorder:
-    """Follows studies and makes their events, whatever becomes of them.
+    """The recorder of studies, which makes their events whatever becomes of them.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ class Stages:
 
     @contextmanager
     def within(self, stage: Stage, *, span: str | None = None) -> Iterator[None]:
-        """Hold the stage responsible for what goes wrong in the block; see `add` for its time.
+        """Attribute what goes wrong in the block to the stage; see `add` for its time.
 
         The block's span has the stage's name, or its own where the stage is only a part of it.
         """

@@ -88,7 +88,7 @@ class Study:
     sent
         The name and the bytes of all parts, in order; only the images' if empty.
     caller
-        Label of whoever sent them; see `Caller.label`.
+        Label of the caller that sent them; see `Caller.label`.
     dropped_as
         Reference of the drop folder's object that it was made of.
     seen

@@ -1,4 +1,4 @@
-"""Getting telemetry records into a sink, again and again where it refuses them."""
+"""Delivery of telemetry records to a sink, again and again where it refuses them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TRIES = 5
 
 
 class Sender:
-    """Delivers batches, record by record where only some are refused.
+    """A sender of batches, record by record where only some are refused.
 
     Attributes
     ----------

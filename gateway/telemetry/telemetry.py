@@ -39,12 +39,12 @@ log = structlog.get_logger()
 _JSON = TypeAdapter(TelemetryEvent)
 # How often the spool is looked at without a reason: its folder may have been another process's.
 _RECHECK_S = 60.0
-# After an error that nobody foresaw, and until the spool is tried again that had no room.
+# After an unexpected error, and until the spool is tried again that had no room.
 _PAUSE_S = 1.0
 
 
 class Telemetry:
-    """Takes events and delivers them while `running`.
+    """Telemetry: takes events, and delivers them while `running`.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Telemetry:
     async def _send(self) -> None:
         """Take batches from the queue to the sink, or to the spool while the sink is away."""
         while batch := await self._queue.next_batch(self._linger_s):
-            # An empty spool would leave nobody to find out that the sink is back.
+            # With an empty spool nothing would find out that the sink is back.
             left: Sequence[TelemetryRecord] = batch
             if not (self._sender.away and self._spool.used_bytes):
                 left = await self._sender.deliver(batch, stop=self._over)
@@ -188,7 +188,7 @@ class Telemetry:
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
-    """Run the work to its end, from the start again after an error that nobody foresaw."""
+    """Run the work to its end, from the start again after an unexpected error."""
     while True:
         try:
             await work()

@@ -113,5 +113,5 @@ class TritonHost(Protocol):
         ...
 
     def restart(self) -> bool:
-        """Have Triton ended and started again; False where it is being started already."""
+        """End Triton and start it again; return False where it is being started already."""
         ...

@@ -13,10 +13,10 @@ log = structlog.get_logger()
 
 
 class RestartFlag:
-    """Restarts a Triton in a container of its own, through a volume that both share.
+    """The restart of a Triton in a container of its own, through a volume that both share.
 
     The entry point takes the file away and ends the server with its container, which is then
-    started anew by whoever runs it. The gateway's own process goes on.
+    started anew by its supervisor. The gateway's own process goes on.
 
     Parameters
     ----------

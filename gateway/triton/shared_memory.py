@@ -66,9 +66,9 @@ class Region:
         np.copyto(target.reshape(array.shape), array)
 
     def rest(self) -> None:
-        """Keep the region from use until nobody can be reading it any more."""
+        """Keep the region from use until nothing can be reading it any more."""
         self.rests_until = time.monotonic() + _REST_S
-        if not self.registered:  # or nobody knows whether it is: the name has had its turn
+        if not self.registered:  # or its registration is uncertain: the name has had its turn
             self.forgotten = True
 
     def close(self) -> None:
@@ -135,14 +135,14 @@ class RegionPool:
         return self._make(wanted)
 
     def give_back(self, region: Region) -> None:
-        """Let others have the region, once it has rested."""
+        """Return the region for reuse, once it has rested."""
         if region.forgotten:
             self._drop(region)
         else:
             self._free.append(region)
 
     def forget(self, unknown: Collection[Region]) -> None:
-        """Make others: Triton was started anew and knows neither these regions nor older ones.
+        """Replace all regions: Triton was started anew and knows neither these nor older ones.
 
         Each call under way at the start learns of it by itself. What the first one forgot is not
         forgotten again: Triton knows what was made since, and would keep it for ever.

@@ -11,6 +11,11 @@ from gateway.settings import Settings
 ROOT = Path(__file__).parents[2]
 QUESTION = re.compile(r"(What|Whether|Who|Whom|Whose|How|Where|When|Which|Why)\b")
 NOUN = re.compile(r"(The|An?|All|Both|Each|Every|One|Those|These|Its?|Nothing|Something|True)\b")
+ACT = re.compile(
+    r"(Adds|Answers|Asks|Brings|Checks|Closes|Collects|Delivers|Does|Draws|Ends|Fetches|Finds|"
+    r"Follows|Gives|Has|Holds|Keeps|Knows|Lets|Logs|Makes|Opens|Proves|Puts|Refuses|Removes|"
+    r"Restarts|Runs|Sends|Serves|Takes|Tells|Translates|Waits|Watches|Writes)\b"
+)
 # A line that explains a name: the first after it, one step further in.
 EXPLANATION = re.compile(r"^\S.*\n {4}(\S.*)$", re.MULTILINE)
 TOLD = {"description", "help", "summary", "short_help", "epilog"}
@@ -61,6 +66,17 @@ def test_functions_docstring_begins_with_a_verb():
         and NOUN.match(ast.get_docstring(node) or "")
     ]
     assert nouns == []
+
+
+def test_class_docstring_begins_with_a_noun():
+    acts = [
+        at
+        for at, node in documented("gateway", "preprocess")
+        if isinstance(node, ast.ClassDef)
+        and revised(at)
+        and ACT.match(ast.get_docstring(node) or "")
+    ]
+    assert acts == []
 
 
 def test_no_setting_option_or_field_is_described_by_a_question_word():

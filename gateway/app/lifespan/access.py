@@ -1,4 +1,4 @@
-"""Opens what callers are known by, and follows the key file."""
+"""Opens the authentication of callers, and follows the key file."""
 
 from __future__ import annotations
 

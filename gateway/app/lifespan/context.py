@@ -47,5 +47,5 @@ class LifespanContext:
     instance: str = field(default_factory=socket.gethostname)
 
     async def run(self, name: str, work: Coroutine[object, object, object]) -> None:
-        """Have the work done beside the requests from now on, until the stack is closed."""
+        """Run the work beside the requests from now on, until the stack is closed."""
         await self.stack.enter_async_context(running(name, work, self.health))

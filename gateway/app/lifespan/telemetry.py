@@ -1,4 +1,4 @@
-"""Opens where telemetry goes."""
+"""Opens telemetry and its sink."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class _Pair:
 
 
 class Collector:
-    """Has every file delivered until it is done: no sender repeats a delivery.
+    """The collector, which delivers every file until it is done: no sender repeats a delivery.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _FIRST_ERROR = 400
 
 
 class AuditedRequests:
-    """Holds an answer back until its record is safe, and answers 503 where it cannot be made.
+    """Middleware that holds an answer back until its record is safe; 503 where it cannot be made.
 
     What asks for a scope is recorded. The answer's first byte leaves after the record: nobody sees
     a result of which the trail does not know.

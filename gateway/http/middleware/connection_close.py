@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class UnsentBodies:
-    """Ends the connection with an answer to a caller that waits for leave to send its body.
+    """Middleware that ends the connection of a caller that was answered before it sent its body.
 
     Otherwise the next request on it would be read as that body (RFC 9110, section 10.1.1). So it
     does behind 408: the rest of that body is not waited for (section 15.5.9).
@@ -43,7 +43,7 @@ class UnsentBodies:
 
 
 class DrainingConnections:
-    """Ends each connection with its next answer from when the process drains.
+    """Middleware that ends each connection with its next answer once the process drains.
 
     Its sender opens the next one to another gateway. A connection kept open would be closed when
     the listener is, at which moment the sender may be writing a request on it.

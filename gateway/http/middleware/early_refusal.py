@@ -1,4 +1,4 @@
-"""The cheapest no: a flood's studies are refused before the application hears of them.
+"""Early refusal: a flood's studies are refused before the application sees them.
 
 The application takes several times as long to say the same, most of it on the way to the route and
 back. Under a flood that time is taken from the studies that were accepted.
@@ -28,10 +28,10 @@ _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
 
 class EarlyRefusal:
-    """Refuses studies of callers that are known and have their share.
+    """Middleware that refuses studies of known callers whose share is used up.
 
     A caller is known by the credentials and the address of a request that the application let in;
-    all it can lose by that is a place it would not have got. Nobody else is told anything.
+    all it can lose by that is a place it would not have got. No other caller is told anything.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class HeadRequests:
-    """Answers HEAD wherever GET is answered, with the same header fields.
+    """Middleware that answers HEAD wherever GET is answered, with the same header fields.
 
     The routes are asked as by GET. From the answer's head on the method is HEAD again: for the
     audit trail, the metrics, and the server, which leaves the body out (RFC 9110, section 9.3.2).

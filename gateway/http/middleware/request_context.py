@@ -38,7 +38,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class RequestContext:
-    """Gives every request an id and a trace, in its logs and in its answer.
+    """Middleware that gives every request an id and a trace, in its logs and in its answer.
 
     ``X-Request-ID`` is taken over where it is short and plain; ``traceparent`` (W3C Trace Context)
     is continued where it is valid, else begun. The answer's names the request's own span.
@@ -103,5 +103,5 @@ def route_of(scope: Scope) -> str:
 
 
 def method_of(scope: Scope) -> str:
-    """Return the request's method, as far as it is one that anybody here answers."""
+    """Return the request's method, as far as it is one that is answered here."""
     return scope["method"] if scope["method"] in _METHODS else "other"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RequestMetrics:
-    """Counts and times every request by its route's template."""
+    """Middleware that counts and times every request by its route's template."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

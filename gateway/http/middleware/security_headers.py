@@ -25,7 +25,7 @@ ALL = _WHATEVER_IT_IS | _UNLESS_SAID
 
 
 class SecurityHeaders:
-    """Adds them to every answer; what a route says itself of caching and content stands."""
+    """Middleware that adds security headers; what a route says of caching and content stands."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

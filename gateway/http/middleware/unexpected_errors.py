@@ -1,4 +1,4 @@
-"""Pure ASGI middleware that has the last word on unexpected errors."""
+"""Pure ASGI middleware that answers unexpected errors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ log = structlog.get_logger()
 
 
 class UnexpectedErrors:
-    """Logs what nobody foresaw once, and answers with an id and nothing else."""
+    """Middleware that logs unexpected errors once, and answers with an id and nothing else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and catch what nobody else caught."""
+        """Pass the request on and catch errors that are not handled further in."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

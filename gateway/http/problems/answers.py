@@ -56,7 +56,7 @@ def response_of(error: errors.RadStreamError, instance: str | None) -> JSONRespo
 
 
 def internal_error(instance: str | None) -> JSONResponse:
-    """Return the answer where nobody knows what broke: an id to find it by, and nothing else."""
+    """Return the answer to an unexpected error: an id to find it by, and nothing else."""
     return _response(UNEXPECTED, as_problem(UNEXPECTED, instance, UNEXPECTED.detail))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_documented(response: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Let an OpenAPI response made by `documented` tell of another one's problems too."""
+    """Add the problems of another OpenAPI response to one made by `documented`."""
     examples = response["content"][PROBLEM_MEDIA_TYPE]["examples"]
     for name, example in more["content"][PROBLEM_MEDIA_TYPE]["examples"].items():
         if name not in examples:

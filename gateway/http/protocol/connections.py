@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol within bounds: of connections, of heads, and of what nobody reads.
+"""uvicorn's HTTP protocol within bounds: of connections, of heads, and of unread answers.
 
 uvicorn itself waits for a head for ever, takes one of any size, and closes a connection over a body
 that it has not read, which costs its sender the answer: the unread bytes make a reset of the close.

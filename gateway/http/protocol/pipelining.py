@@ -1,7 +1,7 @@
 """Requests sent before the answer to the last: each in its turn, as the answers are taken.
 
 uvicorn makes requests of all that it has read at once, reads on with every answer, and begins the
-next request though nobody takes the answers. Each of them then waits in memory.
+next request though the answers are not read. Each of them then waits in memory.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _HeldFlow(FlowControl):
     is_held = False
 
     def hold(self) -> None:
-        """Stop reading, whoever asks for more."""
+        """Stop reading, whichever part asks for more."""
         self.is_held = True
         self.pause_reading()
 
@@ -161,7 +161,7 @@ class PipeliningProtocol(BoundedProtocol):
     def _start_asgi_task(
         self, cycle: RequestResponseCycle, app: Any
     ) -> None:  # its type is private to uvicorn
-        if self.flow.write_paused:  # its answer would wait behind those that nobody takes
+        if self.flow.write_paused:  # its answer would wait behind unread ones
             self.pipeline.append((cycle, app))
             return
         self._running = cycle
@@ -258,7 +258,7 @@ def serving(
     on_refused
         Told of every connection that finds no room.
     on_unread
-        Told of every connection that is closed since nobody takes its answers.
+        Told of every connection that is closed since its answers are not read.
     """
     members = {
         "bounds": bounds,

@@ -60,7 +60,7 @@ def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 
 
 async def require_for_metrics(request: Request, gateway: GatewayDependency) -> None:
-    """Let the operator pass; anyone, where the settings say so."""
+    """Require the scope of an operator, unless the settings open the metrics to all."""
     if not gateway.settings.access.metrics_open:
         await _allowed(request, gateway, Scope.OPERATE)
 

@@ -1,4 +1,4 @@
-"""Reading a request's body, whole or in pieces, and stopping work whose caller has gone."""
+"""A request's body, read whole or in pieces, and the stop of work whose caller has gone."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[byt
     Parameters
     ----------
     pace
-        The least rate at which it comes. The time that whoever takes the pieces needs is not
+        The least rate at which it comes. The time that the consumer of the pieces needs is not
         counted: meanwhile the sender is kept from sending.
 
     Raises

@@ -1,4 +1,4 @@
-"""Taking a multipart body apart in place: no part is copied, none goes to disk.
+"""Parser of multipart bodies, in place: no part is copied, none goes to disk.
 
 Over python-multipart's parser, without Starlette's form: that one copies parts, spools large ones
 to disk, and reads names that are no UTF-8 as Latin-1.

@@ -42,7 +42,7 @@ def wants_async(headers: Headers) -> bool:
 
 
 def callback_of(headers: Headers, callbacks: Callbacks) -> str | None:
-    """Return the URL to call when the study is read; None where nobody wants to be told.
+    """Return the URL to call when the study is processed; None without one.
 
     Raises
     ------

@@ -36,7 +36,7 @@ async def livez(gateway: GatewayDependency) -> JSONResponse:
     responses={503: {"description": "Not ready; `checks` names the fault."}},
 )
 async def readyz(gateway: GatewayDependency) -> JSONResponse:
-    """Tell whether Triton and one of its models at the least answer, and the gateway stays.
+    """Return readiness: Triton and at least one of its models answer, and the gateway stays up.
 
     A sick model beside a healthy one shows in `checks` and is alerted on: to take the gateway out
     of service for it would cost the studies of both.

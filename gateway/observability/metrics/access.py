@@ -53,7 +53,7 @@ class AccessMetrics:
         )
 
     def keep_expiries(self, prefix: str, ends: Mapping[str, float]) -> None:
-        """Let the credentials of this prefix be these: names and Unix times in seconds."""
+        """Set the expiries of the credentials of this prefix: names and Unix times in seconds."""
         [family] = self.credential_expires.collect()
         for sample in family.samples:
             name = sample.labels["credential"]

@@ -10,7 +10,7 @@ SECONDS = (
     *(0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75),
     *(1.0, 1.5, 2.5, 5.0, 10.0),
 )
-# To a result that nobody waits for on the line: its objective is a minute, an outage takes hours.
+# To a result that no caller waits for: its objective is a minute, an outage takes hours.
 FRESHNESS_SECONDS = (
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
     *(10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0),

@@ -1,6 +1,6 @@
 """The sender's document with its optional words as DICOM defines them.
 
-Whoever writes a document copies headers, and those say `Chest`, `LEFT` or `DR`. What is meant
+Authors of documents copy headers, and those say `Chest`, `LEFT` or `DR`. What is meant
 plainly is written in DICOM's term; what is not is left out, and the sender is told. Identifying
 attributes, the view and what the sender asks for (`image_size`, `model`) are no such words: they
 are taken as they are, identifiers without their padding, or the document is refused.

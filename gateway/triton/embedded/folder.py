@@ -21,8 +21,8 @@ _ONNXRUNTIME_MODEL = Path(__file__).with_name("onnxruntime_backend") / "model.py
 class TritonFolder:
     """A folder that Triton runs from, locked for as long as its owner lives.
 
-    The folder's name is also the prefix of the server's shared memory files, so that whoever finds
-    a folder whose lock is free knows what else its owner left behind.
+    The folder's name is also the prefix of the server's shared memory files, so that a folder whose
+    lock is free tells what else its owner left behind.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class TritonFolder:
         """Kill what runs from this folder, for the guardian that was killed before it could.
 
         The kernel ends the server with its guardian. A backend process looks now and then whether
-        its server lives, but can by then be waiting for a lock that nobody will release.
+        its server lives, but can by then be waiting for a lock that no process will release.
         """
         _kill_backend_processes(self.path)
 

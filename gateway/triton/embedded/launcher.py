@@ -167,7 +167,7 @@ class EmbeddedTriton:
                 os.kill(pid, signal.SIGKILL)
 
     def restart(self) -> bool:
-        """Have the server killed and started again; False where it does not run now."""
+        """Kill the server and start it again; return False where it does not run now."""
         return self._watched is not None and self._watched.restart()
 
     async def stop(self) -> None:

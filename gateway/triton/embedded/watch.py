@@ -43,7 +43,7 @@ class WatchedServer:
         return frozenset() if self._starting else self._process.backends_of(model_name)
 
     def restart(self) -> bool:
-        """Have the server killed and started again; False where it is being started already."""
+        """Kill the server and start it again; return False where it is being started already."""
         if self._starting or self._restart_asked.is_set():
             return False
         self._restart_asked.set()
