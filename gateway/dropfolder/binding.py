@@ -17,6 +17,7 @@ from gateway.errors import (
     InvalidMetadataError,
     StudyConflictError,
     StudyDeletedError,
+    UnreadableDocumentError,
 )
 from gateway.observability.pseudonyms import study_digest
 from gateway.runtime.concurrency import both
@@ -78,12 +79,19 @@ class Bindings:
         self._results = results
         self._deletion = deletion
 
-    async def look(self, image: Dropped, study_id: str) -> StudyState:
-        """Return what the store has of the study that an image is said to be of.
+    async def look(self, image: Dropped, study_id: str | None) -> StudyState | None:
+        """Return the state of the study that an image is said to be of, where it can be read.
 
         The tombstones are listed though the study has a document: it may have been made anew over
-        HTTP, and what was dropped for the study that was deleted is not for this one.
+        HTTP, and files of the study that was deleted are not for this one.
         """
+        if not is_study_id(study_id):
+            return None
+        with suppress(UnreadableDocumentError):  # told when the study is checked
+            return await self._state(image, study_id)
+        return None
+
+    async def _state(self, image: Dropped, study_id: str) -> StudyState:
         (was_deleted, bound), seen = await both(
             both(self._deletion.was_deleted(study_id), self._bound(image)),
             self._results.look(study_id),
@@ -112,7 +120,7 @@ class Bindings:
                 (Fault("/study_id", "differs from the folder that the image lies in"),)
             )
         if state is None or state.study_id != study_id:
-            state = await self.look(image, study_id)
+            state = await self._state(image, study_id)
         if state.bound is not None and state.bound.study != study_digest(study_id):
             raise StudyConflictError(
                 (Fault("/study_id", "differs from the study this image was read for before"),)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.access.callers import DROP_FOLDER_LABEL
@@ -21,11 +20,9 @@ from gateway.errors import (
     StudyBeingDeletedError,
     StudyDeletedError,
     StudyNotFoundError,
-    UnreadableDocumentError,
 )
 from gateway.runtime.concurrency import both
 from gateway.schemas.events import Outcome
-from gateway.schemas.metadata import is_study_id
 from gateway.studies.process import Received, StudySource, Turn
 
 if TYPE_CHECKING:
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.storage.protocol import Tagged
     from gateway.studies.imaging import Imaging
-    from gateway.studies.pipeline import Answer
     from gateway.studies.process import AdmittedStudy, StudyProcessor
     from gateway.studies.study import Study
 
@@ -100,13 +96,25 @@ class DroppedImages:
             One of `TRANSIENT`.
         """
         work = _Work(image, version_id, document)
+
+        async def receive(slot: Slot) -> Received:
+            found, work.state = await both(
+                self._inbox.image(image, version_id, reserve=slot.wait_for_bytes),
+                self._bindings.look(image, named_study(image, work.sidecar)),
+            )
+            work.found = found
+            return Received(completed(image, work.sidecar), [("image", found.data)])
+
+        async def check(study: Study) -> Study:
+            return await self._bindings.check(image, work.state, study)
+
         source = StudySource(
             self._inbox.route,
             DROP_FOLDER_LABEL,
             SHARE,
             Turn.HELD,  # by the delivery
-            partial(self._receive, work),
-            check=partial(self._check, work),
+            receive,
+            check=check,
         )
         async with AsyncExitStack() as stack:
             try:
@@ -116,35 +124,15 @@ class DroppedImages:
                 return Taken(Outcome.IGNORED)
             return await self._process(work, study)
 
-    async def _receive(self, work: _Work, slot: Slot) -> Received:
-        """Return the image and its sidecar; its study is looked at beside the image."""
-        image = work.image
-        found, work.state = await both(
-            self._inbox.image(image, work.version_id, reserve=slot.wait_for_bytes),
-            self._look(image, named_study(image, work.sidecar)),
-        )
-        work.found = found
-        return Received(completed(image, work.sidecar), [("image", found.data)])
-
-    async def _look(self, image: Dropped, study_id: str | None) -> StudyState | None:
-        if is_study_id(study_id):
-            with suppress(UnreadableDocumentError):  # told when the study is made
-                return await self._bindings.look(image, study_id)
-        return None
-
-    async def _check(self, work: _Work, study: Study) -> Study:
-        return await self._bindings.check(work.image, work.state, study)
-
     async def _process(self, work: _Work, study: AdmittedStudy) -> Taken | None:
         image, [(_, data)] = work.image, study.received.files
-        sha256 = None
         try:
             check_folder(image)
             answer = await study.process()
-            study_id = answer.result.study_id
-            sha256 = await self._sha256(data, answer)
+            study_id, fresh = answer.result.study_id, answer.readings
+            sha256 = fresh[0].sha256 if fresh else await self._imaging.sha256(data)
             _, listed = await both(
-                self._pictures.store_heatmaps(study_id, sha256, data, answer.readings),
+                self._pictures.store_heatmaps(study_id, sha256, data, fresh),
                 self._records.waiting.listed(image),
             )
         except TRANSIENT:
@@ -163,7 +151,7 @@ class DroppedImages:
                     error,
                     work.versions,
                     study_id=image.study_folder or (made.metadata.study_id if made else named),
-                    sha256=sha256 or await self._imaging.sha256(data),
+                    sha256=await self._imaging.sha256(data),
                     image=made.images[0] if made else None,
                 )
             )
@@ -176,10 +164,6 @@ class DroppedImages:
         return Taken(
             outcome, study_id, stored=StoredImage(sha256, tag, work.versions, listed, answer)
         )
-
-    async def _sha256(self, data: bytes | memoryview, answer: Answer) -> str:
-        """Return the hash of an image that was processed, which its new reading has."""
-        return answer.readings[0].sha256 if answer.readings else await self._imaging.sha256(data)
 
 
 @dataclass(slots=True)

@@ -48,6 +48,7 @@ from gateway.work.parked_operations import ParkedOperations
 from preprocess import Limits
 from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
+from tests.support.models import flat_png
 from tests.support.search import IndexingGateway
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
@@ -282,3 +283,29 @@ def sidecar(study_id: str, **changes: Any) -> bytes:
     """A valid document."""
     document = {"study_id": study_id, "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
     return json.dumps(document | changes).encode()
+
+
+IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
+PNG = flat_png(200)
+
+
+def put(dropped: MemoryStore, **files: bytes) -> None:
+    """`a_png=` is put as images/S1/a.png."""
+    for name, data in files.items():
+        dropped.objects[f"images/S1/{name.replace('_', '.')}"] = data
+
+
+def left_of(objects: MemoryStore, *prefixes: str) -> list[str]:
+    """Keys of waiting halves and parked items, of which each has its mark beside the halves."""
+    marks = [key for key in objects.objects if key.endswith("-parked.json")]
+    if not prefixes:
+        ids = [f"{pair[:16]}{name[:16]}" for *_, pair, name in (key.split("/") for key in marks)]
+        parked = [key for key in objects.objects if key.startswith("parked/")]
+        assert sorted(f"parked/{parked_id}.json" for parked_id in ids) == sorted(parked)
+    state = prefixes or ("pairing/waiting/", "parked/")
+    return [key for key in objects.objects if key.startswith(state) and key not in marks]
+
+
+def problem(delivery: Delivery) -> str:
+    [item] = delivery.parked
+    return item.problem.type.removeprefix("urn:radstream:problem:")
