@@ -132,7 +132,7 @@ class DroppedImages:
             study_id, fresh = answer.result.study_id, answer.readings
             sha256 = fresh[0].sha256 if fresh else await self._imaging.sha256(data)
             _, listed = await both(
-                self._pictures.store_heatmaps(study_id, sha256, data, fresh),
+                self._pictures.store_heatmaps(study_id, sha256, data, fresh, answer.decoded),
                 self._records.waiting.listed(image),
             )
         except TRANSIENT:

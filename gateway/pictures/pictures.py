@@ -83,6 +83,7 @@ class Pictures:
         sha256: str,
         data: bytes | memoryview,
         fresh: Sequence[Reading] = (),
+        decoded: Sequence[Frame] = (),
     ) -> None:
         """Lay beside each reading of an image the heat map of its most probable finding.
 
@@ -94,13 +95,17 @@ class Pictures:
             The image.
         fresh
             Its readings, where they were stored just now; else the store is asked for them.
+        decoded
+            Its frames, where they are decoded already.
         """
         drawn = [(reading, explained(reading)) for reading in fresh]
         for reading, missing in drawn or await self._results.without_heatmap(study_id, sha256):
             if not missing:
                 continue
             async with self._turns:
-                frames = await self._imaging.frames(data, at_least=_enough(reading.frames))
+                frames, enough = decoded, _enough(reading.frames)
+                if not frames or any(_is_smaller(frame, enough) for frame in frames):
+                    frames = await self._imaging.frames(data, at_least=enough)
                 for index in missing:
                     read = reading.frames[index]
                     picture = await self._draw(
@@ -157,6 +162,11 @@ def _enough(frames: Sequence[FrameReading]) -> tuple[int, int]:
     rows, columns = max(frame.rows for frame in frames), max(frame.columns for frame in frames)
     scale = min(1.0, _STORED_SIDE / max(rows, columns))
     return math.ceil(rows * scale), math.ceil(columns * scale)
+
+
+def _is_smaller(frame: Frame, size: tuple[int, int]) -> bool:
+    rows, columns = frame.samples.shape
+    return bool(rows < size[0] or columns < size[1])
 
 
 def _finding(read: FrameReading, label: str | None) -> int:

@@ -55,6 +55,10 @@ T = TypeVar("T")
 _CHECKED_SIZE = (64, 64)
 
 
+# Frames that take more are decoded again for a picture: they would lie in memory for the inference.
+_KEPT_BYTES = 2**20
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedFrame:
     """One frame as the model takes it.
@@ -85,6 +89,8 @@ class PreparedImage:
         Start of its decoding, by `time.perf_counter`, and seconds that it took.
     warnings
         Sentences about what the file says that was not usable.
+    decoded
+        Its frames as they were decoded, where they are small and a picture is drawn of them.
     """
 
     media_type: MediaType
@@ -93,6 +99,7 @@ class PreparedImage:
     decode_s: float
     tensor_s: float
     warnings: tuple[str, ...] = ()
+    decoded: tuple[Frame, ...] = ()
 
 
 class Imaging:
@@ -209,6 +216,7 @@ class Imaging:
         deadline: Deadline,
         *,
         read_before: Container[str],
+        is_drawn: bool = False,
     ) -> tuple[str, PreparedImage | None]:
         """Return the image's SHA-256, and the image as the model takes it unless read before.
 
@@ -218,6 +226,8 @@ class Imaging:
             Of the request: the image is decoded in what it has left.
         read_before
             SHA-256 of images that need not be prepared, in hexadecimal as all of them.
+        is_drawn
+            True if a picture is drawn of the image once it is read.
 
         Raises
         ------
@@ -225,7 +235,9 @@ class Imaging:
         ImagesWithoutContrastError
             Naming the image's part.
         """
-        return await self._run(partial(self._prepare, image, model, deadline, read_before))
+        return await self._run(
+            partial(self._prepare, image, model, deadline, read_before, is_drawn=is_drawn)
+        )
 
     async def frames(
         self, data: bytes | memoryview, *, at_least: tuple[int, int] | None = None
@@ -275,6 +287,8 @@ class Imaging:
         model: ServedModel,
         deadline: Deadline,
         read_before: Container[str],
+        *,
+        is_drawn: bool,
     ) -> tuple[str, PreparedImage | None]:
         sha256 = hashlib.sha256(image.data).hexdigest()
         if sha256 in read_before:
@@ -301,6 +315,7 @@ class Imaging:
             )
             for frame in frames
         )
+        is_kept = is_drawn and sum(frame.samples.nbytes for frame in frames) <= _KEPT_BYTES
         return sha256, PreparedImage(
             header.media_type,
             prepared,
@@ -308,6 +323,7 @@ class Imaging:
             decode_s=decoded - began,
             tensor_s=time.perf_counter() - decoded,
             warnings=frames[0].warnings,
+            decoded=tuple(frames) if is_kept else (),
         )
 
 

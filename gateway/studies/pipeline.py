@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
+    from preprocess import Frame
 
 log = structlog.get_logger()
 
@@ -77,6 +78,8 @@ class Answer:
         The images sent that could not be.
     record
         All that is known of the study.
+    decoded
+        Frames of a dropped image that had not been processed, as far as they were kept.
     """
 
     result: StudyResult
@@ -84,6 +87,7 @@ class Answer:
     record: StudyRecord
     readings: tuple[Reading, ...] = ()
     not_processed: tuple[NotProcessed, ...] = ()
+    decoded: tuple[Frame, ...] = ()
 
 
 _Chosen = tuple["StudyImage", "ServedModel"]
@@ -176,7 +180,8 @@ class Pipeline:
             stages.model = in_common(model.reference for _, model in chosen)
             known = await self._results.known(study.metadata, study.seen)
         with stages.within(Stage.DECODE, span="prepare"):
-            taken, unfit = await self._take(chosen, known, deadline)
+            is_drawn = study.dropped_as is not None
+            taken, unfit = await self._take(chosen, known, deadline, is_drawn=is_drawn)
             refused = in_order(study.parts, [*refused, *unfit])
             if not taken:
                 raise_all(refused)
@@ -230,6 +235,7 @@ class Pipeline:
             readings=added.readings,
             not_processed=tuple(map(told, entries)),
             record=added.record,
+            decoded=fresh[0].prepared.decoded if len(fresh) == 1 else (),
         )
 
     async def _store(self, request: ResultRequest, known: Known, writes: ImageWrites) -> Added:
@@ -280,7 +286,7 @@ class Pipeline:
         return chosen, refused
 
     async def _take(
-        self, chosen: Sequence[_Chosen], known: Known, deadline: Deadline
+        self, chosen: Sequence[_Chosen], known: Known, deadline: Deadline, *, is_drawn: bool
     ) -> tuple[dict[str, FreshImage | Reading], list[RefusedImage]]:
         """Return each image by its part, read before or ready to be read; and the rest.
 
@@ -293,7 +299,8 @@ class Pipeline:
         if len(chosen) > 1:
             await self._imaging.check_together([image for image, _ in chosen])
         outcomes = await together(
-            self._take_image(image, model, known, deadline) for image, model in chosen
+            self._take_image(image, model, known, deadline, is_drawn=is_drawn)
+            for image, model in chosen
         )
         taken: dict[str, FreshImage | Reading] = {}
         refused: list[RefusedImage] = []
@@ -327,12 +334,18 @@ class Pipeline:
         ]
 
     async def _take_image(
-        self, image: StudyImage, model: ServedModel, known: Known, deadline: Deadline
+        self,
+        image: StudyImage,
+        model: ServedModel,
+        known: Known,
+        deadline: Deadline,
+        *,
+        is_drawn: bool,
     ) -> FreshImage | Reading | ImageError:
         read_before = known.read_by(model.reference)
         try:
             sha256, prepared = await self._imaging.prepare(
-                image, model, deadline, read_before=read_before
+                image, model, deadline, read_before=read_before, is_drawn=is_drawn
             )
             if prepared is None:
                 study_id = image.metadata.study_id

@@ -45,7 +45,7 @@ from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
 from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedOperations
-from preprocess import Limits
+from preprocess import Frame, Limits
 from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
@@ -186,9 +186,14 @@ class NoPictures:
         self._results = results
 
     async def store_heatmaps(
-        self, study_id: str, sha256: str, data: bytes, fresh: Sequence[Reading]
+        self,
+        study_id: str,
+        sha256: str,
+        data: bytes,
+        fresh: Sequence[Reading],
+        decoded: Sequence[Frame],
     ) -> None:
-        del study_id, sha256, data
+        del study_id, sha256, data, decoded
         for reading in fresh:
             await self._results.add_heatmap(reading, 0, b"")
 

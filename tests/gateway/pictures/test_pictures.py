@@ -5,6 +5,7 @@ import base64
 import datetime as dt
 import hashlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from gateway.results.view import picture_key
 from gateway.schemas.metadata import validate_document
 from gateway.schemas.result import Finding, ModelVersion
 from gateway.studies.imaging import Imaging
-from preprocess import Limits
+from preprocess import Limits, decode
 from tests.support.models import flat_png
 from tests.support.store import MemoryStore
 
@@ -98,6 +99,24 @@ async def test_the_heat_map_is_laid_beside_the_reading_once(objects: MemoryStore
     assert stored == await pictures.heatmap("S1", 1, "dark")
     await pictures.store_heatmaps("S1", SHA256, IMAGE)
     assert await objects.read(HEATMAP) == stored
+
+
+async def test_heat_map_of_frames_that_are_decoded_already_needs_no_file(
+    objects: MemoryStore,
+) -> None:
+    pictures, read = await pictures_of(objects), reading()
+    decoded = decode(IMAGE, Limits())
+    await pictures.store_heatmaps("S1", SHA256, b"no image", [read], decoded)
+    assert await objects.read(HEATMAP) == await pictures.heatmap("S1", 1, "dark")
+
+
+async def test_heat_map_of_frames_that_are_too_small_is_drawn_from_the_file(
+    objects: MemoryStore,
+) -> None:
+    pictures, read = await pictures_of(objects), reading()
+    smaller = [replace(frame, samples=frame.samples[::2, ::2]) for frame in decode(IMAGE, Limits())]
+    await pictures.store_heatmaps("S1", SHA256, IMAGE, [read], smaller)
+    assert await objects.read(HEATMAP) == await pictures.heatmap("S1", 1, "dark")
 
 
 async def test_pictures_show_what_was_black_and_white_to_the_model(objects: MemoryStore) -> None:

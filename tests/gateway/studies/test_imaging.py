@@ -62,6 +62,25 @@ async def test_image_that_was_read_before_is_hashed_and_not_decoded(imaging: Ima
     assert told == (sha256, None)
 
 
+@pytest.mark.parametrize(
+    ("shape", "is_drawn", "frames"),
+    [((32, 32), True, 1), ((32, 32), False, 0), ((1025, 1024), True, 0)],
+    ids=["small", "not drawn", "large"],
+)
+async def test_small_frames_are_kept_where_a_picture_is_drawn_of_them(
+    shape: tuple[int, int], is_drawn: bool, frames: int
+):
+    rows, columns = shape
+    pixels = np.tile(np.arange(columns, dtype=np.uint8), (rows, 1))
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    _, prepared = await imaging.prepare(
+        image(png(pixels)), model(), SOON, read_before=(), is_drawn=is_drawn
+    )
+    imaging.close()
+    assert prepared is not None
+    assert len(prepared.decoded) == frames
+
+
 async def test_hash_is_that_of_the_bytes(imaging: Imaging):
     assert await imaging.sha256(memoryview(b"abc")) == hashlib.sha256(b"abc").hexdigest()
 
