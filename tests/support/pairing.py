@@ -193,7 +193,9 @@ class NoPictures:
         fresh: Sequence[Reading],
         decoded: Sequence[Frame],
     ) -> None:
-        del study_id, sha256, data, decoded
+        del data, decoded
+        if not fresh:
+            await self._results.without_heatmap(study_id, sha256)
         for reading in fresh:
             await self._results.add_heatmap(reading, 0, b"")
 

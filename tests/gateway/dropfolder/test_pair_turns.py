@@ -144,6 +144,15 @@ async def test_pair_of_one_event_costs_eight_requests_and_five_waits(
     assert requests.waits() == 5
 
 
+@pytest.mark.parametrize(("key", "count"), [(IMAGE, 7), (SIDECAR, 8)], ids=["image", "sidecar"])
+async def test_event_that_comes_when_its_pair_is_done_costs_as_many_requests_more(
+    gateway: DropFolderGateway, dropped: MemoryStore, requests: Requests, key: str, count: int
+):
+    await deliver(gateway, requests, await tags(dropped, IMAGE, SIDECAR))
+    assert await deliver(gateway, requests, await tags(dropped, key)) == [Outcome.DUPLICATE]
+    assert len(requests.calls) == count
+
+
 async def test_second_pair_of_a_study_costs_no_more(
     gateway: DropFolderGateway, dropped: MemoryStore, requests: Requests
 ):
