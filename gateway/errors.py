@@ -298,6 +298,11 @@ class NoHeatMapError(RadStreamError, label="NoHeatMapError"):
     model_name: str
 
 
+@dataclass(eq=False)
+class NoDicomContextError(RadStreamError, label="NoDicomContextError"):
+    """No image of the study is an instance of a patient's study in DICOM."""
+
+
 # --- the drop folder -----------------------------------------------------------------------------
 
 

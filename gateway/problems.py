@@ -232,6 +232,13 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "No heat map for this image",
         "Model {model_name} gives no activation map.",
     ),
+    errors.NoDicomContextError: ProblemKind(
+        "no-dicom-context",
+        404,
+        "No DICOM context",
+        "No image of the study is a DICOM instance with Study, Series and SOP Instance UID, so "
+        "there is no DICOM report of it. Get its results as JSON or FHIR.",
+    ),
     errors.InvalidEventError: ProblemKind(
         "invalid-event",
         422,

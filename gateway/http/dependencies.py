@@ -17,6 +17,7 @@ from gateway.dropfolder.delivery import Deliveries
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
+from gateway.renderings.reports import Reports
 from gateway.results.catalog import StudyCatalog
 from gateway.results.deletion import Deletion
 from gateway.results.links import Links
@@ -42,6 +43,7 @@ class Gateway:
     models: ModelRegistry
     results: ResultStore
     pictures: Pictures
+    reports: Reports
     studies: StudyProcessor
     deliveries: Deliveries
     parking: Parking

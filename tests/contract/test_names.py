@@ -56,6 +56,7 @@ LABELS = (
     "IssuerUnavailableError",
     "MalformedRequestError",
     "MissingHalfError",
+    "NoDicomContextError",
     "NoHeatMapError",
     "NoModelAcceptsError",
     "NotAcceptableError",

@@ -100,6 +100,7 @@ async def open_gateway(
             models=processing.models,
             results=storage.results,
             pictures=processing.pictures,
+            reports=processing.reports,
             studies=processing.studies,
             deliveries=Deliveries(folder),
             parking=storage.parking,

@@ -10,6 +10,7 @@ from gateway.app.lifespan.telemetry import open_telemetry
 from gateway.models.registry import ModelRegistry
 from gateway.pictures.pictures import Pictures
 from gateway.problems import problem_of
+from gateway.renderings.reports import Reports
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
 from gateway.studies.intake import Intake
@@ -39,6 +40,7 @@ class Processing:
     imaging: Imaging
     studies: StudyProcessor
     pictures: Pictures
+    reports: Reports
 
 
 async def open_processing(
@@ -77,6 +79,7 @@ async def open_processing(
             audit=audit,
         ),
         pictures=Pictures(storage.results, imaging, at_once=settings.limits.image_threads),
+        reports=Reports(storage.results, imaging),
     )
 
 

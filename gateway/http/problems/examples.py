@@ -59,6 +59,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.GivenUpError(5),
         errors.ImageNotFoundError(number=3, images=2),
         errors.NoHeatMapError("my_model"),
+        errors.NoDicomContextError(),
         errors.InvalidEventError((Fault("/detail/object/key", "is required"),)),
         errors.DeliveryUnfinishedError("its study is under way in another delivery"),
         errors.NoModelAcceptsError(

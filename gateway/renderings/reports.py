@@ -1,0 +1,84 @@
+"""Reports of stored studies, rendered on request."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from gateway.errors import NoDicomContextError, StudyNotFoundError
+from gateway.renderings.source_header import source_header
+from gateway.results.view import superseded
+from preprocess import MediaType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydicom.dataset import Dataset
+
+    from gateway.results.documents import Reading
+    from gateway.results.store import ResultStore
+    from gateway.studies.imaging import Imaging
+
+
+class Reports:
+    """Renders the results of studies for radiologists' systems.
+
+    Parameters
+    ----------
+    results, imaging
+        Hold the studies; have threads to render in.
+    """
+
+    def __init__(self, results: ResultStore, imaging: Imaging) -> None:
+        self._results = results
+        self._imaging = imaging
+        self._turn = asyncio.Semaphore()
+
+    async def structured_report(self, study_id: str) -> bytes:
+        """Return the DICOM structured report of a study; see `structured_report`.
+
+        Images that are superseded, or not in DICOM, are left out.
+
+        Raises
+        ------
+        StudyNotFoundError
+        NoDicomContextError
+            No image of it is an instance of a patient's study.
+        """
+        record = await self._results.record(study_id)
+        readings = await self._results.readings(study_id)
+        if record is None:
+            raise StudyNotFoundError
+        replaced = superseded(readings, record.standing)
+        standing = [reading for reading in readings if reading.sha256 not in replaced]
+        async with self._turn:  # one study's originals are in memory at once, one by one
+            headers = {}
+            for reading in standing:
+                if reading.media_type == MediaType.DICOM and reading.sha256 not in headers:
+                    data = await self._results.image(reading)
+                    header = await self._imaging.run(partial(_header_of, data))
+                    if header is not None:
+                        headers[reading.sha256] = header
+            reported = [reading for reading in standing if reading.sha256 in headers]
+            if not reported:
+                raise NoDicomContextError
+            return await self._imaging.run(partial(_render, reported, headers))
+
+
+def _header_of(data: bytes) -> Dataset | None:
+    try:
+        return source_header(dcmread(BytesIO(data), stop_before_pixels=True, force=True))
+    except InvalidDicomError:
+        return None
+
+
+def _render(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> bytes:
+    # Half a second of imports, which a gateway that renders nothing is spared.
+    from gateway.renderings.structured_report import structured_report  # noqa: PLC0415 - see above
+
+    return structured_report(readings, headers)

@@ -1,0 +1,88 @@
+"""The header of an original as its renderings take it over: patient, study, series and image.
+
+Headers of real modalities lack attributes, and have dates and words that no standard knows. What is
+unusable is left out or empty, as the standard allows; nothing is made up.
+
+References
+----------
+DICOM PS3.3, C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.3.1 (General Series).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import UID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DATE = re.compile(r"[12][0-9]{3}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")
+_TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?")
+_SEXES = {"M", "F", "O"}
+
+UNICODE = "ISO_IR 192"
+"""Specific Character Set (0008,0005) of all renderings: any patient's name fits in it."""
+
+
+def source_header(original: Dataset) -> Dataset | None:
+    """Return the attributes that renderings of an image take over, in Unicode.
+
+    None is returned of an image without Study, Series or SOP Instance UID or SOP class: it is in no
+    patient's study.
+
+    Parameters
+    ----------
+    original
+        The data set of the image; not changed.
+    """
+    header = Dataset()
+    header.SpecificCharacterSet = UNICODE
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
+        value = _text(original, keyword)
+        if not UID(value).is_valid:
+            return None
+        setattr(header, keyword, value)
+    for keyword, usable in _TAKEN_OVER.items():
+        value = _text(original, keyword)
+        setattr(header, keyword, value if usable(value) else "")
+    for keyword in ("Rows", "Columns"):
+        setattr(header, keyword, int(original[keyword].value))
+    return header
+
+
+def _text(original: Dataset, keyword: str) -> str:
+    """Return a value as text; the first one of several, and nothing for one that is unreadable."""
+    try:
+        value = original.get(keyword)
+    except (ValueError, TypeError, NotImplementedError):
+        return ""
+    if isinstance(value, MultiValue):
+        value = value[0] if value else None
+    return "" if value is None else str(value).strip()
+
+
+def _short(length: int) -> Callable[[str], bool]:
+    return lambda value: len(value) <= length and "\\" not in value
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda value: pattern.fullmatch(value) is not None
+
+
+_TAKEN_OVER: dict[str, Callable[[str], bool]] = {
+    "PatientID": _short(64),
+    "PatientName": lambda value: all(len(group) <= 64 for group in value.split("=")),  # noqa: PLR2004 - PS3.5, 6.2
+    "PatientBirthDate": _matching(_DATE),
+    "PatientSex": _SEXES.__contains__,
+    "StudyID": _short(16),
+    "StudyDate": _matching(_DATE),
+    "StudyTime": _matching(_TIME),
+    "AccessionNumber": _short(16),
+    "ReferringPhysicianName": _short(64),
+    "Modality": _short(16),
+}
+"""Attributes that are of type 2 at most, with the rule by which a value is usable."""

@@ -1,0 +1,326 @@
+"""A study's results as a DICOM structured report (TID 1500, Imaging Measurement Report).
+
+One report a study: a measurement group for each finding of each reading. Where the model shows
+where its evidence is strongest, a point marks it for a positive finding. The report is complete and
+unverified, in the patient's own study, in a series of its own, and the same bytes whenever it is
+made of the same readings.
+
+References
+----------
+DICOM PS3.16: TID 1500, 1410, 1501, 4019, 1600; CID 29. IHE Radiology Technical Framework
+Supplement *AI Results* (AIR), 6.5.3: algorithm identification in the content, and the device in
+Contributing Equipment Sequence (0018,A001), with a UID that changes with the model's version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import highdicom
+import numpy as np
+from highdicom import sr
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID
+from pydicom.valuerep import DA, DT, TM
+
+from gateway.renderings.identifiers import derived_uid
+from gateway.renderings.source_header import UNICODE
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pydicom.dataset import Dataset
+
+    from gateway.results.documents import FrameReading, Reading
+    from gateway.schemas.result import Code, Finding, ModelVersion
+
+_MAKER = "RadStream"
+_SERIES_NUMBER = 990
+_SERIES_DESCRIPTION = "AI results, not reviewed"
+_NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
+# PS3.16, 8.1: designators that begin with 99 are private. A label without a code has one of these.
+_PRIVATE_SCHEME = "99RADSTREAM"
+_SCHEMES = {
+    "http://snomed.info/sct": "SCT",
+    "http://loinc.org": "LN",
+    "http://www.radlex.org": "RADLEX",
+    "http://dicom.nema.org/resources/ontology/DCM": "DCM",
+}
+# Words in the names of the storage classes whose images have several frames.
+_MULTI_FRAME = (
+    "Multi-frame",
+    "Enhanced",
+    "X-Ray Angiographic",
+    "Radiofluoroscopic",
+    "Tomosynthesis",
+)
+_LONGEST_CODE, _LONGEST_MEANING = 16, 64
+_VERDICT = sr.CodedConcept("363713009", "SCT", "Has interpretation")
+_VERDICTS = {True: codes.SCT.Positive, False: codes.SCT.Negative}
+_NOT_APPLICABLE = sr.CodedConcept("385432009", "SCT", "Not applicable")
+
+
+def structured_report(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> bytes:
+    """Return the report, a DICOM file in Explicit VR Little Endian.
+
+    Parameters
+    ----------
+    readings
+        Those of the study that stand, one at least, in order. Each has a finding, since each
+        contract has a label.
+    headers
+        The header of each image, by its SHA-256; see `source_header`.
+    """
+    evidence = list({header.SOPInstanceUID: header for header in headers.values()}.values())
+    first, completed_at = evidence[0], max(reading.completed_at for reading in readings)
+    names = [f"{reading.sha256} {_model_name(reading.model)}" for reading in readings]
+    document = sr.Comprehensive3DSR(
+        evidence=evidence,
+        content=_content(readings, headers),
+        series_instance_uid=derived_uid("SR series", first.StudyInstanceUID),
+        series_number=_SERIES_NUMBER,
+        series_description=_SERIES_DESCRIPTION,
+        sop_instance_uid=derived_uid("SR", first.StudyInstanceUID, *names),
+        instance_number=1,
+        manufacturer=_MAKER,
+        manufacturer_model_name=_MAKER,
+        software_versions=version("radstream"),
+        is_complete=True,
+        specific_character_set=UNICODE,
+        content_date=completed_at.date(),
+        content_time=completed_at.time(),
+        contributing_equipment=[_equipment(model, completed_at) for model in _models(readings)],
+    )
+    return _written(document, _models(readings), completed_at)
+
+
+def _content(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> sr.MeasurementReport:
+    findings = [
+        _FindingOfFrame(reading, index, frame, label, headers[reading.sha256])
+        for reading in readings
+        for index, frame in enumerate(reading.frames)
+        for label in range(len(frame.findings))
+    ]
+    # Validators take all groups of a report by one template: either all have a region or none has.
+    marks = any(finding.peak() is not None for finding in findings)
+    report = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(
+            observer_device_context=sr.ObserverContext(
+                observer_type=codes.DCM.Device,
+                observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
+                    uid=derived_uid("Device", _MAKER, version("radstream")),
+                    name=_MAKER,
+                    manufacturer_name=_MAKER,
+                    model_name=_MAKER,
+                ),
+            )
+        ),
+        procedure_reported=codes.SCT.ImagingProcedure,
+        imaging_measurements=[
+            finding.with_region() if marks else finding.without_region() for finding in findings
+        ],
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    root = report[0].ContentSequence
+    root.append(_image_library(headers.values()))
+    disclaimers = dict.fromkeys(reading.disclaimer for reading in readings if reading.disclaimer)
+    root.append(
+        sr.TextContentItem(
+            name=codes.DCM.Comment,
+            value=" ".join((_NOT_REVIEWED, *disclaimers)),
+            relationship_type=sr.RelationshipTypeValues.CONTAINS,
+        )
+    )
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _FindingOfFrame:
+    """A finding, with the frame and the image that it is of."""
+
+    reading: Reading
+    index: int
+    frame: FrameReading
+    label: int
+    header: Dataset
+
+    @property
+    def finding(self) -> Finding:
+        return self.frame.findings[self.label]
+
+    def peak(self) -> tuple[float, float] | None:
+        """Return column and row of the strongest evidence, in pixels; None where nothing is marked.
+
+        A negative finding has no mark, nor has one of a model that is not applicable.
+        """
+        activation = self.frame.activation_map
+        if activation is None or self.finding.positive is not True:
+            return None
+        cells = np.frombuffer(activation.data, "<f2").reshape(activation.shape)[self.label]
+        row, column = np.unravel_index(int(cells.argmax()), cells.shape)
+        if cells[row, column] <= 0:
+            return None
+        top, left, bottom, right = activation.covers
+        down = top + (row + 0.5) / cells.shape[0] * (bottom - top)
+        across = left + (column + 0.5) / cells.shape[1] * (right - left)
+        return (
+            float(np.clip(across, 0, 1)) * self.frame.columns,
+            float(np.clip(down, 0, 1)) * self.frame.rows,
+        )
+
+    def with_region(self) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+        """Return the group by TID 1410: of the peak, else of the whole picture."""
+        peak = self.peak()
+        rows, columns = self.frame.rows, self.frame.columns
+        outline = [(0, 0), (columns, 0), (columns, rows), (0, rows), (0, 0)]
+        kind = sr.GraphicTypeValues.POLYLINE if peak is None else sr.GraphicTypeValues.POINT
+        region = sr.ImageRegion(
+            graphic_type=kind,
+            graphic_data=np.array(outline if peak is None else [peak], dtype=float),
+            source_image=sr.SourceImageForRegion(
+                self.header.SOPClassUID, self.header.SOPInstanceUID, self._frame_numbers()
+            ),
+        )
+        return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=self._tracking(),
+            referenced_region=region,
+            finding_type=self._code(),
+            algorithm_id=self._algorithm(),
+            measurements=self._measurements(),
+            qualitative_evaluations=self._evaluations(),
+        )
+
+    def without_region(self) -> sr.MeasurementsAndQualitativeEvaluations:
+        """Return the group by TID 1501."""
+        return sr.MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=self._tracking(),
+            source_images=[
+                sr.SourceImageForMeasurementGroup(
+                    self.header.SOPClassUID, self.header.SOPInstanceUID, self._frame_numbers()
+                )
+            ],
+            finding_type=self._code(),
+            algorithm_id=self._algorithm(),
+            measurements=self._measurements(),
+            qualitative_evaluations=self._evaluations(),
+        )
+
+    def _frame_numbers(self) -> list[int] | None:
+        """Return the frame's number, where the image is of a class that has several."""
+        name = UID(self.header.SOPClassUID).name
+        return [self.index + 1] if any(word in name for word in _MULTI_FRAME) else None
+
+    def _tracking(self) -> sr.TrackingIdentifier:
+        model, label = _model_name(self.reading.model), self.finding.label
+        image = self.reading.number + self.index
+        return sr.TrackingIdentifier(
+            uid=derived_uid("finding", self.reading.sha256, str(self.index), model, label),
+            identifier=f"{label}, image {image}, {model}",
+        )
+
+    def _code(self) -> sr.CodedConcept:
+        return _concept(self.finding.code, self.finding.label)
+
+    def _algorithm(self) -> sr.AlgorithmIdentification:
+        model = self.reading.model
+        return sr.AlgorithmIdentification(name=model.name, version=model.version)
+
+    def _measurements(self) -> list[sr.Measurement]:
+        finding = self.finding
+        values = (
+            (codes.DCM.CertaintyOfFinding, finding.probability),
+            (codes.DCM.ThresholdValue, finding.threshold),
+        )
+        return [
+            sr.Measurement(name=name, value=round(value * 100, 4), unit=codes.UCUM.Percent)
+            for name, value in values
+        ]
+
+    def _evaluations(self) -> list[sr.QualitativeEvaluation]:
+        positive = self.finding.positive
+        verdict = _NOT_APPLICABLE if positive is None else _VERDICTS[positive]
+        return [sr.QualitativeEvaluation(name=_VERDICT, value=verdict)]
+
+
+def _image_library(headers: Iterable[Dataset]) -> sr.ContainerContentItem:
+    """Return the image library (TID 1600), by hand.
+
+    highdicom's own demands orientation and spacing, which many originals lack.
+    """
+    contains = sr.RelationshipTypeValues.CONTAINS
+    library = sr.ContainerContentItem(name=codes.DCM.ImageLibrary, relationship_type=contains)
+    group = sr.ContainerContentItem(name=codes.DCM.ImageLibraryGroup, relationship_type=contains)
+    library.ContentSequence = sr.ContentSequence([group])
+    group.ContentSequence = sr.ContentSequence([_library_entry(header) for header in headers])
+    return library
+
+
+def _library_entry(header: Dataset) -> sr.ImageContentItem:
+    entry = sr.ImageContentItem(
+        name=codes.DCM.SourceOfMeasurement,
+        referenced_sop_class_uid=header.SOPClassUID,
+        referenced_sop_instance_uid=header.SOPInstanceUID,
+        relationship_type=sr.RelationshipTypeValues.CONTAINS,
+    )
+    modality = _MODALITIES.get(header.Modality)
+    if modality is not None:
+        entry.ContentSequence = sr.ContentSequence(
+            [
+                sr.CodeContentItem(
+                    name=codes.DCM.Modality,
+                    value=modality,
+                    relationship_type=sr.RelationshipTypeValues.HAS_ACQ_CONTEXT,
+                )
+            ]
+        )
+    return entry
+
+
+_MODALITIES = {
+    code.value: code for code in (getattr(codes.cid29, name) for name in codes.cid29.dir())
+}
+
+
+def _concept(code: Code | None, label: str) -> sr.CodedConcept:
+    scheme = None if code is None else _SCHEMES.get(code.system)
+    if code is None or scheme is None or len(code.code) > _LONGEST_CODE:
+        return sr.CodedConcept(label[:_LONGEST_CODE], _PRIVATE_SCHEME, label[:_LONGEST_MEANING])
+    return sr.CodedConcept(code.code, scheme, code.display[:_LONGEST_MEANING])
+
+
+def _models(readings: Sequence[Reading]) -> list[ModelVersion]:
+    return list({_model_name(reading.model): reading.model for reading in readings}.values())
+
+
+def _model_name(model: ModelVersion) -> str:
+    return f"{model.name} {model.version}"
+
+
+def _equipment(model: ModelVersion, completed_at: dt.datetime) -> highdicom.ContributingEquipment:
+    return highdicom.ContributingEquipment(
+        manufacturer=_MAKER,
+        purpose_of_reference=codes.DCM.ProcessingEquipment,
+        manufacturer_model_name=model.name[:64],
+        software_versions=model.version,
+        contribution_datetime=completed_at,
+    )
+
+
+def _written(
+    document: sr.Comprehensive3DSR, models: Sequence[ModelVersion], completed_at: dt.datetime
+) -> bytes:
+    """Return the file, after what highdicom takes from the clock or cannot be told is put right."""
+    document.InstanceCreationDate = DA(completed_at.date())
+    document.InstanceCreationTime = TM(completed_at.time())
+    for item in document.ContributingEquipmentSequence:
+        item.ContributionDateTime = DT(completed_at)
+    ours = document.ContributingEquipmentSequence[: len(models)]  # highdicom's own comes after
+    for item, model in zip(ours, models, strict=True):
+        item.DeviceUID = derived_uid("Device", model.name, model.version)
+    file = BytesIO()
+    document.save_as(file, enforce_file_format=True)
+    return file.getvalue()

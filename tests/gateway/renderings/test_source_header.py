@@ -1,0 +1,65 @@
+import io
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from gateway.renderings.source_header import source_header
+from tests.support.dicom import file_of, radiograph
+
+# pydicom warns of what senders write; in the gateway that is an event without words.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def stored(**attributes: object) -> Dataset:
+    """A header as it is read from a file, by its own rules."""
+    return dcmread(io.BytesIO(file_of(radiograph(**attributes))), stop_before_pixels=True)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "taken"),
+    [
+        ("PatientBirthDate", "19600229", "19600229"),
+        ("PatientBirthDate", "1960.02.29", ""),
+        ("PatientBirthDate", "19601301", ""),
+        ("PatientSex", "F", "F"),
+        ("PatientSex", "female", ""),
+        ("StudyTime", "081500.25", "081500.25"),
+        ("StudyTime", "8:15", ""),
+        ("AccessionNumber", "A-1", "A-1"),
+        ("AccessionNumber", "A" * 17, ""),
+        ("PatientID", "P\\Q", "P"),
+    ],
+)
+def test_an_unusable_value_is_left_empty(keyword: str, value: str, taken: str):
+    header = source_header(stored(**{keyword: value}))
+    assert header is not None
+    assert header[keyword].value == taken
+
+
+def test_what_is_missing_is_empty():
+    original = stored()
+    for keyword in ("PatientName", "PatientBirthDate", "PatientSex", "StudyID"):
+        if keyword in original:
+            del original[keyword]
+    header = source_header(original)
+    assert header is not None
+    assert {str(header[keyword].value) for keyword in ("PatientBirthDate", "StudyID")} == {""}
+
+
+def test_a_name_is_read_by_its_own_character_set():
+    original = stored()
+    original.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    original.add_new("PatientName", "PN", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B")
+    original.decode()
+    header = source_header(original)
+    assert header is not None
+    assert str(header.PatientName) == "Yamada^Tarou=山田^太郎"
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+@pytest.mark.parametrize("value", ["", "no.uid"])
+def test_an_image_of_no_patients_study_has_none(keyword: str, value: str):
+    original = stored()
+    original[keyword].value = value
+    assert source_header(original) is None

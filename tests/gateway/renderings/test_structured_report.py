@@ -1,0 +1,219 @@
+"""The report, held to two validators, and to what both of them let through."""
+
+import io
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import highdicom
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import XRayAngiographicImageStorage
+
+from gateway.renderings.source_header import source_header
+from gateway.renderings.structured_report import structured_report
+from gateway.results.documents import Reading
+from tests.support.dicom import radiograph
+from tests.support.dicom_validators import dciodvfy, pixelmed
+from tests.support.gateway import ROOT
+from tests.support.readings import PNEUMONIA, frame, reading
+from tests.support.tools import tool
+
+# pydicom and highdicom warn of what senders write; in the gateway that is an event without words.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+ORIGINAL = radiograph(StudyInstanceUID="1.2.3", PatientID="P-7", PatientName="Müller^Änne")
+FRAMES = radiograph(SOPClassUID=XRayAngiographicImageStorage, Modality="XA")
+SECOND = radiograph(StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.2", Modality="CR")
+NOT_APPLICABLE = frame(0.9, findings=({**frame().findings[0].model_dump(), "positive": None},))
+CASES = {
+    "marked": [reading()],
+    "negative": [reading(1, frame(0.1))],
+    "marked beside negative": [reading(), reading(2, frame(0.1))],
+    "two models, one not applicable": [
+        reading(),
+        reading(1, NOT_APPLICABLE, model={"name": "other", "version": "7"}),
+    ],
+    "two frames, one without a code": [
+        reading(1, frame(), frame(findings=({**frame().findings[0].model_dump(), "code": None},)))
+    ],
+}
+
+
+def rendered(readings: list[Reading], *originals: Dataset) -> bytes:
+    headers = {}
+    for item, original in zip(
+        {item.sha256: item for item in readings},
+        originals or ((FRAMES,) if len(readings[0].frames) > 1 else (ORIGINAL, SECOND)),
+        strict=False,
+    ):
+        header = source_header(original)
+        assert header is not None
+        headers[item] = header
+    return structured_report(readings, headers)
+
+
+def read(data: bytes) -> Dataset:
+    return dcmread(io.BytesIO(data))
+
+
+def items(node: Dataset, meaning: str) -> list[Dataset]:
+    """All content items below a node whose concept has this meaning."""
+    found = []
+    for item in node.get("ContentSequence", ()):
+        if item.ConceptNameCodeSequence[0].CodeMeaning == meaning:
+            found.append(item)
+        found += items(item, meaning)
+    return found
+
+
+@pytest.fixture(params=CASES)
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "report.dcm"
+    path.write_bytes(rendered(CASES[request.param]))
+    return path
+
+
+def test_the_validator_finds_no_error(file: Path):
+    assert dciodvfy(file) == []
+
+
+@pytest.mark.parametrize("case", ["marked beside negative", "two models, one not applicable"])
+def test_the_slow_validator_finds_no_error(case: str, tmp_path: Path):
+    path = tmp_path / "report.dcm"
+    path.write_bytes(rendered(CASES[case]))
+    assert pixelmed(path) == []
+
+
+def test_other_programs_read_it(file: Path):
+    subprocess.run([tool("dsrdump"), "-Ec", str(file)], check=True, capture_output=True)
+    report = highdicom.sr.srread(file)
+    groups = report.content.get_image_measurement_groups()
+    groups += report.content.get_planar_roi_measurement_groups()
+    assert len(groups) == len(items(read(file.read_bytes()), "Measurement Group"))
+
+
+def test_a_positive_finding_has_code_numbers_verdict_algorithm_and_mark():
+    report = read(rendered([reading()]))
+    assert (report.CompletionFlag, report.VerificationFlag) == ("COMPLETE", "UNVERIFIED")
+    [group] = items(report, "Measurement Group")
+    [code] = items(group, "Finding")
+    assert code.ConceptCodeSequence[0].CodeValue == PNEUMONIA["code"]
+    assert code.ConceptCodeSequence[0].CodingSchemeDesignator == "SCT"
+    numbers = {
+        meaning: items(group, meaning)[0].MeasuredValueSequence[0].NumericValue
+        for meaning in ("Certainty of Finding", "Threshold Value")
+    }
+    assert numbers == {"Certainty of Finding": 90, "Threshold Value": 86}
+    [verdict] = items(group, "Has interpretation")
+    assert verdict.ConceptCodeSequence[0].CodeMeaning == "Positive"
+    for meaning, value in (("Algorithm Name", "cxr"), ("Algorithm Version", "1")):
+        [item] = items(group, meaning)
+        assert (item.TextValue, item.RelationshipType) == (value, "HAS CONCEPT MOD")
+    [region] = items(group, "Image Region")
+    assert region.GraphicType == "POINT"
+    assert list(region.GraphicData) == [210, 35]  # the middle of column 10 and row 3 of 14
+    [image] = region.ContentSequence
+    assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == ORIGINAL.SOPInstanceUID
+    assert items(report, "Tracking Identifier")[0].TextValue == "pneumonia, image 1, cxr 1"
+    assert len(items(report, "Tracking Unique Identifier")) == 1
+    [comment] = items(report, "Comment")
+    assert comment.TextValue == (
+        "Made by a machine. Not reviewed by a physician. Not for clinical use."
+    )
+
+
+def test_nothing_is_marked_where_nothing_is_positive():
+    assert items(read(rendered(CASES["negative"])), "Image Region") == []
+
+
+def test_a_finding_of_a_model_that_is_not_applicable_has_no_verdict_and_no_mark():
+    report = read(rendered([reading(1, NOT_APPLICABLE)]))
+    [verdict] = items(report, "Has interpretation")
+    assert verdict.ConceptCodeSequence[0].CodeMeaning == "Not applicable"
+    assert items(report, "Image Region") == []
+
+
+def test_it_lies_in_the_patients_study_in_a_series_of_its_own():
+    report = read(rendered([reading()]))
+    assert report.StudyInstanceUID == "1.2.3"
+    assert report.SeriesInstanceUID != ORIGINAL.SeriesInstanceUID
+    assert (report.PatientID, str(report.PatientName)) == ("P-7", "Müller^Änne")
+    [study] = report.CurrentRequestedProcedureEvidenceSequence
+    [series] = study.ReferencedSeriesSequence
+    [image] = series.ReferencedSOPSequence
+    assert image.ReferencedSOPInstanceUID == ORIGINAL.SOPInstanceUID
+    [entry] = items(items(report, "Image Library Group")[0], "Source of Measurement")
+    assert entry.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == ORIGINAL.SOPInstanceUID
+
+
+def test_the_device_changes_with_the_models_version_alone():
+    def device(version: str, number: int) -> Any:
+        made = reading(number, model={"name": "cxr", "version": version})
+        return read(rendered([made])).ContributingEquipmentSequence[0]
+
+    first, same, other = device("1", 1), device("1", 2), device("2", 1)
+    assert (first.ManufacturerModelName, first.SoftwareVersions) == ("cxr", "1")
+    assert first.DeviceUID == same.DeviceUID
+    assert first.DeviceUID != other.DeviceUID
+
+
+def test_a_repeat_is_the_same_bytes_and_another_reading_another_object():
+    once = rendered([reading()])
+    assert once == rendered([reading()])
+    later = read(rendered([reading(), reading(2)]))
+    assert later.SOPInstanceUID != read(once).SOPInstanceUID
+    assert later.SeriesInstanceUID == read(once).SeriesInstanceUID
+
+
+# The validator counts bytes where the standard counts characters: these are short in both.
+CHARACTERS = st.characters(
+    codec="utf-8", max_codepoint=0xFFFF, exclude_categories=["Cc", "Cs"], exclude_characters="\\=^"
+)
+names, labels = (
+    st.text(CHARACTERS, min_size=1, max_size=20),
+    st.text(CHARACTERS, min_size=1, max_size=5).filter(str.strip),
+)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    patient=names,
+    birth=st.sampled_from(["", "1960", "19600229", "29.02.1960"]),
+    found=st.lists(st.tuples(labels, st.floats(0, 1)), min_size=1, max_size=3),
+    modality=st.sampled_from(["DX", "CR", "MG", "OT", "XX"]),
+)
+def test_headers_and_labels_of_any_kind_make_a_valid_report(
+    tmp_path: Path,
+    patient: str,
+    birth: str,
+    found: list[tuple[str, float]],
+    modality: str,
+):
+    original = radiograph(Modality=modality, PatientBirthDate=birth)
+    original.SpecificCharacterSet = "ISO_IR 192"
+    original.PatientName = patient
+    findings = tuple(
+        {"label": label, "probability": p, "threshold": 0.5, "positive": p >= 0.5}
+        for label, p in found
+    )
+    path = tmp_path / "report.dcm"
+    path.write_bytes(
+        rendered([reading(1, frame(findings=findings, activation_map=None))], original)
+    )
+    assert dciodvfy(path) == []
+    highdicom.sr.srread(path)
+
+
+@pytest.mark.parametrize(
+    "sample", sorted((ROOT / "tests/data/images").glob("*.dcm")), ids=lambda path: path.stem
+)
+def test_originals_of_real_modalities_make_a_valid_report(sample: Path, tmp_path: Path):
+    path = tmp_path / "report.dcm"
+    path.write_bytes(rendered([reading()], dcmread(sample, stop_before_pixels=True, force=True)))
+    assert dciodvfy(path) == []
