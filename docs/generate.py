@@ -34,7 +34,7 @@ from gateway.dimse.sop_classes import (
 from gateway.observability.metrics import Metrics
 from gateway.problems import all_kinds
 from gateway.settings import DELIMITER, PREFIX, Settings
-from gateway.storage.layout import BY_STUDY, PLACES
+from gateway.storage.layout import PLACES, RESULTS
 from gateway.studies.dicom_instance import FailureReason
 from preprocess import image, metadata, presentation
 from preprocess.character_sets import defined_terms
@@ -157,7 +157,7 @@ def _layout() -> str:
         ("keys", "bucket", "what", "written by", "when it goes"),
         *(
             (
-                f"`{place.prefix}{'{study_id}/' if place.prefix in BY_STUDY else ''}`",
+                f"`{place.prefix}{'{study_id}/' if place.prefix == RESULTS else ''}`",
                 place.bucket,
                 place.holds,
                 f"`gateway.{place.writer}`" if place.writer else "senders",

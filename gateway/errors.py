@@ -262,6 +262,13 @@ class StudyConflictError(RadStreamError, label="StudyConflictError"):
 
 
 @dataclass(eq=False)
+class StudyBacklogFullError(RadStreamError, label="StudyBacklogFullError"):
+    """As many submissions of one study are pending or have failed as its document holds."""
+
+    limit: int
+
+
+@dataclass(eq=False)
 class StudyNotFoundError(RadStreamError, label="StudyNotFoundError"):
     """No study is stored under this id."""
 

@@ -198,6 +198,14 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Conflict with the stored study",
         "Another patient or order is stored under this study_id. Send the study under its own.",
     ),
+    errors.StudyBacklogFullError: ProblemKind(
+        "study-backlog-full",
+        503,
+        "Too many pending images of one study",
+        "Nothing was stored: {limit} submissions of the study are pending or have failed. Send the "
+        "images again when some are processed, or have the failed ones discarded.",
+        retry_after_s=5,
+    ),
     errors.StudyNotFoundError: ProblemKind(
         "study-not-found", 404, "Study not found", "No study is stored under this study_id."
     ),
@@ -399,6 +407,13 @@ def problem_of(error: errors.RadStreamError, instance: str | None = None) -> Pro
     kind = kind_of(error)
     detail = kind.detail.format(**values_of(error))
     return as_problem(kind, instance, detail, getattr(error, "faults", None))
+
+
+def problem_of_kind(name: str) -> Problem:
+    """Return the problem of a kind, by its name, without what only its occurrence had."""
+    kind = next((kind for kind in all_kinds() if kind.name == name), UNEXPECTED)
+    detail = f"{kind.title}." if "{" in kind.detail else kind.detail
+    return as_problem(kind, None, detail)
 
 
 def values_of(error: errors.RadStreamError) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,36 +15,37 @@ from gateway.errors import (
     InferenceUnavailableError,
     NoModelAcceptsError,
     ObjectNotFoundError,
-    UnreadableDocumentError,
+    StoreError,
+    StudyBacklogFullError,
+    StudyBeingDeletedError,
+    StudyConflictError,
 )
 from gateway.observability.tracing import continued, spanned, traceparent
-from gateway.results.identity import compare, given
-from gateway.runtime.concurrency import together
-from gateway.schemas.result import FailedSubmission, PendingSubmission
+from gateway.runtime.concurrency import both, to_its_end
+from gateway.schemas.not_processed import told
 from gateway.studies.process import Received, StudySource, Turn
 from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
 from gateway.studies.study import Route
-from gateway.work.backlog import Work
 from gateway.work.documents import Submission, SubmittedPart
+from gateway.work.keys import WorkId, to_the_second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from opentelemetry.trace import Tracer
 
     from gateway.admission.admission import Slot
     from gateway.delivery.webhooks import Callbacks
     from gateway.models.registry import ModelRegistry
     from gateway.observability.metrics import Metrics
+    from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
+    from gateway.results.submissions import StudySubmissions
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.problem import Problem
     from gateway.studies.imaging import Imaging
     from gateway.studies.process import AdmittedStudy, StudyProcessor
     from gateway.studies.refused_images import PartError
     from gateway.studies.study import Study, StudyImage
-    from gateway.work.backlog import Backlog
-    from gateway.work.documents import Failure
+    from gateway.work.entries import Entries, Entry
     from gateway.work.worker import Worker
 
 # Whose share of the gateway these studies take of when they are read.
@@ -50,45 +53,43 @@ _SHARE = "pending studies"
 
 _CONTEXT = ("request_id",)
 
-# Of pending work that is remembered before all of it is forgotten.
-_MOST_IDENTITIES = 10_000
-
 
 class Accepted(NamedTuple):
     """A submission of a study that was accepted."""
 
-    study_id: str
-    submission_id: str
+    work: WorkId
+    record: StudyRecord
 
 
 class Submissions:
-    """Takes studies in, and tells what became of those that are not read yet.
+    """Takes studies in.
 
     Parameters
     ----------
-    backlog, worker
-        Where they are kept, and what processes them.
-    results
-        What is known of their studies.
+    entries, worker
+        What they are kept in, and what processes them.
+    results, pending
+        What is known of their studies, and what of them waits.
     models, imaging
         Say what can be said of a study without decoding it.
     """
 
     def __init__(
         self,
-        backlog: Backlog[Submission],
+        entries: Entries[Submission],
         worker: Worker[Submission],
         *,
         results: ResultStore,
+        pending: StudySubmissions,
         models: ModelRegistry,
         imaging: Imaging,
     ) -> None:
-        self._backlog = backlog
+        self._entries = entries
         self._worker = worker
         self._results = results
+        self._pending = pending
         self._models = models
         self._imaging = imaging
-        self._identities: dict[str, Mapping[str, str | None]] = {}
 
     async def accept(
         self, admitted: AdmittedStudy, callback: str | None, *, keep_unaccepted: bool = False
@@ -110,100 +111,52 @@ class Submissions:
             No image can be processed, as the headers and the models' contracts say.
         StudyConflictError
             It contradicts what is stored or was accepted before.
+        StudyBacklogFullError
+            Too much of the study waits already.
         StudyBeingDeletedError
         StoreUnavailableError
-            It is not accepted.
+            It is not accepted, as far as is known.
         RadStreamError
             What `Intake.study` raises.
         """
         study = await admitted.identify()
         await self._check_images(study, keep_unaccepted=keep_unaccepted)
-        study_id = study.metadata.study_id
-        await self._results.known(study.metadata)
-        for work in await self._backlog.of(study_id):
-            if not work.failed:
-                compare(study.metadata, await self._identity(work))
-        sent = study.parts
-        parts = tuple(
-            SubmittedPart(part=part, object=f"image-{index}") for index, part in enumerate(sent, 1)
-        )
-        bound, document = structlog.contextvars.get_contextvars(), admitted.received.document
-        submission = Submission(
-            received_at=study.received_at,
-            metadata=None if document is None else base64.b64encode(document),
-            identity=given(study.metadata),
-            parts=parts,
-            image_bytes=sum(map(len, sent.values())),
-            callback=callback,
-            caller=study.caller,
-            route=study.route,
-            context={name: bound[name] for name in _CONTEXT if name in bound},
-            traceparent=traceparent(),
-        )
-        blobs = {part.object: sent[part.part] for part in parts}
-        work = await self._backlog.add(study_id, submission, blobs)
-        self._worker.take(work)
-        return Accepted(study_id, work.id)
+        work = WorkId.new(study.metadata.study_id, study.received_at)
+        await self._pending.check_room(work.study_id)
+        submission = _submission(study, admitted.received.document, callback)
+        with self._worker.passing_over(work):
+            entry, record = await self._promise(work, study, submission)
+        self._worker.take(work, to_the_second(work.received_at), entry)
+        return Accepted(work, record)
 
-    async def keeps(self, accepted: Accepted) -> bool:
-        """Return whether the images of a submission are kept, as they are until it is processed."""
-        work = Work(accepted.study_id, accepted.submission_id)
-        return await self._backlog.document(work) is not None
+    async def keeps(self, work: WorkId) -> bool:
+        """See `StudySubmissions.keeps`."""
+        return await self._pending.keeps(work)
 
-    async def _identity(self, work: Work) -> Mapping[str, str | None]:
-        """Return the identity of pending work; remembered, as it is written once.
+    async def _promise(
+        self, work: WorkId, study: Study, submission: Submission
+    ) -> tuple[Entry[Submission] | None, StudyRecord]:
+        """Return the entry of the work and the record of its study, which has it pending.
 
-        Of a study of many instances each would else read the documents of all before it.
+        The store is asked for the study while the images are written. What is refused then goes
+        again; where an answer is lost nobody knows, and whoever finds the entry asks the document.
         """
-        if (identity := self._identities.get(work.path)) is None:
-            document = await self._backlog.document(work)
-            identity = {} if document is None else document.identity
-            if len(self._identities) >= _MOST_IDENTITIES:
-                self._identities.clear()
-            self._identities[work.path] = identity
-        return identity
-
-    async def studies(self, *, after: str, limit: int) -> list[str]:
-        """Ids of studies of which something was accepted and is not read, beyond `after`."""
-        return await self._backlog.studies(after=after, limit=limit)
-
-    async def of(
-        self, study_id: str
-    ) -> tuple[tuple[PendingSubmission, ...], tuple[FailedSubmission, ...]]:
-        """Return the study's submissions that are yet to be processed, and the failed ones."""
-        found = await together(self._tell(work) for work in await self._backlog.of(study_id))
-        return (
-            tuple(item for item in found if isinstance(item, PendingSubmission)),
-            tuple(item for item in found if isinstance(item, FailedSubmission)),
-        )
-
-    async def _tell(self, work: Work) -> PendingSubmission | FailedSubmission | None:
-        failure = await self._backlog.failure(work) if work.failed else None
+        sent, metadata = study.parts, study.metadata
+        blobs = {part.object: sent[part.part] for part in submission.parts}
         try:
-            document = await self._backlog.document(work)
-        except UnreadableDocumentError:
-            if failure is None:  # it will be parked for this
-                raise
-            return _unreadable(failure)
-        if document is None:  # done since it was listed
-            return None
-        if failure is not None:
-            return FailedSubmission(
-                received_at=document.received_at,
-                failed_at=failure.failed_at,
-                images=len(document.parts),
-                attempts=failure.attempts,
-                parked=failure.parked,
-                problem=failure.problem,
+            entry, known = await both(
+                self._entries.add(work, submission, blobs), self._results.known(metadata)
             )
-        progress = await self._backlog.progress(work)
-        return PendingSubmission(
-            received_at=document.received_at,
-            images=len(document.parts),
-            attempts=progress.attempts,
-            next_attempt_at=progress.not_before,
-            problem=progress.problem,
-        )
+            record = await self._pending.promise(work, metadata, images=len(sent), seen=known.seen)
+        except (StudyConflictError, StudyBacklogFullError, StudyBeingDeletedError):
+            with suppress(StoreError):
+                await to_its_end(self._withdraw(work))
+            raise
+        return entry, record
+
+    async def _withdraw(self, work: WorkId) -> None:
+        await self._entries.forget(work)
+        await self._entries.remove(work, to_the_second(work.received_at))
 
     async def _check_images(self, study: Study, *, keep_unaccepted: bool) -> None:
         """Refuse a study of which no image can be processed, as far as that is seen by now."""
@@ -234,20 +187,22 @@ class ProcessSubmission:
 
     def __init__(
         self,
-        backlog: Backlog[Submission],
+        entries: Entries[Submission],
         *,
         studies: StudyProcessor,
+        results: ResultStore,
         callbacks: Callbacks,
         metrics: Metrics,
         tracer: Tracer,
     ) -> None:
-        self._backlog = backlog
+        self._entries = entries
         self._studies = studies
+        self._results = results
         self._callbacks = callbacks
         self._metrics = metrics
         self._tracer = tracer
 
-    async def perform(self, work: Work, document: Submission, deadline: Deadline) -> None:
+    async def perform(self, work: WorkId, document: Submission, deadline: Deadline) -> None:
         """Process it; see `StudyProcessor.process`."""
         request = continued(document.traceparent or "")
         route = Route(document.route)
@@ -257,6 +212,7 @@ class ProcessSubmission:
             _SHARE,
             Turn.IN_LINE,
             partial(self._receive, work, document),
+            check=partial(_of_submission, work.id),
             operation="pending study: read",
         )
         with (
@@ -268,12 +224,20 @@ class ProcessSubmission:
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
 
-    async def failed(self, work: Work, document: Submission, problem: Problem) -> None:
+    async def failed(self, work: WorkId, document: Submission, problem: Problem) -> None:
         """Tell whoever wants to be told."""
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, problem)
 
-    async def _receive(self, work: Work, document: Submission, slot: Slot) -> Received:
+    async def ended(self, work: WorkId, document: Submission) -> None:
+        """Tell whoever wants to be told, of a study that is processed: maybe once more."""
+        if document.callback is not None:
+            record = await self._results.record(work.study_id)
+            entries = () if record is None else record.open_images
+            of_work = [entry for entry in entries if entry.received_at == document.received_at]
+            await self._callbacks.announce(work, document.callback, None, [*map(told, of_work)])
+
+    async def _receive(self, work: WorkId, document: Submission, slot: Slot) -> Received:
         """Return the images and their document.
 
         Raises
@@ -286,20 +250,32 @@ class ProcessSubmission:
         await slot.wait_for_bytes(document.image_bytes)
         try:
             files = [
-                (part.part, await self._backlog.blob(work, part.object)) for part in document.parts
+                (part.part, await self._entries.blob(work, part.object)) for part in document.parts
             ]
         except ObjectNotFoundError as error:
             raise DeliveryUnfinishedError("its images are gone") from error
         return Received(document.metadata, files, document.received_at)
 
 
-def _unreadable(failure: Failure) -> FailedSubmission:
-    """Work whose document is damaged, as far as the note of its failure tells of it."""
-    return FailedSubmission(
-        received_at=failure.failed_at,
-        failed_at=failure.failed_at,
-        images=0,
-        attempts=failure.attempts,
-        parked=failure.parked,
-        problem=failure.problem,
+def _submission(
+    study: Study, document: bytes | memoryview | None, callback: str | None
+) -> Submission:
+    sent = study.parts
+    bound = structlog.contextvars.get_contextvars()
+    return Submission(
+        received_at=study.received_at,
+        metadata=None if document is None else base64.b64encode(document),
+        parts=tuple(
+            SubmittedPart(part=part, object=f"image-{index}") for index, part in enumerate(sent, 1)
+        ),
+        image_bytes=sum(map(len, sent.values())),
+        callback=callback,
+        caller=study.caller,
+        route=study.route,
+        context={name: bound[name] for name in _CONTEXT if name in bound},
+        traceparent=traceparent(),
     )
+
+
+async def _of_submission(submission: str, study: Study) -> Study:
+    return replace(study, submission=submission)

@@ -8,20 +8,30 @@ import time
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from gateway.errors import CallbackUnansweredError, InvalidCallbackError
+from gateway.errors import (
+    CallbackUnansweredError,
+    InvalidCallbackError,
+    StudyBeingDeletedError,
+)
 from gateway.results.links import Links
 from gateway.schemas.callback import CallbackBody
 from gateway.schemas.result import Status, study_path
 from gateway.work.documents import PendingCallback
+from gateway.work.keys import to_the_second
+from gateway.work.worker import Standing
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from gateway.observability.metrics import Metrics
+    from gateway.results.store import ResultStore
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.not_processed import NotProcessed
+    from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
-    from gateway.work.backlog import Backlog, Work
+    from gateway.work.entries import Entries
+    from gateway.work.keys import WorkId
     from gateway.work.worker import Worker
 
 SIGNATURE_HEADER = "RadStream-Signature"
@@ -62,7 +72,7 @@ class Callbacks:
 
     Parameters
     ----------
-    backlog, worker
+    entries, worker
         Keep the notices, and send them.
     hosts
         Those that may be called, each ``name`` or ``name:port``.
@@ -70,12 +80,12 @@ class Callbacks:
 
     def __init__(
         self,
-        backlog: Backlog[PendingCallback],
+        entries: Entries[PendingCallback],
         worker: Worker[PendingCallback],
         *,
         hosts: frozenset[str],
     ) -> None:
-        self._backlog = backlog
+        self._entries = entries
         self._worker = worker
         self._hosts = hosts
 
@@ -90,7 +100,7 @@ class Callbacks:
 
     async def announce(
         self,
-        work: Work,
+        work: WorkId,
         url: str,
         problem: Problem | None,
         not_processed: Sequence[NotProcessed] = (),
@@ -99,7 +109,8 @@ class Callbacks:
         notice = PendingCallback(
             url=url, problem=problem, not_processed=tuple(not_processed) or None
         )
-        self._worker.take(await self._backlog.add(work.study_id, notice, {}, work_id=work.id))
+        entry = await self._entries.add(work, notice)
+        self._worker.take(work, to_the_second(work.received_at), entry)
 
 
 class SendNotice:
@@ -132,7 +143,7 @@ class SendNotice:
         self._metrics = metrics
         self._links = links
 
-    async def perform(self, work: Work, document: PendingCallback, deadline: Deadline) -> None:
+    async def perform(self, work: WorkId, document: PendingCallback, deadline: Deadline) -> None:
         """Send it once."""
         del deadline  # the sender has a shorter one of its own
         check_url(document.url, self._hosts)
@@ -158,10 +169,45 @@ class SendNotice:
             raise
         self._metrics.backlog.callbacks.labels("delivered").inc()
 
-    async def failed(self, work: Work, document: PendingCallback, problem: Problem) -> None:
+    async def failed(self, work: WorkId, document: PendingCallback, problem: Problem) -> None:
         """Count it; the parked item tells the operator."""
         del work, document, problem
         self._metrics.backlog.callbacks.labels("given_up").inc()
+
+    async def ended(self, work: WorkId, document: PendingCallback) -> None:
+        """Do nothing: it was taken."""
+
+
+class CallbackStates:
+    """States of callbacks: each waits for as long as its study is there."""
+
+    def __init__(self, results: ResultStore) -> None:
+        self._results = results
+
+    async def standing(self, work: WorkId, *, tried: bool) -> Standing:
+        """See `WorkStates.standing`."""
+        del tried
+        try:
+            record = await self._results.record(work.study_id)
+        except StudyBeingDeletedError:
+            return Standing.DELETED
+        return Standing.DELETED if record is None else Standing.PENDING
+
+    async def postponed(
+        self, work: WorkId, due: dt.datetime, attempts: int, problem: Problem
+    ) -> None:
+        """Do nothing: the entry has it."""
+
+    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
+        """Do nothing: the parked item has it."""
+
+    async def revived(self, work: WorkId, due: dt.datetime) -> None:
+        """Do nothing: the entry has it."""
+
+    async def discarded(self, work: WorkId) -> bool:
+        """Return True."""
+        del work
+        return True
 
 
 def _status(notice: PendingCallback) -> Status:

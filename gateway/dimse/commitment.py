@@ -11,10 +11,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.audit.trail import name_study
-from gateway.deferred.submissions import Accepted
 from gateway.dimse.commitment_messages import CommitmentFailure, CommitmentReport
 from gateway.errors import StudyNotFoundError, UnreadableDocumentError
 from gateway.runtime.concurrency import together
+from gateway.work.keys import WorkId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +82,8 @@ class StorageCommitment:
                 if pointer.sop_class_uid != reference.sop_class_uid:
                     return CommitmentFailure.CLASS_INSTANCE_CONFLICT
                 name_study(pointer.study_id)
-                accepted = Accepted(pointer.study_id, pointer.submission_id)
-                return None if await self._submissions.keeps(accepted) else pointer.study_id
+                work = WorkId(pointer.study_id, pointer.submission_id)
+                return None if await self._submissions.keeps(work) else pointer.study_id
             except UnreadableDocumentError:
                 return CommitmentFailure.PROCESSING_FAILURE
 

@@ -165,8 +165,8 @@ class InstanceStore:
 
     async def _point(self, uids: InstanceUids, accepted: Accepted) -> None:
         pointer = InstancePointer(
-            study_id=accepted.study_id,
+            study_id=accepted.work.study_id,
             sop_class_uid=uids.sop_class_uid or "",
-            submission_id=accepted.submission_id,
+            submission_id=accepted.work.id,
         )
         await self._instances.add(uids.sop_instance_uid or "", pointer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.dropfolder.outcome import Taken
 from gateway.errors import ObjectNotReadableError
 from gateway.schemas.events import Outcome
-from gateway.storage.layout import BY_STUDY
+from gateway.storage.layout import RESULTS
 
 if TYPE_CHECKING:
     from gateway.dropfolder.delivery import DropFolder
@@ -76,11 +76,10 @@ class ParkedAndWaiting:
 
     async def keys_of(self, study_id: str) -> list[str]:
         """Return the keys of all that is parked and all that waits of the study."""
-        own = tuple(f"{root}{study_id}/" for root in BY_STUDY)
         parked = [
             self._parking.key(item)
             for item in await self._parking.items(after="", limit=None)
-            if item.key.startswith(own)
+            if (item.half is None and item.key.startswith(f"{RESULTS}{study_id}/"))
             or item.study_id == study_id
             or self._is_of(item.key, study_id)
         ]

@@ -1,9 +1,8 @@
-"""State of each known study: what is stored of it, and what is still on its way."""
+"""State of each known study, as its document has it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from gateway.errors import (
     StudyBeingDeletedError,
@@ -11,11 +10,10 @@ from gateway.errors import (
     StudyNotFoundError,
     UnreadableDocumentError,
 )
-from gateway.results.documents import StudyRecord
+from gateway.results.submissions import with_submissions
 from gateway.results.tombstone import Reason
 from gateway.results.view import study_result, study_summary
 from gateway.runtime.concurrency import together
-from gateway.schemas.result import Status
 from gateway.storage.layout import RESULTS
 
 if TYPE_CHECKING:
@@ -23,28 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.results.deletion import Deletion
+    from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
-    from gateway.schemas.result import (
-        FailedSubmission,
-        PendingSubmission,
-        StudyResult,
-        StudySummary,
-    )
+    from gateway.schemas.result import StudyResult, StudySummary
     from gateway.storage.protocol import ObjectStore
-
-
-class PendingStudies(Protocol):
-    """Studies that were accepted and are not processed yet, or failed for good."""
-
-    async def studies(self, *, after: str, limit: int) -> list[str]:
-        """Return ids of studies of which something is pending, beyond `after`."""
-        ...
-
-    async def of(
-        self, study_id: str
-    ) -> tuple[tuple[PendingSubmission, ...], tuple[FailedSubmission, ...]]:
-        """Return what is pending of a study, and what failed for good of it."""
-        ...
 
 
 class StudyCatalog:
@@ -55,12 +35,10 @@ class StudyCatalog:
         objects: ObjectStore,
         *,
         results: ResultStore,
-        pending: PendingStudies,
         deletion: Deletion,
     ) -> None:
         self._objects = objects
         self._results = results
-        self._pending = pending
         self._deletion = deletion
 
     async def result(self, study_id: str) -> StudyResult:
@@ -79,11 +57,10 @@ class StudyCatalog:
         self, study_id: str
     ) -> tuple[StudyResult, Mapping[str, str | None]]:
         """Return the study's current view, and its identifying attributes; see `result`."""
-        state = await self._state(study_id)
-        if state is not None:
-            earlier = await self._results.earlier(state.record)
-            result = state.told(study_result(state.record, earlier, whole=True))
-            return result, state.record.identity
+        record = await self._record(study_id)
+        if record is not None:
+            result = study_result(record, await self._results.earlier(record), whole=True)
+            return with_submissions(result, record), record.identity
         if await self._deletion.was_deleted(study_id):
             raise StudyDeletedError
         raise StudyNotFoundError
@@ -105,13 +82,7 @@ class StudyCatalog:
 
     async def ids(self, *, after: str, limit: int) -> list[str]:
         """Ids of studies in the order of their keys, beyond `after`."""
-        stored, coming = await together(
-            [
-                self._objects.folders(RESULTS, after=after, limit=limit),
-                self._pending.studies(after=after, limit=limit),
-            ]
-        )
-        return sorted({*stored, *coming}, key=lambda name: f"{name}/")[:limit]
+        return list(await self._objects.folders(RESULTS, after=after, limit=limit))
 
     async def summaries(
         self, study_ids: list[str]
@@ -127,34 +98,29 @@ class StudyCatalog:
     async def changed_at(self, study_id: str) -> dt.datetime | None:
         """Return the time of the study's last change; None while anything of it is pending."""
         try:
-            pending, failures = await self._pending.of(study_id)
             record = await self._results.record(study_id)
         except StudyBeingDeletedError:
             return None
-        if pending:
-            return None
-        if record is None and not failures:  # begun, and never stored: its gateway died
+        if record is None:  # begun, and never stored: its gateway died
             return await self._results.image_at(study_id)
-        failed = [failure.failed_at for failure in failures]
-        return max([record.changed_at, *failed] if record is not None else failed)
+        return None if record.pending else record.changed_at
 
     async def _summary(
         self, study_id: str
     ) -> StudySummary | tuple[str, UnreadableDocumentError] | None:
         try:
-            state = await self._state(study_id)
-            if state is None:
+            record = await self._record(study_id)
+            if record is None:
                 return None
             # Only the readings say which images are meant by names that hold other bytes now.
-            earlier = await self._results.earlier(state.record) if state.record.standing else None
+            earlier = await self._results.earlier(record) if record.standing else None
         except UnreadableDocumentError as error:
             return study_id, error
         except StudyDeletedError:
             return None
-        status = state.told(study_result(state.record)).status
-        return study_summary(state.record, status, earlier)
+        return study_summary(record, study_result(record).status, earlier)
 
-    async def _state(self, study_id: str) -> _State | None:
+    async def _record(self, study_id: str) -> StudyRecord | None:
         """Return what is known of a study; None of one that nobody was told of.
 
         Raises
@@ -162,37 +128,10 @@ class StudyCatalog:
         StudyDeletedError
             It is being deleted.
         """
-        # In this order: what has been read since the first look is found by the second.
-        pending, failures = await self._pending.of(study_id)
         try:
             record = await self._results.record(study_id)
         except StudyBeingDeletedError:
             raise StudyDeletedError from None
-        if record is not None and record.images:
-            return _State(record, pending, failures)
-        if not pending and not failures:
+        if record is None or not (record.images or record.pending or record.failed):
             return None
-        received = [item.received_at for item in pending]
-        received += [item.received_at for item in failures]
-        record = StudyRecord(study_id=study_id, received_at=min(received), changed_at=max(received))
-        return _State(record, pending, failures)
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """A study's record, with what is on its way and what failed."""
-
-    record: StudyRecord
-    pending: tuple[PendingSubmission, ...]
-    failures: tuple[FailedSubmission, ...]
-
-    def told(self, result: StudyResult) -> StudyResult:
-        """Return the view of the record with the rest."""
-        status = result.status if self.record.images else Status.FAILED
-        return result.model_copy(
-            update={
-                "status": Status.PENDING if self.pending else status,
-                "pending": self.pending or None,
-                "failures": self.failures or None,
-            }
-        )
+        return record

@@ -27,7 +27,9 @@ from gateway.results.keys import document_key, images_folder, pages_folder, stud
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
 from gateway.storage.documents import create_document, read_document, replace_document
-from gateway.storage.layout import CALLBACKS, DELETED, DELETIONS, PENDING, RESULTS
+from gateway.storage.layout import DELETED, DELETIONS
+from gateway.work.entries import entries_of
+from gateway.work.keys import KINDS, kept_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +45,6 @@ log = structlog.get_logger()
 
 # Deletions that are ended side by side.
 _AT_ONCE = 32
-
-_WORK = (PENDING, CALLBACKS)
 
 
 class StudyFootprint(Protocol):
@@ -114,8 +114,7 @@ class Deletion:
             return not await self._objects.keys(note_key(study_id))
         if seen.record is not None:
             return True
-        roots = (RESULTS, *_WORK)
-        return any(await together(self._objects.keys(f"{root}{study_id}/") for root in roots))
+        return bool(await self._objects.keys(study_folder(study_id)))
 
     async def was_deleted(self, study_id: str) -> bool:
         """Return whether the study was deleted before."""
@@ -189,8 +188,9 @@ class Deletion:
     async def _purge(self, study_id: str) -> bool:
         """Purge all but the document; return whether nothing is left, not even older versions."""
         await Instances(self._objects).remove_of(study_id)
-        folders = (images_folder(study_id), pages_folder(study_id))
-        prefixes = [*folders, *(f"{root}{study_id}/" for root in _WORK)]
+        kept = (kept_folders(kind, study_id) for kind in KINDS)
+        folders = (images_folder(study_id), pages_folder(study_id), *kept)
+        prefixes = [*folders, *await entries_of(self._objects, study_id)]
         beside = await self._objects.keys(study_folder(study_id))
         prefixes += [
             key for key in beside if not key.startswith(folders) and key != document_key(study_id)

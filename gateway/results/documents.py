@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 
 from gateway.results.tombstone import Closing
 from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.schemas.problem import Problem
 from gateway.schemas.result import Finding, ModelVersion, ResultWarning
 from gateway.schemas.stored_document import (
     Counts,
@@ -133,6 +134,31 @@ class PageEntry(StoredDocument):
     attributes: SearchAttributes = SearchAttributes()
 
 
+class PendingImages(StoredDocument):
+    """Images that were accepted together and wait; their id has the time at which they came."""
+
+    id: str
+    images: int
+    due: AwareDatetime | None = Field(
+        None, description="Time of the next attempt, to the second; None before the first."
+    )
+    attempts: int = 0
+    problem: str | None = Field(None, description="Kind of the last attempt's problem.")
+
+
+class FailedImages(StoredDocument):
+    """Images that were accepted together and failed for good, until they are discarded."""
+
+    id: str
+    images: int
+    attempts: int
+    failed_at: AwareDatetime
+    problem: str = Field(description="Kind of the problem.")
+    told: Problem | None = Field(
+        None, description="Problem in full, where the document has room for it."
+    )
+
+
 class StudyRecord(StoredDocument):
     """Stored state of a study, less its images and pictures."""
 
@@ -153,11 +179,26 @@ class StudyRecord(StoredDocument):
     open_images: tuple[NotProcessedDocument, ...] = Field(
         (), description="Images that are to be sent again."
     )
+    pending: tuple[PendingImages, ...] = Field((), description="Images that wait, as they came.")
+    failed: tuple[FailedImages, ...] = ()
     standing: Names = Field(
         {},
         description="SHA-256 of the current image by its name in the drop folder, for names under "
         "which several images were processed.",
     )
+
+    @classmethod
+    def begun(cls, study_id: str) -> StudyRecord:
+        """Return the record of a study of which nothing is known."""
+        return cls(study_id=study_id, changed_at=dt.datetime.now(dt.UTC))
+
+    def changed(self, **news: object) -> StudyRecord:
+        """Return the record with these fields, and a later time whatever this gateway's clock says.
+
+        The search index tells an older state from a newer one by it.
+        """
+        now = max(dt.datetime.now(dt.UTC), self.changed_at + dt.timedelta(microseconds=1))
+        return self.model_copy(update={**news, "changed_at": now})
 
 
 class StudyDocument(StoredDocument):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, StudyNotFoundError
+from gateway.errors import (
+    ObjectNotFoundError,
+    StudyBeingDeletedError,
+    StudyConflictError,
+    StudyNotFoundError,
+)
 from gateway.results.documents import Reading, StudyRecord
-from gateway.results.identity import compare, given
+from gateway.results.identity import binding, compare, joined
 from gateway.results.image_writes import ImageWrites
-from gateway.results.keys import heatmap_key, image_folder, image_key, images_folder
+from gateway.results.keys import heatmap_key, image_folder, image_key, study_folder
 from gateway.results.not_processed import noted, settled, with_parked, without_parked
 from gateway.results.pages import may_have_image, may_have_name, read_pages
+from gateway.results.submissions import without
 from gateway.results.view import study_result
 from gateway.storage.documents import unreadable
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
 
     from gateway.errors import UnreadableDocumentError
@@ -90,6 +97,8 @@ class Request:
         Images that could not be.
     alone
         Whether it has one image only.
+    submission
+        Id of the pending submission that it is made of, which ends with it.
     """
 
     metadata: StudyMetadata
@@ -98,6 +107,12 @@ class Request:
     processed: Mapping[str, Reading]
     entries: Sequence[NotProcessedDocument] = ()
     alone: bool = False
+    submission: str | None = None
+
+    def changes(self, record: StudyRecord | None) -> bool:
+        """Return True if there is something to write, as far as this record tells."""
+        before = record is not None and record.open_images
+        return bool(self.fresh or self.entries or self.submission or before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +172,11 @@ class ResultStore:
         """
         remembered = None if seen is not None else self._documents.remembered(metadata.study_id)
         if remembered is not None and remembered.record is not None:
-            identity = remembered.record.identity
-            if identity | given(metadata) == given(metadata) | identity:
+            with suppress(StudyConflictError):  # it may have gone by now
+                compare(metadata, binding(remembered.record))
                 return Known(remembered, is_sure=False)
         seen = seen or await self._documents.read(metadata.study_id)
-        if (record := seen.open_record()) is not None:
-            compare(metadata, record.identity)
+        compare(metadata, binding(seen.open_record()))
         return Known(seen)
 
     async def reading(
@@ -192,9 +206,11 @@ class ResultStore:
         StudyConflictError
             Another document came first and contradicts this one; nothing was written.
         StudyBeingDeletedError
+        DeliveryUnfinishedError
+            It is made of a submission that is no longer pending; nothing was written.
         """
         on_pages = _OnPages()
-        if request.fresh or request.entries or (known.record and known.record.open_images):
+        if request.changes(known.record):
             record = await self._change(study_id, request, known, on_pages)
         else:
             await self._make_sure(study_id, known)
@@ -229,7 +245,7 @@ class ResultStore:
         """Return the record with an image of the drop folder that is parked; see `with_parked`."""
 
         def change(record: StudyRecord | None) -> StudyRecord:
-            record = record or _begun(study_id)
+            record = record or StudyRecord.begun(study_id)
             return _with_entries(record, with_parked(record.open_images, entry))
 
         return await self._documents.change(study_id, change)
@@ -256,7 +272,7 @@ class ResultStore:
                 raise StudyNotFoundError
             if record.standing.get(name) == sha256:
                 return record
-            return _changed(record, standing=record.standing | {name: sha256})
+            return record.changed(standing=record.standing | {name: sha256})
 
         return await self._documents.change(study_id, change)
 
@@ -271,7 +287,7 @@ class ResultStore:
 
     async def image_at(self, study_id: str) -> dt.datetime | None:
         """Return when an image came to lie there of a study that has no document."""
-        keys = await self._objects.keys(images_folder(study_id))
+        keys = await self._objects.keys(study_folder(study_id))
         try:
             return await self._objects.written_at(keys[0]) if keys else None
         except ObjectNotFoundError:
@@ -390,8 +406,9 @@ def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | Non
 
     def change(record: StudyRecord | None) -> StudyRecord:
         metadata = request.metadata
-        record = record or _begun(metadata.study_id)
-        compare(metadata, record.identity)
+        record = record or StudyRecord.begun(metadata.study_id)
+        pending = without(record, request.submission)
+        identity = joined(metadata, record)
         unread = [page for page in record.pages if page.name not in on_pages.pages]
         if pages := [
             page
@@ -412,7 +429,7 @@ def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | Non
         entries = settled(record.open_images, request.processed, alone=request.alone)
         news = {
             "received_at": record.received_at or request.received_at,
-            "identity": record.identity | given(metadata),
+            "identity": identity,
             "study_instance_uid": record.study_instance_uid
             or next(
                 (item.study_instance_uid for item in readings if item.study_instance_uid), None
@@ -420,29 +437,17 @@ def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | Non
             "images": images,
             "readings": tuple(readings),
             "open_images": noted(entries, request.entries),
+            "pending": pending,
         }
         if all(getattr(record, name) == value for name, value in news.items()):
             return record
-        return _changed(record, **news)
+        return record.changed(**news)
 
     return change
 
 
-def _begun(study_id: str) -> StudyRecord:
-    return StudyRecord(study_id=study_id, changed_at=dt.datetime.now(dt.UTC))
-
-
-def _changed(record: StudyRecord, **news: object) -> StudyRecord:
-    """Return the record with these fields, and a later time whatever this gateway's clock says.
-
-    The search index tells an older state from a newer one by it.
-    """
-    now = max(dt.datetime.now(dt.UTC), record.changed_at + dt.timedelta(microseconds=1))
-    return record.model_copy(update={**news, "changed_at": now})
-
-
 def _with_entries(record: StudyRecord, entries: tuple[NotProcessedDocument, ...]) -> StudyRecord:
-    return record if entries == record.open_images else _changed(record, open_images=entries)
+    return record if entries == record.open_images else record.changed(open_images=entries)
 
 
 def _key(reading: Reading) -> ReadingKey:

@@ -167,8 +167,10 @@ def study_status(record: StudyRecord) -> Status:
 
 
 def _status(record: StudyRecord, stand: Sequence[object]) -> Status:
-    if not stand:
+    if record.pending:
         return Status.PENDING
+    if not stand:
+        return Status.FAILED if record.failed else Status.PENDING
     return Status.PARTIAL if record.open_images else Status.COMPLETED
 
 

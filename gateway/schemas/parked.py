@@ -31,7 +31,8 @@ class ParkedItem(StoredDocument):
     )
     key: str = Field(
         description="Of an object of the drop folder its key there; else where the work lies in "
-        "the results: under `pending/` a study that was accepted, under `callbacks/` a notice."
+        "the results: `results/{study_id}/submissions/{id}` of a study that was accepted, "
+        "`results/{study_id}/callbacks/{id}` of a callback."
     )
     version_id: str | None = Field(None, description="The object's version, where it has one.")
     study_id: str | None = Field(

@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
-from gateway.storage.layout import BY_STUDY, INSTANCES
+from gateway.storage.layout import CALLBACKS, INSTANCES, RESULTS, SUBMISSIONS
 
 if TYPE_CHECKING:
     from gateway.storage.protocol import ObjectStore
@@ -99,7 +99,9 @@ def _place(key: str) -> str:
     """Return the key with a star in place of a study_id or a UID, which stand in no log."""
     if key.startswith(INSTANCES):
         return f"{INSTANCES}*"
-    if not key.startswith(BY_STUDY):
+    if key.startswith((SUBMISSIONS, CALLBACKS)):
+        return f"{key.partition('.')[0]}.*"
+    if not key.startswith(RESULTS):
         return key
     root, _, name = key.split("/", 2)
     return f"{root}/*/{name}"

@@ -10,19 +10,17 @@ from enum import StrEnum
 
 RESULTS = "results/"
 INSTANCES = "instances/"
-PENDING = "pending/"
-CALLBACKS = "callbacks/"
 PARKED = "parked/"
 WAITING = "pairing/waiting/"
 BINDINGS = "pairing/bindings/"
 INDEX = "index/"
 DELETED = "deleted/"
-DELETIONS = "work/deletions/"
+WORK = "work/"
+SUBMISSIONS = f"{WORK}submissions/"
+CALLBACKS = f"{WORK}callbacks/"
+DELETIONS = f"{WORK}deletions/"
 AUDIT = "audit/"
 IMAGES = "images/"
-
-BY_STUDY = (RESULTS, PENDING, CALLBACKS)
-"""Under each of these a study has a folder of its own, named by its study_id."""
 
 
 class Bucket(StrEnum):
@@ -61,7 +59,8 @@ class Place:
 PLACES = (
     Place(
         RESULTS,
-        "studies: the document of each, its images and heat maps",
+        "studies: the document of each, its images and heat maps, and images that wait to be "
+        "processed",
         "results",
         "when the study is deleted",
     ),
@@ -72,16 +71,16 @@ PLACES = (
         "when the study is deleted",
     ),
     Place(
-        PENDING,
-        "studies that were answered before they are processed, with their images",
+        SUBMISSIONS,
+        "entries of studies that were answered before they are processed",
         "work",
-        "when the study is processed, or by `discard`",
+        "when the study is processed, or fails for good",
     ),
     Place(
         CALLBACKS,
-        "callbacks that no receiver has taken yet",
+        "entries of callbacks that no receiver has taken yet",
         "work",
-        "when they are taken, or by `discard`",
+        "when they are taken, or fail for good",
     ),
     Place(
         PARKED, "parked items", "work", "when the object is processed after all, or by `discard`"

@@ -10,6 +10,7 @@ import structlog
 
 from gateway.audit.trail import note_partial
 from gateway.errors import (
+    DeliveryUnfinishedError,
     InferenceUnavailableError,
     RadStreamError,
     StudyBeingDeletedError,
@@ -224,6 +225,7 @@ class Pipeline:
                 },
                 entries=entries,
                 alone=len(study.parts) == 1,
+                submission=study.submission,
             )
             added = await self._store(request, known, writes)
         # Where another gateway was first, that one counts.
@@ -244,11 +246,13 @@ class Pipeline:
         Raises
         ------
         StudyConflictError, StudyBeingDeletedError
+        DeliveryUnfinishedError
+            It is a submission that is no longer pending.
         """
         try:
             await writes.done()
             added = await self._results.add(request.metadata.study_id, known, request)
-        except (StudyConflictError, StudyBeingDeletedError):
+        except (StudyConflictError, StudyBeingDeletedError, DeliveryUnfinishedError):
             await writes.remove()
             raise
         await writes.remove(kept={reading.object for reading in added.readings})

@@ -93,6 +93,8 @@ class Study:
         Reference of the drop folder's object that it was made of.
     seen
         Its document in the store, where that was read beside its bytes.
+    submission
+        Id of the submission that it was accepted as, if it was before it is processed.
     """
 
     images: tuple[StudyImage, ...]
@@ -104,6 +106,7 @@ class Study:
     caller: str = ANONYMOUS.label
     dropped_as: str | None = None
     seen: Seen | None = None
+    submission: str | None = None
 
     @property
     def parts(self) -> dict[str, bytes | memoryview]:

@@ -101,6 +101,12 @@ class Look:
             self.tell(Kind.UNREADABLE_DOCUMENT, key, f"It cannot be read: {reason_of(error)}.")
             return None
 
+    async def named_document(self, document: type[D], key: str, referrer: str) -> D | None:
+        """Return what the object holds that another object names; None where that is told."""
+        before = len(self.findings)
+        await self.refer(key, referrer)
+        return await self.document(document, key) if len(self.findings) == before else None
+
     async def refer(self, key: str, referrer: str) -> None:
         """Tell of a key that has no object though another object names it."""
         if key not in self.keys:

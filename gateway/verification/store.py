@@ -16,7 +16,9 @@ from gateway.schemas.parked import ParkedItem
 from gateway.storage import layout
 from gateway.verification.findings import Finding, Kind, Look
 from gateway.verification.study import look_at_study
-from gateway.work.documents import Failure, Lease, PendingCallback, Progress, Submission
+from gateway.work.documents import PendingCallback, Submission
+from gateway.work.entries import JOB
+from gateway.work.keys import KINDS, of_parked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     _LookAt = Callable[[ObjectStore, str], Awaitable[Look]]
 
 _ROOTS = {prefix.partition("/")[0] for prefix in layout.STORE}
-_WORK = (layout.PENDING, layout.CALLBACKS)
 
 # A folder store goes through all names of a folder for each page of them.
 _PAGE = 10_000
@@ -78,8 +79,8 @@ class Verification:
         """Yield what looks at a part of the store, with names of a few such parts."""
         by_folder: dict[str, _LookAt] = {
             layout.RESULTS: look_at_study,
-            layout.PENDING: partial(_look_at_work, layout.PENDING, Submission),
-            layout.CALLBACKS: partial(_look_at_work, layout.CALLBACKS, PendingCallback),
+            layout.SUBMISSIONS: partial(_look_at_entries, layout.SUBMISSIONS, Submission),
+            layout.CALLBACKS: partial(_look_at_entries, layout.CALLBACKS, PendingCallback),
             layout.DELETED: _look_at_deletion,
             layout.WAITING: _look_at_waiting,
         }
@@ -127,44 +128,22 @@ async def _steady(look: _LookAt, objects: ObjectStore, name: str) -> Look:
     return first
 
 
-async def _look_at_work(
-    root: str, document: type[BaseModel], objects: ObjectStore, study_id: str
+async def _look_at_entries(
+    kind: str, document: type[BaseModel], objects: ObjectStore, due: str
 ) -> Look:
-    """Return what is amiss with the work there is for a study."""
-    look = Look(objects, await objects.keys(f"{root}{study_id}/"))
-    for folder in sorted({"/".join(key.split("/")[:3]) + "/" for key in look.keys}):
-        await _look_at_piece(look, folder, document)
+    """Return what is amiss with the entries of work that is due in one second."""
+    look = Look(objects, await objects.keys(f"{kind}{due}/"))
+    for key in look.keys:
+        await look.document(document, key)
     return look
-
-
-async def _look_at_piece(look: Look, folder: str, document: type[BaseModel]) -> None:
-    names = {key.removeprefix(folder) for key in look.keys if key.startswith(folder)}
-    if "work.json" not in names:  # written last, and removed first
-        look.tell(
-            Kind.ORPHAN_OBJECT, folder, "It was never promised or is done: a gateway ends it."
-        )
-        return
-    work = await look.document(document, f"{folder}work.json")
-    if isinstance(work, Submission):
-        for part in work.parts:
-            if part.object not in names:
-                look.missing(f"{folder}{part.object}", f"{folder}work.json")
-    if "progress.json" in names:
-        await look.document(Progress, f"{folder}progress.json")
-    for name in sorted(name for name in names if name.startswith("claims/")):
-        await look.document(Lease, f"{folder}{name}")
-    if "failed.json" in names:
-        failure = await look.document(Failure, f"{folder}failed.json")
-        if failure is not None:
-            await look.refer(f"{layout.PARKED}{failure.parked}.json", f"{folder}failed.json")
 
 
 async def _look_at_parked(objects: ObjectStore, key: str) -> Look:
     """Return what is amiss with a parked item."""
     look = Look(objects, [key])
     item = await look.document(ParkedItem, key)
-    if item is not None and item.half is None and item.key.startswith(_WORK):
-        await look.refer(f"{item.key}/work.json", key)
+    if item is not None and item.half is None and any(of_parked(k, item.key) for k in KINDS):
+        await look.refer(f"{item.key}/{JOB}", key)
     return look
 
 

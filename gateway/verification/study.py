@@ -8,11 +8,22 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from gateway.observability.pseudonyms import key_reference
 from gateway.results import deletion
 from gateway.results.documents import Page, StudyDocument
 from gateway.results.keys import document_key, heatmap_key, image_key, page_key, study_folder
-from gateway.storage.layout import PARKED
+from gateway.storage.layout import CALLBACKS, PARKED, SUBMISSIONS
 from gateway.verification.findings import Kind, Look
+from gateway.work.documents import PendingCallback, Submission
+from gateway.work.entries import JOB
+from gateway.work.keys import (
+    WorkId,
+    entry_key,
+    kept_folder,
+    kept_folders,
+    parked_key,
+    to_the_second,
+)
 
 if TYPE_CHECKING:
     from gateway.results.documents import Reading, StudyRecord
@@ -71,7 +82,12 @@ class _StudyLook:
         Images alone are left by a gateway that died before it told anybody of them; all else is
         written once there is a document.
         """
-        images = [key for key in self._look.keys if _IMAGE.fullmatch(self._name(key))]
+        begun = kept_folders(SUBMISSIONS, self._study_id)
+        images = [
+            key
+            for key in self._look.keys
+            if _IMAGE.fullmatch(self._name(key)) or key.startswith(begun)
+        ]
         if len(images) < len(self._look.keys):
             self._look.missing(self._key, "what lies beside it")
         for key in images:
@@ -109,12 +125,38 @@ class _StudyLook:
             for reading in page.readings:
                 images.add(reading.sha256)
                 self._reading(reading, key)
+        for waiting in record.pending:
+            work = WorkId(self._study_id, waiting.id)
+            due = waiting.due or to_the_second(work.received_at)
+            await self._submission(work, entry_key(SUBMISSIONS, work, due))
+        for failed in record.failed:
+            work = WorkId(self._study_id, failed.id)
+            await self._submission(work, kept_folder(SUBMISSIONS, work) + JOB)
+            item = key_reference(parked_key(SUBMISSIONS, work))
+            await self._look.refer(f"{PARKED}{item}.json", self._key)
+        await self._callbacks()
         for entry in record.open_images:
             if entry.parked is not None:
                 await self._look.refer(f"{PARKED}{entry.parked}.json", self._key)
         referred = {sha256 for entry in record.open_images for sha256 in entry.beside}
         for sha256 in sorted((referred | set(record.standing.values())) - images):
             self._look.missing(f"{self._folder}images/{sha256}/", self._key)
+
+    async def _submission(self, work: WorkId, key: str) -> None:
+        """Look at images that wait, or have failed, by the document that lists them."""
+        folder = kept_folder(SUBMISSIONS, work)
+        self._named.update(name for name in self._look.keys if name.startswith(folder))
+        document = await self._look.named_document(Submission, key, self._key)
+        for part in document.parts if document is not None else ():
+            if folder + part.object not in self._look.keys:
+                self._look.missing(folder + part.object, key)
+
+    async def _callbacks(self) -> None:
+        """Look at the callbacks that failed; their parked items name them."""
+        folder = kept_folders(CALLBACKS, self._study_id)
+        for key in [key for key in self._look.keys if key.startswith(folder)]:
+            self._named.add(key)
+            await self._look.document(PendingCallback, key)
 
     def _reading(self, reading: Reading, referrer: str) -> None:
         if reading.study_id != self._study_id:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.audit.trail import name_study
-from gateway.errors import UnreadableDocumentError
+from gateway.errors import ParkedItemNotFoundError, UnreadableDocumentError
 from gateway.schemas.events import Delivery, Outcome
 from gateway.schemas.metadata import is_study_id
 from gateway.schemas.result import study_path
+from gateway.work.documents import WorkDocument
+from gateway.work.keys import of_parked, to_the_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pydantic import BaseModel
-
     from gateway.schemas.parked import ParkedItem
-    from gateway.work.backlog import Backlog, Work
+    from gateway.work.entries import Entries
+    from gateway.work.keys import WorkId
     from gateway.work.parked import Parking
-    from gateway.work.worker import Worker
+    from gateway.work.worker import Worker, WorkStates
 
-T = TypeVar("T", bound="BaseModel")
+T = TypeVar("T", bound=WorkDocument)
 
 
 class ParkedOwner(Protocol):
@@ -44,38 +46,60 @@ class ParkedOwner(Protocol):
         ...
 
 
-class ParkedBacklog(Generic[T]):
-    """Parked work of one backlog."""
+class ParkedWork(Generic[T]):
+    """Parked work of one kind.
 
-    def __init__(self, parking: Parking, backlog: Backlog[T], worker: Worker[T]) -> None:
+    Parameters
+    ----------
+    entries, states, worker
+        See `Worker`, which this one is.
+    """
+
+    def __init__(
+        self, parking: Parking, entries: Entries[T], states: WorkStates, worker: Worker[T]
+    ) -> None:
         self._parking = parking
-        self._backlog = backlog
+        self._entries = entries
+        self._states = states
         self._worker = worker
 
     def owns(self, item: ParkedItem) -> bool:
-        """Return True if the item's key is one of the backlog's."""
-        return item.half is None and self._backlog.named(item.key) is not None
+        """Return True if the item's key is one of this kind of work."""
+        return item.half is None and of_parked(self._entries.kind, item.key) is not None
 
     def study_of(self, item: ParkedItem) -> str | None:
         """Return the study that the work is of."""
         return self._work(item).study_id
 
     async def retry(self, item: ParkedItem) -> Delivery:
-        """Return that the work is pending again."""
+        """Return that the work is pending again.
+
+        Raises
+        ------
+        ParkedItemNotFoundError
+            The work has not failed, or not yet.
+        """
         work = self._work(item)
-        await self._backlog.revive(work)
+        document = await self._entries.job(work)
+        if document is None:
+            raise ParkedItemNotFoundError
+        due = to_the_second(dt.datetime.now(dt.UTC))
+        await self._entries.revive(work, document, due)
+        await self._states.revived(work, due)
         await self._parking.discard(item.id)
-        self._worker.take(work)
+        self._worker.take(work, due)
         return Delivery(
             outcome=Outcome.PENDING, detail="It is tried again.", study=study_path(work.study_id)
         )
 
     async def discard(self, item: ParkedItem) -> None:
-        """Remove the work, and the images that were kept for it."""
-        await self._backlog.finish(self._work(item))
+        """Remove the work that failed, and the images that were kept for it."""
+        work = self._work(item)
+        if await self._states.discarded(work):
+            await self._entries.forget(work)
 
-    def _work(self, item: ParkedItem) -> Work:
-        work = self._backlog.named(item.key)
+    def _work(self, item: ParkedItem) -> WorkId:
+        work = of_parked(self._entries.kind, item.key)
         if work is None:
             raise ValueError(item.id)
         return work

@@ -70,6 +70,7 @@ LABELS = (
     "ScopeMissingError",
     "StoreError",
     "StoreUnavailableError",
+    "StudyBacklogFullError",
     "StudyBeingDeletedError",
     "StudyConflictError",
     "StudyDeletedError",

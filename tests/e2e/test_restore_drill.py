@@ -143,7 +143,9 @@ async def answers(client: httpx.AsyncClient, study_ids: list[str]) -> dict[str, 
 
 
 def pending(gateway: LiveGateway) -> list[str]:
-    return [key for key in gateway.stored() if key.startswith(("pending/", "callbacks/"))]
+    return [
+        key for key in gateway.stored() if key.startswith(("work/submissions/", "work/callbacks/"))
+    ]
 
 
 def told(receiver: Receiver) -> list[tuple[str, str]]:

@@ -289,26 +289,32 @@ async def _dropped(slot: Slot) -> int:
 
 
 async def _studies(store: ObjectStore) -> dict[str, int]:
-    """Return the number of readings of each study in the store."""
-    keys = [key for key in await store.keys("results/") if key.endswith("/result.json")]
-    views = [json.loads(await store.read(key)) for key in keys]
-    return {
+    """Return the number of readings of each study in the store that has any."""
+    views = await _views(store)
+    readings = {
         view["study_id"]: sum(len(image["readings"]) for image in view["images"]) for view in views
     }
+    return {study_id: count for study_id, count in readings.items() if count}
+
+
+async def _views(store: ObjectStore) -> list[dict[str, Any]]:
+    keys = [key for key in await store.keys("results/") if key.endswith("/result.json")]
+    return [json.loads(await store.read(key)) for key in keys]
 
 
 async def _parked(store: ObjectStore) -> dict[str, str]:
     """The kind of problem of each study that is parked."""
     items = [json.loads(await store.read(key)) for key in await store.keys("parked/")]
-    return {item["key"].split("/")[-2]: item["problem"]["type"] for item in items}
+    return {_study_of(item["key"]): item["problem"]["type"] for item in items}
+
+
+def _study_of(key: str) -> str:
+    return key.split("/")[1 if key.startswith("results/") else -2]
 
 
 async def _pending(store: ObjectStore) -> list[str]:
-    """Accepted work that is neither done nor parked."""
-    keys = await store.keys("pending/")
-    failed = {key.rpartition("/")[0] for key in keys if key.endswith("/failed.json")}
-    work = [key for key in keys if key.endswith("/work.json")]
-    return [key for key in work if key.rpartition("/")[0] not in failed]
+    """Studies of which accepted work is neither done nor parked."""
+    return [view["study_id"] for view in await _views(store) if view["record"].get("pending")]
 
 
 def _lines(slots: Iterable[Slot]) -> tuple[Counter[str], Counter[str], list[str]]:

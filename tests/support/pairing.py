@@ -32,6 +32,7 @@ from gateway.results.documents import FrameReading, Reading, StudyRecord
 from gateway.results.image_writes import NewImage
 from gateway.results.store import Request, ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.results.submissions import StudySubmissions
 from gateway.runtime.deadline import Deadline
 from gateway.runtime.health import Health
 from gateway.schemas.events import Delivery
@@ -138,8 +139,9 @@ class StoringPipeline:
             study.metadata,
             study.received_at,
             fresh=() if found else (made,),
-            processed={"image": made},
+            processed={image.part: made},
             alone=True,
+            submission=study.submission,
         )
         added = await self._results.add(study_id, known, request)
         await writes.remove(kept={reading.object for reading in added.readings})
@@ -261,6 +263,7 @@ def gateway_on(
     records = PairRecords(inbox, waiting, parking, results, deletion)
     storage = StudyStorage(
         *(objects, results, parking, records, inbox, deletion),
+        submissions=StudySubmissions(StudyDocuments(objects)),
         index=IndexingGateway(objects).index,
         presence=None,
         watched=None,

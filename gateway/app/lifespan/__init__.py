@@ -145,8 +145,8 @@ def _count_parked(
 
 def _parked(storage: StudyStorage, folder: DropFolder, backlogs: Backlogs) -> ParkedOperations:
     """Put together what an operator may do with parked items."""
-    owners = backlogs.parked_owners(storage.parking)
-    return ParkedOperations(storage.parking, [*owners, ParkedObjects(folder)])
+    owners = [*backlogs.parked_owners, ParkedObjects(folder)]
+    return ParkedOperations(storage.parking, owners)
 
 
 def _accepted(
@@ -157,11 +157,12 @@ def _accepted(
         backlogs.submissions,
         backlogs.reader,
         results=storage.results,
+        pending=storage.submissions,
         models=processing.models,
         imaging=processing.imaging,
     )
     return submissions, StudyCatalog(
-        storage.objects, results=storage.results, pending=submissions, deletion=storage.deletion
+        storage.objects, results=storage.results, deletion=storage.deletion
     )
 
 

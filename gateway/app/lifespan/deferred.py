@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from gateway.deferred.submissions import ProcessSubmission
 from gateway.delivery.webhook_client import webhooks
-from gateway.delivery.webhooks import Callbacks, SendNotice
+from gateway.delivery.webhooks import Callbacks, CallbackStates, SendNotice
 from gateway.problems import problem_of
 from gateway.results.links import Links
 from gateway.results.probe_studies import PROBES_KEPT_S, ProbeStudies
 from gateway.results.retention import Retention
-from gateway.storage.layout import CALLBACKS, PENDING
-from gateway.work.backlog import Backlog
+from gateway.storage.layout import CALLBACKS, SUBMISSIONS
+from gateway.work.claims import CLOCK_SKEW_S, Claims
 from gateway.work.documents import PendingCallback, Submission
-from gateway.work.leases import CLOCK_SKEW_S, Leases
-from gateway.work.parked_operations import ParkedBacklog
+from gateway.work.entries import Entries
+from gateway.work.parked_operations import ParkedWork
 from gateway.work.periodic import Sweep, sweep_for_ever
 from gateway.work.worker import Worker
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gateway.results.catalog import StudyCatalog
     from gateway.results.deletion import Deletion
     from gateway.settings import Settings
-    from gateway.work.parked import Parking
     from gateway.work.parked_operations import ParkedOwner
 
 # Pending studies under way at once: one is worked on while another is fetched and stored.
@@ -42,39 +41,38 @@ _CALLBACKS_AT_ONCE = 16
 class Backlogs:
     """Both kinds of work, and who does them."""
 
-    submissions: Backlog[Submission]
+    submissions: Entries[Submission]
     reader: Worker[Submission]
-    notices: Backlog[PendingCallback]
     notifier: Worker[PendingCallback]
     callbacks: Callbacks
-
-    def parked_owners(self, parking: Parking) -> tuple[ParkedOwner, ...]:
-        """Return what each backlog's parked items belong to."""
-        return (
-            ParkedBacklog(parking, self.submissions, self.reader),
-            ParkedBacklog(parking, self.notices, self.notifier),
-        )
+    parked_owners: tuple[ParkedOwner, ...]
 
 
 async def make_backlogs(
     context: LifespanContext, storage: StudyStorage, processing: Processing
 ) -> Backlogs:
-    """Return both backlogs, with their workers, which are yet to run."""
-    notices, notifier = await _callbacks(context, storage)
+    """Return both kinds of work, with their workers, which are yet to run."""
+    states = CallbackStates(storage.results)
+    notices, notifier = await _callbacks(context, storage, states)
     callbacks = Callbacks(notices, notifier, hosts=context.settings.callbacks.host_names())
     submissions, reader = _submissions(context, storage, processing, callbacks)
-    return Backlogs(submissions, reader, notices, notifier, callbacks)
+    owners = (
+        ParkedWork(storage.parking, submissions, storage.submissions, reader),
+        ParkedWork(storage.parking, notices, states, notifier),
+    )
+    return Backlogs(submissions, reader, notifier, callbacks, owners)
 
 
 async def _callbacks(
-    context: LifespanContext, storage: StudyStorage
-) -> tuple[Backlog[PendingCallback], Worker[PendingCallback]]:
+    context: LifespanContext, storage: StudyStorage, states: CallbackStates
+) -> tuple[Entries[PendingCallback], Worker[PendingCallback]]:
     options = context.settings.callbacks
-    notices = Backlog(
+    timeout_s = 2 * options.timeout_s
+    notices = Entries(
         storage.objects,
-        root=CALLBACKS,
+        kind=CALLBACKS,
         document=PendingCallback,
-        leases=_leases(storage, CALLBACKS, options.timeout_s),
+        claims=_claims(storage, timeout_s),
     )
     sender = await context.stack.enter_async_context(
         webhooks(
@@ -86,6 +84,7 @@ async def _callbacks(
     secret = options.secret.get_secret_value() if options.secret else ""
     notifier = Worker(
         notices,
+        states,
         SendNotice(
             sender,
             secret=secret,
@@ -97,7 +96,7 @@ async def _callbacks(
         problem_of=problem_of,
         count=context.metrics.backlog.keep_callbacks,
         at_once=_CALLBACKS_AT_ONCE,
-        timeout_s=2 * options.timeout_s,
+        timeout_s=timeout_s,
         sweep_s=context.settings.pending.sweep_s,
         give_up_s=options.give_up_s,
     )
@@ -109,20 +108,22 @@ def _submissions(
     storage: StudyStorage,
     processing: Processing,
     callbacks: Callbacks,
-) -> tuple[Backlog[Submission], Worker[Submission]]:
+) -> tuple[Entries[Submission], Worker[Submission]]:
     settings = context.settings
     timeout_s = settings.http.request_timeout_s
-    submissions = Backlog(
+    submissions = Entries(
         storage.objects,
-        root=PENDING,
+        kind=SUBMISSIONS,
         document=Submission,
-        leases=_leases(storage, PENDING, timeout_s),
+        claims=_claims(storage, timeout_s),
     )
     reader = Worker(
         submissions,
+        storage.submissions,
         ProcessSubmission(
             submissions,
             studies=processing.studies,
+            results=storage.results,
             callbacks=callbacks,
             metrics=context.metrics,
             tracer=context.tracer,
@@ -154,11 +155,6 @@ def backlog_work(
         yield "retention", sweep_for_ever(Sweep.RETENTION, retention, audit, every_s)
 
 
-def _leases(storage: StudyStorage, root: str, timeout_s: float) -> Leases:
-    """Return the leases by which one gateway at a time is at a piece of work."""
-    return Leases(
-        storage.objects,
-        root=root,
-        lease_s=timeout_s + CLOCK_SKEW_S,
-        presence=storage.presence,
-    )
+def _claims(storage: StudyStorage, timeout_s: float) -> Claims:
+    """Return the claims by which one gateway at a time is at a piece of work."""
+    return Claims(lease_s=timeout_s + CLOCK_SKEW_S, presence=storage.presence)

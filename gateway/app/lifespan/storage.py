@@ -13,9 +13,10 @@ from gateway.problems import problem_of
 from gateway.results.deletion import Deletion
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.results.submissions import StudySubmissions
 from gateway.search.changed_studies import ChangedStudies
 from gateway.search.study_index import StudyIndex
-from gateway.work.leases import CLOCK_SKEW_S
+from gateway.work.claims import CLOCK_SKEW_S
 from gateway.work.parked import Parking
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class StudyStorage:
     records: PairRecords
     inbox: Inbox
     deletion: Deletion
+    submissions: StudySubmissions
     index: StudyIndex
     presence: Presence | None
     watched: WatchedFolder | None
@@ -84,6 +86,7 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
         PairRecords(inbox, waiting, parking, results, deletion),
         inbox,
         deletion,
+        StudySubmissions(documents),
         index=index,
         presence=open_presence(context),
         watched=watched,

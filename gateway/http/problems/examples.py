@@ -22,6 +22,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.TooManyPartsError(16),
         errors.RequestTooSlowError("body"),
         errors.OverloadedError("studies"),
+        errors.StudyBacklogFullError(400),
         errors.InvalidPartsError((Fault("image", "is needed at least once"),)),
         errors.InvalidMetadataError(
             (

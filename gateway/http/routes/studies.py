@@ -26,6 +26,8 @@ from gateway.http.requests.preferences import (
 )
 from gateway.http.requests.study_request import METADATA_HEADER, read_study_request
 from gateway.renderings.fhir import fhir_bundle
+from gateway.results.submissions import with_submissions
+from gateway.results.view import study_result
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyResult, study_path
 from gateway.studies.process import AdmittedStudy, StudySource, Turn
@@ -138,6 +140,7 @@ _SUBMISSION: dict[str, Any] = {
             errors.MalformedRequestError,
             errors.RequestTooSlowError,
             errors.StudyConflictError,
+            errors.StudyBacklogFullError,
             errors.StudyBeingDeletedError,
             errors.InvalidCallbackError,
             errors.BodyTooLargeError,
@@ -207,14 +210,14 @@ async def send_study(
 
 async def _accept(gateway: Gateway, admitted: AdmittedStudy, callback: str | None) -> Response:
     """Answer for a study that is stored and not yet processed."""
-    study_id = (await gateway.submissions.accept(admitted, callback)).study_id
-    result = await gateway.catalog.result(study_id)
+    record = (await gateway.submissions.accept(admitted, callback)).record
+    result = with_submissions(study_result(record), record)
     return Response(
         gateway.links.result(result).model_dump_json(exclude_none=True),
         status_code=202,
         media_type="application/json",
         headers={
-            "Location": gateway.links.path(study_path(study_id)),
+            "Location": gateway.links.path(study_path(record.study_id)),
             "Preference-Applied": RESPOND_ASYNC,
         },
     )

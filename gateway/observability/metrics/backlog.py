@@ -57,10 +57,10 @@ class BacklogMetrics:
             registry=registry,
         )
 
-    def keep_studies(self, moments: Collection[dt.datetime | None]) -> None:
+    def keep_studies(self, moments: Collection[dt.datetime]) -> None:
         """Let the accepted studies that are not yet read be those that came at these moments."""
         set_count_and_age(self.pending_studies, self.pending_studies_oldest_age, moments)
 
-    def keep_callbacks(self, moments: Collection[dt.datetime | None]) -> None:
+    def keep_callbacks(self, moments: Collection[dt.datetime]) -> None:
         """Let the callbacks not yet taken be those of studies that came at these moments."""
         set_count_and_age(self.pending_callbacks, self.pending_callbacks_oldest_age, moments)

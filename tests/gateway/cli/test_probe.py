@@ -4,7 +4,7 @@ import copy
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from gateway.access.callers import Scope
 from gateway.audit.trail import Audit
 from gateway.cli.probe import ProbeError, check
-from gateway.deferred.submissions import Submissions
 from gateway.observability.metrics import Metrics
 from gateway.results.catalog import StudyCatalog
 from gateway.results.probe_studies import PROBE_PREFIX, ProbeStudies
@@ -21,9 +20,6 @@ from gateway.results.study_documents import StudyDocuments
 from gateway.settings import AccessSettings
 from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton
-from gateway.work.backlog import Backlog
-from gateway.work.documents import Submission
-from gateway.work.leases import Leases
 from tests.support.access import add_key
 from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
@@ -39,11 +35,6 @@ from tests.support.gateway import (
 )
 from tests.support.models import contract, flat_png
 from tests.support.triton import running_triton
-
-if TYPE_CHECKING:
-    from gateway.models.registry import ModelRegistry
-    from gateway.studies.imaging import Imaging
-    from gateway.work.worker import Worker
 
 
 @dataclass
@@ -136,16 +127,8 @@ async def test_studies_of_probes_go_and_leave_nothing_while_others_stay(probed: 
 
 def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudies:
     """Return what removes probes' studies from the store; nothing of it asks a model."""
-    leases = Leases(objects, root="pending/", lease_s=30)
     deletion, results = deletion_on(objects), ResultStore(objects, StudyDocuments(objects))
-    submissions = Submissions(
-        Backlog(objects, root="pending/", document=Submission, leases=leases),
-        cast("Worker[Submission]", None),
-        results=results,
-        models=cast("ModelRegistry", None),
-        imaging=cast("Imaging", None),
-    )
-    studies = StudyCatalog(objects, results=results, pending=submissions, deletion=deletion)
+    studies = StudyCatalog(objects, results=results, deletion=deletion)
     audit = Audit(trail, Metrics(CollectorRegistry()), instance="test")
     return ProbeStudies(studies, deletion, audit, **changes)
 

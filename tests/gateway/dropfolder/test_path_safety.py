@@ -1,6 +1,7 @@
 """Nothing that a sender names makes a key outside of its own study."""
 
 import asyncio
+import datetime as dt
 import re
 import unicodedata
 from contextlib import suppress
@@ -14,9 +15,11 @@ from gateway.results.tombstone import Reason
 from gateway.schemas.metadata import STUDY_ID_PATTERN, validate_document
 from gateway.storage.keys import split_key
 from gateway.studies.study import Route
+from gateway.work.keys import KINDS, WorkId, entry_key, kept_folder
 from tests.support.deletion import deletion_on
 from tests.support.store import MemoryStore
 
+NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 STUDY_IDS = st.from_regex(STUDY_ID_PATTERN, fullmatch=True)
 NAMES = (
     st.text(max_size=70)
@@ -65,9 +68,16 @@ def test_nothing_outside_of_the_drop_folder_is_found_in_it(key: str):
 def test_deleting_a_study_touches_no_other(study_id: str, others: list[str]):
     store = MemoryStore()
     names = {*others, f"{study_id}x"[:64], study_id[:-1] or "x", study_id.swapcase()} - {study_id}
-    kept = [f"{root}{name}/x" for root in ("results/", "pending/", "callbacks/") for name in names]
-    store.objects = dict.fromkeys([*kept, f"results/{study_id}/x", f"pending/{study_id}/y"], b"")
+    kept, own = [keys_of(name) for name in names], keys_of(study_id)
+    store.objects = dict.fromkeys([*own, *(key for keys in kept for key in keys)], b"")
     asyncio.run(deletion_on(store).delete(study_id, Reason.REQUEST))
     notes = ("deleted/", "work/deletions/", f"results/{study_id}/result.json")
     left = {key for key in store.objects if not key.startswith(notes)}
-    assert left == set(kept)
+    assert left == {key for keys in kept for key in keys}
+
+
+def keys_of(study_id: str) -> list[str]:
+    """Return keys of a study, and of its work."""
+    work = WorkId.new(study_id, NOW)
+    entries = [entry_key(kind, work, NOW) for kind in KINDS]
+    return [f"results/{study_id}/x", *(f"{kept_folder(kind, work)}x" for kind in KINDS), *entries]

@@ -35,8 +35,10 @@ def test_keys_of_deletions_stay():
 
 
 async def test_ids_of_parked_work_stay():
-    item = await Parking(MemoryStore(), problem_of).park_work("pending/S-1/x", GivenUpError(1))
-    assert item.id == "7a31d6db7b9bf7af111499d729f45855"
+    item = await Parking(MemoryStore(), problem_of).park_work(
+        "results/S-1/submissions/x", GivenUpError(1)
+    )
+    assert item.id == "001aeacdda0493cea9d406d5429d1abf"
 
 
 @pytest.mark.parametrize("name", ["S-1/a.png", "S-1/a.json"])

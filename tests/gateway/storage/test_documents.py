@@ -17,9 +17,11 @@ from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocu
 from gateway.problems import problem_of
 from gateway.results.documents import (
     ActivationMap,
+    FailedImages,
     FrameReading,
     Page,
     PageEntry,
+    PendingImages,
     Reading,
     StudyDocument,
     StudyRecord,
@@ -38,12 +40,11 @@ from gateway.storage.documents import (
     replace_document,
 )
 from gateway.work.documents import (
-    Failure,
-    Lease,
+    Claim,
     PendingCallback,
-    Progress,
     Submission,
     SubmittedPart,
+    WorkDocument,
 )
 from gateway.work.parked import Parking
 from tests.support.store import MemoryStore
@@ -93,6 +94,16 @@ ENTRY = PageEntry(
     completed_at=NOON,
     positive=("bright",),
 )
+WAITING = PendingImages(id="20260131T120000000000Z-00", images=1, due=NOON, problem="overloaded")
+FAILED = FailedImages(
+    id="20260131T120000000001Z-00",
+    images=1,
+    attempts=2,
+    failed_at=NOON,
+    problem="unreadable-image",
+    told=PROBLEM,
+)
+CLAIM = Claim(owner="o", expires_at=NOON)
 RECORD = StudyRecord(
     study_id="S1",
     received_at=NOON,
@@ -102,6 +113,8 @@ RECORD = StudyRecord(
     pages=(ENTRY,),
     readings=(READING,),
     open_images=(OPEN_IMAGE,),
+    pending=(WAITING,),
+    failed=(FAILED,),
     standing={"a.png": "00"},
 )
 
@@ -120,9 +133,9 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         Submission(
             received_at=NOON,
             metadata=base64.b64encode(b"{}"),
-            identity={"patient_id": "P1"},
             parts=(PART,),
             image_bytes=1,
+            claim=CLAIM,
             context={"request_id": "r"},
         ),
         PendingCallback(
@@ -130,11 +143,12 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             problem=PROBLEM,
             not_processed=(NotProcessed(part="image[1]", sha256="00", problem=PROBLEM),),
         ),
-        Progress(attempts=1, problem=PROBLEM),
-        Failure(failed_at=NOON, attempts=1, parked="0", problem=PROBLEM),
+        WAITING,
+        FAILED,
+        CLAIM,
+        WorkDocument(attempts=1, tried_since=NOON),
         ParkedItem(id="0" * 32, parked_at=NOON, half=Half.IMAGE, key="a.png", problem=PROBLEM),
         WaitingHalf(key="a.png", since=NOON),
-        Lease(key="a.png", owner="o", expires_at=NOON),
         Binding(study="00"),
         Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST),
         Tombstone(deleted_at=NOON, reason=Reason.RETENTION, older_versions_kept=False),
@@ -197,21 +211,21 @@ def test_the_future_reaches_every_nested_object():
     [
         (b"", "it is not JSON"),
         (b"\xff\xd8\xff\xe0", "it is not JSON"),
-        (b'{"schema": "radstream.claim/1", "key": "Doe', "it is not JSON"),
+        (b'{"schema": "radstream.waiting/1", "key": "Doe', "it is not JSON"),
         (b"[" * 100_000, "it is not JSON"),
         (b'"Doe^Jane"', "it is not a JSON object"),
         (b"[]", "it is not a JSON object"),
-        (b"{}", "these fields are missing or malformed: key, owner, expires_at"),
+        (b"{}", "these fields are missing or malformed: key, since"),
         (
-            b'{"key": {"Doe": 1}, "owner": "o", "expires_at": "Doe"}',
-            "these fields are missing or malformed: key, expires_at",
+            b'{"key": {"Doe": 1}, "since": "Doe"}',
+            "these fields are missing or malformed: key, since",
         ),
         (
-            b'{"schema": "radstream.claim/2", "key": "k"}',
-            "its schema radstream.claim/2 is not one that this version of RadStream reads",
+            b'{"schema": "radstream.waiting/2", "key": "k"}',
+            "its schema radstream.waiting/2 is not one that this version of RadStream reads",
         ),
         (
-            b'{"schema": "Doe", "key": "k", "owner": "o", "expires_at": "2026-01-31T12:00:00Z"}',
+            b'{"schema": "Doe", "key": "k", "since": "2026-01-31T12:00:00Z"}',
             "these fields are missing or malformed: schema",
         ),
     ],
@@ -220,8 +234,8 @@ def test_document_that_cannot_be_read_says_why_and_nothing_of_what_it_holds(
     data: bytes, reason: str
 ):
     with capture_logs() as lines, pytest.raises(UnreadableDocumentError) as caught:
-        read_document(Lease, "pending/Doe-1/20260131/claims/000001.json", data)
-    place = "pending/*/20260131/claims/000001.json"
+        read_document(WaitingHalf, "results/Doe-1/result.json", data)
+    place = "results/*/result.json"
     assert (caught.value.place, caught.value.reason) == (place, reason)
     assert lines == [
         {
@@ -246,10 +260,9 @@ def test_entries_from_the_future_are_passed_over_in_maps():
     data = json.dumps(written).encode()
     assert read_document(StudyDocument, "results/S1/x.json", data) == EXAMPLES[StudyDocument]
     written = with_the_future(EXAMPLES[Submission])
-    written["identity"] |= {"issuer": {"oid": "1.2"}}
     written["context"] |= {"lane": 3}
     data = json.dumps(written).encode()
-    assert read_document(Submission, "pending/S1/x.json", data) == EXAMPLES[Submission]
+    assert read_document(Submission, "results/S1/x.json", data) == EXAMPLES[Submission]
 
 
 @pytest.mark.parametrize("identity", [None, 7, "P1", [1], {"patient_id": 7}, {"patient_id": {}}])
@@ -276,7 +289,9 @@ def test_document_of_a_study_has_its_record_or_that_it_is_being_deleted():
 async def test_damaged_parked_item_is_left_out_of_lists_and_can_be_discarded():
     objects = MemoryStore()
     parking = Parking(objects, problem_of)
-    items = [await parking.park_work(f"pending/S1/{n}", GivenUpError(5)) for n in range(4)]
+    items = [
+        await parking.park_work(f"results/S1/submissions/{n}", GivenUpError(5)) for n in range(4)
+    ]
     first, damaged, *others = sorted(item.id for item in items)
     objects.objects[f"parked/{damaged}.json"] = b"{"
     listed = await parking.items(after="", limit=2)
@@ -300,18 +315,26 @@ async def test_damaged_note_of_a_waiting_half_keeps_no_other_back():
 
 async def test_document_is_created_once_and_replaced_under_its_names_in_the_store():
     objects = MemoryStore()
-    first, second = Lease(key="a", owner="o", expires_at=NOON), Progress(attempts=2)
-    assert await read_or_none(objects, Lease, "pending/a/claims/1.json") is None
-    assert await create_document(objects, "pending/a/claims/1.json", first)
-    assert not await create_document(objects, "pending/a/claims/1.json", second)
-    assert await read_or_none(objects, Lease, "pending/a/claims/1.json") == first
-    assert json.loads(objects.objects["pending/a/claims/1.json"]) == {  # without what is None
-        "schema": "radstream.claim/1",
+    key = "pairing/waiting/a/b.json"
+    first, second = WaitingHalf(key="a", since=NOON), Binding(study="00")
+    assert await read_or_none(objects, WaitingHalf, key) is None
+    assert await create_document(objects, key, first)
+    assert not await create_document(objects, key, second)
+    assert await read_or_none(objects, WaitingHalf, key) == first
+    assert json.loads(objects.objects[key]) == {  # without what is None
+        "schema": "radstream.waiting/1",
         "key": "a",
-        "owner": "o",
-        "expires_at": "2026-01-31T12:00:00Z",
+        "since": "2026-01-31T12:00:00Z",
     }
-    await replace_document(objects, "pending/a/claims/1.json", second)
-    assert await read_or_none(objects, Progress, "pending/a/claims/1.json") == second
+    await replace_document(objects, key, second)
+    assert await read_or_none(objects, Binding, key) == second
     with pytest.raises(UnreadableDocumentError):
-        await read_or_none(objects, Lease, "pending/a/claims/1.json")
+        await read_or_none(objects, WaitingHalf, key)
+
+
+def test_entry_of_work_is_named_without_its_study():
+    key = "work/submissions/20260131T120000Z/20260131T120000000000Z-00.Doe.Jane-1"
+    with pytest.raises(UnreadableDocumentError) as caught:
+        read_document(Submission, key, b"")
+    place = "work/submissions/20260131T120000Z/20260131T120000000000Z-00.*"
+    assert caught.value.place == place

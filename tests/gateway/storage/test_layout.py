@@ -19,11 +19,10 @@ def spelt(module: Path) -> Iterator[str]:
 
 def test_keys_stay_where_gateways_of_other_versions_look_for_them():
     assert [place.prefix for place in PLACES] == [
-        *("results/", "instances/", "pending/", "callbacks/", "parked/"),
+        *("results/", "instances/", "work/submissions/", "work/callbacks/", "parked/"),
         *("pairing/waiting/", "pairing/bindings/", "index/", "work/deletions/"),
         *("deleted/", "audit/", "images/"),
     ]
-    assert layout.BY_STUDY == ("results/", "pending/", "callbacks/")
 
 
 def test_no_place_lies_in_another():

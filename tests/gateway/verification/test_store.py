@@ -10,24 +10,27 @@ import pytest
 
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.errors import GivenUpError, StoreUnavailableError
+from gateway.observability.pseudonyms import key_reference
 from gateway.problems import problem_of
 from gateway.results import deletion
 from gateway.results.documents import FrameReading, Reading
 from gateway.results.store import Request, ResultStore
-from gateway.results.study_documents import StudyDocuments
+from gateway.results.study_documents import Seen, StudyDocuments
+from gateway.results.submissions import StudySubmissions
 from gateway.results.tombstone import Closing, Reason, Tombstone
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.result import Finding as ModelFinding
 from gateway.schemas.result import ModelVersion
 from gateway.storage.folder import FolderStore
-from gateway.storage.layout import STORE
+from gateway.storage.layout import CALLBACKS, STORE, SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
 from gateway.verification.store import Verification
-from gateway.work.backlog import Backlog
-from gateway.work.documents import Failure, PendingCallback, Submission, SubmittedPart
-from gateway.work.leases import Leases
+from gateway.work.claims import Claims
+from gateway.work.documents import PendingCallback, Submission, SubmittedPart
+from gateway.work.entries import Entries
+from gateway.work.keys import WorkId, entry_key, parked_key
 from gateway.work.parked import Parking
 from tests.support.s3 import new_store
 from tests.support.store import MemoryStore
@@ -39,10 +42,12 @@ FOLDER = f"results/S1/images/{SHA256}"
 OBJECT = f"{FOLDER}/image-00c0ffee.png"
 DOCUMENT = "results/S1/result.json"
 TYPE = "application/octet-stream"
+WAITS, FAILED = (WorkId("S1", f"20260131T12000000000{n}Z-00") for n in range(2))
+ENTRY, NOTICE = (entry_key(kind, WAITS, NOON) for kind in (SUBMISSIONS, CALLBACKS))
 
 
 async def fill(objects: ObjectStore) -> str:
-    """Put one of everything into the store; return the key of the work that failed."""
+    """Put one of everything into the store; return the folder of the work that failed."""
     results = results_on(objects)
     finding = ModelFinding(label="bright", probability=0.75, threshold=0.5, positive=True)
     reading = Reading(
@@ -72,26 +77,30 @@ async def fill(objects: ObjectStore) -> str:
     await results.note_standing("S1", "name", SHA256)
 
     parking = Parking(objects, problem_of)
-    leases = Leases(objects, root="pending/", lease_s=60)
-    pending = Backlog(objects, root="pending/", document=Submission, leases=leases)
+    claims = Claims(lease_s=60)
+    entries = Entries(objects, kind=SUBMISSIONS, document=Submission, claims=claims)
     parts = (SubmittedPart(part="image", object="image-1"),)
-    submission = Submission(
-        received_at=NOON, metadata=None, identity={}, parts=parts, image_bytes=1, context={}
-    )
-    work = await pending.add("S1", submission, {"image-1": IMAGE})
-    item = await parking.park_work(pending.key(work), GivenUpError(3))
-    failure = Failure(failed_at=NOON, attempts=3, parked=item.id, problem=problem)
-    await pending.fail(work, failure)
-    leases = Leases(objects, root="callbacks/", lease_s=60)
-    notices = Backlog(objects, root="callbacks/", document=PendingCallback, leases=leases)
-    await notices.add("S1", PendingCallback(url="https://ris.test/"), {})
+    submission = Submission(received_at=NOON, metadata=None, parts=parts, image_bytes=1, context={})
+    states = StudySubmissions(StudyDocuments(objects))
+    for work in (WAITS, FAILED):
+        await entries.add(work, submission, {"image-1": IMAGE})
+        await states.promise(work, metadata, 1, Seen())
+    item = await parking.park_work(parked_key(SUBMISSIONS, FAILED), GivenUpError(3))
+    await entries.keep_job(FAILED, NOON, submission)
+    await states.failed(FAILED, 3, item)
+    await entries.remove(FAILED, NOON)
+    notices = Entries(objects, kind=CALLBACKS, document=PendingCallback, claims=claims)
+    notice = PendingCallback(url="https://ris.test/")
+    await notices.add(WAITS, notice)
+    await parking.park_work(parked_key(CALLBACKS, FAILED), GivenUpError(3))
+    await notices.keep_job(FAILED, NOON, notice)
     for key, document in (
         ("pairing/bindings/" + "a" * 64 + ".json", Binding(study="0" * 64)),
         ("pairing/waiting/a/b.json", WaitingHalf(key="images/x.json", since=NOON)),
     ):
         await put(objects, key, document.model_dump_json(by_alias=True).encode())
     await put(objects, tombstone_key("gone"), tombstone())
-    return pending.key(work)
+    return parked_key(SUBMISSIONS, FAILED)
 
 
 def results_on(objects: ObjectStore, **changes: Any) -> ResultStore:
@@ -148,7 +157,7 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
     "key",
     [
         DOCUMENT,
-        *("WORK/work.json", "WORK/failed.json", "WORK/progress.json", "WORK/claims/000001.json"),
+        *("WORK/job.json", ENTRY, NOTICE, f"results/S1/callbacks/{FAILED.id}/job.json"),
         *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
         "pairing/waiting/a/b.json",
         *(tombstone_key("gone"), "work/deletions/" + "a" * 32 + ".json"),
@@ -183,15 +192,14 @@ async def test_an_image_that_has_changed_is_told(objects: ObjectStore):
 
 async def test_what_is_named_and_not_there_is_told(objects: ObjectStore):
     work = await fill(objects)
-    for key in (OBJECT, f"{work}/image-1"):
+    waiting = f"{parked_key(SUBMISSIONS, WAITS)}/image-1"
+    parked = f"parked/{key_reference(work)}.json"
+    gone = (OBJECT, f"{work}/image-1", waiting, parked)
+    for key in gone:
         await objects.delete(key)
-    [parked] = await objects.keys("parked/")
-    await objects.delete(parked)
-    assert await found(objects) == {
-        (Kind.MISSING_OBJECT, OBJECT),
-        (Kind.MISSING_OBJECT, f"{work}/image-1"),
-        (Kind.MISSING_OBJECT, parked),
-    }
+    assert await found(objects) == {(Kind.MISSING_OBJECT, key) for key in gone}
+    await objects.delete(ENTRY)
+    assert (Kind.MISSING_OBJECT, ENTRY) in await found(objects)
 
 
 async def test_a_page_that_is_gone_or_names_what_is_not_there_is_told(objects: ObjectStore):
@@ -214,11 +222,13 @@ async def test_a_page_that_is_gone_or_names_what_is_not_there_is_told(objects: O
 
 
 async def test_a_study_whose_document_is_gone_is_told(objects: ObjectStore):
-    await fill(objects)
+    work = await fill(objects)
     await objects.delete(DOCUMENT)
+    waiting = parked_key(SUBMISSIONS, WAITS)
+    begun = {f"{work}/job.json", f"{work}/image-1", f"{waiting}/image-1"}
     assert await found(objects) == {
         (Kind.MISSING_OBJECT, DOCUMENT),
-        (Kind.ORPHAN_OBJECT, OBJECT),
+        *((Kind.ORPHAN_OBJECT, key) for key in {OBJECT, *begun}),
     }
 
 
@@ -237,7 +247,7 @@ async def test_an_entry_of_an_image_that_is_parked_no_more_is_told(objects: Obje
 async def test_an_item_of_work_that_is_gone_is_told(objects: ObjectStore):
     work = await fill(objects)
     await objects.purge(f"{work}/")
-    assert await found(objects) == {(Kind.MISSING_OBJECT, f"{work}/work.json")}
+    assert await found(objects) == {(Kind.MISSING_OBJECT, f"{work}/job.json")}
 
 
 async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
@@ -259,18 +269,17 @@ async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(
 
 
 async def test_what_nothing_names_is_noted_and_no_fault(objects: ObjectStore):
-    work = await fill(objects)
+    await fill(objects)
+    begun = "results/S1/submissions/20260131T120000000009Z-00/image-1"
     lost = f"results/S3/images/{SHA256}/image-00c0ffee.png"
-    for key in ("results/S1/a.txt", "elsewhere/b", "results/S1/images/x/image.png", lost):
+    for key in ("results/S1/a.txt", "elsewhere/b", "results/S1/images/x/image.png", lost, begun):
         await put(objects, key, b"x")
-    await objects.delete(f"{work}/work.json")
-    await objects.purge("parked/")
     findings = [finding async for finding in Verification(objects).findings()]
     assert {(each.kind, each.key) for each in findings} == {
         (Kind.ORPHAN_OBJECT, "results/S1/a.txt"),
         (Kind.ORPHAN_OBJECT, "results/S1/images/x/image.png"),
         (Kind.ORPHAN_OBJECT, "elsewhere/"),
-        (Kind.ORPHAN_OBJECT, f"{work}/"),
+        (Kind.ORPHAN_OBJECT, begun),
         (Kind.ORPHAN_OBJECT, lost),
     }
     assert not any(finding.is_fault for finding in findings)
@@ -292,7 +301,8 @@ async def test_a_study_that_is_deleted_meanwhile_is_no_fault():
     async def delete() -> None:
         """Delete it as soon as one of its objects has been looked at."""
         if armed and ("read", DOCUMENT) in objects.calls:
-            for key in [key for key in objects.objects if key.startswith("results/S1/")]:
+            own = ("results/S1/", "parked/")
+            for key in [key for key in objects.objects if key.startswith(own)]:
                 del objects.objects[key]
 
     armed = False

@@ -3,9 +3,7 @@
 import asyncio
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,90 +14,15 @@ from gateway.errors import (
     StoreUnavailableError,
     UnknownModelError,
 )
-from gateway.problems import problem_of
-from gateway.runtime.deadline import Deadline
-from gateway.schemas.problem import Problem
+from gateway.storage.layout import SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
-from gateway.work.backlog import Backlog, Work
-from gateway.work.documents import Lease, PendingCallback, Progress
-from gateway.work.leases import Leases
-from gateway.work.parked import Parking
-from gateway.work.worker import Worker
+from gateway.work.documents import Claim
+from gateway.work.keys import WorkId, entry_key, to_the_second
 from tests.support.gateway import until
 from tests.support.store import MemoryStore
+from tests.support.work import JOB, Gateway, Job, Works, image_key
 
-ROOT = "pending/"
 AWAY = InferenceUnavailableError("away")
-
-
-@dataclass
-class Job:
-    """Does what the test says, and remembers it."""
-
-    errors: list[BaseException] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    entered: int = 0
-    at_once: int = 0
-    most_at_once: int = 0
-    gate: asyncio.Event | None = None
-
-    async def perform(self, work: Work, document: PendingCallback, deadline: Deadline) -> None:
-        del document, deadline
-        self.entered += 1
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            if self.gate is not None:
-                await self.gate.wait()
-            if self.errors:
-                raise self.errors.pop()
-            self.done.append(work.id)
-        finally:
-            self.at_once -= 1
-
-    async def failed(self, work: Work, document: PendingCallback, problem: Problem) -> None:
-        del work, document
-        self.failures.append(problem.type.rpartition(":")[2])
-
-
-class Gateway:
-    """One gateway's worker, running."""
-
-    def __init__(self, objects: ObjectStore, job: Job, **changes: Any) -> None:
-        lease_s = changes.pop("lease_s", 30.0)
-        leases = Leases(objects, root=ROOT, lease_s=lease_s)
-        abandoned_s = changes.pop("abandoned_s", 3600.0)
-        self.backlog = Backlog(
-            objects, root=ROOT, document=PendingCallback, leases=leases, abandoned_s=abandoned_s
-        )
-        self.counts: list[int] = []
-        self.moments: list[Sequence[dt.datetime | None]] = []
-        options: dict[str, Any] = {"at_once": 4, "sweep_s": 0.02, "timeout_s": 20}
-        self.worker = Worker(
-            self.backlog,
-            job,
-            parking=Parking(objects, problem_of),
-            problem_of=problem_of,
-            count=self._count,
-            **options | {"give_up_s": 3600.0} | changes,
-        )
-        self.task = asyncio.create_task(self.worker.run())
-
-    def _count(self, moments: Sequence[dt.datetime | None]) -> None:
-        self.counts.append(len(moments))
-        self.moments.append(moments)
-
-    async def add(self, study_id: str = "S1") -> Work:
-        return await self.backlog.add(study_id, NOTICE, {"image-1": b"pixels"})
-
-    async def die(self) -> None:
-        self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
-
-
-NOTICE = PendingCallback(url="https://example.org/")
 
 
 @pytest.fixture
@@ -121,6 +44,15 @@ async def gateways(objects: MemoryStore) -> Any:
         await gateway.die()
 
 
+def left(objects: MemoryStore) -> list[str]:
+    """Keys of all but the studies' documents."""
+    return [key for key in objects.objects if not key.endswith("/result.json")]
+
+
+def first_key(work: WorkId) -> str:
+    return entry_key(SUBMISSIONS, work, to_the_second(work.received_at))
+
+
 Make = Callable[..., Gateway]
 
 
@@ -128,15 +60,15 @@ async def test_done_work_leaves_nothing(gateways: Make, objects: MemoryStore):
     job = Job()
     gateway = gateways(job)
     work = await gateway.add()
-    gateway.worker.take(work)
-    await until(lambda: not objects.objects)
+    gateway.take(work)
+    await until(lambda: not left(objects))
     assert job.done == [work.id]
 
 
 async def test_work_is_tried_again_until_it_is_done(gateways: Make, objects: MemoryStore):
     job = Job(errors=[StoreUnavailableError("slow"), AWAY])
     work = await gateways(job).add()  # nobody takes it: a sweep finds it
-    await until(lambda: not objects.objects)
+    await until(lambda: not left(objects))
     assert (job.entered, job.done, job.failures) == (3, [work.id], [])
 
 
@@ -146,29 +78,58 @@ async def test_what_fails_for_good_is_parked_with_its_problem_and_left_alone(
     job = Job(errors=[UnknownModelError("m", ())])
     gateway = gateways(job)
     work = await gateway.add()
-    await until(lambda: f"{ROOT}{work.path}/failed.json" in objects.objects)
-    failure = await gateway.backlog.failure(work)
-    assert failure is not None
-    item = await Parking(objects, problem_of).item(failure.parked)
-    assert item.key == f"{ROOT}{work.path}"
-    assert item.problem.type == "urn:radstream:problem:unknown-model"
-    assert job.failures == ["unknown-model"]
     await until(lambda: gateway.counts[-1:] == [0])
-    assert await gateway.backlog.blob(work, "image-1") == b"pixels"
+    failure = await gateway.failure(work)
+    assert (failure.problem, failure.images, failure.attempts) == ("unknown-model", 1, 1)
+    [item] = await gateway.parking.items(after="", limit=None)
+    assert item.key == f"results/S1/submissions/{work.id}"
+    assert item.problem.type == "urn:radstream:problem:unknown-model"
+    assert gateway.parked.owns(item)
+    assert job.failures == ["unknown-model"]
+    assert objects.objects[image_key(work)] == b"pixels"
     assert job.entered == 1
-    await gateway.backlog.revive(work)
-    gateway.worker.take(work)
+    await gateway.parked.retry(item)
+    await until(lambda: job.done == [work.id])
+    await until(lambda: not left(objects))
+
+
+async def test_retry_whose_entry_another_gateway_meets_first_is_left_to_it(gateways: Make):
+    job = Job(errors=[UnknownModelError("m", ())])
+    gateway = gateways(job)
+    work = await gateway.add()
+    await until(lambda: _failed(gateway, work))
+    document = await gateway.entries.job(work)
+    assert document is not None
+    due = to_the_second(dt.datetime.now(dt.UTC))
+    await gateway.entries.revive(work, document, due)
+    swept = len(gateway.counts)
+    await until(lambda: len(gateway.counts) > swept + 3)
+    await gateway.states.revived(work, due)
     await until(lambda: job.done == [work.id])
 
 
-async def test_what_cannot_be_done_for_too_long_is_parked_with_the_last_problem(
-    gateways: Make, objects: MemoryStore
-):
+async def test_discarded_work_leaves_nothing(gateways: Make, objects: MemoryStore):
+    job = Job(errors=[UnknownModelError("m", ())])
+    gateway = gateways(job)
+    work = await gateway.add()
+    await until(lambda: _failed(gateway, work))
+    [item] = await gateway.parking.items(after="", limit=None)
+    await gateway.parked.discard(item)
+    await gateway.parking.discard(item.id)
+    assert await gateway.failure(work) is None
+    await until(lambda: not left(objects))
+
+
+async def _failed(gateway: Works, work: WorkId) -> bool:
+    return await gateway.failure(work) is not None
+
+
+async def test_what_cannot_be_done_for_too_long_is_parked_with_the_last_problem(gateways: Make):
     job = Job(errors=[AWAY] * 3)
     gateway = gateways(job, give_up_s=0.0)
     work = await gateway.add()
     await until(lambda: job.failures == ["model-unavailable"])
-    await until(lambda: f"{ROOT}{work.path}/failed.json" in objects.objects)
+    await until(lambda: _failed(gateway, work))
     assert job.entered == 1
 
 
@@ -178,29 +139,14 @@ async def test_work_whose_document_is_damaged_is_parked_and_keeps_no_other_back(
     job = Job()
     gateway = gateways(job)
     damaged, whole = await gateway.add("S1"), await gateway.add("S2")
-    objects.objects[f"{ROOT}{damaged.path}/work.json"] = b'{"schema": "radstream.not'
-    await until(lambda: f"{ROOT}{damaged.path}/failed.json" in objects.objects)
+    objects.objects[first_key(damaged)] = b'{"schema": "radstream.not'
+    await until(lambda: _failed(gateway, damaged))
     await until(lambda: job.done == [whole.id])
-    failure = await gateway.backlog.failure(damaged)
-    assert failure is not None
-    assert failure.problem.type == "urn:radstream:problem:document-unreadable"
-    assert "pending/*/" in failure.problem.detail
-    assert await gateway.backlog.blob(damaged, "image-1") == b"pixels"
+    failure = await gateway.failure(damaged)
+    assert failure.problem == "document-unreadable"
+    assert f"/{damaged.id}.*" in failure.told.detail
+    assert objects.objects[image_key(damaged)] == b"pixels"
     assert job.failures == []
-
-
-@pytest.mark.parametrize("name", ["progress.json", "claims/000001.json"])
-async def test_damaged_note_of_progress_or_of_a_claim_holds_nobody_back(
-    gateways: Make, objects: MemoryStore, name: str
-):
-    backlog = Gateway(objects, Job())
-    await backlog.die()
-    work = await backlog.add()
-    objects.objects[f"{ROOT}{work.path}/{name}"] = b"\0\0\0"
-    job = Job()
-    gateways(job)
-    await until(lambda: not objects.objects)
-    assert job.done == [work.id]
 
 
 async def test_work_that_nobody_could_try_for_long_has_its_time_before_it(
@@ -209,8 +155,10 @@ async def test_work_that_nobody_could_try_for_long_has_its_time_before_it(
     """It came while no gateway ran, or follows from work that itself took as long."""
     job = Job(errors=[AWAY])
     gateway = gateways(job)
-    work = await gateway.backlog.add("S1", NOTICE, {}, work_id="20010101T000000Z-aa")
-    await until(lambda: not objects.objects)
+    work = WorkId.new("S1", dt.datetime(2001, 1, 1, tzinfo=dt.UTC))
+    await gateway.write(work)
+    await gateway.promise(work)
+    await until(lambda: not left(objects))
     assert (job.entered, job.done, job.failures) == (2, [work.id], [])
 
 
@@ -218,16 +166,14 @@ async def test_time_to_give_up_runs_from_the_first_attempt_and_anew_after_a_retr
     gateways: Make, objects: MemoryStore
 ):
     job = Job(errors=[AWAY] * 2)
-    backlog = Gateway(objects, job)
-    await backlog.die()
-    work = await backlog.add()
+    work = await Works(objects, job).add()
     long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
-    await backlog.backlog.note(work, Progress(attempts=0, tried_since=long_ago))
+    tried(objects, work, tried_since=long_ago)
     gateway = gateways(job)
-    await until(lambda: f"{ROOT}{work.path}/failed.json" in objects.objects)
+    await until(lambda: _failed(gateway, work))
     assert job.entered == 1
-    await gateway.backlog.revive(work)
-    gateway.worker.take(work)
+    [item] = await gateway.parking.items(after="", limit=None)
+    await gateway.parked.retry(item)
     await until(lambda: job.done == [work.id])
     assert job.entered == 3
 
@@ -241,7 +187,8 @@ async def test_store_that_hangs_at_the_end_of_an_attempt_does_not_keep_its_turn(
 
         async def _step(self, call: str, key: str) -> None:
             await super()._step(call, key)
-            if job.entered == 1 and "S1/" in key and "/claims/" not in key:
+            ended = job.entered == 1 and job.at_once == 0
+            if ended and ("S1/" in key or key.endswith(".S1")):
                 self.hung += 1
                 await asyncio.Event().wait()
 
@@ -249,23 +196,22 @@ async def test_store_that_hangs_at_the_end_of_an_attempt_does_not_keep_its_turn(
     store, job = Hanging(), Job(errors=[error] if error else [])
     gateway = gateways(job, store, at_once=1)
     first = await gateway.add("S1")
-    gateway.worker.take(first)
+    gateway.take(first)
     await until(lambda: store.hung > 0)
     second = await gateway.add("S2")
-    gateway.worker.take(second)
+    gateway.take(second)
     await until(lambda: second.id in job.done and first.id in job.done)
-    await until(lambda: not store.objects)
+    await until(lambda: not left(store))
 
 
-async def test_what_breaks_every_gateway_off_is_given_up(gateways: Make):
+async def test_what_breaks_every_gateway_off_is_given_up(gateways: Make, objects: MemoryStore):
     job = Job(errors=[ValueError()] * 99)
+    work = await Works(objects, job).add()
+    tried(objects, work, attempts=7, broken_off=4)
     gateway = gateways(job)
-    work = await gateway.add()
-    await gateway.backlog.note(work, Progress(attempts=7, broken_off=4))
-    await until(lambda: job.failures == ["study-given-up"])
-    assert job.entered == 1
-    failure = await gateway.backlog.failure(work)
-    assert failure is None or failure.attempts == 8
+    await until(lambda: _failed(gateway, work))
+    assert (job.failures, job.entered) == (["study-given-up"], 1)
+    assert (await gateway.failure(work)).attempts == 8
 
 
 async def test_of_many_gateways_one_is_at_it(gateways: Make, objects: MemoryStore):
@@ -273,65 +219,88 @@ async def test_of_many_gateways_one_is_at_it(gateways: Make, objects: MemoryStor
     many = [gateways(job) for _ in range(4)]
     work = await many[0].add()
     for gateway in many:
-        gateway.worker.take(work)
+        gateway.take(work)
     await until(lambda: job.entered == 1)
     await until(lambda: all(len(gateway.counts) > 3 for gateway in many))
     assert job.entered == 1
     assert job.gate is not None
     job.gate.set()
-    await until(lambda: not objects.objects)
+    await until(lambda: not left(objects))
     assert job.done == [work.id]
 
 
 async def test_it_is_told_when_each_piece_of_work_came(gateways: Make, objects: MemoryStore):
-    """By its own name, which outlives whoever took it in; a name that is no time has none."""
-    for name in ("20260102T030405Z-aa", "of-another-make"):
-        objects.objects[f"{ROOT}S1/{name}/work.json"] = NOTICE.model_dump_json().encode()
+    """By its own name, once, though it has two entries after a gateway's death."""
+    came = dt.datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=dt.UTC)
+    work = WorkId.new("S1", came)
+    for due in (came, came + dt.timedelta(hours=1)):
+        objects.objects[entry_key(SUBMISSIONS, work, due)] = b"{}"
+    objects.objects[f"{SUBMISSIONS}of-another-make"] = b""
     gateway = gateways(Job(gate=asyncio.Event()))
     await until(lambda: bool(gateway.moments))
-    assert gateway.moments[0] == [dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC), None]
+    assert gateway.moments[0] == [came]
+
+
+def tried(objects: MemoryStore, work: WorkId, **changes: Any) -> None:
+    """Have an entry say that a gateway that died was at it."""
+    document = JOB.model_copy(update=changes)
+    objects.objects[first_key(work)] = document.model_dump_json(by_alias=True).encode()
+
+
+def claim(expires_in_s: float, owner: str = "dead.token") -> Claim:
+    expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=expires_in_s)
+    return Claim(owner=owner, expires_at=expires_at)
 
 
 async def test_work_of_a_gateway_that_died_is_done_by_another(gateways: Make, objects: MemoryStore):
     """Its claim is still there, as after SIGKILL."""
-    dead = gateways(Job(gate=asyncio.Event()), lease_s=0.3)
-    work = await dead.add()
-    leases = Leases(objects, root=ROOT, lease_s=0.3)
-    async with leases.held(f"{work.path}/claims", work.path):
-        left = dict(objects.objects)
-    await dead.die()
-    objects.objects = left
+    work = await Works(objects, Job()).add()
+    tried(objects, work, claim=claim(0.3), attempts=1, tried_since=dt.datetime.now(dt.UTC))
     job = Job()
     gateways(job)
-    await until(lambda: not objects.objects)
+    await until(lambda: not left(objects))
     assert job.done == [work.id]
 
 
 async def test_claim_of_a_clock_that_was_ahead_is_not_waited_for(
     gateways: Make, objects: MemoryStore
 ):
-    backlog = Gateway(objects, Job())
-    await backlog.die()
-    work = await backlog.add()
-    ahead = dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)
-    lease = Lease(key=work.path, owner="dead", expires_at=ahead)
-    key = f"{ROOT}{work.path}/claims/000001.json"
-    objects.objects[key] = lease.model_dump_json(by_alias=True).encode()
+    work = await Works(objects, Job()).add()
+    tried(objects, work, claim=claim(7200.0))
     job = Job()
     gateways(job, lease_s=0.3)
-    await until(lambda: not objects.objects)
+    await until(lambda: not left(objects))
     assert job.done == [work.id]
 
 
-async def test_stop_is_no_fault_of_the_work(gateways: Make, objects: MemoryStore):
+async def test_claim_of_a_gateway_that_has_ended_is_over(gateways: Make, objects: MemoryStore):
+    class Presence:
+        name = "here"
+
+        def has_ended(self, name: str) -> bool:
+            return name == "dead"
+
+    works = Works(objects, Job())
+    works_left, held = await works.add("S1"), await works.add("S2")
+    tried(objects, works_left, claim=claim(600.0))
+    tried(objects, held, claim=claim(600.0, "there.token"))
+    job = Job()
+    gateway = gateways(job, presence=Presence())
+    await until(lambda: job.done == [works_left.id])
+    await until(lambda: gateway.counts[-3:] == [1, 1, 1])
+    assert job.done == [works_left.id]
+
+
+async def test_stop_is_no_fault_of_the_work(gateways: Make):
     job = Job(gate=asyncio.Event())
     gateway = gateways(job)
     work = await gateway.add()
     await until(lambda: job.entered == 1)
     await gateway.die()
-    progress = await gateway.backlog.progress(work)
-    assert (progress.attempts, progress.broken_off) == (1, 0)
-    assert not [key for key in objects.objects if "/claims/" in key]
+    entry = await gateway.entries.read(work, to_the_second(work.received_at))
+    assert entry is not None
+    document = entry.document
+    assert (document.attempts, document.broken_off, document.claim) == (1, 0, None)
 
 
 async def test_stop_is_obeyed_though_the_store_is_away(gateways: Make):
@@ -361,7 +330,7 @@ async def test_bounded_number_is_under_way(gateways: Make, objects: MemoryStore)
     await until(lambda: job.entered == 3)
     assert job.gate is not None
     job.gate.set()
-    await until(lambda: not objects.objects)
+    await until(lambda: not left(objects))
     assert (len(job.done), job.most_at_once) == (10, 3)
 
 
@@ -369,12 +338,45 @@ async def test_what_was_never_promised_is_cleared_once_its_writer_must_be_dead(
     gateways: Make, objects: MemoryStore
 ):
     """By what a gateway has seen itself: the time in a name may be from a clock that was wrong."""
-    objects.objects = {f"{ROOT}S1/20010101T000000Z-aa/image-1": b"x"}
+    await Works(objects, Job()).write(WorkId.new("S1", dt.datetime(2001, 1, 1, tzinfo=dt.UTC)))
     patient = gateways(Job())
     await until(lambda: len(patient.counts) > 3)
-    assert objects.objects
-    gateways(Job(), abandoned_s=0.1)
+    assert len(objects.objects) == 2
+    job = Job()
+    gateways(job, abandoned_s=0.1)
     await until(lambda: not objects.objects)
+    assert job.entered == 0
+
+
+async def test_postponed_work_has_one_entry_and_its_study_tells_of_it(
+    gateways: Make, objects: MemoryStore
+):
+    job = Job(errors=[AWAY])
+    works = Works(objects, job)
+    work = await works.add()
+    gate = job.gate = asyncio.Event()
+    gateway = gateways(job)
+    gate.set()
+    await until(lambda: job.done == [work.id])
+    assert [count for count in gateway.counts if count > 1] == []
+    await until(lambda: not left(objects))
+
+
+async def test_second_entry_of_work_that_a_death_left_goes_with_it(
+    gateways: Make, objects: MemoryStore
+):
+    """A gateway died between the entry of the new time and the removal of the old one."""
+    work = await Works(objects, Job()).add()
+    now = dt.datetime.now(dt.UTC)
+    tried(objects, work, claim=claim(0.2), attempts=1, tried_since=now)
+    second = JOB.model_copy(update={"attempts": 1, "tried_since": now})
+    due = to_the_second(now) + dt.timedelta(seconds=1)
+    data = second.model_dump_json(by_alias=True).encode()
+    objects.objects[entry_key(SUBMISSIONS, work, due)] = data
+    job = Job()
+    gateways(job)
+    await until(lambda: not left(objects))
+    assert job.done == [work.id]
 
 
 @pytest.mark.parametrize("error", [AWAY, UnknownModelError("m", ())])
@@ -392,19 +394,17 @@ async def test_store_that_fails_now_and_then_loses_no_work(
     flaky = Flaky()
     flaky.objects = objects.objects
     job = Job(errors=[error])
-    work = await Backlog(
-        objects,
-        root=ROOT,
-        document=PendingCallback,
-        leases=Leases(objects, root=ROOT, lease_s=0.2),
-    ).add("S1", NOTICE, {})
+    works = Works(objects, Job())
+    work = await works.add()
     gateways(job, flaky, lease_s=0.2)
-    # Where the store fails over the removal of what is done, some of it stays for an hour.
-    own = f"{ROOT}{work.path}/"
-    await until(
-        lambda: f"{own}work.json" not in objects.objects or f"{own}failed.json" in objects.objects
-    )
+
+    async def is_over() -> bool:
+        entries = [key for key in objects.objects if key.startswith(SUBMISSIONS)]
+        return not entries and (bool(job.done or job.ends) or await _failed(works, work))
+
+    await until(is_over)
     if error is AWAY:
-        assert set(job.done) == {work.id}
+        assert set(job.done) <= {work.id}
+        assert not left(objects)
     else:
         assert set(job.failures) <= {"unknown-model"}

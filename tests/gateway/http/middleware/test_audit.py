@@ -134,12 +134,12 @@ async def test_a_list_is_on_record_with_the_studies_it_shows(audited: LiveGatewa
 
 async def test_parked_items_are_on_record_with_their_studies(audited: LiveGateway):
     """A file of the drop folder tells by its folder whose it is; one outside of any does not."""
-    keys = ["parked-1/a.png", "b.png", "not a study/c.png", "pending/parked-2/20260101T000000Z-x"]
+    keys = ["parked-1/a.png", "b.png", "not a study/c.png", "results/parked-2/callbacks/x"]
     for number, key in enumerate(keys):
         item = ParkedItem(
             id=f"{number:032x}",
             parked_at=dt.datetime.now(dt.UTC),
-            half=None if key.startswith("pending/") else Half.IMAGE,
+            half=None if key.startswith("results/") else Half.IMAGE,
             key=key,
             problem=problem_of(MissingHalfError("sidecar", 1)),
         )

@@ -15,9 +15,14 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.delivery.webhooks import signature
+from gateway.results.study_documents import Seen, StudyDocuments
+from gateway.results.submissions import StudySubmissions
+from gateway.schemas.metadata import StudyMetadata
 from gateway.settings import CallbackSettings
 from gateway.storage.folder import FolderStore
+from gateway.storage.layout import SUBMISSIONS
 from gateway.triton.embedded import EmbeddedTriton
+from gateway.work.keys import WorkId, entry_key, kept_folder
 from tests.support.gateway import (
     LiveGateway,
     brisk,
@@ -83,7 +88,8 @@ async def came_to(client: httpx.AsyncClient, study_id: str, status: str) -> dict
 
 
 def left(gateway: LiveGateway, study_id: str) -> list[str]:
-    return [path for path in gateway.stored() if f"/{study_id}/" in path]
+    stored = gateway.stored()
+    return [path for path in stored if f"/{study_id}/" in path or path.endswith(f".{study_id}")]
 
 
 async def test_study_is_kept_then_read_and_its_input_is_gone(gateway: LiveGateway):
@@ -98,7 +104,9 @@ async def test_study_is_kept_then_read_and_its_input_is_gone(gateway: LiveGatewa
     digests = [hashlib.sha256(image).hexdigest() for image in images]
     assert [image["sha256"] for image in result["images"]] == digests
     assert "pending" not in result
-    await until(lambda: not [p for p in left(gateway, document["study_id"]) if "pending" in p])
+    await until(
+        lambda: not [p for p in left(gateway, document["study_id"]) if "/submissions/" in p]
+    )
 
 
 async def test_what_waits_for_triton_is_pending_with_its_progress_and_listed(
@@ -144,15 +152,17 @@ async def test_freshness_of_an_accepted_study_counts_from_its_acceptance_whoever
         "schema": "radstream.submission/1",
         "received_at": received.isoformat(),
         "metadata": base64.b64encode(json.dumps(document).encode()).decode(),
-        "identity": {"study_id": study_id},
         "parts": [{"part": "image", "object": "image-1"}],
         "image_bytes": len(picture),
         "context": {},
     }
     store = FolderStore(gateway.settings.store.folder)
-    root = f"pending/{study_id}/{received:%Y%m%dT%H%M%SZ}-aa"
-    await store.create(f"{root}/image-1", picture, media_type="")
-    await store.create(f"{root}/work.json", json.dumps(submission).encode(), media_type="")
+    work = WorkId.new(study_id, received)
+    entry, folder = entry_key(SUBMISSIONS, work, received), kept_folder(SUBMISSIONS, work)
+    await store.create(f"{folder}image-1", picture, media_type="")
+    await store.create(entry, json.dumps(submission).encode(), media_type="")
+    promised = StudySubmissions(StudyDocuments(store))
+    await promised.promise(work, StudyMetadata.model_validate(document), 1, Seen())
     await came_to(gateway.client, study_id, "completed")
     await until(lambda: _is(gateway.metric(f"{name}_count", **route), before + 1))
     assert await gateway.metric(f"{name}_sum", **route) >= 7200
@@ -221,7 +231,7 @@ async def test_what_only_decoding_finds_is_a_failure_that_an_operator_can_discar
     assert (len(result["images"]), len(result["failures"])) == (1, 1)
     assert (await client.delete(f"/v1/parked/{failure['parked']}")).status_code == 204
     assert "failures" not in await view(client, study_id)
-    assert [path for path in left(gateway, study_id) if path.startswith("pending/")] == []
+    assert [path for path in left(gateway, study_id) if "/submissions/" in path] == []
 
 
 async def test_what_is_parked_is_counted_without_any_drop_folder(gateway: LiveGateway):
@@ -323,7 +333,9 @@ async def test_sender_is_told_once_the_study_is_read(calling: LiveGateway, recei
     timestamp = int(headers["radstream-signature"].split(",")[0].removeprefix("t="))
     assert headers["radstream-signature"] == signature(SECRET, timestamp, body)
     assert (await view(calling.client, document["study_id"]))["status"] == "completed"
-    await until(lambda: not [path for path in calling.stored() if path.startswith("callbacks/")])
+    await until(
+        lambda: not [path for path in calling.stored() if path.startswith("work/callbacks/")]
+    )
     assert await calling.metric("radstream_callbacks_total", outcome="delivered") == 1
     assert await calling.metric("radstream_callbacks_total", outcome="refused") == 2
 

@@ -1,0 +1,116 @@
+"""Keys of work that is to be done.
+
+``work/{kind}/{due}/{id}.{study_id}``
+    The entry of a piece of work: a `WorkDocument`. The time of its next attempt, to the second,
+    stands first, so that a listing of the kind has what is due at its beginning.
+``results/{study_id}/{kind}/{id}/``
+    What the work needs, such as images; and `job.json`, the document of work that failed for good.
+
+An id begins with the time, to the microsecond, at which the work came.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+
+from gateway.storage.layout import CALLBACKS, RESULTS, SUBMISSIONS, WORK
+
+_SECOND = "%Y%m%dT%H%M%SZ"
+_MICROSECOND = "%Y%m%dT%H%M%S%fZ"
+
+
+@dataclass(frozen=True)
+class WorkId:
+    """Name of a piece of work.
+
+    Parameters
+    ----------
+    study_id
+        Of the study that it is for.
+    id
+        Its own.
+    """
+
+    study_id: str
+    id: str
+
+    @classmethod
+    def new(cls, study_id: str, received_at: dt.datetime) -> WorkId:
+        """Return a name that nothing has."""
+        return cls(study_id, f"{received_at:{_MICROSECOND}}-{secrets.token_hex(6)}")
+
+    @cached_property
+    def received_at(self) -> dt.datetime:
+        """Return the time at which the work came."""
+        return received_at(self.id)
+
+
+def received_at(work_id: str) -> dt.datetime:
+    """Return the time that an id begins with.
+
+    Raises
+    ------
+    ValueError
+        It begins with none.
+    """
+    moment = dt.datetime.strptime(work_id.partition("-")[0], _MICROSECOND)  # noqa: DTZ007 - its Z
+    return moment.replace(tzinfo=dt.UTC)
+
+
+def to_the_second(moment: dt.datetime) -> dt.datetime:
+    """Return a time as keys have it."""
+    return moment.replace(microsecond=0)
+
+
+def entry_key(kind: str, work: WorkId, due: dt.datetime) -> str:
+    """Return the key of an entry.
+
+    Parameters
+    ----------
+    kind
+        Prefix of the work's kind.
+    due
+        Time of its next attempt, in UTC.
+    """
+    return f"{kind}{due:{_SECOND}}/{work.id}.{work.study_id}"
+
+
+def of_entry(kind: str, key: str) -> tuple[WorkId, dt.datetime] | None:
+    """Return the work that an entry is of, and when it is due; None for any other key."""
+    due, _, name = key.removeprefix(kind).partition("/")
+    work_id, _, study_id = name.partition(".")
+    try:
+        received_at(work_id)
+        moment = dt.datetime.strptime(due, _SECOND)  # noqa: DTZ007 - its Z
+    except ValueError:
+        return None
+    return (WorkId(study_id, work_id), moment.replace(tzinfo=dt.UTC)) if study_id else None
+
+
+def kept_folder(kind: str, work: WorkId) -> str:
+    """Return what the keys of all that a piece of work needs begin with."""
+    return f"{kept_folders(kind, work.study_id)}{work.id}/"
+
+
+def kept_folders(kind: str, study_id: str) -> str:
+    """Return what the keys of all that a study's work of a kind needs begin with."""
+    return f"{RESULTS}{study_id}/{kind.removeprefix(WORK)}"
+
+
+def parked_key(kind: str, work: WorkId) -> str:
+    """Return the key that the parked item of a piece of work has."""
+    return kept_folder(kind, work).removesuffix("/")
+
+
+def of_parked(kind: str, key: str) -> WorkId | None:
+    """Return the work that a parked item's key is of; None where it is none of this kind."""
+    study_id, _, rest = key.removeprefix(RESULTS).partition("/")
+    folder = kept_folders(kind, study_id)
+    return WorkId(study_id, key.removeprefix(folder)) if rest and key.startswith(folder) else None
+
+
+KINDS = (SUBMISSIONS, CALLBACKS)
+"""Prefixes of the kinds of work."""

@@ -1,0 +1,289 @@
+"""Studies that are accepted before they are processed: what they ask of the store, and refusals."""
+
+import asyncio
+import datetime as dt
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.admission.admission import Admission, Slot
+from gateway.audit.trail import Audit
+from gateway.deferred.submissions import Accepted, ProcessSubmission, Submissions
+from gateway.errors import StudyBacklogFullError, StudyConflictError, UnknownModelError
+from gateway.observability.metrics import Metrics
+from gateway.observability.tracing import NO_TRACER
+from gateway.problems import problem_of
+from gateway.results.store import ResultStore
+from gateway.results.study_documents import Seen, StudyDocuments
+from gateway.results.submissions import MOST_SUBMISSIONS, StudySubmissions, with_submissions
+from gateway.results.tombstone import Reason
+from gateway.results.view import study_result
+from gateway.runtime.deadline import Deadline
+from gateway.storage.layout import SUBMISSIONS
+from gateway.studies.imaging import Imaging
+from gateway.studies.intake import Intake
+from gateway.studies.process import Received, StudyProcessor, StudySource, Turn
+from gateway.studies.study import Route
+from gateway.work.claims import Claims
+from gateway.work.documents import Submission
+from gateway.work.entries import Entries
+from gateway.work.keys import WorkId
+from gateway.work.parked import Parking
+from gateway.work.worker import Worker
+from preprocess import Limits
+from tests.support.audit import Trail
+from tests.support.deletion import deletion_on
+from tests.support.gateway import until
+from tests.support.models import flat_png
+from tests.support.pairing import Readings, StoringPipeline, no_turn
+from tests.support.store import MemoryStore
+from tests.support.telemetry import Told
+from tests.support.work import metadata
+
+if TYPE_CHECKING:
+    from gateway.delivery.webhooks import Callbacks
+    from gateway.models.registry import ModelRegistry
+    from gateway.results.deletion import Deletion
+
+
+class AnyModel:
+    """Takes every image."""
+
+    def select(self, *_: Any) -> None:
+        """Raise nothing."""
+
+
+class Rounds:
+    """Requests to a store that are answered together, so that their waits can be counted."""
+
+    def __init__(self) -> None:
+        self.counted = False
+        self.count = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def turn(self) -> None:
+        if self.counted:
+            self._waiting.append(asyncio.get_running_loop().create_future())
+            await self._waiting[-1]
+
+    async def of(self, doing: Any) -> Any:
+        """Return what comes of it, with the requests answered round by round."""
+        self.counted, self.count = True, 0
+        task = asyncio.create_task(doing)
+        while True:
+            await until(lambda: bool(self._waiting) or task.done())
+            if task.done():
+                self.counted = False
+                return task.result()
+            for _ in range(20):  # all that begin before any is answered
+                await asyncio.sleep(0)
+            waiting, self._waiting = self._waiting, []
+            self.count += 1
+            for future in waiting:
+                future.set_result(None)
+
+
+class Gateway:
+    """One gateway that accepts studies and processes them, on a store in memory."""
+
+    def __init__(self, objects: MemoryStore) -> None:
+        metrics = Metrics(CollectorRegistry())
+        documents = StudyDocuments(objects)
+        self.objects = objects
+        self.results = ResultStore(objects, documents)
+        self.states = StudySubmissions(documents)
+        self.deletion: Deletion = deletion_on(objects)
+        imaging = Imaging(threads=2, limits=Limits(), metrics=metrics)
+        models = cast("ModelRegistry", AnyModel())
+        self.readings = Readings()
+        self._studies = StudyProcessor(
+            admission=Admission(
+                bytes_limit=2**20, studies_limit=16, pictures_limit=16, metrics=metrics
+            ),
+            models=models,
+            intake=Intake(imaging, Told(), metadata_bytes=1000),
+            pipeline=StoringPipeline(self.results, self.readings, no_turn),
+            audit=Audit(Trail(), metrics, instance="here"),
+        )
+        self.entries = Entries(
+            objects, kind=SUBMISSIONS, document=Submission, claims=Claims(lease_s=30)
+        )
+        self.worker = Worker(
+            self.entries,
+            self.states,
+            ProcessSubmission(
+                self.entries,
+                studies=self._studies,
+                results=self.results,
+                callbacks=cast("Callbacks", None),
+                metrics=metrics,
+                tracer=NO_TRACER,
+            ),
+            parking=Parking(objects, problem_of),
+            problem_of=problem_of,
+            count=lambda _: None,
+            at_once=4,
+            timeout_s=20,
+            sweep_s=3600,
+            give_up_s=3600,
+        )
+        self.submissions = Submissions(
+            self.entries,
+            self.worker,
+            results=self.results,
+            pending=self.states,
+            models=models,
+            imaging=imaging,
+        )
+
+    async def accept(self, study_id: str, grey: int = 1, **attributes: str) -> Accepted:
+        document = {"study_id": study_id, "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
+
+        async def receive(_: Slot) -> Received:
+            data = json.dumps(document | attributes).encode()
+            return Received(data, [("image", flat_png(grey))])
+
+        source = StudySource(Route.REST, "test", "test", Turn.AT_ONCE, receive)
+        async with self._studies.admitted(source, Deadline.after(20)) as study:
+            return await self.submissions.accept(study, None)
+
+    async def fill(self, study_id: str, count: int) -> None:
+        """Have so much of a study pending."""
+        for _ in range(count):
+            work = WorkId.new(study_id, dt.datetime.now(dt.UTC))
+            await self.states.promise(work, metadata(study_id), 1, Seen())
+
+
+def asked(objects: MemoryStore) -> Counter[tuple[str, str]]:
+    """Requests by what was called and the beginning of the key."""
+    return Counter((call, _place(key)) for call, key in objects.calls)
+
+
+def _place(key: str) -> str:
+    if key.endswith("/result.json"):
+        return "document"
+    return "entry" if key.startswith("work/") else key.split("/")[2]
+
+
+async def test_study_is_accepted_with_four_requests_and_two_waits():
+    rounds = Rounds()
+    objects = MemoryStore(rounds.turn)
+    await rounds.of(Gateway(objects).accept("S1"))
+    assert asked(objects) == {
+        ("read", "document"): 1,
+        ("create", "submissions"): 1,
+        ("swap", "entry"): 1,
+        ("swap", "document"): 1,
+    }
+    assert rounds.count == 2
+
+
+@pytest.mark.parametrize("pending", [1, 200])
+async def test_requests_do_not_grow_with_what_is_pending(pending: int):
+    objects = MemoryStore()
+    gateway = Gateway(objects)
+    await gateway.fill("S1", pending)
+    objects.calls.clear()
+    await Gateway(objects).accept("S1")  # another gateway, which remembers nothing
+    assert asked(objects).total() == 4
+    objects.calls.clear()
+    accepted = await gateway.accept("S1", 2)  # it reads again after the lost swap
+    assert asked(objects).total() == 5
+    objects.calls.clear()
+    accepted = await gateway.accept("S1", 3)
+    assert asked(objects) == {
+        ("create", "submissions"): 1,
+        ("swap", "entry"): 1,
+        ("swap", "document"): 1,
+    }
+    assert len(accepted.record.pending) == pending + 3
+
+
+async def test_study_is_processed_with_one_swap_of_its_document():
+    objects = MemoryStore()
+    gateway = Gateway(objects)
+    work, _ = await gateway.accept("S1")
+    objects.calls.clear()
+    task = asyncio.create_task(gateway.worker.run())
+    await until(lambda: asked(objects)[("purge", "entry")] == 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert asked(objects) == {
+        ("keys", "entry"): 1,  # the sweep at the start
+        ("swap", "entry"): 1,
+        ("read", "submissions"): 1,
+        ("replace", "images"): 1,
+        ("swap", "document"): 1,
+        ("purge", "submissions"): 1,
+        ("purge", "entry"): 1,
+    }
+    record = await gateway.results.record("S1")
+    assert record is not None
+    assert (record.images, record.pending, record.failed) == (1, (), ())
+    assert gateway.readings.inferences.total() == 1
+    assert not [key for key in objects.objects if work.id in key]
+
+
+async def test_what_is_done_or_deleted_meanwhile_is_not_added_again():
+    objects = MemoryStore()
+    first, second = Gateway(objects), Gateway(objects)
+    work, _ = await first.accept("S1")
+    entry = await second.entries.read(work, (await second.entries.due())[0][1])
+    assert entry is not None
+    await first.deletion.delete("S1", Reason.REQUEST)
+    await deletion_on(objects, closed_s=0.0).sweep()
+    await first.fill("S1", 1)  # it came again
+    task = asyncio.create_task(second.worker.run())
+    second.worker.take(work, entry.due, entry)  # by one that had it in hand all the time
+    await until(second.worker._queue.empty)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    record = await first.results.record("S1")
+    assert record is not None
+    assert record.images == 0
+    assert not [key for key in objects.objects if work.id in key]
+
+
+async def test_another_patient_is_refused_and_leaves_nothing():
+    objects = MemoryStore()
+    await Gateway(objects).accept("S1", patient_id="P1")
+    before = dict(objects.objects)
+    with pytest.raises(StudyConflictError):
+        await Gateway(objects).accept("S1", patient_id="P2")
+    assert objects.objects == before
+
+
+async def test_study_of_which_all_failed_takes_the_identity_of_the_next_one():
+    objects = MemoryStore()
+    gateway = Gateway(objects)
+    work, _ = await gateway.accept("S1", patient_id="P1", accession_number="A1")
+    parking = Parking(objects, problem_of)
+    item = await parking.park_work("results/S1/submissions/x", UnknownModelError("m", ()))
+    await gateway.states.failed(work, 1, item)
+    record = (await gateway.accept("S1", patient_id="P2")).record
+    assert record.identity == {"patient_id": "P2"}
+    with pytest.raises(StudyConflictError):
+        await gateway.accept("S1", patient_id="P1")
+    view = with_submissions(study_result(record), record)
+    assert (view.status, len(view.pending or ()), len(view.failures or ())) == ("pending", 1, 1)
+
+
+async def test_no_more_of_a_study_waits_than_its_document_has_room_for():
+    objects = MemoryStore()
+    gateway = Gateway(objects)
+    await gateway.fill("S1", MOST_SUBMISSIONS)
+    problem = problem_of(UnknownModelError("m", ()))
+    record = await gateway.results.record("S1")
+    assert record is not None
+    for item in record.pending:  # as long as they may be
+        work = WorkId("S1", item.id)
+        await gateway.states.postponed(work, dt.datetime.now(dt.UTC), 10_000, problem)
+    before = dict(objects.objects)
+    for other in (gateway, Gateway(objects)):
+        with pytest.raises(StudyBacklogFullError):
+            await other.accept("S1")
+    assert objects.objects == before
+    assert len(objects.objects["results/S1/result.json"]) < 64 * 1024
