@@ -150,8 +150,8 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "foreign-origin",
         403,
         "Cross-origin request refused",
-        "Nobody is asked who they are here, so only programs on this machine are served. Set up "
-        "API keys or tokens to serve others, a proxy or web pages.",
+        "Without authentication only programs on this machine are served. Set up API keys or "
+        "tokens to serve others, a proxy or web pages.",
     ),
     errors.IssuerUnavailableError: ProblemKind(
         "issuer-unavailable",
@@ -164,7 +164,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "audit-unavailable",
         503,
         "Audit trail unavailable",
-        "What is not in the audit trail is not answered. Send the request again.",
+        "A request is answered only once it is in the audit trail. Send the request again.",
         retry_after_s=5,
     ),
     errors.UnsupportedImagesError: ProblemKind(
@@ -213,7 +213,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "study-deleted",
         410,
         "Study deleted",
-        "Everything of it was removed on request, or because its time was over.",
+        "Everything of it was removed on request, or at the end of its retention period.",
     ),
     errors.StudyBeingDeletedError: ProblemKind(
         "study-being-deleted",
@@ -294,7 +294,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "model-failed",
         502,
         "Model failed",
-        "Model {model_name} could not read this study. The operator's log has the reason.",
+        "Model {model_name} could not process this study. The operator's log has the reason.",
     ),
     errors.InferenceUnavailableError: ProblemKind(
         "model-unavailable",

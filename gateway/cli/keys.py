@@ -59,7 +59,7 @@ def create(path: Path, name: str, scopes: Sequence[str], days: int | None) -> No
         )
         change_keys(path, lambda document: KeyDocument(keys=(*document.keys, entry)))
     click.echo(key)
-    click.echo("Only its hash is kept: nobody can show the key again.", err=True)
+    click.echo("Only its hash is kept: the key cannot be shown again.", err=True)
 
 
 @keys.command("list")

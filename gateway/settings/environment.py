@@ -62,11 +62,11 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _asks_strangers(self) -> Self:
+    def _requires_authentication(self) -> Self:
         if not self.http.is_loopback and not self.access.is_asked:
             raise ValueError(
-                f"{PREFIX}HTTP{DELIMITER}HOST is not loopback, so callers must be asked who they "
-                f"are: set {PREFIX}ACCESS{DELIMITER}KEY_FILE (`radstream keys create` makes one) "
+                f"{PREFIX}HTTP{DELIMITER}HOST is not loopback, so authentication is required: "
+                f"set {PREFIX}ACCESS{DELIMITER}KEY_FILE (`radstream keys create` makes one) "
                 f"or {PREFIX}ACCESS{DELIMITER}ISSUER and {PREFIX}ACCESS{DELIMITER}AUDIENCE"
             )
         return self
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         may_listen = self.dimse.listen is not False
         if may_listen and not self.dimse.is_loopback and self.routing.file is None:
             raise ValueError(
-                f"{PREFIX}DIMSE{DELIMITER}HOST is not loopback, so senders must be known: set "
+                f"{PREFIX}DIMSE{DELIMITER}HOST is not loopback, so senders must be listed: set "
                 f"{PREFIX}ROUTING{DELIMITER}FILE"
             )
         return self

@@ -41,7 +41,7 @@ def _glance() -> list[Panel]:
             "60 * sum(rate(radstream_studies_total{GATEWAY}[$__rate_interval]))",
         ),
         figure(
-            "Answered without a fault of ours",
+            "Answered without a fault of the gateway",
             "Share of the requests that bring studies whose answer was not a 5xx, over the time "
             "shown. The objective is 99.9 %.",
             "percentunit",
@@ -88,8 +88,8 @@ def _rate() -> list[Panel]:
     return [
         lines(
             "Answers to senders",
-            "Requests that bring studies, by status. 5xx is a fault of ours, 4xx is the sender's "
-            "to mend, 499 is a sender that left.",
+            "Requests that bring studies, by status. 5xx is the gateway's fault, 4xx is the "
+            "sender's to mend, 499 is a sender that left.",
             "reqps",
             {
                 "{{status}}": "sum by (status) (rate("
@@ -246,7 +246,7 @@ def _admission() -> list[Panel]:
 def _access() -> list[Panel]:
     return [
         lines(
-            "Callers turned away",
+            "Refused callers",
             "Requests refused for who their caller is, by reason: a sender with an old key, or "
             "somebody who tries.",
             "reqps",

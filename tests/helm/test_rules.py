@@ -106,7 +106,7 @@ WINDOWS = {
 }
 OBJECTIVES = {
     "RadStreamAvailabilityBudgetBurn": (
-        "Studies are refused through a fault of ours.",
+        "Studies fail by the gateway's fault.",
         "of the requests that brought studies failed",
     ),
     "RadStreamLatencyBudgetBurn": ("Results come late.", "of the studies took over a second"),

@@ -89,7 +89,7 @@ def test_a_wrong_value_is_named(values: dict[str, Any], said: str):
         ({"settings": {"store": {"kind": "folder"}}}, "is one pod's own"),
         ({"settings": {"telemetry": {"kind": "kinesis"}}}, "needs settings.telemetry.stream_name"),
         ({"settings": {"http": {"drain_delay_s": None}}}, "drain_delay_s must have a value"),
-        ({"settings": {"access": {"issuer": None}}}, "callers must be asked who they are"),
+        ({"settings": {"access": {"issuer": None}}}, "authentication is required"),
         (
             {"settings": {"access": {"key_file": "/etc/radstream/secrets/keys/a.json"}}},
             "/etc/radstream/secrets/keys/a.json is in no secret of secretFiles",

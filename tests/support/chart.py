@@ -15,7 +15,7 @@ EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
 HELM = ROOT / ".venv/kubernetes/helm"
 KUBECTL = ROOT / ".venv/kubernetes/kubectl"
 
-# What has no default: nobody else's buckets are anybody's, and callers must be asked who they are.
+# What has no default: nobody else's buckets are anybody's, and authentication is required.
 NEEDED = {
     "settings": {
         "store": {"images_bucket": "radstream-i", "results_bucket": "radstream-r"},

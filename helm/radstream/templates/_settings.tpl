@@ -111,7 +111,7 @@ would send a request just when the gateway closes, and answer 502. */}}
 {{- end -}}
 {{- $access := default dict .Values.settings.access -}}
 {{- if not (or $access.key_file $access.issuer) -}}
-{{- fail "callers must be asked who they are: set settings.access.key_file, with secretFiles to mount it, or settings.access.issuer" -}}
+{{- fail "authentication is required: set settings.access.key_file, with secretFiles to mount it, or settings.access.issuer" -}}
 {{- end -}}
 {{- range list $access.key_file (dig "http" "tls_certificate" "" .Values.settings) -}}
 {{- $path := default "" . -}}

@@ -139,7 +139,7 @@ async def test_strangers_are_not_let_in_unasked():
     assert err.splitlines() == [
         "Error: the settings are not valid",
         (
-            "  RADSTREAM_HTTP__HOST is not loopback, so callers must be asked who they are: set "
+            "  RADSTREAM_HTTP__HOST is not loopback, so authentication is required: set "
             "RADSTREAM_ACCESS__KEY_FILE (`radstream keys create` makes one) or "
             "RADSTREAM_ACCESS__ISSUER and RADSTREAM_ACCESS__AUDIENCE"
         ),
