@@ -132,6 +132,13 @@ class CallbackUnansweredError(RadStreamError, label="CallbackUnansweredError"):
 
 
 @dataclass(eq=False)
+class ReportUnansweredError(RadStreamError, label="ReportUnansweredError"):
+    """No sender took the report on its request for storage commitment; it may be repeated."""
+
+    reason: str
+
+
+@dataclass(eq=False)
 class CallerGoneError(RadStreamError, label="CallerGoneError"):
     """The caller closed the connection before the answer."""
 
@@ -478,6 +485,7 @@ TRANSIENT = (
     InferenceOverloadedError,
     InferenceUnavailableError,
     OverloadedError,
+    ReportUnansweredError,
     StoreUnavailableError,
 )
 

@@ -118,6 +118,12 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Webhook delivery failed",
         "The URL did not answer with success: {reason}.",
     ),
+    errors.ReportUnansweredError: ProblemKind(
+        "commitment-report-failed",
+        502,
+        "Storage commitment report failed",
+        "The sender did not take the report: {reason}.",
+    ),
     errors.CredentialsMissingError: ProblemKind(
         "credentials-missing",
         401,

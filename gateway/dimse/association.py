@@ -274,6 +274,7 @@ class ServedAssociation(Association):
                 self.dul.join()
             self._socket.release()
             self.messages.discard()
+            self._reports.end()
             self._on_end(self)
 
     def end(self) -> None:

@@ -32,12 +32,16 @@ class DueReport:
     ----------
     report
         The report, once it is known.
+    begin
+        Called before it is sent, in the association's thread; returns False where it was sent on
+        another.
     on_answer
-        Called with the status of the peer's answer, in the association's thread.
+        Called with the status of the peer's answer, or with None where none came.
     """
 
     report: Future[CommitmentReport]
-    on_answer: Callable[[int], None]
+    begin: Callable[[], bool]
+    on_answer: Callable[[int | None], None]
 
 
 class AssociationReports:
@@ -63,8 +67,9 @@ class AssociationReports:
         if self._sent is not None or not self._due or not self._due[0][0].report.done():
             return None
         due, context = self._due.pop(0)
-        if due.report.cancelled() or due.report.exception() is not None:
-            return None  # it is tried again on an association of its own
+        if due.report.cancelled() or due.report.exception() is not None or not due.begin():
+            due.on_answer(None)
+            return None
         report = due.report.result()
         message = N_EVENT_REPORT()
         self._message_id = self._message_id % _MOST_MESSAGE_ID + 1
@@ -75,3 +80,9 @@ class AssociationReports:
         message.EventInformation = BytesIO(encoded(report, context.transfer_syntax[0]))
         self._sent = due
         return message, int(context.context_id or 0)
+
+    def end(self) -> None:
+        """Give up what was not answered: no more will come on this association."""
+        unanswered = [] if self._sent is None else [self._sent]
+        for due in (*unanswered, *(due for due, _ in self._due)):
+            due.on_answer(None)

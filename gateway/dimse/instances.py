@@ -61,6 +61,12 @@ class Peer:
         return self.sender is None or self.sender.storage_commitment is not None
 
     @property
+    def takes_reports(self) -> bool:
+        """Return True if it takes reports on associations that the gateway asks for."""
+        reports = None if self.sender is None else self.sender.storage_commitment
+        return reports is not None and reports.port is not None
+
+    @property
     def share(self) -> str:
         """The share of the gateway that its instances count against."""
         if self.caller is None or self.caller.kind is CallerKind.ANONYMOUS:

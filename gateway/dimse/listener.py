@@ -19,7 +19,6 @@ from pynetdicom import _config
 from gateway.access.callers import ANONYMOUS
 from gateway.dimse.associate_request import Rejection, titles, with_blanks
 from gateway.dimse.association import ServedAssociation, make_entity
-from gateway.dimse.association_reports import DueReport
 from gateway.dimse.commitment_messages import ActionRefusedError, ActionStatus, read_request
 from gateway.dimse.connections import ENDS, Connections
 from gateway.dimse.data_sets import ReceivedDataSet, file_head
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from pynetdicom.presentation import PresentationContext
 
     from gateway.access.callers import Caller
+    from gateway.dimse.association_reports import DueReport
     from gateway.dimse.commitment_requests import CommitmentRequests
     from gateway.dimse.instances import InstanceStore
     from gateway.observability.metrics import Metrics
@@ -259,10 +259,10 @@ class DicomListener:
         status, due = ActionStatus.PROCESSING_FAILURE, None
         try:
             asked = read_request(request, context.transfer_syntax[0])
-            status = self._on_loop(self._commitments.accept(peer, asked)).result()
-            if status is ActionStatus.SUCCESS:
+            status, work = self._on_loop(self._commitments.accept(peer, asked)).result()
+            if work is not None:
                 report = self._on_loop(self._commitments.report(peer, asked))
-                due = DueReport(report, self._commitments.take_answer)
+                due = self._commitments.due(work, report)
         except ActionRefusedError as error:
             status = error.status
         except Exception:

@@ -18,6 +18,7 @@ DELETED = "deleted/"
 WORK = "work/"
 SUBMISSIONS = f"{WORK}submissions/"
 CALLBACKS = f"{WORK}callbacks/"
+COMMITMENTS = f"{WORK}commitments/"
 DELETIONS = f"{WORK}deletions/"
 AUDIT = "audit/"
 IMAGES = "images/"
@@ -81,6 +82,12 @@ PLACES = (
         "entries of callbacks that no receiver has taken yet",
         "work",
         "when they are taken, or fail for good",
+    ),
+    Place(
+        COMMITMENTS,
+        "requests for storage commitment that are not reported on yet",
+        "dimse",
+        "when the sender takes the report, or after a day",
     ),
     Place(
         PARKED, "parked items", "work", "when the object is processed after all, or by `discard`"

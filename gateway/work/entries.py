@@ -80,18 +80,28 @@ class Entries(Generic[T]):
         return [item for item in found if item is not None]
 
     async def add(
-        self, work: WorkId, document: T, blobs: Mapping[str, bytes | memoryview] | None = None
+        self,
+        work: WorkId,
+        document: T,
+        blobs: Mapping[str, bytes | memoryview] | None = None,
+        *,
+        due: dt.datetime | None = None,
     ) -> Entry[T] | None:
-        """Write the entry of new work, due at once, and what the work needs; return the entry.
+        """Write the entry of new work and what the work needs; return the entry.
 
         None where the entry was there already and has changed since.
+
+        Parameters
+        ----------
+        due
+            Time of the first attempt; at once if None.
         """
         folder = kept_folder(self.kind, work)
         writes = together(
             self._objects.create(f"{folder}{name}", data, media_type="application/octet-stream")
             for name, data in (blobs or {}).items()
         )
-        due = to_the_second(work.received_at)
+        due = to_the_second(due or work.received_at)
         tag, _ = await both(self._swap(work, due, document, None), writes)
         return None if tag is None else Entry(work, due, document, tag)
 

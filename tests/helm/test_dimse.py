@@ -80,6 +80,14 @@ def test_senders_alone_reach_the_port():
     assert rule["from"] == [{"ipBlock": {"cidr": "10.20.0.0/16"}}]
 
 
+def test_reports_on_storage_commitment_reach_their_senders_and_nobody_else():
+    taking = {"name": "pacs", "ae_title": "PACS", "addresses": ["10.20.0.7"]}
+    senders = [taking | {"storage_commitment": {"port": 1104}}, taking | {"name": "other"}]
+    rules = released(routing={"senders": senders}).one("NetworkPolicy")["spec"]["egress"]
+    [rule] = [each for each in rules if {"protocol": "TCP", "port": 1104} in each.get("ports", ())]
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.20.0.0/16"}}]
+
+
 def test_a_pod_has_time_to_answer_the_instances_under_way():
     def seconds(release: Release) -> int:
         return int(release.pod["terminationGracePeriodSeconds"])

@@ -38,6 +38,21 @@ class Orthanc:
         """Send instances by C-STORE; return the job once it has ended."""
         return await self._job("/modalities/radstream/store", instances)
 
+    async def ask_for_commitment(self, *instances: str) -> dict[str, Any]:
+        """Ask for storage commitment; return the report once it has come."""
+        answer = await self.client.post(
+            "/modalities/radstream/storage-commitment", json={"Resources": list(instances)}
+        )
+        assert answer.is_success, answer.text
+        path = answer.json()["Path"]
+
+        async def has_come() -> bool:
+            return (await self.client.get(path)).json()["Status"] != "Pending"
+
+        await until(has_come)
+        report: dict[str, Any] = (await self.client.get(path)).json()
+        return report
+
     async def _job(self, task: str, instances: Sequence[str]) -> dict[str, Any]:
         order = {"Resources": list(instances), "Synchronous": False}
         answer = await self.client.post(task, json=order)
@@ -54,7 +69,10 @@ class Orthanc:
 
 @asynccontextmanager
 async def running_orthanc(
-    folder: Path, dicomweb_url: str = "", dimse_port: int | None = None
+    folder: Path,
+    dicomweb_url: str = "",
+    dimse_port: int | None = None,
+    own_dimse_port: int | None = None,
 ) -> AsyncIterator[Orthanc]:
     """An Orthanc that forwards to the DICOMweb server there, or to the port of loopback."""
     port = free_port()
@@ -64,7 +82,8 @@ async def running_orthanc(
         "HttpPort": port,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
-        "DicomServerEnabled": False,
+        "DicomServerEnabled": own_dimse_port is not None,
+        "DicomPort": own_dimse_port or 0,
         "DicomAet": "ORTHANC",
         "DicomModalities": {}
         if dimse_port is None

@@ -89,7 +89,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_dimse_commitment_requests": {
             "status": {f"{status:04X}" for status in ActionStatus}
         },
-        "radstream_dimse_commitment_reports": {"outcome": {"taken", "refused"}},
+        "radstream_dimse_commitment_reports": {"outcome": {"taken", "refused", "given_up"}},
         "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
         "radstream_callbacks": {"outcome": {"delivered", "refused", "given_up"}},
         "radstream_studies_deleted": {"reason": set(Reason)},

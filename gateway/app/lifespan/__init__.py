@@ -30,7 +30,7 @@ from gateway.work.parked_operations import ParkedOperations
 from gateway.work.periodic import Sweep, sweep_for_ever
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from opentelemetry.trace import Tracer
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.runtime.health import Health
     from gateway.settings import Settings
     from gateway.triton.protocol import TritonHost
+    from gateway.work.parked_operations import ParkedOwner
 
 log = structlog.get_logger()
 
@@ -88,7 +89,7 @@ async def open_gateway(
             ("search index", storage.index.writer.run()),
         ):
             await context.run(name, work)
-        await open_dimse(context, storage, processing, submissions, audit)
+        parked_reports = await open_dimse(context, storage, processing, submissions, audit)
         log.info("gateway.open", triton=settings.triton.url, ready=processing.models.ready())
         yield Gateway(
             settings=settings,
@@ -104,7 +105,7 @@ async def open_gateway(
             studies=processing.studies,
             deliveries=Deliveries(folder),
             parking=storage.parking,
-            parked=_parked(storage, folder, backlogs),
+            parked=_parked(storage, folder, (*backlogs.parked_owners, *parked_reports)),
             submissions=submissions,
             dicom_store=_dicom_store(settings, processing, submissions),
             callbacks=backlogs.callbacks,
@@ -143,10 +144,11 @@ def _count_parked(
     return sweep_for_ever(Sweep.PARKED, count, audit, every_s)
 
 
-def _parked(storage: StudyStorage, folder: DropFolder, backlogs: Backlogs) -> ParkedOperations:
+def _parked(
+    storage: StudyStorage, folder: DropFolder, owners: Sequence[ParkedOwner]
+) -> ParkedOperations:
     """Put together what an operator may do with parked items."""
-    owners = [*backlogs.parked_owners, ParkedObjects(folder)]
-    return ParkedOperations(storage.parking, owners)
+    return ParkedOperations(storage.parking, [*owners, ParkedObjects(folder)])
 
 
 def _accepted(

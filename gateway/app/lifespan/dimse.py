@@ -10,15 +10,25 @@ import structlog
 from gateway.app.tls import CertificateError, ServedCertificate
 from gateway.deferred.dicom_store import DicomStore
 from gateway.dimse.commitment import StorageCommitment
+from gateway.dimse.commitment_reports import CommitmentReports
 from gateway.dimse.commitment_requests import CommitmentRequests
+from gateway.dimse.commitment_work import OWED_FOR, OwedReport, OwedReportStates, SendReport
 from gateway.dimse.instances import InstanceStore
 from gateway.dimse.listener import DicomListener, DicomListenerError
+from gateway.dimse.report_sender import REPORT_S, ReportSender
+from gateway.problems import problem_of
 from gateway.results.instances import Instances
 from gateway.routing.senders import RoutingFileError, Senders, read_routing
 from gateway.runtime.file_changes import changes
 from gateway.settings import DELIMITER, PREFIX
+from gateway.storage.layout import COMMITMENTS
+from gateway.work.claims import CLOCK_SKEW_S, Claims
+from gateway.work.entries import Entries
+from gateway.work.parked_operations import ParkedWork
+from gateway.work.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gateway.app.lifespan.context import LifespanContext
@@ -27,12 +37,15 @@ if TYPE_CHECKING:
     from gateway.audit.trail import Audit
     from gateway.deferred.submissions import Submissions
     from gateway.settings import DimseSettings
+    from gateway.work.parked_operations import ParkedOwner
 
 log = structlog.get_logger()
 
 # A thread that takes PDUs apart keeps the interpreter for so long when the event loop wants it;
 # Python's own 5 ms would add up over a request (bench/dimse_load.py).
 _SWITCH_S = 0.0005
+# Each has a thread of its own, and waits most of its time.
+_REPORTS_AT_ONCE = 4
 
 
 async def open_dimse(
@@ -41,8 +54,8 @@ async def open_dimse(
     processing: Processing,
     submissions: Submissions,
     audit: Audit,
-) -> DicomListener | None:
-    """Open the listener, where there is to be one.
+) -> tuple[ParkedOwner, ...]:
+    """Open the listener, where there is to be one; return what its parked items belong to.
 
     Raises
     ------
@@ -50,7 +63,7 @@ async def open_dimse(
     """
     settings, routing_file = context.settings.dimse, context.settings.routing.file
     if not settings.is_on:
-        return None
+        return ()
     certificate = _certificate(settings)
     instances = Instances(storage.objects)
     store = InstanceStore(
@@ -66,9 +79,11 @@ async def open_dimse(
         instances=instances,
         timeout_s=settings.store_timeout_s,
     )
-    commitments = CommitmentRequests(
+    reports = CommitmentReports(
         StorageCommitment(instances, storage.results, submissions), audit, context.metrics.dimse
     )
+    entries, worker = _owed_reports(context, storage, reports, lambda: listener.senders)
+    commitments = CommitmentRequests(reports, entries, worker, audit)
     try:
         senders = None if routing_file is None else Senders(read_routing(routing_file))
         listener = DicomListener(
@@ -91,6 +106,7 @@ async def open_dimse(
             f"{PREFIX}DIMSE{DELIMITER}LISTEN=false none"
         ) from error
     sys.setswitchinterval(_SWITCH_S)
+    await context.run("reports on storage commitment", worker.run())
     listener.start()
     context.stack.push_async_callback(listener.close, context.settings.http.grace_period_s)
     if certificate is not None:
@@ -99,7 +115,35 @@ async def open_dimse(
         await context.run("senders", _follow(routing_file, listener, context))
     host, port = listener.address
     log.info("dimse.listening", host=host, port=port, tls=certificate is not None)
-    return listener
+    return (ParkedWork(storage.parking, entries, OwedReportStates(), worker),)
+
+
+def _owed_reports(
+    context: LifespanContext,
+    storage: StudyStorage,
+    reports: CommitmentReports,
+    senders: Callable[[], Senders | None],
+) -> tuple[Entries[OwedReport], Worker[OwedReport]]:
+    """Return the reports on storage commitment that are owed, and what sends them."""
+    entries = Entries(
+        storage.objects,
+        kind=COMMITMENTS,
+        document=OwedReport,
+        claims=Claims(lease_s=REPORT_S + CLOCK_SKEW_S, presence=storage.presence),
+    )
+    worker = Worker(
+        entries,
+        OwedReportStates(),
+        SendReport(reports, ReportSender(context.settings.dimse), senders),
+        parking=storage.parking,
+        problem_of=problem_of,
+        count=lambda came: context.metrics.dimse.owed_reports.set(len(came)),
+        at_once=_REPORTS_AT_ONCE,
+        timeout_s=REPORT_S,
+        sweep_s=context.settings.pending.sweep_s,
+        give_up_s=2 * OWED_FOR.total_seconds(),  # the job gives up before
+    )
+    return entries, worker
 
 
 def _certificate(settings: DimseSettings) -> ServedCertificate | None:

@@ -33,6 +33,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.InvalidQueryError((Fault("query/limit", "must be greater than or equal to 1"),)),
         errors.InvalidCallbackError("it does not begin with https://"),
         errors.CallbackUnansweredError("its status was 503"),
+        errors.ReportUnansweredError("it rejected the association"),
         errors.CredentialsInvalidError(errors.Refusal.UNKNOWN_KEY),
         errors.ScopeMissingError("studies:read"),
         errors.IssuerUnavailableError("it does not answer"),

@@ -47,8 +47,13 @@ class DimseMetrics:
         )
         self.commitment_reports = Counter(
             "radstream_dimse_commitment_reports_total",
-            "Reports on storage commitment that a sender answered, by outcome: taken or refused.",
+            "Ends of reports on storage commitment: taken or refused by the sender, or given_up.",
             ["outcome"],
+            registry=registry,
+        )
+        self.owed_reports = Gauge(
+            "radstream_dimse_owed_commitment_reports",
+            "Reports on storage commitment that no sender has taken yet.",
             registry=registry,
         )
         self.routing_file_valid = Gauge(
@@ -75,5 +80,5 @@ class DimseMetrics:
             self.instances.labels(status)
         for action in actions:
             self.commitment_requests.labels(action)
-        for outcome in ("taken", "refused"):
+        for outcome in ("taken", "refused", "given_up"):
             self.commitment_reports.labels(outcome)
