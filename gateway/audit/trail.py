@@ -58,6 +58,8 @@ class Act:
         The ids of the traces they were handled in: a request has one, a sweep one a delivery.
     partial
         True if images could not be processed, though others of their request were.
+    corrects_identity
+        True if it corrected the patient or the order of a study.
     """
 
     caller: Caller | None = None
@@ -67,6 +69,7 @@ class Act:
     studies: dict[str, None] = field(default_factory=dict)
     traces: set[str] = field(default_factory=set)
     partial: bool = False
+    corrects_identity: bool = False
 
     def trace_id(self) -> str | None:
         """Return the trace of the act, or of all that handled a study; None where many did."""
@@ -95,6 +98,13 @@ def note_partial() -> None:
     act = _acting.get()
     if act is not None:
         act.partial = True
+
+
+def note_correction() -> None:
+    """Note that the present act corrects the identity of a study."""
+    act = _acting.get()
+    if act is not None:
+        act.corrects_identity = True
 
 
 class Audit:
@@ -153,6 +163,7 @@ class Audit:
             image=image,
             request_id=act.request_id,
             trace_id=act.trace_id(),
+            identity_corrected=act.corrects_identity or None,
             instance=self._instance,
             left_out=left_out,
         )

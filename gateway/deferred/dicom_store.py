@@ -40,13 +40,14 @@ class InstanceSender:
 
     Parameters
     ----------
-    route, caller, share
+    route, caller, share, corrects
         See `StudySource`.
     """
 
     route: Route
     caller: str
     share: str
+    corrects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,14 @@ class DicomStore:
             return Received(None, [(_PART, data)])
 
         # In line: a sender of hundreds of instances is slowed down before any of them fails.
-        source = StudySource(sender.route, sender.caller, sender.share, Turn.IN_LINE, receive)
+        source = StudySource(
+            sender.route,
+            sender.caller,
+            sender.share,
+            Turn.IN_LINE,
+            receive,
+            corrects=sender.corrects,
+        )
         deadline = Deadline.after(self._timeout_s)
         async with (
             deadline.bounds("accept"),

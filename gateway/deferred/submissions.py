@@ -145,9 +145,12 @@ class Submissions:
         blobs = {part.object: sent[part.part] for part in submission.parts}
         try:
             entry, known = await both(
-                self._entries.add(work, submission, blobs), self._results.known(metadata)
+                self._entries.add(work, submission, blobs),
+                self._results.known(metadata, corrects=study.corrects),
             )
-            record = await self._pending.promise(work, metadata, images=len(sent), seen=known.seen)
+            record = await self._pending.promise(
+                work, metadata, images=len(sent), seen=known.seen, corrects=study.corrects
+            )
         except (StudyConflictError, StudyBacklogFullError, StudyBeingDeletedError):
             with suppress(StoreError):
                 await to_its_end(self._withdraw(work))

@@ -127,7 +127,8 @@ async def _store(
         if boundary is None
         else RelatedParts(pieces, boundary, limit_bytes=limit_bytes)
     )
-    sender = InstanceSender(Route.STOW, caller.label, share)
+    corrects = Scope.STUDIES_CORRECT in caller.scopes
+    sender = InstanceSender(Route.STOW, caller.label, share, corrects)
     expected = InstanceUids(study_instance_uid=study_instance_uid)
     transaction = StoreTransaction(gateway.admission, gateway.dicom_store, parts, sender, expected)
     outcomes = await transaction.run()

@@ -24,7 +24,7 @@ _OPERATION = "N-EVENT-REPORT"
 
 
 class CommitmentReports:
-    """Makes the reports of this gateway.
+    """Reports of this gateway.
 
     Parameters
     ----------

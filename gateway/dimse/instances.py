@@ -56,6 +56,11 @@ class Peer:
     sender: Sender | None = None
 
     @property
+    def corrects_identity(self) -> bool:
+        """Return True if it may correct the identity of a study."""
+        return self.sender is not None and self.sender.corrects_identity
+
+    @property
     def may_ask_for_commitment(self) -> bool:
         """Return True if its requests for storage commitment are answered."""
         return self.sender is None or self.sender.storage_commitment is not None
@@ -158,7 +163,7 @@ class InstanceStore:
                 async with Deadline.after(self._timeout_s).bounds("admission"):
                     await slot.wait_for_bytes(size)
                 data = await asyncio.to_thread(instance.data_set.file, instance.head)
-                sender = InstanceSender(Route.DIMSE, label, peer.share)
+                sender = InstanceSender(Route.DIMSE, label, peer.share, peer.corrects_identity)
                 outcome = await self._store.store(data, sender, instance.uids)
                 if outcome.accepted is not None and peer.may_ask_for_commitment:
                     await self._point(outcome.uids, outcome.accepted)

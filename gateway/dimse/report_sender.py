@@ -25,7 +25,7 @@ REPORT_S = _CONNECT_S + 3 * _ANSWER_S
 
 
 class ReportSender:
-    """Sends reports to the addresses that the routing document has.
+    """Client of senders that take reports, at the addresses that the routing document has.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class ReportSender:
         sender
             With an address for reports.
         address
-            Where its request came from.
+            Address that its request came from.
 
         Raises
         ------

@@ -171,6 +171,9 @@ class StudyRecord(StoredDocument):
     identity: Identity = Field(
         {}, description="Patient and study identifiers, from the documents that came."
     )
+    former: tuple[Identity, ...] = Field(
+        (), description="Identities that a sender with the right to has corrected, oldest first."
+    )
     images: int = Field(0, description="Number of its images, each frame being one.")
     pages: tuple[PageEntry, ...] = ()
     readings: tuple[Reading, ...] = Field(

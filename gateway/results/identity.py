@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Fault, StudyConflictError
 from gateway.schemas.stored_document import IDENTITY
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from gateway.results.documents import StudyRecord
     from gateway.schemas.metadata import StudyMetadata
+
+# Of identities that were corrected, the latest.
+_MOST_FORMER = 8
 
 
 def given(metadata: StudyMetadata) -> dict[str, str]:
@@ -29,8 +32,18 @@ def binding(record: StudyRecord | None) -> Mapping[str, str | None]:
     return record.identity if record is not None and (record.images or record.pending) else {}
 
 
-def joined(metadata: StudyMetadata, record: StudyRecord) -> dict[str, str | None]:
-    """Return the identity of a study that the metadata join.
+def joined(
+    metadata: StudyMetadata, record: StudyRecord, *, corrects: bool = False
+) -> dict[str, Any]:
+    """Return the fields of a record that metadata join: its identity, and those it had before.
+
+    A correction replaces the identity. What comes under one that was corrected still joins the
+    study, and changes nothing of who it is about.
+
+    Parameters
+    ----------
+    corrects
+        True if the sender may correct an identity.
 
     Raises
     ------
@@ -38,8 +51,27 @@ def joined(metadata: StudyMetadata, record: StudyRecord) -> dict[str, str | None
         With each attribute that contradicts.
     """
     known = binding(record)
-    compare(metadata, known)
-    return {**known, **given(metadata)}
+    try:
+        compare(metadata, known)
+    except StudyConflictError:
+        if corrects:
+            former = (*record.former, dict(known))[-_MOST_FORMER:]
+            return {"identity": {**known, **given(metadata)}, "former": former}
+        if not any(_agrees(metadata, former) for former in record.former):
+            raise
+        return {"identity": dict(known), "former": record.former}
+    return {"identity": {**known, **given(metadata)}, "former": record.former}
+
+
+def check(metadata: StudyMetadata, record: StudyRecord | None, *, corrects: bool = False) -> None:
+    """Hold metadata to a record that they are to join; see `joined`.
+
+    Raises
+    ------
+    StudyConflictError
+    """
+    if record is not None:
+        joined(metadata, record, corrects=corrects)
 
 
 def compare(metadata: StudyMetadata, known: Mapping[str, str | None]) -> None:
@@ -57,3 +89,22 @@ def compare(metadata: StudyMetadata, known: Mapping[str, str | None]) -> None:
     )
     if faults:
         raise StudyConflictError(faults)
+
+
+def contradicts(metadata: StudyMetadata, record: StudyRecord | None) -> bool:
+    """Return True if metadata contradict the identity that a record has now."""
+    return not _agrees(metadata, binding(record))
+
+
+def is_correction(metadata: StudyMetadata, before: StudyRecord | None, after: StudyRecord) -> bool:
+    """Return True if metadata corrected the identity that a record had before."""
+    former = () if before is None else before.former
+    return after.former != former and not _agrees(metadata, after.former[-1])
+
+
+def _agrees(metadata: StudyMetadata, known: Mapping[str, str | None]) -> bool:
+    try:
+        compare(metadata, known)
+    except StudyConflictError:
+        return False
+    return True

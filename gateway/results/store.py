@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gateway.audit.trail import note_correction
 from gateway.errors import (
     ObjectNotFoundError,
     StudyBeingDeletedError,
@@ -13,7 +14,7 @@ from gateway.errors import (
     StudyNotFoundError,
 )
 from gateway.results.documents import Reading, StudyRecord
-from gateway.results.identity import binding, compare, joined
+from gateway.results.identity import check, contradicts, is_correction, joined
 from gateway.results.image_writes import ImageWrites
 from gateway.results.keys import heatmap_key, image_folder, image_key, study_folder
 from gateway.results.not_processed import noted, settled, with_parked, without_parked
@@ -99,6 +100,8 @@ class Request:
         Whether it has one image only.
     submission
         Id of the pending submission that it is made of, which ends with it.
+    corrects
+        True if its sender may correct the study's identity.
     """
 
     metadata: StudyMetadata
@@ -108,11 +111,13 @@ class Request:
     entries: Sequence[NotProcessedDocument] = ()
     alone: bool = False
     submission: str | None = None
+    corrects: bool = False
 
     def changes(self, record: StudyRecord | None) -> bool:
         """Return True if there is something to write, as far as this record tells."""
         before = record is not None and record.open_images
-        return bool(self.fresh or self.entries or self.submission or before)
+        corrects = self.corrects and contradicts(self.metadata, record)
+        return bool(self.fresh or self.entries or self.submission or before or corrects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,9 @@ class ResultStore:
         seen = self._documents.remembered(study_id)
         return None if seen is not None else await self._documents.read(study_id)
 
-    async def known(self, metadata: StudyMetadata, seen: Seen | None = None) -> Known:
+    async def known(
+        self, metadata: StudyMetadata, seen: Seen | None = None, *, corrects: bool = False
+    ) -> Known:
         """Return what is stored under the study's id, which the metadata do not contradict.
 
         What this process remembers is not read again: the swap tells whether it still holds.
@@ -163,6 +170,8 @@ class ResultStore:
         ----------
         seen
             The study's document, if it was read just now.
+        corrects
+            True if the sender may correct the study's identity.
 
         Raises
         ------
@@ -173,10 +182,10 @@ class ResultStore:
         remembered = None if seen is not None else self._documents.remembered(metadata.study_id)
         if remembered is not None and remembered.record is not None:
             with suppress(StudyConflictError):  # it may have gone by now
-                compare(metadata, binding(remembered.record))
+                check(metadata, remembered.record, corrects=corrects)
                 return Known(remembered, is_sure=False)
         seen = seen or await self._documents.read(metadata.study_id)
-        compare(metadata, binding(seen.open_record()))
+        check(metadata, seen.open_record(), corrects=corrects)
         return Known(seen)
 
     async def reading(
@@ -234,12 +243,16 @@ class ResultStore:
         while True:
             try:
                 change = _joined(request, on_pages)
-                return await self._documents.change(study_id, change, known.seen)
+                record = await self._documents.change(study_id, change, known.seen)
             except _UnreadPagesError as unread:
                 found = await self._read_pages(unread.record, unread.pages)
                 on_pages.pages |= {page.name for page in unread.pages}
                 on_pages.readings |= {_key(item): item for item in found}
                 on_pages.numbers |= {item.sha256: item.number for item in found}
+            else:
+                if request.corrects and is_correction(request.metadata, known.record, record):
+                    note_correction()
+                return record
 
     async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> StudyRecord:
         """Return the record with an image of the drop folder that is parked; see `with_parked`."""
@@ -408,7 +421,7 @@ def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | Non
         metadata = request.metadata
         record = record or StudyRecord.begun(metadata.study_id)
         pending = without(record, request.submission)
-        identity = joined(metadata, record)
+        identity = joined(metadata, record, corrects=request.corrects)
         unread = [page for page in record.pages if page.name not in on_pages.pages]
         if pages := [
             page
@@ -429,7 +442,7 @@ def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | Non
         entries = settled(record.open_images, request.processed, alone=request.alone)
         news = {
             "received_at": record.received_at or request.received_at,
-            "identity": identity,
+            **identity,
             "study_instance_uid": record.study_instance_uid
             or next(
                 (item.study_instance_uid for item in readings if item.study_instance_uid), None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.audit.trail import note_correction
 from gateway.errors import (
     DeliveryUnfinishedError,
     ParkedItemNotFoundError,
@@ -17,7 +18,7 @@ from gateway.errors import (
 from gateway.observability.pseudonyms import key_reference
 from gateway.problems import URN, problem_of_kind
 from gateway.results.documents import FailedImages, PendingImages, StudyRecord
-from gateway.results.identity import joined
+from gateway.results.identity import is_correction, joined
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.storage.layout import SUBMISSIONS
 from gateway.work.keys import WorkId, parked_key, received_at
@@ -65,9 +66,20 @@ class StudySubmissions:
                 raise StudyBacklogFullError(MOST_SUBMISSIONS)
 
     async def promise(
-        self, work: WorkId, metadata: StudyMetadata, images: int, seen: Seen
+        self,
+        work: WorkId,
+        metadata: StudyMetadata,
+        images: int,
+        seen: Seen,
+        *,
+        corrects: bool = False,
     ) -> StudyRecord:
         """Return the record of the study, which has the submission pending from now on.
+
+        Parameters
+        ----------
+        corrects
+            True if its sender may correct the study's identity.
 
         Raises
         ------
@@ -80,16 +92,19 @@ class StudySubmissions:
             record = record or StudyRecord.begun(work.study_id)
             if any(other.id == work.id for other in record.pending):
                 return record
-            identity = joined(metadata, record)
+            identity = joined(metadata, record, corrects=corrects)
             if _is_full(record):
                 raise StudyBacklogFullError(MOST_SUBMISSIONS)
             return record.changed(
                 received_at=record.received_at or work.received_at,
-                identity=identity,
+                **identity,
                 pending=(*record.pending, item),
             )
 
-        return await self._documents.change(work.study_id, change, seen)
+        record = await self._documents.change(work.study_id, change, seen)
+        if corrects and is_correction(metadata, seen.record, record):
+            note_correction()
+        return record
 
     async def keeps(self, work: WorkId) -> bool:
         """Return True if the images of a submission are kept: it is pending, or has failed."""

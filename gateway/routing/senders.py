@@ -65,7 +65,8 @@ class Senders:
 
 def caller_of(sender: Sender) -> Caller:
     """Return the sender as a caller."""
-    return Caller(sender.name, frozenset((Scope.STUDIES_WRITE,)), CallerKind.SENDER)
+    correcting = {Scope.STUDIES_CORRECT} if sender.corrects_identity else set()
+    return Caller(sender.name, frozenset({Scope.STUDIES_WRITE} | correcting), CallerKind.SENDER)
 
 
 def read_routing(path: Path) -> RoutingDocument:

@@ -59,5 +59,8 @@ class AuditRecord(StoredDocument):
     image: int | None = None
     request_id: str | None = None
     trace_id: str | None = None
+    identity_corrected: bool | None = Field(
+        None, description="True where the patient or the order of the study was corrected."
+    )
     instance: str
     left_out: int = 0

@@ -48,6 +48,11 @@ class Sender(BaseModel):
     addresses: tuple[IPv4Network | IPv6Network, ...] = Field(
         min_length=1, description="Addresses or networks that it calls from."
     )
+    corrects_identity: bool = Field(
+        False,
+        description="Lets it correct the patient and the order of a study: what it sends counts "
+        "before what is stored.",
+    )
     storage_commitment: StorageCommitment | None = Field(
         None, description="Lets it ask for storage commitment; if unset, it may not."
     )

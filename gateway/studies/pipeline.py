@@ -179,7 +179,7 @@ class Pipeline:
                 await self._outlast_loss(study, deadline)
             chosen, refused = self._choose(study)
             stages.model = in_common(model.reference for _, model in chosen)
-            known = await self._results.known(study.metadata, study.seen)
+            known = await self._results.known(study.metadata, study.seen, corrects=study.corrects)
         with stages.within(Stage.DECODE, span="prepare"):
             is_drawn = study.dropped_as is not None
             taken, unfit = await self._take(chosen, known, deadline, is_drawn=is_drawn)
@@ -226,6 +226,7 @@ class Pipeline:
                 entries=entries,
                 alone=len(study.parts) == 1,
                 submission=study.submission,
+                corrects=study.corrects,
             )
             added = await self._store(request, known, writes)
         # Where another gateway was first, that one counts.

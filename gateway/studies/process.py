@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
@@ -81,6 +81,8 @@ class StudySource:
         read, and a backend that died is waited for; see `Pipeline.process`.
     check
         Holds the study to what else is known of it; returns it, completed by that.
+    corrects
+        True if the sender may correct the identity of a study.
     operation
         Name in the audit trail, where no request and no delivery goes on record for it.
     """
@@ -92,6 +94,7 @@ class StudySource:
     receive: Callable[[Slot], Awaitable[Received]]
     awaited: bool = False
     check: Callable[[Study], Awaitable[Study]] | None = None
+    corrects: bool = False
     operation: str | None = None
 
 
@@ -218,7 +221,7 @@ class AdmittedStudy:
             received_at=received.received_at,
             deadline=self._deadline,
         )
-        self.study = study
+        self.study = study = replace(study, corrects=source.corrects)
         if source.check is not None:
             self.study = study = await source.check(study)
         return study

@@ -95,6 +95,8 @@ class Study:
         Its document in the store, where that was read beside its bytes.
     submission
         Id of the submission that it was accepted as, if it was before it is processed.
+    corrects
+        True if the sender may correct the identity that is stored of it.
     """
 
     images: tuple[StudyImage, ...]
@@ -107,6 +109,7 @@ class Study:
     dropped_as: str | None = None
     seen: Seen | None = None
     submission: str | None = None
+    corrects: bool = False
 
     @property
     def parts(self) -> dict[str, bytes | memoryview]:

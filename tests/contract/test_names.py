@@ -65,6 +65,7 @@ LABELS = (
     "ObjectTooLargeError",
     "OverloadedError",
     "ParkedItemNotFoundError",
+    "ReportUnansweredError",
     "RequestMediaTypeError",
     "RequestTooSlowError",
     "ScopeMissingError",

@@ -196,6 +196,7 @@ async def send_study(
         Turn.AT_ONCE,
         partial(read_study_request, request, gateway.settings, deadline),
         awaited=awaited,
+        corrects=Scope.STUDIES_CORRECT in caller.scopes,
     )
     async with gateway.studies.admitted(source, deadline) as study:
         if not awaited:

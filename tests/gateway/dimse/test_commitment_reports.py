@@ -208,7 +208,10 @@ async def test_a_report_goes_over_tls(tmp_path: Path):
                 entity.add_requested_context(DX, ExplicitVRLittleEndian)
                 entity.add_requested_context(PUSH_MODEL)
                 association = entity.associate(
-                    "127.0.0.1", listener.port, ae_title=TITLE, tls_args=(client, "gateway.example.org")
+                    "127.0.0.1",
+                    listener.port,
+                    ae_title=TITLE,
+                    tls_args=(client, "gateway.example.org"),
                 )
                 item, information = Dataset(), Dataset()
                 item.ReferencedSOPClassUID = DX
