@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.dropfolder.documents import Binding, WaitingHalf
+from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
@@ -89,6 +90,7 @@ class Verification:
                 yield look, names
         by_key: dict[str, _LookAt] = {
             layout.PARKED: _look_at_parked,
+            layout.INSTANCES: partial(_look_at_document, InstancePointer),
             layout.BINDINGS: partial(_look_at_document, Binding),
             layout.DELETIONS: partial(_look_at_document, Closing),
         }

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from gateway.observability.pseudonyms import key_reference
 from gateway.results import deletion
 from gateway.results.documents import Page, StudyDocument
-from gateway.results.keys import document_key, heatmap_key, image_key, page_key, study_folder
+from gateway.results.keys import (
+    document_key,
+    heatmap_key,
+    image_key,
+    page_key,
+    pointers_folder,
+    study_folder,
+)
 from gateway.storage.layout import CALLBACKS, PARKED, SUBMISSIONS
 from gateway.verification.findings import Kind, Look
 from gateway.work.documents import PendingCallback, Submission
@@ -135,6 +142,8 @@ class _StudyLook:
             item = key_reference(parked_key(SUBMISSIONS, work))
             await self._look.refer(f"{PARKED}{item}.json", self._key)
         await self._callbacks()
+        marks = pointers_folder(self._study_id)  # one without its pointer is of a death between
+        self._named.update(key for key in self._look.keys if key.startswith(marks))
         for entry in record.open_images:
             if entry.parked is not None:
                 await self._look.refer(f"{PARKED}{entry.parked}.json", self._key)
