@@ -18,17 +18,15 @@ from gateway.schemas.callback import CallbackBody
 from gateway.schemas.result import Status, study_path
 from gateway.work.documents import PendingCallback
 from gateway.work.keys import to_the_second
-from gateway.work.worker import Standing
+from gateway.work.worker import Standing, WorkStates
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from gateway.observability.metrics import Metrics
     from gateway.results.store import ResultStore
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.not_processed import NotProcessed
-    from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
     from gateway.work.entries import Entries
     from gateway.work.keys import WorkId
@@ -178,7 +176,7 @@ class SendNotice:
         """Do nothing: it was taken."""
 
 
-class CallbackStates:
+class CallbackStates(WorkStates):
     """States of callbacks: each waits for as long as its study is there."""
 
     def __init__(self, results: ResultStore) -> None:
@@ -192,22 +190,6 @@ class CallbackStates:
         except StudyBeingDeletedError:
             return Standing.DELETED
         return Standing.DELETED if record is None else Standing.PENDING
-
-    async def postponed(
-        self, work: WorkId, due: dt.datetime, attempts: int, problem: Problem
-    ) -> None:
-        """Do nothing: the entry has it."""
-
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
-        """Do nothing: the parked item has it."""
-
-    async def revived(self, work: WorkId, due: dt.datetime) -> None:
-        """Do nothing: the entry has it."""
-
-    async def discarded(self, work: WorkId) -> bool:
-        """Return True."""
-        del work
-        return True
 
 
 def _status(notice: PendingCallback) -> Status:

@@ -17,7 +17,6 @@ from gateway.dimse.commitment_messages import CommitmentRequest, Reference
 from gateway.errors import ReportUnansweredError
 from gateway.routing.senders import caller_of
 from gateway.work.documents import WorkDocument
-from gateway.work.worker import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from gateway.dimse.report_sender import ReportSender
     from gateway.routing.senders import Senders
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
     from gateway.work.keys import WorkId
 
@@ -108,28 +106,3 @@ class SendReport:
 
     async def ended(self, work: WorkId, document: OwedReport) -> None:
         """Do nothing: it was taken."""
-
-
-class OwedReportStates:
-    """States of reports that are owed: each waits for as long as it has an entry."""
-
-    async def standing(self, work: WorkId, *, tried: bool) -> Standing:
-        """Return that it waits."""
-        del work, tried
-        return Standing.PENDING
-
-    async def postponed(
-        self, work: WorkId, due: dt.datetime, attempts: int, problem: Problem
-    ) -> None:
-        """Do nothing: the entry has it."""
-
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
-        """Do nothing: the parked item has it."""
-
-    async def revived(self, work: WorkId, due: dt.datetime) -> None:
-        """Do nothing: the entry has it."""
-
-    async def discarded(self, work: WorkId) -> bool:
-        """Return True."""
-        del work
-        return True

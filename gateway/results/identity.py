@@ -96,8 +96,14 @@ def contradicts(metadata: StudyMetadata, record: StudyRecord | None) -> bool:
     return not _agrees(metadata, binding(record))
 
 
-def is_correction(metadata: StudyMetadata, before: StudyRecord | None, after: StudyRecord) -> bool:
-    """Return True if metadata corrected the identity that a record had before."""
+def is_correction(
+    metadata: StudyMetadata, before: StudyRecord | None, after: StudyRecord, *, corrects: bool
+) -> bool:
+    """Return True if metadata corrected the identity that a record had before, or replaced it."""
+    if before is not None and not binding(before):
+        return not _agrees(metadata, before.identity)
+    if not corrects:
+        return False
     former = () if before is None else before.former
     return after.former != former and not _agrees(metadata, after.former[-1])
 

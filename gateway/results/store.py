@@ -250,7 +250,8 @@ class ResultStore:
                 on_pages.readings |= {_key(item): item for item in found}
                 on_pages.numbers |= {item.sha256: item.number for item in found}
             else:
-                if request.corrects and is_correction(request.metadata, known.record, record):
+                metadata, corrects = request.metadata, request.corrects
+                if is_correction(metadata, known.record, record, corrects=corrects):
                     note_correction()
                 return record
 

@@ -22,7 +22,7 @@ from gateway.results.identity import is_correction, joined
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.storage.layout import SUBMISSIONS
 from gateway.work.keys import WorkId, parked_key, received_at
-from gateway.work.worker import Standing
+from gateway.work.worker import Standing, WorkStates
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -40,7 +40,7 @@ MOST_SUBMISSIONS = 400
 _TOLD_BYTES = 8 * 1024
 
 
-class StudySubmissions:
+class StudySubmissions(WorkStates):
     """Submissions of all studies.
 
     Parameters
@@ -102,7 +102,7 @@ class StudySubmissions:
             )
 
         record = await self._documents.change(work.study_id, change, seen)
-        if corrects and is_correction(metadata, seen.record, record):
+        if is_correction(metadata, seen.record, record, corrects=corrects):
             note_correction()
         return record
 

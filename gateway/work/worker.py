@@ -83,30 +83,32 @@ class Standing(Enum):
     DELETED = auto()
 
 
-class WorkStates(Protocol):
-    """States of work in the documents of its studies."""
+class WorkStates:
+    """States of work in the documents of its studies; of work that those do not list, none.
+
+    The states of a kind whose work is listed override all of it.
+    """
 
     async def standing(self, work: WorkId, *, tried: bool) -> Standing:
         """Return the standing of work; what was tried has been promised."""
-        ...
+        del work, tried
+        return Standing.PENDING
 
     async def postponed(
         self, work: WorkId, due: dt.datetime, attempts: int, problem: Problem
     ) -> None:
         """Note the time of the next attempt."""
-        ...
 
     async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
         """Note that the work failed for good."""
-        ...
 
     async def revived(self, work: WorkId, due: dt.datetime) -> None:
         """Note that failed work is pending again."""
-        ...
 
     async def discarded(self, work: WorkId) -> bool:
         """Drop the note of failed work; return False where the work did not fail."""
-        ...
+        del work
+        return True
 
 
 class Job(Protocol[J_contra]):

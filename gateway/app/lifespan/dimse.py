@@ -12,7 +12,7 @@ from gateway.deferred.dicom_store import DicomStore
 from gateway.dimse.commitment import StorageCommitment
 from gateway.dimse.commitment_reports import CommitmentReports
 from gateway.dimse.commitment_requests import CommitmentRequests
-from gateway.dimse.commitment_work import OWED_FOR, OwedReport, OwedReportStates, SendReport
+from gateway.dimse.commitment_work import OWED_FOR, OwedReport, SendReport
 from gateway.dimse.instances import InstanceStore
 from gateway.dimse.listener import DicomListener, DicomListenerError
 from gateway.dimse.report_sender import REPORT_S, ReportSender
@@ -25,7 +25,7 @@ from gateway.storage.layout import COMMITMENTS
 from gateway.work.claims import CLOCK_SKEW_S, Claims
 from gateway.work.entries import Entries
 from gateway.work.parked_operations import ParkedWork
-from gateway.work.worker import Worker
+from gateway.work.worker import Worker, WorkStates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ async def open_dimse(
         await context.run("senders", _follow(routing_file, listener, context))
     host, port = listener.address
     log.info("dimse.listening", host=host, port=port, tls=certificate is not None)
-    return (ParkedWork(storage.parking, entries, OwedReportStates(), worker),)
+    return (ParkedWork(storage.parking, entries, WorkStates(), worker),)
 
 
 def _owed_reports(
@@ -133,7 +133,7 @@ def _owed_reports(
     )
     worker = Worker(
         entries,
-        OwedReportStates(),
+        WorkStates(),
         SendReport(reports, ReportSender(context.settings.dimse), senders),
         parking=storage.parking,
         problem_of=problem_of,

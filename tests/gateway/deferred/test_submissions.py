@@ -4,33 +4,37 @@ import asyncio
 import datetime as dt
 import json
 from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission, Slot
-from gateway.audit.trail import Audit
+from gateway.audit.trail import GATEWAY, Audit, name_study
 from gateway.deferred.submissions import Accepted, ProcessSubmission, Submissions
+from gateway.delivery.webhooks import Callbacks, CallbackStates, SendNotice
 from gateway.errors import StudyBacklogFullError, StudyConflictError, UnknownModelError
 from gateway.observability.metrics import Metrics
 from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
+from gateway.results.documents import StudyRecord
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import MOST_SUBMISSIONS, StudySubmissions, with_submissions
 from gateway.results.tombstone import Reason
 from gateway.results.view import study_result
 from gateway.runtime.deadline import Deadline
-from gateway.storage.layout import SUBMISSIONS
+from gateway.storage.layout import CALLBACKS, SUBMISSIONS
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
 from gateway.studies.process import Received, StudyProcessor, StudySource, Turn
 from gateway.studies.study import Route
 from gateway.work.claims import Claims
-from gateway.work.documents import Submission
+from gateway.work.documents import PendingCallback, Submission
 from gateway.work.entries import Entries
-from gateway.work.keys import WorkId
+from gateway.work.keys import WorkId, to_the_second
 from gateway.work.parked import Parking
 from gateway.work.worker import Worker
 from preprocess import Limits
@@ -44,9 +48,11 @@ from tests.support.telemetry import Told
 from tests.support.work import metadata
 
 if TYPE_CHECKING:
-    from gateway.delivery.webhooks import Callbacks
     from gateway.models.registry import ModelRegistry
     from gateway.results.deletion import Deletion
+
+
+HOSTS = frozenset({"ris.test"})
 
 
 class AnyModel:
@@ -91,7 +97,7 @@ class Gateway:
 
     def __init__(self, objects: MemoryStore) -> None:
         metrics = Metrics(CollectorRegistry())
-        documents = StudyDocuments(objects)
+        documents = self.documents = StudyDocuments(objects)
         self.objects = objects
         self.results = ResultStore(objects, documents)
         self.states = StudySubmissions(documents)
@@ -111,6 +117,23 @@ class Gateway:
         self.entries = Entries(
             objects, kind=SUBMISSIONS, document=Submission, claims=Claims(lease_s=30)
         )
+        notices = Entries(
+            objects, kind=CALLBACKS, document=PendingCallback, claims=Claims(lease_s=30)
+        )
+        self.sent: list[bytes] = []
+        self.notifier = Worker(
+            notices,
+            CallbackStates(self.results),
+            SendNotice(self, secret="", hosts=HOSTS, metrics=metrics),
+            parking=Parking(objects, problem_of),
+            problem_of=problem_of,
+            count=lambda _: None,
+            at_once=4,
+            timeout_s=20,
+            sweep_s=0.02,
+            give_up_s=3600,
+        )
+        self.callbacks = Callbacks(notices, self.notifier, hosts=HOSTS)
         self.worker = Worker(
             self.entries,
             self.states,
@@ -118,7 +141,7 @@ class Gateway:
                 self.entries,
                 studies=self._studies,
                 results=self.results,
-                callbacks=cast("Callbacks", None),
+                callbacks=self.callbacks,
                 metrics=metrics,
                 tracer=NO_TRACER,
             ),
@@ -139,7 +162,14 @@ class Gateway:
             imaging=imaging,
         )
 
-    async def accept(self, study_id: str, grey: int = 1, **attributes: str) -> Accepted:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Take a notice."""
+        del url, headers
+        self.sent.append(body)
+
+    async def accept(
+        self, study_id: str, grey: int = 1, callback: str | None = None, **attributes: str
+    ) -> Accepted:
         document = {"study_id": study_id, "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
 
         async def receive(_: Slot) -> Received:
@@ -148,7 +178,7 @@ class Gateway:
 
         source = StudySource(Route.REST, "test", "test", Turn.AT_ONCE, receive)
         async with self._studies.admitted(source, Deadline.after(20)) as study:
-            return await self.submissions.accept(study, None)
+            return await self.submissions.accept(study, callback)
 
     async def fill(self, study_id: str, count: int) -> None:
         """Have so much of a study pending."""
@@ -267,8 +297,59 @@ async def test_study_of_which_all_failed_takes_the_identity_of_the_next_one():
     assert record.identity == {"patient_id": "P2"}
     with pytest.raises(StudyConflictError):
         await gateway.accept("S1", patient_id="P1")
+    trail = Trail()
+    async with Audit(trail, Metrics(CollectorRegistry()), instance="here").of_work("x", GATEWAY):
+        name_study("S1")
+        await gateway.states.failed(WorkId("S1", record.pending[0].id), 1, item)
+        record = (await gateway.accept("S1", patient_id="P3")).record
+        record = (await gateway.accept("S1", patient_id="P3")).record
+    [told] = trail.records
+    assert told["identity_corrected"] is True
     view = with_submissions(study_result(record), record)
-    assert (view.status, len(view.pending or ()), len(view.failures or ())) == ("pending", 1, 1)
+    assert (view.status, len(view.pending or ()), len(view.failures or ())) == ("pending", 2, 2)
+
+
+@asynccontextmanager
+async def working(*workers: Worker[Any]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_sender_is_told_though_a_gateway_dies_between_the_readings_and_that():
+    objects = MemoryStore()
+    dying, other = Gateway(objects), Gateway(objects)
+    work, _ = await dying.accept("S1", callback="https://ris.test/")
+    entry = await dying.entries.read(work, to_the_second(work.received_at))
+    assert entry is not None
+    now = dt.datetime.now(dt.UTC)
+    assert await dying.entries.change(entry, attempts=1, tried_since=now)
+    await dying.documents.change(
+        "S1", lambda record: record.changed(pending=()) if record else StudyRecord.begun("S1")
+    )
+    async with working(other.worker, other.notifier):
+        await until(lambda: len(other.sent) == 1)
+        await until(lambda: [*objects.objects] == ["results/S1/result.json"])
+    assert json.loads(other.sent[0])["delivery"] == work.id
+
+
+async def test_callback_of_a_deleted_study_is_not_sent():
+    objects = MemoryStore()
+    gateway = Gateway(objects)
+    work, _ = await gateway.accept("S1")
+    await gateway.callbacks.announce(work, "https://ris.test/", None)
+    kept = {key: data for key, data in objects.objects.items() if key.startswith(CALLBACKS)}
+    await gateway.deletion.delete("S1", Reason.REQUEST)
+    assert not [key for key in objects.objects if work.id in key]
+    objects.objects |= kept  # written by one that was slow
+    other = Gateway(objects)
+    async with working(other.notifier):
+        await until(lambda: not [key for key in objects.objects if work.id in key])
+    assert other.sent == []
 
 
 async def test_no_more_of_a_study_waits_than_its_document_has_room_for():

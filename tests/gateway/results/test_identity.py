@@ -41,7 +41,7 @@ def test_a_correction_replaces_what_it_states_and_keeps_what_was_before():
     after = before.changed(**joined(corrected, before, corrects=True))
     assert after.identity == {"patient_id": "P2", "accession_number": "A1"}
     assert after.former == (before.identity,)
-    assert is_correction(corrected, before, after)
+    assert is_correction(corrected, before, after, corrects=True)
 
 
 def test_what_comes_under_a_corrected_identity_joins_and_corrects_nothing():
@@ -57,7 +57,7 @@ def test_what_agrees_is_no_correction_though_its_sender_may_correct():
     after = before.changed(**joined(same, before, corrects=True))
     assert after.identity == {"patient_id": "P1", "accession_number": "A1"}
     assert after.former == ()
-    assert not is_correction(same, before, after)
+    assert not is_correction(same, before, after, corrects=True)
 
 
 def test_corrections_beyond_eight_are_forgotten():
