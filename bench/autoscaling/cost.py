@@ -46,7 +46,7 @@ def ways_in(cpu_s: float) -> dict[str, Study]:
     """A study by each of the two ways it can come."""
     return {
         "sent": Study(cpu_s, copies=1, puts=2, gets=1, dropped=0),
-        "dropped": Study(cpu_s, copies=2.2, puts=14, gets=11, dropped=2),
+        "dropped": Study(cpu_s, copies=2.2, puts=8, gets=3, dropped=2),
     }
 
 

@@ -29,7 +29,7 @@ def test_a_study_more_pays_for_what_it_uses():
     prices["node_hour"] = 7.2  # two cores: 0.001 a core and second
     parts = marginal(prices, ways_in(cpu_s=0.5)["dropped"], utilisation=0.5)
     assert parts["compute"] == pytest.approx(1000 * 0.5 * 0.001 / 0.5)
-    assert parts["S3 requests"] == pytest.approx(14 + 11)
+    assert parts["S3 requests"] == pytest.approx(8 + 3)
     assert parts["S3 storage, first month"] == pytest.approx(3.08)
     assert parts["load balancer and firewall"] == pytest.approx(1.4 + 0.001)
     # Two objects: an event, a call and three requests of the queue each, and 0.05 GB seconds.
