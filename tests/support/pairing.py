@@ -28,6 +28,7 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
+from gateway.renderings.reports import Reports
 from gateway.results.documents import FrameReading, Reading, StudyRecord
 from gateway.results.image_writes import NewImage
 from gateway.results.store import Request, ResultStore
@@ -276,7 +277,12 @@ def gateway_on(
         audit=audit,
     )
     processing = Processing(
-        admission, NO_MODELS, imaging, studies, cast("Pictures", NoPictures(results))
+        admission,
+        NO_MODELS,
+        imaging,
+        studies,
+        cast("Pictures", NoPictures(results)),
+        Reports(results, imaging),
     )
     settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))
     context = LifespanContext(settings, metrics, Health(), NO_TRACER, pseudonyms, AsyncExitStack())
