@@ -27,7 +27,7 @@ from gateway.cli.models import models
 from gateway.cli.parked import parked
 from gateway.cli.probe import probe
 from gateway.cli.report import report
-from gateway.cli.verify import verify_store
+from gateway.cli.verify import reindex_store, verify_store
 from gateway.errors import InvalidMetadataError
 from gateway.observability import logs
 from gateway.schemas.metadata import parse_document
@@ -118,12 +118,20 @@ def send(
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
-def verify(*, as_json: bool) -> None:
+@click.option(
+    "--reindex",
+    is_flag=True,
+    help="Make the search index anew of the studies' documents; nothing else is looked at.",
+)
+def verify(*, as_json: bool, reindex: bool) -> None:
     """Verify the store: documents, images and the references between them. Write nothing.
 
     Print a line for each finding, which may hold a study_id. End with status 1 if one is a fault,
     with 2 if the store does not answer.
     """
+    if reindex:
+        reindex_store(_settings().store)
+        return
     sys.exit(0 if verify_store(_settings().store, as_json=as_json) else 1)
 
 

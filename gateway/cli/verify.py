@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.errors import StoreUnavailableError
+from gateway.results.study_documents import StudyDocuments
+from gateway.search.changed_studies import ChangedStudies
+from gateway.search.study_index import StudyIndex
 from gateway.storage.folder import FolderStore
+from gateway.storage.object_client import encryption
 from gateway.storage.s3 import S3Store, s3_client
 from gateway.verification.store import Verification
 
@@ -42,6 +46,32 @@ def verify_store(settings: StoreSettings, *, as_json: bool) -> bool:
         raise StoreNotVerifiedError(f"the store does not answer: {error.reason}") from error
 
 
+def reindex_store(settings: StoreSettings) -> None:
+    """Make the search index anew of the documents, and print what was amiss with it.
+
+    Raises
+    ------
+    StoreNotVerifiedError
+        The store does not answer.
+    """
+    try:
+        counts = asyncio.run(_reindex(settings))
+    except StoreUnavailableError as error:
+        raise StoreNotVerifiedError(f"the store does not answer: {error.reason}") from error
+    click.echo(
+        f"search index: entries added {counts['missing']}, corrected {counts['stale']}, "
+        f"removed {counts['gone']}, right {counts['same']}",
+        err=True,
+    )
+
+
+async def _reindex(settings: StoreSettings) -> dict[str, int]:
+    async with _opened(settings, is_written=True) as objects:
+        changed = ChangedStudies()
+        documents = StudyDocuments(objects)
+        return await StudyIndex(objects, documents, changed).reconciliation.reindex()
+
+
 async def _verify(settings: StoreSettings, *, as_json: bool) -> bool:
     faults = notes = 0
     async with _opened(settings) as objects:
@@ -63,12 +93,17 @@ async def _verify(settings: StoreSettings, *, as_json: bool) -> bool:
 
 
 @asynccontextmanager
-async def _opened(settings: StoreSettings) -> AsyncIterator[ObjectStore]:
-    """Yield the store, to read of: a folder is not made, and nothing in it is tidied."""
+async def _opened(
+    settings: StoreSettings, *, is_written: bool = False
+) -> AsyncIterator[ObjectStore]:
+    """Yield the store. A folder is not made; nothing in it is tidied where it is only read of."""
     if settings.kind == "folder":
         if not settings.folder.is_dir():
             raise StoreNotVerifiedError(f"there is no folder {settings.folder}")
-        yield FolderStore(settings.folder)
+        folder = FolderStore(settings.folder)
+        if is_written:
+            await folder.open()
+        yield folder
         return
     async with s3_client(
         region=settings.region,
@@ -77,5 +112,8 @@ async def _opened(settings: StoreSettings) -> AsyncIterator[ObjectStore]:
         timeout_s=settings.timeout_s,
     ) as client:
         yield S3Store(
-            client, settings.results_bucket or "", timeout_s=settings.timeout_s, encryption={}
+            client,
+            settings.results_bucket or "",
+            timeout_s=settings.timeout_s,
+            encryption=encryption(settings.sse, settings.kms_key_id),
         )

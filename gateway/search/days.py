@@ -5,13 +5,14 @@ See the package for why nothing is lost or listed twice.
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError
+from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
 from gateway.runtime.concurrency import together
 from gateway.search.day_file import MEDIA_TYPE, DayFile, merged, off_loop, read_day_file
 from gateway.search.keys import day_folder, new_key, part_key, place_of, prefixes
@@ -120,7 +121,7 @@ class DayIndex:
 
     async def merge(self, day: dt.date) -> None:
         """Merge a day's new entries, unless another gateway does."""
-        listed = await self._of_day(day)
+        listed = await self.of_day(day)
         if listed.new:
             await self._merge(day, listed)
 
@@ -130,7 +131,7 @@ class DayIndex:
         An entry that a gateway writes meanwhile is removed by doing it again.
         """
         while True:
-            listed = await self._of_day(day)
+            listed = await self.of_day(day)
             if not listed.new and not listed.parts:
                 break
             merge = await self._merge(day, listed, without=study_ids)
@@ -141,6 +142,32 @@ class DayIndex:
                     await self._remove_from_part(day, number, study_ids)
                 break
         await self._objects.purge(day_folder(day), past_only=True)
+
+    async def check(self, key: str) -> None:
+        """Raise an error if an object of the index is damaged.
+
+        Raises
+        ------
+        UnreadableDocumentError
+        """
+        await self._new(key)
+
+    async def mend(self, day: dt.date) -> None:
+        """Empty the damaged objects of a day; their studies are to be added anew."""
+        listed = await self.of_day(day)
+        for key in listed.new:
+            try:
+                await self._new(key)
+            except UnreadableDocumentError:
+                await self._objects.delete(key)
+        for number in range(listed.parts):
+            try:
+                await self._part(day, number)
+            except UnreadableDocumentError:
+                stored = await self._objects.read_tagged(part_key(day, number))
+                # A revision that no state before has had.
+                empty = _Part(number, DayFile(revision=secrets.randbits(48)), stored.tag)
+                await self._swap(day, empty, (), ())
 
     async def _remove_from_part(
         self, day: dt.date, number: int, study_ids: Collection[str]
@@ -178,7 +205,8 @@ class DayIndex:
         key = part_key(day, part.number)
         return bool(await self._objects.swap(key, data, tag=part.tag, media_type=MEDIA_TYPE))
 
-    async def _of_day(self, day: dt.date) -> DayObjects:
+    async def of_day(self, day: dt.date) -> DayObjects:
+        """Return the objects of a day."""
         return _by_day(await self._objects.keys(day_folder(day))).get(day, DayObjects())
 
     async def _last_part(self, day: dt.date, listed: DayObjects) -> _Part:

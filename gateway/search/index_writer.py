@@ -127,7 +127,7 @@ class IndexWriter:
         """Merge the days that this gateway has written to."""
         for day in list(self._unmerged):
             await self._days.merge(day)
-            del self._unmerged[day]
+            self._unmerged.pop(day, None)
 
     async def _merge_due(self) -> None:
         busiest = max(self._unmerged.values(), default=0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.errors import UnreadableDocumentError
 from gateway.runtime.concurrency import together
 from gateway.search.keys import (
     ACCESSION_NUMBER,
+    KEY_KEY,
     PATIENT_ID,
+    POINTERS,
     STUDY_INSTANCE_UID,
     Pointer,
     pointer_folder,
@@ -17,7 +20,7 @@ from gateway.search.keys import (
 from gateway.storage.documents import MEDIA_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from gateway.search.entries import IndexEntry
     from gateway.search.hash_key import HashKey
@@ -75,6 +78,20 @@ class Pointers:
         """Remove pointers, older versions included."""
         for start in range(0, len(keys), _AT_ONCE):
             await together(self._objects.purge(key) for key in keys[start : start + _AT_ONCE])
+
+    async def listed(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the keys of all pointers there are, a part at a time."""
+        for kind in (PATIENT_ID, ACCESSION_NUMBER, STUDY_INSTANCE_UID):
+            for digit in "0123456789abcdef":
+                yield await self._objects.keys(f"{POINTERS}{kind}/{digit}")
+
+    async def mend_key(self) -> None:
+        """Remove a key of the hashes that is damaged, with all pointers that were made by it."""
+        try:
+            await self._key.known()
+        except UnreadableDocumentError:
+            await self._objects.purge(POINTERS)
+            await self._objects.purge(KEY_KEY)
 
     async def led_to(self, query: StudyQuery) -> set[Pointer]:
         """Return the studies that every identifier of a query but study_id may lead to."""

@@ -10,6 +10,7 @@ from gateway.search.hash_key import HashKey
 from gateway.search.index_search import IndexSearch
 from gateway.search.index_writer import IndexWriter
 from gateway.search.pointers import Pointers
+from gateway.search.reconciliation import Reconciliation
 
 if TYPE_CHECKING:
     from gateway.results.study_documents import StudyDocuments
@@ -36,6 +37,8 @@ class StudyIndex:
         Writes their entries; to be run.
     removal
         Removes them.
+    reconciliation
+        Holds the index to the documents; to be run.
     """
 
     def __init__(
@@ -46,3 +49,6 @@ class StudyIndex:
         self.search: StudySearch = IndexSearch(self.days, self.pointers, documents)
         self.removal = EntryRemoval(self.days, self.pointers, changed)
         self.writer = IndexWriter(changed, documents, self.days, self.pointers, self.removal)
+        self.reconciliation = Reconciliation(
+            objects, documents, self.days, self.pointers, self.writer
+        )

@@ -28,10 +28,13 @@ class Kind(StrEnum):
     MISSING_OBJECT = "missing-object"
     DELETED_STUDY = "deleted-study"
     ORPHAN_OBJECT = "orphan-object"
+    MISSING_ENTRY = "missing-entry"
+    STALE_ENTRY = "stale-entry"
 
 
-# A gateway that died at its work leaves such things, and nothing is lost by them.
-_NOTES = {Kind.ORPHAN_OBJECT}
+# A gateway that died at its work leaves such things, and nothing is lost by them; one that starts
+# mends the search index.
+_NOTES = {Kind.ORPHAN_OBJECT, Kind.MISSING_ENTRY, Kind.STALE_ENTRY}
 
 
 @dataclass(frozen=True, slots=True)

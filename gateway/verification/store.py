@@ -16,6 +16,7 @@ from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
 from gateway.storage import layout
 from gateway.verification.findings import Finding, Kind, Look
+from gateway.verification.search_index import index_findings
 from gateway.verification.study import look_at_study
 from gateway.work.documents import PendingCallback, Submission
 from gateway.work.entries import JOB
@@ -75,6 +76,8 @@ class Verification:
             for each in looks:
                 for finding in each.findings:
                     yield finding
+        async for finding in index_findings(self._objects):
+            yield finding
 
     async def _parts(self) -> AsyncIterator[tuple[_LookAt, Sequence[str]]]:
         """Yield what looks at a part of the store, with names of a few such parts."""

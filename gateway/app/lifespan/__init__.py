@@ -87,6 +87,7 @@ async def open_gateway(
             *backlog_work(settings, backlogs, catalog, storage.deletion, audit),
             ("parked items", _count_parked(settings, metrics, storage, audit)),
             ("search index", storage.index.writer.run()),
+            ("search reconciliation", storage.index.reconciliation.repeat()),
         ):
             await context.run(name, work)
         parked_reports = await open_dimse(context, storage, processing, submissions, audit)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway import errors
 from gateway.access.callers import Scope
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and not _DAY.fullmatch(value):  # pydantic takes seconds, too
+        raise ValueError("must be a date such as 2026-01-31")
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_day)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -55,10 +66,10 @@ class ListQuery(BaseModel):
     modality: list[str] = Field(
         [], description="Modality (0008,0060) of any image; several: any of these."
     )
-    from_: dt.date | None = Field(
+    from_: Day | None = Field(
         None, alias="from", description="First day of receipt (UTC), such as 2026-01-31."
     )
-    to: dt.date | None = Field(
+    to: Day | None = Field(
         None,
         description=f"Last day of receipt. The range has at most {MOST_DAYS} days; without `from` "
         f"{DEFAULT_DAYS}; without both the last {DEFAULT_DAYS} or, with an identifier, all.",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import StoreUnavailableError
-from gateway.storage.layout import STORE
+from gateway.storage.layout import INDEX, STORE
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
 from gateway.verification.store import Verification
@@ -54,7 +54,8 @@ async def test_a_document_that_is_not_readable_is_told(key: str, folder_store: O
 @pytest.mark.parametrize("prefix", STORE)
 async def test_every_place_of_the_store_is_looked_at(prefix: str):
     objects = MemoryStore()
-    objects.objects[f"{prefix}0/0/work.json"] = b"{"
+    name = f"2026-01-31/new-{'0' * 16}.jsonl.gz" if prefix == INDEX else "0/0/work.json"
+    objects.objects[f"{prefix}{name}"] = b"{"
     assert any(kind is not Kind.ORPHAN_OBJECT for kind, _ in await found(objects))
 
 

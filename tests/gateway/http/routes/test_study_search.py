@@ -94,6 +94,7 @@ async def test_search_terms_stand_in_no_log_and_no_key_and_studies_in_the_audit_
     ("query", "pointer"),
     [
         ("from=31.1.2026", "query/from"),
+        ("to=0", "query/to"),
         ("from=2026-02-01&to=2026-01-31", "query/to"),
         ("from=2024-01-01&to=2026-01-31", "query/from"),
         ("state=unknown", "query/state/0"),
