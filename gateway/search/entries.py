@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, Field
 
+from gateway.results.probe_studies import PROBE_PREFIX
 from gateway.results.search_attributes import study_attributes
 from gateway.results.view import study_status, study_summary
 from gateway.schemas.result import Status, StudySummary, study_path
@@ -71,8 +72,13 @@ class IndexEntry(StoredDocument):
 
 
 def entry_of(record: StudyRecord) -> IndexEntry | None:
-    """Return the entry of a study; None of one that is only begun."""
-    if not record.images or record.received_at is None:
+    """Return the entry of a study; None of one that is not listed.
+
+    Nothing of it was promised any more, or it is a probe's, which comes every minute and goes.
+    """
+    if not has_images(record) or record.study_id.startswith(PROBE_PREFIX):
+        return None
+    if record.received_at is None:
         return None
     summary = study_summary(record, study_status(record))
     attributes = study_attributes(record)
@@ -96,3 +102,8 @@ def entry_of(record: StudyRecord) -> IndexEntry | None:
         positive=summary.positive,
         warnings=attributes.warnings,
     )
+
+
+def has_images(record: StudyRecord) -> bool:
+    """Return True of a study with images, processed or not."""
+    return bool(record.images or record.pending or record.failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, NoReturn
@@ -15,12 +16,11 @@ from gateway.errors import (
     UnreadableDocumentError,
     log_fields,
 )
+from gateway.results.tombstone import Indexed
 from gateway.runtime.concurrency import together
-from gateway.search.entries import entry_of
+from gateway.search.entries import entry_of, has_images
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from gateway.results.documents import StudyRecord
     from gateway.results.study_documents import StudyDocuments
     from gateway.search.changed_studies import ChangedStudies
@@ -96,13 +96,14 @@ class IndexWriter:
         await self._removal.catch_up()
         taken = self._changed.take()
         try:
-            await self.add(
-                [
-                    entry
-                    for record in await self._records(taken)
-                    if (entry := entry_of(record)) is not None
-                ]
-            )
+            records = await self._records(taken)
+            entries = [(record, entry_of(record)) for record in records]
+            await self.add([entry for _, entry in entries if entry is not None])
+            for record, entry in entries:
+                received_at = record.received_at
+                if entry is None and not has_images(record) and received_at is not None:
+                    day = received_at.astimezone(dt.UTC).date()  # its last image was discarded
+                    self._removal.forget(record.study_id, Indexed(day=day))
         except BaseException:
             for study_id, since in taken.items():
                 self._changed.note(study_id, since)

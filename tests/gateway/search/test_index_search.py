@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.results.documents import PendingImages, StudyRecord
 from gateway.schemas.result import Status
 from gateway.search.query import DateRange, Position, StudyQuery
 from gateway.storage.protocol import ObjectStore
@@ -163,3 +164,25 @@ async def test_paged_study_has_the_attributes_of_all_its_images(gateway: Indexin
     assert entry.modalities == ("CR", "DX")
     assert (entry.series, entry.images) == ({"1.2.1": 200}, 200)
     assert entry.study_date == dt.date(2026, 1, 31)
+
+
+async def test_study_is_found_while_it_is_pending_and_no_more_once_it_is_discarded(
+    gateway: IndexingGateway,
+):
+    begun = StudyRecord.begun("S1").changed(
+        received_at=NOW, pending=(PendingImages(id="1", images=1),), identity={"patient_id": "P1"}
+    )
+    await gateway.documents.change("S1", lambda record: record or begun)
+    await gateway.write()
+    assert await gateway.found(states=(Status.PENDING,)) == ["S1"]
+    assert await gateway.found(patient_id="P1") == ["S1"]
+    await gateway.documents.change("S1", lambda record: (record or begun).changed(pending=()))
+    for _ in range(2):
+        await gateway.write()
+    assert await gateway.found() == await gateway.found(patient_id="P1") == []
+
+
+async def test_probes_are_not_indexed(gateway: IndexingGateway):
+    await gateway.receive("radstream-probe-1")
+    await gateway.write()
+    assert await gateway.found() == []
