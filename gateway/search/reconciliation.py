@@ -81,7 +81,7 @@ class Comparison:
     day
         Day of the index whose entry it was compared with; None where there was no entry.
     is_in_the_way
-        Whether the entry there is to be removed, as a right one would not count beside it.
+        True if the entry there is to be removed, as a right one would not count beside it.
     """
 
     verdict: Verdict
