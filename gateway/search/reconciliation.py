@@ -62,7 +62,7 @@ _BATCH = 128
 
 
 class Verdict(StrEnum):
-    """Answers to the question whether the index and a document agree."""
+    """Result of the comparison of an entry with its document."""
 
     SAME = "same"
     MISSING = "missing"
