@@ -39,5 +39,6 @@ async def test_what_is_there_is_not_told_whether_it_was_listed_or_not(look: Look
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_only_what_nothing_names_is_no_fault(kind: Kind):
-    assert Finding(kind, "a", "").is_fault is (kind is not Kind.ORPHAN_OBJECT)
+def test_only_what_nothing_names_and_the_search_index_are_no_faults(kind: Kind):
+    notes = {Kind.ORPHAN_OBJECT, Kind.MISSING_ENTRY, Kind.STALE_ENTRY}
+    assert Finding(kind, "a", "").is_fault is (kind not in notes)
