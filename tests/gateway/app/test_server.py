@@ -126,14 +126,6 @@ def test_an_address_that_is_free_is_no_fault(host: str):
     check_address(HttpSettings(host=host, port=0))
 
 
-async def test_a_store_that_cannot_be_opened_is_a_failure(triton: EmbeddedTriton, tmp_path: Path):
-    (tmp_path / "store").write_text("a file")
-    variables = environment(triton, tmp_path / "store")
-    async with running_command("serve", **variables) as command:
-        assert await command.process.wait() != 0
-    assert any("File exists" in line for line in command.err)
-
-
 async def test_it_says_where_it_listens_on_ipv6_too(triton: EmbeddedTriton, tmp_path: Path):
     heard: list[str] = []
     settings = settings_for(triton.grpc_url, tmp_path).model_copy(

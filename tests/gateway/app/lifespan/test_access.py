@@ -23,10 +23,13 @@ async def test_a_key_that_is_added_is_known_without_a_restart(
     assert len(authentication.keys or ()) == 1
     add_key(file, "second", Scope.OPERATE)
     await until(lambda: len(authentication.keys or ()) == 2)
-    file.write_text("no keys")
+    good = file.read_bytes()
+    file.write_bytes(good[:-9])
     value = context.metrics.registry.get_sample_value
     await until(lambda: value("radstream_key_file_valid") == 0)
     assert len(authentication.keys or ()) == 2
+    file.write_bytes(good)
+    await until(lambda: value("radstream_key_file_valid") == 1)
 
 
 async def test_a_key_file_that_cannot_be_read_stops_the_start(

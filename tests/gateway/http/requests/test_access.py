@@ -213,18 +213,6 @@ async def test_keys_come_and_go_while_the_gateway_runs(guarded: Guarded):
     await until(lambda: is_(401))
 
 
-async def test_a_broken_key_file_leaves_the_last_good_keys(guarded: Guarded):
-    good = guarded.key_file.read_bytes()
-    guarded.key_file.write_bytes(good[:-9])
-
-    async def valid_is(expected: float) -> bool:
-        return await guarded.metric("radstream_key_file_valid") == expected
-
-    await until(lambda: valid_is(0))  # asked with a key, which goes on working
-    guarded.key_file.write_bytes(good)
-    await until(lambda: valid_is(1))
-
-
 async def test_failures_are_counted_by_reason(guarded: Guarded):
     name = "radstream_auth_failures_total"
     before = await guarded.metric(name, reason="malformed")

@@ -107,13 +107,3 @@ async def test_damaged_document_is_told_and_costs_no_other_study(
     assert (await gateway.client.get(path)).json() == study
     grown = await gateway.client.post("/v1/studies", **multipart(document, striped(90)))
     assert len(grown.json()["images"]) == 2
-
-
-async def test_study_whose_document_is_damaged_can_be_deleted(gateway: LiveGateway):
-    document = metadata()
-    path = f"/v1/studies/{document['study_id']}"
-    await gateway.client.post("/v1/studies", **multipart(document, striped(40)))
-    (folder_of(gateway, document["study_id"]) / "result.json").write_bytes(b"{")
-    assert (await gateway.client.delete(path)).status_code == 204
-    assert (await gateway.client.get(path)).status_code == 410
-    assert not list(folder_of(gateway, document["study_id"]).glob("images/*"))
