@@ -1,4 +1,4 @@
-"""Storing DICOM instances: success once an instance is durable, whatever becomes of its reading."""
+"""Store of DICOM instances: success once one is durable, whatever becomes of its reading."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class InstanceOutcome:
 
 
 class DicomStore:
-    """Takes instances in, each for its own study, which is processed later.
+    """The intake of instances, each for its own study, which is processed later.
 
     Parameters
     ----------
     studies, submissions
-        The use case, and what keeps a study until it is processed.
+        The use case, and the intake of studies that are processed later.
     imaging
         Reads headers, off the event loop.
     timeout_s
@@ -111,9 +111,9 @@ class DicomStore:
         Parameters
         ----------
         data
-            The DICOM file (PS3.10); whoever calls holds its bytes in a slot of the admission.
+            The DICOM file (PS3.10); the caller holds its bytes in a slot of the admission.
         expected
-            What the request says of it elsewhere: in its path, or in its command set.
+            UIDs that the request names elsewhere: in its path, or in its command set.
         """
         uids = InstanceUids()
         try:

@@ -1,4 +1,4 @@
-"""Studies that are answered before they are read: kept first, read by a worker, told on demand."""
+"""Studies that are answered before they are processed, which a worker does."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from gateway.work.entries import Entries, Entry
     from gateway.work.worker import Worker
 
-# Whose share of the gateway these studies take of when they are read.
+# Share of the gateway that these studies take of when they are processed.
 _SHARE = "pending studies"
 
 _CONTEXT = ("request_id",)
@@ -62,14 +62,14 @@ class Accepted(NamedTuple):
 
 
 class Submissions:
-    """Takes studies in.
+    """The intake of studies that are processed later.
 
     Parameters
     ----------
     entries, worker
-        What they are kept in, and what processes them.
+        Their entries, and the worker that processes them.
     results, pending
-        What is known of their studies, and what of them waits.
+        Results of their studies, and the submissions pending in them.
     models, imaging
         Say what can be said of a study without decoding it.
     """
@@ -99,7 +99,7 @@ class Submissions:
         Parameters
         ----------
         callback
-            Whom to tell of the end.
+            URL to call at the end.
         keep_unaccepted
             Images that no model takes by now are accepted, too: they are parked, and can be tried
             again once there is a model.
@@ -117,7 +117,7 @@ class Submissions:
         StoreUnavailableError
             It is not accepted, as far as is known.
         RadStreamError
-            What `Intake.study` raises.
+            See `Intake.study`.
         """
         study = await admitted.identify()
         await self._check_images(study, keep_unaccepted=keep_unaccepted)
@@ -139,7 +139,7 @@ class Submissions:
         """Return the entry of the work and the record of its study, which has it pending.
 
         The store is asked for the study while the images are written. What is refused then goes
-        again; where an answer is lost nobody knows, and whoever finds the entry asks the document.
+        again; where an answer is lost, the gateway that finds the entry asks the document.
         """
         sent, metadata = study.parts, study.metadata
         blobs = {part.object: sent[part.part] for part in submission.parts}
@@ -186,7 +186,7 @@ class Submissions:
 
 
 class ProcessSubmission:
-    """The job of reading a study that was accepted."""
+    """The job of processing a study that was accepted."""
 
     def __init__(
         self,
@@ -228,12 +228,12 @@ class ProcessSubmission:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
 
     async def failed(self, work: WorkId, document: Submission, problem: Problem) -> None:
-        """Tell whoever wants to be told."""
+        """Announce the failure to the callback, if there is one."""
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, problem)
 
     async def ended(self, work: WorkId, document: Submission) -> None:
-        """Tell whoever wants to be told, of a study that is processed: maybe once more."""
+        """Announce the end to the callback, if there is one: maybe once more."""
         if document.callback is not None:
             record = await self._results.record(work.study_id)
             entries = () if record is None else record.open_images

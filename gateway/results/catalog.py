@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class StudyCatalog:
-    """Every study that was accepted, whatever became of it."""
+    """The catalog of every study that was accepted, whatever became of it."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class StudyCatalog:
         self._deletion = deletion
 
     async def result(self, study_id: str) -> StudyResult:
-        """The study's current view, with what is on its way and what failed.
+        """Return the study's current view, with its pending and its failed submissions.
 
         Raises
         ------
         StudyNotFoundError
         StudyDeletedError
-            It was here once.
+            It was deleted before.
         """
         result, _ = await self.identified_result(study_id)
         return result
@@ -81,13 +81,13 @@ class StudyCatalog:
         await self._deletion.delete(study_id, Reason.REQUEST)
 
     async def ids(self, *, after: str, limit: int) -> list[str]:
-        """Ids of studies in the order of their keys, beyond `after`."""
+        """Return ids of studies in the order of their keys, beyond `after`."""
         return list(await self._objects.folders(RESULTS, after=after, limit=limit))
 
     async def summaries(
         self, study_ids: list[str]
     ) -> list[StudySummary | tuple[str, UnreadableDocumentError]]:
-        """Of each study a summary; none of one that is only begun, or gone by now.
+        """Return a summary of each study; none of one that is only begun, or gone by now.
 
         Of a study whose documents cannot be read its id and the error stand in their place: the
         others are listed no less for it.
@@ -121,7 +121,7 @@ class StudyCatalog:
         return study_summary(record, study_result(record).status, earlier)
 
     async def _record(self, study_id: str) -> StudyRecord | None:
-        """Return what is known of a study; None of one that nobody was told of.
+        """Return what is known of a study; None of one that was never answered.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""Deleting studies, and remembering that it was done.
+"""Deletion of studies, of which a tombstone stays.
 
-A deletion puts a `Closing` in place of the study's record, by the same swap that adds to one: who
-comes before it is deleted with the study, who comes after it is refused. Then all else of the
+A deletion puts a `Closing` in place of the study's record, by the same swap that adds to one: what
+comes before it is deleted with the study, what comes after it is refused. Then all else of the
 study is removed, and a `Tombstone` written under ``deleted/{reference}/{time}.json``, where the
 reference is a hash of the study_id; that one stays.
 
@@ -63,7 +63,7 @@ class StudyEntries(Protocol):
         ...
 
     def forget(self, study_id: str, place: Indexed | None) -> None:
-        """Have a study's entries removed soon; without a place they are looked for."""
+        """Schedule the removal of a study's entries; without a place they are looked for."""
         ...
 
     async def remove(self, study_id: str, place: Indexed | None) -> None:
@@ -79,7 +79,7 @@ class Deletion:
     objects, documents
         The store, and the studies on it.
     footprint, entries
-        What is kept of a study elsewhere, and its entries in the search index.
+        Objects of a study elsewhere, and its entries in the search index.
     closed_s
         Seconds that a study stays closed at the least: longer than any request takes.
     """
@@ -105,7 +105,7 @@ class Deletion:
         self._seen: dict[str, tuple[float, dt.datetime]] = {}  # since when, and which one
 
     async def exists(self, study_id: str) -> bool:
-        """Return whether anything is kept of the study, which nobody is deleting."""
+        """Return True if anything is kept of the study, and it is not being deleted."""
         try:
             seen = await self._documents.read(study_id)
         except UnreadableDocumentError:
@@ -117,11 +117,11 @@ class Deletion:
         return bool(await self._objects.keys(study_folder(study_id)))
 
     async def was_deleted(self, study_id: str) -> bool:
-        """Return whether the study was deleted before."""
+        """Return True if the study was deleted before."""
         return bool(await self._objects.keys(deletion_folder(study_id)))
 
     async def delete(self, study_id: str, reason: Reason) -> None:
-        """Remove everything that is kept of the study, and remember it."""
+        """Remove everything that is kept of the study, and leave a tombstone."""
         closing = Closing(study_id=study_id, requested_at=dt.datetime.now(dt.UTC), reason=reason)
         key = note_key(study_id)
         await replace_document(self._objects, key, closing)
@@ -136,7 +136,7 @@ class Deletion:
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
 
     async def forget(self, study_id: str) -> None:
-        """Remove everything that is kept of a study that nobody adds to, and remember nothing."""
+        """Remove everything that is kept of a finished study, without a tombstone."""
         name_study(study_id)
         await self._purge(study_id)
         await self._objects.purge(document_key(study_id))
@@ -166,12 +166,12 @@ class Deletion:
         if seen.closing is not None:
             await self._entries.remove(closing.study_id, seen.closing.indexed)
             await self._carry_out(seen.closing)
-        # By this gateway's own watch: whoever sets a clock must not end it early.
+        # By this gateway's monotonic clock: a clock that is set must not end it early.
         if time.monotonic() - self._seen[key][0] < self._closed_s:
             return
         if seen.closing is not None:
             await self._documents.end(seen.closing)
-        # Without a closing its gateway died before the study was: nobody was told that it is.
+        # Without a closing its gateway died before the study was: its deletion was not answered.
         await self._objects.delete(key, tag=note.tag)  # and not that of a later deletion
         await self._objects.purge(key, past_only=True)
 
@@ -186,7 +186,7 @@ class Deletion:
         await create_document(self._objects, key, tombstone)
 
     async def _purge(self, study_id: str) -> bool:
-        """Purge all but the document; return whether nothing is left, not even older versions."""
+        """Purge all but the document; return True if nothing is left, not even older versions."""
         await Instances(self._objects).remove_of(study_id)
         kept = (kept_folders(kind, study_id) for kind in KINDS)
         folders = (images_folder(study_id), pages_folder(study_id), *kept)

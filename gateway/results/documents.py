@@ -24,7 +24,7 @@ _HALF_FLOAT_BYTES = 2
 
 
 class ActivationMap(StoredDocument):
-    """Model's evidence for each label, cell by cell: little-endian half floats, C order."""
+    """The model's evidence for each label, cell by cell: little-endian half floats, C order."""
 
     shape: tuple[int, int, int] = Field(description="Labels, rows, columns.")
     covers: tuple[float, float, float, float] = Field(

@@ -64,7 +64,7 @@ def joined(
 
 
 def check(metadata: StudyMetadata, record: StudyRecord | None, *, corrects: bool = False) -> None:
-    """Hold metadata to a record that they are to join; see `joined`.
+    """Check metadata against a record that they are to join; see `joined`.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def check(metadata: StudyMetadata, record: StudyRecord | None, *, corrects: bool
 
 
 def compare(metadata: StudyMetadata, known: Mapping[str, str | None]) -> None:
-    """Hold the metadata to what is known of their study.
+    """Check the metadata against what is known of their study.
 
     Raises
     ------

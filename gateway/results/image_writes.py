@@ -1,7 +1,7 @@
 """Images on their way into the store while their readings are being made.
 
 An image is written before any reading names it, and beside the inference: it is under a name of its
-own, so that whoever wrote it may remove it where no reading comes of it.
+own, so that its writer may remove it where no reading comes of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class NewImage:
 
 
 class ImageWrites:
-    """Writes of a request's new images, which begin at once.
+    """The writes of a request's new images, which begin at once.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InstancePointer(StoredDocument):
-    """Study that an instance was accepted for."""
+    """The study that an instance was accepted for."""
 
     study_id: str
     sop_class_uid: str
@@ -34,13 +34,13 @@ class Instances:
         self._objects = objects
 
     async def add(self, sop_instance_uid: str, pointer: InstancePointer) -> None:
-        """Keep where an instance lies that was accepted; the last sender's word counts."""
+        """Write the pointer to an accepted instance, over that of an earlier sender."""
         mark = f"{pointers_folder(pointer.study_id)}{sop_instance_uid}"
         await self._objects.create(mark, b"", media_type="application/octet-stream")
         await replace_document(self._objects, _key(sop_instance_uid), pointer)
 
     async def find(self, sop_instance_uid: str) -> InstancePointer | None:
-        """Return where an instance lies; None if it was not accepted.
+        """Return the pointer to an instance; None if it was not accepted.
 
         Raises
         ------

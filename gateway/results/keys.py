@@ -9,9 +9,9 @@ Under ``results/{study_id}/``:
 ``pointers/{sop_instance_uid}``
     A mark of an instance that has a pointer; see `gateway.results.instances`.
 ``images/{sha256}/image-{token}.{jpg,png,dcm}``
-    The image as it was sent; named anew by whoever writes it, who may therefore remove it again.
+    The image as it was sent; under a new name by each writer, which may therefore remove it again.
 ``submissions/{id}/…``, ``callbacks/{id}/…``
-    What work of the study needs until it is done; see `gateway.work.keys`.
+    Objects that work of the study needs until it is done; see `gateway.work.keys`.
 ``images/{sha256}/{model}-{version}.heatmap.png``
     The heat map, for a sender who reads the store; ``.heatmap-{frame}`` where there are several.
 """

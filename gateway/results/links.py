@@ -1,6 +1,6 @@
-"""Paths that answers name, as their readers must ask for them: behind the proxy's prefix.
+"""Links of answers, which begin with the prefix of a proxy.
 
-What is stored names no prefix: the setting may change, and who reads the store stands behind no
+What is stored names no prefix: the setting may change, and readers of the store stand behind no
 proxy.
 """
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Puts a prefix before paths of the API.
+    """The paths of the API, behind a prefix.
 
     Parameters
     ----------
     prefix
-        What a proxy strips from the paths of requests, such as ``/radstream``; empty without one.
+        Path that a proxy strips from requests, such as ``/radstream``; empty without one.
     """
 
     prefix: str = ""

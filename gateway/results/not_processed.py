@@ -50,7 +50,7 @@ def settled(before: Entries, processed: Mapping[str, Reading], *, alone: bool) -
     processed
         The readings of the request's images by the name of their part.
     alone
-        Whether the request had one image only.
+        True if the request had one image only.
     """
     mended = [entry for entry in before if _came_again(entry, processed)]
     if alone and not mended:
@@ -81,7 +81,7 @@ def _came_again(entry: NotProcessedDocument, processed: Mapping[str, Reading]) -
 
 
 def _is_instance(entry: NotProcessedDocument, reading: Reading) -> bool:
-    """The entry's instance, if it is not one of a device that gives one UID to several."""
+    """Return True for the entry's instance, unless its device gives one UID to several."""
     uid = entry.sop_instance_uid
     return (
         uid is not None and uid == reading.sop_instance_uid and (reading.sha256 not in entry.beside)

@@ -69,12 +69,12 @@ async def read_pages(
 
 
 def may_have_image(page: PageEntry, sha256: str) -> bool:
-    """Return whether the image may be on the page; False is certain."""
+    """Return True if the image may be on the page; False is certain."""
     return _among(sha256, page.hashes)
 
 
 def may_have_name(page: PageEntry, name: str) -> bool:
-    """Return whether an image of this name in the drop folder may be on the page."""
+    """Return True if an image of this name in the drop folder may be on the page."""
     return _among(_digest(name), page.names)
 
 

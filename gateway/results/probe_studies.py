@@ -23,16 +23,16 @@ _PAGE = 200
 
 
 class ProbeStudies:
-    """Removes probes' studies, and keeps no note of them: each has an id of its own.
+    """The removal of probes' studies, which leaves no tombstone: each has an id of its own.
 
     Parameters
     ----------
     studies, deletion
-        What there is, and how it goes.
+        The studies of the store, and their deletion.
     audit
-        Has a record of each that went.
+        Takes a record of each deletion.
     kept_s
-        Seconds since something was last added to it.
+        Seconds after its last change for which a study is kept.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ProbeStudies:
             for study_id in study_ids:
                 if not study_id.startswith(PROBE_PREFIX):
                     return
-                with suppress(UnreadableDocumentError):  # logged; nobody knows how old it is
+                with suppress(UnreadableDocumentError):  # logged; its age is unknown
                     changed_at = await self._studies.changed_at(study_id)
                     if changed_at is not None and changed_at < before:
                         await self._forget(study_id)

@@ -1,4 +1,4 @@
-"""Deleting studies whose time is over.
+"""Retention: studies are deleted at the end of their retention period.
 
 Not a lifecycle rule of S3: it knows the age of objects, not of studies, and leaves no record.
 """
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _PAGE = 200
-# A clock that is off by more than this has been set by somebody, and deletes nothing.
+# A clock that is off by more than this has been set, and deletes nothing.
 _CLOCK_STEP_S = 3600.0
 
 
 class Retention:
-    """Deletes studies to which nothing has been added for so many days.
+    """The deletion of studies to which nothing has been added for so many days.
 
     Parameters
     ----------
     studies, deletion
-        What there is, and how it goes.
+        The studies of the store, and their deletion.
     audit
-        Has a record of each study that went, whatever becomes of the sweep after that.
+        Takes a record of each deletion, whatever becomes of the sweep after that.
     days
-        How long a study is kept.
+        Days that a study is kept after its last change.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Retention:
         after = ""
         while study_ids := await self._studies.ids(after=after, limit=_PAGE):
             for study_id in study_ids:
-                with suppress(UnreadableDocumentError):  # logged; nobody knows how old it is
+                with suppress(UnreadableDocumentError):  # logged; its age is unknown
                     changed_at = await self._studies.changed_at(study_id)
                     if changed_at is not None and changed_at < before:
                         await self._delete(study_id)
@@ -72,5 +72,5 @@ class Retention:
 
 
 def _clock_offset_s() -> float:
-    """Constant for as long as nobody sets the clock."""
+    """Return the clock's offset, which is constant until the clock is set."""
     return time.time() - time.monotonic()

@@ -48,7 +48,7 @@ class Known:
     seen
         Its document.
     is_sure
-        Whether it was read from the store for the request, and not before.
+        True if it was read from the store for the request, and not before.
     """
 
     seen: Seen
@@ -76,7 +76,7 @@ class ReadBefore:
         self._hashes = {reading.sha256 for reading in readings if reading.model == model}
 
     def __contains__(self, sha256: object) -> bool:
-        """Return whether the model may have read the image."""
+        """Return True if the model may have read the image."""
         if not isinstance(sha256, str):
             return False
         return sha256 in self._hashes or any(may_have_image(page, sha256) for page in self._pages)
@@ -97,7 +97,7 @@ class Request:
     entries
         Images that could not be.
     alone
-        Whether it has one image only.
+        True if it has one image only.
     submission
         Id of the pending submission that it is made of, which ends with it.
     corrects
@@ -338,7 +338,7 @@ class ResultStore:
         return [item for item in readings if item.sha256 == sha256 or item.dropped_as == name]
 
     async def has_image(self, record: StudyRecord, sha256: str) -> bool:
-        """Return whether an image was read."""
+        """Return True if an image was processed."""
         return bool(await self._of_image(record, sha256))
 
     async def image(self, reading: Reading) -> bytes:

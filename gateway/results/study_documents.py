@@ -1,6 +1,6 @@
 """Documents of all studies, changed by compare-and-swap.
 
-Whoever changes a study reads its document, works out the new one, and swaps it for the one that
+A writer of a study reads its document, works out the new one, and swaps it for the one that
 was read; who loses the swap to another reads again. So a study has no state between two documents,
 and these hold whatever dies when:
 
@@ -49,7 +49,7 @@ class Seen:
     Parameters
     ----------
     record, closing
-        What it has; neither where there is none.
+        Its content; neither where there is none.
     tag
         Of the object, for the swap.
     size
@@ -133,18 +133,18 @@ class StudyDocuments:
             Returns the new record, or the same where there is nothing to do; called again with
             another record where a swap is lost.
         seen
-            What the caller saw last; looked at anew only if it does not hold any more.
+            State that the caller saw last; looked at anew only if it does not hold any more.
 
         Raises
         ------
         StudyBeingDeletedError
         Exception
-            What the change raises: then nothing of it is written.
+            An error of the change: then nothing of it is written.
         """
         ended: asyncio.Future[StudyRecord] = asyncio.get_running_loop().create_future()
         if (waiting := self._waiting.get(study_id)) is not None:
             waiting.append((change, ended))
-        else:  # nobody writes it now
+        else:  # it is not being written now
             self._waiting[study_id] = [(change, ended)]
             writer = asyncio.create_task(self._write(study_id, seen))
             self._writers.add(writer)

@@ -40,7 +40,7 @@ def picture_key(reading: Reading, index: int) -> str:
 def numbered_frames(
     readings: Iterable[Reading],
 ) -> Iterator[tuple[int, Reading, int, FrameReading]]:
-    """Every frame of every reading, with the number of its image.
+    """Yield every frame of every reading, with the number of its image.
 
     Yields
     ------
@@ -55,14 +55,14 @@ def numbered_frames(
 def study_result(
     record: StudyRecord, earlier: Sequence[Reading] = (), *, whole: bool = False
 ) -> StudyResult:
-    """The view of a study.
+    """Return the view of a study.
 
     Parameters
     ----------
     earlier
         Readings on its pages that are to be shown as well.
     whole
-        Whether they are all that stand there.
+        True if they are all that stand there.
     """
     readings = [*earlier, *record.readings]
     replaced = superseded(readings, record.standing)
@@ -120,7 +120,7 @@ def positive_labels(readings: Iterable[Reading]) -> list[str]:
 def study_summary(
     record: StudyRecord, status: Status, earlier: Sequence[Reading] | None = None
 ) -> StudySummary:
-    """The view, short.
+    """Return a summary of a study.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _replacements(images: Sequence[ImageResult]) -> Iterator[ResultWarning]:
 def _images(
     study_id: str, readings: Sequence[Reading], replaced: Mapping[str, str]
 ) -> tuple[ImageResult, ...]:
-    """Images by their number, each with all of these readings that are of it."""
+    """Return the images by their number, each with all of these readings that are of it."""
     by_number: dict[int, list[tuple[Reading, int, FrameReading]]] = {}
     for number, reading, index, frame in numbered_frames(readings):
         by_number.setdefault(number, []).append((reading, index, frame))

@@ -4,7 +4,7 @@ A claim stands in the work's entry and is made by compare-and-swap, so only one 
 It ends with its expiry, and at once where its owner is known to run no longer.
 
 A claim saves doing work twice and nothing else hangs on it: what comes of work joins its study once
-whoever comes (see `gateway.results.study_documents`). It is therefore enough that a claim outlives
+by any gateway (see `gateway.results.study_documents`). It is therefore enough that a claim outlives
 the deadline of its owner's work by more than the clocks of two gateways differ.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Presence(Protocol):
-    """Tells which gateways run.
+    """The presence of gateways: which of them run.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Claims:
     async def is_over(self, work: WorkId, claim: Claim) -> bool:
         """Return True if the claim is this gateway's, or holds it back no longer.
 
-        The clock of whoever made it may have been set: it is waited for no longer than a claim
+        The clock of its owner may have been set: it is waited for no longer than a claim
         may last.
         """
         owner = claim.owner.partition(".")[0]

@@ -40,7 +40,7 @@ class Entry(Generic[T]):
     Parameters
     ----------
     work, due
-        What stands in its key.
+        The work and its time, as its key has them.
     document, tag
         Its content, and the tag by which a swap knows it again.
     """

@@ -4,7 +4,7 @@
     The entry of a piece of work: a `WorkDocument`. The time of its next attempt, to the second,
     stands first, so that a listing of the kind has what is due at its beginning.
 ``results/{study_id}/{kind}/{id}/``
-    What the work needs, such as images; and `job.json`, the document of work that failed for good.
+    Objects that the work needs, such as images; `job.json` is that of work that failed for good.
 
 An id begins with the time, to the microsecond, at which the work came.
 """
@@ -24,7 +24,7 @@ _MICROSECOND = "%Y%m%dT%H%M%S%fZ"
 
 @dataclass(frozen=True)
 class WorkId:
-    """Name of a piece of work.
+    """The name of a piece of work.
 
     Parameters
     ----------

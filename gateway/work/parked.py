@@ -81,7 +81,7 @@ class Parking:
         Parameters
         ----------
         study_id
-            What the object was for, as far as that was known when it failed.
+            Study of the object, as far as it was known when it failed.
         sha256
             Of an image whose bytes could be read.
         """
@@ -96,7 +96,7 @@ class Parking:
         )
 
     async def park_work(self, key: str, error: RadStreamError) -> ParkedItem:
-        """The item of a piece of work that is no object of the drop folder."""
+        """Return the parked item of a piece of work that is no object of the drop folder."""
         return await self._keep(_work_id(key), error, key=key)
 
     async def _keep(
@@ -149,7 +149,7 @@ class Parking:
         await together(self._objects.delete(key) for key in there)
 
     async def of(self, dropped: DroppedObject) -> ParkedItem | None:
-        """The object's item; None where there is none that can be read."""
+        """Return the object's item; None where there is none that can be read."""
         return await self._read_one(_key(_id(dropped)))
 
     async def clear_work(self, key: str) -> None:
@@ -157,7 +157,7 @@ class Parking:
         await self._objects.delete(_key(_work_id(key)))
 
     async def items(self, *, after: str, limit: int | None) -> list[ParkedItem]:
-        """Items in the order of their ids, beyond `after`; all without a limit."""
+        """Return the items in the order of their ids, beyond `after`; all without a limit."""
         keys = [key for key in await self._objects.keys(PARKED) if key > _key(after)]
         limit = len(keys) if limit is None else limit
         items: list[ParkedItem] = []
@@ -168,7 +168,7 @@ class Parking:
         return items
 
     def key(self, item: ParkedItem) -> str:
-        """The item's own key in the store."""
+        """Return the item's own key in the store."""
         return _key(item.id)
 
     async def moments(
@@ -184,7 +184,7 @@ class Parking:
         return moments
 
     async def item(self, parked_id: str) -> ParkedItem:
-        """The item of this id.
+        """Return the item of this id.
 
         Raises
         ------
@@ -207,7 +207,7 @@ class Parking:
         await self._objects.delete(_key(parked_id))
 
     async def _read_one(self, key: str) -> ParkedItem | None:
-        """One item of many, none where it cannot be read: the others are listed without it."""
+        """Return one item of many; None where it cannot be read, to list the others without it."""
         try:
             return await read_or_none(self._objects, ParkedItem, key)
         except UnreadableDocumentError:
@@ -215,7 +215,7 @@ class Parking:
 
 
 class ParkedCount:
-    """Tells now and then how much is parked and since when, however it came to be.
+    """The count of parked items and of their ages, taken at intervals.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ class ParkedCount:
 
 
 def _work_id(key: str) -> str:
-    """The id of the item of such work."""
+    """Return the id of the item of such work."""
     return key_reference(key)
 
 

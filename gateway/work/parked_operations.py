@@ -106,7 +106,7 @@ class ParkedWork(Generic[T]):
 
 
 class ParkedOperations:
-    """Lists parked items, tries them again, and discards them.
+    """The listing of parked items, and their retry and discard.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class ParkedOperations:
         return item
 
     def _name(self, item: ParkedItem) -> None:
-        """Tell the audit trail whose the item is, as far as it is known."""
+        """Name the item's study to the audit trail, as far as it is known."""
         study_id = self._owner(item).study_of(item)
         if is_study_id(study_id):
             name_study(study_id)

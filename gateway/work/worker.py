@@ -1,4 +1,4 @@
-"""Sees promised work through: again and again, until it is done or fails for good.
+"""The worker, which tries promised work again until it is done or fails for good.
 
 The state of the work lies in its study's document, the entry points to it, and each step is one
 write, so that a gateway may die between any two:
@@ -12,11 +12,11 @@ failure      it is parked, its sender told, its job kept beside its blobs; the d
 retry        an entry is written, the document has it as pending, the parked item is removed
 ===========  ====================================================================================
 
-Whoever finds an entry therefore asks the document first (`WorkStates.standing`). An entry never
-decides anything: what was promised is pending in the document until a swap of the document ends
-it, so nothing that was accepted is lost, and nothing that was deleted comes back. Where a gateway
-died over a postponement two entries are of one piece of work: both may be tried, the first swap
-that ends the work counts, and whoever comes after it finds the work done.
+A gateway that finds an entry therefore asks the document first (`WorkStates.standing`). An entry
+never decides anything: what was promised is pending in the document until a swap of the document
+ends it, so nothing that was accepted is lost, and nothing that was deleted comes back. Where a
+gateway died over a postponement two entries are of one piece of work: both may be tried, the first
+swap that ends the work counts, and the other gateway finds the work done.
 
 Not the worker of Celery or arq, which come with a broker; see `gateway.work.entries`.
 """
@@ -65,9 +65,9 @@ log = structlog.get_logger()
 _BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
 _GRACE_S = 1.0
 _NOTING_S = 30.0
-# Work that took its gateway along this often, or met an error that nobody foresaw, is left alone.
+# Work that took its gateway along this often, or met an unexpected error, is left alone.
 _MOST_BROKEN_OFF = 5
-# Whoever has been promising a piece of work for so long has died over it.
+# A gateway that has been promising a piece of work for so long has died over it.
 _ABANDONED_S = 3600.0
 # Entries that wait for their turn in memory; more are read again.
 _MOST_AT_HAND = 256
@@ -115,7 +115,7 @@ class Job(Protocol[J_contra]):
     """Handler of pieces of work of one kind."""
 
     async def perform(self, work: WorkId, document: J_contra, deadline: Deadline) -> None:
-        """Do it.
+        """Do the work.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Job(Protocol[J_contra]):
         ...
 
     async def failed(self, work: WorkId, document: J_contra, problem: Problem) -> None:
-        """Take note that it failed for good; what this raises has it tried once more."""
+        """Handle its failure for good; after an error of this it is tried once more."""
         ...
 
     async def ended(self, work: WorkId, document: J_contra) -> None:
@@ -154,27 +154,27 @@ class _Piece(Generic[T]):
 
 
 class Worker(Generic[T]):
-    """Does the work that this gateway took in, and what others left.
+    """The worker of one kind, for what this gateway took in and what others left.
 
     Parameters
     ----------
     entries, states, job
-        The work, what its studies' documents say of it, and how it is done.
+        The work, its states in the documents of its studies, and its handler.
     parking
-        Where the operator finds what failed for good.
+        Parked items, for work that failed for good.
     problem_of
         Says what an error means to the sender.
     count
         Told when each piece of work came that is yet to be done.
     at_once
-        How many pieces may be under way at once.
+        Most pieces of work under way at once.
     timeout_s
         Seconds that an attempt may take; less than a claim holds.
     sweep_s
-        Seconds between two looks for work that somebody left.
+        Seconds between two sweeps for work that other gateways left.
     give_up_s
         Seconds since its first attempt after which no new one is made. Not since it came: work that
-        was left while no gateway ran has been tried by nobody, nor has a callback of a study that
+        was left while no gateway ran has not been tried, nor has a callback of a study that
         itself took so long.
     abandoned_s
         Seconds after which a promise that is not made is taken for abandoned.
@@ -212,7 +212,7 @@ class Worker(Generic[T]):
 
     @contextmanager
     def passing_over(self, work: WorkId) -> Iterator[None]:
-        """Have no sweep of this gateway take the work during the block, in which it is promised."""
+        """Keep sweeps of this gateway from the work during the block, in which it is promised."""
         self._at_hand.add(work)
         try:
             yield
@@ -220,7 +220,7 @@ class Worker(Generic[T]):
             self._at_hand.discard(work)
 
     def take(self, work: WorkId, due: dt.datetime, entry: Entry[T] | None = None) -> None:
-        """Have the work begun as soon as there is a turn for it.
+        """Begin the work as soon as there is a turn for it.
 
         Parameters
         ----------
@@ -300,7 +300,7 @@ class Worker(Generic[T]):
         return await self._try(piece, claimed)
 
     async def _found(self, piece: _Piece[T]) -> Entry[T] | None:
-        """Return the entry of work that nobody is at and that is to be done."""
+        """Return the entry of work that is to be done and that no gateway is at."""
         work, due = piece.work, piece.due
         try:
             entry = await self._entries.read(work, due)
@@ -333,7 +333,7 @@ class Worker(Generic[T]):
             await self._finish(entry, may_be_parked=True)
 
     async def _finish(self, entry: Entry[T], *, may_be_parked: bool) -> None:
-        """Forget the work, and its entry at last: whoever finds that ends it again."""
+        """Forget the work, and its entry at last: a gateway that finds it ends it again."""
         if may_be_parked:
             await self._parking.clear_work(parked_key(self._entries.kind, entry.work))
         await self._entries.forget(entry.work)

@@ -19,8 +19,6 @@ ACT = re.compile(
 # A line that explains a name: the first after it, one step further in.
 EXPLANATION = re.compile(r"^\S.*\n {4}(\S.*)$", re.MULTILINE)
 TOLD = {"description", "help", "summary", "short_help", "epilog"}
-# The packages whose wording is not revised yet.
-UNREVISED = (*("gateway/results/", "gateway/work/", "gateway/deferred/"),)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = ast.Module | ast.ClassDef | Function
 
@@ -35,10 +33,6 @@ def documented(*folders: str) -> Iterator[tuple[str, Documented]]:
     return ((at, node) for at, node in nodes(*folders) if isinstance(node, Documented))
 
 
-def revised(at: str) -> bool:
-    return not at.startswith(UNREVISED)
-
-
 def test_no_docstring_begins_with_a_question_word():
     found = documented("gateway", "preprocess", "bench", "tests/support")
     assert [at for at, node in found if QUESTION.match(ast.get_docstring(node) or "")] == []
@@ -49,7 +43,7 @@ def test_no_parameter_is_explained_by_a_question_word():
         f"{at}: {line}"
         for at, node in documented("gateway", "preprocess", "bench", "tests/support")
         for line in EXPLANATION.findall(ast.get_docstring(node) or "")
-        if revised(at) and QUESTION.match(line)
+        if QUESTION.match(line)
     ]
     assert asked == []
 
@@ -61,7 +55,6 @@ def test_functions_docstring_begins_with_a_verb():
         if isinstance(node, Function)
         and not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
         # The command's is its help, which names the product.
-        and revised(at)
         and (at.split(":")[0], node.name) != ("gateway/cli/main.py", "main")
         and NOUN.match(ast.get_docstring(node) or "")
     ]
@@ -72,9 +65,7 @@ def test_class_docstring_begins_with_a_noun():
     acts = [
         at
         for at, node in documented("gateway", "preprocess")
-        if isinstance(node, ast.ClassDef)
-        and revised(at)
-        and ACT.match(ast.get_docstring(node) or "")
+        if isinstance(node, ast.ClassDef) and ACT.match(ast.get_docstring(node) or "")
     ]
     assert acts == []
 
@@ -83,7 +74,7 @@ def test_no_setting_option_or_field_is_described_by_a_question_word():
     asked = [
         at
         for at, node in nodes("gateway", "preprocess", "bench")
-        if isinstance(node, ast.keyword) and node.arg in TOLD and revised(at)
+        if isinstance(node, ast.keyword) and node.arg in TOLD
         for text in [ast.unparse(node.value).lstrip("(f'\"")]
         if QUESTION.match(text)
     ]
