@@ -132,7 +132,7 @@ class Reconciliation:
 
     async def sweep(self) -> None:
         """Mend the index where that is due."""
-        if await self._is_claimed():
+        if await self._has_studies() and await self._is_claimed():
             days = _DAYS_DAILY if self._is_started else _DAYS_AT_START
             counts = await self.mend(recent_days=days)
             log.info("search.reconciled", **counts)
@@ -253,6 +253,9 @@ class Reconciliation:
         while names := await self._objects.folders(RESULTS, after=after, limit=_PAGE):
             yield names
             after = names[-1]
+
+    async def _has_studies(self) -> bool:
+        return bool(await self._objects.folders(RESULTS, after="", limit=1))
 
     async def _is_claimed(self) -> bool:
         """Return True if the index is to be mended now, and by this gateway."""
