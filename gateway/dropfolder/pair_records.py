@@ -180,7 +180,7 @@ class PairRecords:
             problem=item.problem,
             received_at=item.parked_at,
             view=failure.image.metadata.view if failure.image else None,
-            sop_instance_uid=failure.image.uids.instance if failure.image else None,
+            sop_instance_uid=failure.image.uids.sop_instance_uid if failure.image else None,
             parked=item.id,
         )
         with suppress(*_NOT_SHOWN):

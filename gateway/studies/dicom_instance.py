@@ -95,6 +95,9 @@ class InstanceUids:
         )
 
 
+NO_UIDS = InstanceUids()
+
+
 def is_uid(text: str) -> bool:
     """Return whether a text is a UID by its characters and its length (PS3.5, section 9.1)."""
     return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None

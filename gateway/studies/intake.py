@@ -163,7 +163,7 @@ def _images(
             if header is not None and header.error is not None:
                 raise header.error
         except PART_ERRORS as error:
-            uid = None if header is None else header.uids.instance
+            uid = None if header is None else header.uids.sop_instance_uid
             refused.append(RefusedImage(part, _of_picture(error, header), sop_instance_uid=uid))
             documents.append((header.document if header else {}) | (sent.document if sent else {}))
             continue

@@ -389,7 +389,7 @@ class Pipeline:
 
 
 def _refusal(image: StudyImage, error: PartError) -> RefusedImage:
-    return RefusedImage(image.part, error, image.metadata.view, image.uids.instance)
+    return RefusedImage(image.part, error, image.metadata.view, image.uids.sop_instance_uid)
 
 
 def _models_of(answer: Answer) -> set[str]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.access.callers import ANONYMOUS
+from gateway.studies.dicom_instance import NO_UIDS, InstanceUids
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,25 +26,6 @@ class Route(StrEnum):
     FOLDER = "folder"
     STOW = "stow"
     DIMSE = "dimse"
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceUids:
-    """UIDs of a DICOM instance; None where its file has none.
-
-    Parameters
-    ----------
-    study, series, instance
-        Study Instance UID (0020,000D), Series Instance UID (0020,000E), SOP Instance UID
-        (0008,0018).
-    """
-
-    study: str | None = None
-    series: str | None = None
-    instance: str | None = None
-
-
-NO_UIDS = InstanceUids()
 
 
 @dataclass(frozen=True, slots=True)

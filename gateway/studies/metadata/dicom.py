@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.schemas.result import ResultWarning
+from gateway.studies.dicom_instance import NO_UIDS, InstanceUids
 from gateway.studies.metadata.projection import snomed_value
 from gateway.studies.metadata.statements import Statement, disagreement
 from gateway.studies.metadata.study_time import study_date, study_moment
 from gateway.studies.metadata.view import view_evidence, view_statement
-from gateway.studies.study import NO_UIDS, InstanceUids
 from gateway.vocabulary.body_parts import (
     body_part_coded,
     body_part_named,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from gateway.studies.refused_images import ImageError
     from preprocess import DicomMetadata
 
-_UID = re.compile(r"[0-9.]{1,64}")
 
 # Attributes as a PACS administrator knows them.
 _STUDY_INSTANCE_UID = "Study Instance UID (0020,000D)"
@@ -136,17 +134,8 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
     return Described(
         statements,
         tuple(ResultWarning(pointer=part, detail=detail) for detail in details),
-        InstanceUids(
-            _uid(header.study_instance_uid),
-            _uid(header.series_instance_uid),
-            _uid(header.sop_instance_uid),
-        ),
+        InstanceUids.of_data_set(header),
     )
-
-
-def _uid(text: str | None) -> str | None:
-    """Return a UID as PS3.5 9.1 has it; None of what is none, and may be anything."""
-    return text if text is not None and _UID.fullmatch(text) else None
 
 
 def _remarks_on_picture(header: DicomMetadata) -> list[str]:
