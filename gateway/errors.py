@@ -306,6 +306,11 @@ class ImageNotFoundError(RadStreamError, label="ImageNotFoundError"):
 
 
 @dataclass(eq=False)
+class InstanceNotFoundError(RadStreamError, label="InstanceNotFoundError"):
+    """The study is stored, but has no such series, instance, frame or attribute."""
+
+
+@dataclass(eq=False)
 class NoHeatMapError(RadStreamError, label="NoHeatMapError"):
     """The image was read by a model that gives no activation map."""
 

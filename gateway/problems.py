@@ -240,6 +240,12 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Image not found",
         "The study has no image {number}; it has {images}, numbered from 1.",
     ),
+    errors.InstanceNotFoundError: ProblemKind(
+        "instance-not-found",
+        404,
+        "Instance not found",
+        "The study has no such series, instance, frame or attribute.",
+    ),
     errors.NoHeatMapError: ProblemKind(
         "no-heat-map",
         404,

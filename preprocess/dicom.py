@@ -73,7 +73,7 @@ def decode(data: Buffer, limits: Limits) -> tuple[Frame, ...]:
     file = read_file(data, _KEYWORDS, limits)
     image = read_image_pixel(file)
     check_size(image, limits)
-    stored = [read_values(frame, image) for frame in _stored_frames(file, image, limits)]
+    stored = [read_values(frame, image) for frame in decoded_frames(file, image, limits)]
     counts = cache(partial(_count, stored, image))
     shown = [
         presentation(image, file.attributes, frame_attributes(file.attributes, index), counts)
@@ -110,14 +110,15 @@ def _present(
     )
 
 
-def _stored_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterator[StoredFrame]:
+def decoded_frames(file: DicomFile, image: ImagePixel, limits: Limits) -> Iterator[StoredFrame]:
+    """Return the frames one by one, each decoded and not read yet."""
     uid = file.transfer_syntax_uid
     if uid in UNCOMPRESSED:
         return (read_whole_cells(samples, image) for samples in _native_frames(file, image))
-    return (decode_frame(stream, uid, image, limits) for stream in _codestreams(file, image))
+    return (decode_frame(stream, uid, image, limits) for stream in codestreams(file, image))
 
 
-def _codestreams(file: DicomFile, image: ImagePixel) -> Iterator[bytes]:
+def codestreams(file: DicomFile, image: ImagePixel) -> Iterator[bytes]:
     """Yield the compressed frames, one by one (PS3.5 A.4)."""
     items = MeteredStream(file.pixel_data)
     with translate_parse_errors():

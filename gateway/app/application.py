@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway import __version__, errors
 from gateway.app.lifespan import open_gateway
+from gateway.dicomweb import retrieve_routes
 from gateway.dicomweb import routes as dicomweb
 from gateway.http import problems
 from gateway.http.middleware.audit import AuditedRequests
@@ -108,7 +109,10 @@ def create_app(
     )
     app = _bare_app(settings, _lifespan(opened, tracing, process_health))
     problems.install(app, docs=f"{settings.http.path_prefix}/docs")
-    for routes in (studies, study_search, dicomweb, events, parked, models, health, documentation):
+    for routes in (
+        *(studies, study_search, dicomweb, retrieve_routes),
+        *(events, parked, models, health, documentation),
+    ):
         app.include_router(routes.router)
     documentation.mount_assets(app)
     _add_middleware(app, settings, process_metrics, process_health, tracing.tracer)
@@ -132,7 +136,7 @@ def _bare_app(settings: Settings, lifespan: Lifespan) -> FastAPI:
         redirect_slashes=False,  # it would lead to whatever Host the request names
         openapi_tags=[
             {"name": "studies", "description": "Send studies and read their results."},
-            {"name": "DICOMweb", "description": "Send studies as a PACS does (STOW-RS)."},
+            {"name": "DICOMweb", "description": "Send, retrieve and search studies."},
             {"name": "drop folder", "description": "Studies as files in a bucket or folder."},
             {"name": "models", "description": "The models that process the studies."},
             {"name": "operation", "description": "Health and metrics, for machines."},

@@ -22,9 +22,11 @@ from gateway.results.catalog import StudyCatalog
 from gateway.results.deletion import Deletion
 from gateway.results.links import Links
 from gateway.results.store import ResultStore
+from gateway.retrieval.originals import Originals
 from gateway.runtime.health import Health
 from gateway.search.query import StudySearch
 from gateway.settings import Settings
+from gateway.studies.imaging import Imaging
 from gateway.studies.process import StudyProcessor
 from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedOperations
@@ -42,6 +44,7 @@ class Gateway:
     audit: Audit
     models: ModelRegistry
     results: ResultStore
+    imaging: Imaging
     pictures: Pictures
     reports: Reports
     studies: StudyProcessor
@@ -53,6 +56,7 @@ class Gateway:
     callbacks: Callbacks
     catalog: StudyCatalog
     search: StudySearch
+    originals: Originals
     deletion: Deletion
 
     @property

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.errors import Fault, ImageNotFoundError, InvalidQueryError, NoHeatMapError
-from gateway.pictures.rendering import LONGEST_SIDE, heatmap_png, preview_png
+from gateway.pictures.rendering import (
+    FULL_RANGE,
+    LONGEST_SIDE,
+    heatmap_png,
+    preview_png,
+    rendered_picture,
+)
 from gateway.results.store import explained
 from gateway.results.view import numbered_frames, picture_key
+from gateway.retrieval.data_sets import with_window
 from preprocess import CorruptImageError, GreyRange, UnrecognisedImageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.pictures.rendering import RenderedView, ViewWindow
     from gateway.results.documents import FrameReading, Reading
     from gateway.results.store import ResultStore
     from gateway.studies.imaging import Imaging
@@ -56,6 +64,20 @@ class Pictures:
         async with self._turns:
             frames = await self._frames(reading)
             return await self._imaging.run(partial(preview_png, frames[index], _shown(read)))
+
+    async def rendered(self, reading: Reading, index: int, view: RenderedView) -> bytes:
+        """Return a frame of an image, which is counted from 0, as a picture for the eye.
+
+        Raises
+        ------
+        StudyNotFoundError
+            It was deleted meanwhile.
+        """
+        read = reading.frames[index]
+        async with self._turns:
+            frames = await self._frames(reading, view.window)
+            shown = _shown(read) if view.window is None else FULL_RANGE
+            return await self._imaging.run(partial(rendered_picture, frames[index], shown, view))
 
     async def heatmap(
         self, study_id: str, number: int, label: str | None = None, key: str | None = None
@@ -122,9 +144,15 @@ class Pictures:
                 return reading, index, read
         raise ImageNotFoundError(number, max(place for place, *_ in numbered))
 
-    async def _frames(self, reading: Reading) -> tuple[Frame, ...]:
+    async def _frames(
+        self, reading: Reading, window: ViewWindow | None = None
+    ) -> tuple[Frame, ...]:
         data = await self._results.image(reading)
         try:
+            if window is not None:
+                data = await self._imaging.run(
+                    partial(with_window, data, window.center, window.width, window.function)
+                )
             return await self._imaging.frames(data)
         except (
             CorruptImageError,

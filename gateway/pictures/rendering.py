@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from preprocess import Frame
 
 LONGEST_SIDE = 1024
+PNG, JPEG = "image/png", "image/jpeg"
 FULL_RANGE = GreyRange()
 _MARGIN = 64  # rows under the picture, for its words and the colour bar
 _OPACITY = 0.55
@@ -47,6 +49,53 @@ def preview_png(frame: Frame, shown: GreyRange = FULL_RANGE) -> bytes:
         The values of it that were black and white to the model.
     """
     return _png(Image.fromarray(_screen(frame, shown, LONGEST_SIDE)))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewWindow:
+    """A window (0028,1050), (0028,1051) with its VOI LUT Function (0028,1056)."""
+
+    center: float
+    width: float
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedView:
+    """A picture as it is asked for.
+
+    Parameters
+    ----------
+    media_type
+        `image/png` or `image/jpeg`.
+    quality
+        Of a JPEG, 1 to 100.
+    size
+        Columns and rows that it is to fit in; None leaves it as it is.
+    window
+        None takes what the model saw.
+    """
+
+    media_type: str
+    quality: int = 90
+    size: tuple[int, int] | None = None
+    window: ViewWindow | None = None
+
+
+def rendered_picture(frame: Frame, shown: GreyRange, view: RenderedView) -> bytes:
+    """Return the frame in 8 bits of grey, as `preview_png` shows it.
+
+    A larger viewport than the frame leaves the frame's size: nothing is gained by more pixels.
+    """
+    rows, columns = frame.samples.shape
+    longest = max(rows, columns)
+    if view.size is not None:
+        scale = min(view.size[0] / columns, view.size[1] / rows, 1.0)
+        longest = max(1, round(longest * scale))
+    grey = _screen(frame, shown, longest)
+    if view.media_type == PNG:
+        return _png(Image.fromarray(grey))
+    return cv2.imencode(".jpg", grey, (cv2.IMWRITE_JPEG_QUALITY, view.quality))[1].tobytes()
 
 
 def heatmap_png(

@@ -136,6 +136,11 @@ class Imaging:
         self._metrics.threads.set(threads)
         self._metrics.decode_processes_busy.set_function(lambda: self._workers.busy)
 
+    @property
+    def limits(self) -> Limits:
+        """Return the bounds on the size of one file."""
+        return self._limits
+
     def close(self) -> None:
         """End the processes that codecs run in."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -47,6 +47,7 @@ LABELS = (
     "InferenceFailedError",
     "InferenceOverloadedError",
     "InferenceUnavailableError",
+    "InstanceNotFoundError",
     "InvalidCallbackError",
     "InvalidEventError",
     "InvalidKeyError",

@@ -1,6 +1,7 @@
 """Store transactions as DICOMweb clients send them, and their answers as pydicom reads them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import httpx
 from pydicom.dataset import Dataset
@@ -33,6 +34,31 @@ async def is_processed(client: httpx.AsyncClient, study_id: str, images: int) ->
         return view["status"] == "completed" and len(view["images"]) == images
 
     await until(is_complete)
+
+
+@dataclass(frozen=True)
+class RetrievedPart:
+    """A part of an answer, its header fields by their names in small letters."""
+
+    headers: dict[str, str]
+    content: bytes
+
+
+def parts_of(answer: httpx.Response) -> list[RetrievedPart]:
+    """The parts of a multipart answer."""
+    assert answer.status_code == 200, answer.text
+    kind, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert kind.startswith("multipart/related; type="), kind
+    preamble, *bodies, end = answer.content.split(f"--{boundary}".encode())
+    assert (preamble, end) == (b"", b"--\r\n")
+    found = []
+    for body in bodies:
+        head, _, content = body.removesuffix(b"\r\n").partition(b"\r\n\r\n")
+        fields = (line.split(": ", 1) for line in head.decode().strip().split("\r\n"))
+        headers = {name.lower(): value for name, value in fields}
+        assert int(headers["content-length"]) == len(content)
+        found.append(RetrievedPart(headers, content))
+    return found
 
 
 def data_set(answer: httpx.Response) -> Dataset:

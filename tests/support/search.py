@@ -40,11 +40,15 @@ class IndexingGateway:
         document = {"study_id": study_id, "timestamp": at.isoformat(), **metadata}
         of_study = StudyMetadata.model_validate(document)
         finding = Finding(label="bright", probability=0.5, threshold=0.5, positive=positive)
+        fields = {
+            "sha256": hashlib.sha256(secrets.token_bytes(8)).hexdigest(),
+            "media_type": "image/png",
+            "object": "image-00000000.png",
+            "sender": "ris",
+            "route": "rest",
+        }
         image = Reading(
             study_id=study_id,
-            sha256=hashlib.sha256(secrets.token_bytes(8)).hexdigest(),
-            media_type="image/png",
-            object="image-00000000.png",
             model=ModelVersion(name="brightness", version="1"),
             received_at=at,
             completed_at=at,
@@ -52,7 +56,7 @@ class IndexingGateway:
             warnings=(),
             metadata=of_study.model_dump(mode="json", exclude_unset=True),
             frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
-            **{"sender": "ris", "route": "rest"} | (reading or {}),
+            **fields | (reading or {}),
         )
         request = Request(of_study, at, (image,), {"image": image})
         await self.results.add(study_id, await self.results.known(of_study), request)

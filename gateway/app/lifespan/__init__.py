@@ -24,6 +24,7 @@ from gateway.observability.event_loop import observe_lag
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.observability.tracing import NO_TRACER
 from gateway.results.catalog import StudyCatalog
+from gateway.retrieval.originals import Originals
 from gateway.runtime.secret_file import kept_secret
 from gateway.work.parked import ParkedCount
 from gateway.work.parked_operations import ParkedOperations
@@ -101,6 +102,7 @@ async def open_gateway(
             audit=audit,
             models=processing.models,
             results=storage.results,
+            imaging=processing.imaging,
             pictures=processing.pictures,
             reports=processing.reports,
             studies=processing.studies,
@@ -112,6 +114,7 @@ async def open_gateway(
             callbacks=backlogs.callbacks,
             catalog=catalog,
             search=storage.index.search,
+            originals=Originals(storage.objects, storage.results, storage.index.search),
             deletion=storage.deletion,
         )
         log.info("gateway.closing")

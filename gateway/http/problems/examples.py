@@ -60,6 +60,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         ),
         errors.GivenUpError(5),
         errors.ImageNotFoundError(number=3, images=2),
+        errors.InstanceNotFoundError(),
         errors.NoHeatMapError("my_model"),
         errors.NoDicomContextError(),
         errors.InvalidEventError((Fault("/detail/object/key", "is required"),)),

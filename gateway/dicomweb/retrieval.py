@@ -1,0 +1,243 @@
+"""A retrieval: instances read one after another and given away in the form that is accepted.
+
+One instance is in memory at a time, and within the admission's bytes, however many a study has.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from pydicom.uid import ExplicitVRLittleEndian
+from starlette.responses import Response
+
+from gateway.audit.trail import name_study
+from gateway.dicomweb.instance_forms import OCTETS, choose_frames, choose_instance, frame_type
+from gateway.dicomweb.media_types import DICOM, AnswerType
+from gateway.dicomweb.related_answer import AnswerPart, MadeAnswer, begun, related_answer
+from gateway.errors import InstanceNotFoundError, NotAcceptableError, RadStreamError
+from gateway.retrieval import data_sets
+from gateway.runtime.deadline import Deadline
+from preprocess import UnsupportedImageError
+from preprocess.native import native_frames, stored_frames
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+
+    from pydicom.tag import BaseTag
+
+    from gateway.admission.admission import Admission
+    from gateway.dicomweb.accepted_types import AcceptedType
+    from gateway.retrieval.originals import Original, Originals
+    from gateway.studies.imaging import Imaging
+    from preprocess import Limits
+
+    T = TypeVar("T")
+
+_CELL_BYTES = 2  # most of a greyscale sample's
+
+
+class Retrieval:
+    """A caller's request for stored instances.
+
+    Parameters
+    ----------
+    originals, admission, imaging
+        Read them; hold room for their bytes; run what takes long.
+    share
+        The caller's share of the admission.
+    link
+        Makes a path of the gateway one that callers can ask for.
+    timeout_s
+        Seconds that the reading of one instance may take, the wait for room included.
+    """
+
+    def __init__(
+        self,
+        originals: Originals,
+        admission: Admission,
+        imaging: Imaging,
+        *,
+        share: str,
+        link: Callable[[str], str],
+        timeout_s: float,
+    ) -> None:
+        self._originals = originals
+        self._admission = admission
+        self._imaging = imaging
+        self._share = share
+        self._link = link
+        self._timeout_s = timeout_s
+
+    async def find(self, *uids: str) -> list[Original]:
+        """Return the instances of a study, or of one series, or one of them.
+
+        Raises
+        ------
+        StudyNotFoundError, InstanceNotFoundError
+        """
+        name_study(uids[0])
+        async with Deadline.after(self._timeout_s).bounds("retrieval"):
+            originals = await self._originals.find(*uids)
+        for original in originals:
+            name_study(original.reading.study_id)
+        return originals
+
+    async def instances(
+        self, originals: Sequence[Original], accepted: Sequence[AcceptedType], *, single: bool
+    ) -> Response:
+        """Return an answer of whole files, each a part.
+
+        Parameters
+        ----------
+        single
+            True if one instance was asked for, which may come without parts.
+
+        Raises
+        ------
+        NotAcceptableError
+        """
+        parts = self._files(originals, accepted, single=single)
+        if single and not any(each.is_related for each in accepted):
+            part = await anext(parts)
+            await parts.aclose()
+            return Response(part.data, media_type=part.content_type)
+        return await related_answer(parts, DICOM)
+
+    async def _files(
+        self, originals: Sequence[Original], accepted: Sequence[AcceptedType], *, single: bool
+    ) -> AsyncGenerator[AnswerPart]:
+        for original in originals:
+            async with self._read(original) as data:
+                stored = data_sets.transfer_syntax_of(
+                    await self._made(original, partial(data_sets.read_data_set, data, ()))
+                )
+                _, asked = choose_instance(accepted, stored, single=single)
+                make = partial(data_sets.whole_file, data)
+                if asked != stored:
+                    make = partial(data_sets.uncompressed_file, data, self._imaging.limits)
+                file = await self._made(original, make)
+                content_type = f"{DICOM}; transfer-syntax={asked}"
+                yield AnswerPart(file, content_type, self._link(original.path))
+
+    async def metadata(self, originals: Sequence[Original]) -> Response:
+        """Return an answer of data sets in DICOM JSON, with URIs in the place of bulk data."""
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            before = b"["
+            for original in originals:
+                url = partial(_bulk_url, self._link(original.path))
+                async with self._read(original) as data:
+                    make = partial(data_sets.metadata_of, data, url)
+                    found = await self._made(original, make)
+                yield before + found
+                before = b","
+            yield b"]"
+
+        return MadeAnswer(await begun(pieces()), AnswerType.JSON)
+
+    async def frames(
+        self,
+        original: Original,
+        numbers: Sequence[int],
+        accepted: Sequence[AcceptedType],
+    ) -> Response:
+        """Return an answer of frames, which are counted from 1.
+
+        Parameters
+        ----------
+        numbers
+            Of the frames; all if it is empty.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            There is no frame of a number.
+        NotAcceptableError
+        """
+        count = len(original.reading.frames)
+        if any(number > count for number in numbers):
+            raise InstanceNotFoundError
+        wanted = numbers or range(1, count + 1)
+        async with self._read(original, decoded=True) as data:
+            header = await self._made(original, partial(data_sets.read_data_set, data, ()))
+            stored = data_sets.transfer_syntax_of(header)
+            single = len(wanted) == 1
+            chosen, asked = choose_frames(accepted, stored, single=single)
+            make = stored_frames if asked == stored else _native
+            found = await self._made(original, partial(make, data, self._imaging.limits))
+        media_type = OCTETS if asked == ExplicitVRLittleEndian else frame_type(asked)
+        content_type = f"{media_type}; transfer-syntax={asked}"
+        if not chosen.is_related:
+            return Response(found[wanted[0] - 1], media_type=content_type)
+
+        async def parts() -> AsyncGenerator[AnswerPart]:
+            for number in wanted:
+                location = self._link(f"{original.path}/frames/{number}")
+                yield AnswerPart(found[number - 1], content_type, location)
+
+        return await related_answer(parts(), media_type)
+
+    async def bulk(
+        self, original: Original, tag: BaseTag, accepted: Sequence[AcceptedType]
+    ) -> Response:
+        """Return an answer of an attribute's value, as it is stored; of Pixel Data the frames.
+
+        Raises
+        ------
+        InstanceNotFoundError
+            There is no such bulk data.
+        NotAcceptableError
+        """
+        if tag == data_sets.PIXEL_DATA:
+            return await self.frames(original, (), accepted)
+        if not any(each.takes(OCTETS) for each in accepted):
+            raise NotAcceptableError(f'multipart/related; type="{OCTETS}"')
+        async with self._read(original) as data:
+            value = await self._made(original, partial(data_sets.bulk_of, data, tag))
+        if value is None:
+            raise InstanceNotFoundError
+        location = _bulk_url(self._link(original.path), f"{tag:08X}")
+
+        async def parts() -> AsyncGenerator[AnswerPart]:
+            yield AnswerPart(value, OCTETS, location)
+
+        return await related_answer(parts(), OCTETS)
+
+    @asynccontextmanager
+    async def _read(self, original: Original, *, decoded: bool = False) -> AsyncIterator[bytes]:
+        """Yield a file, for which room is held, and with `decoded` for its frames as well."""
+        with self._admission.slot(self._share) as slot:
+            async with Deadline.after(self._timeout_s).bounds("retrieval"):
+                data = await self._originals.read(original, slot.wait_for_bytes)
+                if decoded:
+                    frames = original.reading.frames
+                    cells = sum(frame.rows * frame.columns for frame in frames)
+                    await slot.wait_for_bytes(cells * _CELL_BYTES)
+            yield data
+
+    async def _made(self, original: Original, make: Callable[[], T]) -> T:
+        """Return what is made of a file, off the event loop.
+
+        Raises
+        ------
+        UnreadableDocumentError
+            It is no longer what was stored.
+        """
+        try:
+            return await self._imaging.run(make)
+        except UnsupportedImageError as error:
+            raise NotAcceptableError("the transfer syntax that is stored (*)") from error
+        except (RadStreamError, MemoryError):
+            raise
+        except Exception as error:  # pydicom has no one class for a damaged file
+            raise self._originals.damaged(original) from error
+
+
+def _native(data: bytes, limits: Limits) -> tuple[bytes, ...]:
+    return native_frames(data, limits).frames
+
+
+def _bulk_url(path: str, tag: str) -> str:
+    return f"{path}/bulkdata/{tag}"
