@@ -15,10 +15,9 @@ from gateway.errors import (
     InferenceUnavailableError,
     NoModelAcceptsError,
     ObjectNotFoundError,
+    RadStreamError,
     StoreError,
-    StudyBacklogFullError,
-    StudyBeingDeletedError,
-    StudyConflictError,
+    StoreUnavailableError,
 )
 from gateway.observability.tracing import continued, spanned, traceparent
 from gateway.runtime.concurrency import both, to_its_end
@@ -141,7 +140,7 @@ class Submissions:
         The store is asked for the study while the images are written. What is refused then goes
         again; where an answer is lost, the gateway that finds the entry asks the document.
         """
-        sent, metadata = study.parts, study.metadata
+        sent, metadata, known = study.parts, study.metadata, None
         blobs = {part.object: sent[part.part] for part in submission.parts}
         try:
             entry, known = await both(
@@ -151,9 +150,10 @@ class Submissions:
             record = await self._pending.promise(
                 work, metadata, images=len(sent), seen=known.seen, corrects=study.corrects
             )
-        except (StudyConflictError, StudyBacklogFullError, StudyBeingDeletedError):
-            with suppress(StoreError):
-                await to_its_end(self._withdraw(work))
+        except RadStreamError as error:
+            if known is None or not isinstance(error, StoreUnavailableError):
+                with suppress(StoreError):
+                    await to_its_end(self._withdraw(work))
             raise
         return entry, record
 

@@ -15,7 +15,12 @@ from gateway.admission.admission import Admission, Slot
 from gateway.audit.trail import GATEWAY, Audit, name_study
 from gateway.deferred.submissions import Accepted, ProcessSubmission, Submissions
 from gateway.delivery.webhooks import Callbacks, CallbackStates, SendNotice
-from gateway.errors import StudyBacklogFullError, StudyConflictError, UnknownModelError
+from gateway.errors import (
+    StoreUnavailableError,
+    StudyBacklogFullError,
+    StudyConflictError,
+    UnknownModelError,
+)
 from gateway.observability.metrics import Metrics
 from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
@@ -27,6 +32,7 @@ from gateway.results.tombstone import Reason
 from gateway.results.view import study_result
 from gateway.runtime.deadline import Deadline
 from gateway.storage.layout import CALLBACKS, SUBMISSIONS
+from gateway.studies.dicom_instance import FailureReason, failure_reason
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
 from gateway.studies.process import Received, StudyProcessor, StudySource, Turn
@@ -362,9 +368,37 @@ async def test_no_more_of_a_study_waits_than_its_document_has_room_for():
     for item in record.pending:  # as long as they may be
         work = WorkId("S1", item.id)
         await gateway.states.postponed(work, dt.datetime.now(dt.UTC), 10_000, problem)
-    before = dict(objects.objects)
-    for other in (gateway, Gateway(objects)):
-        with pytest.raises(StudyBacklogFullError):
-            await other.accept("S1")
-    assert objects.objects == before
-    assert len(objects.objects["results/S1/result.json"]) < 64 * 1024
+    parking = Parking(objects, problem_of)
+    errors = [UnknownModelError("m", (f"a model of many {number}",)) for number in range(9)]
+    for failed in (False, True):
+        for place, item in enumerate(record.pending if failed else ()):
+            parked = await parking.park_work(f"results/S1/submissions/{item.id}", errors[place % 9])
+            await gateway.states.failed(WorkId("S1", item.id), 10_000, parked)
+        before = dict(objects.objects)
+        for other in (gateway, Gateway(objects)):
+            with pytest.raises(StudyBacklogFullError) as caught:
+                await other.accept("S1")
+            assert failure_reason(caught.value) is FailureReason.OUT_OF_RESOURCES
+        assert objects.objects == before
+        assert len(objects.objects["results/S1/result.json"]) < 64 * 1024
+    record = await gateway.results.record("S1")
+    assert record is not None
+    failures = with_submissions(study_result(record), record).failures or ()
+    assert {failure.problem.type for failure in failures} == {problem.type}
+    assert "a model of many 0" in failures[0].problem.detail
+    assert failures[-1].problem.title == failures[0].problem.title
+    assert failures[-1].parked == parked.id
+
+
+@pytest.mark.parametrize(("call", "kept"), [("read", False), ("create", False), ("swap", True)])
+async def test_what_is_not_promised_is_withdrawn_unless_nobody_knows(call: str, kept: bool):
+    class Away(MemoryStore):
+        async def _step(self, called: str, key: str) -> None:
+            await super()._step(called, key)
+            if called == call and not key.startswith("work/"):
+                raise StoreUnavailableError("away")
+
+    objects = Away()
+    with pytest.raises(StoreUnavailableError):
+        await Gateway(objects).accept("S1")
+    assert bool(objects.objects) is kept
