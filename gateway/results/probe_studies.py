@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.audit.trail import GATEWAY
-from gateway.errors import UnreadableDocumentError
+from gateway.results.retention import unchanged_for
 from gateway.schemas.audit import AuditAction
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 # What their ids begin with; docs/integrate.md reserves it.
 PROBE_PREFIX = "radstream-probe-"
 PROBES_KEPT_S = 900.0
-
-_PAGE = 200
 
 
 class ProbeStudies:
@@ -50,18 +47,6 @@ class ProbeStudies:
 
     async def sweep(self) -> None:
         """Remove what is older. Any gateway may sweep, and several at once."""
-        before = dt.datetime.now(dt.UTC) - self._kept
-        after = PROBE_PREFIX
-        while study_ids := await self._studies.ids(after=after, limit=_PAGE):
-            for study_id in study_ids:
-                if not study_id.startswith(PROBE_PREFIX):
-                    return
-                with suppress(UnreadableDocumentError):  # logged; its age is unknown
-                    changed_at = await self._studies.changed_at(study_id)
-                    if changed_at is not None and changed_at < before:
-                        await self._forget(study_id)
-            after = study_ids[-1]
-
-    async def _forget(self, study_id: str) -> None:
-        async with self._audit.of_work("probe: delete", GATEWAY, AuditAction.DELETE):
-            await self._deletion.forget(study_id)
+        async for study_id in unchanged_for(self._kept, self._studies, prefix=PROBE_PREFIX):
+            async with self._audit.of_work("probe: delete", GATEWAY, AuditAction.DELETE):
+                await self._deletion.forget(study_id)

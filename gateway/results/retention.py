@@ -18,6 +18,8 @@ from gateway.results.tombstone import Reason
 from gateway.schemas.audit import AuditAction
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from gateway.audit.trail import Audit
     from gateway.results.catalog import StudyCatalog
     from gateway.results.deletion import Deletion
@@ -56,19 +58,31 @@ class Retention:
         if abs(_clock_offset_s() - self._clock_offset_s) > _CLOCK_STEP_S:
             log.error("retention.clock_was_set")  # until a restart, with the clock looked at
             return
-        before = dt.datetime.now(dt.UTC) - self._kept
-        after = ""
-        while study_ids := await self._studies.ids(after=after, limit=_PAGE):
-            for study_id in study_ids:
-                with suppress(UnreadableDocumentError):  # logged; its age is unknown
-                    changed_at = await self._studies.changed_at(study_id)
-                    if changed_at is not None and changed_at < before:
-                        await self._delete(study_id)
-            after = study_ids[-1]
+        async for study_id in unchanged_for(self._kept, self._studies):
+            async with self._audit.of_work("retention: delete", GATEWAY, AuditAction.DELETE):
+                await self._deletion.delete(study_id, Reason.RETENTION)
 
-    async def _delete(self, study_id: str) -> None:
-        async with self._audit.of_work("retention: delete", GATEWAY, AuditAction.DELETE):
-            await self._deletion.delete(study_id, Reason.RETENTION)
+
+async def unchanged_for(
+    age: dt.timedelta, studies: StudyCatalog, *, prefix: str = ""
+) -> AsyncIterator[str]:
+    """Yield the ids of studies of which nothing waits, and nothing has changed for so long.
+
+    Parameters
+    ----------
+    prefix
+        Beginning of the ids.
+    """
+    before, after = dt.datetime.now(dt.UTC) - age, prefix
+    while study_ids := await studies.ids(after=after, limit=_PAGE):
+        for study_id in study_ids:
+            if not study_id.startswith(prefix):
+                return
+            with suppress(UnreadableDocumentError):  # logged; its age is unknown
+                changed_at = await studies.changed_at(study_id)
+                if changed_at is not None and changed_at < before:
+                    yield study_id
+        after = study_ids[-1]
 
 
 def _clock_offset_s() -> float:

@@ -14,33 +14,18 @@ import asyncio
 import datetime as dt
 import secrets
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from gateway.work.documents import Claim
+
+if TYPE_CHECKING:
+    from gateway.storage.presence import Presence
+    from gateway.work.keys import WorkId
 
 # A claim outlives its work's deadline by more than the clocks of two gateways differ.
 CLOCK_SKEW_S = 10.0
 # Claims of others that are remembered before those that ended are forgotten.
 _MOST_MET = 10_000
-
-if TYPE_CHECKING:
-    from gateway.work.keys import WorkId
-
-
-class Presence(Protocol):
-    """The presence of gateways: which of them run.
-
-    Attributes
-    ----------
-    name : str
-        Of this one; of letters and digits.
-    """
-
-    name: str
-
-    def has_ended(self, name: str) -> bool:
-        """Return True if the gateway of this name is known to run no longer."""
-        ...
 
 
 class Claims:
