@@ -1,0 +1,49 @@
+"""Keys of work: their parts come back, and foreign keys have none."""
+
+import datetime as dt
+
+import pytest
+
+from gateway.storage.layout import CALLBACKS, SUBMISSIONS
+from gateway.work.keys import (
+    KINDS,
+    WorkId,
+    entry_key,
+    of_entry,
+    of_parked,
+    parked_key,
+    received_at,
+    to_the_second,
+)
+
+CAME = dt.datetime(2026, 1, 31, 8, 15, 2, 133250, dt.UTC)
+# A study_id may have dots and dashes.
+WORK = WorkId.new("1.2.840-7", CAME)
+
+
+def test_a_name_has_the_time_at_which_its_work_came():
+    assert WORK.received_at == received_at(WORK.id) == CAME
+    assert WorkId.new("S1", CAME) != WorkId.new("S1", CAME)
+    with pytest.raises(ValueError, match="does not match"):
+        received_at("no time")
+
+
+def test_entries_are_listed_in_the_order_of_their_times():
+    later = CAME + dt.timedelta(minutes=1)
+    first, second = (entry_key(SUBMISSIONS, WORK, due) for due in (CAME, later))
+    assert first < second
+    assert of_entry(SUBMISSIONS, second) == (WORK, to_the_second(later))
+
+
+@pytest.mark.parametrize("name", ["", "x", "20260131T081502Z/x.S1", f"x/{WORK.id}.S1"])
+def test_other_keys_are_of_no_work(name: str):
+    assert of_entry(SUBMISSIONS, SUBMISSIONS + name) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parked_items_name_work_of_their_kind_alone(kind: str):
+    key = parked_key(kind, WORK)
+    assert of_parked(kind, key) == WORK
+    [other] = {SUBMISSIONS, CALLBACKS} - {kind}
+    assert of_parked(other, key) is None
+    assert of_parked(kind, "images/S1/front.png") is None
