@@ -20,12 +20,42 @@ EXCEPTIONS = {
     "gateway/app/lifespan/processing.py": WIRING,
     "gateway/app/lifespan/storage.py": WIRING,
 }
-# Packages whose tests have not been sorted yet.
-UNSORTED = (
-    *("gateway/deferred/", "gateway/dicomweb/", "gateway/dimse/", "gateway/dropfolder/"),
-    *("gateway/renderings/", "gateway/results/", "gateway/search/"),
-    "gateway/work/",
-)
+# Modules that are tested under other names still; none is added here.
+UNSORTED = {
+    "gateway/deferred/dicom_store.py",
+    "gateway/dimse/associate_request.py",
+    "gateway/dimse/association.py",
+    "gateway/dimse/association_reports.py",
+    "gateway/dimse/commitment_messages.py",
+    "gateway/dimse/commitment_requests.py",
+    "gateway/dimse/commitment_work.py",
+    "gateway/dimse/report_sender.py",
+    "gateway/dimse/sop_classes.py",
+    "gateway/dropfolder/delivery_order.py",
+    "gateway/renderings/reports.py",
+    "gateway/results/catalog.py",
+    "gateway/results/documents.py",
+    "gateway/results/image_writes.py",
+    "gateway/results/not_processed.py",
+    "gateway/results/pages.py",
+    "gateway/results/probe_studies.py",
+    "gateway/results/retention.py",
+    "gateway/results/search_attributes.py",
+    "gateway/results/study_documents.py",
+    "gateway/results/submissions.py",
+    "gateway/search/changed_studies.py",
+    "gateway/search/day_file.py",
+    "gateway/search/entries.py",
+    "gateway/search/hash_key.py",
+    "gateway/search/index_writer.py",
+    "gateway/search/keys.py",
+    "gateway/search/pointers.py",
+    "gateway/search/query.py",
+    "gateway/work/entries.py",
+    "gateway/work/parked_operations.py",
+}
+# The package that is being written.
+UNFINISHED = ("gateway/dicomweb/",)
 
 
 def modules() -> Iterator[Path]:
@@ -42,7 +72,7 @@ def mirror_of(module: Path) -> Path:
 
 
 def has_logic(source: str) -> bool:
-    """Whether a function of the module decides, repeats, waits or fails.
+    """Return True if a function of the module decides, repeats, waits or fails.
 
     Protocols have nothing to test, and neither have the declarations of an `__init__`.
     """
@@ -88,8 +118,8 @@ def test_every_module_with_logic_has_tests_of_its_name():
         str(module)
         for module in modules()
         if not (ROOT / mirror_of(module)).exists()
-        and not str(module).startswith(UNSORTED)
-        and str(module) not in EXCEPTIONS
+        and str(module) not in EXCEPTIONS.keys() | UNSORTED
+        and not str(module).startswith(UNFINISHED)
         and has_logic((ROOT / module).read_text())
     ]
     assert missing == []
