@@ -36,9 +36,11 @@ KEYWORDS = (
     "Columns",
     "BitsStored",
     "NumberOfFrames",
+    "NumberOfStudyRelatedInstances",
     "SpecificCharacterSet",
 )
 _MOST_CODES = 16
+_LONGEST_INTEGER = 12  # PS3.5 6.2, IS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class DicomMetadata:
     image_type: tuple[str, ...] = ()
     quality_control_image: str | None = None
     burned_in_annotation: str | None = None
+    number_of_study_related_instances: int | None = None
     unreadable: frozenset[str] = frozenset()
 
 
@@ -184,12 +187,25 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
         image_type=words("ImageType"),
         quality_control_image=word("QualityControlImage"),
         burned_in_annotation=word("BurnedInAnnotation"),
+        number_of_study_related_instances=_integer(
+            file.attributes, "NumberOfStudyRelatedInstances"
+        ),
         unreadable=frozenset(reader.unreadable),
     )
 
 
 def _number(attributes: Attributes, keyword: str) -> int | None:
     return next(iter(attributes.words(keyword)), None)
+
+
+def _integer(attributes: Attributes, keyword: str) -> int | None:
+    """Return the first value of an IS element above 0; None of what is none."""
+    try:
+        text = next(iter(attributes.decimal_strings(keyword)), "")
+    except CorruptImageError:
+        return None
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _LONGEST_INTEGER
+    return int(text) or None if is_number else None
 
 
 def _code(item: Attributes) -> Code | None:

@@ -20,6 +20,8 @@ from gateway.errors import (
     StoreUnavailableError,
 )
 from gateway.observability.tracing import continued, spanned, traceparent
+from gateway.results.completion import NoCompletionOpenError, is_open
+from gateway.results.study_documents import Seen
 from gateway.runtime.concurrency import both, to_its_end
 from gateway.schemas.not_processed import told
 from gateway.studies.process import Received, StudySource, Turn
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from gateway.delivery.webhooks import Callbacks
     from gateway.models.registry import ModelRegistry
     from gateway.observability.metrics import Metrics
+    from gateway.results.completion import Completions
     from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
     from gateway.results.submissions import StudySubmissions
@@ -69,6 +72,8 @@ class Submissions:
         Their entries, and the worker that processes them.
     results, pending
         Results of their studies, and the submissions pending in them.
+    completions
+        Completes studies that come image by image.
     models, imaging
         Say what can be said of a study without decoding it.
     """
@@ -80,6 +85,7 @@ class Submissions:
         *,
         results: ResultStore,
         pending: StudySubmissions,
+        completions: Completions,
         models: ModelRegistry,
         imaging: Imaging,
     ) -> None:
@@ -87,6 +93,7 @@ class Submissions:
         self._worker = worker
         self._results = results
         self._pending = pending
+        self._completions = completions
         self._models = models
         self._imaging = imaging
 
@@ -147,15 +154,34 @@ class Submissions:
                 self._entries.add(work, submission, blobs),
                 self._results.known(metadata, corrects=study.corrects),
             )
-            record = await self._pending.promise(
-                work, metadata, images=len(sent), seen=known.seen, corrects=study.corrects
-            )
+            record = await self._pend(work, study, known.seen)
         except RadStreamError as error:
             if known is None or not isinstance(error, StoreUnavailableError):
                 with suppress(StoreError):
                     await to_its_end(self._withdraw(work))
             raise
         return entry, record
+
+    async def _pend(self, work: WorkId, study: Study, seen: Seen) -> StudyRecord:
+        """Return the record with the submission, and with its part in the study's completion."""
+        arrival = self._completions.arrival(work, study.route, study.expected_instances)
+        has_entry = False
+        while True:
+            if arrival is not None and not has_entry and not is_open(seen.record):
+                await self._completions.open(arrival)
+                has_entry = True
+            try:
+                return await self._pending.promise(
+                    work,
+                    study.metadata,
+                    images=len(study.parts),
+                    seen=seen,
+                    corrects=study.corrects,
+                    arrival=arrival,
+                    has_entry=has_entry,
+                )
+            except NoCompletionOpenError:  # it was, as far as this gateway knew
+                seen = Seen()
 
     async def _withdraw(self, work: WorkId) -> None:
         await self._entries.forget(work)
@@ -195,9 +221,11 @@ class ProcessSubmission:
         studies: StudyProcessor,
         results: ResultStore,
         callbacks: Callbacks,
+        completions: Completions,
         metrics: Metrics,
         tracer: Tracer,
     ) -> None:
+        self._completions = completions
         self._entries = entries
         self._studies = studies
         self._results = results
@@ -224,6 +252,8 @@ class ProcessSubmission:
         ):
             answer = await self._studies.process(source, deadline)
         self._metrics.studies.tell_freshness(route, document.received_at)
+        if answer.record is not None:
+            self._completions.tell(answer.record, work.id)
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
 

@@ -159,6 +159,28 @@ class FailedImages(StoredDocument):
     )
 
 
+class Completion(StoredDocument):
+    """Completion of a study whose images come one by one; see `gateway.results.completion`."""
+
+    work: str = Field(description="Id of its entry.")
+    last_instance_at: AwareDatetime
+    expected: int | None = Field(
+        None, description="Number of Study Related Instances (0020,1208), the largest that came."
+    )
+    completed_at: AwareDatetime | None = None
+    ended_by: str | None = Field(None, description="Id of the work that completed it.")
+    counted: bool = Field(
+        False, description="True if all expected instances had come, and not a quiet time."
+    )
+    reopened: int = Field(0, description="Number of times that a late image opened it again.")
+
+
+class CompletionEntry(StoredDocument):
+    """Entry of a completion; its key says which study is looked at, and when."""
+
+    schema_: Literal["radstream.completion/1"] = Field("radstream.completion/1", alias="schema")
+
+
 class StudyRecord(StoredDocument):
     """Stored state of a study, less its images and pictures."""
 
@@ -184,6 +206,7 @@ class StudyRecord(StoredDocument):
     )
     pending: tuple[PendingImages, ...] = Field((), description="Images that wait, as they came.")
     failed: tuple[FailedImages, ...] = ()
+    completion: Completion | None = None
     standing: Names = Field(
         {},
         description="SHA-256 of the current image by its name in the drop folder, for names under "

@@ -13,6 +13,7 @@ from gateway.errors import (
     StudyConflictError,
     StudyNotFoundError,
 )
+from gateway.results.completion import counted
 from gateway.results.documents import Reading, StudyRecord
 from gateway.results.identity import check, contradicts, is_correction, joined
 from gateway.results.image_writes import ImageWrites
@@ -455,7 +456,7 @@ def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | Non
         }
         if all(getattr(record, name) == value for name, value in news.items()):
             return record
-        return record.changed(**news)
+        return counted(record.changed(**news), request.submission)
 
     return change
 

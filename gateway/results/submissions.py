@@ -17,6 +17,7 @@ from gateway.errors import (
 )
 from gateway.observability.pseudonyms import key_reference
 from gateway.problems import URN, problem_of_kind
+from gateway.results.completion import arrived
 from gateway.results.documents import FailedImages, PendingImages, StudyRecord
 from gateway.results.identity import is_correction, joined
 from gateway.schemas.result import FailedSubmission, PendingSubmission
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
+    from gateway.results.completion import Arrival
     from gateway.results.study_documents import Seen, StudyDocuments
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.parked import ParkedItem
@@ -73,11 +75,15 @@ class StudySubmissions(WorkStates):
         seen: Seen,
         *,
         corrects: bool = False,
+        arrival: Arrival | None = None,
+        has_entry: bool = False,
     ) -> StudyRecord:
         """Return the record of the study, which has the submission pending from now on.
 
         Parameters
         ----------
+        arrival, has_entry
+            Its part in the study's completion, which has an entry if it is to be opened.
         corrects
             True if its sender may correct the study's identity.
 
@@ -95,8 +101,12 @@ class StudySubmissions(WorkStates):
             identity = joined(metadata, record, corrects=corrects)
             if _is_full(record):
                 raise StudyBacklogFullError(MOST_SUBMISSIONS)
+            completion = record.completion
+            if arrival is not None:
+                completion = arrived(record, arrival, has_entry=has_entry)
             return record.changed(
                 received_at=record.received_at or work.received_at,
+                completion=completion,
                 **identity,
                 pending=(*record.pending, item),
             )

@@ -14,6 +14,7 @@ from gateway.schemas.result import (
     ReadingResult,
     ResultWarning,
     Status,
+    StudyCompletion,
     StudyResult,
     StudySummary,
     Verdict,
@@ -86,6 +87,19 @@ def study_result(
         earlier_images=record.images - len(images) if pages else None,
         images=images,
         not_processed=tuple(map(told, record.open_images)) or None,
+        completion=_completion(record),
+    )
+
+
+def _completion(record: StudyRecord) -> StudyCompletion | None:
+    completion = record.completion
+    if completion is None:
+        return None
+    return StudyCompletion(
+        completed_at=completion.completed_at,
+        last_instance_at=completion.last_instance_at,
+        expected_instances=completion.expected,
+        reopened=completion.reopened,
     )
 
 

@@ -224,6 +224,21 @@ _EXAMPLE: JsonDict = {
 }
 
 
+class StudyCompletion(_Wire):
+    """Completion of a study whose images come one by one."""
+
+    completed_at: AwareDatetime | None = Field(
+        None,
+        description="Time at which all its images had come and were processed; absent while it "
+        "waits for more.",
+    )
+    last_instance_at: AwareDatetime = Field(description="Time of arrival of its last image.")
+    expected_instances: int | None = Field(
+        None, description="Number of Study Related Instances (0020,1208), as its sender says."
+    )
+    reopened: int = Field(0, description="Number of times that a late image opened it again.")
+
+
 class StudyResult(_Wire):
     """A study: its images in the order they joined it, each with its readings.
 
@@ -269,6 +284,9 @@ class StudyResult(_Wire):
     )
     failures: tuple[FailedSubmission, ...] | None = Field(
         None, description="Accepted images that failed for good."
+    )
+    completion: StudyCompletion | None = Field(
+        None, description="Completion, of a study sent over DICOM or DICOMweb."
     )
 
 

@@ -2,7 +2,7 @@
 
 from gateway.settings.access import AccessSettings
 from gateway.settings.audit import AuditSettings
-from gateway.settings.background import CallbackSettings, PendingSettings
+from gateway.settings.background import CallbackSettings, CompletionSettings, PendingSettings
 from gateway.settings.dimse import AE_TITLE_PATTERN, DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.environment import (
@@ -29,6 +29,7 @@ __all__ = [
     "AdmissionSettings",
     "AuditSettings",
     "CallbackSettings",
+    "CompletionSettings",
     "DimseSettings",
     "DropFolderSettings",
     "HttpSettings",

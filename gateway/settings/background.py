@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -24,6 +24,23 @@ class PendingSettings(SettingsGroup):
         86400.0,
         description="Seconds of retries after which an accepted study, such as one without its "
         "model, is parked.",
+    )
+
+
+class CompletionSettings(SettingsGroup):
+    """Completion of studies whose images come one by one."""
+
+    quiet_s: float = Field(
+        60.0,
+        gt=0,
+        le=86400,
+        description="Seconds since its last image after which a study is complete, unless its "
+        "sender says how many there are.",
+    )
+    routes: tuple[Literal["rest", "stow", "dimse"], ...] = Field(
+        ("stow", "dimse"),
+        description="Routes of studies that complete; `rest` is that of studies sent with "
+        "`Prefer: respond-async`.",
     )
 
 

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.settings.access import AccessSettings
 from gateway.settings.audit import AuditSettings
-from gateway.settings.background import CallbackSettings, PendingSettings
+from gateway.settings.background import CallbackSettings, CompletionSettings, PendingSettings
 from gateway.settings.dimse import DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.http import HttpSettings
@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     dimse: DimseSettings = DimseSettings()
     dropfolder: DropFolderSettings = DropFolderSettings()
     pending: PendingSettings = PendingSettings()
+    completion: CompletionSettings = CompletionSettings()
     callbacks: CallbackSettings = CallbackSettings()
     retention: RetentionSettings = RetentionSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -19,6 +19,7 @@ WORK = "work/"
 SUBMISSIONS = f"{WORK}submissions/"
 CALLBACKS = f"{WORK}callbacks/"
 COMMITMENTS = f"{WORK}commitments/"
+COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
 AUDIT = "audit/"
 IMAGES = "images/"
@@ -82,6 +83,12 @@ PLACES = (
         "entries of callbacks that no receiver has taken yet",
         "work",
         "when they are taken, or fail for good",
+    ),
+    Place(
+        COMPLETION,
+        "studies that are to be complete after a quiet time",
+        "results",
+        "when the study is complete",
     ),
     Place(
         COMMITMENTS,

@@ -44,6 +44,8 @@ class StudyImage:
         Notices for the sender, though the image is taken.
     uids
         Of a DICOM file.
+    expected_instances
+        Number of the study's instances, where the file has it.
     """
 
     part: str
@@ -51,6 +53,7 @@ class StudyImage:
     metadata: StudyMetadata
     notices: tuple[ResultWarning, ...] = ()
     uids: InstanceUids = NO_UIDS
+    expected_instances: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,12 @@ class Study:
     seen: Seen | None = None
     submission: str | None = None
     corrects: bool = False
+
+    @property
+    def expected_instances(self) -> int | None:
+        """The largest number of instances of the study that an image of it tells of."""
+        told = (image.expected_instances for image in self.images)
+        return max((number for number in told if number is not None), default=None)
 
     @property
     def parts(self) -> dict[str, bytes | memoryview]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
+from gateway.results.documents import CompletionEntry
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.runtime.concurrency import together
@@ -85,6 +87,8 @@ class Verification:
             layout.RESULTS: look_at_study,
             layout.SUBMISSIONS: partial(_look_at_entries, layout.SUBMISSIONS, Submission),
             layout.CALLBACKS: partial(_look_at_entries, layout.CALLBACKS, PendingCallback),
+            layout.COMPLETION: partial(_look_at_entries, layout.COMPLETION, CompletionEntry),
+            layout.COMMITMENTS: partial(_look_at_entries, layout.COMMITMENTS, OwedReport),
             layout.DELETED: _look_at_deletion,
             layout.WAITING: _look_at_waiting,
         }

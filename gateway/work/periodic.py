@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Sweep(StrEnum):
     """Names of the sweeps in logs and the audit trail."""
 
+    COMPLETION = "completion"
     DELETIONS = "deletions"
     DROP_FOLDER = "drop folder"
     PARKED = "parked"

@@ -21,7 +21,9 @@ def test_errors_keep_the_labels_that_dashboards_ask_for():
 
 
 def test_sweeps_keep_their_names_in_the_audit_trail():
-    assert set(Sweep) == {"deletions", "drop folder", "parked", "probes", "retention"}
+    assert set(Sweep) == {
+        *("completion", "deletions", "drop folder", "parked", "probes", "retention"),
+    }
 
 
 LABELS = (

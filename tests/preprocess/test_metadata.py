@@ -1,8 +1,10 @@
 import struct
 
 import pytest
+from pydicom import config
 from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from preprocess import Code, DicomMetadata, PreprocessError, read_metadata
@@ -38,6 +40,28 @@ def test_attributes_of_a_radiograph(images):
         image_type=("DERIVED", "SECONDARY"),
         burned_in_annotation="NO",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("4", 4),
+        ("012 ", 12),
+        ("0", None),
+        ("-1", None),
+        ("1.5", None),
+        ("", None),
+        ("9" * 13, None),
+    ],
+)
+def test_number_of_study_related_instances(text: str, number: int | None):
+    dataset = dicoms.image(ramp(2, 2))
+    element = DataElement(
+        "NumberOfStudyRelatedInstances", "IS", text, validation_mode=config.IGNORE
+    )
+    dataset.add(element)
+    found = read_metadata(dicoms.write(dataset)).number_of_study_related_instances
+    assert found == number
 
 
 def test_report_has_metadata_and_no_pixels():

@@ -49,6 +49,7 @@ from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedOperations
 from preprocess import Frame, Limits
 from tests.support.audit import Trail
+from tests.support.completion import completions_on
 from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
 from tests.support.search import IndexingGateway
@@ -265,6 +266,7 @@ def gateway_on(
     storage = StudyStorage(
         *(objects, results, parking, records, inbox, deletion),
         submissions=StudySubmissions(StudyDocuments(objects)),
+        completions=completions_on(objects),
         index=IndexingGateway(objects).index,
         presence=None,
         watched=None,

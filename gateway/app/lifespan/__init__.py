@@ -85,7 +85,7 @@ async def open_gateway(
         submissions, catalog = _accepted(storage, processing, backlogs)
         for name, work in (
             *drop_folder_work(context, storage, processing, folder, audit),
-            *backlog_work(settings, backlogs, catalog, storage.deletion, audit),
+            *backlog_work(settings, backlogs, catalog, storage, audit),
             ("parked items", _count_parked(settings, metrics, storage, audit)),
             ("search index", storage.index.writer.run()),
             ("search reconciliation", storage.index.reconciliation.repeat()),
@@ -164,6 +164,7 @@ def _accepted(
         backlogs.reader,
         results=storage.results,
         pending=storage.submissions,
+        completions=storage.completions,
         models=processing.models,
         imaging=processing.imaging,
     )

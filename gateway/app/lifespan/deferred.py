@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
     from gateway.results.catalog import StudyCatalog
-    from gateway.results.deletion import Deletion
     from gateway.settings import Settings
     from gateway.work.parked_operations import ParkedOwner
 
@@ -125,6 +124,7 @@ def _submissions(
             studies=processing.studies,
             results=storage.results,
             callbacks=callbacks,
+            completions=storage.completions,
             metrics=context.metrics,
             tracer=context.tracer,
         ),
@@ -140,12 +140,21 @@ def _submissions(
 
 
 def backlog_work(
-    settings: Settings, backlogs: Backlogs, studies: StudyCatalog, deletion: Deletion, audit: Audit
+    settings: Settings,
+    backlogs: Backlogs,
+    studies: StudyCatalog,
+    storage: StudyStorage,
+    audit: Audit,
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     """Yield the background tasks of the backlogs and of deletion, each with its name."""
     yield "pending studies", backlogs.reader.run()
     yield "callbacks", backlogs.notifier.run()
-    every_s = settings.pending.sweep_s
+    deletion, every_s = storage.deletion, settings.pending.sweep_s
+    looks_s = min(every_s, settings.completion.quiet_s / 2)
+    yield (
+        "completion",
+        sweep_for_ever(Sweep.COMPLETION, storage.completions, audit, looks_s),
+    )
     yield "deletions", sweep_for_ever(Sweep.DELETIONS, deletion, audit, every_s)
     probes = ProbeStudies(studies, deletion, audit)
     yield "probes", sweep_for_ever(Sweep.PROBES, probes, audit, PROBES_KEPT_S)

@@ -10,6 +10,7 @@ from gateway.dropfolder.pair_records import PairRecords
 from gateway.dropfolder.parked_objects import ParkedAndWaiting
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.problems import problem_of
+from gateway.results.completion import Completions
 from gateway.results.deletion import Deletion
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
@@ -50,6 +51,7 @@ class StudyStorage:
     inbox: Inbox
     deletion: Deletion
     submissions: StudySubmissions
+    completions: Completions
     index: StudyIndex
     presence: Presence | None
     watched: WatchedFolder | None
@@ -87,6 +89,14 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
         inbox,
         deletion,
         StudySubmissions(documents),
+        Completions(
+            objects,
+            documents,
+            quiet_s=context.settings.completion.quiet_s,
+            routes=context.settings.completion.routes,
+            metrics=context.metrics,
+            pseudonyms=context.pseudonyms,
+        ),
         index=index,
         presence=open_presence(context),
         watched=watched,

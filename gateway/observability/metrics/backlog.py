@@ -50,6 +50,14 @@ class BacklogMetrics:
         )
         for outcome in ("delivered", "refused", "given_up"):
             self.callbacks.labels(outcome)
+        self.studies_complete = Counter(
+            "radstream_studies_complete_total",
+            "Studies that became complete: by a quiet time, or by the count of their instances.",
+            ["by"],
+            registry=registry,
+        )
+        for how in ("quiet", "count"):
+            self.studies_complete.labels(how)
         self.studies_deleted = Counter(
             "radstream_studies_deleted_total",
             "Studies deleted, by reason.",

@@ -82,6 +82,8 @@ class Described:
         Notices for the sender about the picture.
     uids
         Its UIDs, the same wherever it is sent.
+    expected_instances
+        Number of the study's instances, where it says so.
     error
         The reason that it has no picture to process, where its header tells one.
     """
@@ -89,6 +91,7 @@ class Described:
     statements: Mapping[str, Statement]
     notices: tuple[ResultWarning, ...] = ()
     uids: InstanceUids = NO_UIDS
+    expected_instances: int | None = None
     error: ImageError | None = None
 
     @property
@@ -135,6 +138,7 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
         statements,
         tuple(ResultWarning(pointer=part, detail=detail) for detail in details),
         InstanceUids.of_data_set(header),
+        header.number_of_study_related_instances,
     )
 
 

@@ -45,6 +45,7 @@ from gateway.work.parked import Parking
 from gateway.work.worker import Worker
 from preprocess import Limits
 from tests.support.audit import Trail
+from tests.support.completion import completions_on
 from tests.support.deletion import deletion_on
 from tests.support.gateway import until
 from tests.support.models import flat_png
@@ -101,13 +102,14 @@ class Rounds:
 class Gateway:
     """One gateway that accepts studies and processes them, on a store in memory."""
 
-    def __init__(self, objects: MemoryStore) -> None:
+    def __init__(self, objects: MemoryStore, *, routes: tuple[str, ...] = ()) -> None:
         metrics = Metrics(CollectorRegistry())
         documents = self.documents = StudyDocuments(objects)
         self.objects = objects
         self.results = ResultStore(objects, documents)
         self.states = StudySubmissions(documents)
         self.deletion: Deletion = deletion_on(objects)
+        completions = completions_on(objects, documents, routes=routes)
         imaging = Imaging(threads=2, limits=Limits(), metrics=metrics)
         models = cast("ModelRegistry", AnyModel())
         self.readings = Readings()
@@ -148,6 +150,7 @@ class Gateway:
                 studies=self._studies,
                 results=self.results,
                 callbacks=self.callbacks,
+                completions=completions,
                 metrics=metrics,
                 tracer=NO_TRACER,
             ),
@@ -164,6 +167,7 @@ class Gateway:
             self.worker,
             results=self.results,
             pending=self.states,
+            completions=completions,
             models=models,
             imaging=imaging,
         )
@@ -215,6 +219,15 @@ async def test_study_is_accepted_with_four_requests_and_two_waits():
         ("swap", "document"): 1,
     }
     assert rounds.count == 2
+
+
+async def test_first_image_of_a_study_that_completes_takes_one_request_more():
+    objects = MemoryStore()
+    gateway = Gateway(objects, routes=("rest",))
+    for count in (5, 3, 3):
+        objects.calls.clear()
+        await gateway.accept("S1", count)
+        assert asked(objects).total() == count
 
 
 @pytest.mark.parametrize("pending", [1, 200])

@@ -1,0 +1,235 @@
+"""Completion of studies whose images come one by one.
+
+A study is complete once nothing of it is pending and either as many instances came as its sender
+said, or none came for a while. Its document has the state; the swap that adds an image, or ends its
+processing, changes it with the rest, so that it is complete once, whatever dies.
+
+The first image that opens a study's completion writes an entry before that swap,
+``work/completion/{due}/{id}.{study_id}``, whose id the document then has. A sweep looks at the
+document of each entry that is due, and completes the study, or writes the entry anew for a later
+time. An entry without its document was left by a gateway that died before its swap.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.audit.trail import name_study
+from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
+from gateway.results.documents import Completion, CompletionEntry
+from gateway.results.search_attributes import study_attributes
+from gateway.storage.documents import create_document
+from gateway.storage.layout import COMPLETION
+from gateway.work.keys import WorkId, entry_key, of_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from gateway.observability.metrics import Metrics
+    from gateway.observability.pseudonyms import Pseudonyms
+    from gateway.results.documents import StudyRecord
+    from gateway.results.study_documents import StudyDocuments
+    from gateway.storage.protocol import ObjectStore
+
+log = structlog.get_logger()
+
+# Whoever has been opening a completion for so long has died over it.
+_ABANDONED = dt.timedelta(hours=1)
+# Of a study that is quiet, and whose images are not processed yet.
+_LOOK_AGAIN = dt.timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Arrival of an image that a study is to be complete with.
+
+    Parameters
+    ----------
+    work
+        Name of the completion that it opens, where none is open.
+    at
+        Time of it.
+    expected
+        Number of the study's instances, where its sender says it.
+    """
+
+    work: WorkId
+    at: dt.datetime
+    expected: int | None
+
+
+class NoCompletionOpenError(Exception):
+    """The study's completion is over, and the arrival has no entry for another."""
+
+
+def is_open(record: StudyRecord | None) -> bool:
+    """Return True if a study waits for its completion."""
+    completion = None if record is None else record.completion
+    return completion is not None and completion.completed_at is None
+
+
+def arrived(record: StudyRecord, arrival: Arrival, *, has_entry: bool) -> Completion:
+    """Return the completion of a record with an arrival; a late one opens it again.
+
+    Raises
+    ------
+    NoCompletionOpenError
+    """
+    before = record.completion
+    if before is not None and before.completed_at is None:
+        expected = [number for number in (before.expected, arrival.expected) if number]
+        last_at = max(before.last_instance_at, arrival.at)
+        return before.model_copy(
+            update={"last_instance_at": last_at, "expected": max(expected, default=None)}
+        )
+    if not has_entry:
+        raise NoCompletionOpenError
+    return Completion(
+        work=arrival.work.id,
+        last_instance_at=arrival.at,
+        expected=arrival.expected,
+        reopened=0 if before is None else before.reopened + 1,
+    )
+
+
+def counted(record: StudyRecord, by: str | None) -> StudyRecord:
+    """Return the record, complete where all instances that its sender told of are processed.
+
+    Parameters
+    ----------
+    by
+        Id of the submission that ends with it.
+    """
+    completion = record.completion
+    if completion is None or not completion.expected or not is_open(record) or record.pending:
+        return record
+    processed = sum(study_attributes(record).series.values())
+    failed = sum(item.images for item in record.failed) + len(record.open_images)
+    if processed + failed < completion.expected:
+        return record
+    return _completed(record, completion, by or completion.work, counted=True)
+
+
+class Completions:
+    """Completions of all studies on one store.
+
+    Parameters
+    ----------
+    objects, documents
+        The store, and the studies on it.
+    quiet_s
+        Seconds since its last image after which a study is complete.
+    routes
+        Routes of studies that complete.
+    metrics, pseudonyms
+        Told of completions; stand for studies in the log.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        documents: StudyDocuments,
+        *,
+        quiet_s: float,
+        routes: Collection[str],
+        metrics: Metrics,
+        pseudonyms: Pseudonyms,
+    ) -> None:
+        self._objects = objects
+        self._documents = documents
+        self._quiet = dt.timedelta(seconds=quiet_s)
+        self._routes = routes
+        self._metrics = metrics
+        self._pseudonyms = pseudonyms
+
+    def arrival(self, work: WorkId, route: str, expected: int | None) -> Arrival | None:
+        """Return the arrival that a submission is; None on a route whose studies do not complete.
+
+        Its completion has the submission's name.
+        """
+        return Arrival(work, work.received_at, expected) if route in self._routes else None
+
+    async def open(self, arrival: Arrival) -> None:
+        """Write the entry of a completion, before the document has it."""
+        await self._write(arrival.work, arrival.at + self._quiet)
+
+    async def sweep(self) -> None:
+        """Complete the studies that are quiet."""
+        now = dt.datetime.now(dt.UTC)
+        for key in await self._objects.keys(COMPLETION):
+            found = of_entry(COMPLETION, key)
+            if found is None:
+                continue
+            work, due = found
+            if due > now:
+                break
+            try:
+                await self._look(work, due, now)
+            except (StudyBeingDeletedError, UnreadableDocumentError):
+                await self._objects.purge(key)  # the latter is logged, and has no state to keep
+
+    def tell(self, record: StudyRecord, by: str) -> None:
+        """Tell of a completion that was ended by this piece of work."""
+        completion = record.completion
+        if completion is None or completion.completed_at is None or completion.ended_by != by:
+            return
+        how = "count" if completion.counted else "quiet"
+        self._metrics.backlog.studies_complete.labels(how).inc()
+        log.info(
+            "study.all_arrived",
+            study_ref=self._pseudonyms.study_ref(record.study_id),
+            by=how,
+            reopened=completion.reopened,
+        )
+
+    async def _look(self, work: WorkId, due: dt.datetime, now: dt.datetime) -> None:
+        """Complete a study, or look again later."""
+        seen = await self._documents.read(work.study_id)
+        record = seen.open_record()
+        completion = None if record is None else record.completion
+        if record is None or completion is None or completion.work != work.id:
+            if now - work.received_at < _ABANDONED:
+                return  # it may be opened now
+        elif completion.completed_at is None:
+            quiet_at = completion.last_instance_at + self._quiet
+            if record.pending or now < quiet_at:
+                await self._write(work, max(quiet_at, now + _LOOK_AGAIN))
+            else:
+                name_study(work.study_id)
+                record = await self._documents.change(work.study_id, self._ended(work), seen)
+                if is_open(record):  # an image came meanwhile
+                    await self._write(work, now + self._quiet)
+                self.tell(record, work.id)
+        await self._objects.purge(entry_key(COMPLETION, work, due))
+
+    def _ended(self, work: WorkId) -> Callable[[StudyRecord | None], StudyRecord]:
+        """Return the change that completes a study, if it still is quiet."""
+
+        def change(record: StudyRecord | None) -> StudyRecord:
+            if record is None:
+                raise StudyBeingDeletedError
+            completion = record.completion
+            if completion is None or completion.work != work.id or record.pending:
+                return record
+            now = dt.datetime.now(dt.UTC)
+            if completion.completed_at or now < completion.last_instance_at + self._quiet:
+                return record
+            return _completed(record, completion, work.id)
+
+        return change
+
+    async def _write(self, work: WorkId, due: dt.datetime) -> None:
+        key = entry_key(COMPLETION, work, due)
+        await create_document(self._objects, key, CompletionEntry())
+
+
+def _completed(
+    record: StudyRecord, completion: Completion, by: str, *, counted: bool = False
+) -> StudyRecord:
+    now = dt.datetime.now(dt.UTC)
+    ended = completion.model_copy(update={"completed_at": now, "ended_by": by, "counted": counted})
+    return record.changed(completion=ended)
