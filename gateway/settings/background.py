@@ -11,7 +11,7 @@ from gateway.settings.group import GiveUpSeconds, SettingsGroup
 
 
 class PendingSettings(SettingsGroup):
-    """Studies that are answered before they are read."""
+    """Studies that are answered before they are processed."""
 
     sweep_s: float = Field(
         15.0,

@@ -45,7 +45,7 @@ def _glance() -> list[Panel]:
             bad_from=1,
         ),
         figure(
-            "Accepted, not yet read",
+            "Accepted, not yet processed",
             "Studies whose senders were told 202 and whose result is not there yet.",
             "short",
             "max(radstream_pending_studies{GATEWAY})",
@@ -163,7 +163,7 @@ def _ways_in() -> list[Panel]:
 def _backlog() -> list[Panel]:
     return [
         lines(
-            "Accepted, not yet read",
+            "Accepted, not yet processed",
             "Studies whose senders were told 202, and callbacks that nobody has taken, as of the "
             "last sweep. Every replica counts the same store.",
             "short",

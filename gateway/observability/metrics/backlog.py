@@ -21,14 +21,14 @@ class BacklogMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.pending_studies = Gauge(
             "radstream_pending_studies",
-            "Submissions that were accepted and not yet read, in the whole store at the last "
+            "Submissions that were accepted and not yet processed, in the whole store at the last "
             "sweep.",
             registry=registry,
         )
         self.pending_studies_oldest_age = Gauge(
             "radstream_pending_studies_oldest_age_seconds",
-            "Age of the oldest submission that was accepted and not yet read, at the last sweep; "
-            "0 where there is none.",
+            "Age of the oldest submission that was accepted and not yet processed, at the last "
+            "sweep; 0 where there is none.",
             registry=registry,
         )
         self.pending_callbacks = Gauge(
@@ -66,9 +66,9 @@ class BacklogMetrics:
         )
 
     def keep_studies(self, moments: Collection[dt.datetime]) -> None:
-        """Let the accepted studies that are not yet read be those that came at these moments."""
+        """Set the count and age of accepted studies not yet processed, by when they came."""
         set_count_and_age(self.pending_studies, self.pending_studies_oldest_age, moments)
 
     def keep_callbacks(self, moments: Collection[dt.datetime]) -> None:
-        """Let the callbacks not yet taken be those of studies that came at these moments."""
+        """Set the count and age of callbacks not yet taken, by when their studies came."""
         set_count_and_age(self.pending_callbacks, self.pending_callbacks_oldest_age, moments)

@@ -49,9 +49,9 @@ class DropFolderMetrics:
         )
 
     def keep_waiting(self, moments: Collection[dt.datetime | None]) -> None:
-        """Let the halves that wait be those that came at these moments."""
+        """Set the count and age of waiting halves, by when they came."""
         set_count_and_age(self.waiting, self.waiting_oldest_age, moments)
 
     def keep_parked(self, moments: Collection[dt.datetime | None]) -> None:
-        """Let the items be those that were parked at these moments."""
+        """Set the count and age of parked items, by when they were parked."""
         set_count_and_age(self.parked, self.parked_oldest_age, moments)

@@ -62,7 +62,7 @@ class StudyMetrics:
         )
         self.images = Counter(
             "radstream_images_total",
-            "Images answered, by media type: read anew, or replayed from the store.",
+            "Images answered, by media type: processed, or replayed from the store.",
             ["media_type", "outcome"],
             registry=registry,
         )
