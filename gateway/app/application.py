@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway import __version__, errors
 from gateway.app.lifespan import open_gateway
-from gateway.dicomweb import retrieve_routes
+from gateway.dicomweb import retrieve_routes, search_routes
 from gateway.dicomweb import routes as dicomweb
 from gateway.http import problems
 from gateway.http.middleware.audit import AuditedRequests
@@ -110,7 +110,7 @@ def create_app(
     app = _bare_app(settings, _lifespan(opened, tracing, process_health))
     problems.install(app, docs=f"{settings.http.path_prefix}/docs")
     for routes in (
-        *(studies, study_search, dicomweb, retrieve_routes),
+        *(studies, study_search, dicomweb, retrieve_routes, search_routes),
         *(events, parked, models, health, documentation),
     ):
         app.include_router(routes.router)

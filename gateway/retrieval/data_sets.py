@@ -52,6 +52,36 @@ def read_data_set(data: bytes, keywords: Iterable[str] | None = None) -> FileDat
     )
 
 
+def read_header(
+    data: bytes, keywords: Iterable[str] | None, *, whole: bool = False
+) -> FileDataset | None:
+    """Return the attributes of a file that stand before its pixels.
+
+    Parameters
+    ----------
+    data
+        First bytes of the file, or all of them.
+    keywords
+        Of those to return; None returns all but long binary ones.
+    whole
+        True if these are all bytes of the file.
+
+    Returns
+    -------
+    FileDataset or None
+        None where the bytes end before the pixels begin: what came last may be cut off.
+    """
+    stream = io.BytesIO(data)
+    tags = None if keywords is None else [Tag(keyword) for keyword in keywords]
+    data_set = dcmread(stream, force=True, stop_before_pixels=True, specific_tags=tags)
+    if not whole and stream.tell() >= len(data):
+        return None
+    for tag in list(data_set.keys()):
+        if _is_bulk(data_set.get_item(tag)):
+            del data_set[tag]
+    return data_set
+
+
 def transfer_syntax_of(data_set: FileDataset) -> str:
     """Return the Transfer Syntax UID of a file; of one that names none, as it is encoded."""
     named = data_set.file_meta.get("TransferSyntaxUID")

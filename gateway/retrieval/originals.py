@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Studies of one Study Instance UID: under it, and under ids of the senders' own.
 _MOST_STUDIES = 16
 # Attributes that are searched and listed stand before the pixels, and take a few thousand bytes.
-_BEGINNING = 64 << 10
+BEGINNING_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Originals:
         """Return the first bytes of the file; see `read`."""
         key = image_key(original.reading)
         try:
-            return await self._objects.beginning(key, _BEGINNING)
+            return await self._objects.beginning(key, BEGINNING_BYTES)
         except ObjectNotFoundError as error:
             await self._results.readings(original.reading.study_id)
             raise unreadable(key, "the image is missing") from error

@@ -69,6 +69,8 @@ def test_only_what_is_asked_for_is_exposed():
     assert paths(ingress()) == [
         ("/v1/studies", "Prefix"),
         ("/dicomweb/studies", "Prefix"),
+        ("/dicomweb/series", "Exact"),
+        ("/dicomweb/instances", "Exact"),
         ("/v1/models", "Prefix"),
     ]
     assert paths(ingress(expose=["events"])) == [("/v1/events/s3", "Exact")]
