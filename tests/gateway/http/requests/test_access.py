@@ -3,12 +3,13 @@
 import asyncio
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
@@ -42,8 +43,15 @@ def routes() -> list[RouteContext]:
     return [route for route in found if isinstance(route.original_route, APIRoute)]
 
 
+def calls(dependant: Dependant) -> Iterator[object]:
+    """What a route depends on, and what that does."""
+    for dependency in dependant.dependencies:
+        yield dependency.call
+        yield from calls(dependency)
+
+
 def scope_of(route: RouteContext) -> Scope | None:
-    dependencies = {dependency.call for dependency in route.dependant.dependencies}
+    dependencies = set(calls(route.dependant))
     if require_for_metrics in dependencies:
         return Scope.OPERATE
     scopes = [scope for scope in Scope if require(scope) in dependencies]
@@ -61,7 +69,7 @@ def expected_scope(path: str, method: str) -> Scope | None:
             return Scope.EVENTS_WRITE
         case ["v1" | "dicomweb", "studies", *_] if method != "GET":
             return Scope.STUDIES_WRITE
-        case ["v1", *_]:
+        case ["v1" | "dicomweb", *_]:
             return Scope.STUDIES_READ
     return None
 
