@@ -31,7 +31,9 @@ _ENTRY_BYTES = 100  # of one that is compressed
 _LEVEL = 4  # of a day's entries a fifth remains; a higher one saves little and takes far longer
 
 
-class _Head(StoredDocument):
+class PartHead(StoredDocument):
+    """First line of a part of a day, which says what the lines after it are."""
+
     schema_: Literal["radstream.index/1"] = Field("radstream.index/1", alias="schema")
     revision: int = 0
     is_full: bool = False
@@ -53,7 +55,7 @@ class DayFile:
 
     def data(self) -> bytes:
         """Return the object's bytes: the same for the same entries."""
-        head = _Head(revision=self.revision, is_full=self.is_full)
+        head = PartHead(revision=self.revision, is_full=self.is_full)
         entries = (self.entries[name] for name in sorted(self.entries))
         lines = (
             entry.model_dump_json(exclude_none=True, exclude_defaults=True) for entry in entries
@@ -71,7 +73,7 @@ class DayFile:
         """
         try:
             head, *lines = gzip.decompress(data).split(b"\n")
-            found = _Head.model_validate_json(head)
+            found = PartHead.model_validate_json(head)
             entries = merged(map(IndexEntry.model_validate_json, lines))
             return cls(entries, found.revision, is_full=found.is_full)
         except ValidationError as error:

@@ -11,28 +11,37 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
+from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocumentError
 from gateway.problems import problem_of
 from gateway.results.documents import (
     ActivationMap,
+    Completion,
+    CompletionEntry,
     FailedImages,
     FrameReading,
     Page,
     PageEntry,
     PendingImages,
     Reading,
+    SearchAttributes,
     StudyDocument,
     StudyRecord,
 )
-from gateway.results.tombstone import Closing, Reason, Tombstone
+from gateway.results.instances import InstancePointer
+from gateway.results.tombstone import Closing, Indexed, Reason, Tombstone
 from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
 from gateway.schemas.not_processed import NotProcessed, NotProcessedDocument
 from gateway.schemas.parked import Half, ParkedItem
 from gateway.schemas.problem import Problem, ProblemFault
-from gateway.schemas.result import SCHEMA, Code, Finding, ModelVersion, ResultWarning
+from gateway.schemas.result import SCHEMA, Code, Finding, ModelVersion, ResultWarning, Status
 from gateway.schemas.stored_document import StoredDocument
+from gateway.search.day_file import PartHead
+from gateway.search.entries import IndexEntry
+from gateway.search.hash_key import HashKeyDocument
+from gateway.search.reconciliation import Reconciled
 from gateway.storage.documents import (
     create_document,
     read_document,
@@ -104,6 +113,9 @@ FAILED = FailedImages(
     told=PROBLEM,
 )
 CLAIM = Claim(owner="o", expires_at=NOON)
+COMPLETION = Completion(work="20260131T120000000000Z-00", last_instance_at=NOON, expected=2)
+SEARCHED = SearchAttributes(modalities=("DX",), series={"1.2.3": 1})
+INDEXED = Indexed(day=NOON.date(), pointers=("index/by/patient/00",))
 RECORD = StudyRecord(
     study_id="S1",
     received_at=NOON,
@@ -146,6 +158,22 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         WAITING,
         FAILED,
         CLAIM,
+        COMPLETION,
+        CompletionEntry(claim=CLAIM),
+        SEARCHED,
+        INDEXED,
+        InstancePointer(study_id="S1", sop_class_uid="1.2", submission_id="20260131-00"),
+        OwedReport(
+            sender="pacs",
+            address="127.0.0.1",
+            request_id="r",
+            transaction_uid="1.2.3",
+            references=(("1.2", "1.2.3"),),
+        ),
+        PartHead(revision=1),
+        IndexEntry(study_id="S1", received_at=NOON, changed_at=NOON, state=Status.COMPLETED),
+        HashKeyDocument(key="0" * 64),
+        Reconciled(began_at=NOON),
         WorkDocument(attempts=1, tried_since=NOON),
         ParkedItem(id="0" * 32, parked_at=NOON, half=Half.IMAGE, key="a.png", problem=PROBLEM),
         WaitingHalf(key="a.png", since=NOON),

@@ -47,6 +47,7 @@ async def test_every_documented_get_has_a_head_of_the_same_fields(
         "series_instance_uid": original.SeriesInstanceUID,
         "sop_instance_uid": original.SOPInstanceUID,
         "number": "1",
+        "tag": "7FE00010",
         "frames": "1",
         "frame": "1",
         "frame_list": "1",
@@ -55,10 +56,9 @@ async def test_every_documented_get_has_a_head_of_the_same_fields(
         path = template.format_map(parameters)
         asked, told = await client.get(path), await client.head(path)
         assert (told.status_code, told.content) == (200, b""), path
-        content_type = asked.headers["content-type"]
         if path in {"/readyz", "/metrics"}:  # which tell something else each time
-            assert told.headers["content-type"] == content_type
-        elif content_type.startswith("multipart/"):  # whose boundary is another each time
+            assert told.headers["content-type"] == asked.headers["content-type"]
+        elif "transfer-encoding" in asked.headers:  # it is streamed, in parts for some paths
             assert fields(told).keys() == fields(asked).keys() - {"transfer-encoding"}, path
         else:
             assert fields(told) == fields(asked), path
