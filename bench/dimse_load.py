@@ -2,8 +2,10 @@
 
     python -m bench.dimse_load --seconds 15
 
-`radstream serve` runs without a Triton. In each phase `/v1/models` is asked twenty times a second;
-told are how long that took, the event loop's lag, the process's CPU and the instances stored. It
+`radstream serve` runs before the real Triton, with a model that costs nothing, or with
+`--without-triton`: then what is stored waits, and each piece is tried again and again. In each
+phase `/v1/models` is asked twenty times a second; told are how long that took, the loop's lag,
+the process's CPU and the instances stored. Between phases all that was stored is processed. It
 measures and judges nothing.
 """
 
@@ -22,11 +24,14 @@ from pydicom.dataset import Dataset
 
 from tests.support.dimse import encoded, free_port, secondary_capture
 from tests.support.dimse_wire import WireSender
-from tests.support.gateway import client_of, metric, running_command
+from tests.support.gateway import client_of, metric, running_command, until
+from tests.support.models import write_repository
+from tests.support.triton import running_triton
 
 IDLE = 50
 SENDERS = 4
 EVERY_S = 0.05
+SETTLED_S = 300.0
 # A radiograph of 1,024 by 1,024 in 16 bits.
 OBJECT_BYTES = 2 * 2**20
 
@@ -99,34 +104,57 @@ async def _measure(name: str, client: httpx.AsyncClient, pid: int, seconds: floa
     )
 
 
-async def _main(seconds: float) -> None:
+async def _main(seconds: float, folder: Path, triton_url: str | None) -> None:
     port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        async with (
-            running_command(
-                "serve",
-                RADSTREAM_HTTP__PORT="0",
-                RADSTREAM_STORE__FOLDER=str(Path(folder) / "store"),
-                RADSTREAM_DIMSE__LISTEN="true",
-                RADSTREAM_DIMSE__PORT=str(port),
-                RADSTREAM_DIMSE__ASSOCIATIONS=str(IDLE + SENDERS),
-            ) as command,
-            client_of(await command.url()) as client,
-        ):
-            await _measure("alone", client, command.pid, seconds)
-            with idle(port, IDLE):
-                await _measure(f"{IDLE} idle associations", client, command.pid, seconds)
-            with sending(port, 1):
-                await _measure("1 sender of 2 MB", client, command.pid, seconds)
-            with sending(port, SENDERS):
-                await _measure(f"{SENDERS} senders of 2 MB", client, command.pid, seconds)
+    environment = {
+        "RADSTREAM_HTTP__PORT": "0",
+        "RADSTREAM_STORE__FOLDER": str(folder / "store"),
+        "RADSTREAM_DIMSE__LISTEN": "true",
+        "RADSTREAM_DIMSE__PORT": str(port),
+        "RADSTREAM_DIMSE__ASSOCIATIONS": str(IDLE + SENDERS),
+    }
+    if triton_url is not None:
+        environment["RADSTREAM_TRITON__URL"] = triton_url
+    async with (
+        running_command("serve", **environment) as command,
+        client_of(await command.url()) as client,
+    ):
+
+        async def is_settled() -> bool:
+            query = {"state": "pending", "limit": "1"}
+            return not (await client.get("/v1/studies", params=query)).json()["studies"]
+
+        async def measure(name: str) -> None:
+            await _measure(name, client, command.pid, seconds)
+
+        await measure("alone")
+        with idle(port, IDLE):
+            await measure(f"{IDLE} idle associations")
+        for count in (1, SENDERS):
+            with sending(port, count):
+                await measure(f"{count} x 2 MB at a time")
+            if triton_url is not None:
+                await until(is_settled, SETTLED_S)
+                await measure("alone again")
+
+
+async def _with_triton(seconds: float, folder: Path) -> None:
+    async with running_triton(write_repository(folder / "models")) as triton:
+        await _main(seconds, folder, triton.grpc_url)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print a line for each phase."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=15)
-    asyncio.run(_main(parser.parse_args(arguments).seconds))
+    parser.add_argument("--without-triton", action="store_true")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.without_triton:
+            asyncio.run(_main(options.seconds, folder, None))
+        else:
+            asyncio.run(_with_triton(options.seconds, folder))
 
 
 if __name__ == "__main__":
