@@ -12,6 +12,7 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from gateway.errors import MalformedRequestError
 from gateway.search.query import MOST_DAYS, DateRange, StudyQuery
+from gateway.studies.dicom_instance import is_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,8 @@ ALL_FIELDS = "all"
 MOST_RESULTS = 200
 _DEFAULT_RESULTS = 100
 _MOST_OFFSET = 10_000
-_LONGEST_VALUE = 4096
+# Characters: ten UIDs, or some attributes. All of them together fit into a request's head.
+_LONGEST_UIDS, _LONGEST_FIELDS, _LONGEST_VALUE = 650, 512, 64
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _LISTED = re.compile(r"[,\\]")
 _DATE = re.compile(r"\d{8}")
@@ -102,12 +104,11 @@ def search_keys(items: Iterable[tuple[str, str]], known: frozenset[str]) -> Sear
     numbers = {"limit": _DEFAULT_RESULTS, "offset": 0}
     warnings: list[str] = []
     for name, value in items:
-        if len(value) > _LONGEST_VALUE:
-            raise MalformedRequestError("A value of the query is too long.")
         match name:
             case "limit" | "offset":
                 numbers[name] = _number(name, value)
             case "includefield":
+                _check_length(name, value)
                 fields |= {_field(each) for each in value.split(",")}
             case "fuzzymatching":
                 if value not in {"true", "false"}:
@@ -117,6 +118,7 @@ def search_keys(items: Iterable[tuple[str, str]], known: frozenset[str]) -> Sear
                 keyword = _key(name, known)
                 if keyword in values:
                     raise MalformedRequestError(f"The query has {keyword} twice.")
+                _check_length(keyword, value)
                 if found := _values(keyword, value):
                     values[keyword] = found
     return SearchKeys(
@@ -126,6 +128,18 @@ def search_keys(items: Iterable[tuple[str, str]], known: frozenset[str]) -> Sear
         numbers["offset"],
         tuple(warnings),
     )
+
+
+def longest_value(name: str) -> int:
+    """Return the number of characters that the value of a parameter may have."""
+    if name.endswith("UID"):
+        return _LONGEST_UIDS
+    return _LONGEST_FIELDS if name == "includefield" else _LONGEST_VALUE
+
+
+def _check_length(name: str, value: str) -> None:
+    if len(value) > longest_value(name):
+        raise MalformedRequestError(f"{name} is longer than {longest_value(name)} characters.")
 
 
 def _number(name: str, value: str) -> int:
@@ -168,6 +182,8 @@ def _values(keyword: str, value: str) -> tuple[str, ...]:
         return ()
     if is_list and any(_is_pattern(each) for each in kept):
         raise MalformedRequestError(f"{keyword} takes no wildcards.")
+    if keyword.endswith("UID") and not all(map(is_uid, kept)):
+        raise MalformedRequestError(f"{keyword} takes UIDs.")
     return kept
 
 

@@ -16,6 +16,7 @@ from gateway.dicomweb.search_keys import (
     SERIES_KEYS,
     STUDY_KEYS,
     SearchKeys,
+    longest_value,
     search_keys,
 )
 from gateway.http.dependencies import Gateway, GatewayDependency
@@ -52,10 +53,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def _route(path: str, summary: str, keys: frozenset[str]) -> Callable[[F], F]:
-    texts = {"type": "string", "maxLength": 64}
-    named = [
-        *((key, texts) for key in sorted(keys)),
-        ("includefield", texts),
+    named: list[tuple[str, dict[str, Any]]] = [
+        *(
+            (name, {"type": "string", "maxLength": longest_value(name)})
+            for name in (*sorted(keys), "includefield")
+        ),
         ("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}),
         ("offset", {"type": "integer", "minimum": 0, "maximum": 10_000}),
         ("fuzzymatching", {"type": "boolean"}),

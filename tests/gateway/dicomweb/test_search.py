@@ -123,6 +123,7 @@ async def test_what_does_not_match_is_not_found(
 
 async def test_series_and_instances_of_a_study(client: httpx.AsyncClient) -> None:
     series = await found(client, f"/studies/{STUDY}/series")
+    series.sort(key=lambda each: each.SeriesNumber)
     assert [each.NumberOfSeriesRelatedInstances for each in series] == [2, 1]
     assert (series[0].SeriesInstanceUID, series[0].Modality) == (SERIES, "DX")
     assert series[0].RetrieveURL == f"/dicomweb/studies/{STUDY}/series/{SERIES}"
@@ -193,8 +194,15 @@ async def test_warnings_tell_of_the_days_of_more_and_of_fuzziness(
         *("Nonsense=1", "PatientName=x", "00100010=x", "StudyDate=2026", "StudyDate=20260230"),
         *("StudyDate=20260202-20260101", "StudyDate=-", "StudyDate=20200101-20260101"),
         *("limit=0", "limit=x", "offset=-1", "offset=99999", "fuzzymatching=maybe"),
-        *("includefield=Nonsense", "StudyInstanceUID=1.2*", "PatientID=1&PatientID=2"),
-        "PatientID=" + "x" * 5000,
+        *(
+            "includefield=Nonsense",
+            "StudyInstanceUID=1.2*",
+            "StudyInstanceUID=1.2,x",
+            "PatientID=1&PatientID=2",
+        ),
+        "PatientID=" + "x" * 65,
+        "StudyInstanceUID=" + "1" * 651,
+        "includefield=" + "x" * 513,
     ],
 )
 async def test_bad_keys_are_bad_requests(client: httpx.AsyncClient, query: str) -> None:
