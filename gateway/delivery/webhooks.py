@@ -18,7 +18,7 @@ from gateway.schemas.callback import CallbackBody
 from gateway.schemas.result import Status, study_path
 from gateway.work.documents import PendingCallback
 from gateway.work.keys import to_the_second
-from gateway.work.worker import Standing, WorkStates
+from gateway.work.states import Standing, WorkStates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.schemas.parked import ParkedItem
     from gateway.storage.protocol import Tagged
-    from gateway.studies.pipeline import Answer
+    from gateway.studies.answer import Answer
 
 log = structlog.get_logger()
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
+    from gateway.studies.answer import Answer
     from gateway.studies.imaging import Imaging
-    from gateway.studies.pipeline import Answer
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.audit.trail import note_correction
@@ -13,31 +13,29 @@ from gateway.errors import (
     StudyConflictError,
     StudyNotFoundError,
 )
-from gateway.results.completion import counted
 from gateway.results.documents import Reading, StudyRecord
-from gateway.results.identity import check, contradicts, is_correction, joined
+from gateway.results.identity import check, is_correction
 from gateway.results.image_writes import ImageWrites
+from gateway.results.joins import OnPages, UnreadPagesError, joining, key_of
 from gateway.results.keys import heatmap_key, image_folder, image_key, study_folder
-from gateway.results.not_processed import noted, settled, with_parked, without_parked
+from gateway.results.not_processed import with_parked, without_parked
 from gateway.results.pages import may_have_image, may_have_name, read_pages
-from gateway.results.submissions import without
 from gateway.results.view import study_result
 from gateway.storage.documents import unreadable
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from gateway.errors import UnreadableDocumentError
     from gateway.results.documents import PageEntry
     from gateway.results.image_writes import NewImage
+    from gateway.results.joins import Request
     from gateway.results.study_documents import Seen, StudyDocuments
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.not_processed import NotProcessedDocument
     from gateway.schemas.result import ModelVersion, StudyResult
     from gateway.storage.protocol import ObjectStore
-
-    ReadingKey = tuple[str, ModelVersion]
 
 
 @dataclass(slots=True)
@@ -81,44 +79,6 @@ class ReadBefore:
         if not isinstance(sha256, str):
             return False
         return sha256 in self._hashes or any(may_have_image(page, sha256) for page in self._pages)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Result of a request for a study, as it is to be stored.
-
-    Parameters
-    ----------
-    metadata, received_at
-        Of the study.
-    fresh
-        Readings of images that their models had not read before.
-    processed
-        By the name of the part, the readings of all its images that could be processed.
-    entries
-        Images that could not be.
-    alone
-        True if it has one image only.
-    submission
-        Id of the pending submission that it is made of, which ends with it.
-    corrects
-        True if its sender may correct the study's identity.
-    """
-
-    metadata: StudyMetadata
-    received_at: dt.datetime
-    fresh: Sequence[Reading]
-    processed: Mapping[str, Reading]
-    entries: Sequence[NotProcessedDocument] = ()
-    alone: bool = False
-    submission: str | None = None
-    corrects: bool = False
-
-    def changes(self, record: StudyRecord | None) -> bool:
-        """Return True if there is something to write, as far as this record tells."""
-        before = record is not None and record.open_images
-        corrects = self.corrects and contradicts(self.metadata, record)
-        return bool(self.fresh or self.entries or self.submission or before or corrects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,36 +179,36 @@ class ResultStore:
         DeliveryUnfinishedError
             It is made of a submission that is no longer pending; nothing was written.
         """
-        on_pages = _OnPages()
+        on_pages = OnPages()
         if request.changes(known.record):
             record = await self._change(study_id, request, known, on_pages)
         else:
             await self._make_sure(study_id, known)
             record = known.record or _gone()
-        stored = {_key(item): item for item in [*on_pages.readings.values(), *record.readings]}
+        stored = {key_of(item): item for item in [*on_pages.readings.values(), *record.readings]}
         of_request = {
-            _key(item): stored.get(_key(item), item) for item in request.processed.values()
+            key_of(item): stored.get(key_of(item), item) for item in request.processed.values()
         }
-        here = {_key(item) for item in record.readings}
+        here = {key_of(item) for item in record.readings}
         earlier = [item for key, item in of_request.items() if key not in here]
         return Added(
-            tuple(stored[_key(item)] for item in request.fresh),
+            tuple(stored[key_of(item)] for item in request.fresh),
             record,
             study_result(record, earlier),
         )
 
     async def _change(
-        self, study_id: str, request: Request, known: Known, on_pages: _OnPages
+        self, study_id: str, request: Request, known: Known, on_pages: OnPages
     ) -> StudyRecord:
         """Return the record with a request; `on_pages` has what of its images stands on pages."""
         while True:
             try:
-                change = _joined(request, on_pages)
+                change = joining(request, on_pages)
                 record = await self._documents.change(study_id, change, known.seen)
-            except _UnreadPagesError as unread:
+            except UnreadPagesError as unread:
                 found = await self._read_pages(unread.record, unread.pages)
                 on_pages.pages |= {page.name for page in unread.pages}
-                on_pages.readings |= {_key(item): item for item in found}
+                on_pages.readings |= {key_of(item): item for item in found}
                 on_pages.numbers |= {item.sha256: item.number for item in found}
             else:
                 metadata, corrects = request.metadata, request.corrects
@@ -398,75 +358,8 @@ class ResultStore:
             raise StudyBeingDeletedError from None
 
 
-@dataclass(slots=True)
-class _OnPages:
-    """Content of pages that may have images of a request, as far as they were read."""
-
-    pages: set[str] = field(default_factory=set)
-    readings: dict[ReadingKey, Reading] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
-
-
-class _UnreadPagesError(Exception):
-    """Pages are to be read before a request can join its study."""
-
-    def __init__(self, record: StudyRecord, pages: Sequence[PageEntry]) -> None:
-        super().__init__()
-        self.record = record
-        self.pages = pages
-
-
-def _joined(request: Request, on_pages: _OnPages) -> Callable[[StudyRecord | None], StudyRecord]:
-    """Return the change that adds a request to a record."""
-
-    def change(record: StudyRecord | None) -> StudyRecord:
-        metadata = request.metadata
-        record = record or StudyRecord.begun(metadata.study_id)
-        pending = without(record, request.submission)
-        identity = joined(metadata, record, corrects=request.corrects)
-        unread = [page for page in record.pages if page.name not in on_pages.pages]
-        if pages := [
-            page
-            for page in unread
-            if any(may_have_image(page, reading.sha256) for reading in request.fresh)
-        ]:
-            raise _UnreadPagesError(record, pages)
-        readings, images = list(record.readings), record.images
-        there = {_key(item) for item in readings} | on_pages.readings.keys()
-        numbers = on_pages.numbers | {item.sha256: item.number for item in readings}
-        for reading in request.fresh:
-            if _key(reading) in there:
-                continue
-            if reading.sha256 not in numbers:
-                numbers[reading.sha256] = images + 1
-                images += len(reading.frames)
-            readings.append(reading.model_copy(update={"number": numbers[reading.sha256]}))
-        entries = settled(record.open_images, request.processed, alone=request.alone)
-        news = {
-            "received_at": record.received_at or request.received_at,
-            **identity,
-            "study_instance_uid": record.study_instance_uid
-            or next(
-                (item.study_instance_uid for item in readings if item.study_instance_uid), None
-            ),
-            "images": images,
-            "readings": tuple(readings),
-            "open_images": noted(entries, request.entries),
-            "pending": pending,
-        }
-        if all(getattr(record, name) == value for name, value in news.items()):
-            return record
-        return counted(record.changed(**news), request.submission)
-
-    return change
-
-
 def _with_entries(record: StudyRecord, entries: tuple[NotProcessedDocument, ...]) -> StudyRecord:
     return record if entries == record.open_images else record.changed(open_images=entries)
-
-
-def _key(reading: Reading) -> ReadingKey:
-    return reading.sha256, reading.model
 
 
 def _gone() -> StudyRecord:

@@ -23,7 +23,7 @@ from gateway.results.identity import is_correction, joined
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.storage.layout import SUBMISSIONS
 from gateway.work.keys import WorkId, parked_key, received_at
-from gateway.work.worker import Standing, WorkStates
+from gateway.work.states import Standing, WorkStates
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,10 +17,11 @@ from gateway.errors import (
     log_fields,
 )
 from gateway.results.image_writes import NewImage
-from gateway.results.store import Request as ResultRequest
+from gateway.results.joins import Request as ResultRequest
 from gateway.runtime.concurrency import together
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
+from gateway.studies.answer import Answer
 from gateway.studies.readings import (
     FreshImage,
     check_size,
@@ -46,49 +46,19 @@ if TYPE_CHECKING:
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
-    from gateway.results.documents import FrameReading, Reading, StudyRecord
+    from gateway.results.documents import FrameReading, Reading
     from gateway.results.image_writes import ImageWrites
     from gateway.results.store import Added, Known, ResultStore
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.not_processed import NotProcessed
-    from gateway.schemas.result import Finding, StudyResult
+    from gateway.schemas.result import Finding
     from gateway.studies.imaging import Imaging
     from gateway.studies.inference import Inference
     from gateway.studies.recorder import StudyRecorder
     from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
-    from preprocess import Frame
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Result of a study for its sender, and the readings behind it.
-
-    Parameters
-    ----------
-    result
-        The study's current view: at the least the images sent.
-    replayed
-        True if nothing new joined the study: every image sent had been read before.
-    readings
-        The stored readings of the images that had not.
-    not_processed
-        The images sent that could not be.
-    record
-        All that is known of the study.
-    decoded
-        Frames of a dropped image that had not been processed, as far as they were kept.
-    """
-
-    result: StudyResult
-    replayed: bool
-    record: StudyRecord
-    readings: tuple[Reading, ...] = ()
-    not_processed: tuple[NotProcessed, ...] = ()
-    decoded: tuple[Frame, ...] = ()
 
 
 _Chosen = tuple["StudyImage", "ServedModel"]
@@ -156,16 +126,16 @@ class Pipeline:
                 raise
         if answer.not_processed:
             note_partial()
-        self._count(study, _outcome(answer))
+        self._count(study, answer.outcome)
         log.info(
             "study.completed",
             study_ref=study_ref,
             route=study.route,
-            outcome=_outcome(answer),
+            outcome=answer.outcome,
             images=len(study.parts),
             not_processed=[item.problem.type for item in answer.not_processed] or None,
             image_bytes=sum(map(len, study.parts.values())),
-            models=sorted(_models_of(answer)),
+            models=sorted(answer.models),
             replayed=answer.replayed,
             **stages.log_fields(),
         )
@@ -180,20 +150,11 @@ class Pipeline:
             chosen, refused = self._choose(study)
             stages.model = in_common(model.reference for _, model in chosen)
             known = await self._results.known(study.metadata, study.seen, corrects=study.corrects)
-        with stages.within(Stage.DECODE, span="prepare"):
-            is_drawn = study.dropped_as is not None
-            taken, unfit = await self._take(chosen, known, deadline, is_drawn=is_drawn)
-            refused = in_order(study.parts, [*refused, *unfit])
-            if not taken:
-                raise_all(refused)
-            items = distinct(taken.values())
-            fresh = [item for item in items if isinstance(item, FreshImage)]
-            for item in fresh:
-                began, decode_s = item.prepared.began, item.prepared.decode_s
-                stages.add(Stage.DECODE, decode_s, began=began)
-                stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
-            stages.size = in_common(sizes(items))
-            stages.not_processed = len(refused)
+        taken, refused = await self._prepare(
+            study, chosen, refused, known, deadline=deadline, stages=stages
+        )
+        items = distinct(taken.values())
+        fresh = [item for item in items if isinstance(item, FreshImage)]
         images = [
             NewImage(item.sha256, item.prepared.media_type, item.image.data) for item in fresh
         ]
@@ -240,6 +201,39 @@ class Pipeline:
             record=added.record,
             decoded=fresh[0].prepared.decoded if len(fresh) == 1 else (),
         )
+
+    async def _prepare(
+        self,
+        study: Study,
+        chosen: Sequence[_Chosen],
+        refused: Sequence[RefusedImage],
+        known: Known,
+        *,
+        deadline: Deadline,
+        stages: Stages,
+    ) -> tuple[dict[str, FreshImage | Reading], list[RefusedImage]]:
+        """Return each image by its part, read before or ready to be read; and all refused ones.
+
+        Raises
+        ------
+        RadStreamError
+            No image can be processed; see `raise_all`.
+        """
+        with stages.within(Stage.DECODE, span="prepare"):
+            is_drawn = study.dropped_as is not None
+            taken, unfit = await self._take(chosen, known, deadline, is_drawn=is_drawn)
+            refused = in_order(study.parts, [*refused, *unfit])
+            if not taken:
+                raise_all(refused)
+            items = distinct(taken.values())
+            for item in items:
+                if isinstance(item, FreshImage):
+                    began, decode_s = item.prepared.began, item.prepared.decode_s
+                    stages.add(Stage.DECODE, decode_s, began=began)
+                    stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
+            stages.size = in_common(sizes(items))
+            stages.not_processed = len(refused)
+        return taken, refused
 
     async def _store(self, request: ResultRequest, known: Known, writes: ImageWrites) -> Added:
         """Add a request to its study; the images of readings that do not join it go.
@@ -392,16 +386,6 @@ def _refusal(image: StudyImage, error: PartError) -> RefusedImage:
     return RefusedImage(image.part, error, image.metadata.view, image.uids.sop_instance_uid)
 
 
-def _models_of(answer: Answer) -> set[str]:
-    return {reading.model.name for image in answer.result.images for reading in image.readings}
-
-
 def _verdict(finding: Finding) -> str:
     """Return the finding's verdict as metrics have it."""
     return "not_applicable" if finding.positive is None else str(finding.positive).lower()
-
-
-def _outcome(answer: Answer) -> str:
-    if answer.not_processed:
-        return "partial"
-    return "replayed" if answer.replayed else "completed"

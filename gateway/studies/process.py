@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from gateway.audit.trail import Audit
     from gateway.models.registry import ModelRegistry
     from gateway.runtime.deadline import Deadline
+    from gateway.studies.answer import Answer
     from gateway.studies.intake import Intake
-    from gateway.studies.pipeline import Answer
     from gateway.studies.study import Route, Study
 
 

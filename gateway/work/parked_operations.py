@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gateway.work.entries import Entries
     from gateway.work.keys import WorkId
     from gateway.work.parked import Parking
-    from gateway.work.worker import Worker, WorkStates
+    from gateway.work.states import WorkStates
+    from gateway.work.worker import Worker
 
 T = TypeVar("T", bound=WorkDocument)
 

@@ -28,7 +28,6 @@ import datetime as dt
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, TypeVar
 
 import structlog
@@ -47,15 +46,16 @@ from gateway.runtime.deadline import Deadline
 from gateway.runtime.periodic import repeat
 from gateway.work.documents import WorkDocument
 from gateway.work.keys import WorkId, parked_key
+from gateway.work.states import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
     from gateway.work.entries import Entries, Entry
     from gateway.work.parked import Parking
+    from gateway.work.states import WorkStates
 
 T = TypeVar("T", bound=WorkDocument)
 J_contra = TypeVar("J_contra", bound=WorkDocument, contravariant=True)
@@ -71,44 +71,6 @@ _MOST_BROKEN_OFF = 5
 _ABANDONED_S = 3600.0
 # Entries that wait for their turn in memory; more are read again.
 _MOST_AT_HAND = 256
-
-
-class Standing(Enum):
-    """Standing of work that has an entry, as the document of its study says."""
-
-    PENDING = auto()
-    FAILED = auto()
-    UNPROMISED = auto()  # as is what failed and is not tried: it is to be pending soon
-    DONE = auto()
-    DELETED = auto()
-
-
-class WorkStates:
-    """States of work in the documents of its studies; of work that those do not list, none.
-
-    The states of a kind whose work is listed override all of it.
-    """
-
-    async def standing(self, work: WorkId, *, tried: bool) -> Standing:
-        """Return the standing of work; what was tried has been promised."""
-        del work, tried
-        return Standing.PENDING
-
-    async def postponed(
-        self, work: WorkId, due: dt.datetime, attempts: int, problem: Problem
-    ) -> None:
-        """Note the time of the next attempt."""
-
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
-        """Note that the work failed for good."""
-
-    async def revived(self, work: WorkId, due: dt.datetime) -> None:
-        """Note that failed work is pending again."""
-
-    async def discarded(self, work: WorkId) -> bool:
-        """Drop the note of failed work; return False where the work did not fail."""
-        del work
-        return True
 
 
 class Job(Protocol[J_contra]):

@@ -31,7 +31,8 @@ from gateway.problems import problem_of
 from gateway.renderings.reports import Reports
 from gateway.results.documents import FrameReading, Reading, StudyRecord
 from gateway.results.image_writes import NewImage
-from gateway.results.store import Request, ResultStore
+from gateway.results.joins import Request
+from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.submissions import StudySubmissions
 from gateway.runtime.deadline import Deadline
@@ -40,9 +41,9 @@ from gateway.schemas.events import Delivery
 from gateway.schemas.result import Finding, ModelVersion, Status, StudyResult
 from gateway.settings import HttpSettings, Settings
 from gateway.storage.protocol import ObjectStore
+from gateway.studies.answer import Answer
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
-from gateway.studies.pipeline import Answer
 from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
 from gateway.work.parked import Parking

@@ -6,7 +6,8 @@ import secrets
 from typing import Any
 
 from gateway.results.documents import FrameReading, Reading
-from gateway.results.store import Request, ResultStore
+from gateway.results.joins import Request
+from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.result import Finding, ModelVersion

@@ -25,7 +25,8 @@ from gateway.storage.layout import COMMITMENTS
 from gateway.work.claims import CLOCK_SKEW_S, Claims
 from gateway.work.entries import Entries
 from gateway.work.parked_operations import ParkedWork
-from gateway.work.worker import Worker, WorkStates
+from gateway.work.states import WorkStates
+from gateway.work.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from gateway.errors import (
     UnreadableImagesError,
 )
 from gateway.results.documents import FrameReading, Reading
-from gateway.results.store import Request
+from gateway.results.joins import Request
 from gateway.results.view import study_result
 from gateway.schemas.events import Outcome
 from gateway.schemas.metadata import StudyMetadata

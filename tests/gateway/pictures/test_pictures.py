@@ -17,7 +17,8 @@ from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
 from gateway.results.documents import ActivationMap, FrameReading, Reading
 from gateway.results.image_writes import NewImage
-from gateway.results.store import Request, ResultStore
+from gateway.results.joins import Request
+from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.view import picture_key
 from gateway.schemas.metadata import validate_document

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from gateway.errors import StudyConflictError, StudyNotFoundError, UnreadableDocumentError
 from gateway.results.documents import FrameReading, Reading
 from gateway.results.image_writes import NewImage
-from gateway.results.store import Added, Known, Request, ResultStore
+from gateway.results.joins import Request
+from gateway.results.store import Added, Known, ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.view import study_result
 from gateway.schemas.metadata import StudyMetadata

@@ -17,9 +17,10 @@ from gateway.results.study_documents import StudyDocuments
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
 from gateway.storage.protocol import ObjectStore
+from gateway.studies.answer import Answer
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
-from gateway.studies.pipeline import Answer, Pipeline
+from gateway.studies.pipeline import Pipeline
 from gateway.studies.study import Route, Study, StudyImage
 from gateway.triton.client import TritonClient
 from preprocess import Limits

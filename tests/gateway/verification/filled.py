@@ -10,7 +10,8 @@ from gateway.problems import problem_of
 from gateway.results import deletion
 from gateway.results.documents import FrameReading, Reading
 from gateway.results.instances import InstancePointer, Instances
-from gateway.results.store import Request, ResultStore
+from gateway.results.joins import Request
+from gateway.results.store import ResultStore
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import StudySubmissions
 from gateway.results.tombstone import Reason, Tombstone

@@ -6,7 +6,7 @@ from gateway.errors import GivenUpError
 from gateway.observability.pseudonyms import key_reference
 from gateway.problems import problem_of
 from gateway.results import deletion
-from gateway.results.store import Request
+from gateway.results.joins import Request
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason
 from gateway.schemas.metadata import StudyMetadata

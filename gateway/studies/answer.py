@@ -1,0 +1,52 @@
+"""Answer to the sender of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.results.documents import Reading, StudyRecord
+    from gateway.schemas.not_processed import NotProcessed
+    from gateway.schemas.result import StudyResult
+    from preprocess import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Result of a study for its sender, and the readings behind it.
+
+    Parameters
+    ----------
+    result
+        The study's current view: at the least the images sent.
+    replayed
+        True if nothing new joined the study: every image sent had been read before.
+    readings
+        The stored readings of the images that had not.
+    not_processed
+        The images sent that could not be.
+    record
+        All that is known of the study.
+    decoded
+        Frames of a dropped image that had not been processed, as far as they were kept.
+    """
+
+    result: StudyResult
+    replayed: bool
+    record: StudyRecord
+    readings: tuple[Reading, ...] = ()
+    not_processed: tuple[NotProcessed, ...] = ()
+    decoded: tuple[Frame, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """Return the word for it in logs and metrics."""
+        if self.not_processed:
+            return "partial"
+        return "replayed" if self.replayed else "completed"
+
+    @property
+    def models(self) -> set[str]:
+        """Return the names of the models that read its images."""
+        return {item.model.name for image in self.result.images for item in image.readings}
