@@ -180,7 +180,7 @@ def _add_middleware(
             ],
             expose_headers=[
                 *("X-Request-ID", "Retry-After", "Idempotent-Replayed", "Location"),
-                "Preference-Applied",
+                *("Preference-Applied", "Warning"),
             ],
         )
     app.add_middleware(AuditedRequests)

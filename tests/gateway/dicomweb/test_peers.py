@@ -80,3 +80,31 @@ async def test_dicomweb_client_learns_that_nothing_is_stored(gateway: LiveGatewa
         await asyncio.to_thread(
             client.store_instances, [of_study(generate_uid())], study_instance_uid="1.2.3"
         )
+
+
+async def test_dicomweb_client_searches_and_retrieves(gateway: LiveGateway) -> None:
+    study = generate_uid()
+    sent = of_study(study, PatientName="Client^Python")
+    client = DICOMwebClient(f"{gateway.url}/dicomweb")
+    await asyncio.to_thread(client.store_instances, [sent])
+    await is_processed(gateway.client, study, 1)
+    uids = (study, sent.SeriesInstanceUID, sent.SOPInstanceUID)
+    [found] = await asyncio.to_thread(
+        client.search_for_studies, search_filters={"StudyInstanceUID": study}
+    )
+    assert Dataset.from_json(found).PatientName == "Client^Python"
+    [series] = await asyncio.to_thread(client.search_for_series, study)
+    assert Dataset.from_json(series).SeriesInstanceUID == uids[1]
+    [instance] = await asyncio.to_thread(client.search_for_instances, *uids[:2])
+    assert Dataset.from_json(instance).SOPInstanceUID == uids[2]
+    [metadata] = await asyncio.to_thread(client.retrieve_study_metadata, study)
+    assert Dataset.from_json(metadata, lambda *_: b"").Rows == sent.Rows
+    [whole] = await asyncio.to_thread(client.retrieve_study, study)
+    assert whole == sent
+    assert await asyncio.to_thread(client.retrieve_instance, *uids) == sent
+    [frame] = await asyncio.to_thread(client.retrieve_instance_frames, *uids, [1])
+    assert frame == sent.PixelData
+    rendered = await asyncio.to_thread(
+        client.retrieve_instance_rendered, *uids, media_types=("image/png",)
+    )
+    assert rendered.startswith(b"\x89PNG")

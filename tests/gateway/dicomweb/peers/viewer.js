@@ -5,6 +5,8 @@ const http = require("node:http");
 const path = require("node:path");
 const { chromium } = require("playwright-core");
 
+// The browser opens a socket there, whose path must not be long.
+process.env.TMPDIR = "/tmp";
 const [gateway, dist, study, picture] = process.argv.slice(2);
 const TYPES = {
   ".css": "text/css",
