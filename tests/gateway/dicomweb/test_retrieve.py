@@ -1,5 +1,6 @@
 """Retrieval by WADO-RS: what was stored comes back, in the form that is asked for."""
 
+import hashlib
 import io
 import json
 
@@ -266,6 +267,25 @@ async def test_what_is_not_stored_is_not_found(
         ), missing
     for faulty in ("/dicomweb/studies/x", f"{study}/series/a", f"{path}/bulkdata/PixelData"):
         assert (await client.get(faulty)).status_code == 400, faulty
+
+
+async def test_an_answer_that_cannot_be_ended_is_cut_off(gateway: LiveGateway) -> None:
+    client, study = gateway.client, generate_uid()
+    for _ in range(2):
+        assert (await store(client, file_of(radiograph(StudyInstanceUID=study)))).status_code == 200
+    await is_processed(client, study, 2)
+    path = f"/dicomweb/studies/{study}"
+    whole = parts_of(await client.get(path))
+    for lost, part in enumerate(reversed(whole), 1):
+        digest = hashlib.sha256(part.content).hexdigest()
+        folder = gateway.settings.store.folder / "results" / study / "images" / digest
+        [file] = folder.glob("image-*.dcm")
+        file.unlink()
+        if lost == 1:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get(path)
+        else:
+            assert (await client.get(path)).status_code == 502
 
 
 async def test_a_retrieval_is_on_record_with_its_study(
