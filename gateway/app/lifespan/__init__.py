@@ -64,16 +64,13 @@ async def open_gateway(
 
     Raises
     ------
-    KeyFileError
-        There is to be a file of API keys, and it cannot be read.
-    DicomListenerError
-        The gateway is to listen for DICOM, and cannot.
-    StoreUnavailableError
-        The store cannot be opened. A Triton that does not answer is no error: it is waited for.
+    KeyFileError, DicomListenerError, StoreUnavailableError
+        It cannot open what it is to. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
-        pseudonyms = _pseudonyms(settings)
-        context = LifespanContext(settings, metrics, health, tracer, pseudonyms, stack, triton_host)
+        context = LifespanContext(
+            settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host
+        )
         await _follow_process(context, certificate)
         authentication = await open_access(context)
         audit = await open_audit(context)
@@ -86,9 +83,7 @@ async def open_gateway(
         for name, work in (
             *drop_folder_work(context, storage, processing, folder, audit),
             *backlog_work(settings, backlogs, catalog, storage, audit),
-            ("parked items", _count_parked(settings, metrics, storage, audit)),
-            ("search index", storage.index.writer.run()),
-            ("search reconciliation", storage.index.reconciliation.repeat()),
+            *_store_work(settings, metrics, storage, audit),
         ):
             await context.run(name, work)
         parked_reports = await open_dimse(context, storage, processing, submissions, audit)
@@ -118,6 +113,17 @@ async def open_gateway(
             deletion=storage.deletion,
         )
         log.info("gateway.closing")
+
+
+def _store_work(
+    settings: Settings, metrics: Metrics, storage: StudyStorage, audit: Audit
+) -> tuple[tuple[str, Coroutine[object, object, object]], ...]:
+    """Return the work that the store itself asks for, with its names."""
+    return (
+        ("parked items", _count_parked(settings, metrics, storage, audit)),
+        ("search index", storage.index.writer.run()),
+        ("search reconciliation", storage.index.reconciliation.repeat()),
+    )
 
 
 async def _follow_process(context: LifespanContext, certificate: ServedCertificate | None) -> None:

@@ -62,7 +62,7 @@ async def open_dimse(
     ------
     DicomListenerError
     """
-    settings, routing_file = context.settings.dimse, context.settings.routing.file
+    settings = context.settings.dimse
     if not settings.is_on:
         return ()
     certificate = _certificate(settings)
@@ -85,9 +85,22 @@ async def open_dimse(
     )
     entries, worker = _owed_reports(context, storage, reports, lambda: listener.senders)
     commitments = CommitmentRequests(reports, entries, worker, audit)
+    listener = _listener(context, store, commitments, certificate)
+    await context.run("reports on storage commitment", worker.run())
+    await _serve(context, listener, certificate)
+    return (ParkedWork(storage.parking, entries, WorkStates(), worker),)
+
+
+def _listener(
+    context: LifespanContext,
+    store: InstanceStore,
+    commitments: CommitmentRequests,
+    certificate: ServedCertificate | None,
+) -> DicomListener:
+    settings, routing_file = context.settings.dimse, context.settings.routing.file
     try:
         senders = None if routing_file is None else Senders(read_routing(routing_file))
-        listener = DicomListener(
+        return DicomListener(
             settings,
             store,
             commitments,
@@ -106,8 +119,14 @@ async def open_dimse(
             f"{error.strerror}. {PREFIX}DIMSE{DELIMITER}PORT chooses another port, "
             f"{PREFIX}DIMSE{DELIMITER}LISTEN=false none"
         ) from error
+
+
+async def _serve(
+    context: LifespanContext, listener: DicomListener, certificate: ServedCertificate | None
+) -> None:
+    """Start the listener, and follow its certificate and its senders."""
+    routing_file = context.settings.routing.file
     sys.setswitchinterval(_SWITCH_S)
-    await context.run("reports on storage commitment", worker.run())
     listener.start()
     context.stack.push_async_callback(listener.close, context.settings.http.grace_period_s)
     if certificate is not None:
@@ -116,7 +135,6 @@ async def open_dimse(
         await context.run("senders", _follow(routing_file, listener, context))
     host, port = listener.address
     log.info("dimse.listening", host=host, port=port, tls=certificate is not None)
-    return (ParkedWork(storage.parking, entries, WorkStates(), worker),)
 
 
 def _owed_reports(
