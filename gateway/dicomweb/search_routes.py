@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydicom.datadict import dictionary_description
 
 from gateway import errors
 from gateway.access.callers import Caller, Scope
@@ -52,18 +53,25 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _bound(name: str) -> dict[str, Any]:
+    return {"maxLength": longest_value(name)}
+
+
 def _route(path: str, summary: str, keys: frozenset[str]) -> Callable[[F], F]:
-    named: list[tuple[str, dict[str, Any]]] = [
+    text: dict[str, Any] = {"type": "string"}
+    named: list[tuple[str, str, dict[str, Any]]] = [
         *(
-            (name, {"type": "string", "maxLength": longest_value(name)})
-            for name in (*sorted(keys), "includefield")
+            (name, f"{dictionary_description(name)} to match.", text | _bound(name))
+            for name in sorted(keys)
         ),
-        ("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}),
-        ("offset", {"type": "integer", "minimum": 0, "maximum": 10_000}),
-        ("fuzzymatching", {"type": "boolean"}),
+        ("includefield", "Attributes to tell besides.", text | _bound("includefield")),
+        ("limit", "Most matches to tell.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
+        ("offset", "Matches to pass over.", {"type": "integer", "minimum": 0, "maximum": 10_000}),
+        ("fuzzymatching", "Answered with a warning: matching is literal.", {"type": "boolean"}),
     ]
     parameters = [
-        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in named
+        {"name": name, "in": "query", "required": False, "description": words, "schema": schema}
+        for name, words, schema in named
     ]
     return router.get(
         path,

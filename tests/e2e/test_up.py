@@ -82,6 +82,7 @@ async def as_curl(client: httpx.AsyncClient, command: str) -> httpx.Response:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("-i", action="store_true")
+    parser.add_argument("-o", dest="file")
     parser.add_argument("-X", dest="method")
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-F", dest="parts", action="append", default=[])
@@ -125,10 +126,12 @@ async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncCli
 
 async def test_requests_of_the_integrators_page_are_answered_as_it_says(client: httpx.AsyncClient):
     answers = [await as_curl(client, each) for each in curl_commands("docs/integrate.md")]
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 202, 200, 204]
-    [multipart_answer, *_, accepted, deferred, _] = answers
+    assert [answer.status_code for answer in answers] == [*[200] * 7, 202, 200, 204]
+    [multipart_answer, *_, fhir, report, accepted, deferred, _] = answers
     assert multipart_answer.json()["status"] == "completed"
     assert deferred.url.path == accepted.headers["location"]
+    assert fhir.json()["resourceType"] == "Bundle"
+    assert report.headers["content-type"] == "application/dicom"
 
 
 @pytest.mark.parametrize(
