@@ -32,7 +32,6 @@ UNSORTED = {
     "gateway/dimse/report_sender.py",
     "gateway/dimse/sop_classes.py",
     "gateway/dropfolder/delivery_order.py",
-    "gateway/renderings/reports.py",
     "gateway/results/catalog.py",
     "gateway/results/image_writes.py",
     "gateway/results/not_processed.py",
