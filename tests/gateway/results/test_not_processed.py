@@ -1,0 +1,80 @@
+"""Entries of images that could not be processed: who replaces which, and who does not."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from gateway.results.not_processed import noted, settled, with_parked, without_parked
+from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.schemas.problem import Problem
+from tests.support.readings import NOON, reading
+
+PROBLEM = Problem(type="urn:radstream:problem:x", title="Damaged", status=422, detail="Mend it.")
+
+
+def entry(sha256: str = "bad", part: str = "image[1]", **fields: Any) -> NotProcessedDocument:
+    given = {"part": part, "sha256": sha256, "problem": PROBLEM, "received_at": NOON} | fields
+    return NotProcessedDocument(**given)
+
+
+def later(minutes: int) -> dt.datetime:
+    return NOON + dt.timedelta(minutes=minutes)
+
+
+def test_an_image_has_one_entry_and_keeps_its_time_while_nothing_else_is_new():
+    first = entry()
+    assert noted((first,), [entry(received_at=later(1))]) == (first,)
+    other = entry(received_at=later(1), view="PA")
+    assert noted((first,), [other]) == (other,)
+
+
+def test_entries_stand_in_the_order_they_came_and_were_sent_in():
+    tenth, second = entry("10", "image[10]"), entry("2", "image[2]")
+    before = entry("0", received_at=later(-1))
+    assert noted((), [tenth, second, before]) == (before, second, tenth)
+
+
+@pytest.mark.parametrize(
+    ("open_entry", "part", "processed", "is_settled"),
+    [
+        (entry("same"), "other", reading(1, sha256="same"), True),
+        (entry(sop_instance_uid="1.2"), "other", reading(1, sop_instance_uid="1.2"), True),
+        (entry(sop_instance_uid="1.2"), "other", reading(1, sop_instance_uid="1.3"), False),
+        (
+            entry(sop_instance_uid="1.2", beside=("there",)),
+            "other",
+            reading(1, sha256="there", sop_instance_uid="1.2"),
+            False,
+        ),
+        (entry(), "image[1]", reading(1), False),
+    ],
+)
+def test_what_a_request_with_several_images_settles(
+    open_entry: NotProcessedDocument, part: str, processed: Any, is_settled: bool
+):
+    found = settled((open_entry,), {part: processed}, alone=False)
+    assert (found == ()) is is_settled
+
+
+def test_other_bytes_under_the_parts_name_beside_the_same_neighbour_settle_it():
+    before = (entry(beside=("neighbour",)),)
+    sent = {"image[0]": reading(1, sha256="neighbour"), "image[1]": reading(2, sha256="mended")}
+    assert settled(before, sent, alone=False) == ()
+
+
+def test_an_image_sent_alone_settles_the_only_entry_that_it_can_mean():
+    sent = {"image[0]": reading(1, received_at=later(1), metadata={"view": "PA"})}
+    lateral, frontal = entry("a", view="LATERAL"), entry("b", view="PA")
+    assert settled((lateral, frontal), sent, alone=True) == (lateral,)
+    both = (entry("a"), entry("b"))
+    assert settled(both, sent, alone=True) == both
+
+
+def test_a_parked_image_has_an_entry_unless_a_request_of_its_bytes_left_one():
+    parked = entry(parked="id")
+    assert with_parked((), parked) == (parked,)
+    of_request = (entry(),)
+    assert with_parked(of_request, parked) == of_request
+    assert without_parked((parked,), "bad", "id") == ()
+    assert without_parked((parked,), "bad", "other") == (parked,)
