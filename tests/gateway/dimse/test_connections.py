@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.dimse.associate_request import Rejection, request_bytes, titles
 from tests.support.dimse import LiveListener, dcmtk, dimse_settings, running_listener
 from tests.support.dimse_wire import associate_request
 from tests.support.gateway import until
@@ -104,17 +103,3 @@ def drained(connection: socket.socket) -> None:
             pass
     except ConnectionResetError:
         pass
-
-
-def test_a_request_tells_its_length_and_its_titles():
-    request = associate_request()
-    assert request_bytes(request[:6]) == len(request)
-    assert request_bytes(b"\x02" + request[1:6]) is None
-    assert request_bytes(b"\x01\0\xff\xff\xff\xff") is None
-    assert titles(request).called == "RADSTREAM"
-    assert titles(request).calling == "SCU"
-
-
-def test_a_rejection_is_ten_bytes():
-    """PS3.8, table 9-21: calling AE title not recognised, by the service user, permanent."""
-    assert Rejection.CALLING_AE_TITLE.pdu == bytes.fromhex("0300 00000004 00 01 01 03")

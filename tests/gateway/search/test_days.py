@@ -37,11 +37,6 @@ async def listed(index: DayIndex) -> dict[str, int]:
     return {each.study_id: each.images for each in found}
 
 
-@pytest.fixture
-def objects() -> MemoryStore:
-    return MemoryStore()
-
-
 async def test_merged_day_is_one_object_and_says_the_same(objects: MemoryStore):
     index = DayIndex(objects)
     for number in range(5):
