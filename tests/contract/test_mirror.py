@@ -31,8 +31,6 @@ UNSORTED = {
     "gateway/dimse/report_sender.py",
     "gateway/dropfolder/delivery_order.py",
     "gateway/results/catalog.py",
-    "gateway/results/image_writes.py",
-    "gateway/results/pages.py",
     "gateway/results/probe_studies.py",
     "gateway/results/retention.py",
     "gateway/results/study_documents.py",
