@@ -118,3 +118,13 @@ def encoded(dataset: Dataset) -> bytes:
 def store(association: Association, dataset: Dataset) -> Dataset:
     """Return the response to a C-STORE of a data set in Explicit VR Little Endian."""
     return association.send_c_store(dcmread(BytesIO(file_of(dataset))))
+
+
+async def accepted(listener: LiveListener, study_id: str) -> int:
+    """Submissions of a study that are durable and not processed."""
+    answer = await listener.gateway.client.get(f"/v1/studies/{study_id}")
+    return len(answer.json().get("pending", ())) if answer.is_success else 0
+
+
+async def no_association(listener: LiveListener) -> bool:
+    return await listener.count("open_associations") == 0
