@@ -26,7 +26,6 @@ UNSORTED = {
     "gateway/dropfolder/delivery_order.py",
     "gateway/results/catalog.py",
     "gateway/results/probe_studies.py",
-    "gateway/results/retention.py",
     "gateway/results/study_documents.py",
     "gateway/results/submissions.py",
     "gateway/work/entries.py",
