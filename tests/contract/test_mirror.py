@@ -33,7 +33,6 @@ UNSORTED = {
     "gateway/results/probe_studies.py",
     "gateway/results/study_documents.py",
     "gateway/results/submissions.py",
-    "gateway/work/entries.py",
     "gateway/work/parked_operations.py",
 }
 
