@@ -27,6 +27,8 @@ async def test_a_sweep_goes_on_after_a_failure_and_is_on_record():
         await until(lambda: len(trail.records) > 1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert [(entry["event"], entry["of"]) for entry in logs] == [("sweep.failed", "retention")]
+    # A gateway that other tests share may log meanwhile.
+    told = [(entry["event"], entry["of"]) for entry in logs if "of" in entry]
+    assert told == [("sweep.failed", "retention")]
     assert trail.records[0]["operation"] == "sweep: retention"
     assert trail.records[0]["studies"] == ["S1"]
