@@ -46,8 +46,20 @@ class LiveGateway:
     client: httpx.AsyncClient
 
     def stored(self) -> list[str]:
-        """Every file in the store, unfinished ones included."""
-        return files_in(self.settings.store.folder)
+        """Every file in the store, unfinished ones included; the search index follows by itself."""
+        files = files_in(self.settings.store.folder)
+        return [name for name in files if not name.startswith("index/")]
+
+    async def at_rest(self) -> list[str]:
+        """Return the stored files once other tests' studies come to an end: three looks agree."""
+        looks: list[list[str]] = []
+
+        def agree() -> bool:
+            looks.append(self.stored())
+            return len(looks) > 2 and looks[-1] == looks[-2] == looks[-3]
+
+        await until(agree)
+        return looks[-1]
 
     async def is_ready(self) -> bool:
         """Return whether the gateway reports that it is ready for studies."""

@@ -26,16 +26,17 @@ def claim(owner: str, *, in_s: float = 600) -> Claim:
 
 
 @pytest.mark.parametrize(
-    ("held", "over"),
+    ("owner", "in_s", "over"),
     [
-        (claim("me"), True),
-        (claim("other"), False),
-        (claim("other", in_s=-1), True),
-        (claim("ended"), True),
-        (claim("../ended"), False),  # no name of a gateway
+        ("me", 60.0, True),
+        ("other", 60.0, False),
+        ("other", -1.0, True),
+        ("ended", 60.0, True),
+        ("../ended", 60.0, False),  # no name of a gateway
     ],
 )
-async def test_a_claim_is_over_with_its_time_or_its_owner(held: Claim, *, over: bool):
+async def test_a_claim_is_over_with_its_time_or_its_owner(owner: str, in_s: float, *, over: bool):
+    held = claim(owner, in_s=in_s)
     assert await Claims(lease_s=60, presence=Running()).is_over(WORK, held) is over
 
 

@@ -246,7 +246,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str, list[str]]] = {
 async def test_bad_input_is_named_and_nothing_is_stored(
     gateway: LiveGateway, request_: dict[str, Any], status: int, kind: str, places: list[str]
 ):
-    before = gateway.stored()
+    before = await gateway.at_rest()
     answer = await post(gateway, **request_)
     assert list(problem(answer, status, kind)) == places
     assert gateway.stored() == before
