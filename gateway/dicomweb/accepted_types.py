@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.dicomweb.media_types import RELATED, quality_of
+
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
 ANY = "*/*"
-_RELATED = "multipart/related"
 _ITEM = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
 _PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;]*))')
 _MOST = 32
@@ -67,10 +68,10 @@ def _accepted(item: str) -> AcceptedType | None:
     parameters = {
         name.lower(): (quoted or plain).strip() for name, quoted, plain in _PARAMETER.findall(item)
     }
-    weight = _weight(parameters.get("q", "1"))
+    weight = quality_of(parameters.get("q", "1"))
     if not media_type or weight <= 0:
         return None
-    is_related = media_type == _RELATED
+    is_related = media_type == RELATED
     if is_related:
         media_type = parameters.get("type", ANY).lower()
     is_any = media_type == ANY and not is_related
@@ -81,10 +82,3 @@ def _accepted(item: str) -> AcceptedType | None:
         transfer_syntax=parameters.get("transfer-syntax"),
         weight=weight,
     )
-
-
-def _weight(text: str) -> float:
-    try:
-        return min(1.0, max(0.0, float(text)))
-    except ValueError:
-        return 0.0

@@ -85,11 +85,12 @@ def _ranges(headers: Headers) -> dict[str, float]:
         media_range, *parameters = (text.strip().lower() for text in item.split(";"))
         weights = [text.partition("=")[2] for text in parameters if text.startswith("q=")]
         if media_range:
-            ranges[media_range] = _quality(weights[0]) if weights else 1.0
+            ranges[media_range] = quality_of(weights[0]) if weights else 1.0
     return ranges
 
 
-def _quality(text: str) -> float:
+def quality_of(text: str) -> float:
+    """Return a weight of Accept (RFC 9110, section 12.4.2); 0 for what is no number."""
     try:
         return min(1.0, max(0.0, float(text)))
     except ValueError:

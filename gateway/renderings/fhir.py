@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from gateway.renderings.identifiers import derived_uid, derived_uuid
+from gateway.renderings.words import NOT_REVIEWED, model_name
 from gateway.schemas.result import Verdict
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 Resource = dict[str, Any]
 
-_NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
 _URI = "urn:ietf:rfc:3986"
 _UCUM = "http://unitsofmeasure.org"
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
@@ -101,11 +101,11 @@ class _Context:
         """Return the study's report."""
         said = [
             f"{finding.label}: {_verdict(reading, finding)} ({finding.probability:.3f}, threshold "
-            f"{finding.threshold:g}), image {image.number}, by {_model_name(reading.model)}."
+            f"{finding.threshold:g}), image {image.number}, by {model_name(reading.model)}."
             for image, reading in _readings(images)
             for finding in reading.findings
         ]
-        conclusion = (_NOT_REVIEWED, self._study.disclaimer, *said)
+        conclusion = (NOT_REVIEWED, self._study.disclaimer, *said)
         completed_at = self._study.completed_at
         study_element = "imagingStudy" if self._release is Release.R4 else "study"
         return {
@@ -140,7 +140,7 @@ class _Context:
         code: Resource = {"text": finding.label}
         if finding.code is not None:
             code["coding"] = [finding.code.model_dump(mode="json")]
-        notes = [_NOT_REVIEWED, f"Image {image.number}, SHA-256 {image.sha256}."]
+        notes = [NOT_REVIEWED, f"Image {image.number}, SHA-256 {image.sha256}."]
         if image.sop_instance_uid is not None:
             notes.append(f"SOP Instance UID {image.sop_instance_uid}.")
         if reading.applicable.verdict is Verdict.NOT_APPLICABLE:
@@ -215,10 +215,6 @@ def _readings(images: list[ImageResult]) -> Iterator[tuple[ImageResult, ReadingR
 
 def _model_key(model: ModelDescription) -> tuple[str, str]:
     return model.name, model.version
-
-
-def _model_name(model: ModelDescription) -> str:
-    return f"{model.name} {model.version}"
 
 
 def _verdict(reading: ReadingResult, finding: Finding) -> str:

@@ -51,9 +51,9 @@ class Reports:
             No image of it is an instance of a patient's study.
         """
         record = await self._results.record(study_id)
-        readings = await self._results.readings(study_id)
-        if record is None:
+        if record is None or not record.images:
             raise StudyNotFoundError
+        readings = [*await self._results.earlier(record), *record.readings]
         replaced = superseded(readings, record.standing)
         standing = [reading for reading in readings if reading.sha256 not in replaced]
         async with self._turn:  # one study's originals are in memory at once, one by one

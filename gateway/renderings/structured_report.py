@@ -28,6 +28,7 @@ from pydicom.valuerep import DA, DT, TM
 
 from gateway.renderings.identifiers import derived_uid
 from gateway.renderings.source_header import UNICODE
+from gateway.renderings.words import NOT_REVIEWED, model_name
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 _MAKER = "RadStream"
 _SERIES_NUMBER = 990
 _SERIES_DESCRIPTION = "AI results, not reviewed"
-_NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
 # PS3.16, 8.1: designators that begin with 99 are private. A label without a code has one of these.
 _PRIVATE_SCHEME = "99RADSTREAM"
 _SCHEMES = {
@@ -77,7 +77,7 @@ def structured_report(readings: Sequence[Reading], headers: Mapping[str, Dataset
     """
     evidence = list({header.SOPInstanceUID: header for header in headers.values()}.values())
     first, completed_at = evidence[0], max(reading.completed_at for reading in readings)
-    names = [f"{reading.sha256} {_model_name(reading.model)}" for reading in readings]
+    names = [f"{reading.sha256} {model_name(reading.model)}" for reading in readings]
     document = sr.Comprehensive3DSR(
         evidence=evidence,
         content=_content(readings, headers),
@@ -131,7 +131,7 @@ def _content(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> sr.
     root.append(
         sr.TextContentItem(
             name=codes.DCM.Comment,
-            value=" ".join((_NOT_REVIEWED, *disclaimers)),
+            value=" ".join((NOT_REVIEWED, *disclaimers)),
             relationship_type=sr.RelationshipTypeValues.CONTAINS,
         )
     )
@@ -215,7 +215,7 @@ class _FindingOfFrame:
         return [self.index + 1] if any(word in name for word in _MULTI_FRAME) else None
 
     def _tracking(self) -> sr.TrackingIdentifier:
-        model, label = _model_name(self.reading.model), self.finding.label
+        model, label = model_name(self.reading.model), self.finding.label
         image = self.reading.number + self.index
         return sr.TrackingIdentifier(
             uid=derived_uid("finding", self.reading.sha256, str(self.index), model, label),
@@ -293,11 +293,7 @@ def _concept(code: Code | None, label: str) -> sr.CodedConcept:
 
 
 def _models(readings: Sequence[Reading]) -> list[ModelVersion]:
-    return list({_model_name(reading.model): reading.model for reading in readings}.values())
-
-
-def _model_name(model: ModelVersion) -> str:
-    return f"{model.name} {model.version}"
+    return list({model_name(reading.model): reading.model for reading in readings}.values())
 
 
 def _equipment(model: ModelVersion, completed_at: dt.datetime) -> highdicom.ContributingEquipment:
