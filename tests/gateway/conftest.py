@@ -1,12 +1,20 @@
-"""One live gateway before the one real Triton; its store is shared, so every test takes new ids."""
+"""One live gateway before the one real Triton, and empty stores of each kind.
+
+The store of the gateway is shared, so every test takes new ids.
+"""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway.storage.folder import FolderStore
+from gateway.storage.protocol import ObjectStore
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import LiveGateway, running_gateway, settings_for, until
+from tests.support.s3 import new_store
+from tests.support.store import MemoryStore
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +32,22 @@ async def gateway(
 def client(gateway: LiveGateway) -> httpx.AsyncClient:
     """A client of the gateway."""
     return gateway.client
+
+
+@pytest.fixture
+async def folder_store(tmp_path: Path) -> ObjectStore:
+    store = FolderStore(tmp_path / "store")
+    await store.open()
+    return store
+
+
+@pytest.fixture
+def memory_store() -> ObjectStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+async def s3_store(s3_url: str) -> AsyncIterator[ObjectStore]:
+    async with new_store(s3_url) as store:
+        await store.open("results/")
+        yield store

@@ -1,37 +1,14 @@
 """Index and documents: what a killed gateway left out is found again, and an index is made anew."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from gateway.search.keys import KEY_KEY
-from gateway.storage.folder import FolderStore
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
 from gateway.verification.search_index import index_findings
-from tests.support.s3 import new_store
 from tests.support.search import IndexingGateway
-from tests.support.store import MemoryStore
-
-
-@pytest.fixture
-async def folder_store(tmp_path: Path) -> ObjectStore:
-    store = FolderStore(tmp_path / "store")
-    await store.open()
-    return store
-
-
-@pytest.fixture
-async def memory_store() -> ObjectStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-async def s3_store(s3_url: str) -> AsyncIterator[ObjectStore]:
-    async with new_store(s3_url) as store:
-        yield store
 
 
 @pytest.fixture(params=["folder_store", "memory_store", "s3_store"])

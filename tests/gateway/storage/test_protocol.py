@@ -2,38 +2,14 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from gateway.errors import InvalidKeyError, ObjectNotFoundError, ObjectTooLargeError
-from gateway.storage.folder import FolderStore
 from gateway.storage.protocol import ObjectStore, Tagged
-from tests.support.s3 import new_store
-from tests.support.store import MemoryStore
 
 TYPE = "application/octet-stream"
 LONGEST = "/".join(["é" * 127, "b" * 255, "c" * 255, "d" * 255, "e"])  # 1,024 bytes
-
-
-@pytest.fixture
-async def folder_store(tmp_path: Path) -> ObjectStore:
-    store = FolderStore(tmp_path / "store")
-    await store.open()
-    return store
-
-
-@pytest.fixture
-async def memory_store() -> ObjectStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-async def s3_store(s3_url: str) -> AsyncIterator[ObjectStore]:
-    async with new_store(s3_url) as store:
-        await store.open("results/")
-        yield store
 
 
 @pytest.fixture(params=["folder_store", "memory_store", "s3_store"])
