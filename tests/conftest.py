@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from gateway.triton.embedded import EmbeddedTriton
@@ -17,6 +18,17 @@ from tests.support.triton import running_triton
 # No test fails for its time: a busy machine takes longer over an example, or over making one up.
 settings.register_profile("radstream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("radstream")
+
+# Tests that do not configure the log get tracebacks as Python has them: with all values of all
+# frames, structlog's default, one error takes a busy machine half a minute.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 # ONNX Runtime's wheel would report its use to Microsoft; it looks when it is first imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

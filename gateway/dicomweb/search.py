@@ -1,6 +1,7 @@
 """A search by QIDO-RS: studies by the index, their series and instances by their documents.
 
-What the index does not keep of a study is read from the first bytes of its files.
+What the index does not keep of a study is read from the first bytes of its files. An instance whose
+file is damaged is told by its identifiers, as unavailable: it costs the others nothing.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 
 from gateway.audit.trail import name_study
 from gateway.dicomweb.search_keys import ALL_FIELDS
-from gateway.errors import MalformedRequestError, RadStreamError, StudyNotFoundError
+from gateway.errors import (
+    MalformedRequestError,
+    RadStreamError,
+    StudyNotFoundError,
+    UnreadableDocumentError,
+)
 from gateway.retrieval.data_sets import json_of, read_header, transfer_syntax_of
 from gateway.runtime.concurrency import together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-
-    from pydicom.dataset import FileDataset
 
     from gateway.admission.admission import Admission
     from gateway.dicomweb.search_keys import SearchKeys
@@ -210,7 +214,10 @@ class InstanceSearch:
         }
         if not wanted:
             return True
-        data_set = await self._read(original, tuple(wanted))
+        try:
+            data_set = await self._read(original, tuple(wanted))
+        except UnreadableDocumentError:
+            return False  # nobody can tell any more; the log has it
         return all(data_set.get(keyword) in values for keyword, values in wanted.items())
 
     async def _of(self, study_instance_uid: str | None) -> list[Original]:
@@ -225,11 +232,12 @@ class InstanceSearch:
             name_study(original.reading.study_id)
         return originals
 
-    async def _header(
-        self, original: Original, names: Sequence[str], keys: SearchKeys
-    ) -> FileDataset:
+    async def _header(self, original: Original, names: Sequence[str], keys: SearchKeys) -> Dataset:
         wanted = None if ALL_FIELDS in keys.fields else (*names, *keys.fields)
-        return await self._read(original, wanted)
+        try:
+            return await self._read(original, wanted)
+        except UnreadableDocumentError:  # the log has it
+            return _recorded(original, names)
 
     async def _read(self, original: Original, names: Sequence[str] | None) -> FileDataset:
         data = await self._originals.beginning(original)
@@ -252,13 +260,14 @@ class InstanceSearch:
         except Exception:  # noqa: BLE001 - pydicom has no one class for a file that is cut off
             return None
 
-    def _located(self, data_set: FileDataset, path: str) -> Attributes:
-        syntax = transfer_syntax_of(data_set)
+    def _located(self, data_set: Dataset, path: str) -> Attributes:
         plain = Dataset(data_set)
         plain.RetrieveURL = self._link(path)
-        plain.InstanceAvailability = "ONLINE"
-        if "/instances/" in path:
-            plain.AvailableTransferSyntaxUID = syntax
+        plain.InstanceAvailability = "UNAVAILABLE"
+        if isinstance(data_set, FileDataset):
+            plain.InstanceAvailability = "ONLINE"
+            if "/instances/" in path:
+                plain.AvailableTransferSyntaxUID = transfer_syntax_of(data_set)
         return dict(sorted(json_of(plain).items()))
 
     async def _each(
@@ -269,6 +278,19 @@ class InstanceSearch:
             made = await together(make() for make in makers[start : start + _HEADERS_AT_ONCE])
             items += [item for item in made if item is not None]
         return items
+
+
+def _recorded(original: Original, names: Sequence[str]) -> Dataset:
+    """Return the identifiers of an instance, of those that are asked for."""
+    data_set = Dataset()
+    for keyword, value in (
+        ("StudyInstanceUID", original.study_instance_uid),
+        ("SeriesInstanceUID", original.series_instance_uid),
+        ("SOPInstanceUID", original.sop_instance_uid),
+    ):
+        if keyword in names:
+            setattr(data_set, keyword, value)
+    return data_set
 
 
 def _found(items: list[Attributes], pages: Sequence[SearchPage], *, has_more: bool) -> Found:

@@ -197,7 +197,7 @@ class Completions:
         elif completion.completed_at is None:
             quiet_at = completion.last_instance_at + self._quiet
             if record.pending or now < quiet_at:
-                await self._write(work, max(quiet_at, now + _LOOK_AGAIN))
+                await self._write(work, max(quiet_at, now + min(self._quiet, _LOOK_AGAIN)))
             else:
                 name_study(work.study_id)
                 record = await self._documents.change(work.study_id, self._ended(work), seen)

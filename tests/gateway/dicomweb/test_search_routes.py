@@ -1,6 +1,7 @@
 """Searches by QIDO-RS over stored studies, beside what pydicom reads and Orthanc answers."""
 
 import datetime as dt
+import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -238,6 +239,41 @@ async def test_pictures_that_are_no_dicom_do_not_appear(
     assert await found(client, "/studies", PatientID=uid[-12:]) == []
     assert await found(client, f"/studies/{uid}/series") == []
     assert (await client.get(f"/dicomweb/studies/{uid}")).status_code == 404
+
+
+async def test_an_instance_whose_file_is_lost_costs_the_others_nothing(
+    gateway: LiveGateway,
+) -> None:
+    client, study, patient = gateway.client, generate_uid(), "LOST-FILE"
+    lost, kept = (
+        radiograph(StudyInstanceUID=study, PatientID=patient, SeriesInstanceUID=generate_uid())
+        for _ in range(2)
+    )
+    assert (await store(client, file_of(lost), file_of(kept))).status_code == 200
+    await is_processed(client, study, 2)
+    digest = hashlib.sha256(file_of(lost)).hexdigest()
+    [file] = (gateway.settings.store.folder / "results" / study / "images" / digest).iterdir()
+    file.unlink()
+
+    path = f"/studies/{study}"
+    told = {each.SOPInstanceUID: each for each in await found(client, f"{path}/instances")}
+    assert told.keys() == {lost.SOPInstanceUID, kept.SOPInstanceUID}
+    assert told[kept.SOPInstanceUID].InstanceAvailability == "ONLINE"
+    assert told[kept.SOPInstanceUID].Rows == kept.Rows
+    assert told[lost.SOPInstanceUID].InstanceAvailability == "UNAVAILABLE"
+    assert told[lost.SOPInstanceUID].SeriesInstanceUID == lost.SeriesInstanceUID
+    assert "Rows" not in told[lost.SOPInstanceUID]
+    assert len(await found(client, f"{path}/series")) == 2
+    [one] = await found(client, f"{path}/instances", Modality=kept.Modality)
+    assert one.SOPInstanceUID == kept.SOPInstanceUID
+
+    async def is_indexed() -> bool:
+        return len(await found(client, "/studies", PatientID=patient)) == 1
+
+    await until(is_indexed)
+    [whole] = await found(client, "/studies", PatientID=patient)
+    assert whole.StudyInstanceUID == study
+    assert whole.NumberOfStudyRelatedInstances == 2
 
 
 async def test_a_search_is_on_record_with_the_studies_that_it_found(gateway: LiveGateway) -> None:

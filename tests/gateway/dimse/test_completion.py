@@ -43,7 +43,8 @@ async def completion(listener: LiveListener, study: str) -> dict[str, Any]:
         found.update(result["completion"])
         return "completed_at" in result["completion"]
 
-    await until(is_complete)
+    # What one gateway could not process is due again after a quarter of a minute.
+    await until(is_complete, timeout_s=90)
     return found
 
 
