@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.access.api_keys import KeyFileError
 from gateway.dimse.listener import DicomListenerError
 from gateway.errors import StoreUnavailableError
+from gateway.routing.document import RoutingFileError
 from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def told(error: Exception, settings: Settings) -> str:
             return str(error)
         case KeyFileError():
             return f"the key file {settings.access.key_file} cannot be used: {error}"
+        case RoutingFileError():
+            return f"the routing document {settings.routing.file} cannot be used: {error}"
         case OSError(filename=str() as name):
             return f"{name} cannot be used: {error.strerror}"
         case _:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from gateway.audit.sinks import AuditSink
     from gateway.observability.metrics import Metrics
+    from gateway.schemas.audit import AuditChange
 
 log = structlog.get_logger()
 
@@ -60,6 +61,9 @@ class Act:
         True if images could not be processed, though others of their request were.
     corrects_identity
         True if it corrected the patient or the order of a study.
+    document, reason, changes
+        Of a configuration document: its digest or the fault for which it was refused, and what is
+        new in it.
     """
 
     caller: Caller | None = None
@@ -70,6 +74,9 @@ class Act:
     traces: set[str] = field(default_factory=set)
     partial: bool = False
     corrects_identity: bool = False
+    document: str | None = None
+    reason: str | None = None
+    changes: tuple[AuditChange, ...] = ()
 
     def trace_id(self) -> str | None:
         """Return the trace of the act, or of all that handled a study; None where many did."""
@@ -164,6 +171,9 @@ class Audit:
             request_id=act.request_id,
             trace_id=act.trace_id(),
             identity_corrected=act.corrects_identity or None,
+            document=act.document,
+            reason=act.reason,
+            changes=act.changes or None,
             instance=self._instance,
             left_out=left_out,
         )

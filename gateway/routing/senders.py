@@ -5,21 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from gateway.access.callers import Caller, CallerKind, Scope
-from gateway.schemas.routing import RoutingDocument
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from gateway.schemas.routing import Sender
-
-_MOST_BYTES = 4 * 2**20
-
-
-class RoutingFileError(Exception):
-    """The file is no routing document; the message says why, and quotes nothing of it."""
+    from gateway.schemas.routing import RoutingDocument, Sender
 
 
 class Senders:
@@ -67,26 +56,3 @@ def caller_of(sender: Sender) -> Caller:
     """Return the sender as a caller."""
     correcting = {Scope.STUDIES_CORRECT} if sender.corrects_identity else set()
     return Caller(sender.name, frozenset({Scope.STUDIES_WRITE} | correcting), CallerKind.SENDER)
-
-
-def read_routing(path: Path) -> RoutingDocument:
-    """Return the document in the file.
-
-    Raises
-    ------
-    RoutingFileError
-        It cannot be read, or is no routing document.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise RoutingFileError(error.strerror or "input/output error") from error
-    if len(data) > _MOST_BYTES:
-        raise RoutingFileError(f"it has more than {_MOST_BYTES} bytes")
-    try:
-        return RoutingDocument.model_validate_json(data)
-    except ValidationError as error:
-        [first, *_] = error.errors(include_input=False)
-        place = "/".join(str(step) for step in first["loc"])
-        raise RoutingFileError(f"/{place}: {first['msg']}") from error

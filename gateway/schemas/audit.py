@@ -39,6 +39,24 @@ class AuditAgent(BaseModel):
     name: str
 
 
+class AuditChange(BaseModel):
+    """Change of a part of a configuration document.
+
+    Parameters
+    ----------
+    pointer
+        JSON pointer of the part; entries with a name stand under it in place of their number.
+    before, after
+        The part in JSON, cut where it is long; None where there was or is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pointer: str
+    before: str | None = None
+    after: str | None = None
+
+
 class AuditRecord(StoredDocument):
     """Account of an operation: who did what to which study, when, and how it ended.
 
@@ -61,6 +79,15 @@ class AuditRecord(StoredDocument):
     trace_id: str | None = None
     identity_corrected: bool | None = Field(
         None, description="True where the patient or the order of the study was corrected."
+    )
+    document: str | None = Field(
+        None, description="Digest of the configuration document that came into force."
+    )
+    reason: str | None = Field(
+        None, description="Fault for which a configuration document was refused."
+    )
+    changes: tuple[AuditChange, ...] | None = Field(
+        None, description="Changes of the configuration document."
     )
     instance: str
     left_out: int = 0

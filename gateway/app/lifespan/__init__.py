@@ -14,6 +14,7 @@ from gateway.app.lifespan.deferred import backlog_work, make_backlogs
 from gateway.app.lifespan.dimse import open_dimse
 from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder
 from gateway.app.lifespan.processing import open_processing
+from gateway.app.lifespan.routing import open_routing
 from gateway.app.lifespan.storage import open_storage
 from gateway.deferred.dicom_store import DicomStore
 from gateway.deferred.submissions import Submissions
@@ -64,7 +65,7 @@ async def open_gateway(
 
     Raises
     ------
-    KeyFileError, DicomListenerError, StoreUnavailableError
+    KeyFileError, RoutingFileError, DicomListenerError, StoreUnavailableError
         It cannot open what it is to. A Triton that does not answer is no error: it is waited for.
     """
     async with AsyncExitStack() as stack:
@@ -74,6 +75,7 @@ async def open_gateway(
         await _follow_process(context, certificate)
         authentication = await open_access(context)
         audit = await open_audit(context)
+        routing = await open_routing(context, audit)
         storage = await open_storage(context)
         context.stack.push_async_callback(storage.index.writer.close)  # once nothing changes
         processing = await open_processing(context, storage, audit)
@@ -86,7 +88,9 @@ async def open_gateway(
             *_store_work(settings, metrics, storage, audit),
         ):
             await context.run(name, work)
-        parked_reports = await open_dimse(context, storage, processing, submissions, audit)
+        parked_reports = await open_dimse(
+            context, storage, processing, submissions, audit, routing=routing
+        )
         log.info("gateway.open", triton=settings.triton.url, ready=processing.models.ready())
         yield Gateway(
             settings=settings,

@@ -1,4 +1,4 @@
-"""Opens the DICOM listener, and follows its senders and certificates."""
+"""Opens the DICOM listener, and follows its certificates."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from gateway.dimse.listener import DicomListener, DicomListenerError
 from gateway.dimse.report_sender import REPORT_S, ReportSender
 from gateway.problems import problem_of
 from gateway.results.instances import Instances
-from gateway.routing.senders import RoutingFileError, Senders, read_routing
-from gateway.runtime.file_changes import changes
 from gateway.settings import DELIMITER, PREFIX
 from gateway.storage.layout import COMMITMENTS
 from gateway.work.claims import CLOCK_SKEW_S, Claims
@@ -30,13 +28,14 @@ from gateway.work.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.processing import Processing
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
     from gateway.deferred.submissions import Submissions
+    from gateway.routing.in_force import Routes, Routing
+    from gateway.routing.senders import Senders
     from gateway.settings import DimseSettings
     from gateway.work.parked_operations import ParkedOwner
 
@@ -55,6 +54,8 @@ async def open_dimse(
     processing: Processing,
     submissions: Submissions,
     audit: Audit,
+    *,
+    routing: Routing,
 ) -> tuple[ParkedOwner, ...]:
     """Open the listener, where there is to be one; return what its parked items belong to.
 
@@ -85,7 +86,7 @@ async def open_dimse(
     )
     entries, worker = _owed_reports(context, storage, reports, lambda: listener.senders)
     commitments = CommitmentRequests(reports, entries, worker, audit)
-    listener = _listener(context, store, commitments, certificate)
+    listener = _listener(context, store, commitments, certificate, routing)
     await context.run("reports on storage commitment", worker.run())
     await _serve(context, listener, certificate)
     return (ParkedWork(storage.parking, entries, WorkStates(), worker),)
@@ -96,23 +97,19 @@ def _listener(
     store: InstanceStore,
     commitments: CommitmentRequests,
     certificate: ServedCertificate | None,
+    routing: Routing,
 ) -> DicomListener:
-    settings, routing_file = context.settings.dimse, context.settings.routing.file
+    settings = context.settings.dimse
     try:
-        senders = None if routing_file is None else Senders(read_routing(routing_file))
-        return DicomListener(
+        listener = DicomListener(
             settings,
             store,
             commitments,
-            senders=senders,
+            senders=routing.routes.senders if routing.is_set else None,
             context=lambda: None if certificate is None else certificate.context,
             metrics=context.metrics,
             on_fault=lambda: context.health.fail("DICOM listener"),
         )
-    except RoutingFileError as error:
-        raise DicomListenerError(
-            f"the routing document {routing_file} cannot be used: {error}"
-        ) from error
     except OSError as error:
         raise DicomListenerError(
             f"the gateway cannot listen for DICOM on {settings.host} port {settings.port}: "
@@ -120,19 +117,22 @@ def _listener(
             f"{PREFIX}DIMSE{DELIMITER}LISTEN=false none"
         ) from error
 
+    def take(routes: Routes) -> None:
+        listener.senders = routes.senders
+
+    routing.follow(take)
+    return listener
+
 
 async def _serve(
     context: LifespanContext, listener: DicomListener, certificate: ServedCertificate | None
 ) -> None:
-    """Start the listener, and follow its certificate and its senders."""
-    routing_file = context.settings.routing.file
+    """Start the listener, and follow its certificate."""
     sys.setswitchinterval(_SWITCH_S)
     listener.start()
     context.stack.push_async_callback(listener.close, context.settings.http.grace_period_s)
     if certificate is not None:
         await context.run("DICOM certificate", certificate.follow(context.metrics))
-    if routing_file is not None:
-        await context.run("senders", _follow(routing_file, listener, context))
     host, port = listener.address
     log.info("dimse.listening", host=host, port=port, tls=certificate is not None)
 
@@ -177,18 +177,3 @@ def _certificate(settings: DimseSettings) -> ServedCertificate | None:
         )
     except CertificateError as error:
         raise DicomListenerError(f"DICOM's TLS cannot be used: {error}") from error
-
-
-async def _follow(path: Path, listener: DicomListener, context: LifespanContext) -> None:
-    """Take the file's senders whenever it changes; a broken one leaves the last good ones."""
-    valid = context.metrics.dimse.routing_file_valid
-    async for _ in changes([path]):
-        try:
-            senders = Senders(read_routing(path))
-        except RoutingFileError as error:
-            valid.set(0)
-            log.exception("routing.file_broken", reason=str(error))
-            continue
-        listener.senders = senders
-        valid.set(1)
-        log.info("routing.senders_read", senders=len(senders))

@@ -18,6 +18,7 @@ from gateway.observability.metrics.dimse import DimseMetrics
 from gateway.observability.metrics.dropfolder import DropFolderMetrics
 from gateway.observability.metrics.http import HttpMetrics
 from gateway.observability.metrics.process import ImagingMetrics, ProcessMetrics
+from gateway.observability.metrics.routing import RoutingMetrics
 from gateway.observability.metrics.studies import StudyMetrics
 from gateway.observability.metrics.telemetry import TelemetryMetrics
 from gateway.observability.metrics.triton import TritonMetrics
@@ -40,6 +41,7 @@ class Metrics:
         self.admission = AdmissionMetrics(registry)
         self.dicomweb = DicomWebMetrics(registry)
         self.dimse = DimseMetrics(registry)
+        self.routing = RoutingMetrics(registry)
         self.dropfolder = DropFolderMetrics(registry)
         self.backlog = BacklogMetrics(registry)
         self.triton = TritonMetrics(registry)

@@ -56,12 +56,6 @@ class DimseMetrics:
             "Reports on storage commitment that no sender has taken yet.",
             registry=registry,
         )
-        self.routing_file_valid = Gauge(
-            "radstream_routing_file_valid",
-            "1 while the routing document's current content is in use, 0 while a stale one is.",
-            registry=registry,
-        )
-        self.routing_file_valid.set(1)  # there is nothing older before the first change
 
     def expect(
         self,

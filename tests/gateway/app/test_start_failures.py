@@ -7,11 +7,13 @@ import pytest
 from gateway.access.key_file import KeyFileError
 from gateway.app.start_failures import told
 from gateway.errors import StoreUnavailableError
-from gateway.settings import AccessSettings, Settings, StoreSettings
+from gateway.routing.document import RoutingFileError
+from gateway.settings import AccessSettings, RoutingSettings, Settings, StoreSettings
 
 FOLDER = Settings(store=StoreSettings(folder=Path("/srv/store")))
 BUCKETS = Settings(store=StoreSettings(kind="s3", results_bucket="results", images_bucket="images"))
 KEYS = Settings(access=AccessSettings(key_file=Path("/etc/keys.json")))
+ROUTING = Settings(routing=RoutingSettings(file=Path("/etc/routing.json")))
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,7 @@ KEYS = Settings(access=AccessSettings(key_file=Path("/etc/keys.json")))
         (StoreUnavailableError("Read-only file system"), FOLDER, "/srv/store cannot be written"),
         (StoreUnavailableError("NoSuchBucket"), BUCKETS, "buckets results and images cannot"),
         (KeyFileError("it is not JSON"), KEYS, "/etc/keys.json cannot be used: it is not JSON"),
+        (RoutingFileError("/rules: no"), ROUTING, "/etc/routing.json cannot be used: /rules: no"),
         (OSError(13, "Permission denied", "/x"), FOLDER, "/x cannot be used: Permission denied"),
     ],
 )

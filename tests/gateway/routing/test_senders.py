@@ -1,12 +1,9 @@
 """Senders are known by AE title and address together."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from gateway.access.callers import CallerKind
-from gateway.routing.senders import RoutingFileError, Senders, caller_of, read_routing
+from gateway.routing.senders import Senders, caller_of
 from gateway.schemas.routing import RoutingDocument
 
 CT = {"name": "ward-3", "ae_title": "CT 3", "addresses": ["10.1.2.0/24", "192.0.2.7", "fd00::/8"]}
@@ -40,16 +37,3 @@ def test_two_senders_of_one_title_are_told_apart_by_address():
     sender = senders(CT, other).find("CT 3", "10.1.4.1")
     assert sender is not None
     assert sender.name == "ward-4"
-
-
-def test_a_broken_file_says_why_and_quotes_nothing(tmp_path: Path):
-    path = tmp_path / "routing.json"
-    with pytest.raises(RoutingFileError, match="No such file"):
-        read_routing(path)
-    path.write_text(json.dumps(document(CT | {"colour": "Mueller^Hans"})))
-    with pytest.raises(RoutingFileError) as caught:
-        read_routing(path)
-    assert "Mueller" not in str(caught.value)
-    path.write_text(json.dumps(document(CT | {"ae_title": ""})))
-    with pytest.raises(RoutingFileError, match="senders/0/ae_title"):
-        read_routing(path)

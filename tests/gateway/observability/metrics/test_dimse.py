@@ -19,4 +19,3 @@ def test_what_is_expected_is_0_until_it_comes():
         "commitment_reports": {"outcome": "refused"},
     }.items():
         assert value(f"radstream_dimse_{name}_total", label) == 0
-    assert value("radstream_routing_file_valid") == 1

@@ -1,0 +1,73 @@
+"""The routing document in force, which a later one replaces as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from gateway.routing.senders import Senders
+from gateway.schemas.routing import RoutingDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NO_ROUTING = RoutingDocument.model_validate({"schema": "radstream.routing/1"})
+"""The document of a gateway that has none."""
+
+
+class Routes:
+    """A routing document, ready for use.
+
+    Parameters
+    ----------
+    document
+        The document.
+
+    Attributes
+    ----------
+    senders
+        Those that it names.
+    digest
+        See `digest_of`.
+    """
+
+    def __init__(self, document: RoutingDocument) -> None:
+        self.document = document
+        self.senders = Senders(document)
+        self.digest = digest_of(document)
+
+
+class Routing:
+    """The routing document in force, and whoever follows its changes.
+
+    Parameters
+    ----------
+    document
+        The document at the start; None where no file is named.
+    """
+
+    def __init__(self, document: RoutingDocument | None = None) -> None:
+        self.is_set = document is not None
+        self.routes = Routes(document or NO_ROUTING)
+        self._followers: list[Callable[[Routes], None]] = []
+
+    @property
+    def document(self) -> RoutingDocument:
+        """The document in force."""
+        return self.routes.document
+
+    def follow(self, follower: Callable[[Routes], None]) -> None:
+        """Call the follower with the routes that hold from each change on."""
+        self._followers.append(follower)
+
+    def replace(self, document: RoutingDocument) -> None:
+        """Put another document in force."""
+        self.routes = Routes(document)
+        for follower in self._followers:
+            follower(self.routes)
+
+
+def digest_of(document: RoutingDocument) -> str:
+    """Return the first half of the SHA-256 of a document, whatever the order in its file."""
+    form = document.model_dump_json(by_alias=True, exclude_unset=True)
+    return hashlib.sha256(form.encode()).hexdigest()[:32]

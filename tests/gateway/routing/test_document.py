@@ -1,0 +1,32 @@
+"""A file that is no routing document says why."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.routing.document import RoutingFileError, read_routing
+
+CT = {"name": "ward-3", "ae_title": "CT 3", "addresses": ["10.1.2.0/24"]}
+
+
+def document(*senders: dict[str, object]) -> str:
+    return json.dumps({"schema": "radstream.routing/1", "senders": list(senders)})
+
+
+def test_a_broken_file_says_why_and_quotes_nothing(tmp_path: Path):
+    path = tmp_path / "routing.json"
+    with pytest.raises(RoutingFileError, match="No such file"):
+        read_routing(path)
+    path.write_text(document(CT | {"colour": "Mueller^Hans"}))
+    with pytest.raises(RoutingFileError) as caught:
+        read_routing(path)
+    assert "Mueller" not in str(caught.value)
+    path.write_text(document(CT | {"ae_title": ""}))
+    with pytest.raises(RoutingFileError, match="senders/0/ae_title"):
+        read_routing(path)
+
+
+def test_a_file_without_end_is_not_read_to_it():
+    with pytest.raises(RoutingFileError, match="more than"):
+        read_routing(Path("/dev/zero"))
