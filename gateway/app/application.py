@@ -22,7 +22,16 @@ from gateway.http.middleware.request_context import RequestContext
 from gateway.http.middleware.request_metrics import RequestMetrics
 from gateway.http.middleware.security_headers import SecurityHeaders
 from gateway.http.middleware.unexpected_errors import UnexpectedErrors
-from gateway.http.routes import documentation, events, health, models, parked, studies, study_search
+from gateway.http.routes import (
+    documentation,
+    events,
+    health,
+    models,
+    parked,
+    reports,
+    studies,
+    study_search,
+)
 from gateway.observability.metrics import Metrics, process_registry
 from gateway.observability.otlp import Tracing
 from gateway.runtime.health import Health
@@ -110,7 +119,7 @@ def create_app(
     app = _bare_app(settings, _lifespan(opened, tracing, process_health))
     problems.install(app, docs=f"{settings.http.path_prefix}/docs")
     for routes in (
-        *(studies, study_search, dicomweb, retrieve_routes, search_routes),
+        *(studies, reports, study_search, dicomweb, retrieve_routes, search_routes),
         *(events, parked, models, health, documentation),
     ):
         app.include_router(routes.router)

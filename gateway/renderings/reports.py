@@ -11,8 +11,9 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from gateway.errors import NoDicomContextError, StudyNotFoundError
+from gateway.renderings.oru import oru_message
 from gateway.renderings.source_header import source_header
-from gateway.results.view import superseded
+from gateway.results.view import study_result, superseded
 from preprocess import MediaType
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.results.documents import Reading
     from gateway.results.store import ResultStore
+    from gateway.schemas.hl7 import MessageForm
     from gateway.studies.imaging import Imaging
 
 
@@ -68,6 +70,32 @@ class Reports:
             if not reported:
                 raise NoDicomContextError
             return await self._imaging.run(partial(_render, reported, headers))
+
+    async def oru(self, study_id: str, form: MessageForm) -> bytes:
+        """Return the HL7 v2 message of a study; see `oru_message`.
+
+        The patient's name, birth date and sex are those of the newest image in DICOM.
+
+        Raises
+        ------
+        StudyNotFoundError
+        """
+        record = await self._results.record(study_id)
+        if record is None or not record.images:
+            raise StudyNotFoundError
+        earlier = await self._results.earlier(record)
+        result = study_result(record, earlier, whole=True)
+        instances = [
+            reading
+            for reading in (*earlier, *record.readings)
+            if reading.media_type == MediaType.DICOM
+        ]
+        header = None
+        async with self._turn:
+            if instances:
+                data = await self._results.image(instances[-1])
+                header = await self._imaging.run(partial(_header_of, data))
+        return oru_message(result, record.identity, header, form)
 
 
 def _header_of(data: bytes) -> Dataset | None:

@@ -283,36 +283,6 @@ async def delete_study(study_id: StudyId, gateway: GatewayDependency) -> Respons
     return Response(status_code=204)
 
 
-@router.get(
-    "/{study_id}/report.dcm",
-    summary="Get a study's DICOM report",
-    response_class=Response,
-    responses={
-        200: {
-            "content": {MediaType.DICOM.value: {"schema": {"type": "string", "format": "binary"}}}
-        },
-        **documented(
-            errors.StudyNotFoundError,
-            errors.NoDicomContextError,
-            errors.InvalidQueryError,
-            errors.StoreError,
-            errors.UnreadableDocumentError,
-            errors.TooManyPicturesError,
-        ),
-    },
-)
-async def report(
-    study_id: StudyId, request: Request, gateway: GatewayDependency, caller: Reader
-) -> Response:
-    """Return the results as a DICOM structured report (TID 1500), in the patient's own study.
-
-    The same results give the same object, byte for byte. Images that are not in DICOM are left out.
-    """
-    with gateway.admission.picture(share_of(caller, request)):
-        rendered = gateway.reports.structured_report(study_id)
-        return Response(await while_connected(request, rendered), media_type=MediaType.DICOM)
-
-
 _PNG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
 }

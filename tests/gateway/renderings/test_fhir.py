@@ -12,48 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.renderings.fhir import Release, fhir_bundle
-from gateway.schemas.result import StudyResult
-
-IDENTITY = {"patient_id": "P-7", "accession_number": "A-9"}
-CODE = {"system": "http://snomed.info/sct", "code": "233604007", "display": "Pneumonia"}
-
-
-def reading(probability: float = 0.9, *, version: str = "1", **changes: Any) -> dict[str, Any]:
-    finding = {"label": "pneumonia", "code": CODE, "probability": probability, "threshold": 0.86}
-    return {
-        "model": {"name": "cxr", "version": version, "title": "Chest", "intended_use": "A test."},
-        "applicable": {"verdict": "applicable"},
-        "findings": [{**finding, "positive": probability >= 0.86}],
-        "completed_at": "2026-01-31T08:15:02Z",
-        "timings_ms": {},
-    } | changes
-
-
-def image(number: int = 1, *readings: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return {
-        "number": number,
-        "sha256": f"{number:064x}",
-        "media_type": "application/dicom",
-        "rows": 10,
-        "columns": 10,
-        "bits_stored": 8,
-        "preview": "/p.png",
-        "received_at": "2026-01-31T08:15:00Z",
-        "readings": readings or (reading(),),
-    } | changes
-
-
-def study(*images: dict[str, Any], **changes: Any) -> StudyResult:
-    document = {
-        "study_id": "S1",
-        "study_instance_uid": "1.2.3",
-        "status": "completed",
-        "received_at": "2026-01-31T08:15:00Z",
-        "completed_at": "2026-01-31T08:15:02Z",
-        "disclaimer": "Not for clinical use.",
-        "images": images,
-    }
-    return StudyResult.model_validate(document | changes)
+from tests.support.studies import CODE, IDENTITY, image, reading, study
 
 
 def faults(bundle: dict[str, Any], release: Release = Release.R4) -> list[str]:

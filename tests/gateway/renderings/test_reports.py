@@ -16,6 +16,7 @@ from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.metadata import validate_document
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
@@ -24,7 +25,9 @@ from tests.support.models import flat_png
 from tests.support.readings import NOON, reading
 from tests.support.store import MemoryStore
 
-METADATA = validate_document({"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z"})
+METADATA = validate_document(
+    {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z", "patient_id": "P-7"}
+)
 
 
 @pytest.fixture
@@ -94,3 +97,26 @@ async def test_a_study_without_instances_has_no_report(results: ResultStore, rep
 async def test_a_study_that_nobody_sent_is_not_found(reports: Reports):
     with pytest.raises(StudyNotFoundError):
         await reports.structured_report("S1")
+
+
+async def test_a_message_has_the_patient_of_the_newest_instance(
+    results: ResultStore, reports: Reports
+):
+    for name in ("Wrong", "Right"):
+        patient = {"PatientID": "P-7", "PatientName": name}
+        await add(results, file_of(radiograph(StudyInstanceUID="1.2.3", **patient)))
+    await add(results, flat_png(100), media_type="image/png")
+    message = await reports.oru("S1", MessageForm())
+    assert b"PID|1||P-7^^^^MR||Right^^^^^^L^A" in message
+    assert message.count(b"111012^") == 3
+    assert await reports.oru("S1", MessageForm()) == message
+
+
+async def test_a_message_of_a_study_without_instances_has_the_results_alone(
+    results: ResultStore, reports: Reports
+):
+    await add(results, flat_png(100), media_type="image/png")
+    message = await reports.oru("S1", MessageForm())
+    assert b"\rPID|1||P-7^^^^MR||^^^^^^U\r" in message
+    with pytest.raises(StudyNotFoundError):
+        await reports.oru("S2", MessageForm())

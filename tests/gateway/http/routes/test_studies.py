@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import io
 import json
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from fhir.resources.bundle import Bundle as R5Bundle
 from fhir.resources.R4B.bundle import Bundle as R4BBundle
 from numpy.typing import NDArray
-from pydicom import dcmread
 
 from gateway.triton.embedded import EmbeddedTriton
 from tests.preprocess import dicoms
@@ -346,27 +344,3 @@ async def test_a_study_as_fhir(gateway: LiveGateway) -> None:
     )
     assert answer.status_code == 406
     assert answer.json()["type"] == "urn:radstream:problem:not-acceptable"
-
-
-async def test_a_studys_dicom_report(gateway: LiveGateway) -> None:
-    original = radiograph(PatientID="P-8")
-    sent = ("image", ("a.dcm", file_of(original), "application/dicom"))
-    answer = await gateway.client.post("/v1/studies", files=[sent])
-    assert answer.status_code == 200, answer.text
-    path = f"/v1/studies/{answer.json()['study_id']}/report.dcm"
-    answer = await gateway.client.get(path)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/dicom"
-    report = dcmread(io.BytesIO(answer.content))
-    assert report.Modality == "SR"
-    assert report.StudyInstanceUID == original.StudyInstanceUID
-    assert report.PatientID == "P-8"
-    assert (await gateway.client.get(path)).content == answer.content
-
-
-async def test_a_study_of_pictures_alone_has_no_dicom_report(gateway: LiveGateway) -> None:
-    document = metadata()
-    await send(gateway.client, document, flat_png(77))
-    answer = await gateway.client.get(f"/v1/studies/{document['study_id']}/report.dcm")
-    assert answer.status_code == 404
-    assert answer.json()["type"] == "urn:radstream:problem:no-dicom-context"
