@@ -139,6 +139,30 @@ class ReportUnansweredError(RadStreamError, label="ReportUnansweredError"):
 
 
 @dataclass(eq=False)
+class DeliveryRefusedError(RadStreamError, label="DeliveryRefusedError"):
+    """A destination will never take a result as it is; the reason holds nothing of a patient."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class DeliveryUnansweredError(RadStreamError, label="DeliveryUnansweredError"):
+    """A destination did not take a result; it may be sent again.
+
+    Attributes
+    ----------
+    is_sent
+        True if all of it was sent, so that the destination may have it.
+    retry_after_s
+        Seconds that the destination asks to be left alone for; None where it asks for none.
+    """
+
+    reason: str
+    is_sent: bool = False
+    retry_after_s: float | None = None
+
+
+@dataclass(eq=False)
 class CallerGoneError(RadStreamError, label="CallerGoneError"):
     """The caller closed the connection before the answer."""
 
@@ -486,6 +510,7 @@ class StoreUnavailableError(StoreError, label="StoreUnavailableError"):
 TRANSIENT = (
     CallbackUnansweredError,
     DeadlineExceededError,
+    DeliveryUnansweredError,
     DeliveryUnfinishedError,
     InferenceOverloadedError,
     InferenceUnavailableError,

@@ -124,6 +124,18 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Storage commitment report failed",
         "The sender did not take the report: {reason}.",
     ),
+    errors.DeliveryRefusedError: ProblemKind(
+        "delivery-refused",
+        502,
+        "Result refused",
+        "The destination does not take the result: {reason}. Mend the cause, then retry it.",
+    ),
+    errors.DeliveryUnansweredError: ProblemKind(
+        "delivery-unanswered",
+        502,
+        "Result not acknowledged",
+        "The destination did not acknowledge the result: {reason}.",
+    ),
     errors.CredentialsMissingError: ProblemKind(
         "credentials-missing",
         401,

@@ -224,6 +224,15 @@ _EXAMPLE: JsonDict = {
 }
 
 
+class RenderingKind(StrEnum):
+    """Form in which results are brought to a destination."""
+
+    STRUCTURED_REPORT = "structured-report"
+    SECONDARY_CAPTURE = "secondary-capture"
+    FHIR = "fhir"
+    ORU = "oru"
+
+
 class StudyCompletion(_Wire):
     """Completion of a study whose images come one by one."""
 

@@ -1,15 +1,25 @@
-"""The routing document: who sends to the gateway over DICOM."""
+"""The routing document: senders to the gateway over DICOM, and destinations of results."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
+from gateway.schemas.result import RenderingKind
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.settings import AE_TITLE_PATTERN
 
+DESTINATION_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 HOST_PATTERN = r"^[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
 
 
@@ -58,13 +68,116 @@ class Sender(BaseModel):
     )
 
 
+class DestinationTls(BaseModel):
+    """TLS to a destination: PEM files, read again for each connection."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    certificate: Path | None = Field(
+        None, description="Certificate chain that the gateway shows, its own first."
+    )
+    key: Path | None = Field(None, description="Private key of that certificate.")
+    authorities: Path | None = Field(
+        None, description="Authorities that certify the destination; if unset, the system's."
+    )
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        return self
+
+
+class _Destination(BaseModel):
+    """System that takes results."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=DESTINATION_PATTERN)] = Field(
+        description="Name in metrics, in the audit trail and in each study's `deliveries`."
+    )
+
+
+_DicomKind = Literal[RenderingKind.STRUCTURED_REPORT, RenderingKind.SECONDARY_CAPTURE]
+
+
+class _DicomRenderings(_Destination):
+    renderings: tuple[_DicomKind, ...] = Field(
+        (RenderingKind.STRUCTURED_REPORT, RenderingKind.SECONDARY_CAPTURE),
+        min_length=1,
+        description="Forms of the results that it takes.",
+    )
+
+
+class DicomDestination(_DicomRenderings):
+    """Archive that takes objects by C-STORE."""
+
+    kind: Literal["dicom"]
+    ae_title: Annotated[str, StringConstraints(pattern=AE_TITLE_PATTERN)] = Field(
+        description="Called AE title."
+    )
+    host: Annotated[str, StringConstraints(pattern=HOST_PATTERN)] = Field(
+        description="Host name or address."
+    )
+    port: int = Field(ge=1, le=65535)
+    calling_ae_title: Annotated[str, StringConstraints(pattern=AE_TITLE_PATTERN)] | None = Field(
+        None, description="AE title that the gateway calls by; if unset, the listener's."
+    )
+    tls: DestinationTls | None = Field(
+        None,
+        description="Speaks TLS; what it leaves unset is the listener's. A certificate is held to "
+        "its authority, not to the host name.",
+    )
+
+
+class BasicCredentials(BaseModel):
+    """User name and password (RFC 7617)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user: str = Field(pattern=r"^[ -9;-~]+$")
+    password_file: Path = Field(description="File of the password, read again for each request.")
+
+
+class StowDestination(_DicomRenderings):
+    """Archive that takes objects by STOW-RS."""
+
+    kind: Literal["stow"]
+    url: str = Field(
+        max_length=2048,
+        pattern=r"^https?://[^\s@?#]+$",
+        description="Root of its DICOMweb service, the part before `/studies`.",
+    )
+    bearer_file: Path | None = Field(
+        None, description="File of the bearer token, read again for each request."
+    )
+    basic: BasicCredentials | None = None
+    tls: DestinationTls | None = Field(
+        None, description="Certificate of the gateway, and authorities other than the system's."
+    )
+
+    @model_validator(mode="after")
+    def _keeps_secrets(self) -> Self:
+        if self.bearer_file is not None and self.basic is not None:
+            raise ValueError("it has a bearer token or a password, not both")
+        has_secret = self.bearer_file is not None or self.basic is not None
+        if (has_secret or self.tls is not None) and not self.url.startswith("https://"):
+            raise ValueError("credentials and certificates need an https URL")
+        return self
+
+
+Destination = Annotated[DicomDestination | StowDestination, Field(discriminator="kind")]
+"""System that takes results, by the way in which it takes them."""
+
+
 class RoutingDocument(BaseModel):
-    """Senders of studies; the file that the setting `RADSTREAM_ROUTING__FILE` names."""
+    """Senders and destinations; the file that the setting `RADSTREAM_ROUTING__FILE` names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_: Literal["radstream.routing/1"] = Field(alias="schema")
     senders: tuple[Sender, ...] = ()
+    destinations: tuple[Destination, ...] = ()
 
     @field_validator("senders")
     @classmethod
@@ -72,3 +185,10 @@ class RoutingDocument(BaseModel):
         if len({sender.name for sender in senders}) != len(senders):
             raise ValueError("two senders have the same name")
         return senders
+
+    @field_validator("destinations")
+    @classmethod
+    def _are_told_apart(cls, destinations: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        if len({destination.name for destination in destinations}) != len(destinations):
+            raise ValueError("two destinations have the same name")
+        return destinations

@@ -38,6 +38,8 @@ LABELS = (
     "CredentialsInvalidError",
     "CredentialsMissingError",
     "DeadlineExceededError",
+    "DeliveryRefusedError",
+    "DeliveryUnansweredError",
     "DeliveryUnfinishedError",
     "ForeignBucketError",
     "ForeignOriginError",

@@ -34,6 +34,8 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.InvalidCallbackError("it does not begin with https://"),
         errors.CallbackUnansweredError("its status was 503"),
         errors.ReportUnansweredError("it rejected the association"),
+        errors.DeliveryRefusedError("it answered C-STORE with status 0122"),
+        errors.DeliveryUnansweredError("it rejected the association"),
         errors.CredentialsInvalidError(errors.Refusal.UNKNOWN_KEY),
         errors.ScopeMissingError("studies:read"),
         errors.IssuerUnavailableError("it does not answer"),

@@ -40,3 +40,71 @@ def test_what_is_no_ae_title_is_refused(title: str):
 def test_every_part_of_a_sender_is_checked(part: str, value: object):
     with pytest.raises(ValidationError, match=part):
         routing(CT | {part: value})
+
+
+PACS: dict[str, Any] = {
+    "name": "pacs",
+    "kind": "dicom",
+    "ae_title": "PACS",
+    "host": "pacs.example.org",
+    "port": 104,
+}
+VNA: dict[str, Any] = {"name": "vna", "kind": "stow", "url": "https://vna.example.org/dicom-web"}
+
+
+def destinations(*found: dict[str, Any]) -> RoutingDocument:
+    return RoutingDocument.model_validate(
+        {"schema": "radstream.routing/1", "destinations": list(found)}
+    )
+
+
+def test_destinations_take_reports_and_heat_maps_unless_they_say_otherwise():
+    document = destinations(PACS, VNA | {"renderings": ["structured-report"]})
+    assert [[str(kind) for kind in each.renderings] for each in document.destinations] == [
+        ["structured-report", "secondary-capture"],
+        ["structured-report"],
+    ]
+
+
+def test_destinations_have_names_of_their_own():
+    with pytest.raises(ValidationError, match="same name"):
+        destinations(PACS, VNA | {"name": "pacs"})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"kind": "fax"}, "kind"),
+        ({"name": "Main PACS"}, "name"),
+        ({"name": "a" * 41}, "name"),
+        ({"ae_title": "CÄ"}, "ae_title"),
+        ({"port": 0}, "port"),
+        ({"renderings": []}, "renderings"),
+        ({"renderings": ["oru"]}, "renderings"),
+        ({"tls": {"certificate": "a.pem"}}, "go together"),
+        ({"colour": "blue"}, "colour"),
+    ],
+)
+def test_every_part_of_an_archive_is_checked(change: dict[str, Any], told: str):
+    with pytest.raises(ValidationError, match=told):
+        destinations(PACS | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"url": "https://user:secret@vna.example.org/"}, "url"),
+        ({"url": "https://vna.example.org/?a=b"}, "url"),
+        ({"url": "ftp://vna.example.org/"}, "url"),
+        ({"url": "http://vna.example.org/", "bearer_file": "/token"}, "https"),
+        ({"url": "http://vna.example.org/", "tls": {}}, "https"),
+        ({"bearer": "token"}, "bearer"),
+        (
+            {"bearer_file": "/token", "basic": {"user": "rad", "password_file": "/password"}},
+            "not both",
+        ),
+    ],
+)
+def test_secrets_of_a_web_archive_lie_in_files_and_go_over_tls(change: dict[str, Any], told: str):
+    with pytest.raises(ValidationError, match=told):
+        destinations(VNA | change)
