@@ -8,6 +8,7 @@ cells of metrics and attributes.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ from gateway.dimse.sop_classes import (
 )
 from gateway.observability.metrics import Metrics
 from gateway.problems import all_kinds
+from gateway.schemas.routing import routing_schema
 from gateway.settings import DELIMITER, PREFIX, Settings
 from gateway.storage.layout import PLACES, RESULTS
 from gateway.studies.dicom_instance import FailureReason
@@ -60,6 +62,7 @@ def pages() -> dict[str, str]:
         "cli.md": _filled("cli.md", {"commands": "\n\n".join(_commands("radstream", main))}),
         "backup.md": _filled("backup.md", {"layout": _layout()}),
         "conformance.md": _filled("conformance.md", _conformance()),
+        "schemas/routing-1.json": json.dumps(routing_schema(), indent=2) + "\n",
         "problems.md": _problems((DOCS / "problems.md").read_text()),
     }
 

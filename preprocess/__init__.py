@@ -37,6 +37,7 @@ from preprocess.types import (
     Resample,
     Window,
 )
+from preprocess.values import read_values
 from preprocess.workers import DecodeWorkers
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "measure",
     "read_file_meta",
     "read_metadata",
+    "read_values",
     "sniff",
     "to_shown_tensor",
     "to_tensor",

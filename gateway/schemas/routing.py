@@ -1,10 +1,10 @@
-"""The routing document: senders to the gateway over DICOM, and destinations of results."""
+"""The routing document: senders, rules, and destinations of results."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from gateway.schemas.result import RenderingKind
+from gateway.schemas.routing_rules import RoutingRules
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.settings import AE_TITLE_PATTERN
 
@@ -170,10 +171,8 @@ Destination = Annotated[DicomDestination | StowDestination, Field(discriminator=
 """System that takes results, by the way in which it takes them."""
 
 
-class RoutingDocument(BaseModel):
-    """Senders and destinations; the file that the setting `RADSTREAM_ROUTING__FILE` names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+class RoutingDocument(RoutingRules):
+    """Senders, rules and destinations: the file that `RADSTREAM_ROUTING__FILE` names."""
 
     schema_: Literal["radstream.routing/1"] = Field(alias="schema")
     senders: tuple[Sender, ...] = ()
@@ -192,3 +191,17 @@ class RoutingDocument(BaseModel):
         if len({destination.name for destination in destinations}) != len(destinations):
             raise ValueError("two destinations have the same name")
         return destinations
+
+    @model_validator(mode="after")
+    def _knows_its_destinations(self) -> Self:
+        parts = [*self.rules, *([self.otherwise] if self.otherwise else [])]
+        named = {name for part in parts for name in part.destinations}
+        if named - {destination.name for destination in self.destinations}:
+            raise ValueError("a rule names a destination that is not among the destinations")
+        return self
+
+
+def routing_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a routing document, as docs/schemas/routing-1.json has it."""
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **RoutingDocument.model_json_schema()}

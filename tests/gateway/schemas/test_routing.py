@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from gateway.schemas.routing import RoutingDocument
+from gateway.schemas.routing import RoutingDocument, routing_schema
 
 CT: dict[str, Any] = {"name": "ward-3", "ae_title": "CT 3", "addresses": ["10.1.2.0/24"]}
 
@@ -108,3 +109,32 @@ def test_every_part_of_an_archive_is_checked(change: dict[str, Any], told: str):
 def test_secrets_of_a_web_archive_lie_in_files_and_go_over_tls(change: dict[str, Any], told: str):
     with pytest.raises(ValidationError, match=told):
         destinations(VNA | change)
+
+
+def test_rules_name_destinations_that_there_are():
+    rule = {"name": "all", "when": {"all": []}, "destinations": ["pacs"]}
+    document = {"schema": "radstream.routing/1", "rules": [rule]}
+    assert RoutingDocument.model_validate(document | {"destinations": [PACS]}).rules
+    with pytest.raises(ValidationError, match="not among the destinations"):
+        RoutingDocument.model_validate(document | {"destinations": [VNA]})
+
+
+def test_the_published_schema_takes_what_the_gateway_takes():
+    schema = routing_schema()
+    Draft202012Validator.check_schema(schema)
+    document = {
+        "schema": "radstream.routing/1",
+        "senders": [CT],
+        "rules": [
+            {
+                "name": "chest",
+                "when": {"not": {"any": [{"field": "dicom.Rows", "range": {"from": 10}}]}},
+                "models": [{"name": "cxr"}],
+            }
+        ],
+        "otherwise": {},
+    }
+    assert RoutingDocument.model_validate(document).has_rules
+    validator = Draft202012Validator(schema)
+    assert list(validator.iter_errors(document)) == []
+    assert list(validator.iter_errors(document | {"rules": [{"name": "chest"}]})) != []

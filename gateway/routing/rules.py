@@ -1,0 +1,163 @@
+"""Rules of the routing document: those that apply to an image, and what follows of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from gateway.routing.conditions import holds, keywords
+from gateway.schemas.routing_rules import Otherwise, Rule, RuleCompletion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.routing.conditions import Facts
+    from gateway.schemas.routing_rules import RoutingRules, RuleModel
+
+# PS3.6, Annex A: Secondary Capture Image Storage, and its multi-frame kinds.
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_MAKER = "RadStream"  # as its reports and pictures have it
+
+OWN_RESULTS = Rule.model_validate(
+    {
+        "name": "own-results",
+        "keeps_out": True,
+        "when": {
+            "all": [
+                {"field": "dicom.Manufacturer", "equals": _MAKER},
+                {"field": "dicom.ManufacturerModelName", "equals": _MAKER},
+            ]
+        },
+    }
+)
+"""The built-in rule that cannot be turned off: what RadStream made, it never processes."""
+
+BUILT_IN = (
+    OWN_RESULTS,
+    Rule.model_validate(
+        {
+            "name": "quality-control",
+            "keeps_out": True,
+            "when": {
+                "any": [
+                    {"field": "dicom.QualityControlImage", "in": ["YES", "BOTH"]},
+                    {"field": "dicom.BodyPartExamined", "equals": "PHANTOM"},
+                    {"field": "dicom.SeriesDescription", "glob": "*phantom*"},
+                    {"field": "dicom.ProtocolName", "glob": "*phantom*"},
+                ]
+            },
+        }
+    ),
+    Rule.model_validate(
+        {
+            "name": "secondary-captures",
+            "keeps_out": True,
+            "when": {
+                "any": [
+                    {"field": "dicom.SOPClassUID", "equals": _SECONDARY_CAPTURE},
+                    {"field": "dicom.SOPClassUID", "glob": f"{_SECONDARY_CAPTURE}.*"},
+                ]
+            },
+        }
+    ),
+)
+"""Rules that stand before those of each document with rules."""
+
+
+class Outcome(StrEnum):
+    """Outcome of the rules for an image."""
+
+    CONTRACTS = "contracts"  # there are no rules: the models' contracts say who reads it
+    RULES = "rules"
+    OTHERWISE = "otherwise"
+    NO_RULE = "no_rule"
+    KEPT_OUT = "kept_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Consequences of the rules for an image.
+
+    Parameters
+    ----------
+    outcome
+        See `Outcome`.
+    rules
+        Names of the rules that apply, in their order; of one that is kept out, those that keep it
+        out.
+    models
+        The models that are to read it, each once; none where contracts decide.
+    destinations
+        Names of the destinations of its results.
+    completion
+        Completion of its study, as far as the rules say it.
+    """
+
+    outcome: Outcome
+    rules: tuple[str, ...] = ()
+    models: tuple[RuleModel, ...] = ()
+    destinations: tuple[str, ...] = ()
+    completion: RuleCompletion = field(default_factory=RuleCompletion)
+
+
+UNRULED = Decision(Outcome.CONTRACTS)
+
+
+class Rules:
+    """The rules of a document, the built-in ones before them.
+
+    Parameters
+    ----------
+    document
+        The document.
+
+    Attributes
+    ----------
+    all
+        The rules, in order.
+    keywords
+        DICOM keywords that their conditions name.
+    zone
+        Time zone of their times of day.
+    """
+
+    def __init__(self, document: RoutingRules) -> None:
+        built_in = [rule for rule in BUILT_IN if rule.name not in document.rules_off]
+        self.all: tuple[Rule, ...] = (*built_in, *document.rules) if document.has_rules else ()
+        self.keywords = frozenset(word for rule in self.all for word in keywords(rule.when))
+        self.zone = ZoneInfo(document.time_zone)
+        self._document = document
+
+    def decide(self, facts: Facts) -> Decision:
+        """Return what follows for an image."""
+        return self.followed([rule for rule in self.all if holds(rule.when, facts, self.zone)])
+
+    def followed(self, applying: Sequence[Rule]) -> Decision:
+        """Return what follows where these rules apply."""
+        if not self._document.has_rules:
+            return UNRULED
+        if keeping := [rule.name for rule in applying if rule.keeps_out]:
+            return Decision(Outcome.KEPT_OUT, tuple(keeping))
+        if applying:
+            return _together(Outcome.RULES, applying, tuple(rule.name for rule in applying))
+        if self._document.otherwise is not None:
+            return _together(Outcome.OTHERWISE, [self._document.otherwise], ())
+        return Decision(Outcome.NO_RULE)
+
+
+def _together(outcome: Outcome, parts: Sequence[Otherwise], names: tuple[str, ...]) -> Decision:
+    """Return all that follows of several rules; of completion, what the first one says."""
+    completions = [part.completion for part in parts if part.completion is not None]
+    quiet = (each.quiet_s for each in completions if each.quiet_s is not None)
+    expected = (each.expected_instances for each in completions if each.expected_instances)
+    return Decision(
+        outcome,
+        names,
+        models=tuple(dict.fromkeys(model for part in parts for model in part.models)),
+        destinations=tuple(dict.fromkeys(name for part in parts for name in part.destinations)),
+        completion=RuleCompletion(
+            quiet_s=next(quiet, None), expected_instances=next(expected, None)
+        ),
+    )
