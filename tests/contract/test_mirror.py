@@ -27,11 +27,6 @@ UNSORTED = {
     "gateway/dicomweb/store_transaction.py",
     "gateway/deferred/dicom_store.py",
     "gateway/dropfolder/delivery_order.py",
-    "gateway/results/catalog.py",
-    "gateway/results/probe_studies.py",
-    "gateway/results/study_documents.py",
-    "gateway/results/submissions.py",
-    "gateway/work/parked_operations.py",
 }
 
 

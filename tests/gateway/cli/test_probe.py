@@ -7,33 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from gateway.access.callers import Scope
-from gateway.audit.trail import Audit
 from gateway.cli.probe import ProbeError, check
-from gateway.observability.metrics import Metrics
-from gateway.results.catalog import StudyCatalog
-from gateway.results.probe_studies import PROBE_PREFIX, ProbeStudies
-from gateway.results.store import ResultStore
-from gateway.results.study_documents import StudyDocuments
+from gateway.results.probe_studies import PROBE_PREFIX
 from gateway.settings import AccessSettings
-from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key
-from tests.support.audit import Trail
-from tests.support.deletion import deletion_on
 from tests.support.gateway import (
     LiveGateway,
-    metadata,
-    multipart,
     run_command,
     running_gateway,
     settings_for,
     suspended,
     until,
 )
-from tests.support.models import contract, flat_png
+from tests.support.models import contract
 from tests.support.triton import running_triton
 
 
@@ -99,38 +88,6 @@ async def test_it_fails_where_no_study_would_get_an_answer(probed: Probed):
     code, _, err = await run_command("probe", "--url", "http://127.0.0.1:9")
     assert code == 1
     assert "does not answer" in err
-
-
-async def test_studies_of_probes_go_and_leave_nothing_while_others_stay(probed: Probed):
-    await probed.probe()
-    headers = {"X-API-Key": probed.key}
-    others = [metadata(study_id=f"radstream-{each}") for each in ("prob", "probes", "z")]
-    for document in others:
-        answer = await probed.gateway.client.post(
-            "/v1/studies", headers=headers, **multipart(document, flat_png(5))
-        )
-        assert answer.is_success
-    objects = FolderStore(probed.gateway.settings.store.folder)
-    trail, probes = Trail(), probed.kept()
-    assert probes
-    await sweeper(objects, trail).sweep()  # they are too young
-    assert probed.kept() == probes
-    await sweeper(objects, trail, kept_s=0).sweep()
-    assert probed.kept() == set()
-    stored = probed.gateway.stored()
-    assert not [path for path in stored if path.startswith("deleted/") or PROBE_PREFIX in path]
-    for document in others:
-        assert f"results/{document['study_id']}/result.json" in stored
-    assert {study for record in trail.records for study in record["studies"]} == probes
-    assert {record["operation"] for record in trail.records} == {"probe: delete"}
-
-
-def sweeper(objects: FolderStore, trail: Trail, **changes: float) -> ProbeStudies:
-    """Return what removes probes' studies from the store; nothing of it asks a model."""
-    deletion, results = deletion_on(objects), ResultStore(objects, StudyDocuments(objects))
-    studies = StudyCatalog(objects, results=results, deletion=deletion)
-    audit = Audit(trail, Metrics(CollectorRegistry()), instance="test")
-    return ProbeStudies(studies, deletion, audit, **changes)
 
 
 ANSWER: dict[str, Any] = {

@@ -251,20 +251,6 @@ async def test_images_of_one_study_that_come_at_once_share_a_swap(
     assert len(document(objects)["images"]) == 9
 
 
-async def test_what_a_process_remembers_of_a_study_is_bounded(objects: MemoryStore):
-    documents = StudyDocuments(objects)
-    results = ResultStore(objects, documents)
-    for number in range(40):
-        study_id = f"S{number}"
-        notes = "x" * 60_000
-        item = reading(b"a").model_copy(update={"study_id": study_id, "metadata": {"n": notes}})
-        request = Request(metadata(study_id=study_id), NOON, fresh=[item], processed={"i": item})
-        await results.add(study_id, await results.known(request.metadata), request)
-    remembered = [documents.remembered(f"S{number}") is not None for number in range(40)]
-    assert remembered[-1]
-    assert sum(remembered) * 60_000 < 2 * 1024 * 1024
-
-
 # --- pages ---------------------------------------------------------------------------------------
 
 
@@ -273,16 +259,6 @@ async def grown(objects: MemoryStore, count: int) -> ResultStore:
     for number in range(count):
         await add(results, b"%d" % number)
     return results
-
-
-async def test_document_never_grows_beyond_its_limit(objects: MemoryStore):
-    results = await grown(objects, 40)
-    pages = [key for key in objects.objects if "/pages/" in key]
-    assert 2 < len(pages) <= 20
-    assert all(len(objects.objects[key]) <= 8_000 for key in [*pages, "results/S1/result.json"])
-    readings = await results.readings("S1")
-    assert [item.number for item in readings] == list(range(1, 41))
-    assert [item.sha256 for item in readings] == [sha256(b"%d" % n) for n in range(40)]
 
 
 async def test_answer_of_a_long_study_has_the_images_of_the_request(objects: MemoryStore):
@@ -331,15 +307,6 @@ async def test_image_on_a_page_keeps_its_number_for_another_model(objects: Memor
     assert record.images == 40
     whole = study_result(record, await results.earlier(record), whole=True)
     assert [each.model.version for each in whole.images[0].readings] == ["1", "2"]
-
-
-async def test_one_reading_longer_than_a_document_is_stored_on_a_page(objects: MemoryStore):
-    results = results_on(objects, longest_bytes=8_000)
-    long = reading(b"a").model_copy(update={"metadata": {"notes": "x" * 10_000}})
-    added = await stored(results, (b"a", long))
-    assert [image.number for image in added.result.images] == [1]
-    assert len(objects.objects["results/S1/result.json"]) < 8_000
-    assert [item.metadata for item in await results.readings("S1")] == [long.metadata]
 
 
 # --- who a study is about ------------------------------------------------------------------------
@@ -499,54 +466,3 @@ async def test_two_gateways_on_one_folder_store_one_reading_and_answer_with_it(t
     [winner] = {one.received_at for added in outcomes for one in added.readings}
     assert winner in {one.received_at for one in readings}
     assert all(added.result.images == outcomes[0].result.images for added in outcomes)
-
-
-async def test_one_change_that_fails_costs_no_other_of_its_swap(
-    results: ResultStore, objects: MemoryStore
-):
-    await add(results, b"a", patient_id="P1")
-    elsewhere = results_on(objects)
-    knowns = [await elsewhere.known(metadata()) for _ in range(3)]
-    outcomes = await asyncio.gather(
-        joined(elsewhere, knowns[0], (b"b", reading(b"b")), patient_id="P1"),
-        joined(elsewhere, knowns[1], (b"c", reading(b"c")), patient_id="P2"),
-        joined(elsewhere, knowns[2], (b"d", reading(b"d"))),
-        return_exceptions=True,
-    )
-    assert [type(outcome) for outcome in outcomes] == [Added, StudyConflictError, Added]
-    assert len(document(objects)["images"]) == 3
-
-
-class SlowSwaps(MemoryStore):
-    """Tells when a swap begins, and ends it when it may."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.began, self.may_end = asyncio.Event(), asyncio.Event()
-
-    async def swap(
-        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
-    ) -> str | None:
-        self.began.set()
-        await self.may_end.wait()
-        return await super().swap(key, data, tag=tag, media_type=media_type)
-
-
-async def test_caller_who_leaves_takes_no_other_change_along():
-    objects = SlowSwaps()
-    results = results_on(objects)
-    known = await results.known(metadata())
-    leaving, staying = (
-        asyncio.create_task(joined(results, known, (image, reading(image))))
-        for image in (b"a", b"b")
-    )
-    await objects.began.wait()
-    leaving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await leaving
-    objects.may_end.set()
-    await staying
-    hashes = {image["sha256"] for image in document(objects)["images"]}
-    assert sha256(b"b") in hashes
-    for kept in document(objects)["record"]["readings"]:  # nobody takes an image from a reading
-        assert f"results/S1/images/{kept['sha256']}/{kept['object']}" in objects.objects

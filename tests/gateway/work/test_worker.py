@@ -84,13 +84,9 @@ async def test_what_fails_for_good_is_parked_with_its_problem_and_left_alone(
     [item] = await gateway.parking.items(after="", limit=None)
     assert item.key == f"results/S1/submissions/{work.id}"
     assert item.problem.type == "urn:radstream:problem:unknown-model"
-    assert gateway.parked.owns(item)
     assert job.failures == ["unknown-model"]
     assert objects.objects[image_key(work)] == b"pixels"
     assert job.entered == 1
-    await gateway.parked.retry(item)
-    await until(lambda: job.done == [work.id])
-    await until(lambda: not left(objects))
 
 
 async def test_retry_whose_entry_another_gateway_meets_first_is_left_to_it(gateways: Make):
@@ -106,18 +102,6 @@ async def test_retry_whose_entry_another_gateway_meets_first_is_left_to_it(gatew
     await until(lambda: len(gateway.counts) > swept + 3)
     await gateway.states.revived(work, due)
     await until(lambda: job.done == [work.id])
-
-
-async def test_discarded_work_leaves_nothing(gateways: Make, objects: MemoryStore):
-    job = Job(errors=[UnknownModelError("m", ())])
-    gateway = gateways(job)
-    work = await gateway.add()
-    await until(lambda: _failed(gateway, work))
-    [item] = await gateway.parking.items(after="", limit=None)
-    await gateway.parked.discard(item)
-    await gateway.parking.discard(item.id)
-    assert await gateway.failure(work) is None
-    await until(lambda: not left(objects))
 
 
 async def _failed(gateway: Works, work: WorkId) -> bool:
