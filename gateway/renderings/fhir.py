@@ -16,6 +16,7 @@ to FHIR Resource Mapping*: an observation is `partOf` its imaging study, which i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,18 @@ if TYPE_CHECKING:
 
 Resource = dict[str, Any]
 
-_URI = "urn:ietf:rfc:3986"
+URI = "urn:ietf:rfc:3986"
 _UCUM = "http://unitsofmeasure.org"
+ENTERED_IN_ERROR = "entered-in-error"
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierSystems:
+    """Systems (URI) of the identifiers of patients and of orders, where they are known."""
+
+    patient: str | None = None
+    order: str | None = None
 
 
 class Release(StrEnum):
@@ -65,37 +75,83 @@ def fhir_bundle(
     release
         The release of FHIR.
     """
-    images = [image for image in study.images if image.superseded_by is None]
-    models = {_model_key(reading.model): reading.model for _, reading in _readings(images)}
-    context = _Context(study, identity, release)
-    devices = [context.device(model) for model in models.values()]
-    observations = [
-        context.observation(image, reading, finding)
-        for image, reading in _readings(images)
-        for finding in reading.findings
+    entries = [
+        {"fullUrl": url_of(item), "resource": item}
+        for item in StudyResources(study, identity, IdentifierSystems(), release).all()
     ]
-    report = context.report(images, [_url_of(item) for item in observations])
+    return bundle_of("collection", study, entries)
+
+
+def bundle_of(kind: str, study: StudyResult, entries: list[Resource]) -> Resource:
+    """Return a bundle of this type, made when the study was completed."""
     return {
         "resourceType": "Bundle",
-        "type": "collection",
+        "type": kind,
         **({"timestamp": study.completed_at.isoformat()} if study.completed_at else {}),
-        "entry": [
-            {"fullUrl": _url_of(item), "resource": item}
-            for item in (report, context.imaging_study(), *observations, *devices)
-        ],
+        "entry": entries,
     }
 
 
-class _Context:
-    """The resources of a study, which share its patient and its order."""
+class StudyResources:
+    """The resources of a study, which share its patient and its order.
+
+    Parameters
+    ----------
+    study, identity, systems, release
+        The whole study; who it is about, in which systems; the release of FHIR.
+    corrections
+        Number of times that the identity was corrected.
+    withdrawn
+        True if the results hold no more.
+    """
 
     def __init__(
-        self, study: StudyResult, identity: Mapping[str, str | None], release: Release
+        self,
+        study: StudyResult,
+        identity: Mapping[str, str | None],
+        systems: IdentifierSystems,
+        release: Release,
+        corrections: int = 0,
+        *,
+        withdrawn: bool = False,
     ) -> None:
         self._study = study
+        self._names = (study.study_id, *([f"identity {corrections}"] if corrections else []))
         self._release = release
-        self._subject = _by_identifier("Patient", "MR", identity.get("patient_id"))
-        self._order = _by_identifier("ServiceRequest", "ACSN", identity.get("accession_number"))
+        self._withdrawn = withdrawn
+        patient, order = identity.get("patient_id"), identity.get("accession_number")
+        self._subject = _by_identifier("Patient", "MR", patient, systems.patient)
+        self._order = _by_identifier("ServiceRequest", "ACSN", order, systems.order)
+
+    def all(self, *, superseded: bool = False) -> list[Resource]:
+        """Return the report, the imaging study, the findings and their models.
+
+        Parameters
+        ----------
+        superseded
+            True to have the findings of superseded images too, as entered in error.
+        """
+        images = [image for image in self._study.images if image.superseded_by is None]
+        observations = self._observations(images)
+        report = self.report(images, [url_of(item) for item in observations])
+        if superseded:
+            old = [image for image in self._study.images if image.superseded_by is not None]
+            observations += [
+                item | {"status": ENTERED_IN_ERROR} for item in self._observations(old)
+            ]
+            images += old
+        models = {_model_key(reading.model): reading.model for _, reading in _readings(images)}
+        return [report, self.imaging_study(), *observations, *map(self.device, models.values())]
+
+    def _observations(self, images: list[ImageResult]) -> list[Resource]:
+        return [
+            self.observation(image, reading, finding)
+            for image, reading in _readings(images)
+            for finding in reading.findings
+        ]
+
+    def _status(self) -> str:
+        return ENTERED_IN_ERROR if self._withdrawn else "preliminary"
 
     def report(self, images: list[ImageResult], results: list[str]) -> Resource:
         """Return the study's report."""
@@ -111,7 +167,7 @@ class _Context:
         return {
             **self._head("DiagnosticReport", "report"),
             **({"basedOn": [self._order]} if self._order else {}),
-            "status": "preliminary" if results else "registered",
+            "status": self._status() if results or self._withdrawn else "registered",
             "category": [_concept(f"{_TERMINOLOGY}/v2-0074", "RAD", "Radiology")],
             "code": _concept("http://loinc.org", "18748-4", "Diagnostic imaging study"),
             **self._about(),
@@ -129,7 +185,7 @@ class _Context:
             study["identifier"].insert(0, {"system": "urn:dicom:uid", "value": uid})
         return {
             **study,
-            "status": "available",
+            "status": ENTERED_IN_ERROR if self._withdrawn else "available",
             # R4 and R5 demand a subject; one whose identifier nobody gave is known to be absent.
             "subject": self._subject or {"display": "Patient without an identifier"},
             **({"basedOn": [self._order]} if self._order else {}),
@@ -153,7 +209,7 @@ class _Context:
             ),
             **({"basedOn": [self._order]} if self._order else {}),
             "partOf": [{"reference": self._imaging_url()}],
-            "status": "preliminary",
+            "status": self._status(),
             "category": [_concept(f"{_TERMINOLOGY}/observation-category", "imaging", "Imaging")],
             "code": code,
             **self._about(),
@@ -193,19 +249,17 @@ class _Context:
         return {"subject": self._subject} if self._subject else {}
 
     def _imaging_url(self) -> str:
-        return f"urn:uuid:{derived_uuid('ImagingStudy', self._study.study_id, 'imaging')}"
+        return f"urn:uuid:{derived_uuid('ImagingStudy', *self._names, 'imaging')}"
 
     def _device_url(self, model: ModelDescription) -> str:
         return f"urn:uuid:{derived_uuid('Device', model.name, model.version)}"
 
     def _head(self, resource_type: str, *parts: str, of_study: bool = True) -> Resource:
-        names = (self._study.study_id, *parts) if of_study else parts
+        names = (*self._names, *parts) if of_study else parts
         return {
             "resourceType": resource_type,
             "id": str(derived_uuid(resource_type, *names)),
-            "identifier": [
-                {"system": _URI, "value": f"urn:oid:{derived_uid(resource_type, *names)}"}
-            ],
+            "identifier": [identifier(f"urn:oid:{derived_uid(resource_type, *names)}")],
         }
 
 
@@ -232,11 +286,19 @@ def _interpretation(finding: Finding) -> Resource:
     }
 
 
-def _by_identifier(resource_type: str, kind: str, value: str | None) -> Resource | None:
+def identifier(uri: str) -> Resource:
+    """Return an identifier that is unique by itself."""
+    return {"system": URI, "value": uri}
+
+
+def _by_identifier(
+    resource_type: str, kind: str, value: str | None, system: str | None
+) -> Resource | None:
     """Return a logical reference (R4, 2.3.0.2); None without a value."""
     if value is None:
         return None
-    identifier = {"type": _concept(f"{_TERMINOLOGY}/v2-0203", kind), "value": value}
+    named = {"system": system} if system else {}
+    identifier = {"type": _concept(f"{_TERMINOLOGY}/v2-0203", kind), **named, "value": value}
     return {"type": resource_type, "identifier": identifier}
 
 
@@ -249,5 +311,6 @@ def _quantity(value: float) -> Resource:
     return {"value": value, "system": _UCUM, "code": "1"}
 
 
-def _url_of(resource: Resource) -> str:
+def url_of(resource: Resource) -> str:
+    """Return the name of a resource in its bundle."""
     return f"urn:uuid:{resource['id']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from gateway.errors import NoDicomContextError, StudyNotFoundError
-from gateway.renderings.oru import oru_message
+from gateway.renderings.fhir_transaction import fhir_transaction
+from gateway.renderings.oru import Withdrawal, oru_message
 from gateway.renderings.source_header import source_header
 from gateway.results.view import study_result, superseded
 from preprocess import MediaType
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from gateway.results.documents import Reading
+    from gateway.renderings.fhir import IdentifierSystems, Release
+    from gateway.results.documents import Reading, StudyRecord
     from gateway.results.store import ResultStore
     from gateway.schemas.hl7 import MessageForm
+    from gateway.schemas.result import StudyResult
     from gateway.studies.imaging import Imaging
 
 
@@ -71,31 +75,77 @@ class Reports:
                 raise NoDicomContextError
             return await self._imaging.run(partial(_render, reported, headers))
 
-    async def oru(self, study_id: str, form: MessageForm) -> bytes:
+    async def oru(
+        self,
+        study_id: str,
+        form: MessageForm,
+        *,
+        replaces: str | None = None,
+        withdrawal: Withdrawal | None = None,
+    ) -> bytes:
         """Return the HL7 v2 message of a study; see `oru_message`.
 
-        The patient's name, birth date and sex are those of the newest image in DICOM.
+        The patient's name, birth date and sex are those of the newest image in DICOM. A withdrawal
+        for a wrong patient is of the identity before the last correction.
 
         Raises
         ------
         StudyNotFoundError
         """
-        record = await self._results.record(study_id)
-        if record is None or not record.images:
-            raise StudyNotFoundError
-        earlier = await self._results.earlier(record)
-        result = study_result(record, earlier, whole=True)
-        instances = [
-            reading
-            for reading in (*earlier, *record.readings)
-            if reading.media_type == MediaType.DICOM
-        ]
+        record, readings, result = await self._study(study_id)
+        instances = [reading for reading in readings if reading.media_type == MediaType.DICOM]
         header = None
         async with self._turn:
             if instances:
                 data = await self._results.image(instances[-1])
                 header = await self._imaging.run(partial(_header_of, data))
-        return oru_message(result, record.identity, header, form)
+        identity, _ = _identity(record, withdrawal)
+        return oru_message(result, identity, header, form, replaces=replaces, withdrawal=withdrawal)
+
+    async def fhir(
+        self,
+        study_id: str,
+        systems: IdentifierSystems,
+        release: Release,
+        *,
+        withdrawal: Withdrawal | None = None,
+    ) -> bytes:
+        """Return the FHIR transaction of a study; see `fhir_transaction`.
+
+        Raises
+        ------
+        StudyNotFoundError
+        """
+        record, _, result = await self._study(study_id)
+        identity, corrections = _identity(record, withdrawal)
+        transaction = fhir_transaction(
+            result,
+            identity,
+            systems,
+            release,
+            corrections=corrections,
+            withdrawn=withdrawal is not None,
+        )
+        return json.dumps(transaction, ensure_ascii=False).encode()
+
+    async def _study(self, study_id: str) -> tuple[StudyRecord, list[Reading], StudyResult]:
+        """Return a study's record, all its readings, and its view."""
+        record = await self._results.record(study_id)
+        if record is None or not record.images:
+            raise StudyNotFoundError
+        earlier = await self._results.earlier(record)
+        result = study_result(record, earlier, whole=True)
+        return record, [*earlier, *record.readings], result
+
+
+def _identity(
+    record: StudyRecord, withdrawal: Withdrawal | None
+) -> tuple[Mapping[str, str | None], int]:
+    """Return the identity that is told of, and the number of corrections before it."""
+    former = record.former
+    if withdrawal is Withdrawal.WRONG_PATIENT and former:
+        return former[-1], len(former) - 1
+    return record.identity, len(former)
 
 
 def _header_of(data: bytes) -> Dataset | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from typing import Any
 
 import pytest
@@ -11,13 +12,15 @@ from pydicom.dataset import Dataset
 
 from gateway.errors import NoDicomContextError, StudyNotFoundError
 from gateway.observability.metrics import Metrics
+from gateway.renderings.fhir import IdentifierSystems, Release
+from gateway.renderings.oru import Withdrawal
 from gateway.renderings.reports import Reports
 from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.schemas.hl7 import MessageForm
-from gateway.schemas.metadata import validate_document
+from gateway.schemas.metadata import StudyMetadata, validate_document
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
 from tests.support.dicom import file_of, radiograph
@@ -28,6 +31,8 @@ from tests.support.store import MemoryStore
 METADATA = validate_document(
     {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z", "patient_id": "P-7"}
 )
+
+FORM, SYSTEMS = MessageForm(), IdentifierSystems()
 
 
 @pytest.fixture
@@ -42,15 +47,18 @@ def reports(results: ResultStore) -> Reports:
     return Reports(results, imaging)
 
 
-async def add(results: ResultStore, image: bytes, **changes: Any) -> str:
+async def add(
+    results: ResultStore, image: bytes, metadata: StudyMetadata = METADATA, **changes: Any
+) -> str:
     """Add an image and its reading to the study as the pipeline does; return its SHA-256."""
     sha256 = hashlib.sha256(image).hexdigest()
     made = reading(sha256=sha256, **changes)
-    known = await results.known(METADATA)
+    known = await results.known(metadata, corrects=True)
     writes = results.write_images("S1", [NewImage(sha256, made.media_type, image)])
     await writes.done()
     fresh = made.model_copy(update={"object": writes.names[0]})
-    await results.add("S1", known, Request(METADATA, NOON, [fresh], {"image[0]": fresh}))
+    request = Request(metadata, NOON, [fresh], {"image[0]": fresh}, corrects=True)
+    await results.add("S1", known, request)
     return sha256
 
 
@@ -106,17 +114,48 @@ async def test_a_message_has_the_patient_of_the_newest_instance(
         patient = {"PatientID": "P-7", "PatientName": name}
         await add(results, file_of(radiograph(StudyInstanceUID="1.2.3", **patient)))
     await add(results, flat_png(100), media_type="image/png")
-    message = await reports.oru("S1", MessageForm())
+    message = await reports.oru("S1", FORM)
     assert b"PID|1||P-7^^^^MR||Right^^^^^^L^A" in message
     assert message.count(b"111012^") == 3
-    assert await reports.oru("S1", MessageForm()) == message
+    assert await reports.oru("S1", FORM) == message
 
 
 async def test_a_message_of_a_study_without_instances_has_the_results_alone(
     results: ResultStore, reports: Reports
 ):
     await add(results, flat_png(100), media_type="image/png")
-    message = await reports.oru("S1", MessageForm())
+    message = await reports.oru("S1", FORM)
     assert b"\rPID|1||P-7^^^^MR||^^^^^^U\r" in message
     with pytest.raises(StudyNotFoundError):
-        await reports.oru("S2", MessageForm())
+        await reports.oru("S2", FORM)
+
+
+async def test_what_was_told_of_a_wrong_patient_is_withdrawn_from_that_one(
+    results: ResultStore, reports: Reports
+):
+    await add(results, flat_png(100), media_type="image/png")
+    before = await reports.fhir("S1", SYSTEMS, Release.R4)
+    right = METADATA.model_copy(update={"patient_id": "P-8"})
+    await add(results, flat_png(101), right, media_type="image/png")
+    wrong = {"withdrawal": Withdrawal.WRONG_PATIENT}
+    message, old = await reports.oru("S1", FORM), await reports.oru("S1", FORM, **wrong)
+    assert b"PID|1||P-8^" in message
+    assert b"PID|1||P-7^" in old
+    assert b"|1.1.1|" in old
+    assert b"||||W|" in old
+    transactions = [
+        json.loads(data)
+        for data in (
+            before,
+            await reports.fhir("S1", SYSTEMS, Release.R4, **wrong),
+            await reports.fhir("S1", SYSTEMS, Release.R4),
+        )
+    ]
+    reported = [each["entry"][0]["resource"] for each in transactions]
+    assert [report["status"] for report in reported] == [
+        *("preliminary", "entered-in-error", "preliminary")
+    ]
+    patients = [report["subject"]["identifier"]["value"] for report in reported]
+    assert patients == ["P-7", "P-7", "P-8"]
+    lasting = [report["identifier"][0]["value"] for report in reported]
+    assert lasting[0] == lasting[1] != lasting[2]
