@@ -40,13 +40,13 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from gateway.dimse.associate_request import MOST_BYTES
 from gateway.dimse.association_reports import QUIET_S, AssociationReports
 from gateway.dimse.commitment_messages import PUSH_MODEL
-from gateway.dimse.data_sets import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-    ReceivedDataSet,
-)
+from gateway.dimse.data_sets import ReceivedDataSet
 from gateway.dimse.sop_classes import supported_contexts
 from gateway.studies.dicom_instance import is_uid
+from gateway.vocabulary.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

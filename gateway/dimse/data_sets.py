@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import tempfile
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta, encode_file_meta
 
-# Of this software, whatever its version: a part of the bytes that an instance is known by.
-IMPLEMENTATION_CLASS_UID = UID("2.25.216591382122528922201639497094310861585")
-IMPLEMENTATION_VERSION_NAME = "RADSTREAM"
+from gateway.vocabulary.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
 
 # Received and written at once: larger than the head of an image, smaller than a radiograph.
 MEMORY_BYTES = 1 << 20

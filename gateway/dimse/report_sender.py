@@ -10,8 +10,11 @@ from pynetdicom import build_role
 from pynetdicom.ae import ApplicationEntity
 
 from gateway.dimse.commitment_messages import PUSH_MODEL, PUSH_MODEL_INSTANCE
-from gateway.dimse.data_sets import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from gateway.errors import ReportUnansweredError
+from gateway.vocabulary.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
 
 if TYPE_CHECKING:
     from gateway.dimse.commitment_messages import CommitmentReport

@@ -1,0 +1,245 @@
+"""Results to an archive by C-STORE, each object on an association of its own.
+
+An association that an error or a time-out ends is aborted: what comes late on it can be taken for
+the answer to no other object.
+
+References
+----------
+DICOM PS3.4, annex B (storage) and C.4.1 (C-FIND). PS3.7, 9.3.1.
+"""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StudyRootQueryRetrieveInformationModelFind,
+)
+
+from gateway.delivery.client_tls import client_context
+from gateway.delivery.dicom_objects import STORED, may_pass, parsed
+from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
+from gateway.runtime.threads import in_thread
+from gateway.vocabulary.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+    from pynetdicom.association import Association
+    from pynetdicom.events import Event
+
+    from gateway.delivery.transport import Rendering
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.routing import DicomDestination
+    from gateway.settings import DimseSettings
+
+log = structlog.get_logger()
+
+_FIND = StudyRootQueryRetrieveInformationModelFind
+_CONNECT_S = 5.0
+_NEGOTIATION_S = 15.0
+_RELEASE_S = 1.0
+_SUCCESS = 0x0000
+_PENDING = frozenset({0xFF00, 0xFF01})
+# PS3.8, 9.3.3.2: neither the abstract syntax nor any of the transfer syntaxes is supported.
+_UNSUPPORTED = frozenset({3, 4})
+
+
+class DicomTransport:
+    """The way to one archive.
+
+    Parameters
+    ----------
+    destination
+        The archive.
+    listener
+        Has the AE title and the TLS files that the destination leaves unset.
+    at_once
+        Threads, each of which is at one object.
+    """
+
+    def __init__(
+        self, destination: DicomDestination, listener: DimseSettings, *, at_once: int
+    ) -> None:
+        self._destination = destination
+        self._listener = listener
+        # Not the event loop's own: archives that hang would take all of those.
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="c-store")
+
+    def close(self) -> None:
+        """End the threads once they are at nothing any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def send(self, rendering: Rendering, deadline: Deadline) -> None:
+        """Store the object; see `Transport.send`."""
+        await in_thread(self._threads, lambda: self._store(rendering, deadline))
+
+    async def is_held(self, rendering: Rendering, deadline: Deadline) -> bool | None:
+        """Return True if a C-FIND finds the object; None where the archive answers none."""
+        return await in_thread(self._threads, lambda: self._find(rendering, deadline))
+
+    def _store(self, rendering: Rendering, deadline: Deadline) -> None:
+        dataset = parsed(rendering.data)
+        syntax = UID(dataset.file_meta.TransferSyntaxUID)
+        # PS3.5, 10.1: who offers an uncompressed syntax offers the default one, too.
+        plain = [ImplicitVRLittleEndian] if syntax == ExplicitVRLittleEndian else []
+        with self._associated(dataset.SOPClassUID, [syntax, *plain], deadline) as association:
+            if association is None:
+                raise DeliveryRefusedError(
+                    f"it takes no objects of the class {dataset.SOPClassUID}"
+                )
+            try:
+                answer = association.send_c_store(dataset)
+            except (RuntimeError, ValueError) as error:
+                raise DeliveryUnansweredError("it aborted the association") from error
+            if "Status" not in answer:
+                reason = "it did not answer the C-STORE in time, or ended the association"
+                raise DeliveryUnansweredError(reason, is_sent=True)
+            status = int(answer.Status)
+        if status not in STORED:
+            reason = f"it answered the C-STORE with status {status:04X}"
+            raise (
+                DeliveryUnansweredError(reason)
+                if may_pass(status)
+                else DeliveryRefusedError(reason)
+            )
+        if status != _SUCCESS:
+            log.warning(
+                "delivery.stored_with_warning",
+                destination=self._destination.name,
+                status=f"{status:04X}",
+            )
+
+    def _find(self, rendering: Rendering, deadline: Deadline) -> bool | None:
+        dataset = parsed(rendering.data)
+        query = Dataset()
+        query.QueryRetrieveLevel = "IMAGE"
+        query.StudyInstanceUID = dataset.StudyInstanceUID
+        query.SeriesInstanceUID = dataset.SeriesInstanceUID
+        query.SOPInstanceUID = dataset.SOPInstanceUID
+        syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+        with self._associated(_FIND, syntaxes, deadline) as association:
+            if association is None:
+                return None
+            found, status = False, -1
+            for answer, match in association.send_c_find(query, _FIND):
+                status = int(answer.Status) if "Status" in answer else -1
+                if status in _PENDING and match is not None:
+                    found |= match.get("SOPInstanceUID") == query.SOPInstanceUID
+        if status < 0:
+            raise DeliveryUnansweredError("it did not answer the C-FIND in time")
+        return found if status == _SUCCESS else None
+
+    @contextmanager
+    def _associated(
+        self, abstract_syntax: UID, transfer_syntaxes: list[UID], deadline: Deadline
+    ) -> Iterator[Association | None]:
+        """Yield an association for one class; None where the archive does not support that.
+
+        Raises
+        ------
+        DeliveryUnansweredError
+        """
+        with ExitStack() as stack:
+            association = self._open(abstract_syntax, transfer_syntaxes, deadline, stack)
+            if not association.is_established:
+                if not _is_unsupported(association):
+                    raise DeliveryUnansweredError(_rejection(association))
+                yield None
+                return
+            association.dimse_timeout = max(_RELEASE_S, deadline.remaining_s())
+            association.network_timeout = association.dimse_timeout
+            try:
+                yield association
+            except BaseException:
+                if association.is_established:
+                    association.abort()
+                raise
+            if association.is_established:
+                association.acse_timeout = _RELEASE_S
+                association.release()
+
+    def _open(
+        self,
+        abstract_syntax: UID,
+        transfer_syntaxes: list[UID],
+        deadline: Deadline,
+        stack: ExitStack,
+    ) -> Association:
+        """Return an association that was asked for, whatever the answer.
+
+        Parameters
+        ----------
+        stack
+            Closes its connection, which pynetdicom leaves to the collector where it broke.
+        """
+
+        def bound(event: Event) -> None:
+            _bound_writes(stack, event)
+
+        destination = self._destination
+        entity = ApplicationEntity(destination.calling_ae_title or self._listener.ae_title)
+        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        left_s = max(_RELEASE_S, deadline.remaining_s())
+        entity.connection_timeout = min(_CONNECT_S, left_s)
+        entity.acse_timeout = min(_NEGOTIATION_S, left_s)
+        entity.add_requested_context(abstract_syntax, transfer_syntaxes)
+        context = self._context()
+        return entity.associate(
+            destination.host,
+            destination.port,
+            ae_title=destination.ae_title,
+            tls_args=None if context is None else (context, destination.host),
+            evt_handlers=[(evt.EVT_CONN_OPEN, bound)],
+        )
+
+    def _context(self) -> ssl.SSLContext | None:
+        tls, listener = self._destination.tls, self._listener
+        if tls is None:
+            return None
+        defaults = {
+            "certificate": tls.certificate or listener.tls_certificate,
+            "key": tls.key or listener.tls_key,
+            "authorities": tls.authorities or listener.tls_client_ca,
+        }
+        return client_context(tls.model_copy(update=defaults), check_host=False)
+
+
+def _bound_writes(stack: ExitStack, event: Event) -> None:
+    """Let the system end the connection of a peer that does not read; pynetdicom would wait."""
+    transport = event.assoc.dul.socket
+    connection = None if transport is None else transport.socket
+    if connection is None:
+        return
+    stack.callback(connection.close)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = int(_NEGOTIATION_S * 1000)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
+def _is_unsupported(association: Association) -> bool:
+    contexts = association.rejected_contexts
+    return bool(contexts) and all(context.result in _UNSUPPORTED for context in contexts)
+
+
+def _rejection(association: Association) -> str:
+    if not association.is_rejected:
+        return "no association came about"
+    answer = association.acceptor.primitive
+    if answer is None:
+        return "it rejected the association"
+    source, reason = answer.result_source, answer.diagnostic
+    return f"it rejected the association, source {source}, reason {reason}"

@@ -1,0 +1,216 @@
+"""Results to an archive by STOW-RS, one object a request, and QIDO-RS to see that it is there.
+
+Each request has a connection of its own, and follows no redirection: credentials go to the URL of
+the routing document alone.
+
+References
+----------
+DICOM PS3.18, 10.5 (Store Transaction), 10.6 (Search Transaction) and annex I.2.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from io import BytesIO
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+
+from gateway.delivery.client_tls import client_context
+from gateway.delivery.dicom_objects import MEDIA_TYPE, STORED, may_pass, parsed
+from gateway.delivery.stow_answers import lists, store_answer
+from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
+from gateway.schemas.routing import DestinationTls
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+    from gateway.delivery.transport import Rendering
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.routing import StowDestination
+
+log = structlog.get_logger()
+
+_JSON = "application/dicom+json"
+_CONNECT_S = 5.0
+_MOST_ANSWER_BYTES = 2**20
+_LONGEST_RETRY_AFTER_S = 3600.0
+_MOST_SECRET_BYTES = 64 * 1024
+_STORED_ALL, _STORED_SOME, _STORED_NONE = 200, 202, 409
+_NO_CONTENT = 204
+# Unauthorized, as of a token that is being renewed; Request Timeout; Too Early; Too Many Requests.
+_PASSING = frozenset({401, 408, 425, 429})
+_SERVER_ERRORS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    retry_after_s: float | None
+
+
+class StowTransport:
+    """The way to one archive.
+
+    Parameters
+    ----------
+    destination
+        The archive.
+    """
+
+    def __init__(self, destination: StowDestination) -> None:
+        self._destination = destination
+        self._root = destination.url.rstrip("/")
+
+    def close(self) -> None:
+        """Do nothing: no connection is open."""
+
+    async def send(self, rendering: Rendering, deadline: Deadline) -> None:
+        """Store the object; see `Transport.send`."""
+        boundary = f"radstream-{secrets.token_hex(16)}"
+        head = f"--{boundary}\r\nContent-Type: {MEDIA_TYPE}\r\n\r\n".encode()
+        body = b"".join((head, rendering.data, f"\r\n--{boundary}--\r\n".encode()))
+        content_type = f'multipart/related; type="{MEDIA_TYPE}"; boundary={boundary}'
+        answer = await self._ask(
+            "POST", "/studies", deadline, body=body, headers={"Content-Type": content_type}
+        )
+        self._judge(answer, rendering.uid)
+
+    async def is_held(self, rendering: Rendering, deadline: Deadline) -> bool | None:
+        """Return True if QIDO-RS lists the object; None where the archive answers no search."""
+        dataset = parsed(rendering.data)
+        study, series = quote(dataset.StudyInstanceUID), quote(dataset.SeriesInstanceUID)
+        path = f"/studies/{study}/series/{series}/instances?SOPInstanceUID={quote(rendering.uid)}"
+        answer = await self._ask("GET", path, deadline)
+        if answer.status in {_STORED_ALL, _NO_CONTENT}:
+            return lists(answer.body, rendering.uid)
+        if answer.status in _PASSING or answer.status == 503:  # noqa: PLR2004 - as it says
+            raise DeliveryUnansweredError(f"it answered QIDO-RS with status {answer.status}")
+        return None
+
+    def _judge(self, answer: _Answer, uid: str) -> None:
+        """Return where the object is stored.
+
+        Raises
+        ------
+        DeliveryRefusedError, DeliveryUnansweredError
+        """
+        status = answer.status
+        found = store_answer(answer.body, uid)
+        if found is not None and found.failure is not None:
+            if found.failure in STORED and found.failure:
+                return
+            reason = f"it answered STOW-RS with status {status}, reason {found.failure:04X}"
+            raise _error(reason, answer, passes=may_pass(found.failure))
+        if status == _STORED_ALL or (found is not None and found.is_stored):
+            if found is not None and found.warning is not None:
+                log.warning(
+                    "delivery.stored_with_warning",
+                    destination=self._destination.name,
+                    status=f"{found.warning:04X}",
+                )
+            return
+        reason = f"it answered STOW-RS with status {status}"
+        # An answer that says of no object what became of it: a search tells.
+        passes = status in _PASSING or status >= _SERVER_ERRORS or status == _STORED_SOME
+        raise _error(reason, answer, passes=passes)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        deadline: Deadline,
+        *,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> _Answer:
+        context, authorization = await asyncio.to_thread(self._opening)
+        timeout = aiohttp.ClientTimeout(total=deadline.remaining_s(), sock_connect=_CONNECT_S)
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(ssl=context, force_close=True),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    auto_decompress=False,
+                ) as session,
+                session.request(
+                    method,
+                    self._root + path,
+                    data=None if body is None else BytesIO(body),  # bytes would be sent at once
+                    headers={"Accept": _JSON, "User-Agent": "RadStream"}
+                    | authorization
+                    | (headers or {}),
+                    timeout=timeout,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                found = await response.content.read(_MOST_ANSWER_BYTES)
+                while len(found) < _MOST_ANSWER_BYTES and not response.content.at_eof():
+                    found += await response.content.read(_MOST_ANSWER_BYTES - len(found))
+                return _Answer(response.status, found, _retry_after_s(response))
+        except (aiohttp.ClientConnectorError, aiohttp.ClientSSLError) as error:
+            raise DeliveryUnansweredError("no connection came about") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # among them the end of time
+            raise DeliveryUnansweredError("it did not answer in time", is_sent=True) from error
+
+    def _opening(self) -> tuple[ssl.SSLContext | bool, dict[str, str]]:
+        """Return the TLS context and the credentials of a request, from their files.
+
+        Raises
+        ------
+        DeliveryUnansweredError
+        """
+        destination = self._destination
+        context: ssl.SSLContext | bool = True
+        if destination.url.startswith("https://"):
+            context = client_context(destination.tls or DestinationTls())
+        if destination.bearer_file is not None:
+            return context, {"Authorization": f"Bearer {_secret(destination.bearer_file)}"}
+        if destination.basic is not None:
+            password = _secret(destination.basic.password_file)
+            pair = base64.b64encode(f"{destination.basic.user}:{password}".encode()).decode()
+            return context, {"Authorization": f"Basic {pair}"}
+        return context, {}
+
+
+def _error(
+    reason: str, answer: _Answer, *, passes: bool
+) -> DeliveryRefusedError | DeliveryUnansweredError:
+    if not passes:
+        return DeliveryRefusedError(reason)
+    return DeliveryUnansweredError(reason, retry_after_s=answer.retry_after_s)
+
+
+def _secret(path: Path) -> str:
+    """Return the text of a file, less the blanks around it."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_SECRET_BYTES).decode().strip()
+    except (OSError, ValueError) as error:
+        raise DeliveryUnansweredError("the file of its credentials cannot be read") from error
+    if not text or not text.isprintable():
+        raise DeliveryUnansweredError("the file of its credentials has none")
+    return text
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    """Return the seconds of Retry-After (RFC 9110, 10.2.3); None where there are none."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        seconds = float(value[:9])
+    else:
+        try:
+            at = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (at.astimezone(dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds()
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)
