@@ -1,160 +1,164 @@
-"""HTTP beside DICOM: answers and event loop with idle associations and with senders at work.
+"""HTTP beside DICOM: the time of posted studies, and the event loop's, with senders at work.
 
-    python -m bench.dimse_load --seconds 15
+    python -m bench.dimse_load                      # three rounds, two minutes each
 
-`radstream serve` runs before the real Triton, with a model that costs nothing, or with
-`--without-triton`: then what is stored waits, and each piece is tried again and again. In each
-phase `/v1/models` is asked twenty times a second; told are how long that took, the loop's lag,
-the process's CPU and the instances stored. Between phases all that was stored is processed. It
-measures and judges nothing.
+`radstream up` serves the reference model. First it is asked how many studies it does a second, 16
+at a time; then a fifth of that is posted (radiographs of 1.4 MB, with the gaps of a Poisson
+process), by turns alone and beside four associations that store instances of 2 MB as fast as they
+are answered. What they store is processed meanwhile, and to its end between the phases. It measures
+and judges nothing.
 """
 
 import argparse
-import asyncio
+import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import httpx
-import psutil
 from pydicom.dataset import Dataset
 
-from tests.support.dimse import encoded, free_port, secondary_capture
+from bench.results import PLACE, ROOT
+from bench.serving.processes import Server, free_port, generated, running
+from bench.serving.targets import gateway_environment
+from bench.serving.work import large_file
+from tests.support.dimse import encoded, secondary_capture
 from tests.support.dimse_wire import WireSender
-from tests.support.gateway import client_of, metric, running_command, until
-from tests.support.models import write_repository
-from tests.support.triton import running_triton
+from tests.support.gateway import metric
 
-IDLE = 50
 SENDERS = 4
-EVERY_S = 0.05
+AT_ONCE = 16
+SHARE = 0.2
 SETTLED_S = 300.0
-# A radiograph of 1,024 by 1,024 in 16 bits.
-OBJECT_BYTES = 2 * 2**20
+_LAG = "radstream_event_loop_lag_seconds"
 
 
-@contextmanager
-def idle(port: int, count: int) -> Iterator[None]:
-    """Hold associations that say nothing."""
-    with ExitStack() as stack:
-        for _ in range(count):
-            stack.enter_context(WireSender(port))
-        yield
-
-
-@contextmanager
-def sending(port: int, count: int) -> Iterator[None]:
+def send_for_ever(port: int) -> None:
     """Store instances of studies of their own, one after another on each association."""
-    stop = threading.Event()
+    picture = cv2.imread(str(large_file()), cv2.IMREAD_GRAYSCALE)
+    pixels = (cv2.resize(picture, (1024, 1024)).astype("uint16") * 16).tobytes()
 
     def send() -> None:
         with WireSender(port) as sender:
-            while not stop.is_set():
-                dataset = _radiograph()
+            while True:
+                dataset = _radiograph(pixels)
                 sender.store(dataset.SOPInstanceUID, encoded(dataset))
 
-    threads = [threading.Thread(target=send) for _ in range(count)]
+    threads = [threading.Thread(target=send) for _ in range(SENDERS)]
     for thread in threads:
         thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
-def _radiograph() -> Dataset:
+def _radiograph(pixels: bytes) -> Dataset:
     dataset = secondary_capture()
     dataset.Rows = dataset.Columns = 1024
-    dataset.BitsAllocated = dataset.BitsStored = 16
-    dataset.HighBit = 15
-    dataset.PixelData = bytes(OBJECT_BYTES)
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelData = pixels
     return dataset
 
 
-async def _measure(name: str, client: httpx.AsyncClient, pid: int, seconds: float) -> None:
-    process, waits_ms = psutil.Process(pid), []
-    before, cpu = (await client.get("/metrics")).text, sum(process.cpu_times()[:2])
-    begun = time.monotonic()
-    while time.monotonic() - begun < seconds:
-        asked = time.monotonic()
-        (await client.get("/v1/models")).raise_for_status()
-        waits_ms.append((time.monotonic() - asked) * 1000)
-        await asyncio.sleep(max(0.0, EVERY_S - (time.monotonic() - asked)))
-    took_s = time.monotonic() - begun
-    after, used_s = (await client.get("/metrics")).text, sum(process.cpu_times()[:2]) - cpu
+@contextmanager
+def _sending(port: int) -> Iterator[None]:
+    command = [sys.executable, "-m", "bench.dimse_load", "--send-to", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _posted(server: Server, studies: int, *how: str) -> list[float]:
+    """Return the sorted seconds of so many studies."""
+    told = generated(
+        *("bench.serving.load", server.url, "/v1/studies", "multipart", str(large_file())),
+        *("--studies", str(studies), *how),
+    )
+    assert set(told["statuses"]) == {"200"}, told["statuses"]
+    return sorted(told["seconds"])
+
+
+def _phase(name: str, server: Server, rate: float, seconds: float) -> float:
+    """Post studies, print how they fared, and return the 95th percentile in ms."""
+    before, cpu_s, began = _metrics(server), server.cpu_s(), time.monotonic()
+    taken = _posted(server, round(rate * seconds), "--rate", str(rate))
+    took_s, cpu_s, after = time.monotonic() - began, server.cpu_s() - cpu_s, _metrics(server)
 
     def grown(sample: str, **labels: str) -> float:
         return metric(after, sample, **labels) - metric(before, sample, **labels)
 
-    lag = "radstream_event_loop_lag_seconds"
-    looks = grown(f"{lag}_count")
-    within = grown(f"{lag}_bucket", le="0.01")
-    waits_ms.sort()
+    looks = grown(f"{_LAG}_count")
     stored = grown("radstream_dimse_instances_total", status="0000")
+    p95_ms = taken[int(len(taken) * 0.95)] * 1000
     print(
-        f"{name:24} HTTP p50 {waits_ms[len(waits_ms) // 2]:5.1f} ms, "
-        f"p95 {waits_ms[int(len(waits_ms) * 0.95)]:5.1f} ms; event loop "
-        f"{grown(f'{lag}_sum') / looks * 1000:5.2f} ms late, {within / looks:6.1%} within 10 ms; "
-        f"CPU {used_s / took_s:5.1%}; {stored / took_s:5.1f} instances a second"
+        f"{name:16} HTTP p50 {statistics.median(taken) * 1000:5.1f} ms, p95 {p95_ms:5.1f} ms; "
+        f"event loop {grown(f'{_LAG}_sum') / looks * 1000:5.2f} ms late, "
+        f"{grown(f'{_LAG}_bucket', le='0.01') / looks:6.1%} within 10 ms; "
+        f"CPU {cpu_s / took_s:5.0%}; "
+        f"{stored / took_s:5.1f} instances a second"
     )
+    return p95_ms
 
 
-async def _main(seconds: float, folder: Path, triton_url: str | None) -> None:
-    port = free_port()
-    environment = {
-        "RADSTREAM_HTTP__PORT": "0",
-        "RADSTREAM_STORE__FOLDER": str(folder / "store"),
-        "RADSTREAM_DIMSE__LISTEN": "true",
-        "RADSTREAM_DIMSE__PORT": str(port),
-        "RADSTREAM_DIMSE__ASSOCIATIONS": str(IDLE + SENDERS),
-    }
-    if triton_url is not None:
-        environment["RADSTREAM_TRITON__URL"] = triton_url
-    async with (
-        running_command("serve", **environment) as command,
-        client_of(await command.url()) as client,
-    ):
-
-        async def is_settled() -> bool:
-            query = {"state": "pending", "limit": "1"}
-            return not (await client.get("/v1/studies", params=query)).json()["studies"]
-
-        async def measure(name: str) -> None:
-            await _measure(name, client, command.pid, seconds)
-
-        await measure("alone")
-        with idle(port, IDLE):
-            await measure(f"{IDLE} idle associations")
-        for count in (1, SENDERS):
-            with sending(port, count):
-                await measure(f"{count} x 2 MB at a time")
-            if triton_url is not None:
-                await until(is_settled, SETTLED_S)
-                await measure("alone again")
+def _metrics(server: Server) -> str:
+    return httpx.get(f"{server.url}/metrics", trust_env=False).text
 
 
-async def _with_triton(seconds: float, folder: Path) -> None:
-    async with running_triton(write_repository(folder / "models")) as triton:
-        await _main(seconds, folder, triton.grpc_url)
+def _settle(server: Server) -> None:
+    """Return once all that was stored is processed."""
+    for _ in range(int(SETTLED_S)):
+        query = {"state": "pending", "limit": "1"}
+        answer = httpx.get(f"{server.url}/v1/studies", params=query, trust_env=False)
+        if not answer.raise_for_status().json()["studies"]:
+            return
+        time.sleep(1)
+    raise TimeoutError("what was stored is not processed")
+
+
+def measure(seconds: float, rounds: int) -> None:
+    """Measure, and print a line for each phase and the medians of the rounds."""
+    port, dimse_port = free_port(), free_port()
+    PLACE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        environment = gateway_environment(port, Path(name), ROOT / "model_repository") | {
+            "RADSTREAM_DIMSE__LISTEN": "true",
+            "RADSTREAM_DIMSE__PORT": str(dimse_port),
+        }
+        command = [sys.executable, "-m", "gateway", "up"]
+        log = PLACE / "dimse_load.log"
+        with running(command, port, ready="/readyz", cwd=ROOT, env=environment, log=log) as server:
+            _posted(server, 2 * AT_ONCE, "--concurrency", str(AT_ONCE))
+            began, studies = time.monotonic(), 10 * AT_ONCE
+            _posted(server, studies, "--concurrency", str(AT_ONCE))
+            rate = SHARE * studies / (time.monotonic() - began)
+            print(f"{rate:.1f} studies a second are posted, {SHARE:.0%} of what it does")
+            alone, beside = [], []
+            for _ in range(rounds):
+                alone.append(_phase("alone", server, rate, seconds))
+                with _sending(dimse_port):
+                    beside.append(_phase(f"{SENDERS} senders", server, rate, seconds))
+                _settle(server)
+    first, second = statistics.median(alone), statistics.median(beside)
+    print(f"p95 of the medians: {first:.1f} ms alone, {second:.1f} ms beside, {second / first:.2f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, and print a line for each phase."""
+    """Measure, or send."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--without-triton", action="store_true")
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--send-to", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if options.without_triton:
-            asyncio.run(_main(options.seconds, folder, None))
-        else:
-            asyncio.run(_with_triton(options.seconds, folder))
+    if options.send_to:
+        send_for_ever(options.send_to)
+    else:
+        measure(options.seconds, options.rounds)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from gateway.admission.background_pace import BackgroundPace
 from gateway.admission.shared_budget import SharedBudget
 from gateway.errors import OverloadedError, TooManyPicturesError
 from gateway.observability.metrics.admission import REASONS
+from gateway.runtime.machine import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +42,22 @@ class Admission:
         radiologists can look at them while the gateway is full.
     metrics
         Shows what is held, and counts what is refused.
+    background_share
+        See `BackgroundPace`.
     """
 
     def __init__(
-        self, *, bytes_limit: int, studies_limit: int, pictures_limit: int, metrics: Metrics
+        self,
+        *,
+        bytes_limit: int,
+        studies_limit: int,
+        pictures_limit: int,
+        metrics: Metrics,
+        background_share: float = 1.0,
     ) -> None:
+        self.background = BackgroundPace(
+            background_share, cores(), on_held=metrics.admission.background_held.inc
+        )
         self.bytes = SharedBudget(bytes_limit)
         self.studies = SharedBudget(studies_limit)
         self.pictures = SharedBudget(pictures_limit)

@@ -53,3 +53,11 @@ class AdmissionSettings(SettingsGroup):
         "memory, but from 256 MiB to 1 GiB, unless set. One caller alone gets half "
         "of them.",
     )
+    background_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the cores that the gateway uses, while callers wait for studies, "
+        "before it holds back the others: instances sent over DICOM or DICOMweb, and accepted "
+        "studies. Without such callers these have all cores; 1 never holds them back.",
+    )

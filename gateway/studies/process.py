@@ -4,7 +4,7 @@ The order stands here once:
 
 1. **Admission.** The study gets its place and room for its bytes (`gateway.admission`). Whoever
    waits at a connection is refused at once when the gateway is full; what comes in the background
-   waits for its turn.
+   waits for its turn, and keeps a pace that leaves the others their time.
 2. **Bytes.** The way in brings the document and the files, within that room.
 3. **Identity.** `Intake` makes the study of them; what else the way in knows of it is held to it.
 4. **Pipeline.** Model, pixels, inference, findings, store; telemetry is told of every stage
@@ -29,6 +29,7 @@ from gateway.observability.library_warnings import one_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from gateway.admission.admission import Admission, Slot
     from gateway.audit.trail import Audit
@@ -161,11 +162,7 @@ class StudyProcessor:
         """
         if source.awaited:
             self._models.ask()
-        with self._admission.slot(source.share) as slot:
-            if source.turn is Turn.AT_ONCE:
-                slot.check()
-            elif source.turn is Turn.IN_LINE:
-                await slot.wait()
+        async with self._pace(source), self._slot(source) as slot:
             received = await source.receive(slot)
             if source.turn is Turn.AT_ONCE:  # while its bytes come slowly it takes nobody's place
                 slot.take()
@@ -179,6 +176,23 @@ class StudyProcessor:
                     pipeline=self._pipeline,
                     audit=self._audit,
                 )
+
+    def _pace(self, source: StudySource) -> AbstractAsyncContextManager[None]:
+        """Return the context that tells those who are waited for from those who are not."""
+        background = self._admission.background
+        if source.awaited:
+            return background.awaited()
+        return background.turn() if source.turn is Turn.IN_LINE else nullcontext()
+
+    @asynccontextmanager
+    async def _slot(self, source: StudySource) -> AsyncIterator[Slot]:
+        """Yield the slot of a study, which has its place unless that is taken with its bytes."""
+        with self._admission.slot(source.share) as slot:
+            if source.turn is Turn.AT_ONCE:
+                slot.check()
+            elif source.turn is Turn.IN_LINE:
+                await slot.wait()
+            yield slot
 
 
 class AdmittedStudy:

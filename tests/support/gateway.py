@@ -255,7 +255,7 @@ async def _collect(stream: asyncio.StreamReader, lines: list[str]) -> None:
 # --- watching -------------------------------------------------------------------------------------
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 30) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 120) -> None:
     """Return when the condition holds, which is looked at again and again."""
     async with asyncio.timeout(timeout_s):
         while True:

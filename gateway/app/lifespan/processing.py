@@ -56,6 +56,7 @@ async def open_processing(
         bytes_limit=settings.admission.bytes,
         studies_limit=settings.admission.studies,
         pictures_limit=_PICTURES_A_THREAD * settings.limits.image_threads,
+        background_share=settings.admission.background_share,
         metrics=metrics,
     )
     pipeline = Pipeline(

@@ -24,6 +24,11 @@ class AdmissionMetrics:
         )
         for reason in REASONS:
             self.rejected.labels(reason)
+        self.background_held = Counter(
+            "radstream_background_held_seconds_total",
+            "Seconds that studies nobody waits for were held back as the next in line.",
+            registry=registry,
+        )
         self.bytes = Gauge(
             "radstream_admitted_bytes",
             "Bytes of bodies and files in memory now, those announced among them.",

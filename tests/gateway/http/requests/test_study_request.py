@@ -249,7 +249,7 @@ async def test_bad_input_is_named_and_nothing_is_stored(
     before = await gateway.at_rest()
     answer = await post(gateway, **request_)
     assert list(problem(answer, status, kind)) == places
-    assert gateway.stored() == before
+    assert await gateway.at_rest() == before
 
 
 @pytest.mark.parametrize("name", BAD)
