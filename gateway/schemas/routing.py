@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing_rules import RoutingRules
 from gateway.schemas.telemetry import CALLER_PATTERN
@@ -167,7 +168,75 @@ class StowDestination(_DicomRenderings):
         return self
 
 
-Destination = Annotated[DicomDestination | StowDestination, Field(discriminator="kind")]
+_Uri = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$", max_length=255)
+]
+
+
+class ClientCredentials(BaseModel):
+    """Client of an authorization server (OAuth 2.0, RFC 6749, 4.4)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token_url: str = Field(
+        max_length=2048, pattern=r"^https://[^\s@#]+$", description="Token endpoint."
+    )
+    client_id: str = Field(pattern=r"^[ -~]+$")
+    secret_file: Path = Field(description="File of the client secret, read again for each token.")
+    scope: str | None = Field(
+        None, pattern=r"^[!-~]+( [!-~]+)*$", description="Scopes that are asked for."
+    )
+
+
+class FhirDestination(_Destination):
+    """Server that takes results as HL7 FHIR."""
+
+    kind: Literal["fhir"]
+    url: str = Field(
+        max_length=2048, pattern=r"^https?://[^\s@?#]+$", description="Base URL of the server."
+    )
+    release: Literal["R4", "R5"] = Field("R4", description="Release of FHIR that it speaks.")
+    client_credentials: ClientCredentials | None = None
+    tls: DestinationTls | None = Field(
+        None, description="Certificate of the gateway, and authorities other than the system's."
+    )
+    patient_system: _Uri | None = Field(
+        None, description="System (URI) of the identifiers of patients, such as urn:oid:1.2.3."
+    )
+    order_system: _Uri | None = Field(
+        None, description="System (URI) of the identifiers of orders: the accession numbers."
+    )
+    renderings: tuple[Literal[RenderingKind.FHIR], ...] = Field(
+        (RenderingKind.FHIR,), min_length=1, description="Forms of the results that it takes."
+    )
+
+    @model_validator(mode="after")
+    def _keeps_secrets(self) -> Self:
+        has_secret = self.client_credentials is not None or self.tls is not None
+        if has_secret and not self.url.startswith("https://"):
+            raise ValueError("credentials and certificates need an https URL")
+        return self
+
+
+class Hl7Destination(_Destination):
+    """Receiver of HL7 v2 messages over MLLP."""
+
+    kind: Literal["hl7"]
+    host: Annotated[str, StringConstraints(pattern=HOST_PATTERN)] = Field(
+        description="Host name or address."
+    )
+    port: int = Field(ge=1, le=65535)
+    tls: DestinationTls | None = Field(None, description="Speaks TLS (MLLPS).")
+    message: MessageForm = Field(MessageForm(), description="What its messages have of the site.")
+    renderings: tuple[Literal[RenderingKind.ORU], ...] = Field(
+        (RenderingKind.ORU,), min_length=1, description="Forms of the results that it takes."
+    )
+
+
+Destination = Annotated[
+    DicomDestination | StowDestination | FhirDestination | Hl7Destination,
+    Field(discriminator="kind"),
+]
 """System that takes results, by the way in which it takes them."""
 
 

@@ -52,6 +52,20 @@ PACS: dict[str, Any] = {
 }
 VNA: dict[str, Any] = {"name": "vna", "kind": "stow", "url": "https://vna.example.org/dicom-web"}
 
+CREDENTIALS = {
+    "token_url": "https://auth.example.org/token",
+    "client_id": "radstream",
+    "secret_file": "/etc/radstream/record/secret",
+}
+RECORD: dict[str, Any] = {
+    "name": "record",
+    "kind": "fhir",
+    "url": "https://fhir.example.org/r4",
+    "client_credentials": CREDENTIALS,
+    "patient_system": "urn:oid:1.2.8",
+}
+RIS: dict[str, Any] = {"name": "ris", "kind": "hl7", "host": "ris.example.org", "port": 2575}
+
 
 def destinations(*found: dict[str, Any]) -> RoutingDocument:
     return RoutingDocument.model_validate(
@@ -109,6 +123,45 @@ def test_every_part_of_an_archive_is_checked(change: dict[str, Any], told: str):
 def test_secrets_of_a_web_archive_lie_in_files_and_go_over_tls(change: dict[str, Any], told: str):
     with pytest.raises(ValidationError, match=told):
         destinations(VNA | change)
+
+
+def test_a_fhir_server_and_a_receiver_of_hl7_take_their_own_forms():
+    document = destinations(RECORD, RIS)
+    assert [[str(kind) for kind in each.renderings] for each in document.destinations] == [
+        ["fhir"],
+        ["oru"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"url": "http://fhir.example.org/"}, "https"),
+        ({"client_credentials": CREDENTIALS | {"secret": "s3cr3t"}}, "client_credentials"),
+        ({"client_credentials": CREDENTIALS | {"token_url": "http://a/token"}}, "token_url"),
+        ({"release": "STU3"}, "release"),
+        ({"patient_system": "MPI"}, "patient_system"),
+        ({"renderings": ["oru"]}, "renderings"),
+    ],
+)
+def test_secrets_of_a_fhir_server_lie_in_files_and_go_over_tls(change: dict[str, Any], told: str):
+    with pytest.raises(ValidationError, match=told):
+        destinations(RECORD | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"port": 0}, "port"),
+        ({"message": {"charset": "BIG-5"}}, "charset"),
+        ({"message": {"observations": []}}, "observations"),
+        ({"message": {"sending_facility": {"universal_id": "1.2"}}}, "belong together"),
+        ({"renderings": ["structured-report"]}, "renderings"),
+    ],
+)
+def test_every_part_of_a_receiver_of_hl7_is_checked(change: dict[str, Any], told: str):
+    with pytest.raises(ValidationError, match=told):
+        destinations(RIS | change)
 
 
 def test_rules_name_destinations_that_there_are():
