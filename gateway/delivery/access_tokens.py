@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 from gateway.errors import DeliveryUnansweredError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from gateway.schemas.routing import ClientCredentials
 
 # A token that ends sooner would not outlive the request that it is for.
 _MARGIN_S = 30.0
@@ -43,19 +43,12 @@ class AccessTokens:
 
     Parameters
     ----------
-    url
-        Token endpoint.
-    client_id, secret_file
-        The client, and the file of its secret, read for each token.
-    scope
-        Scope that is asked for, if any.
+    credentials
+        The client, and where it asks.
     """
 
-    def __init__(self, url: str, client_id: str, secret_file: Path, scope: str | None) -> None:
-        self._url = url
-        self._client_id = client_id
-        self._secret_file = secret_file
-        self._scope = scope
+    def __init__(self, credentials: ClientCredentials) -> None:
+        self._credentials = credentials
         self._token: str | None = None
         self._expires_at = 0.0
 
@@ -82,14 +75,14 @@ class AccessTokens:
 
     async def _ask(self, session: aiohttp.ClientSession) -> _Granted:
         form = {"grant_type": "client_credentials"}
-        if self._scope is not None:
-            form["scope"] = self._scope
+        if self._credentials.scope is not None:
+            form["scope"] = self._credentials.scope
         # Both are form-encoded before they are joined (2.3.1).
         login = aiohttp.encode_basic_auth(
-            quote_plus(self._client_id), quote_plus(await self._secret())
+            quote_plus(self._credentials.client_id), quote_plus(await self._secret())
         )
         async with session.post(
-            self._url,
+            self._credentials.token_url,
             data=form,
             headers={"Authorization": login, "Accept": "application/json"},
             allow_redirects=False,
@@ -112,7 +105,7 @@ class AccessTokens:
 
     async def _secret(self) -> str:
         try:
-            text = await asyncio.to_thread(self._secret_file.read_text)
+            text = await asyncio.to_thread(self._credentials.secret_file.read_text)
         except (OSError, UnicodeDecodeError) as error:
             raise DeliveryUnansweredError("the file of the client secret is unreadable") from error
         return text.strip()

@@ -21,23 +21,26 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
+from gateway.delivery.access_tokens import AccessTokens
+from gateway.delivery.client_tls import client_context
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
-from gateway.renderings.fhir import URI
+from gateway.renderings.fhir import URI, Release
 from gateway.renderings.fhir_transaction import (
     as_correction,
     as_first,
     is_withdrawal,
     report_identifiers,
 )
+from gateway.schemas.routing import DestinationTls
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from gateway.delivery.access_tokens import AccessTokens
     from gateway.delivery.transport import Rendering
-    from gateway.renderings.fhir import Release, Resource
+    from gateway.renderings.fhir import Resource
     from gateway.runtime.deadline import Deadline
+    from gateway.schemas.routing import FhirDestination
 
 _MOST_ANSWER_BYTES = 8 * 2**20
 # What the server will answer again, however often it is asked. Who may not ask, or asks in the
@@ -59,28 +62,18 @@ class FhirServerTransport:
 
     Parameters
     ----------
-    url
-        Base URL of the server.
-    release
-        The release of FHIR that it speaks.
-    context
-        Returns the TLS context of a new connection; None trusts the system's authorities.
-    tokens
-        Gives access tokens; None sends no credentials.
+    destination
+        The server.
     """
 
-    def __init__(
-        self,
-        url: str,
-        release: Release,
-        *,
-        context: Callable[[], ssl.SSLContext] | None = None,
-        tokens: AccessTokens | None = None,
-    ) -> None:
-        self._url = URL(url.rstrip("/"))
-        self._media_type = f"application/fhir+json; fhirVersion={release}"
-        self._context = context
-        self._tokens = tokens
+    def __init__(self, destination: FhirDestination) -> None:
+        self._destination = destination
+        self._url = URL(destination.url.rstrip("/"))
+        login = destination.client_credentials
+        self._tokens = None if login is None else AccessTokens(login)
+
+    def close(self) -> None:
+        """Do nothing: no connection is open."""
 
     async def send(self, rendering: Rendering, deadline: Deadline) -> None:
         """Bring the server to the state that the transaction tells of.
@@ -118,15 +111,16 @@ class FhirServerTransport:
         """Yield a client whose connection ends with the block."""
         is_sent = False
         try:
-            context = True if self._context is None else await asyncio.to_thread(self._context)
-            connector = aiohttp.TCPConnector(ssl=context, limit=1)
+            connector = aiohttp.TCPConnector(ssl=await self._context(), limit=1)
             async with (
                 asyncio.timeout(deadline.remaining_s()),
                 aiohttp.ClientSession(
                     connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
                 ) as session,
             ):
-                call = _Call(session, self._url, self._media_type, self._tokens)
+                release = Release[self._destination.release]
+                media_type = f"application/fhir+json; fhirVersion={release}"
+                call = _Call(session, self._url, media_type, self._tokens)
                 try:
                     yield call
                 finally:
@@ -135,6 +129,11 @@ class FhirServerTransport:
             reached = not isinstance(error, aiohttp.ClientConnectorError)
             reason = f"no answer: {type(error).__name__}"
             raise DeliveryUnansweredError(reason, is_sent and reached) from error
+
+    async def _context(self) -> ssl.SSLContext | bool:
+        if self._url.scheme != "https":
+            return True
+        return await asyncio.to_thread(client_context, self._destination.tls or DestinationTls())
 
 
 class _Call:

@@ -19,13 +19,15 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.delivery.client_tls import client_context
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from gateway.delivery.transport import Rendering
     from gateway.runtime.deadline import Deadline
+    from gateway.schemas.routing import Hl7Destination
 
 _START, _END, _RETURN = b"\x0b", b"\x1c", b"\r"
 _MOST_ANSWER_BYTES = 64 * 1024
@@ -61,19 +63,16 @@ class MllpTransport:
 
     Parameters
     ----------
-    host, port
-        Address of the receiver.
-    context
-        Returns the TLS context of a new connection; None speaks no TLS.
+    destination
+        The receiver.
     """
 
-    def __init__(
-        self, host: str, port: int, *, context: Callable[[], ssl.SSLContext] | None = None
-    ) -> None:
-        self._host = host
-        self._port = port
-        self._context = context
+    def __init__(self, destination: Hl7Destination) -> None:
+        self._destination = destination
         self._turn = asyncio.Lock()
+
+    def close(self) -> None:
+        """Do nothing: no connection is open."""
 
     async def send(self, rendering: Rendering, deadline: Deadline) -> None:
         """Send a message; return once the receiver accepted it.
@@ -110,9 +109,10 @@ class MllpTransport:
     async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """Yield a connection, once those before it are over."""
         async with self._turn:
-            context = None if self._context is None else await asyncio.to_thread(self._context)
+            to, tls = self._destination, self._destination.tls
+            context = None if tls is None else await asyncio.to_thread(client_context, tls)
             reader, writer = await asyncio.open_connection(
-                self._host, self._port, limit=_MOST_ANSWER_BYTES, ssl=context
+                to.host, to.port, limit=_MOST_ANSWER_BYTES, ssl=context
             )
             try:
                 yield reader, writer

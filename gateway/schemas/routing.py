@@ -227,7 +227,7 @@ class Hl7Destination(_Destination):
     )
     port: int = Field(ge=1, le=65535)
     tls: DestinationTls | None = Field(None, description="Speaks TLS (MLLPS).")
-    message: MessageForm = Field(MessageForm(), description="What its messages have of the site.")
+    message: MessageForm = Field(MessageForm(), description="Form of its messages.")
     renderings: tuple[Literal[RenderingKind.ORU], ...] = Field(
         (RenderingKind.ORU,), min_length=1, description="Forms of the results that it takes."
     )

@@ -9,6 +9,7 @@ import copy
 import itertools
 import json
 import secrets
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ Resource = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Fault = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
-CLIENT, SECRET = "radstream", "s%c:ret"
+CLIENT, SECRET, SCOPE = "radstream", "s%c:ret", "system/*.cruds"
 
 
 class _RefusedError(Exception):
@@ -86,7 +87,7 @@ class FhirServer:
         if login != f"{CLIENT}:s%25c%3Aret".encode():
             return web.json_response({"error": "invalid_client"}, status=401)
         assert form["grant_type"] == "client_credentials"
-        assert form.get("scope") == "system/*.cruds"
+        assert form.get("scope") == SCOPE
         self.tokens.append(secrets.token_urlsafe())
         granted = {"access_token": self.tokens[-1], "token_type": "Bearer"}
         return web.json_response(granted | {"expires_in": self.lifetime_s})
@@ -161,13 +162,17 @@ def _resolved(node: Any, names: dict[str, str]) -> Any:
 
 
 @asynccontextmanager
-async def running_fhir_server() -> AsyncIterator[FhirServer]:
+async def running_fhir_server(context: ssl.SSLContext | None = None) -> AsyncIterator[FhirServer]:
     server = FhirServer()
     application = web.Application(client_max_size=2**26)
     application.router.add_post("/token", server.grant)
     application.router.add_post("/fhir", server.handle)
     application.router.add_get("/fhir/{kind}", server.handle)
-    async with TestServer(application) as listening:
-        server.url = str(listening.make_url("/fhir"))
-        server.token_url = str(listening.make_url("/token"))
+    listening = TestServer(application, host="localhost")
+    await listening.start_server(ssl=context)
+    server.url = str(listening.make_url("/fhir"))
+    server.token_url = str(listening.make_url("/token"))
+    try:
         yield server
+    finally:
+        await listening.close()

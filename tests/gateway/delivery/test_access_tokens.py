@@ -10,7 +10,8 @@ from aiohttp.test_utils import TestServer
 
 from gateway.delivery.access_tokens import AccessTokens
 from gateway.errors import DeliveryUnansweredError
-from tests.support.fhir_server import CLIENT, SECRET, running_fhir_server
+from gateway.schemas.routing import ClientCredentials
+from tests.support.fhir_server import CLIENT, SCOPE, SECRET, running_fhir_server
 
 
 @pytest.fixture
@@ -26,13 +27,22 @@ def secret_file(tmp_path: Path) -> Path:
     return path
 
 
+def tokens_of(url: str, secret_file: Path, scope: str | None = None) -> AccessTokens:
+    """The tokens of a client; the URL of a test speaks no TLS, which the document demands."""
+    return AccessTokens(
+        ClientCredentials.model_construct(
+            token_url=url, client_id=CLIENT, secret_file=secret_file, scope=scope
+        )
+    )
+
+
 @pytest.mark.parametrize(("lifetime_s", "asked"), [(3600, 1), (31, 1), (30, 2), (0, 2)])
 async def test_a_token_is_asked_anew_once_it_is_about_to_expire(
     session: aiohttp.ClientSession, secret_file: Path, lifetime_s: float, asked: int
 ):
     async with running_fhir_server() as server:
         server.lifetime_s = lifetime_s
-        tokens = AccessTokens(server.token_url, CLIENT, secret_file, "system/*.cruds")
+        tokens = tokens_of(server.token_url, secret_file, scope=SCOPE)
         found = [await tokens.token(session) for _ in range(2)]
         assert found[-1] == server.tokens[-1]
         assert len(server.tokens) == asked
@@ -40,7 +50,7 @@ async def test_a_token_is_asked_anew_once_it_is_about_to_expire(
 
 async def test_a_secret_is_read_for_each_token(session: aiohttp.ClientSession, secret_file: Path):
     async with running_fhir_server() as server:
-        tokens = AccessTokens(server.token_url, CLIENT, secret_file, "system/*.cruds")
+        tokens = tokens_of(server.token_url, secret_file, scope=SCOPE)
         secret_file.write_text("old")
         with pytest.raises(DeliveryUnansweredError) as caught:
             await tokens.token(session)
@@ -78,5 +88,5 @@ async def test_an_answer_without_a_token_is_told_by_its_codes_alone(
     async with TestServer(application) as server:
         url = str(server.make_url("/token"))
         with pytest.raises(DeliveryUnansweredError) as caught:
-            await AccessTokens(url, CLIENT, secret_file, None).token(session)
+            await tokens_of(url, secret_file).token(session)
     assert caught.value.reason == reason

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import fhirkit
 import pytest
+import trustme
 from aiohttp import web
 from fhir.resources.bundle import Bundle as R5Bundle
 
-from gateway.delivery.access_tokens import AccessTokens
 from gateway.delivery.fhir_server import FhirServerTransport
 from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
@@ -19,8 +20,10 @@ from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.renderings.fhir_transaction import fhir_transaction, report_identifiers
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind, StudyResult
+from gateway.schemas.routing import FhirDestination
 from tests.support.fhir_server import (
     CLIENT,
+    SCOPE,
     SECRET,
     FhirServer,
     Handler,
@@ -40,7 +43,13 @@ async def server() -> AsyncIterator[FhirServer]:
 
 @pytest.fixture
 def transport(server: FhirServer) -> FhirServerTransport:
-    return FhirServerTransport(server.url, Release.R4)
+    return to(server.url)
+
+
+def to(url: str, **changes: Any) -> FhirServerTransport:
+    """The way to the server."""
+    named = {"name": "record", "kind": "fhir", "url": url}
+    return FhirServerTransport(FhirDestination.model_validate(named | changes))
 
 
 def rendering(found: StudyResult, release: Release = Release.R4, **changes: Any) -> Rendering:
@@ -82,7 +91,7 @@ def saying(body: str) -> Any:
 
 @pytest.mark.parametrize("release", Release)
 async def test_a_hundred_repeats_leave_one_report(server: FhirServer, release: Release):
-    transport, sent = FhirServerTransport(server.url, release), rendering(study(image()), release)
+    transport, sent = to(server.url, release=release.name), rendering(study(image()), release)
     assert await transport.is_held(sent, soon()) is False
     for _ in range(100):
         await transport.send(sent, soon())
@@ -242,25 +251,36 @@ async def test_a_server_that_is_silent_or_gone_leaves_the_result_to_be_sent_agai
             await transport.send(rendering(study(image())), Deadline.after(0.3))
         assert caught.value.is_sent == is_sent
     ended.set()
-    gone = FhirServerTransport("http://127.0.0.1:1/fhir", Release.R4)
+    gone = to("http://127.0.0.1:1/fhir")
     with pytest.raises(DeliveryUnansweredError):
         await gone.send(rendering(study(image())), soon())
 
 
-async def test_a_token_serves_until_it_expires_or_is_refused(server: FhirServer, tmp_path: Path):
-    secret = tmp_path / "secret"
+async def test_a_token_serves_until_it_expires_or_is_refused(tmp_path: Path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authorities, secret = tmp_path / "authorities.pem", tmp_path / "secret"
+    authority.cert_pem.write_to_path(str(authorities))
     secret.write_text(f"{SECRET}\n")
-    server.needs_token = True
-    tokens = AccessTokens(server.token_url, CLIENT, secret, "system/*.cruds")
-    transport = FhirServerTransport(server.url, Release.R4, tokens=tokens)
-    sent = rendering(study(image()))
-    await transport.send(sent, soon())
-    await transport.send(sent, soon())
-    assert len(server.tokens) == 1
-    server.tokens.append("another")  # the server knows the first one no more
-    await transport.send(sent, soon())
-    assert len(server.tokens) == 3
-    assert len(server.held("DiagnosticReport")) == 1
+    async with running_fhir_server(context) as server:
+        server.needs_token = True
+        credentials = {"token_url": server.token_url, "client_id": CLIENT, "scope": SCOPE}
+        transport = to(
+            server.url,
+            tls={"authorities": authorities},
+            client_credentials=credentials | {"secret_file": secret},
+        )
+        sent = rendering(study(image()))
+        await transport.send(sent, soon())
+        await transport.send(sent, soon())
+        assert len(server.tokens) == 1
+        server.tokens.append("another")  # the server knows the first one no more
+        await transport.send(sent, soon())
+        assert len(server.tokens) == 3
+        assert len(server.held("DiagnosticReport")) == 1
+        with pytest.raises(DeliveryUnansweredError, match="ClientConnectorCertificateError"):
+            await to(server.url).send(sent, soon())
 
 
 async def test_credentials_that_are_refused_twice_are_for_a_person_to_mend(

@@ -22,6 +22,7 @@ from gateway.renderings.oru import oru_message
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.result import RenderingKind
+from gateway.schemas.routing import Hl7Destination
 from tests.support.studies import IDENTITY, image, study
 
 RECEIVER = Path(__file__).parent / "hl7v2" / "receiver.js"
@@ -37,6 +38,12 @@ def message(study_id: str = "S1") -> Rendering:
 
 def ack(code: str, rendering: Rendering, rest: str = "") -> bytes:
     return HEAD + f"MSA|{code}|{rendering.uid}{rest}\r".encode() + b"\x1c\r"
+
+
+def to(port: int, **changes: Any) -> MllpTransport:
+    """The way to the receiver."""
+    named = {"name": "ris", "kind": "hl7", "host": "127.0.0.1", "port": port}
+    return MllpTransport(Hl7Destination.model_validate(named | changes))
 
 
 def soon() -> Deadline:
@@ -56,7 +63,7 @@ async def receiver(answering: Answering) -> AsyncIterator[MllpTransport]:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        yield MllpTransport("127.0.0.1", server.sockets[0].getsockname()[1])
+        yield to(server.sockets[0].getsockname()[1])
 
 
 def saying(*parts: bytes) -> Answering:
@@ -94,7 +101,7 @@ async def hl7_receiver(
 async def test_messages_go_one_after_another_and_are_done_when_they_are_accepted():
     received: list[hl7.Message] = []
     async with hl7_receiver("AA", received) as port:
-        transport = MllpTransport("127.0.0.1", port)
+        transport = to(port)
         sent = [message(f"S{number}") for number in range(20)]
         await asyncio.gather(*(transport.send(each, soon()) for each in sent))
         assert await transport.is_held(sent[0], soon()) is None
@@ -106,7 +113,7 @@ async def test_messages_go_one_after_another_and_are_done_when_they_are_accepted
 async def test_a_message_that_the_receiver_refuses_is_refused_for_good(code: str):
     async with hl7_receiver(code, []) as port:
         with pytest.raises(DeliveryRefusedError) as caught:
-            await MllpTransport("127.0.0.1", port).send(message(), soon())
+            await to(port).send(message(), soon())
     assert caught.value.reason == f"it answered {code}"
 
 
@@ -114,28 +121,27 @@ async def test_a_message_that_the_receiver_refuses_is_refused_for_good(code: str
 async def test_a_message_that_the_receiver_rejects_may_be_sent_again(code: str):
     async with hl7_receiver(code, []) as port:
         with pytest.raises(DeliveryUnansweredError):
-            await MllpTransport("127.0.0.1", port).send(message(), soon())
+            await to(port).send(message(), soon())
 
 
-async def test_mllps_trusts_the_authority_of_the_receiver_alone():
+async def test_mllps_trusts_the_authority_of_the_receiver_alone(tmp_path: Path):
     authority, other = trustme.CA(), trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(serving)
 
-    def trusting(of: trustme.CA) -> Callable[[], ssl.SSLContext]:
-        context = ssl.create_default_context()
-        of.configure_trust(context)
-        return lambda: context
-
+    files = {}
+    for name, each in (("known", authority), ("other", other)):
+        files[name] = {"authorities": tmp_path / name}
+        each.cert_pem.write_to_path(str(tmp_path / name))
     received: list[hl7.Message] = []
     async with hl7_receiver("AA", received, serving) as port:
-        await MllpTransport("localhost", port, context=trusting(authority)).send(message(), soon())
+        await to(port, host="localhost", tls=files["known"]).send(message(), soon())
         assert len(received) == 1
         with pytest.raises(DeliveryUnansweredError) as caught:
-            await MllpTransport("localhost", port, context=trusting(other)).send(message(), soon())
+            await to(port, host="localhost", tls=files["other"]).send(message(), soon())
         assert caught.value.reason == "its certificate is not trusted"
         with pytest.raises(DeliveryUnansweredError):
-            await MllpTransport("localhost", port).send(message(), Deadline.after(5))
+            await to(port).send(message(), Deadline.after(5))
     assert len(received) == 1
 
 
@@ -149,7 +155,7 @@ async def test_a_receiver_in_javascript_reads_and_answers(code: str, error: type
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        transport = MllpTransport("127.0.0.1", int(await process.stdout.readline()))
+        transport = to(int(await process.stdout.readline()))
         sent = message()
         if error is None:
             await transport.send(sent, soon())
