@@ -10,6 +10,8 @@ from tests.serverless.glue_tables import Tables
 from tests.serverless.receiver import Receiver, receiving
 from tests.support.aws import Package, package
 
+PRIMARY_KEY = "mrk-0123456789abcdef0123456789abcdef"
+
 # Every optional part on. The values have the form of real ones, which cfn-lint looks at.
 EVERYTHING = {
     "gatewayUrl": "https://radstream.hospital.test",
@@ -27,7 +29,10 @@ EVERYTHING = {
     "cloudTrail": "true",
     "quickSightUser": "arn:aws:quicksight:eu-central-1:210987654321:user/default/analyst",
     "replicaRegion": "eu-west-1",
-    "replicaKeyId": "mrk-0123456789abcdef0123456789abcdef",
+    "replicaKeyId": PRIMARY_KEY,
+    "dataKey": "primary",
+    "primaryKeyArn": f"arn:aws:kms:eu-central-1:210987654321:key/{PRIMARY_KEY}",
+    "dataKey-eu-west-1": "replica",
     "vpcId": "vpc-0123456789abcdef0",
     "routeTables": "rtb-0123456789abcdef0",
     "endpointSubnets": "subnet-0123456789abcdef0",
@@ -45,6 +50,13 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Package:
 def prod(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """The stage prod with every optional part."""
     return package(tmp_path_factory.mktemp("prod"), stage="prod", **EVERYTHING)
+
+
+@pytest.fixture(scope="session")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The same stage in the region that gets the copies."""
+    folder = tmp_path_factory.mktemp("second")
+    return package(folder, stage="prod", region="eu-west-1", **EVERYTHING)
 
 
 @pytest.fixture(scope="module")

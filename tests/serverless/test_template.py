@@ -17,12 +17,13 @@ import yaml
 from gateway.report.questions import questions
 from gateway.schemas.telemetry import json_schema
 from gateway.storage.layout import PLACES, Bucket
+from tests.serverless.conftest import EVERYTHING
 from tests.support.aws import ROOT, Package, package
 
 
-@pytest.fixture(params=["dev", "prod"])
+@pytest.fixture(params=["dev", "prod", "second"])
 def stack(request: pytest.FixtureRequest) -> Package:
-    """Each of the two stages."""
+    """Each of the two stages, and the second region's stack of the one with every part."""
     found: Package = request.getfixturevalue(request.param)
     return found
 
@@ -33,7 +34,8 @@ def stack(request: pytest.FixtureRequest) -> Package:
 def test_cfn_lint_has_nothing_to_say(stack: Package) -> None:
     # W3005: the packager writes DependsOn where a reference says the same; not ours to change.
     command = [str(Path(sys.executable).parent / "cfn-lint"), "--ignore-checks", "W3005"]
-    command += ["--regions", "eu-central-1", "--template", str(stack.template_file)]
+    command += ["--regions", "eu-central-1", "eu-west-1"]
+    command += ["--template", str(stack.template_file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -141,10 +143,9 @@ def test_what_is_kept_can_be_imported_by_itself(stack: Package) -> None:
     for resource in kept.values():
         resource["Properties"].pop("ReplicationConfiguration", None)
         assert "Fn::If" not in json.dumps(resource)  # the recipe takes no conditions along
-    assert {resource["Type"] for resource in kept.values()} == {
-        "AWS::S3::Bucket",
-        "AWS::KMS::Key",
-    }
+    key = kept["Key"]["Type"]
+    assert {resource["Type"] for resource in kept.values()} == {"AWS::S3::Bucket", key}
+    assert 'if .key == "Key" then {KeyId: $key}' in page
     known = kept.keys() | stack.template["Parameters"].keys()
     assert not {name for name in references(kept) if "::" not in name} - known
     # The recipe makes the buckets' names of their logical ids.
@@ -646,6 +647,57 @@ def test_the_same_template_makes_the_second_regions_stack(dev: Package) -> None:
     ]
     state = dev.properties("ParkedRule")["State"]
     assert state == {"Fn::If": ["StandsBy", "DISABLED", "ENABLED"]}
+
+
+# --- the data key ---------------------------------------------------------------------------------
+
+
+def test_a_stack_without_the_option_has_the_key_it_had(dev: Package, prod: Package) -> None:
+    """CloudFormation refuses an update that changes MultiRegion: it is not even set to false."""
+    assert "MultiRegion" not in dev.properties("Key")
+    assert prod.properties("Key").pop("MultiRegion") is True
+    keys = [copy.deepcopy(stack.template["Resources"]["Key"]) for stack in (dev, prod)]
+    keys[1]["Properties"].pop("MultiRegion")
+    assert len({json.dumps(key).replace("prod", "dev") for key in keys}) == 1
+
+
+def test_the_second_region_has_a_replica_in_the_keys_place(prod: Package, second: Package) -> None:
+    own, replica = (stack.template["Resources"]["Key"] for stack in (prod, second))
+    assert (own["Type"], replica["Type"]) == ("AWS::KMS::Key", "AWS::KMS::ReplicaKey")
+    assert replica["Properties"]["PrimaryKeyArn"] == EVERYTHING["primaryKeyArn"]
+    assert replica["DeletionPolicy"] == own["DeletionPolicy"]
+    assert replica["UpdateReplacePolicy"] == own["UpdateReplacePolicy"]
+    # Each policy is its key's own, and names the region that it stands in.
+    policy = replica["Properties"]["KeyPolicy"]
+    assert policy == own["Properties"]["KeyPolicy"]
+    assert "${AWS::Region}" in json.dumps(policy)
+    assert not re.search(r"eu-(central|west)-1", json.dumps(policy))
+    # All that is encrypted is so by the one resource, whatever its type.
+    others = [
+        json.dumps(
+            {name: item for name, item in stack.template["Resources"].items() if name != "Key"}
+        )
+        for stack in (prod, second)
+    ]
+    named = [re.findall(r'{"Fn::GetAtt": \["Key", "Arn"\]}', each) for each in others]
+    assert len(named[0]) == len(named[1]) > 10
+
+
+def test_copies_are_encrypted_by_the_replica_in_their_own_region(prod: Package) -> None:
+    """A replica has its primary's id; the region alone tells them apart."""
+    [rule] = prod.properties("ResultsBucket")["ReplicationConfiguration"]["Fn::If"][1]["Rules"]
+    target = rule["Destination"]["EncryptionConfiguration"]["ReplicaKmsKeyID"]["Fn::Sub"]
+    values = {"AWS::Partition": "aws", "AWS::AccountId": "210987654321"}
+    for name in ("ReplicaRegion", "ReplicaKeyId"):
+        values[name] = prod.template["Parameters"][name]["Default"]
+    for name, value in values.items():
+        target = target.replace(f"${{{name}}}", value)
+    assert target == EVERYTHING["primaryKeyArn"].replace("eu-central-1", "eu-west-1")
+
+
+def test_a_kind_of_key_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"Resources\.Key"):
+        package(tmp_path, stage="dev", dataKey="multi")
 
 
 # --- the documents --------------------------------------------------------------------------------

@@ -64,10 +64,10 @@ class Package:
         }
 
 
-def package(folder: Path, *, stage: str, **params: str) -> Package:
+def package(folder: Path, *, stage: str, region: str = REGION, **params: str) -> Package:
     """The stack, packaged for a stage without an account; the parameters replace its defaults."""
     command = [str(ROOT / "serverless/node_modules/.bin/serverless"), "package", "--stage", stage]
-    command += ["--package", str(folder)]
+    command += ["--region", region, "--package", str(folder)]
     command += [f"--param={name}={value}" for name, value in params.items()]
     environment = _clean_environment() | {"SLS_TELEMETRY_DISABLED": "1", "CI": "1"}
     # It works in the checkout's .serverless/ and moves that away: one at a time.
