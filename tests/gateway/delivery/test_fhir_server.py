@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import fhirkit
 import pytest
 import trustme
@@ -290,3 +291,42 @@ async def test_credentials_that_are_refused_twice_are_for_a_person_to_mend(
     with pytest.raises(DeliveryUnansweredError) as caught:
         await transport.send(rendering(study(image())), soon())
     assert caught.value.reason == "it answered 401, error login"
+
+
+@pytest.mark.server
+async def test_medplums_router_holds_one_report_corrects_it_and_withdraws_it():
+    peer = Path(__file__).parent / "peers" / "fhir_server.js"
+    process = await asyncio.create_subprocess_exec("node", peer, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{int(await process.stdout.readline())}/fhir"
+        transport = to(url)
+        first = rendering(study(image()))
+        corrected = rendering(study(image(1, reading(0.3)), image(2)))
+        withdrawal = rendering(study(image(1, reading(0.3)), image(2)), withdrawn=True)
+        async with aiohttp.ClientSession() as session:
+            for sent, status in (
+                (first, "preliminary"),
+                (corrected, "preliminary"),
+                (withdrawal, "entered-in-error"),
+            ):
+                assert await transport.is_held(sent, soon()) is False
+                await transport.send(sent, soon())
+                await transport.send(sent, soon())
+                assert await transport.is_held(sent, soon()) is True
+                [report] = await every(session, f"{url}/DiagnosticReport")
+                assert report["status"] == status
+                found = await every(session, f"{url}/Observation")
+                assert {each["status"] for each in found} == {status}
+                assert {each["reference"] for each in report["result"]} == {
+                    f"Observation/{each['id']}" for each in found
+                }
+            assert len(await every(session, f"{url}/Device")) == 1
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def every(session: aiohttp.ClientSession, url: str) -> list[Any]:
+    async with session.get(url) as response:
+        return [entry["resource"] for entry in (await response.json())["entry"]]

@@ -25,7 +25,7 @@ from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing import Hl7Destination
 from tests.support.studies import IDENTITY, image, study
 
-RECEIVER = Path(__file__).parent / "hl7v2" / "receiver.js"
+RECEIVER = Path(__file__).parent / "peers" / "hl7_receiver.js"
 HEAD = b"\x0bMSH|^~\\&|RIS||||20260131||ACK^R01|1|P|2.5.1\r"
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 

@@ -1,4 +1,4 @@
-// Receives HL7 v2 messages over MLLP and answers them: node receiver.js CODE
+// Receives HL7 v2 messages over MLLP and answers them: node hl7_receiver.js CODE
 // Prints its port, then the control ID, the patient's family name and the notes of each message.
 import { HL7Server } from "hl7v2-net";
 
