@@ -405,6 +405,21 @@ class UnknownModelError(RadStreamError, label="UnknownModelError"):
 
 
 @dataclass(eq=False)
+class KeptOutError(RadStreamError, label="KeptOutError"):
+    """Rules of the routing document keep such images out."""
+
+    rules: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(eq=False)
+class NoRuleError(RadStreamError, label="NoRuleError"):
+    """No rule of the routing document applies to the image, and it has no `otherwise`."""
+
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(eq=False)
 class ContractError(RadStreamError, label="ContractError"):
     """A model's contract is missing, unreadable or does not fit the model's tensors."""
 

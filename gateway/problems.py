@@ -311,6 +311,18 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Unknown model",
         "The model the metadata name is not served. Served: {served}.",
     ),
+    errors.KeptOutError: ProblemKind(
+        "kept-out",
+        422,
+        "Image kept out by a rule",
+        "The routing document keeps such images out, by: {rules}.",
+    ),
+    errors.NoRuleError: ProblemKind(
+        "no-rule",
+        422,
+        "No routing rule applies",
+        "No rule of the routing document applies to the image, and it has no `otherwise`.",
+    ),
     errors.ContractError: ProblemKind(
         "model-failed", 502, "Model failed", "The model broke its contract: {reason}."
     ),

@@ -61,6 +61,8 @@ class Act:
         True if images could not be processed, though others of their request were.
     corrects_identity
         True if it corrected the patient or the order of a study.
+    unrouted
+        Outcome of the rules for images that they refused.
     document, reason, changes
         Of a configuration document: its digest or the fault for which it was refused, and what is
         new in it.
@@ -74,6 +76,7 @@ class Act:
     traces: set[str] = field(default_factory=set)
     partial: bool = False
     corrects_identity: bool = False
+    unrouted: str | None = None
     document: str | None = None
     reason: str | None = None
     changes: tuple[AuditChange, ...] = ()
@@ -112,6 +115,13 @@ def note_correction() -> None:
     act = _acting.get()
     if act is not None:
         act.corrects_identity = True
+
+
+def note_unrouted(outcome: str) -> None:
+    """Note that rules refused an image of the present act."""
+    act = _acting.get()
+    if act is not None:
+        act.unrouted = outcome
 
 
 class Audit:
@@ -171,6 +181,7 @@ class Audit:
             request_id=act.request_id,
             trace_id=act.trace_id(),
             identity_corrected=act.corrects_identity or None,
+            unrouted=act.unrouted,
             document=act.document,
             reason=act.reason,
             changes=act.changes or None,

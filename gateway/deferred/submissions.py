@@ -14,6 +14,7 @@ from gateway.errors import (
     DeliveryUnfinishedError,
     InferenceUnavailableError,
     NoModelAcceptsError,
+    NoRuleError,
     ObjectNotFoundError,
     RadStreamError,
     StoreError,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from gateway.admission.admission import Slot
     from gateway.delivery.webhooks import Callbacks
-    from gateway.models.registry import ModelRegistry
     from gateway.observability.metrics import Metrics
     from gateway.results.completion import Completions
     from gateway.results.documents import StudyRecord
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.problem import Problem
     from gateway.studies.imaging import Imaging
+    from gateway.studies.model_choice import ModelChoice
     from gateway.studies.process import AdmittedStudy, StudyProcessor
     from gateway.studies.refused_images import PartError
     from gateway.studies.study import Study, StudyImage
@@ -74,7 +75,7 @@ class Submissions:
         Results of their studies, and the submissions pending in them.
     completions
         Completes studies that come image by image.
-    models, imaging
+    choice, imaging
         Say what can be said of a study without decoding it.
     """
 
@@ -86,7 +87,7 @@ class Submissions:
         results: ResultStore,
         pending: StudySubmissions,
         completions: Completions,
-        models: ModelRegistry,
+        choice: ModelChoice,
         imaging: Imaging,
     ) -> None:
         self._entries = entries
@@ -94,7 +95,7 @@ class Submissions:
         self._results = results
         self._pending = pending
         self._completions = completions
-        self._models = models
+        self._choice = choice
         self._imaging = imaging
 
     async def accept(
@@ -107,8 +108,8 @@ class Submissions:
         callback
             URL to call at the end.
         keep_unaccepted
-            Images that no model takes by now are accepted, too: they are parked, and can be tried
-            again once there is a model.
+            Images that no model takes and no rule routes by now are accepted, too: they are parked,
+            and can be tried again once there is one.
 
         Raises
         ------
@@ -192,8 +193,8 @@ class Submissions:
         errors = await self._imaging.header_errors(study.images)
         refused = list(study.refused)
         for image in study.images:
-            error: PartError | None = self._unread(image)
-            if keep_unaccepted and isinstance(error, NoModelAcceptsError):
+            error = await self._unread(study, image)
+            if keep_unaccepted and isinstance(error, NoModelAcceptsError | NoRuleError):
                 error = None
             error = error or errors.get(image.part)
             if error is not None:
@@ -201,9 +202,9 @@ class Submissions:
         if len(refused) == len(study.parts):
             raise_all(in_order(study.parts, refused))
 
-    def _unread(self, image: StudyImage) -> PartError | None:
+    async def _unread(self, study: Study, image: StudyImage) -> PartError | None:
         try:
-            self._models.select(image.metadata)
+            await self._choice.choose(study, image)
         except PART_ERRORS as error:
             return error
         except InferenceUnavailableError:  # it may wait for its model

@@ -89,11 +89,16 @@ def _refuse(metadata: StudyMetadata, served: Sequence[ModelState]) -> NoReturn:
         _demand_view(
             [state for state in served if state.served and state.served.may_accept(metadata)]
         )
-    raise NoModelAcceptsError(
+    raise not_accepted(metadata, [state.served for state in served if state.served])
+
+
+def not_accepted(metadata: StudyMetadata, models: Sequence[ServedModel]) -> NoModelAcceptsError:
+    """Return the error of a study that the contracts of none of these models take."""
+    return NoModelAcceptsError(
         modality=metadata.modality,
         body_part=metadata.body_part,
         view=metadata.view and metadata.view.value,
-        accepted=tuple(_accepted(state.served) for state in served if state.served),
+        accepted=tuple(map(_accepted, models)),
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 from gateway.results.tombstone import Closing
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.problem import Problem
-from gateway.schemas.result import Finding, ModelVersion, ResultWarning
+from gateway.schemas.result import Finding, Mode, ModelVersion, ResultWarning
 from gateway.schemas.stored_document import (
     Counts,
     Identity,
@@ -68,6 +68,7 @@ class Reading(StoredDocument):
     media_type: str
     object: str = Field(description="Last part of the key of the image.")
     model: ModelVersion
+    mode: Mode = Mode.LIVE
     title: str | None = None
     intended_use: str | None = None
     disclaimer: str | None = None
@@ -90,6 +91,20 @@ class Reading(StoredDocument):
     )
     sender: str | None = Field(None, description="Label of the caller that sent the image.")
     route: str | None = Field(None, description="Way in by which it came.")
+
+
+class MissingReading(StoredDocument):
+    """A reading that a model owes: others of its image were made."""
+
+    sha256: str
+    name: str = Field(description="Name of the model.")
+    version: str | None = Field(None, description="Its version, where it is known which one.")
+    mode: Mode = Mode.LIVE
+    problem: str = Field(description="Kind of the problem for which it is missing.")
+    since: AwareDatetime
+    work: str | None = Field(
+        None, description="Id of the work that tries again; None where the image is to come again."
+    )
 
 
 class SearchAttributes(StoredDocument):
@@ -203,6 +218,9 @@ class StudyRecord(StoredDocument):
     )
     open_images: tuple[NotProcessedDocument, ...] = Field(
         (), description="Images that are to be sent again."
+    )
+    missing_readings: tuple[MissingReading, ...] = Field(
+        (), description="Readings that models owe."
     )
     pending: tuple[PendingImages, ...] = Field((), description="Images that wait, as they came.")
     failed: tuple[FailedImages, ...] = ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.results.completion import counted
-from gateway.results.documents import Reading, StudyRecord
+from gateway.results.documents import MissingReading, Reading, StudyRecord
 from gateway.results.identity import contradicts, joined
 from gateway.results.not_processed import noted, settled
 from gateway.results.pages import may_have_image
@@ -35,7 +35,11 @@ class Request:
     fresh
         Readings of images that their models had not read before.
     processed
-        By the name of the part, the readings of all its images that could be processed.
+        By the name of the part, the first reading of all its images that could be processed.
+    others
+        Further readings of these images that were stored before.
+    missing
+        Readings of these images that models owe.
     entries
         Images that could not be.
     alone
@@ -50,6 +54,8 @@ class Request:
     received_at: dt.datetime
     fresh: Sequence[Reading]
     processed: Mapping[str, Reading]
+    others: Sequence[Reading] = ()
+    missing: Sequence[MissingReading] = ()
     entries: Sequence[NotProcessedDocument] = ()
     alone: bool = False
     submission: str | None = None
@@ -57,9 +63,11 @@ class Request:
 
     def changes(self, record: StudyRecord | None) -> bool:
         """Return True if there is something to write, as far as this record tells."""
-        before = record is not None and record.open_images
+        before = record is not None and (record.open_images or record.missing_readings)
         corrects = self.corrects and contradicts(self.metadata, record)
-        return bool(self.fresh or self.entries or self.submission or before or corrects)
+        return bool(
+            (self.fresh or self.entries or self.missing) or self.submission or before or corrects
+        )
 
 
 @dataclass(slots=True)
@@ -115,6 +123,7 @@ def joining(request: Request, on_pages: OnPages) -> Callable[[StudyRecord | None
             ),
             "images": images,
             "readings": tuple(readings),
+            "missing_readings": _still_missing(record, request, readings),
             "open_images": noted(entries, request.entries),
             "pending": pending,
         }
@@ -123,6 +132,26 @@ def joining(request: Request, on_pages: OnPages) -> Callable[[StudyRecord | None
         return counted(record.changed(**news), request.submission)
 
     return change
+
+
+def _still_missing(
+    record: StudyRecord, request: Request, readings: Sequence[Reading]
+) -> tuple[MissingReading, ...]:
+    """Return the readings that models owe: of the request's images, those that it says."""
+    images = {reading.sha256 for reading in request.processed.values()}
+    since = {_owed(item): item.since for item in record.missing_readings}
+    there = {(item.sha256, item.model.name, item.model.version) for item in readings}
+    kept = [item for item in record.missing_readings if item.sha256 not in images]
+    news = (
+        item.model_copy(update={"since": since.get(_owed(item), item.since)})
+        for item in request.missing
+        if _owed(item) not in there
+    )
+    return (*kept, *news)
+
+
+def _owed(item: MissingReading) -> tuple[str, str, str | None]:
+    return item.sha256, item.name, item.version
 
 
 def key_of(reading: Reading) -> ReadingKey:

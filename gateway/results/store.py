@@ -187,7 +187,8 @@ class ResultStore:
             record = known.record or _gone()
         stored = {key_of(item): item for item in [*on_pages.readings.values(), *record.readings]}
         of_request = {
-            key_of(item): stored.get(key_of(item), item) for item in request.processed.values()
+            key_of(item): stored.get(key_of(item), item)
+            for item in (*request.processed.values(), *request.others, *request.fresh)
         }
         here = {key_of(item) for item in record.readings}
         earlier = [item for key, item in of_request.items() if key not in here]

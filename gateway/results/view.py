@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gateway.problems import problem_of_kind
 from gateway.results.search_attributes import study_attributes
 from gateway.schemas.not_processed import told
 from gateway.schemas.result import (
     Applicability,
+    AskedModel,
     ImageResult,
+    MissingReading,
     ModelDescription,
     ReadingResult,
     ResultWarning,
@@ -87,7 +90,22 @@ def study_result(
         earlier_images=record.images - len(images) if pages else None,
         images=images,
         not_processed=tuple(map(told, record.open_images)) or None,
+        missing_readings=missing_readings(record) or None,
         completion=_completion(record),
+    )
+
+
+def missing_readings(record: StudyRecord) -> tuple[MissingReading, ...]:
+    """Return the readings that models owe a study."""
+    return tuple(
+        MissingReading(
+            sha256=item.sha256,
+            model=AskedModel(name=item.name, version=item.version),
+            since=item.since,
+            is_retried=item.work is not None,
+            problem=problem_of_kind(item.problem),
+        )
+        for item in record.missing_readings
     )
 
 
@@ -185,7 +203,7 @@ def _status(record: StudyRecord, stand: Sequence[object]) -> Status:
         return Status.PENDING
     if not stand:
         return Status.FAILED if record.failed else Status.PENDING
-    return Status.PARTIAL if record.open_images else Status.COMPLETED
+    return Status.PARTIAL if record.open_images or record.missing_readings else Status.COMPLETED
 
 
 def _replacements(images: Sequence[ImageResult]) -> Iterator[ResultWarning]:
@@ -253,6 +271,7 @@ def _reading(path: str, reading: Reading, index: int, frame: FrameReading) -> Re
             verdict=Verdict.APPLICABLE if reason is None else Verdict.NOT_APPLICABLE,
             reason=reason,
         ),
+        mode=reading.mode,
         findings=frame.findings,
         heatmap=f"{path}/heatmap.png?key={picture_key(reading, index)}"
         if frame.activation_map

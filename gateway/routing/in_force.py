@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gateway.routing.rules import Rules
 from gateway.routing.senders import Senders
 from gateway.schemas.routing import RoutingDocument
 
@@ -25,7 +26,7 @@ class Routes:
 
     Attributes
     ----------
-    senders
+    senders, rules
         Those that it names.
     digest
         See `digest_of`.
@@ -34,6 +35,7 @@ class Routes:
     def __init__(self, document: RoutingDocument) -> None:
         self.document = document
         self.senders = Senders(document)
+        self.rules = Rules(document)
         self.digest = digest_of(document)
 
 

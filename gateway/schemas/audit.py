@@ -80,6 +80,9 @@ class AuditRecord(StoredDocument):
     identity_corrected: bool | None = Field(
         None, description="True where the patient or the order of the study was corrected."
     )
+    unrouted: str | None = Field(
+        None, description="Outcome of the rules for images that they refused."
+    )
     document: str | None = Field(
         None, description="Digest of the configuration document that came into force."
     )

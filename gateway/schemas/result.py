@@ -233,6 +233,25 @@ class RenderingKind(StrEnum):
     ORU = "oru"
 
 
+class AskedModel(_Wire):
+    """A model that is to read an image."""
+
+    name: str
+    version: str | None = Field(None, description="Version, where it is known which one is meant.")
+
+
+class MissingReading(_Wire):
+    """A reading that a model owes, though others of the image were made."""
+
+    sha256: str = Field(description="SHA-256 of the image's bytes, in hexadecimal.")
+    model: AskedModel
+    since: AwareDatetime = Field(description="Time of the first attempt.")
+    is_retried: bool = Field(
+        description="True if the gateway tries again; else the image is to be sent again."
+    )
+    problem: Problem
+
+
 class StudyCompletion(_Wire):
     """Completion of a study whose images come one by one."""
 
@@ -293,6 +312,9 @@ class StudyResult(_Wire):
     )
     failures: tuple[FailedSubmission, ...] | None = Field(
         None, description="Accepted images that failed for good."
+    )
+    missing_readings: tuple[MissingReading, ...] | None = Field(
+        None, description="Readings that models owe; the status is `partial`."
     )
     completion: StudyCompletion | None = Field(
         None, description="Completion, of a study sent over DICOM or DICOMweb."

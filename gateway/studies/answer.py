@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import Reading, StudyRecord
     from gateway.schemas.not_processed import NotProcessed
     from gateway.schemas.result import StudyResult
+    from gateway.studies.readings import MissedReading
     from preprocess import Frame
 
 
@@ -28,6 +29,8 @@ class Answer:
         The images sent that could not be.
     record
         All that is known of the study.
+    missed
+        The readings of the images sent that models owe.
     decoded
         Frames of a dropped image that had not been processed, as far as they were kept.
     """
@@ -37,12 +40,18 @@ class Answer:
     record: StudyRecord
     readings: tuple[Reading, ...] = ()
     not_processed: tuple[NotProcessed, ...] = ()
+    missed: tuple[MissedReading, ...] = ()
     decoded: tuple[Frame, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """True if not all that was to be read was read."""
+        return bool(self.not_processed or self.missed)
 
     @property
     def outcome(self) -> str:
         """Return the word for it in logs and metrics."""
-        if self.not_processed:
+        if self.is_partial:
             return "partial"
         return "replayed" if self.replayed else "completed"
 

@@ -45,6 +45,8 @@ _REASONS: dict[type[errors.RadStreamError], FailureReason] = {
     errors.ImagesTooLargeError: FailureReason.OUT_OF_RESOURCES,
     errors.UnsupportedImagesError: FailureReason.SOP_CLASS_NOT_SUPPORTED,
     errors.NoModelAcceptsError: FailureReason.SOP_CLASS_NOT_SUPPORTED,
+    errors.KeptOutError: FailureReason.SOP_CLASS_NOT_SUPPORTED,
+    errors.NoRuleError: FailureReason.SOP_CLASS_NOT_SUPPORTED,
     errors.UnreadableImagesError: FailureReason.CANNOT_UNDERSTAND,
     errors.ImagesWithoutContrastError: FailureReason.CANNOT_UNDERSTAND,
     errors.InvalidMetadataError: FailureReason.CANNOT_UNDERSTAND,

@@ -6,100 +6,43 @@ import asyncio
 import contextlib
 import hashlib
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.errors import (
-    Fault,
-    ImagesTooLargeError,
-    ImagesWithoutContrastError,
-    UnreadableImagesError,
-    UnsupportedImagesError,
-)
-from gateway.models.placement import call_for
+from gateway.errors import Fault, ImagesTooLargeError
+from gateway.studies.preparation import Preparation, named
 from preprocess import (
-    CorruptImageError,
     DecodeWorkers,
     Limits,
     MediaType,
-    NoContrastError,
     PreprocessError,
     UnrecognisedImageError,
-    UnsupportedImageError,
     check_contrast,
     measure,
     read_file_meta,
     read_metadata,
+    read_values,
     sniff,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
     from concurrent.futures import Future
 
-    from gateway.models.placement import ModelCall
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.runtime.deadline import Deadline
+    from gateway.studies.preparation import PreparedImage
     from gateway.studies.refused_images import ImageError
     from gateway.studies.study import StudyImage
-    from preprocess import DicomMetadata, FileMeta, Frame, Header
+    from preprocess import DicomMetadata, FileMeta, Frame
 
 T = TypeVar("T")
 
 # Rows and columns kept of a JPEG that is decoded to be forgotten: all of its bytes are read.
 _CHECKED_SIZE = (64, 64)
-
-
-# Frames that take more are decoded again for a picture: they would lie in memory for the inference.
-_KEPT_BYTES = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedFrame:
-    """One frame as the model takes it.
-
-    Parameters
-    ----------
-    rows, columns, bits_stored
-        Of the frame as sent.
-    call
-        The frame in the form its model takes it.
-    """
-
-    rows: int
-    columns: int
-    bits_stored: int
-    call: ModelCall
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedImage:
-    """A decoded file.
-
-    Parameters
-    ----------
-    media_type, frames
-        The kind of file, and its frames.
-    began, decode_s, tensor_s
-        Start of its decoding, by `time.perf_counter`, and seconds that it took.
-    warnings
-        Sentences about what the file says that was not usable.
-    decoded
-        Its frames as they were decoded, where they are small and a picture is drawn of them.
-    """
-
-    media_type: MediaType
-    frames: tuple[PreparedFrame, ...]
-    began: float
-    decode_s: float
-    tensor_s: float
-    warnings: tuple[str, ...] = ()
-    decoded: tuple[Frame, ...] = ()
 
 
 class Imaging:
@@ -217,32 +160,50 @@ class Imaging:
     async def prepare(
         self,
         image: StudyImage,
-        model: ServedModel,
+        models: Sequence[ServedModel],
         deadline: Deadline,
         *,
-        read_before: Container[str],
+        read_before: Sequence[Container[str]],
         is_drawn: bool = False,
-    ) -> tuple[str, PreparedImage | None]:
-        """Return the image's SHA-256, and the image as the model takes it unless read before.
+    ) -> tuple[str, list[PreparedImage | ImageError | None]]:
+        """Return the image's SHA-256, and for each model the image as it takes it.
+
+        None where the model has read it before; an error, which names the image's part, where it
+        cannot be made for the model. It is decoded once for all models whose contracts ask for the
+        same of its decoding.
 
         Parameters
         ----------
         deadline
             Of the request: the image is decoded in what it has left.
         read_before
-            SHA-256 of images that need not be prepared, in hexadecimal as all of them.
+            For each model, SHA-256 of images that need not be prepared, in hexadecimal.
         is_drawn
             True if a picture is drawn of the image once it is read.
+        """
+        preparation = Preparation(
+            image,
+            deadline=deadline,
+            workers=self._workers,
+            limits=self._limits,
+            message_bytes=self._message_bytes,
+            is_drawn=is_drawn,
+        )
+        return await self._run(partial(preparation.of, models, read_before))
+
+    async def dicom_values(
+        self, part: str, data: bytes | memoryview, keywords: Iterable[str]
+    ) -> dict[str, tuple[str, ...]]:
+        """Return the values of attributes of a DICOM file by keyword; none of another file.
 
         Raises
         ------
         UnsupportedImagesError, ImagesTooLargeError, UnreadableImagesError
-        ImagesWithoutContrastError
-            Naming the image's part.
+            Naming the part.
         """
-        return await self._run(
-            partial(self._prepare, image, model, deadline, read_before, is_drawn=is_drawn)
-        )
+        if not is_dicom(data):
+            return {}
+        return await self._run(partial(_read_values, part, data, keywords, self._limits))
 
     async def frames(
         self, data: bytes | memoryview, *, at_least: tuple[int, int] | None = None
@@ -284,65 +245,7 @@ class Imaging:
             measure(data, self._limits)
             check_contrast(self._workers.decode(data, self._limits, at_least=_CHECKED_SIZE))
         except PreprocessError as error:
-            raise _named(part, error) from error
-
-    def _prepare(
-        self,
-        image: StudyImage,
-        model: ServedModel,
-        deadline: Deadline,
-        read_before: Container[str],
-        *,
-        is_drawn: bool,
-    ) -> tuple[str, PreparedImage | None]:
-        sha256 = hashlib.sha256(image.data).hexdigest()
-        if sha256 in read_before:
-            return sha256, None
-        began = time.perf_counter()
-        try:
-            header = measure(image.data, self._limits)
-            frames = self._workers.decode(
-                image.data,
-                self._limits,
-                at_least=_least_size(header, model),
-                timeout_s=deadline.remaining_s(),
-            )
-            check_contrast(frames, model.contract.input.intensity.spec())
-        except PreprocessError as error:
-            raise _named(image.part, error) from error
-        decoded = time.perf_counter()
-        prepared = tuple(
-            PreparedFrame(
-                rows=frame.rows,
-                columns=frame.columns,
-                bits_stored=header.bits_stored,
-                call=call_for(model, frame, message_bytes=self._message_bytes),
-            )
-            for frame in frames
-        )
-        is_kept = is_drawn and sum(frame.samples.nbytes for frame in frames) <= _KEPT_BYTES
-        return sha256, PreparedImage(
-            header.media_type,
-            prepared,
-            began,
-            decode_s=decoded - began,
-            tensor_s=time.perf_counter() - decoded,
-            warnings=frames[0].warnings,
-            decoded=tuple(frames) if is_kept else (),
-        )
-
-
-def _least_size(header: Header, model: ServedModel) -> tuple[int, int]:
-    """Return rows and columns a JPEG must keep while it is decoded, by the model's contract.
-
-    An ensemble resamples all samples that it is sent, so none may jut out of the picture: for it
-    the reduction divides the picture's size.
-    """
-    wanted = model.contract.input
-    factor: int = wanted.jpeg_reduction
-    while model.ensembles and (header.rows % factor or header.columns % factor):
-        factor //= 2
-    return max(header.rows // factor, wanted.rows), max(header.columns // factor, wanted.columns)
+            raise named(part, error) from error
 
 
 def _header_errors(images: Sequence[StudyImage], limits: Limits) -> dict[str, ImageError]:
@@ -351,7 +254,7 @@ def _header_errors(images: Sequence[StudyImage], limits: Limits) -> dict[str, Im
         try:
             measure(image.data, limits)
         except PreprocessError as error:
-            errors[image.part] = _named(image.part, error)
+            errors[image.part] = named(image.part, error)
     return errors
 
 
@@ -376,24 +279,20 @@ def _read_metadata(part: str, data: bytes | memoryview, limits: Limits) -> Dicom
     try:
         return read_metadata(data, limits)
     except PreprocessError as error:
-        raise _named(part, error) from error
+        raise named(part, error) from error
+
+
+def _read_values(
+    part: str, data: bytes | memoryview, keywords: Iterable[str], limits: Limits
+) -> dict[str, tuple[str, ...]]:
+    try:
+        return read_values(data, keywords, limits)
+    except PreprocessError as error:
+        raise named(part, error) from error
 
 
 def _measured(part: str, data: bytes | memoryview, limits: Limits) -> None:
     try:
         measure(data, limits)
     except PreprocessError as error:
-        raise _named(part, error) from error
-
-
-def _named(part: str, error: PreprocessError) -> ImageError:
-    faults = (Fault(part, error.reason),)
-    match error:
-        case UnrecognisedImageError() | UnsupportedImageError():
-            return UnsupportedImagesError(faults)
-        case CorruptImageError():
-            return UnreadableImagesError(faults)
-        case NoContrastError():
-            return ImagesWithoutContrastError(faults)
-        case _:
-            return ImagesTooLargeError(faults)
+        raise named(part, error) from error

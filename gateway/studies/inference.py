@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,26 +13,35 @@ import structlog
 from gateway.errors import (
     BackendDiedError,
     ContractError,
+    DeadlineExceededError,
     InferenceFailedError,
+    InferenceOverloadedError,
     InferenceUnavailableError,
     RadStreamError,
 )
 from gateway.runtime.concurrency import together
-from gateway.studies.readings import frame_reading
+from gateway.runtime.deadline import Deadline
+from gateway.studies.readings import MissedReading, distinct, frame_reading
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.models.registry import ModelRegistry
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.results.documents import FrameReading
-    from gateway.runtime.deadline import Deadline
-    from gateway.studies.imaging import PreparedFrame
+    from gateway.studies.preparation import PreparedFrame
     from gateway.studies.readings import FreshImage
+    from gateway.studies.taken_images import TakenImage
     from gateway.triton.protocol import InferenceServer
 
 log = structlog.get_logger()
 
 _MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
+FAILURES = (*_MODEL_ERRORS, InferenceOverloadedError, DeadlineExceededError)
+"""Failures of one model, which say nothing of another."""
+# Of what a request has left, for models of which others read the same image.
+_SHARE_OF_DEADLINE = 0.75
 # A broken connection is made anew in less; a server that is being started takes longer.
 _RETRY_PAUSE_S = (0.05, 0.15)
 
@@ -53,6 +63,46 @@ class Inference:
         self._server = server
         self._models = models
         self._metrics = metrics
+
+    async def read_images(
+        self, taken: Sequence[TakenImage], deadline: Deadline, *, awaited: bool
+    ) -> tuple[list[tuple[FreshImage, list[FrameReading]]], list[MissedReading]]:
+        """Return the readings of all fresh images, side by side, and those that models owe.
+
+        A model that fails costs its own reading where another one read the image. Where several
+        read one image, none is waited for to the request's end.
+
+        Raises
+        ------
+        RadStreamError
+            An image has no reading by any model: see `read_image`.
+        """
+        items = distinct(item for each in taken for item in each.fresh)
+        stored = {each.sha256 for each in taken if each.readings}
+        models = Counter(item.sha256 for item in items)
+        soon = Deadline.after(deadline.remaining_s() * _SHARE_OF_DEADLINE)
+
+        async def read(item: FreshImage) -> list[FrameReading] | RadStreamError:
+            if models[item.sha256] == 1 and item.sha256 not in stored:
+                return await self.read_image(item, deadline, awaited=awaited)
+            try:
+                async with soon.bounds("inference"):
+                    return await self.read_image(item, soon, awaited=False)
+            except FAILURES as error:
+                return error
+
+        outcomes = list(zip(items, await together(map(read, items)), strict=True))
+        read_by_any = stored | {item.sha256 for item, made in outcomes if isinstance(made, list)}
+        made: list[tuple[FreshImage, list[FrameReading]]] = []
+        missed: list[MissedReading] = []
+        for item, outcome in outcomes:
+            if isinstance(outcome, list):
+                made.append((item, outcome))
+            elif item.sha256 not in read_by_any:
+                raise outcome
+            else:
+                missed.append(MissedReading.of(item.sha256, item.model, item.mode, outcome))
+        return made, missed
 
     async def read_image(
         self, item: FreshImage, deadline: Deadline, *, awaited: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,40 +11,27 @@ import structlog
 from gateway.audit.trail import note_partial
 from gateway.errors import (
     DeliveryUnfinishedError,
-    InferenceUnavailableError,
     RadStreamError,
     StudyBeingDeletedError,
     StudyConflictError,
     log_fields,
 )
+from gateway.problems import URN
+from gateway.results.documents import MissingReading
 from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request as ResultRequest
 from gateway.runtime.concurrency import together
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
 from gateway.studies.answer import Answer
-from gateway.studies.readings import (
-    FreshImage,
-    check_size,
-    distinct,
-    image_reading,
-    key_of,
-    sizes,
-)
+from gateway.studies.readings import distinct, image_reading
 from gateway.studies.recorder import in_common
-from gateway.studies.refused_images import (
-    IMAGE_ERRORS,
-    PART_ERRORS,
-    RefusedImage,
-    in_order,
-    raise_all,
-)
+from gateway.studies.refused_images import PART_ERRORS, in_order, raise_all
+from gateway.studies.taken_images import ImageIntake, refusal, sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from gateway.models.registry import ModelRegistry
-    from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.documents import FrameReading, Reading
@@ -53,15 +41,17 @@ if TYPE_CHECKING:
     from gateway.schemas.result import Finding
     from gateway.studies.imaging import Imaging
     from gateway.studies.inference import Inference
+    from gateway.studies.model_choice import ChosenModels, ModelChoice
+    from gateway.studies.readings import FreshImage, MissedReading
     from gateway.studies.recorder import StudyRecorder
-    from gateway.studies.refused_images import ImageError, PartError
+    from gateway.studies.refused_images import RefusedImage
     from gateway.studies.stage_timer import Stages
-    from gateway.studies.study import Study, StudyImage
+    from gateway.studies.study import Study
+    from gateway.studies.taken_images import TakenImage
+
+    Made = list[tuple[FreshImage, list[FrameReading]]]
 
 log = structlog.get_logger()
-
-
-_Chosen = tuple["StudyImage", "ServedModel"]
 
 
 class Pipeline:
@@ -70,7 +60,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        models: ModelRegistry,
+        choice: ModelChoice,
         inference: Inference,
         imaging: Imaging,
         results: ResultStore,
@@ -78,9 +68,10 @@ class Pipeline:
         pseudonyms: Pseudonyms,
         recorder: StudyRecorder,
     ) -> None:
-        self._models = models
+        self._choice = choice
         self._inference = inference
         self._imaging = imaging
+        self._images = ImageIntake(imaging, results)
         self._results = results
         self._metrics = metrics
         self._pseudonyms = pseudonyms
@@ -124,7 +115,7 @@ class Pipeline:
                     **stages.log_fields(),
                 )
                 raise
-        if answer.not_processed:
+        if answer.is_partial:
             note_partial()
         self._count(study, answer.outcome)
         log.info(
@@ -134,6 +125,7 @@ class Pipeline:
             outcome=answer.outcome,
             images=len(study.parts),
             not_processed=[item.problem.type for item in answer.not_processed] or None,
+            missed=[item.name for item in answer.missed] or None,
             image_bytes=sum(map(len, study.parts.values())),
             models=sorted(answer.models),
             replayed=answer.replayed,
@@ -145,74 +137,98 @@ class Pipeline:
         self, study: Study, deadline: Deadline, stages: Stages, *, awaited: bool
     ) -> Answer:
         with stages.time(Stage.ADMIT):
-            if awaited:
-                await self._outlast_loss(study, deadline)
-            chosen, refused = self._choose(study)
-            stages.model = in_common(model.reference for _, model in chosen)
+            chosen, refused = await self._choose(study, deadline if awaited else None)
+            targets = [target for each in chosen for target in each.targets]
+            stages.model = in_common(target.model.reference for target in targets)
             known = await self._results.known(study.metadata, study.seen, corrects=study.corrects)
         taken, refused = await self._prepare(
             study, chosen, refused, known, deadline=deadline, stages=stages
         )
-        items = distinct(taken.values())
-        fresh = [item for item in items if isinstance(item, FreshImage)]
+        new = {item.sha256: item for each in reversed(taken) for item in reversed(each.fresh)}
         images = [
-            NewImage(item.sha256, item.prepared.media_type, item.image.data) for item in fresh
+            NewImage(item.sha256, item.prepared.media_type, item.image.data)
+            for item in reversed(new.values())
         ]
         writes = self._results.write_images(study.metadata.study_id, images)
-        frames: list[list[FrameReading]] = []
+        made: Made = []
+        failed: list[MissedReading] = []
         try:
-            if fresh:
+            if new:
                 with stages.time(Stage.INFER):
-                    frames = await together(
-                        self._inference.read_image(item, deadline, awaited=awaited)
-                        for item in fresh
+                    made, failed = await self._inference.read_images(
+                        taken, deadline, awaited=awaited
                     )
         except BaseException:
             await writes.remove()
             raise
         with stages.time(Stage.STORE):
-            readings = {
-                key_of(item): image_reading(study, item, name, read, stages)
-                for item, name, read in zip(fresh, writes.names, frames, strict=True)
-            }
+            names = {image.sha256: name for image, name in zip(images, writes.names, strict=True)}
+            fresh = [
+                image_reading(study, item, names[item.sha256], frames, stages)
+                for item, frames in made
+            ]
             entries = await self._entries(study, refused, taken)
-            request = ResultRequest(
-                study.metadata,
-                study.received_at,
-                fresh=tuple(readings.values()),
-                processed={
-                    part: readings[key_of(item)] if isinstance(item, FreshImage) else item
-                    for part, item in taken.items()
-                },
-                entries=entries,
-                alone=len(study.parts) == 1,
-                submission=study.submission,
-                corrects=study.corrects,
-            )
+            missed = [*(item for each in taken for item in each.missed), *failed]
+            request = self._request(study, taken, fresh, missed, entries)
             added = await self._store(request, known, writes)
         # Where another gateway was first, that one counts.
         first = [item for item in added.readings if item.object in writes.names]
-        self._count_images(items, first)
+        self._count_images(taken, first)
         return Answer(
             added.result,
             replayed=not first,
             readings=added.readings,
             not_processed=tuple(map(told, entries)),
+            missed=tuple(missed),
             record=added.record,
-            decoded=fresh[0].prepared.decoded if len(fresh) == 1 else (),
+            decoded=made[0][0].prepared.decoded if len(new) == 1 else (),
+        )
+
+    def _request(
+        self,
+        study: Study,
+        taken: Sequence[TakenImage],
+        fresh: Sequence[Reading],
+        missed: Sequence[MissedReading],
+        entries: Sequence[NotProcessedDocument],
+    ) -> ResultRequest:
+        """Return the request as it is to be stored."""
+        first = {item.sha256: item for item in reversed(fresh)}
+        first |= {each.sha256: each.readings[0] for each in taken if each.readings}
+        return ResultRequest(
+            study.metadata,
+            study.received_at,
+            fresh=fresh,
+            processed={each.part: first[each.sha256] for each in taken},
+            others=[reading for each in taken for reading in each.readings],
+            missing=[
+                MissingReading(
+                    sha256=item.sha256,
+                    name=item.name,
+                    version=item.version,
+                    mode=item.mode,
+                    problem=self._recorder.problem_of(item.error).type.removeprefix(URN),
+                    since=dt.datetime.now(dt.UTC),
+                )
+                for item in missed
+            ],
+            entries=entries,
+            alone=len(study.parts) == 1,
+            submission=study.submission,
+            corrects=study.corrects,
         )
 
     async def _prepare(
         self,
         study: Study,
-        chosen: Sequence[_Chosen],
+        chosen: Sequence[ChosenModels],
         refused: Sequence[RefusedImage],
         known: Known,
         *,
         deadline: Deadline,
         stages: Stages,
-    ) -> tuple[dict[str, FreshImage | Reading], list[RefusedImage]]:
-        """Return each image by its part, read before or ready to be read; and all refused ones.
+    ) -> tuple[list[TakenImage], list[RefusedImage]]:
+        """Return the images that are read or ready to be read, and all refused ones.
 
         Raises
         ------
@@ -221,17 +237,16 @@ class Pipeline:
         """
         with stages.within(Stage.DECODE, span="prepare"):
             is_drawn = study.dropped_as is not None
-            taken, unfit = await self._take(chosen, known, deadline, is_drawn=is_drawn)
+            taken, unfit = await self._images.take(chosen, known, deadline, is_drawn=is_drawn)
             refused = in_order(study.parts, [*refused, *unfit])
             if not taken:
                 raise_all(refused)
-            items = distinct(taken.values())
-            for item in items:
-                if isinstance(item, FreshImage):
-                    began, decode_s = item.prepared.began, item.prepared.decode_s
-                    stages.add(Stage.DECODE, decode_s, began=began)
-                    stages.add(Stage.TENSOR, item.prepared.tensor_s, began=began + decode_s)
-            stages.size = in_common(sizes(items))
+            for item in distinct(item for each in taken for item in each.fresh):
+                prepared = item.prepared
+                if not prepared.is_shared:
+                    stages.add(Stage.DECODE, prepared.decode_s, began=prepared.began)
+                stages.add(Stage.TENSOR, prepared.tensor_s, began=prepared.tensor_began)
+            stages.size = in_common(sizes(taken))
             stages.not_processed = len(refused)
         return taken, refused
 
@@ -253,68 +268,39 @@ class Pipeline:
         await writes.remove(kept={reading.object for reading in added.readings})
         return added
 
-    async def _outlast_loss(self, study: Study, deadline: Deadline) -> None:
-        """Wait for the models that were found dead as the study came; see `ModelRegistry`."""
-        for image in study.images:
-            try:
-                self._models.select(image.metadata)
-            except PART_ERRORS:
-                continue  # told with the others of its kind
-            except InferenceUnavailableError as error:
-                await self._models.outlast_loss(image.metadata, error, deadline)
+    async def _choose(
+        self, study: Study, outlast: Deadline | None
+    ) -> tuple[list[ChosenModels], list[RefusedImage]]:
+        """Return the models that are to read each image, and the images that none reads.
 
-    def _choose(self, study: Study) -> tuple[list[_Chosen], list[RefusedImage]]:
-        """Return each image with the model that is to read it, and what no model reads.
+        Parameters
+        ----------
+        outlast
+            See `ModelChoice.choose`.
 
         Raises
         ------
         InferenceUnavailableError
-            A model is not ready.
+            No model that is to read an image is ready.
         RadStreamError
             No image can be processed; see `raise_all`.
         """
-        chosen: list[_Chosen] = []
+        chosen: list[ChosenModels] = []
         refused = list(study.refused)
         for image in study.images:
             try:
-                chosen.append((image, self._models.select(image.metadata)))
+                chosen.append(await self._choice.choose(study, image, outlast))
             except PART_ERRORS as error:
-                refused.append(_refusal(image, error))
+                refused.append(refusal(image, error))
         if not chosen:
             raise_all(in_order(study.parts, refused))
         return chosen, refused
-
-    async def _take(
-        self, chosen: Sequence[_Chosen], known: Known, deadline: Deadline, *, is_drawn: bool
-    ) -> tuple[dict[str, FreshImage | Reading], list[RefusedImage]]:
-        """Return each image by its part, read before or ready to be read; and the rest.
-
-        Raises
-        ------
-        ImagesTooLargeError
-            They are too large together.
-        StudyBeingDeletedError
-        """
-        if len(chosen) > 1:
-            await self._imaging.check_together([image for image, _ in chosen])
-        outcomes = await together(
-            self._take_image(image, model, known, deadline, is_drawn=is_drawn)
-            for image, model in chosen
-        )
-        taken: dict[str, FreshImage | Reading] = {}
-        refused: list[RefusedImage] = []
-        for (image, _), outcome in zip(chosen, outcomes, strict=True):
-            if isinstance(outcome, IMAGE_ERRORS):
-                refused.append(_refusal(image, outcome))
-            else:
-                taken[image.part] = outcome
-        return taken, refused
 
     async def _entries(
         self,
         study: Study,
         refused: Sequence[RefusedImage],
-        taken: Mapping[str, FreshImage | Reading],
+        taken: Sequence[TakenImage],
     ) -> list[NotProcessedDocument]:
         """Return what is kept and told of the images that cannot be processed."""
         data = study.parts
@@ -327,50 +313,21 @@ class Pipeline:
                 received_at=study.received_at,
                 view=item.view,
                 sop_instance_uid=item.sop_instance_uid,
-                beside=tuple(dict.fromkeys(other.sha256 for other in taken.values())),
+                beside=tuple(dict.fromkeys(other.sha256 for other in taken)),
             )
             for item, sha256 in zip(refused, hashes, strict=True)
         ]
 
-    async def _take_image(
-        self,
-        image: StudyImage,
-        model: ServedModel,
-        known: Known,
-        deadline: Deadline,
-        *,
-        is_drawn: bool,
-    ) -> FreshImage | Reading | ImageError:
-        read_before = known.read_by(model.reference)
-        try:
-            sha256, prepared = await self._imaging.prepare(
-                image, model, deadline, read_before=read_before, is_drawn=is_drawn
-            )
-            if prepared is None:
-                study_id = image.metadata.study_id
-                stored = await self._results.reading(study_id, known, sha256, model.reference)
-                if stored is not None:
-                    check_size(image, stored.frames)
-                    return stored
-                _, prepared = await self._imaging.prepare(image, model, deadline, read_before=())
-            if prepared is None:
-                raise ValueError("an image that was not read before was not prepared")
-            check_size(image, prepared.frames)
-        except IMAGE_ERRORS as error:
-            return error  # the other images may have faults to report as well
-        return FreshImage(image, sha256, model, prepared)
-
     def _count(self, study: Study, outcome: str) -> None:
         self._metrics.studies.count(study.route, study.caller, outcome)
 
-    def _count_images(
-        self, taken: Sequence[FreshImage | Reading], readings: Sequence[Reading]
-    ) -> None:
-        for item in taken:
-            if isinstance(item, FreshImage):
-                self._metrics.studies.images.labels(item.prepared.media_type, "read").inc()
-            else:
-                self._metrics.studies.images.labels(item.media_type, "replayed").inc()
+    def _count_images(self, taken: Sequence[TakenImage], readings: Sequence[Reading]) -> None:
+        for each in {each.sha256: each for each in taken}.values():
+            outcome = "read" if each.fresh else "replayed"
+            media_type = (
+                each.fresh[0].prepared.media_type if each.fresh else each.readings[0].media_type
+            )
+            self._metrics.studies.images.labels(media_type, outcome).inc()
         for reading in readings:
             for frame in reading.frames:
                 for finding in frame.findings:
@@ -380,10 +337,6 @@ class Pipeline:
                         finding.label,
                         _verdict(finding),
                     ).inc()
-
-
-def _refusal(image: StudyImage, error: PartError) -> RefusedImage:
-    return RefusedImage(image.part, error, image.metadata.view, image.uids.sop_instance_uid)
 
 
 def _verdict(finding: Finding) -> str:

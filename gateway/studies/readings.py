@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 from gateway.errors import Fault, InvalidMetadataError
 from gateway.models.contracts import activation_cells, findings
 from gateway.results.documents import ActivationMap, FrameReading, Reading
-from gateway.schemas.result import ResultWarning
+from gateway.schemas.result import Mode, ResultWarning
 from gateway.schemas.telemetry import Stage
 from preprocess.geometry import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from gateway.errors import RadStreamError
     from gateway.models.served_model import ServedModel
     from gateway.schemas.result import ModelVersion
-    from gateway.studies.imaging import PreparedFrame, PreparedImage
+    from gateway.studies.preparation import PreparedFrame, PreparedImage
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
 
@@ -40,6 +41,37 @@ class FreshImage:
     sha256: str
     model: ServedModel
     prepared: PreparedImage
+    mode: Mode = Mode.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class MissedReading:
+    """A reading that could not be had, though the image has others.
+
+    Parameters
+    ----------
+    sha256
+        Of the image.
+    name, version
+        Of the model; no version where it is not known which one would read the image.
+    mode
+        The part that the model plays.
+    error
+        The reason.
+    """
+
+    sha256: str
+    name: str
+    version: str | None
+    mode: Mode
+    error: RadStreamError
+
+    @classmethod
+    def of(
+        cls, sha256: str, model: ServedModel, mode: Mode, error: RadStreamError
+    ) -> MissedReading:
+        """Return the missed reading of a model that is served."""
+        return cls(sha256, model.name, model.version, mode, error)
 
 
 def image_reading(
@@ -61,6 +93,7 @@ def image_reading(
         media_type=item.prepared.media_type,
         object=name,
         model=item.model.reference,
+        mode=item.mode,
         title=contract.title,
         intended_use=contract.summary,
         disclaimer=contract.disclaimer,
@@ -144,15 +177,15 @@ def _base64(cells: NDArray[np.float16]) -> bytes:
     return base64.b64encode(cells.tobytes())
 
 
-def key_of(item: FreshImage | Reading) -> ReadingKey:
+def key_of(item: FreshImage) -> ReadingKey:
     """Return the key of an image and the model version that reads it."""
-    return item.sha256, item.model.reference if isinstance(item, FreshImage) else item.model
+    return item.sha256, item.model.reference
 
 
-def distinct(taken: Iterable[FreshImage | Reading]) -> list[FreshImage | Reading]:
-    """Return each image once, where it was sent first."""
-    first: dict[ReadingKey, FreshImage | Reading] = {}
-    for item in taken:
+def distinct(items: Iterable[FreshImage]) -> list[FreshImage]:
+    """Return each image once for each model, where it was sent first."""
+    first: dict[ReadingKey, FreshImage] = {}
+    for item in items:
         first.setdefault(key_of(item), item)
     return list(first.values())
 
@@ -174,10 +207,3 @@ def check_size(image: StudyImage, frames: Sequence[PreparedFrame] | Sequence[Fra
     )
     if faults:
         raise InvalidMetadataError(faults)
-
-
-def sizes(taken: Sequence[FreshImage | Reading]) -> Iterator[tuple[int, int]]:
-    """Yield rows and columns of every frame."""
-    for item in taken:
-        for frame in item.prepared.frames if isinstance(item, FreshImage) else item.frames:
-            yield frame.rows, frame.columns

@@ -11,7 +11,9 @@ from gateway.errors import (
     ImagesWithoutContrastError,
     InvalidMetadataError,
     InvalidPartsError,
+    KeptOutError,
     NoModelAcceptsError,
+    NoRuleError,
     RadStreamError,
     UnknownModelError,
     UnreadableImagesError,
@@ -39,8 +41,22 @@ ImageError = (
     | InvalidMetadataError
 )
 # What is wrong with one image, and says nothing of the others sent with it; the gravest kind first.
-PART_ERRORS = (*IMAGE_ERRORS, InvalidPartsError, NoModelAcceptsError, UnknownModelError)
-PartError = ImageError | InvalidPartsError | NoModelAcceptsError | UnknownModelError
+PART_ERRORS = (
+    *IMAGE_ERRORS,
+    InvalidPartsError,
+    NoModelAcceptsError,
+    UnknownModelError,
+    NoRuleError,
+    KeptOutError,
+)
+PartError = (
+    ImageError
+    | InvalidPartsError
+    | NoModelAcceptsError
+    | UnknownModelError
+    | NoRuleError
+    | KeptOutError
+)
 
 # What all images of a study have in common; the rest, such as the view, is each image's own.
 SHARED = ("study_id", "patient_id", "accession_number")
@@ -48,6 +64,8 @@ SHARED = ("study_id", "patient_id", "accession_number")
 _WITHOUT_FAULTS = {
     NoModelAcceptsError: "no model takes its modality, body part and view",
     UnknownModelError: "the model that its metadata name is not served",
+    NoRuleError: "no rule of the routing document applies to it",
+    KeptOutError: "a rule of the routing document keeps it out",
 }
 
 

@@ -58,6 +58,8 @@ LABELS = (
     "InvalidMetadataError",
     "InvalidPartsError",
     "InvalidQueryError",
+    "KeptOutError",
+    "NoRuleError",
     "IssuerUnavailableError",
     "MalformedRequestError",
     "MissingHalfError",

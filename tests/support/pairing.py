@@ -35,6 +35,7 @@ from gateway.results.joins import Request
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.submissions import StudySubmissions
+from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.runtime.health import Health
 from gateway.schemas.events import Delivery
@@ -44,6 +45,7 @@ from gateway.storage.protocol import ObjectStore
 from gateway.studies.answer import Answer
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
+from gateway.studies.model_choice import ModelChoice
 from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
 from gateway.work.parked import Parking
@@ -282,6 +284,7 @@ def gateway_on(
     processing = Processing(
         admission,
         NO_MODELS,
+        ModelChoice(NO_MODELS, Routing(), imaging, metrics),
         imaging,
         studies,
         cast("Pictures", NoPictures(results)),

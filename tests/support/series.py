@@ -12,6 +12,8 @@ from gateway.dimse.commitment_messages import ActionStatus
 from gateway.dimse.connections import ENDS
 from gateway.errors import RadStreamError, Refusal
 from gateway.results.tombstone import Reason
+from gateway.routing.rules import BUILT_IN
+from gateway.routing.rules import Outcome as RoutingOutcome
 from gateway.schemas.events import Outcome
 from gateway.schemas.telemetry import Stage
 from gateway.settings import Settings
@@ -28,6 +30,7 @@ BRIGHTNESS: Labels = {
     "label": {"bright"},
     "credential": set(),
     "caller": set(),
+    "rule": set(),
 }
 
 
@@ -48,7 +51,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
     ----------
     chosen
         Values of the operator's: `model`, `version` and `label` of what Triton serves, the ids of
-        `credential` and the names of keys, `caller`.
+        `credential`, the names of keys, `caller`, and of rules, `rule`.
     """
     contexts = iter_route_contexts(create_app(Settings()).routes)
     routes = {context.path for context in contexts} | {"unmatched", "/docs/assets"}
@@ -80,6 +83,8 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_dimse_associations": {
             "outcome": {"accepted"} | {rejection.name.lower() for rejection in Rejection}
         },
+        "radstream_routed_images": {"outcome": set(RoutingOutcome)},
+        "radstream_rule_images": {"rule": chosen["rule"] | {rule.name for rule in BUILT_IN}},
         "radstream_stow_instances": {
             "reason": {"0000"} | {f"{reason:04X}" for reason in FailureReason}
         },

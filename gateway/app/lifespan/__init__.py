@@ -78,7 +78,7 @@ async def open_gateway(
         routing = await open_routing(context, audit)
         storage = await open_storage(context)
         context.stack.push_async_callback(storage.index.writer.close)  # once nothing changes
-        processing = await open_processing(context, storage, audit)
+        processing = await open_processing(context, storage, audit, routing)
         folder = make_drop_folder(context, storage, processing, audit)
         backlogs = await make_backlogs(context, storage, processing)
         submissions, catalog = _accepted(storage, processing, backlogs)
@@ -175,7 +175,7 @@ def _accepted(
         results=storage.results,
         pending=storage.submissions,
         completions=storage.completions,
-        models=processing.models,
+        choice=processing.choice,
         imaging=processing.imaging,
     )
     return submissions, StudyCatalog(

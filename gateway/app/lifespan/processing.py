@@ -14,6 +14,7 @@ from gateway.renderings.reports import Reports
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
 from gateway.studies.intake import Intake
+from gateway.studies.model_choice import ModelChoice
 from gateway.studies.pipeline import Pipeline
 from gateway.studies.process import StudyProcessor
 from gateway.studies.recorder import StudyRecorder
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
+    from gateway.routing.in_force import Routing
     from gateway.triton.protocol import InferenceServer
 
 # One caller alone gets half: more than the six that a browser asks for at once, on any machine.
@@ -37,6 +39,7 @@ class Processing:
 
     admission: Admission
     models: ModelRegistry
+    choice: ModelChoice
     imaging: Imaging
     studies: StudyProcessor
     pictures: Pictures
@@ -44,7 +47,7 @@ class Processing:
 
 
 async def open_processing(
-    context: LifespanContext, storage: StudyStorage, audit: Audit
+    context: LifespanContext, storage: StudyStorage, audit: Audit, routing: Routing
 ) -> Processing:
     """Open the way that ends in `storage`. A Triton that does not answer is waited for."""
     settings, metrics = context.settings, context.metrics
@@ -59,8 +62,9 @@ async def open_processing(
         background_share=settings.admission.background_share,
         metrics=metrics,
     )
+    choice = ModelChoice(models, routing, imaging, metrics)
     pipeline = Pipeline(
-        models=models,
+        choice=choice,
         inference=Inference(triton, models, metrics),
         imaging=imaging,
         results=storage.results,
@@ -71,6 +75,7 @@ async def open_processing(
     return Processing(
         admission=admission,
         models=models,
+        choice=choice,
         imaging=imaging,
         studies=StudyProcessor(
             admission=admission,

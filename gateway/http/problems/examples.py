@@ -74,6 +74,8 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
             accepted=("cxr_pneumonia: CR/DX, CHEST, AP",),
         ),
         errors.UnknownModelError("my_model version 7", ("cxr_pneumonia",)),
+        errors.KeptOutError(("secondary-captures",)),
+        errors.NoRuleError(),
         errors.InferenceFailedError("cxr_pneumonia", "INTERNAL"),
         errors.InferenceUnavailableError("Triton does not answer"),
         errors.InferenceOverloadedError("cxr_pneumonia"),

@@ -156,6 +156,8 @@ _SUBMISSION: dict[str, Any] = {
             errors.ImagesWithoutContrastError,
             errors.NoModelAcceptsError,
             errors.UnknownModelError,
+            errors.KeptOutError,
+            errors.NoRuleError,
             errors.InferenceFailedError,
             errors.InferenceUnavailableError,
             errors.OverloadedError,

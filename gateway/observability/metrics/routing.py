@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -20,3 +20,18 @@ class RoutingMetrics:
             registry=registry,
         )
         self.file_valid.set(1)  # there is nothing older before the first change
+        self.images = Counter(
+            "radstream_routed_images_total",
+            "Decisions on images by the rules, by outcome: contracts where there are no rules. An "
+            "image that is accepted first and processed later is decided on twice.",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("contracts", "rules", "otherwise", "no_rule", "kept_out"):
+            self.images.labels(outcome)
+        self.rules = Counter(
+            "radstream_rule_images_total",
+            "Decisions on images in which a rule of the routing document applied, by rule.",
+            ["rule"],
+            registry=registry,
+        )

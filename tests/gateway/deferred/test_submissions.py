@@ -30,11 +30,13 @@ from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import MOST_SUBMISSIONS, StudySubmissions, with_submissions
 from gateway.results.tombstone import Reason
 from gateway.results.view import study_result
+from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.storage.layout import CALLBACKS, SUBMISSIONS
 from gateway.studies.dicom_instance import FailureReason, failure_reason
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
+from gateway.studies.model_choice import ModelChoice
 from gateway.studies.process import Received, StudyProcessor, StudySource, Turn
 from gateway.studies.study import Route
 from gateway.work.claims import Claims
@@ -168,7 +170,7 @@ class Gateway:
             results=self.results,
             pending=self.states,
             completions=completions,
-            models=models,
+            choice=ModelChoice(models, Routing(), imaging, metrics),
             imaging=imaging,
         )
 

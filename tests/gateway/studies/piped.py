@@ -14,12 +14,15 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
+from gateway.schemas.routing import RoutingDocument
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.answer import Answer
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
+from gateway.studies.model_choice import ModelChoice
 from gateway.studies.pipeline import Pipeline
 from gateway.studies.study import Route, Study, StudyImage
 from gateway.triton.client import TritonClient
@@ -34,15 +37,19 @@ WHITE, BLACK = flat_png(255), flat_png(0)
 class Parts:
     """A pipeline and all that it stands on."""
 
-    def __init__(self, client: TritonClient, objects: ObjectStore) -> None:
+    def __init__(
+        self, client: TritonClient, objects: ObjectStore, routing: Routing | None = None
+    ) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.told = Told(self.metrics)
         self.models = ModelRegistry(client, self.metrics, refresh_s=5, probe_timeout_s=10)
         self.results = ResultStore(objects, StudyDocuments(objects))
+        self.routing = routing or Routing()
+        imaging = Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics)
         self.pipeline = Pipeline(
-            models=self.models,
+            choice=ModelChoice(self.models, self.routing, imaging, self.metrics),
             inference=Inference(client, self.models, self.metrics),
-            imaging=Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics),
+            imaging=imaging,
             results=self.results,
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
@@ -57,6 +64,12 @@ class Parts:
 
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"radstream_{name}", labels) or 0
+
+
+def routing(*rules: dict[str, Any], **parts: Any) -> Routing:
+    """The routing of a document with these rules."""
+    document = {"schema": "radstream.routing/1", "rules": rules} | parts
+    return Routing(RoutingDocument.model_validate(document))
 
 
 def study(*images: bytes, **fields: Any) -> Study:
@@ -74,10 +87,12 @@ def study(*images: bytes, **fields: Any) -> Study:
 
 
 @asynccontextmanager
-async def piped(url: str, objects: ObjectStore) -> AsyncIterator[Parts]:
+async def piped(
+    url: str, objects: ObjectStore, routing: Routing | None = None
+) -> AsyncIterator[Parts]:
     client = TritonClient(url, message_bytes=2**24)
     try:
-        parts = Parts(client, objects)
+        parts = Parts(client, objects, routing)
         await parts.models.refresh()
         yield parts
     finally:

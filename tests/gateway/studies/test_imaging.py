@@ -22,7 +22,8 @@ from gateway.observability.metrics import Metrics
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.contract import Contract
 from gateway.schemas.metadata import StudyMetadata
-from gateway.studies.imaging import Imaging, PreparedImage
+from gateway.studies.imaging import Imaging
+from gateway.studies.preparation import PreparedImage
 from gateway.studies.study import StudyImage
 from preprocess import Limits, MediaType
 from tests.support.gateway import until
@@ -51,15 +52,17 @@ def model(**changes: Any) -> ServedModel:
 
 
 async def prepare(imaging: Imaging, sent: StudyImage, served: ServedModel) -> PreparedImage:
-    _, prepared = await imaging.prepare(sent, served, SOON, read_before=())
+    _, [prepared] = await imaging.prepare(sent, [served], SOON, read_before=[()])
+    if isinstance(prepared, RadStreamError):
+        raise prepared
     assert prepared is not None
     return prepared
 
 
 async def test_image_that_was_read_before_is_hashed_and_not_decoded(imaging: Imaging):
     sha256 = hashlib.sha256(b"abc").hexdigest()
-    told = await imaging.prepare(image(b"abc"), model(), SOON, read_before={sha256})
-    assert told == (sha256, None)
+    told = await imaging.prepare(image(b"abc"), [model()], SOON, read_before=[{sha256}])
+    assert told == (sha256, [None])
 
 
 @pytest.mark.parametrize(
@@ -73,11 +76,11 @@ async def test_small_frames_are_kept_where_a_picture_is_drawn_of_them(
     rows, columns = shape
     pixels = np.tile(np.arange(columns, dtype=np.uint8), (rows, 1))
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    _, prepared = await imaging.prepare(
-        image(png(pixels)), model(), SOON, read_before=(), is_drawn=is_drawn
+    _, [prepared] = await imaging.prepare(
+        image(png(pixels)), [model()], SOON, read_before=[()], is_drawn=is_drawn
     )
     imaging.close()
-    assert prepared is not None
+    assert isinstance(prepared, PreparedImage)
     assert len(prepared.decoded) == frames
 
 

@@ -46,7 +46,7 @@ async def test_a_jpeg_is_reduced_as_far_as_the_contract_allows(
     model = ServedModel("brightness", "1", Contract.model_validate(document), ensembles)
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     image = StudyImage("image[0]", jpeg(rows, columns), METADATA)
-    _, prepared = await imaging.prepare(image, model, Deadline.after(10), read_before=())
+    _, [prepared] = await imaging.prepare(image, [model], Deadline.after(10), read_before=[()])
     (frame,) = prepared.frames
     assert frame.call.inputs["pixels"].shape == decoded
     assert (frame.rows, frame.columns) == (rows, columns)
@@ -63,7 +63,7 @@ async def test_what_the_gateway_resamples_may_jut_out() -> None:
     done, data = cv2.imencode(".jpg", samples)
     assert done
     image = StudyImage("image[0]", data.tobytes(), METADATA)
-    _, prepared = await imaging.prepare(image, model, Deadline.after(10), read_before=())
+    _, [prepared] = await imaging.prepare(image, [model], Deadline.after(10), read_before=[()])
     (tensor,) = prepared.frames[0].call.inputs.values()
     # White from 128 of 257 columns on, not of the 260 that were decoded.
     assert tensor.mean() == pytest.approx(129 / 257, abs=0.002)

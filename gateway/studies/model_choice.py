@@ -1,0 +1,200 @@
+"""Choice of the models that read an image: by the rules, or by the models' contracts alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.audit.trail import note_unrouted
+from gateway.errors import (
+    InferenceUnavailableError,
+    InvalidMetadataError,
+    KeptOutError,
+    NoRuleError,
+    UnknownModelError,
+)
+from gateway.models.selection import not_accepted
+from gateway.routing.conditions import Facts
+from gateway.routing.rules import Outcome
+from gateway.schemas.metadata import ModelReference
+from gateway.schemas.result import Mode
+from gateway.studies.study import Route
+
+if TYPE_CHECKING:
+    from gateway.models.registry import ModelRegistry
+    from gateway.models.served_model import ServedModel
+    from gateway.observability.metrics import Metrics
+    from gateway.routing.in_force import Routing
+    from gateway.routing.rules import Decision
+    from gateway.runtime.deadline import Deadline
+    from gateway.schemas.metadata import StudyMetadata
+    from gateway.schemas.result import ModelVersion
+    from gateway.studies.imaging import Imaging
+    from gateway.studies.study import Study, StudyImage
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model that is to read an image, and the part that it plays."""
+
+    model: ServedModel
+    mode: Mode = Mode.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentModel:
+    """A model that is to read an image, and that is not there."""
+
+    model: ModelReference
+    mode: Mode
+    error: InferenceUnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModels:
+    """Models that are to read an image.
+
+    Parameters
+    ----------
+    targets
+        Those that are ready, one at the least.
+    absent
+        Those that are not.
+    decision
+        Of the rules.
+    """
+
+    image: StudyImage
+    targets: tuple[Target, ...]
+    absent: tuple[AbsentModel, ...]
+    decision: Decision
+
+
+class ModelChoice:
+    """The choice of models.
+
+    Parameters
+    ----------
+    models
+        Those that there are.
+    routing
+        Has the rules.
+    imaging
+        Reads the DICOM attributes that rules ask for.
+    metrics
+        Told of decisions.
+    """
+
+    def __init__(
+        self, models: ModelRegistry, routing: Routing, imaging: Imaging, metrics: Metrics
+    ) -> None:
+        self._models = models
+        self._routing = routing
+        self._imaging = imaging
+        self._metrics = metrics.routing
+
+    async def choose(
+        self, study: Study, image: StudyImage, outlast: Deadline | None = None
+    ) -> ChosenModels:
+        """Return the models that are to read an image of a study.
+
+        A model that the metadata name reads it past all rules but those that keep out.
+
+        Parameters
+        ----------
+        outlast
+            Waits until then for a model that was found dead as the study came; see
+            `ModelRegistry`.
+
+        Raises
+        ------
+        KeptOutError, NoRuleError
+            By the rules no model reads it.
+        UnknownModelError, NoModelAcceptsError, InvalidMetadataError, InferenceUnavailableError
+            See `ModelRegistry.select`; of all models that are to read it.
+        """
+        decision = await self._decide(study, image)
+        if image.metadata.model is not None or not decision.models:
+            target = Target(await self._select(image.metadata, outlast))
+            return ChosenModels(image, (target,), (), decision)
+        chosen = self._among(image, decision)
+        if not chosen.targets:
+            [absent, *others] = chosen.absent
+            try:
+                model = await self._select(_asking(image.metadata, absent.model), outlast)
+            except UnknownModelError as error:  # the operator's fault, and no sender's
+                raise absent.error from error
+            target = Target(model, absent.mode)
+            return ChosenModels(image, (target,), tuple(others), decision)
+        return chosen
+
+    async def _select(self, metadata: StudyMetadata, outlast: Deadline | None) -> ServedModel:
+        try:
+            return self._models.select(metadata)
+        except InferenceUnavailableError as error:
+            if outlast is None:
+                raise
+            await self._models.outlast_loss(metadata, error, outlast)
+        return self._models.select(metadata)
+
+    def _among(self, image: StudyImage, decision: Decision) -> ChosenModels:
+        """Return the models of a decision, those whose contracts do not take the image left out."""
+        metadata = image.metadata
+        targets: dict[ModelVersion, Target] = {}
+        absent: list[AbsentModel] = []
+        unfit: list[ServedModel] = []
+        faults: list[InvalidMetadataError] = []
+        for named in decision.models:
+            reference = ModelReference(name=named.name, version=named.version)
+            try:
+                model = self._models.select(_asking(metadata, reference))
+            except (InferenceUnavailableError, UnknownModelError):
+                error = InferenceUnavailableError(f"model {reference} is not ready")
+                absent.append(AbsentModel(reference, Mode(named.mode), error))
+            except InvalidMetadataError as error:
+                faults.append(error)
+            else:
+                if model.accepts(metadata):
+                    targets.setdefault(model.reference, Target(model, Mode(named.mode)))
+                else:
+                    unfit.append(model)
+        if not targets and not absent:
+            raise faults[0] if faults else not_accepted(metadata, unfit)
+        return ChosenModels(image, tuple(targets.values()), tuple(absent), decision)
+
+    async def _decide(self, study: Study, image: StudyImage) -> Decision:
+        decision = self._routing.routes.rules.decide(await self._facts(study, image))
+        outcome = decision.outcome
+        self._metrics.images.labels(outcome).inc()
+        for name in decision.rules:
+            self._metrics.rules.labels(name).inc()
+        is_unruled = outcome is Outcome.NO_RULE and image.metadata.model is None
+        if outcome is not Outcome.KEPT_OUT and not is_unruled:
+            return decision
+        log.info("routing.refused", outcome=outcome, rules=decision.rules, route=study.route)
+        note_unrouted(outcome)
+        raise KeptOutError(decision.rules) if outcome is Outcome.KEPT_OUT else NoRuleError
+
+    async def _facts(self, study: Study, image: StudyImage) -> Facts:
+        routes = self._routing.routes
+        dicom: dict[str, tuple[str, ...]] = {}
+        if routes.rules.keywords:
+            dicom = await self._imaging.dicom_values(image.part, image.data, routes.rules.keywords)
+        sender = routes.senders.named(study.caller) if study.route is Route.DIMSE else None
+        return Facts(
+            metadata=image.metadata.model_dump(mode="json", exclude_unset=True),
+            received_at=study.received_at,
+            route=study.route.value,
+            sender=study.caller,
+            ae_title=None if sender is None else sender.ae_title,
+            dicom=dicom,
+        )
+
+
+def _asking(metadata: StudyMetadata, model: ModelReference) -> StudyMetadata:
+    """Return the metadata as those of a sender that asks for a model."""
+    return metadata.model_copy(update={"model": model})
