@@ -6,6 +6,11 @@ from pathlib import Path
 
 HOURS_A_MONTH = 730
 PRICES = Path(__file__).with_name("prices.toml")
+# Of a study's way into the search index, where it comes alone: its pointers (by patient, order and
+# Study Instance UID), the object of its entry, and that one's merge into its day, which lists the
+# day, reads two objects and writes one. Studies of the same half minute share all but the pointers.
+POINTERS = 3
+INDEX_PUTS, INDEX_GETS = POINTERS + 1 + 2, 2
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Study:
         too, of 0.28 MB.
     puts, gets : int
         Requests to S3, of which a listing is paid for like a put; counted by `bench.s3_times`.
-        Those of a dropped study are its own two, and those of its pairing.
+        Those of a dropped study are its own two, and those of its pairing. Those of the search
+        index follow the answer.
     dropped : int
         Objects that EventBridge, SQS and Lambda see.
     image_gb : float
@@ -45,8 +51,8 @@ class Study:
 def ways_in(cpu_s: float) -> dict[str, Study]:
     """A study by each of the two ways it can come."""
     return {
-        "sent": Study(cpu_s, copies=1, puts=2, gets=1, dropped=0),
-        "dropped": Study(cpu_s, copies=2.2, puts=8, gets=3, dropped=2),
+        "sent": Study(cpu_s, copies=1, puts=2 + INDEX_PUTS, gets=1 + INDEX_GETS, dropped=0),
+        "dropped": Study(cpu_s, copies=2.2, puts=8 + INDEX_PUTS, gets=3 + INDEX_GETS, dropped=2),
     }
 
 
