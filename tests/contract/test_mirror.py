@@ -24,9 +24,6 @@ EXCEPTIONS = {
 UNSORTED = {
     "gateway/dicomweb/retrieval.py",
     "gateway/dicomweb/search.py",
-    "gateway/dicomweb/store_transaction.py",
-    "gateway/deferred/dicom_store.py",
-    "gateway/dropfolder/delivery_order.py",
 }
 
 

@@ -4,17 +4,14 @@ import asyncio
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.admission.admission import Admission, Slot
 from gateway.audit.trail import GATEWAY, Audit, name_study
-from gateway.deferred.submissions import Accepted, ProcessSubmission, Submissions
-from gateway.delivery.webhooks import Callbacks, CallbackStates, SendNotice
 from gateway.errors import (
     StoreUnavailableError,
     StudyBacklogFullError,
@@ -22,53 +19,21 @@ from gateway.errors import (
     UnknownModelError,
 )
 from gateway.observability.metrics import Metrics
-from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
 from gateway.results.documents import StudyRecord
-from gateway.results.store import ResultStore
-from gateway.results.study_documents import Seen, StudyDocuments
-from gateway.results.submissions import MOST_SUBMISSIONS, StudySubmissions, with_submissions
+from gateway.results.submissions import MOST_SUBMISSIONS, with_submissions
 from gateway.results.tombstone import Reason
 from gateway.results.view import study_result
-from gateway.routing.in_force import Routing
-from gateway.runtime.deadline import Deadline
-from gateway.storage.layout import CALLBACKS, SUBMISSIONS
+from gateway.storage.layout import CALLBACKS
 from gateway.studies.dicom_instance import FailureReason, failure_reason
-from gateway.studies.imaging import Imaging
-from gateway.studies.intake import Intake
-from gateway.studies.model_choice import ModelChoice
-from gateway.studies.process import Received, StudyProcessor, StudySource, Turn
-from gateway.studies.study import Route
-from gateway.work.claims import Claims
-from gateway.work.documents import PendingCallback, Submission
-from gateway.work.entries import Entries
 from gateway.work.keys import WorkId, to_the_second
 from gateway.work.parked import Parking
 from gateway.work.worker import Worker
-from preprocess import Limits
 from tests.support.audit import Trail
-from tests.support.completion import completions_on
+from tests.support.deferred import DeferredGateway
 from tests.support.deletion import deletion_on
 from tests.support.gateway import until
-from tests.support.models import flat_png
-from tests.support.pairing import Readings, StoringPipeline, no_turn
 from tests.support.store import MemoryStore
-from tests.support.telemetry import Told
-from tests.support.work import metadata
-
-if TYPE_CHECKING:
-    from gateway.models.registry import ModelRegistry
-    from gateway.results.deletion import Deletion
-
-
-HOSTS = frozenset({"ris.test"})
-
-
-class AnyModel:
-    """Takes every image."""
-
-    def select(self, *_: Any) -> None:
-        """Raise nothing."""
 
 
 class Rounds:
@@ -101,104 +66,6 @@ class Rounds:
                 future.set_result(None)
 
 
-class Gateway:
-    """One gateway that accepts studies and processes them, on a store in memory."""
-
-    def __init__(self, objects: MemoryStore, *, routes: tuple[str, ...] = ()) -> None:
-        metrics = Metrics(CollectorRegistry())
-        documents = self.documents = StudyDocuments(objects)
-        self.objects = objects
-        self.results = ResultStore(objects, documents)
-        self.states = StudySubmissions(documents)
-        self.deletion: Deletion = deletion_on(objects)
-        completions = completions_on(objects, documents, routes=routes)
-        imaging = Imaging(threads=2, limits=Limits(), metrics=metrics)
-        models = cast("ModelRegistry", AnyModel())
-        self.readings = Readings()
-        self._studies = StudyProcessor(
-            admission=Admission(
-                bytes_limit=2**20, studies_limit=16, pictures_limit=16, metrics=metrics
-            ),
-            models=models,
-            intake=Intake(imaging, Told(), metadata_bytes=1000),
-            pipeline=StoringPipeline(self.results, self.readings, no_turn),
-            audit=Audit(Trail(), metrics, instance="here"),
-        )
-        self.entries = Entries(
-            objects, kind=SUBMISSIONS, document=Submission, claims=Claims(lease_s=30)
-        )
-        notices = Entries(
-            objects, kind=CALLBACKS, document=PendingCallback, claims=Claims(lease_s=30)
-        )
-        self.sent: list[bytes] = []
-        self.notifier = Worker(
-            notices,
-            CallbackStates(self.results),
-            SendNotice(self, secret="", hosts=HOSTS, metrics=metrics),
-            parking=Parking(objects, problem_of),
-            problem_of=problem_of,
-            count=lambda _: None,
-            at_once=4,
-            timeout_s=20,
-            sweep_s=0.02,
-            give_up_s=3600,
-        )
-        self.callbacks = Callbacks(notices, self.notifier, hosts=HOSTS)
-        self.worker = Worker(
-            self.entries,
-            self.states,
-            ProcessSubmission(
-                self.entries,
-                studies=self._studies,
-                results=self.results,
-                callbacks=self.callbacks,
-                completions=completions,
-                metrics=metrics,
-                tracer=NO_TRACER,
-            ),
-            parking=Parking(objects, problem_of),
-            problem_of=problem_of,
-            count=lambda _: None,
-            at_once=4,
-            timeout_s=20,
-            sweep_s=3600,
-            give_up_s=3600,
-        )
-        self.submissions = Submissions(
-            self.entries,
-            self.worker,
-            results=self.results,
-            pending=self.states,
-            completions=completions,
-            choice=ModelChoice(models, Routing(), imaging, metrics),
-            imaging=imaging,
-        )
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Take a notice."""
-        del url, headers
-        self.sent.append(body)
-
-    async def accept(
-        self, study_id: str, grey: int = 1, callback: str | None = None, **attributes: str
-    ) -> Accepted:
-        document = {"study_id": study_id, "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
-
-        async def receive(_: Slot) -> Received:
-            data = json.dumps(document | attributes).encode()
-            return Received(data, [("image", flat_png(grey))])
-
-        source = StudySource(Route.REST, "test", "test", Turn.AT_ONCE, receive)
-        async with self._studies.admitted(source, Deadline.after(20)) as study:
-            return await self.submissions.accept(study, callback)
-
-    async def fill(self, study_id: str, count: int) -> None:
-        """Have so much of a study pending."""
-        for _ in range(count):
-            work = WorkId.new(study_id, dt.datetime.now(dt.UTC))
-            await self.states.promise(work, metadata(study_id), 1, Seen())
-
-
 def asked(objects: MemoryStore) -> Counter[tuple[str, str]]:
     """Requests by what was called and the beginning of the key."""
     return Counter((call, _place(key)) for call, key in objects.calls)
@@ -213,7 +80,7 @@ def _place(key: str) -> str:
 async def test_study_is_accepted_with_four_requests_and_two_waits():
     rounds = Rounds()
     objects = MemoryStore(rounds.turn)
-    await rounds.of(Gateway(objects).accept("S1"))
+    await rounds.of(DeferredGateway(objects).accept("S1"))
     assert asked(objects) == {
         ("read", "document"): 1,
         ("create", "submissions"): 1,
@@ -225,7 +92,7 @@ async def test_study_is_accepted_with_four_requests_and_two_waits():
 
 async def test_first_image_of_a_study_that_completes_takes_one_request_more():
     objects = MemoryStore()
-    gateway = Gateway(objects, routes=("rest",))
+    gateway = DeferredGateway(objects, routes=("rest",))
     for count in (5, 3, 3):
         objects.calls.clear()
         await gateway.accept("S1", count)
@@ -235,10 +102,10 @@ async def test_first_image_of_a_study_that_completes_takes_one_request_more():
 @pytest.mark.parametrize("pending", [1, 200])
 async def test_requests_do_not_grow_with_what_is_pending(pending: int):
     objects = MemoryStore()
-    gateway = Gateway(objects)
+    gateway = DeferredGateway(objects)
     await gateway.fill("S1", pending)
     objects.calls.clear()
-    await Gateway(objects).accept("S1")  # another gateway, which remembers nothing
+    await DeferredGateway(objects).accept("S1")  # another gateway, which remembers nothing
     assert asked(objects).total() == 4
     objects.calls.clear()
     accepted = await gateway.accept("S1", 2)  # it reads again after the lost swap
@@ -255,7 +122,7 @@ async def test_requests_do_not_grow_with_what_is_pending(pending: int):
 
 async def test_study_is_processed_with_one_swap_of_its_document():
     objects = MemoryStore()
-    gateway = Gateway(objects)
+    gateway = DeferredGateway(objects)
     work, _ = await gateway.accept("S1")
     objects.calls.clear()
     task = asyncio.create_task(gateway.worker.run())
@@ -280,7 +147,7 @@ async def test_study_is_processed_with_one_swap_of_its_document():
 
 async def test_what_is_done_or_deleted_meanwhile_is_not_added_again():
     objects = MemoryStore()
-    first, second = Gateway(objects), Gateway(objects)
+    first, second = DeferredGateway(objects), DeferredGateway(objects)
     work, _ = await first.accept("S1")
     entry = await second.entries.read(work, (await second.entries.due())[0][1])
     assert entry is not None
@@ -300,16 +167,16 @@ async def test_what_is_done_or_deleted_meanwhile_is_not_added_again():
 
 async def test_another_patient_is_refused_and_leaves_nothing():
     objects = MemoryStore()
-    await Gateway(objects).accept("S1", patient_id="P1")
+    await DeferredGateway(objects).accept("S1", patient_id="P1")
     before = dict(objects.objects)
     with pytest.raises(StudyConflictError):
-        await Gateway(objects).accept("S1", patient_id="P2")
+        await DeferredGateway(objects).accept("S1", patient_id="P2")
     assert objects.objects == before
 
 
 async def test_study_of_which_all_failed_takes_the_identity_of_the_next_one():
     objects = MemoryStore()
-    gateway = Gateway(objects)
+    gateway = DeferredGateway(objects)
     work, _ = await gateway.accept("S1", patient_id="P1", accession_number="A1")
     parking = Parking(objects, problem_of)
     item = await parking.park_work("results/S1/submissions/x", UnknownModelError("m", ()))
@@ -343,7 +210,7 @@ async def working(*workers: Worker[Any]) -> AsyncIterator[None]:
 
 async def test_sender_is_told_though_a_gateway_dies_between_the_readings_and_that():
     objects = MemoryStore()
-    dying, other = Gateway(objects), Gateway(objects)
+    dying, other = DeferredGateway(objects), DeferredGateway(objects)
     work, _ = await dying.accept("S1", callback="https://ris.test/")
     entry = await dying.entries.read(work, to_the_second(work.received_at))
     assert entry is not None
@@ -360,14 +227,14 @@ async def test_sender_is_told_though_a_gateway_dies_between_the_readings_and_tha
 
 async def test_callback_of_a_deleted_study_is_not_sent():
     objects = MemoryStore()
-    gateway = Gateway(objects)
+    gateway = DeferredGateway(objects)
     work, _ = await gateway.accept("S1")
     await gateway.callbacks.announce(work, "https://ris.test/", None)
     kept = {key: data for key, data in objects.objects.items() if key.startswith(CALLBACKS)}
     await gateway.deletion.delete("S1", Reason.REQUEST)
     assert not [key for key in objects.objects if work.id in key]
     objects.objects |= kept  # written by one that was slow
-    other = Gateway(objects)
+    other = DeferredGateway(objects)
     async with working(other.notifier):
         await until(lambda: not [key for key in objects.objects if work.id in key])
     assert other.sent == []
@@ -375,7 +242,7 @@ async def test_callback_of_a_deleted_study_is_not_sent():
 
 async def test_no_more_of_a_study_waits_than_its_document_has_room_for():
     objects = MemoryStore()
-    gateway = Gateway(objects)
+    gateway = DeferredGateway(objects)
     await gateway.fill("S1", MOST_SUBMISSIONS)
     problem = problem_of(UnknownModelError("m", ()))
     record = await gateway.results.record("S1")
@@ -390,7 +257,7 @@ async def test_no_more_of_a_study_waits_than_its_document_has_room_for():
             parked = await parking.park_work(f"results/S1/submissions/{item.id}", errors[place % 9])
             await gateway.states.failed(WorkId("S1", item.id), 10_000, parked)
         before = dict(objects.objects)
-        for other in (gateway, Gateway(objects)):
+        for other in (gateway, DeferredGateway(objects)):
             with pytest.raises(StudyBacklogFullError) as caught:
                 await other.accept("S1")
             assert failure_reason(caught.value) is FailureReason.OUT_OF_RESOURCES
@@ -415,5 +282,5 @@ async def test_what_is_not_promised_is_withdrawn_unless_nobody_knows(call: str, 
 
     objects = Away()
     with pytest.raises(StoreUnavailableError):
-        await Gateway(objects).accept("S1")
+        await DeferredGateway(objects).accept("S1")
     assert bool(objects.objects) is kept
