@@ -7,14 +7,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from gateway.routing.canary import arm_of
 from gateway.routing.conditions import holds, keywords
 from gateway.schemas.routing_rules import Otherwise, Rule, RuleCompletion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.routing.canary import Arm
     from gateway.routing.conditions import Facts
-    from gateway.schemas.routing_rules import RoutingRules, RuleModel
+    from gateway.schemas.routing_rules import RoutingRules
 
 # PS3.6, Annex A: Secondary Capture Image Storage, and its multi-frame kinds.
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -97,7 +99,7 @@ class Decision:
 
     outcome: Outcome
     rules: tuple[str, ...] = ()
-    models: tuple[RuleModel, ...] = ()
+    models: tuple[Arm, ...] = ()
     destinations: tuple[str, ...] = ()
     completion: RuleCompletion = field(default_factory=RuleCompletion)
 
@@ -132,30 +134,37 @@ class Rules:
 
     def decide(self, facts: Facts) -> Decision:
         """Return what follows for an image."""
-        return self.followed([rule for rule in self.all if holds(rule.when, facts, self.zone)])
+        applying = [rule for rule in self.all if holds(rule.when, facts, self.zone)]
+        return self.followed(applying, facts)
 
-    def followed(self, applying: Sequence[Rule]) -> Decision:
-        """Return what follows where these rules apply."""
+    def followed(self, applying: Sequence[Rule], facts: Facts) -> Decision:
+        """Return what follows for an image to which these rules apply."""
         if not self._document.has_rules:
             return UNRULED
         if keeping := [rule.name for rule in applying if rule.keeps_out]:
             return Decision(Outcome.KEPT_OUT, tuple(keeping))
         if applying:
-            return _together(Outcome.RULES, applying, tuple(rule.name for rule in applying))
+            names = tuple(rule.name for rule in applying)
+            return _together(Outcome.RULES, applying, names, facts)
         if self._document.otherwise is not None:
-            return _together(Outcome.OTHERWISE, [self._document.otherwise], ())
+            return _together(Outcome.OTHERWISE, [self._document.otherwise], (), facts)
         return Decision(Outcome.NO_RULE)
 
 
-def _together(outcome: Outcome, parts: Sequence[Otherwise], names: tuple[str, ...]) -> Decision:
+def _together(
+    outcome: Outcome, parts: Sequence[Otherwise], names: tuple[str, ...], facts: Facts
+) -> Decision:
     """Return all that follows of several rules; of completion, what the first one says."""
+    study_id = str(facts.metadata.get("study_id", ""))
     completions = [part.completion for part in parts if part.completion is not None]
     quiet = (each.quiet_s for each in completions if each.quiet_s is not None)
     expected = (each.expected_instances for each in completions if each.expected_instances)
     return Decision(
         outcome,
         names,
-        models=tuple(dict.fromkeys(model for part in parts for model in part.models)),
+        models=tuple(
+            dict.fromkeys(arm_of(model, study_id) for part in parts for model in part.models)
+        ),
         destinations=tuple(dict.fromkeys(name for part in parts for name in part.destinations)),
         completion=RuleCompletion(
             quiet_s=next(quiet, None), expected_instances=next(expected, None)

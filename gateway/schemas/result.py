@@ -77,6 +77,7 @@ class Mode(StrEnum):
     """Part that a model plays for a study."""
 
     LIVE = "live"
+    CANARY = "canary"
 
 
 class Finding(_Wire):

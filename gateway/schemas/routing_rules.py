@@ -199,6 +199,21 @@ Condition = Annotated[
 ]
 
 
+class Canary(_Part):
+    """Model version that reads the images of a share of the studies in place of another."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
+        None, description="Name of the model; if unset, that of the model in whose place it reads."
+    )
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+    percent: float = Field(
+        ge=0,
+        le=100,
+        description="Share of the studies, chosen by a hash of the `study_id`: a larger one adds "
+        "to a smaller one.",
+    )
+
+
 class RuleModel(_Part):
     """A model that reads the images of a rule, where its contract takes them."""
 
@@ -207,9 +222,18 @@ class RuleModel(_Part):
         None, description="Version; if unset, the newest one."
     )
     mode: Literal["live"] = Field("live", description="Part that the model plays.")
+    canary: Canary | None = None
 
-    def __str__(self) -> str:
-        return self.name if self.version is None else f"{self.name} version {self.version}"
+    @model_validator(mode="after")
+    def _differs_from_its_canary(self) -> Self:
+        canary = self.canary
+        if canary is None:
+            return self
+        if self.version is None:
+            raise ValueError("a model with a canary names its version")
+        if (canary.name or self.name, canary.version) == (self.name, self.version):
+            raise ValueError("a canary is another version, or another model")
+        return self
 
 
 class RuleCompletion(_Part):

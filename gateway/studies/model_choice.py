@@ -154,12 +154,12 @@ class ModelChoice:
                 model = self._models.select(_asking(metadata, reference))
             except (InferenceUnavailableError, UnknownModelError):
                 error = InferenceUnavailableError(f"model {reference} is not ready")
-                absent.append(AbsentModel(reference, Mode(named.mode), error))
+                absent.append(AbsentModel(reference, named.mode, error))
             except InvalidMetadataError as error:
                 faults.append(error)
             else:
                 if model.accepts(metadata):
-                    targets.setdefault(model.reference, Target(model, Mode(named.mode)))
+                    targets.setdefault(model.reference, Target(model, named.mode))
                 else:
                     unfit.append(model)
         if not targets and not absent:

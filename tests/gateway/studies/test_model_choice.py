@@ -164,3 +164,16 @@ async def test_a_changed_document_reads_the_image_by_its_further_models(parts: P
     again = await parts.read(WHITE, study_id="S1")
     assert again.replayed
     assert len(again.result.images[0].readings) == 2
+
+
+async def test_all_images_of_a_study_go_to_one_arm_of_a_canary(parts: Parts):
+    canary = {"version": "2", "percent": 50}
+    model = {"name": "brightness", "version": "1", "canary": canary}
+    rule(parts, {"name": "all", "when": ALWAYS, "models": [model]})
+    arms: dict[str, set[str]] = {}
+    for number in range(8):
+        for picture in (WHITE, BLACK, WHITE):
+            [arm] = await read_by(parts, picture, study_id=f"S{number}")
+            arms.setdefault(f"S{number}", set()).add(arm)
+    assert {len(found) for found in arms.values()} == {1}
+    assert set.union(*arms.values()) == {"brightness 1 live", "brightness 2 canary"}
