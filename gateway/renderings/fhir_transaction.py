@@ -66,8 +66,10 @@ def fhir_transaction(
     context = StudyResources(study, identity, systems, release, corrections, withdrawn=withdrawn)
     resources = context.all(superseded=True)
     conditions = [f"identifier={URI}|{item['identifier'][-1]['value']}" for item in resources]
-    told = json.dumps(resources, sort_keys=True)
-    resources[0]["identifier"].append(identifier(f"urn:uuid:{derived_uuid('told', told)}"))
+    # There is one withdrawal of an identity, whatever joins the study after it.
+    told = "withdrawn" if withdrawn else json.dumps(resources, sort_keys=True)
+    name = derived_uuid("told", resources[0]["identifier"][0]["value"], told)
+    resources[0]["identifier"].append(identifier(f"urn:uuid:{name}"))
     entries = [
         {
             "fullUrl": url_of(item),

@@ -117,12 +117,16 @@ def control_id(
     identity: Mapping[str, str | None],
     withdrawal: Withdrawal | None = None,
 ) -> str:
-    """Return the control ID (MSH-10), which changes with what is told of the study."""
+    """Return the control ID (MSH-10), which changes with what is told of the study.
+
+    That of a withdrawal is the same whatever joined the study since: there is one of an identity.
+    """
     told = [
         [image.sha256, image.frame, model_name(reading.model), finding.model_dump(mode="json")]
         for image, reading, _, finding in _findings(study)
     ]
-    text = json.dumps([study.study_id, dict(identity), withdrawal, told], sort_keys=True)
+    about = [study.study_id, dict(identity), withdrawal, told if withdrawal is None else []]
+    text = json.dumps(about, sort_keys=True)
     digest = hashlib.sha256(text.encode()).digest()[:_CONTROL_ID_BYTES]
     return base64.b32encode(digest).decode().rstrip("=")
 

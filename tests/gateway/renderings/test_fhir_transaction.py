@@ -103,6 +103,8 @@ def test_a_withdrawal_enters_all_results_in_error(release: Release):
         assert found["status"] == "entered-in-error"
     assert [method for method, _ in requests(bundle)] == ["PUT", "PUT", "PUT", "POST"]
     assert not is_withdrawal(transaction(study(image()), release))
+    grown = transaction(study(image(), image(2)), release, withdrawn=True)
+    assert report_identifiers(grown) == report_identifiers(bundle)
 
 
 def test_each_corrected_identity_has_resources_of_its_own():

@@ -213,6 +213,8 @@ def test_a_withdrawal_has_the_same_observations_with_its_status(withdrawal: With
     assert {found[3] for found in observations(after)} == {withdrawal.value}
     assert any(note.startswith("Withdrawn: ") for note in notes(after))
     assert str(segments(after, "OBR")[0](25)) == "C"
+    grown = control_id(study(image(), image(2)), IDENTITY, withdrawal)
+    assert str(segments(after, "MSH")[0](10)) == grown
 
 
 def test_a_superseded_image_is_left_out_and_the_others_keep_their_sub_ids():
