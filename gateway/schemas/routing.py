@@ -182,10 +182,28 @@ class ClientCredentials(BaseModel):
         max_length=2048, pattern=r"^https://[^\s@#]+$", description="Token endpoint."
     )
     client_id: str = Field(pattern=r"^[ -~]+$")
-    secret_file: Path = Field(description="File of the client secret, read again for each token.")
+    secret_file: Path | None = Field(
+        None, description="File of the client secret, read again for each token."
+    )
+    private_key_file: Path | None = Field(
+        None,
+        description="In place of a secret: PEM file of the RSA or P-384 key that the client signs "
+        "with, read again for each token.",
+    )
+    key_id: str | None = Field(
+        None, pattern=r"^[!-~]+$", description="Id of that key in the client's key set (kid)."
+    )
     scope: str | None = Field(
         None, pattern=r"^[!-~]+( [!-~]+)*$", description="Scopes that are asked for."
     )
+
+    @model_validator(mode="after")
+    def _has_one_proof(self) -> Self:
+        if (self.secret_file is None) == (self.private_key_file is None):
+            raise ValueError("it has a secret_file or a private_key_file")
+        if self.key_id is not None and self.private_key_file is None:
+            raise ValueError("key_id goes with a private_key_file")
+        return self
 
 
 class FhirDestination(_Destination):

@@ -139,6 +139,8 @@ def test_a_fhir_server_and_a_receiver_of_hl7_take_their_own_forms():
         ({"url": "http://fhir.example.org/"}, "https"),
         ({"client_credentials": CREDENTIALS | {"secret": "s3cr3t"}}, "client_credentials"),
         ({"client_credentials": CREDENTIALS | {"token_url": "http://a/token"}}, "token_url"),
+        ({"client_credentials": CREDENTIALS | {"private_key_file": "/key"}}, "or a private_key"),
+        ({"client_credentials": CREDENTIALS | {"key_id": "k1"}}, "goes with"),
         ({"release": "STU3"}, "release"),
         ({"patient_system": "MPI"}, "patient_system"),
         ({"renderings": ["oru"]}, "renderings"),
