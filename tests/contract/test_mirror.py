@@ -22,7 +22,6 @@ EXCEPTIONS = {
 }
 # Modules that are tested under other names still; none is added here.
 UNSORTED = {
-    "gateway/dicomweb/retrieval.py",
     "gateway/dicomweb/search.py",
 }
 

@@ -41,12 +41,13 @@ class IndexingGateway:
         document = {"study_id": study_id, "timestamp": at.isoformat(), **metadata}
         of_study = StudyMetadata.model_validate(document)
         finding = Finding(label="bright", probability=0.5, threshold=0.5, positive=positive)
-        fields = {
+        fields: dict[str, Any] = {
             "sha256": hashlib.sha256(secrets.token_bytes(8)).hexdigest(),
             "media_type": "image/png",
             "object": "image-00000000.png",
             "sender": "ris",
             "route": "rest",
+            "frames": (FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
         }
         image = Reading(
             study_id=study_id,
@@ -56,7 +57,6 @@ class IndexingGateway:
             timings_ms={},
             warnings=(),
             metadata=of_study.model_dump(mode="json", exclude_unset=True),
-            frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
             **fields | (reading or {}),
         )
         request = Request(of_study, at, (image,), {"image": image})

@@ -189,23 +189,8 @@ async def test_warnings_tell_of_the_days_of_more_and_of_fuzziness(
     )
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        *("Nonsense=1", "PatientName=x", "00100010=x", "StudyDate=2026", "StudyDate=20260230"),
-        *("StudyDate=20260202-20260101", "StudyDate=-", "StudyDate=20200101-20260101"),
-        *("limit=0", "limit=x", "offset=-1", "offset=99999", "fuzzymatching=maybe"),
-        *(
-            "includefield=Nonsense",
-            "StudyInstanceUID=1.2*",
-            "StudyInstanceUID=1.2,x",
-            "PatientID=1&PatientID=2",
-        ),
-        "PatientID=" + "x" * 65,
-        "StudyInstanceUID=" + "1" * 651,
-        "includefield=" + "x" * 513,
-    ],
-)
+# The first is refused as the keys are read, the second by the search.
+@pytest.mark.parametrize("query", ["Nonsense=1", "StudyDate=20200101-20260101"])
 async def test_bad_keys_are_bad_requests(client: httpx.AsyncClient, query: str) -> None:
     answer = await client.get(f"/dicomweb/studies?{query}")
     assert answer.status_code == 400, answer.text

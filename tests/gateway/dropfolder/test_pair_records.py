@@ -13,12 +13,11 @@ from gateway.errors import (
     StudyConflictError,
     UnreadableImagesError,
 )
-from gateway.results.documents import FrameReading, Reading
 from gateway.results.joins import Request
 from gateway.results.view import study_result
 from gateway.schemas.events import Outcome
 from gateway.schemas.metadata import StudyMetadata
-from gateway.schemas.result import Finding, ModelVersion, StudyResult
+from gateway.schemas.result import StudyResult
 from tests.support.models import flat_png
 from tests.support.pairing import (
     DropFolderGateway,
@@ -29,6 +28,7 @@ from tests.support.pairing import (
     results_on,
     sidecar,
 )
+from tests.support.readings import reading
 from tests.support.store import MemoryStore, MortalStore
 
 IMAGE, SIDECAR = "images/S1/a.png", "images/S1/a.json"
@@ -72,22 +72,9 @@ async def store_with_a_good_image() -> MemoryStore:
 async def store_good_image(objects: MemoryStore, data: bytes) -> None:
     document = {"study_id": "S1", "view": "AP", "timestamp": NOON.isoformat()}
     metadata, results = StudyMetadata.model_validate(document), results_on(objects)
-    finding = Finding(label="bright", probability=0.5, threshold=0.5, positive=True)
-    reading = Reading(
-        study_id="S1",
-        sha256=digest(data),
-        media_type="image/png",
-        object="image-00000000.png",
-        model=ModelVersion(name="brightness", version="1"),
-        received_at=NOON,
-        completed_at=NOON,
-        timings_ms={},
-        warnings=(),
-        metadata={"view": "AP"},
-        frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
-    )
+    image = reading(sha256=digest(data), media_type="image/png", object="image-00000000.png")
     known = await results.known(metadata)
-    request = Request(metadata, NOON, (reading,), {"image": reading}, alone=True)
+    request = Request(metadata, NOON, (image,), {"image": image}, alone=True)
     await results.add("S1", known, request)
 
 

@@ -8,7 +8,6 @@ from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.errors import GivenUpError
 from gateway.problems import problem_of
 from gateway.results import deletion
-from gateway.results.documents import FrameReading, Reading
 from gateway.results.instances import InstancePointer, Instances
 from gateway.results.joins import Request
 from gateway.results.store import ResultStore
@@ -17,8 +16,6 @@ from gateway.results.submissions import StudySubmissions
 from gateway.results.tombstone import Reason, Tombstone
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.not_processed import NotProcessedDocument
-from gateway.schemas.result import Finding as ModelFinding
-from gateway.schemas.result import ModelVersion
 from gateway.storage.layout import CALLBACKS, SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
@@ -28,6 +25,7 @@ from gateway.work.documents import PendingCallback, Submission, SubmittedPart
 from gateway.work.entries import Entries
 from gateway.work.keys import WorkId, entry_key, parked_key
 from gateway.work.parked import Parking
+from tests.support.readings import frame, reading
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 IMAGE = b"an image"
@@ -43,19 +41,13 @@ ENTRY, NOTICE = (entry_key(kind, WAITS, NOON) for kind in (SUBMISSIONS, CALLBACK
 async def fill(objects: ObjectStore) -> str:
     """Put one of everything into the store; return the folder of the work that failed."""
     results = results_on(objects)
-    finding = ModelFinding(label="bright", probability=0.75, threshold=0.5, positive=True)
-    reading = Reading(
-        study_id="S1",
+    image = reading(
+        1,
+        frame(rows=1, columns=1, activation_map=None),
         sha256=SHA256,
         media_type="image/png",
         object="image-00c0ffee.png",
-        model=ModelVersion(name="brightness", version="1"),
-        received_at=NOON,
-        completed_at=NOON,
-        timings_ms={},
-        warnings=(),
         metadata={"view": "AP"},
-        frames=(FrameReading(rows=1, columns=1, bits_stored=8, findings=(finding,)),),
     )
     metadata = StudyMetadata.model_validate(
         {"study_id": "S1", "view": "AP", "timestamp": NOON.isoformat()}
@@ -65,9 +57,9 @@ async def fill(objects: ObjectStore) -> str:
         part="image[1]", sha256="0" * 64, problem=problem, received_at=NOON, beside=(SHA256,)
     )
     await put(objects, OBJECT, IMAGE)
-    request = Request(metadata, NOON, (reading,), {"image[0]": reading}, entries=(entry,))
+    request = Request(metadata, NOON, (image,), {"image[0]": image}, entries=(entry,))
     await results.add("S1", await results.known(metadata), request)
-    await results.add_heatmap(reading, 0, b"a heat map")
+    await results.add_heatmap(image, 0, b"a heat map")
     await results.note_standing("S1", "name", SHA256)
 
     parking = Parking(objects, problem_of)
