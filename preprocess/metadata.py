@@ -15,6 +15,8 @@ KEYWORDS = (
     "SOPInstanceUID",
     "SOPClassUID",
     "PatientID",
+    "PatientAge",
+    "PatientBirthDate",
     "AccessionNumber",
     "StudyDate",
     "StudyTime",
@@ -55,8 +57,9 @@ class Code:
 class DicomMetadata:
     """Attributes of a DICOM file that routing and reporting need; None where one is absent.
 
-    Text is as the file has it, without padding and nothing checked: `study_date` is DA (YYYYMMDD),
-    `study_time` TM (HHMMSS.FFFFFF or shorter), `timezone_offset_from_utc` (0008,0201) is &ZZXX.
+    Text is as the file has it, without padding and nothing checked: `patient_age` is AS (nnnY),
+    `study_date` DA (YYYYMMDD), `study_time` TM (HHMMSS.FFFFFF or shorter),
+    `timezone_offset_from_utc` (0008,0201) is &ZZXX.
     What should have one value and has several is given whole, backslashes and all.
 
     `unreadable` has the keywords of those that are present and cannot be read: text that its
@@ -94,6 +97,8 @@ class DicomMetadata:
     quality_control_image: str | None = None
     burned_in_annotation: str | None = None
     number_of_study_related_instances: int | None = None
+    patient_age: str | None = None
+    patient_birth_date: str | None = None
     unreadable: frozenset[str] = frozenset()
 
 
@@ -190,6 +195,8 @@ def read_metadata(data: Buffer, limits: Limits | None = None) -> DicomMetadata:
         number_of_study_related_instances=_integer(
             file.attributes, "NumberOfStudyRelatedInstances"
         ),
+        patient_age=word("PatientAge"),
+        patient_birth_date=word("PatientBirthDate"),
         unreadable=frozenset(reader.unreadable),
     )
 

@@ -62,7 +62,13 @@ def accepting(states: Sequence[ModelState], metadata: StudyMetadata) -> ModelSta
     fit = [state for state in served if state.served and state.served.accepts(metadata)]
     if not fit:
         _refuse(metadata, served)
-    return max(fit, key=_preference)
+    return max(fit, key=lambda state: (_age_rank(state, metadata), *_preference(state)))
+
+
+def _age_rank(state: ModelState, metadata: StudyMetadata) -> int:
+    """Return 2 for a model made for the patient's age, 1 where that is not known, else 0."""
+    suits = state.served is not None and state.served.suits_age(metadata)
+    return 1 if suits is None else 2 * suits
 
 
 def by_version(key: tuple[str, str]) -> tuple[str, int]:

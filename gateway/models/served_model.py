@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.schemas.result import ModelVersion
+from gateway.vocabulary.ages import years
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,13 @@ class ServedModel:
         """
         accepts = self.contract.accepts
         return self.may_accept(metadata) and (not accepts.views or metadata.view in accepts.views)
+
+    def suits_age(self, metadata: StudyMetadata) -> bool | None:
+        """Return True if the contract names the patient's age or none; None if it is not known."""
+        ages = self.contract.accepts.ages_years
+        if ages is None:
+            return True
+        return None if metadata.patient_age is None else years(metadata.patient_age) in ages
 
     def may_accept(self, metadata: StudyMetadata) -> bool:
         """Return True if the contract takes such a study in one view or another."""

@@ -35,12 +35,44 @@ def _body_part(text: str) -> str:
     return contract_word("body part", text)
 
 
+class Ages(_Part):
+    """Ages of the patients that the model is made for."""
+
+    from_: float = Field(0.0, ge=0, alias="from", description="Youngest age in years.")
+    below: float | None = Field(
+        None, gt=0, description="Age in years that is too old; null where none is."
+    )
+    unknown: Literal["warn", "not_applicable"] = Field(
+        "warn",
+        description="Outcome where the age is not known: a warning, or a result without verdict.",
+    )
+
+    @model_validator(mode="after")
+    def _holds_an_age(self) -> Self:
+        if self.below is not None and self.below <= self.from_:
+            raise ValueError("'below' must be above 'from'")
+        return self
+
+    def __contains__(self, age_years: float) -> bool:
+        """Return True of an age that the model is made for."""
+        return self.from_ <= age_years and (self.below is None or age_years < self.below)
+
+    def __str__(self) -> str:
+        """Return the range in words."""
+        if self.below is None:
+            return f"{self.from_:g} years and older"
+        return f"{self.from_:g} to below {self.below:g} years"
+
+
 class Accepts(_Part):
     """The studies the model is made for; an empty list takes all."""
 
     modalities: frozenset[Annotated[str, AfterValidator(_modality)]] = frozenset()
     body_parts: frozenset[Annotated[str, AfterValidator(_body_part)]] = frozenset()
     views: frozenset[View] = frozenset()
+    ages_years: Ages | None = Field(
+        None, description="Ages it is made for; beyond them its result has no verdict."
+    )
 
 
 class FullRangeRule(_Part):

@@ -171,6 +171,10 @@ class StudyMetadata(BaseModel):
         None, description="Body Part Examined (0018,0015)."
     )
     laterality: Laterality | None = Field(None, description="Laterality (0020,0060).")
+    patient_age: Annotated[str, StringConstraints(pattern=r"^[0-9]{3}[DWMY]$")] | None = Field(
+        None,
+        description="Patient's Age (0010,1010): 034Y, 018M; a number is taken for years.",
+    )
     image_size: ImageSize | None = Field(
         None, description="Checked against the pixels of every image sent with this document."
     )

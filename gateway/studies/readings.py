@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
     from gateway.errors import RadStreamError
     from gateway.models.served_model import ServedModel
+    from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.result import ModelVersion
     from gateway.studies.preparation import PreparedFrame, PreparedImage
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
 
 _OUTSIDE_OF_CONTRACT = "was not made for the modality, body part or view"
+_OTHER_AGE = "was made for patients of {ages}, not for the age"
+_UNKNOWN_AGE = "was made for patients of {ages}, not for an unknown age"
 
 ReadingKey = tuple[str, "ModelVersion"]
 
@@ -85,7 +88,7 @@ def image_reading(
         Of the image's object in the store.
     """
     metadata, contract = item.image.metadata, item.model.contract
-    reason = None if item.model.accepts(metadata) else _OUTSIDE_OF_CONTRACT
+    reason = _not_applicable(item.model, metadata)
     uids = item.image.uids
     return Reading(
         study_id=metadata.study_id,
@@ -106,7 +109,7 @@ def image_reading(
             "infer": stages.milliseconds(Stage.INFER),
             "total": stages.total_ms(),
         },
-        warnings=item.image.notices + _unusable(item) + _outside_of_contract(item, reason),
+        warnings=item.image.notices + _unusable(item) + _doubts(item, reason),
         metadata=metadata.model_dump(mode="json", exclude_unset=True),
         study_instance_uid=uids.study_instance_uid,
         series_instance_uid=uids.series_instance_uid,
@@ -126,12 +129,25 @@ def _unusable(item: FreshImage) -> tuple[ResultWarning, ...]:
     )
 
 
-def _outside_of_contract(item: FreshImage, reason: str | None) -> tuple[ResultWarning, ...]:
-    """Return a notice where the sender asked for a model that was not made for such a picture."""
+def _not_applicable(model: ServedModel, metadata: StudyMetadata) -> str | None:
+    """Return why a model is not applicable to such a study; None where it is."""
+    if not model.accepts(metadata):
+        return _OUTSIDE_OF_CONTRACT
+    ages, suits = model.contract.accepts.ages_years, model.suits_age(metadata)
+    if ages is None or suits or (suits is None and ages.unknown == "warn"):
+        return None
+    return (_UNKNOWN_AGE if suits is None else _OTHER_AGE).format(ages=ages)
+
+
+def _doubts(item: FreshImage, reason: str | None) -> tuple[ResultWarning, ...]:
+    """Return a notice where the model is not applicable, or nobody can tell."""
+    pointer, end = "/model", f" of {item.image.part}: its findings may mean nothing"
     if reason is None:
-        return ()
-    detail = f"{item.model.name} {reason} of {item.image.part}: its findings may mean nothing"
-    return (ResultWarning(pointer="/model", detail=detail),)
+        if item.model.suits_age(item.image.metadata) is not None:
+            return ()
+        pointer, reason = "/patient_age", _UNKNOWN_AGE
+    reason = reason.format(ages=item.model.contract.accepts.ages_years)
+    return (ResultWarning(pointer=pointer, detail=f"{item.model.name} {reason}{end}"),)
 
 
 def _without_verdict(frame: FrameReading) -> FrameReading:

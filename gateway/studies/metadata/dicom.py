@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.schemas.result import ResultWarning
 from gateway.studies.dicom_instance import NO_UIDS, InstanceUids
+from gateway.studies.metadata.patient_age import age_statement
 from gateway.studies.metadata.projection import snomed_value
 from gateway.studies.metadata.statements import Statement, disagreement
 from gateway.studies.metadata.study_time import study_date, study_moment
@@ -130,6 +131,7 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
         "modality": _modality(part, header),
         "body_part": _body_part(part, header),
         "laterality": _laterality(part, header),
+        "patient_age": age_statement(part, header),
     }
     details = _remarks_on_picture(header)
     for attribute, found in evidence.items():

@@ -15,6 +15,7 @@ from gateway.schemas.metadata import StudyMetadata, document_date
 from gateway.schemas.result import ResultWarning
 from gateway.schemas.stored_document import IDENTITY
 from gateway.studies.metadata.projection import view_named
+from gateway.vocabulary.ages import age_named
 from gateway.vocabulary.body_parts import body_part_named, body_parts_among
 from gateway.vocabulary.terms import identifier, laterality_named, modality_named
 
@@ -26,6 +27,7 @@ _OPTIONAL: dict[str, Callable[[str], str | None]] = {
     "modality": modality_named,
     "body_part": body_part_named,
     "laterality": laterality_named,
+    "patient_age": age_named,
 }
 _NULLABLE = StudyMetadata.model_fields.keys() - {"study_id", "timestamp"}
 
@@ -66,6 +68,8 @@ def worded(document: dict[str, Any]) -> Worded:
 def _term(name: str, value: Any) -> tuple[Any, str | None]:
     """Return a field's value as it is taken, None if it is left out, and the doubt about it."""
     text = value if isinstance(value, str) else ""
+    if name == "patient_age" and isinstance(value, int):  # of years
+        text = str(value)
     if name in IDENTITY and isinstance(value, str):
         taken = identifier(text)
         return taken, None if taken is not None else "is empty and left out"

@@ -79,3 +79,13 @@ def test_an_operators_unload_is_no_sickness():
     assert ModelState("a", "1", State.UNAVAILABLE, "not loaded").sick
     assert not ModelState("a", "1", State.UNAVAILABLE, UNLOADED).sick
     assert not ModelState("a", "1", State.REFUSED, "no contract").sick
+
+
+def test_a_model_made_for_the_patients_age_counts_before_the_priority():
+    children = model("children", priority=1, accepts={"ages_years": {"from": 1, "below": 6}})
+    adults = model("adults", priority=2, accepts={"ages_years": {"from": 18}})
+    assert accepting([children, adults], study(patient_age="004Y")).name == "children"
+    assert accepting([children, adults], study(patient_age="034Y")).name == "adults"
+    # Nobody's age, and an unknown one: as without ages.
+    assert accepting([children, adults], study(patient_age="010Y")).name == "adults"
+    assert accepting([children, adults], study()).name == "adults"

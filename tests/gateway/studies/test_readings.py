@@ -1,6 +1,7 @@
 """Readings as models give them: maps and findings."""
 
 import numpy as np
+import pytest
 
 from tests.gateway.studies.piped import LOGITS, WHITE, Parts, Scripted
 from tests.support.inference import (
@@ -53,3 +54,33 @@ async def test_map_beyond_half_precision_is_kept_at_its_bounds(scripted: Scripte
     activation_map = reading.frames[0].activation_map
     assert activation_map is not None
     assert set(np.frombuffer(activation_map.data, "<f2")) == {65504.0}
+
+
+@pytest.mark.parametrize(
+    ("age", "unknown", "verdict", "pointers"),
+    [
+        ("004Y", "warn", "applicable", []),
+        ("034Y", "warn", "not_applicable", ["/model"]),
+        (None, "warn", "applicable", ["/patient_age"]),
+        (None, "not_applicable", "not_applicable", ["/model"]),
+        ("004Y", "not_applicable", "applicable", []),
+    ],
+)
+async def test_a_model_gives_no_verdict_on_patients_of_another_age(
+    scripted: Scripted, age: str | None, unknown: str, verdict: str, pointers: list[str]
+):
+    triton, parts = scripted
+    ages = {"from": 1, "below": 6, "unknown": unknown}
+    triton.config = answers(configured(contract({"accepts": {"ages_years": ages}})))
+    await parts.models.refresh()
+    answer = await parts.read(WHITE, patient_age=age)
+    [image] = answer.result.images
+    [reading] = image.readings
+    assert reading.applicable.verdict == verdict
+    [finding] = reading.findings
+    assert finding.probability > finding.threshold
+    assert finding.positive is (True if verdict == "applicable" else None)
+    assert [warning.pointer for warning in answer.result.warnings] == pointers
+    for warning in answer.result.warnings:
+        assert "1 to below 6 years" in warning.detail
+        assert "34" not in warning.detail
