@@ -27,6 +27,7 @@ from gateway.cli.models import models
 from gateway.cli.parked import parked
 from gateway.cli.probe import probe
 from gateway.cli.report import report
+from gateway.cli.rules import rules
 from gateway.cli.verify import reindex_store, verify_store
 from gateway.errors import InvalidMetadataError
 from gateway.observability import logs
@@ -140,6 +141,7 @@ main.add_command(models)
 main.add_command(report)
 main.add_command(probe)
 main.add_command(keys)
+main.add_command(rules)
 
 
 def _settings() -> Settings:

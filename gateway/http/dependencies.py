@@ -28,6 +28,7 @@ from gateway.search.query import StudySearch
 from gateway.settings import Settings
 from gateway.studies.imaging import Imaging
 from gateway.studies.process import StudyProcessor
+from gateway.studies.routing_facts import RoutingExplanations
 from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedOperations
 
@@ -58,6 +59,7 @@ class Gateway:
     search: StudySearch
     originals: Originals
     deletion: Deletion
+    explanations: RoutingExplanations
 
     @property
     def links(self) -> Links:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
+from gateway.schemas.routing_explanation import ImageRouting
 from gateway.schemas.stored_document import Milliseconds
 
 if TYPE_CHECKING:
@@ -313,6 +314,9 @@ class StudyResult(_Wire):
     )
     failures: tuple[FailedSubmission, ...] | None = Field(
         None, description="Accepted images that failed for good."
+    )
+    routing: tuple[ImageRouting, ...] | None = Field(
+        None, description="Explanation of the routing of its images, where it is asked for."
     )
     missing_readings: tuple[MissingReading, ...] | None = Field(
         None, description="Readings that models owe; the status is `partial`."

@@ -5,16 +5,19 @@ Data alone: conditions name fields and compare them; nothing in them is run.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Discriminator,
     Field,
+    JsonValue,
     StringConstraints,
     Tag,
     model_validator,
@@ -286,6 +289,32 @@ class Rule(Otherwise):
         return self
 
 
+class Expectation(_Part):
+    """Consequences that an example is to have; what is left out may be anything."""
+
+    outcome: Literal["rules", "otherwise", "no_rule", "kept_out"] | None = None
+    rules: tuple[Name, ...] | None = Field(None, description="Names of the rules that apply.")
+    models: tuple[str, ...] | None = Field(
+        None, description="Models that read it: `cxr`, or `cxr version 2`."
+    )
+    destinations: tuple[Name, ...] | None = None
+
+
+class Example(_Part):
+    """An image as it might come, for `radstream rules test`."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    metadata: dict[str, JsonValue] = Field({}, description="Metadata document.")
+    dicom: dict[str, tuple[Text, ...]] = Field(
+        {}, description="Values of DICOM attributes by keyword."
+    )
+    sender: Text = "anonymous"
+    route: Text = "rest"
+    ae_title: Text | None = None
+    received_at: AwareDatetime = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+    expect: Expectation
+
+
 BuiltIn = Literal["quality-control", "secondary-captures"]
 """Built-in rules that a document can turn off."""
 
@@ -309,6 +338,9 @@ class RoutingRules(BaseModel):
     )
     rules_off: tuple[BuiltIn, ...] = Field(
         (), description="Names of built-in rules that do not hold."
+    )
+    examples: tuple[Example, ...] = Field(
+        (), max_length=1000, description="Images, and what is to follow for them."
     )
     time_zone: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"), AfterValidator(_is_zone)

@@ -16,11 +16,10 @@ from gateway.errors import (
     UnknownModelError,
 )
 from gateway.models.selection import not_accepted
-from gateway.routing.conditions import Facts
 from gateway.routing.rules import Outcome
 from gateway.schemas.metadata import ModelReference
 from gateway.schemas.result import Mode
-from gateway.studies.study import Route
+from gateway.studies.routing_facts import facts_of
 
 if TYPE_CHECKING:
     from gateway.models.registry import ModelRegistry
@@ -167,7 +166,8 @@ class ModelChoice:
         return ChosenModels(image, tuple(targets.values()), tuple(absent), decision)
 
     async def _decide(self, study: Study, image: StudyImage) -> Decision:
-        decision = self._routing.routes.rules.decide(await self._facts(study, image))
+        routes = self._routing.routes
+        decision = routes.rules.decide(await facts_of(study, image, routes, self._imaging))
         outcome = decision.outcome
         self._metrics.images.labels(outcome).inc()
         for name in decision.rules:
@@ -178,21 +178,6 @@ class ModelChoice:
         log.info("routing.refused", outcome=outcome, rules=decision.rules, route=study.route)
         note_unrouted(outcome)
         raise KeptOutError(decision.rules) if outcome is Outcome.KEPT_OUT else NoRuleError
-
-    async def _facts(self, study: Study, image: StudyImage) -> Facts:
-        routes = self._routing.routes
-        dicom: dict[str, tuple[str, ...]] = {}
-        if routes.rules.keywords:
-            dicom = await self._imaging.dicom_values(image.part, image.data, routes.rules.keywords)
-        sender = routes.senders.named(study.caller) if study.route is Route.DIMSE else None
-        return Facts(
-            metadata=image.metadata.model_dump(mode="json", exclude_unset=True),
-            received_at=study.received_at,
-            route=study.route.value,
-            sender=study.caller,
-            ae_title=None if sender is None else sender.ae_title,
-            dicom=dicom,
-        )
 
 
 def _asking(metadata: StudyMetadata, model: ModelReference) -> StudyMetadata:

@@ -27,6 +27,7 @@ from gateway.observability.tracing import NO_TRACER
 from gateway.results.catalog import StudyCatalog
 from gateway.retrieval.originals import Originals
 from gateway.runtime.secret_file import kept_secret
+from gateway.studies.routing_facts import RoutingExplanations
 from gateway.work.parked import ParkedCount
 from gateway.work.parked_operations import ParkedOperations
 from gateway.work.periodic import Sweep, sweep_for_ever
@@ -115,6 +116,7 @@ async def open_gateway(
             search=storage.index.search,
             originals=Originals(storage.objects, storage.results, storage.index.search),
             deletion=storage.deletion,
+            explanations=RoutingExplanations(routing, storage.results, processing.imaging),
         )
         log.info("gateway.closing")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
@@ -48,6 +48,14 @@ PictureKey = Annotated[
         pattern="^[0-9a-f]{16}$",
         description="Key from the result's link: the very image that was processed, even if its "
         "number has changed.",
+    ),
+]
+
+Explain = Annotated[
+    Literal["", "true"] | None,
+    Query(
+        description="Adds `routing`: for each image, what the rules of the routing document in "
+        "force say of it, and why."
     ),
 ]
 
@@ -245,7 +253,7 @@ async def _accept(gateway: Gateway, admitted: AdmittedStudy, callback: str | Non
     },
 )
 async def read_study(
-    study_id: StudyId, request: Request, gateway: GatewayDependency
+    study_id: StudyId, request: Request, gateway: GatewayDependency, explain: Explain = None
 ) -> StudyResult | Response:
     """Return the study's current view.
 
@@ -254,7 +262,12 @@ async def read_study(
     """
     release = fhir_release(request.headers)
     if release is None:
-        return gateway.links.result(await gateway.catalog.result(study_id))
+        result = await gateway.catalog.result(study_id)
+        if explain is not None:
+            readings = await gateway.results.readings(study_id) if result.images else []
+            routing = await gateway.explanations.of(readings)
+            result = result.model_copy(update={"routing": routing})
+        return gateway.links.result(result)
     result, identity = await gateway.catalog.identified_result(study_id)
     content = json.dumps(fhir_bundle(result, identity, release), ensure_ascii=False)
     return Response(content, media_type=f"{FHIR_JSON}; fhirVersion={release}")

@@ -1,0 +1,232 @@
+"""`radstream rules`: explanations, comparisons and tests of the rules of a routing document."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.routed_files import Arrival, ReadFile, RoutedFiles, UnroutableFileError, files_in
+from gateway.routing.conditions import Facts
+from gateway.routing.document import RoutingFileError, read_routing
+from gateway.routing.explain import explained
+from gateway.routing.in_force import Routes
+from gateway.settings import DELIMITER, PREFIX
+from gateway.studies.study import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from gateway.routing.rules import Decision
+    from gateway.schemas.routing_explanation import ConditionExplanation, ImageRouting
+    from gateway.schemas.routing_rules import Example
+
+_FILE = f"{PREFIX}ROUTING{DELIMITER}FILE"
+_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def rules() -> None:
+    """Explain, compare and test the rules of a routing document."""
+
+
+def _arrival_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--at",
+            type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+            help="Time of arrival, UTC; now if not given.",
+        ),
+        click.option("--sender", default="anonymous", help="Configured name of the sender."),
+        click.option(
+            "--route",
+            type=click.Choice([route.value for route in Route]),
+            default=Route.REST.value,
+            show_default=True,
+            help="Way in by which images come.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@rules.command()
+@click.argument("files", nargs=-1, required=True, type=_PATH)
+@click.option(
+    "--document",
+    type=_PATH,
+    envvar=_FILE,
+    required=True,
+    help=f"The routing document; by default the one that {_FILE} names.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each explanation whole, a line each.")
+@_arrival_options
+def explain(
+    files: tuple[Path, ...],
+    *,
+    document: Path,
+    route: str,
+    sender: str,
+    at: dt.datetime | None,
+    as_json: bool,
+) -> None:
+    """Print for each image which rules apply to it and why, and which models read it.
+
+    A sidecar beside a file gives its metadata, as for `radstream send`. Values of the image are
+    printed, which may name a patient.
+    """
+    routes, failed = _routes(document), False
+    with closing(RoutedFiles(_arrival(route, sender, at))) as routed:
+        for file in files:
+            read = ReadFile.at(file)
+            try:
+                facts = asyncio.run(routed.facts(read, routes))
+            except UnroutableFileError as error:
+                click.echo(f"{file}: refused before any rule: {error}", err=True)
+                failed = True
+                continue
+            sha256 = None if read.data is None else hashlib.sha256(read.data).hexdigest()
+            routing = explained(routes, facts, sha256)
+            as_text = "\n".join(_lines(file, routing))
+            click.echo(routing.model_dump_json(exclude_none=True) if as_json else as_text)
+    sys.exit(1 if failed else 0)
+
+
+@rules.command()
+@click.argument("old", type=_PATH)
+@click.argument("new", type=_PATH)
+@click.option(
+    "--against",
+    "folder",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of images, with their sidecars, and of metadata documents without images.",
+)
+@_arrival_options
+def diff(
+    old: Path, new: Path, *, folder: Path, route: str, sender: str, at: dt.datetime | None
+) -> None:
+    """Print the images that two routing documents route differently, with their study_id."""
+    documents = _routes(old), _routes(new)
+    with closing(RoutedFiles(_arrival(route, sender, at))) as routed:
+        changed, count = asyncio.run(_compare(routed, folder, documents))
+    click.echo(f"{changed} of {count} images are routed differently")
+
+
+async def _compare(
+    routed: RoutedFiles, folder: Path, documents: tuple[Routes, Routes]
+) -> tuple[int, int]:
+    """Print the images that documents route differently; return their number, and that of all."""
+    count = changed = 0
+    for path in files_in(folder):
+        file = ReadFile.at(path)
+        try:
+            facts = [await routed.facts(file, each) for each in documents]
+        except UnroutableFileError as error:
+            click.echo(f"{path}: refused before any rule: {error}", err=True)
+            continue
+        count += 1
+        was, will_be = (
+            _decided(each.rules.decide(found)) for each, found in zip(documents, facts, strict=True)
+        )
+        if was != will_be:
+            changed += 1
+            click.echo(f"{facts[1].metadata.get('study_id')}  {path}: {was} -> {will_be}")
+    return changed, count
+
+
+@rules.command("test")
+@click.argument("document", type=_PATH)
+def test_command(document: Path) -> None:
+    """Run the examples of a routing document; end with status 1 if one fails."""
+    routes = _routes(document)
+    failed = 0
+    for example in routes.document.examples:
+        faults = list(_faults(routes, example))
+        failed += bool(faults)
+        click.echo(f"{'failed' if faults else 'passed'}  {example.name}")
+        for fault in faults:
+            click.echo(f"        {fault}")
+    examples = len(routes.document.examples)
+    click.echo(f"{examples - failed} of {examples} examples passed")
+    sys.exit(1 if failed else 0)
+
+
+def _routes(path: Path) -> Routes:
+    try:
+        return Routes(read_routing(path))
+    except RoutingFileError as error:
+        raise click.ClickException(f"{path} is no routing document: {error}") from error
+
+
+def _arrival(route: str, sender: str, at: dt.datetime | None) -> Arrival:
+    now = dt.datetime.now(dt.UTC) if at is None else at.replace(tzinfo=dt.UTC)
+    return Arrival(Route(route), sender, now)
+
+
+def _lines(file: Path, routing: ImageRouting) -> Iterator[str]:
+    yield f"{file}: {routing.outcome}"
+    for model in routing.models:
+        version = f" version {model.version}" if model.version else ""
+        yield f"  model {model.name}{version}, {model.mode}"
+    if routing.destinations:
+        yield f"  destinations {', '.join(routing.destinations)}"
+    for rule in routing.rules:
+        kind = ", built in" if rule.built_in else ""
+        effect = ", keeps out" if rule.keeps_out else ""
+        yield f"  {_mark(holds=rule.applies)} rule {rule.name}{kind}{effect}"
+        yield from _conditions(rule.when, 4)
+
+
+def _conditions(condition: ConditionExplanation, indent: int) -> Iterator[str]:
+    values = ""
+    if condition.values is not None:
+        values = f"  [{', '.join(map(str, condition.values))}]"
+    yield f"{' ' * indent}{_mark(holds=condition.holds)} {condition.condition}{values}"
+    for part in condition.parts or ():
+        yield from _conditions(part, indent + 2)
+
+
+def _mark(*, holds: bool) -> str:
+    return "+" if holds else "-"
+
+
+def _decided(decision: Decision) -> str:
+    parts = [decision.outcome.value, *decision.rules]
+    parts += [f"{arm} {arm.mode.value}" for arm in decision.models]
+    parts += [f"to {name}" for name in decision.destinations]
+    return ", ".join(parts)
+
+
+def _faults(routes: Routes, example: Example) -> Iterator[str]:
+    decision = routes.rules.decide(
+        Facts(
+            metadata=example.metadata,
+            received_at=example.received_at,
+            route=example.route,
+            sender=example.sender,
+            ae_title=example.ae_title,
+            dicom=example.dicom,
+        )
+    )
+    found = {
+        "outcome": decision.outcome.value,
+        "rules": decision.rules,
+        "models": tuple(map(str, decision.models)),
+        "destinations": decision.destinations,
+    }
+    for name, value in found.items():
+        expected = getattr(example.expect, name)
+        if expected is not None and expected != value:
+            yield f"{name}: {_told(value)}, not {_told(expected)}"
+
+
+def _told(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value) or "none"

@@ -1,0 +1,151 @@
+"""`radstream rules`: explains, compares and tests a routing document."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli.main import main
+from tests.support.dicom import file_of, radiograph
+from tests.support.models import flat_png
+
+CHEST: dict[str, Any] = {
+    "name": "chest",
+    "when": {
+        "all": [
+            {"field": "metadata.body_part", "equals": "CHEST"},
+            {"not": {"field": "dicom.PatientAge", "younger_than": "18Y"}},
+        ]
+    },
+    "models": [{"name": "cxr"}],
+}
+METADATA = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T08:15:00Z"}
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["rules", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.output
+
+
+def document(path: Path, *rules: dict[str, Any], **parts: Any) -> Path:
+    path.write_text(json.dumps({"schema": "radstream.routing/1", "rules": rules} | parts))
+    return path
+
+
+def test_an_image_is_explained_condition_by_condition(tmp_path: Path):
+    routing = document(tmp_path / "routing.json", CHEST)
+    image = tmp_path / "image.dcm"
+    image.write_bytes(file_of(radiograph(PatientAge="012Y")))
+    code, out = run("explain", image, "--document", routing)
+    assert code == 0
+    assert f"{image}: no_rule\n" in out
+    assert "- rule own-results, built in, keeps out" in out
+    assert "- rule chest\n    - all\n      + metadata.body_part equals CHEST  [CHEST]\n" in out
+    assert "      - not\n        + dicom.PatientAge younger_than 18Y  [012Y]\n" in out
+    image.write_bytes(file_of(radiograph(PatientAge="045Y")))
+    code, out = run("explain", image, "--document", routing)
+    assert f"{image}: rules\n  model cxr, live\n" in out
+    assert "  + rule chest\n" in out
+
+
+def test_an_explanation_in_json_names_the_documents_digest(tmp_path: Path):
+    routing = document(tmp_path / "routing.json", otherwise={})
+    image = tmp_path / "image.png"
+    image.write_bytes(flat_png(153))
+    image.with_suffix(".json").write_text(json.dumps(METADATA))
+    _, out = run("explain", image, "--document", routing, "--json", "--sender", "ward-3")
+    explanation = json.loads(out)
+    assert explanation["outcome"] == "otherwise"
+    assert len(explanation["document"]) == 32
+    assert next(rule["name"] for rule in explanation["rules"]) == "own-results"
+
+
+def test_a_file_that_is_refused_before_any_rule_is_told_with_its_fault(tmp_path: Path):
+    routing = document(tmp_path / "routing.json", otherwise={})
+    image = tmp_path / "image.png"
+    image.write_bytes(flat_png(153))
+    code, out = run("explain", image, "--document", routing)
+    assert code == 1
+    assert "refused before any rule" in out
+
+
+def test_sender_route_and_time_are_the_options(tmp_path: Path):
+    rule = {
+        "name": "night",
+        "when": {
+            "all": [
+                {"field": "sender", "equals": "ward-3"},
+                {"field": "route", "equals": "stow"},
+                {"field": "time_of_day", "range": {"from": "22:00", "to": "06:00"}},
+            ]
+        },
+    }
+    routing = document(tmp_path / "routing.json", rule)
+    image = tmp_path / "image.dcm"
+    image.write_bytes(file_of(radiograph()))
+    options = ("--sender", "ward-3", "--route", "stow", "--at", "2026-01-31T23:10")
+    _, out = run("explain", image, "--document", routing, *options)
+    assert f"{image}: rules\n" in out
+    assert "[23:10]" in out
+
+
+def test_images_that_change_between_documents_are_listed_and_no_others(tmp_path: Path):
+    old = document(tmp_path / "old.json", CHEST, otherwise={})
+    new = document(tmp_path / "new.json", CHEST | {"models": [{"name": "new"}]}, otherwise={})
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    for number in range(3):
+        hand = file_of(radiograph(BodyPartExamined="HAND"))
+        (folder / f"hand-{number}.dcm").write_bytes(hand)
+    (folder / "deep" / "chest.dcm").write_bytes(file_of(radiograph(StudyInstanceUID="1.2.3")))
+    (folder / "lone.json").write_text(json.dumps(METADATA | {"body_part": "CHEST"}))
+    code, out = run("diff", old, new, "--against", folder)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[-1] == "2 of 5 images are routed differently"
+    assert sorted(line.split()[0] for line in lines[:-1]) == ["1.2.3", "S1"]
+    assert "rules, chest, cxr live -> rules, chest, new live" in lines[0]
+
+
+def test_ten_thousand_headers_are_compared(tmp_path: Path):
+    old = document(tmp_path / "old.json", otherwise={})
+    new = document(tmp_path / "new.json", CHEST, otherwise={})
+    folder = tmp_path / "headers"
+    folder.mkdir()
+    for number in range(10_000):
+        part = "CHEST" if number % 4 == 0 else "HAND"
+        header = METADATA | {"study_id": f"S{number}", "body_part": part}
+        (folder / f"{number}.json").write_text(json.dumps(header))
+    _, out = run("diff", old, new, "--against", folder)
+    assert out.splitlines()[-1] == "2500 of 10000 images are routed differently"
+
+
+def test_examples_are_kept_in_the_document(tmp_path: Path):
+    good = {
+        "name": "adult chest",
+        "metadata": {"body_part": "CHEST", "study_id": "S1"},
+        "dicom": {"PatientAge": ["045Y"]},
+        "expect": {"outcome": "rules", "rules": ["chest"], "models": ["cxr"]},
+    }
+    bad = good | {"name": "hand", "metadata": {"body_part": "HAND"}}
+    assert run("test", document(tmp_path / "routing.json", CHEST, examples=[good])) == (
+        0,
+        "passed  adult chest\n1 of 1 examples passed\n",
+    )
+    code, out = run("test", document(tmp_path / "routing.json", CHEST, examples=[good, bad]))
+    assert code == 1
+    assert "failed  hand\n        outcome: no_rule, not rules\n" in out
+    assert "        rules: none, not chest\n        models: none, not cxr\n" in out
+
+
+@pytest.mark.parametrize("command", ["test", "diff"])
+def test_what_is_no_document_is_told_in_a_sentence(command: str, tmp_path: Path):
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    more = (broken, "--against", tmp_path) if command == "diff" else ()
+    code, out = run(command, broken, *more)
+    assert code == 1
+    assert "is no routing document" in out
