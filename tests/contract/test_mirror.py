@@ -20,10 +20,6 @@ EXCEPTIONS = {
     "gateway/app/lifespan/processing.py": WIRING,
     "gateway/app/lifespan/storage.py": WIRING,
 }
-# Modules that are tested under other names still; none is added here.
-UNSORTED = {
-    "gateway/dicomweb/search.py",
-}
 
 
 def modules() -> Iterator[Path]:
@@ -86,13 +82,13 @@ def test_every_module_with_logic_has_tests_of_its_name():
         str(module)
         for module in modules()
         if not (ROOT / mirror_of(module)).exists()
-        and str(module) not in EXCEPTIONS.keys() | UNSORTED
+        and str(module) not in EXCEPTIONS
         and has_logic((ROOT / module).read_text())
     ]
     assert missing == []
 
 
 def test_exceptions_are_still_needed():
-    for module in map(Path, EXCEPTIONS.keys() | UNSORTED):
+    for module in map(Path, EXCEPTIONS):
         assert has_logic((ROOT / module).read_text()), module
         assert not (ROOT / mirror_of(module)).exists(), module

@@ -13,7 +13,6 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
-from gateway.admission.admission import Admission
 from gateway.audit.trail import GATEWAY, Audit
 from gateway.dicomweb.accepted_types import AcceptedType, accepted_types
 from gateway.dicomweb.retrieval import Retrieval
@@ -25,67 +24,20 @@ from gateway.errors import (
     UnreadableDocumentError,
 )
 from gateway.observability.metrics import Metrics
-from gateway.results.keys import image_key
-from gateway.retrieval.originals import Original, Originals
-from gateway.studies.imaging import Imaging
-from preprocess import Limits
+from gateway.retrieval.originals import Original
 from tests.preprocess import dicoms
+from tests.support.archive import ROOM, SERIES, STUDY, Archive
 from tests.support.audit import Trail
 from tests.support.dicom import file_of, radiograph
 from tests.support.dicomweb import parts_of
 from tests.support.readings import frame
-from tests.support.search import IndexingGateway
-from tests.support.store import MemoryStore
 
-STUDY, SERIES = "1.2.3", "1.2.3.1"
 RELATED = 'multipart/related; type="application/dicom"'
 PIXEL_DATA = Tag(0x7FE00010)
-ROOM = 100_000
 
 
 def accepting(accept: str) -> list[AcceptedType]:
     return accepted_types(Headers({"accept": accept}))
-
-
-class Archive:
-    """A store of instances and a gateway before it."""
-
-    def __init__(self) -> None:
-        metrics = Metrics(CollectorRegistry())
-        self.objects = MemoryStore()
-        self.gateway = IndexingGateway(self.objects)
-        self.originals = Originals(self.objects, self.gateway.results, self.gateway.index.search)
-        self.imaging = Imaging(threads=2, limits=Limits(), metrics=metrics)
-        self.admission = Admission(
-            bytes_limit=ROOM, studies_limit=2, pictures_limit=2, metrics=metrics
-        )
-        self.audit = Audit(Trail(), metrics, instance="here")
-
-    def retrieval(self, *, timeout_s: float = 20) -> Retrieval:
-        return Retrieval(
-            self.originals,
-            self.admission,
-            self.imaging,
-            share="viewer",
-            link=lambda path: f"https://pacs.test{path}",
-            timeout_s=timeout_s,
-        )
-
-    async def add(self, data: bytes, instance: str, *, study_id: str = STUDY) -> Original:
-        """Store a file as an instance, whatever it holds."""
-        reading = {
-            "media_type": "application/dicom",
-            "object": f"image-{instance}.dcm",
-            "study_instance_uid": STUDY,
-            "series_instance_uid": SERIES,
-            "sop_instance_uid": instance,
-            "frames": (frame(rows=6, columns=8),),
-        }
-        await self.gateway.receive(study_id, reading=reading)
-        await self.gateway.write()
-        [original] = await self.originals.find(STUDY, SERIES, instance)
-        self.objects.objects[image_key(original.reading)] = data
-        return original
 
 
 @pytest.fixture
@@ -94,6 +46,17 @@ def archive() -> Iterator[Archive]:
     yield archive
     assert archive.admission.bytes.used == 0
     archive.imaging.close()
+
+
+def retrieval_from(archive: Archive, *, timeout_s: float = 20) -> Retrieval:
+    return Retrieval(
+        archive.originals,
+        archive.admission,
+        archive.imaging,
+        share="viewer",
+        link=lambda path: f"https://pacs.test{path}",
+        timeout_s=timeout_s,
+    )
 
 
 async def sent(answer: Response) -> httpx.Response:
@@ -119,9 +82,9 @@ async def test_found_studies_are_on_record_by_their_uid_and_their_senders_id(arc
     trail = Trail()
     audit = Audit(trail, Metrics(CollectorRegistry()), instance="here")
     async with audit.of_work("retrieve", GATEWAY):
-        [found] = await archive.retrieval().find(STUDY)
+        [found] = await retrieval_from(archive).find(STUDY)
         with pytest.raises(StudyNotFoundError):
-            await archive.retrieval().find("1.9.9")
+            await retrieval_from(archive).find("1.9.9")
     assert found.sop_instance_uid == "1.1"
     assert trail.records[0]["studies"] == [STUDY, "S-1", "1.9.9"]
 
@@ -132,7 +95,7 @@ async def test_found_studies_are_on_record_by_their_uid_and_their_senders_id(arc
 async def test_files_come_as_they_are_stored_each_with_its_place(archive: Archive):
     files = {f"1.{number}": file_of(radiograph()) for number in range(3)}
     originals = [await archive.add(data, instance) for instance, data in files.items()]
-    answer = await archive.retrieval().instances(originals, accepting(RELATED), single=False)
+    answer = await retrieval_from(archive).instances(originals, accepting(RELATED), single=False)
     parts = parts_of(await sent(answer))
     assert [part.content for part in parts] == [*files.values()]
     assert [part.headers["content-location"] for part in parts] == [
@@ -144,11 +107,11 @@ async def test_files_come_as_they_are_stored_each_with_its_place(archive: Archiv
 async def test_one_instance_may_come_without_parts(archive: Archive):
     data = file_of(radiograph())
     original = await archive.add(data, "1.1")
-    single = await archive.retrieval().instances(
+    single = await retrieval_from(archive).instances(
         [original], accepting("application/dicom"), single=True
     )
     assert (await sent(single)).content == data
-    related = await archive.retrieval().instances([original], accepting("*/*"), single=True)
+    related = await retrieval_from(archive).instances([original], accepting("*/*"), single=True)
     assert [part.content for part in parts_of(await sent(related))] == [data]
 
 
@@ -156,7 +119,7 @@ async def test_one_file_of_many_is_in_memory_at_a_time(archive: Archive):
     files = [file_of(radiograph(PixelData=bytes(30_000), Rows=150, Columns=200)) for _ in range(5)]
     assert sum(map(len, files)) > ROOM
     originals = [await archive.add(data, f"1.{place}") for place, data in enumerate(files)]
-    answer = await archive.retrieval().instances(originals, accepting(RELATED), single=False)
+    answer = await retrieval_from(archive).instances(originals, accepting(RELATED), single=False)
     assert isinstance(answer, StreamingResponse)
     held = set()
     async for _ in answer.body_iterator:
@@ -169,7 +132,7 @@ async def test_a_file_that_finds_no_room_in_its_time_fails(archive: Archive):
     with archive.admission.slot("another") as slot:
         await slot.wait_for_bytes(ROOM)
         with pytest.raises(DeadlineExceededError):
-            await archive.retrieval(timeout_s=0.05).metadata([original])
+            await retrieval_from(archive, timeout_s=0.05).metadata([original])
 
 
 @pytest.mark.parametrize("data", [b"no DICOM", file_of(radiograph())[:-20]])
@@ -177,7 +140,7 @@ async def test_a_file_that_is_no_longer_what_was_stored_is_told_as_damaged(
     data: bytes, archive: Archive
 ):
     original = await archive.add(data, "1.1")
-    retrieval = archive.retrieval()
+    retrieval = retrieval_from(archive)
     for answer in (
         retrieval.frames(original, (), accepting("*/*")),
         retrieval.bulk(original, PIXEL_DATA, accepting("*/*")),
@@ -191,7 +154,7 @@ async def test_metadata_of_several_instances_are_one_document(archive: Archive):
     originals = [
         await archive.add(file_of(image), f"1.{place}") for place, image in enumerate(images)
     ]
-    answer = await sent(await archive.retrieval().metadata(originals))
+    answer = await sent(await retrieval_from(archive).metadata(originals))
     first, second = answer.json()
     assert [each["00100020"]["Value"] for each in (first, second)] == [["P1"], ["P2"]]
     assert second["7FE00010"]["BulkDataURI"] == (
@@ -208,7 +171,7 @@ async def test_frames_come_in_the_order_that_is_asked_for(archive: Archive):
     original = await archive.add(file_of(image), "1.1")
     reading = original.reading.model_copy(update={"frames": (frame(rows=6, columns=8),) * 3})
     original = Original(reading, STUDY, SERIES, "1.1")
-    retrieval = archive.retrieval()
+    retrieval = retrieval_from(archive)
     some = parts_of(await sent(await retrieval.frames(original, (3, 1), accepting("*/*"))))
     assert [part.content[0] for part in some] == [2, 0]
     assert some[0].headers["content-location"].endswith("/frames/3")
@@ -230,7 +193,7 @@ async def test_a_frame_comes_as_it_is_stored_or_uncompressed(
 ):
     image, samples = jpeg_2000()
     original = await archive.add(dicoms.write(image, JPEG2000Lossless), "1.1")
-    answer = await sent(await archive.retrieval().frames(original, (1,), accepting(accept)))
+    answer = await sent(await retrieval_from(archive).frames(original, (1,), accepting(accept)))
     assert answer.headers["content-type"] == f"{media_type}; transfer-syntax={syntax}"
     content = answer.content
     if syntax == JPEG2000Lossless:
@@ -245,14 +208,14 @@ async def test_frames_have_room_for_their_file_and_for_what_it_decodes_to(archiv
     with archive.admission.slot("another") as slot:
         await slot.wait_for_bytes(ROOM - 50_000)  # 200 x 200 samples of two bytes are more
         with pytest.raises(DeadlineExceededError):
-            await archive.retrieval(timeout_s=0.05).frames(original, (), accepting("*/*"))
+            await retrieval_from(archive, timeout_s=0.05).frames(original, (), accepting("*/*"))
 
 
 async def test_a_form_that_cannot_be_made_of_the_pixels_is_not_acceptable(archive: Archive):
     movie = dicoms.compressed(np.zeros((6, 8), "u1"), b"\0\0\1\xb3")
     original = await archive.add(dicoms.write(movie, "1.2.840.10008.1.2.4.100"), "1.1")
     with pytest.raises(NotAcceptableError):
-        await archive.retrieval().frames(original, (), accepting("application/octet-stream"))
+        await retrieval_from(archive).frames(original, (), accepting("application/octet-stream"))
 
 
 async def test_bulk_data_are_an_attributes_value_and_of_pixels_the_frames(archive: Archive):
@@ -260,7 +223,7 @@ async def test_bulk_data_are_an_attributes_value_and_of_pixels_the_frames(archiv
     image.add_new(0x00090010, "LO", "RADSTREAM TEST")
     image.add_new(0x00091001, "OB", b"x" * 3000)
     original = await archive.add(file_of(image), "1.1")
-    retrieval, tag = archive.retrieval(), Tag(0x00091001)
+    retrieval, tag = retrieval_from(archive), Tag(0x00091001)
     [part] = parts_of(await sent(await retrieval.bulk(original, tag, accepting("*/*"))))
     assert part.content == b"x" * 3000
     assert part.headers["content-location"].endswith("/instances/1.1/bulkdata/00091001")
