@@ -146,13 +146,20 @@ class DeliveryRefusedError(RadStreamError, label="DeliveryRefusedError"):
 
 
 @dataclass(eq=False)
+class RenderingNotConformantError(RadStreamError, label="RenderingNotConformantError"):
+    """A rendering does not pass the gateway's own check, and is not sent."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(eq=False)
 class DeliveryUnansweredError(RadStreamError, label="DeliveryUnansweredError"):
     """A destination did not take a result; it may be sent again.
 
     Attributes
     ----------
     is_sent
-        True if all of it was sent, so that the destination may have it.
+        True if it was sent, so that the destination has seen it.
     retry_after_s
         Seconds that the destination asks to be left alone for; None where it asks for none.
     """

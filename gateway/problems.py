@@ -130,6 +130,12 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Result refused",
         "The destination does not take the result: {reason}. Mend the cause, then retry it.",
     ),
+    errors.RenderingNotConformantError: ProblemKind(
+        "rendering-not-conformant",
+        500,
+        "Result not conformant",
+        "The result was not sent: {reasons}. Report this; the log has the study.",
+    ),
     errors.DeliveryUnansweredError: ProblemKind(
         "delivery-unanswered",
         502,

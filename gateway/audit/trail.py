@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gateway.audit.sinks import AuditSink
     from gateway.observability.metrics import Metrics
-    from gateway.schemas.audit import AuditChange
+    from gateway.schemas.audit import AuditChange, AuditDisclosure
 
 log = structlog.get_logger()
 
@@ -66,6 +66,8 @@ class Act:
     document, reason, changes
         Of a configuration document: its digest or the fault for which it was refused, and what is
         new in it.
+    disclosed
+        Results that were sent to a destination.
     """
 
     caller: Caller | None = None
@@ -80,6 +82,7 @@ class Act:
     document: str | None = None
     reason: str | None = None
     changes: tuple[AuditChange, ...] = ()
+    disclosed: AuditDisclosure | None = None
 
     def trace_id(self) -> str | None:
         """Return the trace of the act, or of all that handled a study; None where many did."""
@@ -185,6 +188,7 @@ class Audit:
             document=act.document,
             reason=act.reason,
             changes=act.changes or None,
+            disclosed=act.disclosed,
             instance=self._instance,
             left_out=left_out,
         )

@@ -254,7 +254,7 @@ class ProcessSubmission:
             answer = await self._studies.process(source, deadline)
         self._metrics.studies.tell_freshness(route, document.received_at)
         if answer.record is not None:
-            self._completions.tell(answer.record, work.id)
+            self._completions.ended(answer.record, work.id)
         if document.callback is not None:
             await self._callbacks.announce(work, document.callback, None, answer.not_processed)
 

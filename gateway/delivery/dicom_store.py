@@ -103,18 +103,16 @@ class DicomTransport:
             try:
                 answer = association.send_c_store(dataset)
             except (RuntimeError, ValueError) as error:
-                raise DeliveryUnansweredError("it aborted the association") from error
+                raise DeliveryUnansweredError("it aborted the association", is_sent=True) from error
             if "Status" not in answer:
                 reason = "it did not answer the C-STORE in time, or ended the association"
                 raise DeliveryUnansweredError(reason, is_sent=True)
             status = int(answer.Status)
         if status not in STORED:
             reason = f"it answered the C-STORE with status {status:04X}"
-            raise (
-                DeliveryUnansweredError(reason)
-                if may_pass(status)
-                else DeliveryRefusedError(reason)
-            )
+            if may_pass(status):
+                raise DeliveryUnansweredError(reason, is_sent=True)
+            raise DeliveryRefusedError(reason)
         if status != _SUCCESS:
             log.warning(
                 "delivery.stored_with_warning",

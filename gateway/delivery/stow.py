@@ -187,7 +187,7 @@ def _error(
 ) -> DeliveryRefusedError | DeliveryUnansweredError:
     if not passes:
         return DeliveryRefusedError(reason)
-    return DeliveryUnansweredError(reason, retry_after_s=answer.retry_after_s)
+    return DeliveryUnansweredError(reason, is_sent=True, retry_after_s=answer.retry_after_s)
 
 
 def _secret(path: Path) -> str:

@@ -12,6 +12,7 @@ from gateway.admission.admission import Admission
 from gateway.audit.trail import Audit
 from gateway.deferred.dicom_store import DicomStore
 from gateway.deferred.submissions import Submissions
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.webhooks import Callbacks
 from gateway.dropfolder.delivery import Deliveries
 from gateway.models.registry import ModelRegistry
@@ -53,6 +54,7 @@ class Gateway:
     parking: Parking
     parked: ParkedOperations
     submissions: Submissions
+    outbox: Outbox
     dicom_store: DicomStore
     callbacks: Callbacks
     catalog: StudyCatalog

@@ -6,6 +6,8 @@ of the places that they protect, and not with the store's keys, which are only s
 `Pseudonyms.study_ref`
     In the log, traces and telemetry, which leave the store: keyed, so that without the key no
     suspected id can be tried.
+`Pseudonyms.patient_ref`
+    In the audit trail, for a Patient ID: keyed by the same secret, and no study's.
 `key_reference`
     In keys of the store and ids of parked items, for a study_id, an object's name or a key. Without
     a key of its own: every gateway finds the same object, whatever its settings, for years.
@@ -40,6 +42,11 @@ class Pseudonyms:
     def study_ref(self, study_id: str) -> str:
         """Return 32 hexadecimal digits of HMAC-SHA-256 (RFC 2104)."""
         return hmac.new(self._key, study_id.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+
+    def patient_ref(self, patient_id: str) -> str:
+        """Return 32 hexadecimal digits of HMAC-SHA-256 for a Patient ID (0010,0020)."""
+        text = f"patient\0{patient_id}".encode()
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def key_reference(text: str) -> str:

@@ -7,14 +7,15 @@ processing, changes it with the rest, so that it is complete once, whatever dies
 The first image that opens a study's completion writes an entry before that swap,
 ``work/completion/{due}/{id}.{study_id}``, whose id the document then has. A sweep looks at the
 document of each entry that is due, and completes the study, or writes the entry anew for a later
-time. An entry without its document was left by a gateway that died before its swap.
+time. An entry without its document was left by a gateway that died before its swap. The entry
+stands until what a complete study brings to destinations is promised.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -60,6 +61,18 @@ class Arrival:
     work: WorkId
     at: dt.datetime
     expected: int | None
+
+
+class Promises(Protocol):
+    """Promises of what is brought to destinations, made once a study is complete."""
+
+    def note(self, study_id: str) -> None:
+        """Promise what the study brings, soon; where that fails, its entry tells again."""
+        ...
+
+    async def promise(self, record: StudyRecord) -> None:
+        """Promise what a complete study brings, unless that was done."""
+        ...
 
 
 class NoCompletionOpenError(Exception):
@@ -145,6 +158,11 @@ class Completions:
         self._routes = routes
         self._metrics = metrics
         self._pseudonyms = pseudonyms
+        self._promises: Promises | None = None
+
+    def follow(self, promises: Promises) -> None:
+        """Have the deliveries of each complete study promised from now on."""
+        self._promises = promises
 
     def arrival(self, work: WorkId, route: str, expected: int | None) -> Arrival | None:
         """Return the arrival that a submission is; None on a route whose studies do not complete.
@@ -171,6 +189,14 @@ class Completions:
                 await self._look(work, due, now)
             except (StudyBeingDeletedError, UnreadableDocumentError):
                 await self._objects.purge(key)  # the latter is logged, and has no state to keep
+
+    def ended(self, record: StudyRecord, by: str) -> None:
+        """Tell of a completion that was ended by this submission, and have it promised soon."""
+        completion = record.completion
+        if completion is not None and completion.completed_at and completion.ended_by == by:
+            self.tell(record, by)
+            if self._promises is not None:
+                self._promises.note(record.study_id)
 
     def tell(self, record: StudyRecord, by: str) -> None:
         """Tell of a completion that was ended by this piece of work."""
@@ -204,6 +230,8 @@ class Completions:
                 if is_open(record):  # an image came meanwhile
                     await self._write(work, now + self._quiet)
                 self.tell(record, work.id)
+        if record is not None and not is_open(record) and self._promises is not None:
+            await self._promises.promise(record)
         await self._objects.purge(entry_key(COMPLETION, work, due))
 
     def _ended(self, work: WorkId) -> Callable[[StudyRecord | None], StudyRecord]:

@@ -11,7 +11,14 @@ from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 from gateway.results.tombstone import Closing
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.problem import Problem
-from gateway.schemas.result import Finding, Mode, ModelVersion, ResultWarning
+from gateway.schemas.result import (
+    DeliveryState,
+    Finding,
+    Mode,
+    ModelVersion,
+    RenderingKind,
+    ResultWarning,
+)
 from gateway.schemas.stored_document import (
     Counts,
     Identity,
@@ -188,6 +195,25 @@ class Completion(StoredDocument):
         False, description="True if all expected instances had come, and not a quiet time."
     )
     reopened: int = Field(0, description="Number of times that a late image opened it again.")
+    delivered: bool = Field(
+        False, description="True once `deliveries` has what this completion brings to destinations."
+    )
+
+
+class DeliveryItem(StoredDocument):
+    """Result on its way to a destination; see `gateway.results.deliveries`."""
+
+    id: str = Field(description="Id of its entry.")
+    destination: str
+    rendering: RenderingKind
+    revision: str = Field(description="State of the study that is brought: its completion's id.")
+    state: DeliveryState = DeliveryState.WAITING
+    attempts: int = 0
+    at: AwareDatetime = Field(description="Time at which it came into its state.")
+    objects: tuple[str, ...] = Field(
+        (), description="Identifiers of what was sent, such as SOP Instance UIDs."
+    )
+    problem: Problem | None = Field(None, description="Problem of the last attempt.")
 
 
 class CompletionEntry(StoredDocument):
@@ -225,6 +251,9 @@ class StudyRecord(StoredDocument):
     pending: tuple[PendingImages, ...] = Field((), description="Images that wait, as they came.")
     failed: tuple[FailedImages, ...] = ()
     completion: Completion | None = None
+    deliveries: tuple[DeliveryItem, ...] = Field(
+        (), description="Results for destinations, oldest first."
+    )
     standing: Names = Field(
         {},
         description="SHA-256 of the current image by its name in the drop folder, for names under "

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from gateway.problems import problem_of_kind
+from gateway.results.deliveries import study_deliveries
 from gateway.results.search_attributes import study_attributes
 from gateway.schemas.not_processed import told
 from gateway.schemas.result import (
@@ -92,6 +93,7 @@ def study_result(
         not_processed=tuple(map(told, record.open_images)) or None,
         missing_readings=missing_readings(record) or None,
         completion=_completion(record),
+        deliveries=study_deliveries(record),
     )
 
 

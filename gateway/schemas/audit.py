@@ -57,6 +57,27 @@ class AuditChange(BaseModel):
     after: str | None = None
 
 
+class AuditDisclosure(BaseModel):
+    """Results that were sent to a destination.
+
+    Parameters
+    ----------
+    destination
+        Its name in the routing document.
+    rendering, objects
+        Form of the results, and the identifiers of what was sent, such as SOP Instance UIDs.
+    patient_ref
+        Keyed hash of the Patient ID; None where the study has none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    destination: str
+    rendering: str
+    objects: tuple[str, ...]
+    patient_ref: str | None = None
+
+
 class AuditRecord(StoredDocument):
     """Account of an operation: who did what to which study, when, and how it ended.
 
@@ -91,6 +112,9 @@ class AuditRecord(StoredDocument):
     )
     changes: tuple[AuditChange, ...] | None = Field(
         None, description="Changes of the configuration document."
+    )
+    disclosed: AuditDisclosure | None = Field(
+        None, description="Results that were sent to a destination."
     )
     instance: str
     left_out: int = 0

@@ -254,6 +254,40 @@ class MissingReading(_Wire):
     problem: Problem
 
 
+class DeliveryState(StrEnum):
+    """Standing of a result on its way to a destination."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    CONFIRMED = "confirmed"
+    PARKED = "parked"
+
+
+class StudyDelivery(_Wire):
+    """Result that a destination is to get, or has got."""
+
+    destination: str = Field(description="Name of the destination in the routing document.")
+    rendering: RenderingKind
+    state: DeliveryState = Field(
+        description="`waiting` until it is sent; `sent` where no answer came, so that the "
+        "destination may have it; `acknowledged` by the destination; `confirmed` where the "
+        "destination was asked for it afterwards, and has it; `parked` where it is not tried "
+        "again before an operator says so."
+    )
+    attempts: int = Field(description="Number of attempts to bring it.")
+    at: AwareDatetime = Field(description="Time at which it came into this state.")
+    objects: tuple[str, ...] = Field(
+        (),
+        description="Identifiers that the destination knows it by, such as SOP Instance UIDs "
+        "(0008,0018).",
+    )
+    problem: Problem | None = Field(None, description="Problem of the last attempt.")
+    parked: str | None = Field(
+        None, description="Id of the parked item, for the operator to retry or discard."
+    )
+
+
 class StudyCompletion(_Wire):
     """Completion of a study whose images come one by one."""
 
@@ -323,6 +357,9 @@ class StudyResult(_Wire):
     )
     completion: StudyCompletion | None = Field(
         None, description="Completion, of a study sent over DICOM or DICOMweb."
+    )
+    deliveries: tuple[StudyDelivery, ...] | None = Field(
+        None, description="Results for destinations, oldest first."
     )
 
 

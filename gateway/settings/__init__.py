@@ -2,7 +2,12 @@
 
 from gateway.settings.access import AccessSettings
 from gateway.settings.audit import AuditSettings
-from gateway.settings.background import CallbackSettings, CompletionSettings, PendingSettings
+from gateway.settings.background import (
+    CallbackSettings,
+    CompletionSettings,
+    DeliverySettings,
+    PendingSettings,
+)
 from gateway.settings.dimse import AE_TITLE_PATTERN, DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.environment import (
@@ -30,6 +35,7 @@ __all__ = [
     "AuditSettings",
     "CallbackSettings",
     "CompletionSettings",
+    "DeliverySettings",
     "DimseSettings",
     "DropFolderSettings",
     "HttpSettings",

@@ -44,6 +44,22 @@ class CompletionSettings(SettingsGroup):
     )
 
 
+class DeliverySettings(SettingsGroup):
+    """Results that are brought to the destinations of the routing document."""
+
+    timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=600,
+        description="Seconds that an attempt may take, from the connection to the acknowledgement.",
+    )
+    give_up_s: GiveUpSeconds = Field(
+        3 * 86400.0,
+        description="Seconds of retries after which a result that its destination does not "
+        "acknowledge is parked.",
+    )
+
+
 class CallbackSettings(SettingsGroup):
     """Webhooks that announce that a study has its result."""
 

@@ -9,7 +9,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.settings.access import AccessSettings
 from gateway.settings.audit import AuditSettings
-from gateway.settings.background import CallbackSettings, CompletionSettings, PendingSettings
+from gateway.settings.background import (
+    CallbackSettings,
+    CompletionSettings,
+    DeliverySettings,
+    PendingSettings,
+)
 from gateway.settings.dimse import DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.http import HttpSettings
@@ -49,6 +54,7 @@ class Settings(BaseSettings):
     dropfolder: DropFolderSettings = DropFolderSettings()
     pending: PendingSettings = PendingSettings()
     completion: CompletionSettings = CompletionSettings()
+    deliveries: DeliverySettings = DeliverySettings()
     callbacks: CallbackSettings = CallbackSettings()
     retention: RetentionSettings = RetentionSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
-from gateway.storage.layout import CALLBACKS, INSTANCES, RESULTS, SUBMISSIONS
+from gateway.storage.layout import CALLBACKS, DELIVERIES, INSTANCES, RESULTS, SUBMISSIONS
 
 if TYPE_CHECKING:
     from gateway.storage.protocol import ObjectStore
@@ -99,7 +99,7 @@ def _place(key: str) -> str:
     """Return the key with a star in place of a study_id or a UID, which stand in no log."""
     if key.startswith(INSTANCES):
         return f"{INSTANCES}*"
-    if key.startswith((SUBMISSIONS, CALLBACKS)):
+    if key.startswith((SUBMISSIONS, CALLBACKS, DELIVERIES)):
         return f"{key.partition('.')[0]}.*"
     if not key.startswith(RESULTS):
         return key

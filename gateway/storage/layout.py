@@ -18,6 +18,7 @@ DELETED = "deleted/"
 WORK = "work/"
 SUBMISSIONS = f"{WORK}submissions/"
 CALLBACKS = f"{WORK}callbacks/"
+DELIVERIES = f"{WORK}deliveries/"
 COMMITMENTS = f"{WORK}commitments/"
 COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
@@ -61,8 +62,8 @@ class Place:
 PLACES = (
     Place(
         RESULTS,
-        "studies: the document of each, its images and heat maps, and images that wait to be "
-        "processed",
+        "studies: the document of each, its images, heat maps and renderings, and images that wait "
+        "to be processed",
         "results",
         "when the study is deleted",
     ),
@@ -83,6 +84,12 @@ PLACES = (
         "entries of callbacks that no receiver has taken yet",
         "work",
         "when they are taken, or fail for good",
+    ),
+    Place(
+        DELIVERIES,
+        "entries of results that a destination has not acknowledged yet",
+        "work",
+        "when they are acknowledged, or fail for good",
     ),
     Place(
         COMPLETION,

@@ -20,9 +20,9 @@ from gateway.storage import layout
 from gateway.verification.findings import Finding, Kind, Look
 from gateway.verification.search_index import index_findings
 from gateway.verification.study import look_at_study
-from gateway.work.documents import PendingCallback, Submission
+from gateway.work.documents import PendingCallback, PendingDelivery, Submission
 from gateway.work.entries import JOB
-from gateway.work.keys import KINDS, of_parked
+from gateway.work.keys import KINDS, delivery_kind, of_parked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -95,6 +95,11 @@ class Verification:
         for prefix, look in by_folder.items():
             async for names in _batches(self._folders(prefix)):
                 yield look, names
+        async for destination in self._folders(layout.DELIVERIES):
+            kind = delivery_kind(destination)
+            entries = partial(_look_at_entries, kind, PendingDelivery)
+            async for names in _batches(self._folders(kind)):
+                yield entries, names
         by_key: dict[str, _LookAt] = {
             layout.PARKED: _look_at_parked,
             layout.INSTANCES: partial(_look_at_document, InstancePointer),

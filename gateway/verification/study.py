@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.observability.pseudonyms import key_reference
 from gateway.results import deletion
+from gateway.results.deliveries import study_deliveries
 from gateway.results.documents import Page, StudyDocument
 from gateway.results.keys import (
     document_key,
@@ -19,9 +20,9 @@ from gateway.results.keys import (
     pointers_folder,
     study_folder,
 )
-from gateway.storage.layout import CALLBACKS, PARKED, SUBMISSIONS
+from gateway.storage.layout import CALLBACKS, DELIVERIES, PARKED, SUBMISSIONS
 from gateway.verification.findings import Kind, Look
-from gateway.work.documents import PendingCallback, Submission
+from gateway.work.documents import PendingCallback, PendingDelivery, Submission
 from gateway.work.entries import JOB
 from gateway.work.keys import (
     WorkId,
@@ -35,6 +36,7 @@ from gateway.work.keys import (
 if TYPE_CHECKING:
     from gateway.results.documents import Reading, StudyRecord
     from gateway.storage.protocol import ObjectStore
+    from gateway.work.documents import WorkDocument
 
 _IMAGE = re.compile(r"images/([0-9a-f]{64})/image-[0-9a-f]{8}\.(?:jpg|png|dcm)")
 _TOMBSTONE = re.compile(r"(\d{8}T\d{12}Z)\.json")
@@ -132,6 +134,18 @@ class _StudyLook:
             for reading in page.readings:
                 images.add(reading.sha256)
                 self._reading(reading, key)
+        await self._work(record)
+        marks = pointers_folder(self._study_id)  # one without its pointer is of a death between
+        self._named.update(key for key in self._look.keys if key.startswith(marks))
+        for entry in record.open_images:
+            if entry.parked is not None:
+                await self._look.refer(f"{PARKED}{entry.parked}.json", self._key)
+        referred = {sha256 for entry in record.open_images for sha256 in entry.beside}
+        for sha256 in sorted((referred | set(record.standing.values())) - images):
+            self._look.missing(f"{self._folder}images/{sha256}/", self._key)
+
+    async def _work(self, record: StudyRecord) -> None:
+        """Look at work of the study that waits or has failed."""
         for waiting in record.pending:
             work = WorkId(self._study_id, waiting.id)
             due = waiting.due or to_the_second(work.received_at)
@@ -141,15 +155,11 @@ class _StudyLook:
             await self._submission(work, kept_folder(SUBMISSIONS, work) + JOB)
             item = key_reference(parked_key(SUBMISSIONS, work))
             await self._look.refer(f"{PARKED}{item}.json", self._key)
-        await self._callbacks()
-        marks = pointers_folder(self._study_id)  # one without its pointer is of a death between
-        self._named.update(key for key in self._look.keys if key.startswith(marks))
-        for entry in record.open_images:
-            if entry.parked is not None:
-                await self._look.refer(f"{PARKED}{entry.parked}.json", self._key)
-        referred = {sha256 for entry in record.open_images for sha256 in entry.beside}
-        for sha256 in sorted((referred | set(record.standing.values())) - images):
-            self._look.missing(f"{self._folder}images/{sha256}/", self._key)
+        for view in study_deliveries(record) or ():
+            if view.parked is not None:
+                await self._look.refer(f"{PARKED}{view.parked}.json", self._key)
+        await self._failed_work(CALLBACKS, PendingCallback)
+        await self._failed_work(DELIVERIES, PendingDelivery)
 
     async def _submission(self, work: WorkId, key: str) -> None:
         """Look at images that wait, or have failed, by the document that lists them."""
@@ -160,12 +170,12 @@ class _StudyLook:
             if folder + part.object not in self._look.keys:
                 self._look.missing(folder + part.object, key)
 
-    async def _callbacks(self) -> None:
-        """Look at the callbacks that failed; their parked items name them."""
-        folder = kept_folders(CALLBACKS, self._study_id)
+    async def _failed_work(self, kind: str, document: type[WorkDocument]) -> None:
+        """Look at work that failed and that the document does not list; parked items name it."""
+        folder = kept_folders(kind, self._study_id)
         for key in [key for key in self._look.keys if key.startswith(folder)]:
             self._named.add(key)
-            await self._look.document(PendingCallback, key)
+            await self._look.document(document, key)
 
     def _reading(self, reading: Reading, referrer: str) -> None:
         if reading.study_id != self._study_id:

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Base64Bytes, Field
 
 from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
+from gateway.schemas.result import RenderingKind
 from gateway.schemas.stored_document import Names, StoredDocument
 
 
@@ -60,3 +61,11 @@ class PendingCallback(WorkDocument):
     not_processed: tuple[NotProcessed, ...] | None = Field(
         None, description="Images that could not be processed, though others were."
     )
+
+
+class PendingDelivery(WorkDocument):
+    """Result that waits to be brought to a destination, which its key names."""
+
+    schema_: Literal["radstream.delivery/1"] = Field("radstream.delivery/1", alias="schema")
+    rendering: RenderingKind
+    revision: str = Field(description="State of the study that is brought.")

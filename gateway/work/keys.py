@@ -3,6 +3,8 @@
 ``work/{kind}/{due}/{id}.{study_id}``
     The entry of a piece of work: a `WorkDocument`. The time of its next attempt, to the second,
     stands first, so that a listing of the kind has what is due at its beginning.
+``work/deliveries/{destination}/{due}/{id}.{study_id}``
+    The same for a result that is brought to a destination: each is a kind of its own.
 ``results/{study_id}/{kind}/{id}/``
     Objects that the work needs, such as images; `job.json` is that of work that failed for good.
 
@@ -12,11 +14,12 @@ An id begins with the time, to the microsecond, at which the work came.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
 
-from gateway.storage.layout import CALLBACKS, RESULTS, SUBMISSIONS, WORK
+from gateway.storage.layout import CALLBACKS, DELIVERIES, RESULTS, SUBMISSIONS, WORK
 
 _SECOND = "%Y%m%dT%H%M%SZ"
 _MICROSECOND = "%Y%m%dT%H%M%S%fZ"
@@ -41,6 +44,12 @@ class WorkId:
     def new(cls, study_id: str, received_at: dt.datetime) -> WorkId:
         """Return a name that nothing has."""
         return cls(study_id, f"{received_at:{_MICROSECOND}}-{secrets.token_hex(6)}")
+
+    @classmethod
+    def derived(cls, study_id: str, received_at: dt.datetime, *parts: str) -> WorkId:
+        """Return the name that work of these parts, at this time, always has."""
+        digits = hashlib.sha256("\0".join((study_id, *parts)).encode()).hexdigest()[:12]
+        return cls(study_id, f"{received_at:{_MICROSECOND}}-{digits}")
 
     @cached_property
     def received_at(self) -> dt.datetime:
@@ -80,7 +89,8 @@ def entry_key(kind: str, work: WorkId, due: dt.datetime) -> str:
 
 def of_entry(kind: str, key: str) -> tuple[WorkId, dt.datetime] | None:
     """Return the work that an entry is of, and when it is due; None for any other key."""
-    due, _, name = key.removeprefix(kind).partition("/")
+    folder, _, name = key.removeprefix(kind).rpartition("/")
+    due = folder.rpartition("/")[2]  # of a kind that has kinds below it
     work_id, _, study_id = name.partition(".")
     try:
         received_at(work_id)
@@ -112,5 +122,18 @@ def of_parked(kind: str, key: str) -> WorkId | None:
     return WorkId(study_id, key.removeprefix(folder)) if rest and key.startswith(folder) else None
 
 
-KINDS = (SUBMISSIONS, CALLBACKS)
+KINDS = (SUBMISSIONS, CALLBACKS, DELIVERIES)
 """Prefixes of the kinds of work."""
+
+
+def delivery_kind(destination: str) -> str:
+    """Return the prefix of the work that brings results to a destination, a kind of its own."""
+    return f"{DELIVERIES}{destination}/"
+
+
+def destination_of(key: str) -> str | None:
+    """Return the destination that a parked item's key is of; None where it is of no delivery."""
+    study_id, _, _ = key.removeprefix(RESULTS).partition("/")
+    folder = kept_folders(DELIVERIES, study_id)
+    destination, found, _ = key.removeprefix(folder).partition("/")
+    return destination if key.startswith(folder) and found else None

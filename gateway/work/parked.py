@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import ParkedItemNotFoundError, UnreadableDocumentError
@@ -48,6 +49,20 @@ class DroppedObject(Protocol):
     def pair_reference(self) -> str:
         """Return what stands for the names of an image and its sidecar."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedSince:
+    """A parked item, as far as it is counted.
+
+    Parameters
+    ----------
+    parked_at, key
+        See `ParkedItem`.
+    """
+
+    parked_at: dt.datetime
+    key: str
 
 
 class Parking:
@@ -171,17 +186,15 @@ class Parking:
         """Return the item's own key in the store."""
         return _key(item.id)
 
-    async def moments(
-        self, known: Mapping[str, dt.datetime | None]
-    ) -> dict[str, dt.datetime | None]:
-        """Return when each item was parked, by key; those that are known are not read again."""
+    async def seen(self, known: Mapping[str, ParkedSince | None]) -> dict[str, ParkedSince | None]:
+        """Return what each item is of, by key; those that are known are not read again."""
         keys = await self._objects.keys(PARKED)
-        moments = {key: known[key] for key in keys if known.get(key) is not None}
-        new = [key for key in keys if key not in moments]
+        seen = {key: known[key] for key in keys if known.get(key) is not None}
+        new = [key for key in keys if key not in seen]
         found = await together(self._read_one(key) for key in new)
         for key, item in zip(new, found, strict=True):
-            moments[key] = None if item is None else item.parked_at
-        return moments
+            seen[key] = None if item is None else ParkedSince(item.parked_at, item.key)
+        return seen
 
     async def item(self, parked_id: str) -> ParkedItem:
         """Return the item of this id.
@@ -223,19 +236,27 @@ class ParkedCount:
         The items.
     tell
         Told when each was parked; None for one that cannot be read.
+    tell_keys
+        Told what each is of that can be read; see `ParkedItem.key`.
     """
 
     def __init__(
-        self, parking: Parking, tell: Callable[[Sequence[dt.datetime | None]], None]
+        self,
+        parking: Parking,
+        tell: Callable[[Sequence[dt.datetime | None]], None],
+        tell_keys: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         self._parking = parking
         self._tell = tell
-        self._known: dict[str, dt.datetime | None] = {}
+        self._tell_keys = tell_keys
+        self._known: dict[str, ParkedSince | None] = {}
 
     async def sweep(self) -> None:
         """Count them. Each is read once: while it is parked, it only grows older."""
-        self._known = await self._parking.moments(self._known)
-        self._tell([*self._known.values()])
+        self._known = await self._parking.seen(self._known)
+        items = self._known.values()
+        self._tell([None if item is None else item.parked_at for item in items])
+        self._tell_keys([item.key for item in items if item is not None])
 
 
 def _work_id(key: str) -> str:

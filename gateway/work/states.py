@@ -17,6 +17,7 @@ class Standing(Enum):
     """Standing of work that has an entry, as the document of its study says."""
 
     PENDING = auto()
+    QUEUED = auto()  # it is to be done after other work that is pending
     FAILED = auto()
     UNPROMISED = auto()  # as is what failed and is not tried: it is to be pending soon
     DONE = auto()

@@ -42,6 +42,7 @@ from gateway.errors import (
     log_fields,
 )
 from gateway.runtime.backoff import Backoff
+from gateway.runtime.circuit import Circuit
 from gateway.runtime.deadline import Deadline
 from gateway.runtime.periodic import repeat
 from gateway.work.documents import WorkDocument
@@ -140,6 +141,8 @@ class Worker(Generic[T]):
         itself took so long.
     abandoned_s
         Seconds after which a promise that is not made is taken for abandoned.
+    circuit
+        Circuit of the one system that the job calls: while it is open no attempt begins.
     """
 
     def __init__(
@@ -156,6 +159,7 @@ class Worker(Generic[T]):
         sweep_s: float,
         give_up_s: float,
         abandoned_s: float = _ABANDONED_S,
+        circuit: Circuit | None = None,
     ) -> None:
         self._entries = entries
         self._states = states
@@ -168,6 +172,7 @@ class Worker(Generic[T]):
         self._sweep_s = sweep_s
         self._give_up_s = give_up_s
         self._abandoned_s = abandoned_s
+        self._circuit = circuit or Circuit()
         self._queue: asyncio.Queue[_Piece[T]] = asyncio.Queue()
         self._at_hand: set[WorkId] = set()
         self._unpromised: dict[WorkId, float] = {}
@@ -223,7 +228,7 @@ class Worker(Generic[T]):
             while True:
                 pause_s: float | None = _BACKOFF.wait_s(attempts)
                 try:
-                    async with self._turns:
+                    async with self._turns, self._circuit.turn():
                         pause_s = await self._attempt(piece)
                 except RadStreamError as error:  # the store's: nothing could be kept of it
                     piece.entry = None
@@ -276,7 +281,8 @@ class Worker(Generic[T]):
         standing = await self._states.standing(work, tried=tried)
         if standing is Standing.PENDING:
             return entry
-        await self._drop(entry, standing)
+        if standing is not Standing.QUEUED:
+            await self._drop(entry, standing)
         return None
 
     async def _drop(self, entry: Entry[T], standing: Standing) -> None:

@@ -15,6 +15,7 @@ LOGIC = (
 WIRING = "puts together parts that have tests of their own, in every test with a gateway"
 EXCEPTIONS = {
     "gateway/app/lifespan/deferred.py": WIRING,
+    "gateway/app/lifespan/delivery.py": WIRING,
     "gateway/app/lifespan/dimse.py": WIRING,
     "gateway/app/lifespan/dropfolder.py": WIRING,
     "gateway/app/lifespan/processing.py": WIRING,

@@ -72,6 +72,7 @@ LABELS = (
     "ObjectTooLargeError",
     "OverloadedError",
     "ParkedItemNotFoundError",
+    "RenderingNotConformantError",
     "ReportUnansweredError",
     "RequestMediaTypeError",
     "RequestTooSlowError",

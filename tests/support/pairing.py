@@ -270,6 +270,7 @@ def gateway_on(
         *(objects, results, parking, records, inbox, deletion),
         submissions=StudySubmissions(StudyDocuments(objects)),
         completions=completions_on(objects),
+        documents=StudyDocuments(objects),
         index=IndexingGateway(objects).index,
         presence=None,
         watched=None,

@@ -11,6 +11,7 @@ from gateway.dimse.associate_request import Rejection
 from gateway.dimse.commitment_messages import ActionStatus
 from gateway.dimse.connections import ENDS
 from gateway.errors import RadStreamError, Refusal
+from gateway.observability.metrics.delivery import OUTCOMES
 from gateway.results.tombstone import Reason
 from gateway.routing.rules import BUILT_IN
 from gateway.routing.rules import Outcome as RoutingOutcome
@@ -31,6 +32,7 @@ BRIGHTNESS: Labels = {
     "credential": set(),
     "caller": set(),
     "rule": set(),
+    "destination": set(),
 }
 
 
@@ -51,12 +53,13 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
     ----------
     chosen
         Values of the operator's: `model`, `version` and `label` of what Triton serves, the ids of
-        `credential`, the names of keys, `caller`, and of rules, `rule`.
+        `credential`, the names of keys, `caller`, of rules, `rule`, and of destinations.
     """
     contexts = iter_route_contexts(create_app(Settings()).routes)
     routes = {context.path for context in contexts} | {"unmatched", "/docs/assets"}
     statuses = {str(status.value) for status in HTTPStatus} | {"499"}
     methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"}
+    destination = {"destination": chosen["destination"]}
     ways_in, errors = set(Route), {error.label for error in _subclasses(RadStreamError)}
     return {
         "radstream_http_requests": {"route": routes, "method": methods, "status": statuses},
@@ -79,6 +82,10 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
             "label": chosen["label"],
             "positive": {"true", "false", "not_applicable"},
         },
+        "radstream_delivery_items": destination | {"state": {"waiting", "parked"}},
+        "radstream_delivery_oldest_age_seconds": destination,
+        "radstream_delivery_attempts": destination | {"outcome": set(OUTCOMES)},
+        "radstream_delivery_circuit_open": destination,
         "radstream_dimse_connections_ended": {"reason": set(ENDS)},
         "radstream_dimse_associations": {
             "outcome": {"accepted"} | {rejection.name.lower() for rejection in Rejection}

@@ -11,6 +11,7 @@ from gateway.app.lifespan.access import open_access
 from gateway.app.lifespan.audit import open_audit
 from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.deferred import backlog_work, make_backlogs
+from gateway.app.lifespan.delivery import open_delivery
 from gateway.app.lifespan.dimse import open_dimse
 from gateway.app.lifespan.dropfolder import drop_folder_work, make_drop_folder
 from gateway.app.lifespan.processing import open_processing
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.app.tls import ServedCertificate
     from gateway.audit.trail import Audit
+    from gateway.delivery.lines import DestinationLines
     from gateway.dropfolder.delivery import DropFolder
     from gateway.observability.metrics import Metrics
     from gateway.runtime.health import Health
@@ -83,10 +85,11 @@ async def open_gateway(
         folder = make_drop_folder(context, storage, processing, audit)
         backlogs = await make_backlogs(context, storage, processing)
         submissions, catalog = _accepted(storage, processing, backlogs)
+        outbox, lines = await open_delivery(context, storage, processing, audit, routing)
         for name, work in (
             *drop_folder_work(context, storage, processing, folder, audit),
             *backlog_work(settings, backlogs, catalog, storage, audit),
-            *_store_work(settings, metrics, storage, audit),
+            *_store_work(settings, metrics, storage, audit, lines),
         ):
             await context.run(name, work)
         parked_reports = await open_dimse(
@@ -108,8 +111,9 @@ async def open_gateway(
             studies=processing.studies,
             deliveries=Deliveries(folder),
             parking=storage.parking,
-            parked=_parked(storage, folder, (*backlogs.parked_owners, *parked_reports)),
+            parked=_parked(storage, folder, (*backlogs.parked_owners, *parked_reports, lines)),
             submissions=submissions,
+            outbox=outbox,
             dicom_store=_dicom_store(settings, processing, submissions),
             callbacks=backlogs.callbacks,
             catalog=catalog,
@@ -122,11 +126,15 @@ async def open_gateway(
 
 
 def _store_work(
-    settings: Settings, metrics: Metrics, storage: StudyStorage, audit: Audit
+    settings: Settings,
+    metrics: Metrics,
+    storage: StudyStorage,
+    audit: Audit,
+    lines: DestinationLines,
 ) -> tuple[tuple[str, Coroutine[object, object, object]], ...]:
     """Return the work that the store itself asks for, with its names."""
     return (
-        ("parked items", _count_parked(settings, metrics, storage, audit)),
+        ("parked items", _count_parked(settings, metrics, storage, audit, lines)),
         ("search index", storage.index.writer.run()),
         ("search reconciliation", storage.index.reconciliation.repeat()),
     )
@@ -152,10 +160,14 @@ def _dicom_store(
 
 
 def _count_parked(
-    settings: Settings, metrics: Metrics, storage: StudyStorage, audit: Audit
+    settings: Settings,
+    metrics: Metrics,
+    storage: StudyStorage,
+    audit: Audit,
+    lines: DestinationLines,
 ) -> Coroutine[object, object, object]:
     """Count what is parked; studies that were accepted park without any drop folder, too."""
-    count = ParkedCount(storage.parking, metrics.dropfolder.keep_parked)
+    count = ParkedCount(storage.parking, metrics.dropfolder.keep_parked, lines.count_parked)
     every_s = min(settings.pending.sweep_s, settings.dropfolder.sweep_s)
     return sweep_for_ever(Sweep.PARKED, count, audit, every_s)
 

@@ -36,6 +36,8 @@ class StudyStorage:
     ----------
     objects
         The store that all of it lies in.
+    documents
+        State of each study.
     index
         The studies on it, searched.
     presence
@@ -52,6 +54,7 @@ class StudyStorage:
     deletion: Deletion
     submissions: StudySubmissions
     completions: Completions
+    documents: StudyDocuments
     index: StudyIndex
     presence: Presence | None
     watched: WatchedFolder | None
@@ -97,6 +100,7 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
             metrics=context.metrics,
             pseudonyms=context.pseudonyms,
         ),
+        documents=documents,
         index=index,
         presence=open_presence(context),
         watched=watched,

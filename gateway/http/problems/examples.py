@@ -35,6 +35,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.CallbackUnansweredError("its status was 503"),
         errors.ReportUnansweredError("it rejected the association"),
         errors.DeliveryRefusedError("it answered C-STORE with status 0122"),
+        errors.RenderingNotConformantError(("PatientID is missing",)),
         errors.DeliveryUnansweredError("it rejected the association"),
         errors.CredentialsInvalidError(errors.Refusal.UNKNOWN_KEY),
         errors.ScopeMissingError("studies:read"),

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from gateway.observability.metrics.access import AccessMetrics, AuditMetrics
 from gateway.observability.metrics.admission import AdmissionMetrics
 from gateway.observability.metrics.backlog import BacklogMetrics
+from gateway.observability.metrics.delivery import DeliveryMetrics
 from gateway.observability.metrics.dicomweb import DicomWebMetrics
 from gateway.observability.metrics.dimse import DimseMetrics
 from gateway.observability.metrics.dropfolder import DropFolderMetrics
@@ -44,6 +45,7 @@ class Metrics:
         self.routing = RoutingMetrics(registry)
         self.dropfolder = DropFolderMetrics(registry)
         self.backlog = BacklogMetrics(registry)
+        self.delivery = DeliveryMetrics(registry)
         self.triton = TritonMetrics(registry)
         self.imaging = ImagingMetrics(registry)
         self.telemetry = TelemetryMetrics(registry)

@@ -54,3 +54,9 @@ def test_references_of_dropped_objects_stay(name: str):
             "S-1/a.json": "2e207d5c562b071256cc166d6ecd1bfd",
         }[name]
     )
+
+
+def test_a_patient_has_a_name_that_is_no_studys_and_needs_the_key():
+    one, other = Pseudonyms("a"), Pseudonyms("b")
+    assert one.patient_ref("P-7") == Pseudonyms("a").patient_ref("P-7")
+    assert len({one.patient_ref("P-7"), one.study_ref("P-7"), other.patient_ref("P-7")}) == 3

@@ -70,7 +70,7 @@ def audit_event(record: dict[str, Any]) -> dict[str, Any]:
     agent = record.get("agent", {"kind": "unknown", "name": "unknown"})
     details = [
         {"type": name, "valueString": str(record[name])}
-        for name in ("image", "request_id", "trace_id")
+        for name in ("image", "request_id", "trace_id", "disclosed")
         if name in record
     ]
     network = {"address": record["address"], "type": "2"} if "address" in record else None

@@ -16,14 +16,20 @@ from gateway.results.submissions import StudySubmissions
 from gateway.results.tombstone import Reason, Tombstone
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.schemas.result import RenderingKind
 from gateway.storage.layout import CALLBACKS, SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
 from gateway.verification.store import Verification
 from gateway.work.claims import Claims
-from gateway.work.documents import PendingCallback, Submission, SubmittedPart
+from gateway.work.documents import (
+    PendingCallback,
+    PendingDelivery,
+    Submission,
+    SubmittedPart,
+)
 from gateway.work.entries import Entries
-from gateway.work.keys import WorkId, entry_key, parked_key
+from gateway.work.keys import WorkId, delivery_kind, entry_key, parked_key
 from gateway.work.parked import Parking
 from tests.support.readings import frame, reading
 
@@ -35,7 +41,9 @@ OBJECT = f"{FOLDER}/image-00c0ffee.png"
 DOCUMENT = "results/S1/result.json"
 TYPE = "application/octet-stream"
 WAITS, FAILED = (WorkId("S1", f"20260131T12000000000{n}Z-00") for n in range(2))
-ENTRY, NOTICE = (entry_key(kind, WAITS, NOON) for kind in (SUBMISSIONS, CALLBACKS))
+ENTRY, NOTICE, BROUGHT = (
+    entry_key(kind, WAITS, NOON) for kind in (SUBMISSIONS, CALLBACKS, delivery_kind("pacs"))
+)
 
 
 async def fill(objects: ObjectStore) -> str:
@@ -80,6 +88,11 @@ async def fill(objects: ObjectStore) -> str:
     await notices.add(WAITS, notice)
     await parking.park_work(parked_key(CALLBACKS, FAILED), GivenUpError(3))
     await notices.keep_job(FAILED, NOON, notice)
+    brought = Entries(objects, kind=delivery_kind("pacs"), document=PendingDelivery, claims=claims)
+    delivery = PendingDelivery(rendering=RenderingKind.STRUCTURED_REPORT, revision="")
+    await brought.add(WAITS, delivery)
+    await parking.park_work(parked_key(delivery_kind("pacs"), FAILED), GivenUpError(3))
+    await brought.keep_job(FAILED, NOON, delivery)
     pointer = InstancePointer(study_id="S1", sop_class_uid="1.2.3", submission_id=WAITS.id)
     await Instances(objects).add("1.2.3.4", pointer)
     for key, document in (

@@ -10,6 +10,7 @@ from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
 from gateway.verification.store import Verification
 from tests.gateway.verification.filled import (
+    BROUGHT,
     DOCUMENT,
     ENTRY,
     FAILED,
@@ -38,6 +39,7 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
     [
         DOCUMENT,
         *("WORK/job.json", ENTRY, NOTICE, f"results/S1/callbacks/{FAILED.id}/job.json"),
+        *(BROUGHT, f"results/S1/deliveries/pacs/{FAILED.id}/job.json"),
         *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
         "instances/1.2.3.4.json",
         "pairing/waiting/a/b.json",

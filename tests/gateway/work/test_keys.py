@@ -4,10 +4,12 @@ import datetime as dt
 
 import pytest
 
-from gateway.storage.layout import CALLBACKS, SUBMISSIONS
+from gateway.storage.layout import CALLBACKS, DELIVERIES, SUBMISSIONS
 from gateway.work.keys import (
     KINDS,
     WorkId,
+    delivery_kind,
+    destination_of,
     entry_key,
     of_entry,
     of_parked,
@@ -43,10 +45,20 @@ def test_other_keys_are_of_no_work(name: str):
     assert of_entry(SUBMISSIONS, SUBMISSIONS + name) is None
 
 
+def test_work_for_each_destination_is_a_kind_of_its_own():
+    key = entry_key(delivery_kind("pacs"), WORK, CAME)
+    assert of_entry(delivery_kind("pacs"), key) == (WORK, to_the_second(CAME))
+    assert of_entry(DELIVERIES, key) == (WORK, to_the_second(CAME))  # for those of a study
+    parked = parked_key(delivery_kind("pacs"), WORK)
+    assert destination_of(parked) == "pacs"
+    assert of_parked(delivery_kind("pacs"), parked) == WORK
+    assert of_parked(delivery_kind("vna"), parked) is None
+    assert destination_of(parked_key(CALLBACKS, WORK)) is None
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_parked_items_name_work_of_their_kind_alone(kind: str):
     key = parked_key(kind, WORK)
     assert of_parked(kind, key) == WORK
-    [other] = {SUBMISSIONS, CALLBACKS} - {kind}
-    assert of_parked(other, key) is None
+    assert all(of_parked(other, key) is None for other in KINDS if other != kind)
     assert of_parked(kind, "images/S1/front.png") is None

@@ -1,0 +1,55 @@
+"""Opens the delivery of results to destinations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.delivery.disclosures import Disclosures
+from gateway.delivery.lines import DestinationLines
+from gateway.delivery.outbox import Outbox
+from gateway.delivery.renderers import renderers
+from gateway.delivery.transports import Transports
+from gateway.problems import problem_of
+from gateway.work.claims import CLOCK_SKEW_S, Claims
+
+if TYPE_CHECKING:
+    from gateway.app.lifespan.context import LifespanContext
+    from gateway.app.lifespan.processing import Processing
+    from gateway.app.lifespan.storage import StudyStorage
+    from gateway.audit.trail import Audit
+    from gateway.routing.in_force import Routing
+
+
+async def open_delivery(
+    context: LifespanContext,
+    storage: StudyStorage,
+    processing: Processing,
+    audit: Audit,
+    routing: Routing,
+) -> tuple[Outbox, DestinationLines]:
+    """Return the outbox, which studies are promised from as they complete, and its lines."""
+    settings = context.settings
+    transports = Transports(routing, settings.dimse)
+    context.stack.callback(transports.close)
+    made = renderers(processing.reports)
+    lines = DestinationLines(
+        storage.objects,
+        storage.documents,
+        storage.parking,
+        routing=routing,
+        transports=transports,
+        renderers=made,
+        disclosures=Disclosures(audit, context.pseudonyms),
+        settings=settings.deliveries,
+        sweep_s=settings.pending.sweep_s,
+        claims=Claims(
+            lease_s=settings.deliveries.timeout_s + CLOCK_SKEW_S, presence=storage.presence
+        ),
+        problem_of=problem_of,
+        metrics=context.metrics,
+    )
+    outbox = Outbox(storage.documents, routing, lines, kinds=made.keys())
+    storage.completions.follow(outbox)
+    await context.run("deliveries", lines.run())
+    await context.run("outbox", outbox.run())
+    return outbox, lines

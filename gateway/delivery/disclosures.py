@@ -1,0 +1,84 @@
+"""Records of what left the gateway: to which destination, what, and about which patient."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from gateway.audit.trail import GATEWAY, Act
+from gateway.errors import AuditUnavailableError
+from gateway.schemas.audit import AuditAction, AuditDisclosure, AuditOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.audit.trail import Audit
+    from gateway.delivery.transport import Rendering
+    from gateway.observability.pseudonyms import Pseudonyms
+    from gateway.results.documents import StudyRecord
+    from gateway.schemas.routing import Destination
+
+_OPERATION = "delivery: send"
+
+
+class Disclosure:
+    """One sending of a study's results.
+
+    Parameters
+    ----------
+    audit
+        The audit trail.
+    study_id
+        Of the study.
+    disclosed
+        The objects, and who gets them.
+    """
+
+    def __init__(self, audit: Audit, study_id: str, disclosed: AuditDisclosure) -> None:
+        self._audit = audit
+        self._act = Act(caller=GATEWAY, studies={study_id: None}, disclosed=disclosed)
+
+    async def succeeded(self) -> None:
+        """Put on record that the destination acknowledged it."""
+        await self._record(AuditOutcome.SUCCESS)
+
+    async def refused(self) -> None:
+        """Put on record that the destination refused it."""
+        await self._record(AuditOutcome.REFUSED)
+
+    async def failed(self) -> None:
+        """Put on record that it was sent, and not acknowledged."""
+        await self._record(AuditOutcome.FAILED)
+
+    async def _record(self, outcome: AuditOutcome) -> None:
+        with contextlib.suppress(AuditUnavailableError):  # told by `record`
+            await self._audit.record(self._act, _OPERATION, AuditAction.READ, outcome)
+
+
+class Disclosures:
+    """Maker of such records.
+
+    Parameters
+    ----------
+    audit
+        The audit trail.
+    pseudonyms
+        Stand for patients.
+    """
+
+    def __init__(self, audit: Audit, pseudonyms: Pseudonyms) -> None:
+        self._audit = audit
+        self._pseudonyms = pseudonyms
+
+    def of(
+        self, record: StudyRecord, destination: Destination, renderings: Sequence[Rendering]
+    ) -> Disclosure:
+        """Return the sending of a study's renderings, of one kind, to a destination."""
+        patient_id = record.identity.get("patient_id")
+        disclosed = AuditDisclosure(
+            destination=destination.name,
+            rendering=renderings[0].kind,
+            objects=tuple(rendering.uid for rendering in renderings),
+            patient_ref=None if patient_id is None else self._pseudonyms.patient_ref(patient_id),
+        )
+        return Disclosure(self._audit, record.study_id, disclosed)

@@ -1,0 +1,181 @@
+"""The outbox: a durable item for each rendering of a complete study and each destination of it.
+
+The entries are written first, then one swap lists their items in the study's document and marks its
+completion as delivered. Whatever dies between finds the completion's own entry there, which stands
+until that swap is made, and does it again: the items of one completion have the same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import structlog
+
+from gateway.errors import RadStreamError, StudyBeingDeletedError, StudyNotFoundError, log_fields
+from gateway.results.deliveries import next_for, with_deliveries
+from gateway.results.documents import DeliveryItem
+from gateway.runtime.concurrency import together
+from gateway.work.documents import PendingDelivery
+from gateway.work.keys import WorkId, to_the_second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from gateway.results.documents import StudyRecord
+    from gateway.results.study_documents import StudyDocuments
+    from gateway.routing.in_force import Routing
+    from gateway.schemas.result import RenderingKind
+    from gateway.work.entries import Entries
+
+log = structlog.get_logger()
+
+
+class Lines(Protocol):
+    """Ways to all destinations."""
+
+    def entries(self, destination: str) -> Entries[PendingDelivery]:
+        """Return the entries of what is brought to a destination."""
+        ...
+
+    def take(self, destination: str, work: WorkId, due: dt.datetime) -> None:
+        """Begin to bring it as soon as there is a turn for it."""
+        ...
+
+
+class Outbox:
+    """Deliveries of complete studies, promised by any gateway.
+
+    Parameters
+    ----------
+    documents
+        The studies.
+    routing
+        Has the destinations.
+    lines
+        The ways to them.
+    kinds
+        Renderings that can be made.
+    """
+
+    def __init__(
+        self,
+        documents: StudyDocuments,
+        routing: Routing,
+        lines: Lines,
+        *,
+        kinds: Collection[RenderingKind],
+    ) -> None:
+        self._documents = documents
+        self._routing = routing
+        self._lines = lines
+        self._kinds = frozenset(kinds)
+        self._noted: asyncio.Queue[str] = asyncio.Queue()
+
+    def note(self, study_id: str) -> None:
+        """Promise what the study brings, soon; where that fails, its entry tells again."""
+        if self._routing.document.destinations:
+            self._noted.put_nowait(study_id)
+
+    async def run(self) -> NoReturn:
+        """Promise what is noted, for ever."""
+        while True:
+            study_id = await self._noted.get()
+            try:
+                seen = await self._documents.read(study_id)
+                if seen.record is not None:
+                    await self.promise(seen.record)
+            except RadStreamError as error:
+                log.warning("delivery.not_promised", **log_fields(error))
+
+    async def promise(self, record: StudyRecord) -> None:
+        """Promise what a complete study brings to the destinations of now, unless that was done."""
+        completion = record.completion
+        if completion is None or completion.completed_at is None or completion.delivered:
+            return
+        items = [*self._items(record, completion.work, completion.completed_at)]
+        if not items:
+            return
+
+        def change(record: StudyRecord | None) -> StudyRecord:
+            if record is None:
+                raise StudyBeingDeletedError
+            now = record.completion
+            if now is None or now.work != completion.work or now.delivered:
+                return record  # it was opened again, or another gateway was faster
+            listed = with_deliveries(record, items)
+            return listed.changed(completion=now.model_copy(update={"delivered": True}))
+
+        await self._promise(record.study_id, items, change)
+
+    async def resend(
+        self, study_id: str, *, destination: str | None = None, rendering: str | None = None
+    ) -> tuple[DeliveryItem, ...]:
+        """Promise to bring a study to destinations once more; return the new items.
+
+        Parameters
+        ----------
+        destination, rendering
+            The only ones; all without.
+
+        Raises
+        ------
+        StudyNotFoundError
+        """
+        record = (await self._documents.read(study_id)).record
+        if record is None or not record.images:
+            raise StudyNotFoundError
+        completion = record.completion
+        revision = "" if completion is None else completion.work
+        items = [
+            item
+            for item in self._items(record, revision, dt.datetime.now(dt.UTC), again=True)
+            if destination in {None, item.destination} and rendering in {None, item.rendering}
+        ]
+
+        def change(record: StudyRecord | None) -> StudyRecord:
+            if record is None:
+                raise StudyBeingDeletedError
+            return with_deliveries(record, items)
+
+        if items:
+            await self._promise(study_id, items, change)
+        return tuple(items)
+
+    async def _promise(
+        self,
+        study_id: str,
+        items: list[DeliveryItem],
+        change: Callable[[StudyRecord | None], StudyRecord],
+    ) -> None:
+        await together(
+            self._lines.entries(item.destination).add(
+                WorkId(study_id, item.id),
+                PendingDelivery(rendering=item.rendering, revision=item.revision),
+            )
+            for item in items
+        )
+        record = await self._documents.change(study_id, change)
+        for destination in dict.fromkeys(item.destination for item in items):
+            first = next_for(record, destination)
+            if first is not None:
+                work = WorkId(study_id, first.id)
+                self._lines.take(destination, work, to_the_second(work.received_at))
+
+    def _items(
+        self, record: StudyRecord, revision: str, at: dt.datetime, *, again: bool = False
+    ) -> Iterator[DeliveryItem]:
+        """Yield the items of a study in this state; of the same time they have the same ids."""
+        for destination in self._routing.document.destinations:
+            for kind in destination.renderings:
+                if kind in self._kinds:
+                    yield DeliveryItem(
+                        id=WorkId.derived(
+                            record.study_id, at, destination.name, kind, "again" if again else ""
+                        ).id,
+                        destination=destination.name,
+                        rendering=kind,
+                        revision=revision,
+                        at=at,
+                    )

@@ -1,0 +1,100 @@
+"""Results of a study for destinations, as its document lists them.
+
+They are listed by the swap that a completed study's deliveries are promised with; see
+`gateway.delivery.outbox`. What is brought to one destination keeps its order: an item has its turn
+once no earlier one for the same destination is on its way.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from gateway.observability.pseudonyms import key_reference
+from gateway.schemas.result import DeliveryState, StudyDelivery
+from gateway.work.keys import WorkId, delivery_kind, parked_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.results.documents import DeliveryItem, StudyRecord
+
+# Of items that ended: a study that is opened again and again must not grow without bound.
+_MOST_ENDED = 64
+_ON_ITS_WAY = frozenset({DeliveryState.WAITING, DeliveryState.SENT})
+_ENDED = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
+
+
+def delivery_of(record: StudyRecord, item_id: str) -> DeliveryItem | None:
+    """Return the item of this id; None where the document has none."""
+    return next((item for item in record.deliveries if item.id == item_id), None)
+
+
+def is_on_its_way(item: DeliveryItem) -> bool:
+    """Return True if an item is still to be brought."""
+    return item.state in _ON_ITS_WAY
+
+
+def has_turn(record: StudyRecord, item: DeliveryItem) -> bool:
+    """Return True if no earlier item is on its way to the same destination."""
+    for other in record.deliveries:
+        if other.id == item.id:
+            return True
+        if other.destination == item.destination and is_on_its_way(other):
+            return False
+    return True
+
+
+def next_for(record: StudyRecord, destination: str) -> DeliveryItem | None:
+    """Return the first item on its way to a destination; None where none is."""
+    found = (item for item in record.deliveries if item.destination == destination)
+    return next((item for item in found if is_on_its_way(item)), None)
+
+
+def with_deliveries(record: StudyRecord, items: Sequence[DeliveryItem]) -> StudyRecord:
+    """Return the record with more items; of those that ended long ago the oldest go."""
+    known = {item.id for item in record.deliveries}
+    listed = [*record.deliveries, *(item for item in items if item.id not in known)]
+    ended = [item.id for item in listed if item.state in _ENDED]
+    gone = set(ended[: max(0, len(ended) - _MOST_ENDED)])
+    return record.changed(deliveries=tuple(item for item in listed if item.id not in gone))
+
+
+def with_delivery(record: StudyRecord, item_id: str, **news: object) -> StudyRecord:
+    """Return the record with an item changed; its time is that of a new state."""
+    before = delivery_of(record, item_id)
+    if before is None:
+        return record
+    if news.get("state", before.state) != before.state:
+        news["at"] = dt.datetime.now(dt.UTC)
+    after = before.model_copy(update=news)
+    items = (after if item.id == item_id else item for item in record.deliveries)
+    return record.changed(deliveries=tuple(items))
+
+
+def without_delivery(record: StudyRecord, item_id: str) -> StudyRecord:
+    """Return the record without an item; the same where it has none."""
+    items = tuple(item for item in record.deliveries if item.id != item_id)
+    return record if len(items) == len(record.deliveries) else record.changed(deliveries=items)
+
+
+def study_deliveries(record: StudyRecord) -> tuple[StudyDelivery, ...] | None:
+    """Return the view of a study's items; None where it has none."""
+    return tuple(_told(record.study_id, item) for item in record.deliveries) or None
+
+
+def _told(study_id: str, item: DeliveryItem) -> StudyDelivery:
+    parked = None
+    if item.state is DeliveryState.PARKED:
+        work = WorkId(study_id, item.id)
+        parked = key_reference(parked_key(delivery_kind(item.destination), work))
+    return StudyDelivery(
+        destination=item.destination,
+        rendering=item.rendering,
+        state=item.state,
+        attempts=item.attempts,
+        at=item.at,
+        objects=item.objects,
+        problem=item.problem,
+        parked=parked,
+    )

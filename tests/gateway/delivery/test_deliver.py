@@ -1,0 +1,231 @@
+"""Results on their way: each answer of a destination, and what the study's document says then."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
+from gateway.results.documents import DeliveryItem
+from gateway.results.tombstone import Closing, Reason
+from gateway.storage.layout import DELIVERIES
+from tests.support.delivery import NOW, Gateway, Peer, dicom, report, routing
+from tests.support.gateway import until
+from tests.support.store import MemoryStore
+
+ONE = routing(dicom("pacs", 1))
+
+
+@pytest.fixture
+def objects() -> MemoryStore:
+    return MemoryStore()
+
+
+async def delivered(gateway: Gateway) -> DeliveryItem:
+    """Complete a study, and return its item once that is on its way no more."""
+    await gateway.outbox.promise(await gateway.complete())
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+    [item] = await gateway.items()
+    return item
+
+
+async def is_over(gateway: Gateway) -> bool:
+    on_the_way = {"waiting", "sent"} & set((await gateway.states()).values())
+    return not on_the_way and not await gateway.objects.keys(DELIVERIES)
+
+
+@pytest.mark.parametrize(("held", "state"), [(True, "confirmed"), (None, "acknowledged")])
+async def test_what_is_acknowledged_is_confirmed_where_the_peer_can_be_asked(
+    objects: MemoryStore, held: bool | None, state: str
+):
+    peer = Peer(held=[held])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    item = await delivered(gateway)
+    assert (item.state, item.attempts, item.problem) == (state, 1, None)
+    assert item.objects == tuple(peer.sent)
+    assert gateway.attempts("pacs", state) == 1
+
+
+async def test_a_peer_that_cannot_answer_a_question_has_acknowledged_all_the_same(
+    objects: MemoryStore,
+):
+    peer = Peer(held=[DeliveryUnansweredError("silence")])
+    assert (await delivered(Gateway(objects, ONE, {"pacs": peer}))).state == "acknowledged"
+
+
+async def test_what_is_acknowledged_and_not_held_is_sent_again(objects: MemoryStore):
+    peer = Peer(held=[False, False, True])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    item = await delivered(gateway)
+    assert (item.state, item.attempts, len(peer.sent)) == ("confirmed", 2, 2)
+    assert gateway.attempts("pacs", "not_held") == 1
+
+
+async def test_what_came_to_no_answer_is_looked_for_before_it_is_sent_again(objects: MemoryStore):
+    peer = Peer(errors=[DeliveryUnansweredError("silence", is_sent=True)], held=[True])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    item = await delivered(gateway)
+    assert (item.state, peer.sent) == ("confirmed", [])
+
+
+async def test_a_failure_that_passes_is_told_and_tried_again(objects: MemoryStore):
+    peer = Peer(errors=[DeliveryUnansweredError("no association came about")])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    await gateway.outbox.promise(await gateway.complete())
+    async with gateway.running():
+        await until(lambda: gateway.attempts("pacs", "unanswered") == 1)
+
+        async def is_told() -> bool:
+            return (await gateway.items())[0].problem is not None
+
+        await until(is_told)
+        [item] = await gateway.items()
+        assert item.problem is not None
+        assert (item.state, item.attempts) == ("waiting", 1)
+        assert "no association came about" in item.problem.detail
+        await until(lambda: is_over(gateway))
+    [item] = await gateway.items()
+    assert (item.state, item.attempts, item.problem) == ("acknowledged", 2, None)
+
+
+async def test_a_refusal_is_parked_with_its_words_and_can_be_retried(objects: MemoryStore):
+    peer = Peer(errors=[DeliveryRefusedError("it answered the C-STORE with status 0122")])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    item = await delivered(gateway)
+    assert item.problem is not None
+    assert (item.state, item.attempts) == ("parked", 1)
+    assert "0122" in item.problem.detail
+    [parked] = await gateway.parking.items(after="", limit=10)
+    assert gateway.lines.owns(parked)
+    assert gateway.lines.study_of(parked) == "S1"
+    gateway.lines.count_parked([parked.key])
+    assert gateway.metrics.delivery.items.labels("pacs", "parked")._value.get() == 1
+    async with gateway.running():
+        await gateway.lines.retry(parked)
+        await until(lambda: is_over(gateway))
+    assert await gateway.states() == {"pacs": "acknowledged"}
+    assert await gateway.parking.items(after="", limit=10) == []
+
+
+async def test_a_parked_item_can_be_discarded(objects: MemoryStore):
+    peer = Peer(errors=[DeliveryRefusedError("no")])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    await delivered(gateway)
+    [parked] = await gateway.parking.items(after="", limit=10)
+    await gateway.lines.discard(parked)
+    assert await gateway.items() == []
+    assert await objects.keys("results/S1/deliveries/") == []
+
+
+async def test_what_is_tried_for_too_long_is_parked(objects: MemoryStore):
+    peer = Peer(errors=[DeliveryUnansweredError("silence")] * 5)
+    gateway = Gateway(objects, ONE, {"pacs": peer}, give_up_s=0.001)
+    item = await delivered(gateway)
+    assert item.state == "parked"
+
+
+async def test_an_object_that_is_not_conformant_never_leaves(objects: MemoryStore):
+    def broken(study_id: str, revision: str) -> bytes:
+        return report(study_id, revision).replace(b"UNVERIFIED", b"VERIFIED  ")
+
+    peer = Peer()
+    gateway = Gateway(objects, ONE, {"pacs": peer}, render=broken)
+    item = await delivered(gateway)
+    assert (item.state, peer.sent) == ("parked", [])
+    assert item.problem is not None
+    assert "VerificationFlag" in item.problem.detail
+    assert gateway.attempts("pacs", "withheld") == 1
+
+
+async def test_a_study_with_nothing_to_bring_has_no_item(objects: MemoryStore):
+    gateway = Gateway(objects, ONE, {"pacs": Peer()}, render=lambda *_: b"")
+    await gateway.outbox.promise(await gateway.complete())
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+    assert await gateway.items() == []
+
+
+async def test_a_destination_that_is_gone_parks_what_it_was_to_get(objects: MemoryStore):
+    await (before := Gateway(objects, ONE)).outbox.promise(await before.complete())
+    gateway = Gateway(objects, routing())
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+    [item] = await gateway.items()
+    assert item.problem is not None
+    assert (item.state, "no destination of this name" in item.problem.detail) == ("parked", True)
+
+
+async def test_a_rendering_of_a_later_version_is_parked(objects: MemoryStore):
+    await (before := Gateway(objects, ONE)).outbox.promise(await before.complete())
+    gateway = Gateway(objects, ONE, kinds=())
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+    assert await gateway.states() == {"pacs": "parked"}
+
+
+async def test_what_a_later_state_replaces_before_it_is_sent_is_not_sent(objects: MemoryStore):
+    peer = Peer()
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    for _ in range(2):
+        await gateway.outbox.promise(await gateway.complete())
+    assert len(await gateway.items()) == 2
+    item = None
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+        [item] = await gateway.items()
+    assert (item.state, list(item.objects)) == ("acknowledged", peer.sent)
+
+
+async def test_a_study_that_is_complete_again_is_sent_under_another_uid(objects: MemoryStore):
+    peer = Peer()
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    async with gateway.running():
+        for count in (1, 2):
+            await gateway.outbox.promise(await gateway.complete())
+            await until(lambda: is_over(gateway))
+            assert len(peer.sent) == count
+    assert len(set(peer.sent)) == 2
+
+
+async def test_order_is_kept_for_one_study_and_destination(objects: MemoryStore):
+    """A later item waits for an earlier one that is to be sent again."""
+    peer = Peer(errors=[DeliveryUnansweredError("full")])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    await gateway.outbox.promise(await gateway.complete())
+    await gateway.outbox.resend("S1")
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+    first, second = await gateway.items()
+    assert (first.attempts, second.attempts) == (2, 1)
+    assert first.at <= second.at
+
+
+async def test_a_deleted_study_is_not_sent(objects: MemoryStore):
+    peer = Peer()
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    await gateway.outbox.promise(await gateway.complete())
+    closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
+    await gateway.documents.close(closing, lambda closing, _: closing)
+
+    async def are_gone() -> bool:
+        return not await objects.keys(DELIVERIES)
+
+    async with gateway.running():
+        await until(are_gone)
+    assert peer.sent == []
+
+
+async def test_a_gateway_that_ends_between_sending_and_its_note_sends_the_same_object_again(
+    objects: MemoryStore,
+):
+    peer = Peer(gate=asyncio.Event())
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    await gateway.outbox.promise(await gateway.complete())
+    async with gateway.running():
+        await until(lambda: bool(peer.sent))
+    peer.gate = None
+    async with (other := Gateway(objects, ONE, {"pacs": peer})).running():
+        await until(lambda: is_over(other))
+    assert len(peer.sent) == 2
+    assert len(set(peer.sent)) == 1
+    assert await other.states() == {"pacs": "acknowledged"}

@@ -1,0 +1,56 @@
+"""Renderings as destinations get them."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.delivery.renderers import renderers
+from gateway.observability.metrics import Metrics
+from gateway.renderings.reports import Reports
+from gateway.results.store import ResultStore
+from gateway.results.study_documents import StudyDocuments
+from gateway.schemas.result import RenderingKind
+from gateway.schemas.routing import Destination
+from gateway.studies.imaging import Imaging
+from preprocess import Limits, MediaType
+from tests.gateway.renderings.test_reports import add
+from tests.support.delivery import dicom, routing
+from tests.support.dicom import file_of, radiograph
+from tests.support.models import flat_png
+from tests.support.store import MemoryStore
+
+KINDS = RenderingKind
+[PACS, RECORD, RIS] = routing(
+    dicom("pacs", 1),
+    {"name": "record", "kind": "fhir", "url": "https://fhir.example.org/r4", "release": "R5"},
+    {"name": "ris", "kind": "hl7", "host": "ris.example.org", "port": 2575},
+).destinations
+
+
+@pytest.fixture
+def results() -> ResultStore:
+    objects = MemoryStore()
+    return ResultStore(objects, StudyDocuments(objects))
+
+
+@pytest.mark.parametrize(
+    ("kind", "destination"),
+    [(KINDS.STRUCTURED_REPORT, PACS), (KINDS.FHIR, RECORD), (KINDS.ORU, RIS)],
+)
+async def test_a_rendering_is_the_same_object_whenever_it_is_made(
+    results: ResultStore, kind: RenderingKind, destination: Destination
+):
+    await add(results, file_of(radiograph()))
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    make = renderers(Reports(results, imaging))[kind]
+    [first], [second] = [await make("S1", destination) for _ in range(2)]
+    assert first == second
+    assert first.uid.encode() in first.data
+    assert first.kind is kind
+
+
+async def test_a_study_without_dicom_has_no_structured_report(results: ResultStore):
+    await add(results, flat_png(100), media_type=MediaType.PNG)
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    made = renderers(Reports(results, imaging))
+    assert await made[KINDS.STRUCTURED_REPORT]("S1", PACS) == ()
+    assert len(await made[KINDS.ORU]("S1", RIS)) == 1

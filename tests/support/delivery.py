@@ -1,0 +1,222 @@
+"""Deliveries of complete studies on a store in memory, as gateways put them together."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from gateway.audit.trail import Audit
+from gateway.delivery.disclosures import Disclosures
+from gateway.delivery.lines import DestinationLines
+from gateway.delivery.outbox import Outbox
+from gateway.delivery.renderers import dicom_rendering
+from gateway.delivery.transport import Rendering
+from gateway.delivery.transports import Transports
+from gateway.observability.metrics import Metrics
+from gateway.observability.pseudonyms import Pseudonyms
+from gateway.problems import problem_of
+from gateway.renderings.source_header import source_header
+from gateway.renderings.structured_report import structured_report
+from gateway.results.documents import Completion, DeliveryItem, StudyRecord
+from gateway.results.study_documents import StudyDocuments
+from gateway.routing.in_force import Routing
+from gateway.runtime.deadline import Deadline
+from gateway.schemas.result import RenderingKind
+from gateway.schemas.routing import Destination, RoutingDocument
+from gateway.settings import DeliverySettings, DimseSettings
+from gateway.work.claims import Claims
+from gateway.work.keys import WorkId
+from gateway.work.parked import Parking
+from tests.support.archive import TITLE
+from tests.support.dicom import radiograph
+from tests.support.readings import reading
+from tests.support.store import MemoryStore
+
+STUDY_UID = "1.2.3"
+SR = RenderingKind.STRUCTURED_REPORT
+NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+
+
+def routing(*destinations: dict[str, Any]) -> RoutingDocument:
+    """A routing document of these destinations."""
+    return RoutingDocument.model_validate(
+        {"schema": "radstream.routing/1", "destinations": list(destinations)}
+    )
+
+
+def dicom(name: str, port: int, **changes: Any) -> dict[str, Any]:
+    """An archive on a port of loopback, for structured reports."""
+    return {
+        "name": name,
+        "kind": "dicom",
+        "ae_title": TITLE,
+        "host": "127.0.0.1",
+        "port": port,
+        "renderings": ["structured-report"],
+    } | changes
+
+
+def report(study_id: str, revision: str = "") -> bytes:
+    """The structured report of a study, whose revision makes it another one."""
+    item = reading(study_id=study_id, model={"name": "cxr", "version": revision or "1"})
+    header = source_header(radiograph(StudyInstanceUID=STUDY_UID, SOPInstanceUID="1.2.3.4"))
+    assert header is not None
+    return structured_report([item], {item.sha256: header})
+
+
+@dataclass
+class Sink:
+    """Takes the records of the audit trail."""
+
+    lines: list[bytes] = field(default_factory=list)
+
+    async def append(self, data: bytes) -> None:
+        self.lines += data.splitlines()
+
+
+@dataclass
+class Peer:
+    """A destination that does what the test says.
+
+    Attributes
+    ----------
+    errors
+        Raised in turn by what is sent.
+    held
+        Answers to the question whether it holds what was sent, in turn; then None.
+    gate
+        Waited for before what was sent is acknowledged.
+    """
+
+    errors: list[Exception] = field(default_factory=list)
+    held: list[bool | Exception | None] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    asked: int = 0
+    gate: asyncio.Event | None = None
+
+    async def send(self, rendering: Rendering, deadline: Deadline) -> None:
+        del deadline
+        if self.errors:
+            raise self.errors.pop(0)
+        self.sent.append(rendering.uid)
+        if self.gate is not None:
+            await self.gate.wait()
+
+    async def is_held(self, rendering: Rendering, deadline: Deadline) -> bool | None:
+        del rendering, deadline
+        self.asked += 1
+        answer = self.held.pop(0) if self.held else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Ways(Transports):
+    """The ways to peers by name; to all others they are real."""
+
+    def __init__(self, routing: Routing, peers: Mapping[str, Peer]) -> None:
+        super().__init__(routing, DimseSettings())
+        self._peers = peers
+
+    def _new(self, destination: Destination) -> Any:
+        peer = self._peers.get(destination.name)
+        return super()._new(destination) if peer is None else peer
+
+
+class Gateway:
+    """One gateway's outbox, and the lines to its destinations."""
+
+    def __init__(
+        self,
+        objects: MemoryStore,
+        document: RoutingDocument,
+        peers: Mapping[str, Peer] | None = None,
+        **changes: Any,
+    ) -> None:
+        self.objects = objects
+        self.documents = StudyDocuments(objects)
+        self.parking = Parking(objects, problem_of)
+        self.metrics = Metrics(CollectorRegistry())
+        self.routing = Routing(document)
+        self.transports = Ways(self.routing, peers or {})
+        self.sink = Sink()
+        self.kinds = changes.pop("kinds", (SR,))
+        self.render: Callable[[str, str], bytes] = changes.pop("render", report)
+        self.lines = DestinationLines(
+            objects,
+            self.documents,
+            self.parking,
+            routing=self.routing,
+            transports=self.transports,
+            renderers=dict.fromkeys(self.kinds, self._rendered),
+            disclosures=Disclosures(
+                Audit(self.sink, self.metrics, instance="test"), Pseudonyms("key")
+            ),
+            settings=DeliverySettings(**{"timeout_s": 10.0} | changes),
+            sweep_s=0.02,
+            claims=Claims(lease_s=30.0),
+            problem_of=problem_of,
+            metrics=self.metrics,
+        )
+        self.outbox = Outbox(self.documents, self.routing, self.lines, kinds=self.kinds)
+
+    async def _rendered(self, study_id: str, destination: Destination) -> Sequence[Rendering]:
+        del destination
+        record = await self.record(study_id)
+        revision = "" if record.completion is None else record.completion.work
+        data = self.render(study_id, revision[-12:])
+        return (dicom_rendering(SR, data),) if data else ()
+
+    async def complete(self, study_id: str = "S1", **news: Any) -> StudyRecord:
+        """Have a study completed, once more where it was; nothing is promised yet."""
+
+        def change(record: StudyRecord | None) -> StudyRecord:
+            record = record or StudyRecord.begun(study_id)
+            before = record.completion
+            completion = Completion(
+                work=WorkId.new(study_id, dt.datetime.now(dt.UTC)).id,
+                last_instance_at=NOW,
+                completed_at=dt.datetime.now(dt.UTC),
+                reopened=0 if before is None else before.reopened + 1,
+            )
+            return record.changed(
+                images=1, identity={"patient_id": "P-7"}, completion=completion, **news
+            )
+
+        return await self.documents.change(study_id, change)
+
+    async def record(self, study_id: str = "S1") -> StudyRecord:
+        record = (await self.documents.read(study_id)).open_record()
+        assert record is not None
+        return record
+
+    async def items(self, study_id: str = "S1") -> list[DeliveryItem]:
+        return [*(await self.record(study_id)).deliveries]
+
+    async def states(self, study_id: str = "S1") -> dict[str, str]:
+        """States of a study's items by destination; the last of each counts."""
+        return {item.destination: str(item.state) for item in await self.items(study_id)}
+
+    def attempts(self, destination: str, outcome: str) -> float:
+        return self.metrics.delivery.attempts.labels(destination, outcome)._value.get()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Deliver until the block ends."""
+        tasks = [asyncio.create_task(self.lines.run()), asyncio.create_task(self.outbox.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            self.transports.close()
