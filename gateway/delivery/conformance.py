@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from gateway.delivery.dicom_objects import parsed
+from gateway.delivery.message_conformance import message_faults, transaction_faults
 from gateway.errors import DeliveryRefusedError, RenderingNotConformantError
 from gateway.schemas.result import RenderingKind
 from gateway.studies.dicom_instance import is_uid
@@ -50,19 +51,29 @@ def check(rendering: Rendering) -> None:
     RenderingNotConformantError
         With each fault, by keyword.
     """
-    if rendering.kind not in {RenderingKind.STRUCTURED_REPORT, RenderingKind.SECONDARY_CAPTURE}:
-        return
+    data, uid = rendering.data, rendering.uid
+    match rendering.kind:
+        case RenderingKind.FHIR:
+            faults = transaction_faults(data, uid)
+        case RenderingKind.ORU:
+            faults = message_faults(data, uid)
+        case RenderingKind.STRUCTURED_REPORT | RenderingKind.SECONDARY_CAPTURE:
+            faults = _object_faults(rendering)
+    if found := tuple(faults):
+        raise RenderingNotConformantError(found)
+
+
+def _object_faults(rendering: Rendering) -> Iterator[str]:
     try:
         dataset = parsed(rendering.data)
     except DeliveryRefusedError as error:
-        raise RenderingNotConformantError((error.reason,)) from error
-    faults = [*_common(dataset, rendering.uid)]
+        yield error.reason
+        return
+    yield from _common(dataset, rendering.uid)
     if rendering.kind is RenderingKind.STRUCTURED_REPORT:
-        faults += _report(dataset, rendering.data)
+        yield from _report(dataset, rendering.data)
     else:
-        faults += _image(dataset)
-    if faults:
-        raise RenderingNotConformantError(tuple(faults))
+        yield from _image(dataset)
 
 
 def _common(dataset: FileDataset, uid: str) -> Iterator[str]:

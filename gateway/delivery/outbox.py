@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 
-from gateway.errors import RadStreamError, StudyBeingDeletedError, StudyNotFoundError, log_fields
+from gateway.errors import (
+    Fault,
+    InvalidQueryError,
+    RadStreamError,
+    StudyBeingDeletedError,
+    StudyNotFoundError,
+    log_fields,
+)
 from gateway.results.deliveries import next_for, with_deliveries
 from gateway.results.documents import DeliveryItem
 from gateway.runtime.concurrency import together
@@ -21,12 +28,12 @@ from gateway.work.documents import PendingDelivery
 from gateway.work.keys import WorkId, to_the_second
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from gateway.results.documents import StudyRecord
     from gateway.results.study_documents import StudyDocuments
-    from gateway.routing.in_force import Routing
     from gateway.schemas.result import RenderingKind
+    from gateway.schemas.routing import Destination
     from gateway.work.entries import Entries
 
 log = structlog.get_logger()
@@ -44,6 +51,23 @@ class Lines(Protocol):
         ...
 
 
+class Chosen(Protocol):
+    """Destinations of studies; see `ChosenDestinations`."""
+
+    @property
+    def are_any(self) -> bool:
+        """Return True if there are destinations."""
+        ...
+
+    async def of(self, record: StudyRecord) -> Sequence[Destination]:
+        """Return the destinations of a study."""
+        ...
+
+    def named(self, name: str) -> Sequence[Destination]:
+        """Return the destination of this name alone; nothing where there is none."""
+        ...
+
+
 class Outbox:
     """Deliveries of complete studies, promised by any gateway.
 
@@ -51,8 +75,8 @@ class Outbox:
     ----------
     documents
         The studies.
-    routing
-        Has the destinations.
+    chosen
+        Tells the destinations of each.
     lines
         The ways to them.
     kinds
@@ -62,20 +86,20 @@ class Outbox:
     def __init__(
         self,
         documents: StudyDocuments,
-        routing: Routing,
+        chosen: Chosen,
         lines: Lines,
         *,
         kinds: Collection[RenderingKind],
     ) -> None:
         self._documents = documents
-        self._routing = routing
+        self._chosen = chosen
         self._lines = lines
         self._kinds = frozenset(kinds)
         self._noted: asyncio.Queue[str] = asyncio.Queue()
 
     def note(self, study_id: str) -> None:
         """Promise what the study brings, soon; where that fails, its entry tells again."""
-        if self._routing.document.destinations:
+        if self._chosen.are_any:
             self._noted.put_nowait(study_id)
 
     async def run(self) -> NoReturn:
@@ -94,7 +118,8 @@ class Outbox:
         completion = record.completion
         if completion is None or completion.completed_at is None or completion.delivered:
             return
-        items = [*self._items(record, completion.work, completion.completed_at)]
+        destinations = await self._chosen.of(record) if self._chosen.are_any else ()
+        items = [*self._items(record, destinations, completion.work, completion.completed_at)]
         if not items:
             return
 
@@ -117,21 +142,30 @@ class Outbox:
         Parameters
         ----------
         destination, rendering
-            The only ones; all without.
+            The only ones; without, those of the study, and all.
 
         Raises
         ------
         StudyNotFoundError
+        InvalidQueryError
+            There is no such destination.
         """
         record = (await self._documents.read(study_id)).record
         if record is None or not record.images:
             raise StudyNotFoundError
-        completion = record.completion
-        revision = "" if completion is None else completion.work
+        if destination is None:
+            destinations = await self._chosen.of(record)
+        else:
+            destinations = self._chosen.named(destination)
+            if not destinations:
+                detail = "is not among the destinations of the routing document"
+                raise InvalidQueryError((Fault("query/destination", detail),))
+        revision = "" if record.completion is None else record.completion.work
+        now = dt.datetime.now(dt.UTC)
         items = [
             item
-            for item in self._items(record, revision, dt.datetime.now(dt.UTC), again=True)
-            if destination in {None, item.destination} and rendering in {None, item.rendering}
+            for item in self._items(record, destinations, revision, now, again=True)
+            if rendering in {None, item.rendering}
         ]
 
         def change(record: StudyRecord | None) -> StudyRecord:
@@ -164,10 +198,16 @@ class Outbox:
                 self._lines.take(destination, work, to_the_second(work.received_at))
 
     def _items(
-        self, record: StudyRecord, revision: str, at: dt.datetime, *, again: bool = False
+        self,
+        record: StudyRecord,
+        destinations: Sequence[Destination],
+        revision: str,
+        at: dt.datetime,
+        *,
+        again: bool = False,
     ) -> Iterator[DeliveryItem]:
         """Yield the items of a study in this state; of the same time they have the same ids."""
-        for destination in self._routing.document.destinations:
+        for destination in destinations:
             for kind in destination.renderings:
                 if kind in self._kinds:
                     yield DeliveryItem(

@@ -31,7 +31,7 @@ from gateway.settings import DeliverySettings, DimseSettings
 from gateway.work.claims import Claims
 from gateway.work.keys import WorkId
 from gateway.work.parked import Parking
-from tests.support.archive import TITLE
+from tests.support.delivery_archives import TITLE
 from tests.support.dicom import radiograph
 from tests.support.readings import reading
 from tests.support.store import MemoryStore
@@ -118,6 +118,24 @@ class Peer:
         """Do nothing."""
 
 
+@dataclass(frozen=True)
+class All:
+    """All destinations, for each study."""
+
+    routing: Routing
+
+    @property
+    def are_any(self) -> bool:
+        return bool(self.routing.document.destinations)
+
+    async def of(self, record: StudyRecord) -> Sequence[Destination]:
+        del record
+        return self.routing.document.destinations
+
+    def named(self, name: str) -> Sequence[Destination]:
+        return [each for each in self.routing.document.destinations if each.name == name]
+
+
 class Ways(Transports):
     """The ways to peers by name; to all others they are real."""
 
@@ -165,7 +183,7 @@ class Gateway:
             problem_of=problem_of,
             metrics=self.metrics,
         )
-        self.outbox = Outbox(self.documents, self.routing, self.lines, kinds=self.kinds)
+        self.outbox = Outbox(self.documents, All(self.routing), self.lines, kinds=self.kinds)
 
     async def _rendered(self, study_id: str, destination: Destination) -> Sequence[Rendering]:
         del destination

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.delivery.chosen_destinations import ChosenDestinations
 from gateway.delivery.disclosures import Disclosures
 from gateway.delivery.lines import DestinationLines
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.renderers import renderers
 from gateway.delivery.transports import Transports
 from gateway.problems import problem_of
+from gateway.studies.routing_facts import RoutingExplanations
 from gateway.work.claims import CLOCK_SKEW_S, Claims
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ async def open_delivery(
         problem_of=problem_of,
         metrics=context.metrics,
     )
-    outbox = Outbox(storage.documents, routing, lines, kinds=made.keys())
+    explanations = RoutingExplanations(routing, storage.results, processing.imaging)
+    chosen = ChosenDestinations(routing, explanations, storage.results)
+    outbox = Outbox(storage.documents, chosen, lines, kinds=made.keys())
     storage.completions.follow(outbox)
     await context.run("deliveries", lines.run())
     await context.run("outbox", outbox.run())

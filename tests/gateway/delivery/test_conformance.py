@@ -98,5 +98,7 @@ def test_what_is_no_file_is_told():
         check(Rendering(SR, "1.2", "application/dicom", b"%PDF"))
 
 
-def test_other_forms_have_their_own_checks():
-    check(Rendering(RenderingKind.ORU, "1", "application/hl7-v2", b"MSH|"))
+@pytest.mark.parametrize("kind", [RenderingKind.ORU, RenderingKind.FHIR])
+def test_messages_are_checked_too(kind: RenderingKind):
+    with pytest.raises(RenderingNotConformantError):
+        check(Rendering(kind, "1", "text/plain", b"{}"))

@@ -19,7 +19,7 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing import DicomDestination
 from gateway.settings import DimseSettings
-from tests.support.archive import CLASSES, TITLE, archive, mute, rendering
+from tests.support.delivery_archives import CLASSES, TITLE, archive, mute, rendering
 
 # pynetdicom leaves a socket that did not connect to the collector.
 pytestmark = pytest.mark.filterwarnings(

@@ -6,8 +6,8 @@ import pytest
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from gateway.errors import DeliveryUnansweredError
-from tests.support.archive import archive, mute
 from tests.support.delivery import Gateway, Peer, dicom, routing
+from tests.support.delivery_archives import archive, mute
 from tests.support.gateway import until
 from tests.support.store import MemoryStore
 

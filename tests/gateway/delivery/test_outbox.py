@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import StudyNotFoundError
+from gateway.errors import InvalidQueryError, StudyNotFoundError
 from gateway.schemas.result import RenderingKind
 from gateway.storage.layout import DELIVERIES
 from tests.support.completion import completions_on
@@ -135,7 +135,6 @@ async def test_a_completion_by_count_is_promised_at_once(objects: MemoryStore):
     [
         ({}, ["pacs", "vna"]),
         ({"destination": "vna"}, ["vna"]),
-        ({"destination": "other"}, []),
         ({"rendering": "structured-report"}, ["pacs", "vna"]),
         ({"rendering": "fhir"}, []),
     ],
@@ -152,5 +151,9 @@ async def test_a_study_is_brought_again_on_demand(
 
 
 async def test_what_is_not_there_is_not_brought_again(objects: MemoryStore):
+    gateway = Gateway(objects, BOTH)
     with pytest.raises(StudyNotFoundError):
-        await Gateway(objects, BOTH).outbox.resend("S1")
+        await gateway.outbox.resend("S1")
+    await gateway.complete()
+    with pytest.raises(InvalidQueryError):
+        await gateway.outbox.resend("S1", destination="other")

@@ -14,7 +14,7 @@ from gateway.delivery.stow import StowTransport
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.routing import StowDestination
-from tests.support.archive import failed, mute, rendering, stored, web_archive
+from tests.support.delivery_archives import failed, mute, rendering, stored, web_archive
 
 
 def to(url: str, **changes: Any) -> StowTransport:

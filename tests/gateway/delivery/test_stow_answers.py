@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gateway.delivery.stow_answers import StoreAnswer, lists, store_answer
-from tests.support.archive import failed, stored
+from tests.support.delivery_archives import failed, stored
 
 
 def test_every_item_is_read_and_a_failure_counts_before_a_success():
