@@ -115,6 +115,7 @@ async def test_another_patient_in_a_study_is_refused_unless_its_sender_may_corre
     await store.store(file_of(first), SENDER)
     outcome = await store.store(file_of(second), SENDER)
     assert is_refused(outcome, FailureReason.IDENTITY_CONFLICT)
+    assert outcome.uids == uids_of(second)
     corrects = InstanceSender(Route.DIMSE, "PACS", "PACS", corrects=True)
     assert (await store.store(file_of(second), corrects)).failure is None
     record = await gateway.results.record("1.2.3")

@@ -1,5 +1,6 @@
 """Retrievals: instances one after another, in the form that is accepted, within their memory."""
 
+import io
 from collections.abc import Iterator
 
 import httpx
@@ -7,6 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
@@ -113,6 +115,21 @@ async def test_one_instance_may_come_without_parts(archive: Archive):
     assert (await sent(single)).content == data
     related = await retrieval_from(archive).instances([original], accepting("*/*"), single=True)
     assert [part.content for part in parts_of(await sent(related))] == [data]
+
+
+async def test_a_compressed_file_is_made_the_form_that_is_asked_for(archive: Archive):
+    image, samples = jpeg_2000()
+    data = dicoms.write(image, JPEG2000Lossless)
+    original = await archive.add(data, "1.1")
+    for syntax in (ExplicitVRLittleEndian, JPEG2000Lossless):
+        accepted = accepting(f"{RELATED}; transfer-syntax={syntax}")
+        answer = await retrieval_from(archive).instances([original], accepted, single=True)
+        [part] = parts_of(await sent(answer))
+        assert part.headers["content-type"] == f"application/dicom; transfer-syntax={syntax}"
+        made = dcmread(io.BytesIO(part.content))
+        assert made.file_meta.TransferSyntaxUID == syntax
+        assert (part.content == data) is (syntax == JPEG2000Lossless)
+        assert (made.PixelData == samples) is (syntax == ExplicitVRLittleEndian)
 
 
 async def test_one_file_of_many_is_in_memory_at_a_time(archive: Archive):

@@ -66,8 +66,11 @@ async def test_work_that_is_retried_is_pending_then_done_and_leaves_nothing(
     gateway: Gateway, objects: MemoryStore, job: Job
 ):
     work, item = await parked(gateway)
+    job.gate = asyncio.Event()
     told = await gateway.parked.retry(item)
     assert (told.outcome, told.study) == (Outcome.PENDING, "/v1/studies/S1")
+    assert await gateway.parking.items(after="", limit=None) == []
+    job.gate.set()
     await until(lambda: job.done == [work.id])
     await until(lambda: not left(objects))
 
