@@ -5,7 +5,6 @@ A kind of rendering is brought where there is a renderer for it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from gateway.delivery.dicom_objects import MEDIA_TYPE, parsed
 from gateway.delivery.transport import Rendering
 from gateway.errors import NoDicomContextError
 from gateway.renderings.fhir import IdentifierSystems, Release
-from gateway.renderings.fhir_transaction import report_identifiers
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing import FhirDestination, Hl7Destination
 
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from gateway.schemas.routing import Destination
 
 _FHIR_MEDIA_TYPE, _HL7_MEDIA_TYPE = "application/fhir+json", "application/hl7-v2"
-# Place of MSH-10 among what the separators divide; the first of them is MSH-1.
-_CONTROL_ID = 9
 
 Renderer = Callable[[str, "Destination"], Awaitable[Sequence[Rendering]]]
 """Returns the objects of a study for a destination; none where there is nothing to bring."""
@@ -46,16 +42,16 @@ def renderers(reports: Reports) -> Renderers:
         if not isinstance(destination, FhirDestination):
             return ()
         systems = IdentifierSystems(destination.patient_system, destination.order_system)
-        data = await reports.fhir(study_id, systems, Release[destination.release])
-        _, told = report_identifiers(json.loads(data))
-        return (Rendering(RenderingKind.FHIR, told, _FHIR_MEDIA_TYPE, data),)
+        made = await reports.fhir_transactions(
+            study_id, systems, Release[destination.release], destination.name
+        )
+        return [Rendering(RenderingKind.FHIR, uid, _FHIR_MEDIA_TYPE, data) for uid, data in made]
 
     async def oru(study_id: str, destination: Destination) -> Sequence[Rendering]:
         if not isinstance(destination, Hl7Destination):
             return ()
-        data = await reports.oru(study_id, destination.message)
-        control_id = data.split(b"|", _CONTROL_ID + 1)[_CONTROL_ID].decode("ascii")
-        return (Rendering(RenderingKind.ORU, control_id, _HL7_MEDIA_TYPE, data),)
+        made = await reports.oru_messages(study_id, destination.message, destination.name)
+        return [Rendering(RenderingKind.ORU, uid, _HL7_MEDIA_TYPE, data) for uid, data in made]
 
     return {
         RenderingKind.STRUCTURED_REPORT: structured_report,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -12,8 +11,8 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from gateway.errors import NoDicomContextError, StudyNotFoundError
-from gateway.renderings.fhir_transaction import fhir_transaction
-from gateway.renderings.oru import Withdrawal, oru_message
+from gateway.renderings.corrections import fhir_transactions, oru_messages
+from gateway.renderings.oru import oru_message
 from gateway.renderings.source_header import source_header
 from gateway.results.view import study_result, superseded
 from preprocess import MediaType
@@ -75,58 +74,52 @@ class Reports:
                 raise NoDicomContextError
             return await self._imaging.run(partial(_render, reported, headers))
 
-    async def oru(
-        self,
-        study_id: str,
-        form: MessageForm,
-        *,
-        replaces: str | None = None,
-        withdrawal: Withdrawal | None = None,
-    ) -> bytes:
+    async def oru(self, study_id: str, form: MessageForm) -> bytes:
         """Return the HL7 v2 message of a study; see `oru_message`.
 
-        The patient's name, birth date and sex are those of the newest image in DICOM. A withdrawal
-        for a wrong patient is of the identity before the last correction.
+        The patient's name, birth date and sex are those of the newest image in DICOM.
 
         Raises
         ------
         StudyNotFoundError
         """
         record, readings, result = await self._study(study_id)
-        instances = [reading for reading in readings if reading.media_type == MediaType.DICOM]
-        header = None
-        async with self._turn:
-            if instances:
-                data = await self._results.image(instances[-1])
-                header = await self._imaging.run(partial(_header_of, data))
-        identity, _ = _identity(record, withdrawal)
-        return oru_message(result, identity, header, form, replaces=replaces, withdrawal=withdrawal)
+        header = await self._newest_header(readings)
+        return oru_message(result, record.identity, header, form)
 
-    async def fhir(
-        self,
-        study_id: str,
-        systems: IdentifierSystems,
-        release: Release,
-        *,
-        withdrawal: Withdrawal | None = None,
-    ) -> bytes:
-        """Return the FHIR transaction of a study; see `fhir_transaction`.
+    async def oru_messages(
+        self, study_id: str, form: MessageForm, destination: str
+    ) -> list[tuple[str, bytes]]:
+        """Return the HL7 v2 messages of a study for a destination; see `oru_messages`.
+
+        Raises
+        ------
+        StudyNotFoundError
+        """
+        record, readings, result = await self._study(study_id)
+        header = await self._newest_header(readings)
+        return [*oru_messages(record, result, header, form, destination)]
+
+    async def fhir_transactions(
+        self, study_id: str, systems: IdentifierSystems, release: Release, destination: str
+    ) -> list[tuple[str, bytes]]:
+        """Return the FHIR transactions of a study for a destination; see `fhir_transactions`.
 
         Raises
         ------
         StudyNotFoundError
         """
         record, _, result = await self._study(study_id)
-        identity, corrections = _identity(record, withdrawal)
-        transaction = fhir_transaction(
-            result,
-            identity,
-            systems,
-            release,
-            corrections=corrections,
-            withdrawn=withdrawal is not None,
-        )
-        return json.dumps(transaction, ensure_ascii=False).encode()
+        return [*fhir_transactions(record, result, systems, release, destination)]
+
+    async def _newest_header(self, readings: Sequence[Reading]) -> Dataset | None:
+        """Return the header of the newest image in DICOM; None where there is none."""
+        instances = [reading for reading in readings if reading.media_type == MediaType.DICOM]
+        if not instances:
+            return None
+        async with self._turn:
+            data = await self._results.image(instances[-1])
+            return await self._imaging.run(partial(_header_of, data))
 
     async def _study(self, study_id: str) -> tuple[StudyRecord, list[Reading], StudyResult]:
         """Return a study's record, all its readings, and its view."""
@@ -136,16 +129,6 @@ class Reports:
         earlier = await self._results.earlier(record)
         result = study_result(record, earlier, whole=True)
         return record, [*earlier, *record.readings], result
-
-
-def _identity(
-    record: StudyRecord, withdrawal: Withdrawal | None
-) -> tuple[Mapping[str, str | None], int]:
-    """Return the identity that is told of, and the number of corrections before it."""
-    former = record.former
-    if withdrawal is Withdrawal.WRONG_PATIENT and former:
-        return former[-1], len(former) - 1
-    return record.identity, len(former)
 
 
 def _header_of(data: bytes) -> Dataset | None:

@@ -15,9 +15,10 @@ from gateway.schemas.result import DeliveryState, StudyDelivery
 from gateway.work.keys import WorkId, delivery_kind, parked_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from gateway.results.documents import DeliveryItem, StudyRecord
+    from gateway.schemas.result import RenderingKind
 
 # Of items that ended: a study that is opened again and again must not grow without bound.
 _MOST_ENDED = 64
@@ -49,6 +50,21 @@ def next_for(record: StudyRecord, destination: str) -> DeliveryItem | None:
     """Return the first item on its way to a destination; None where none is."""
     found = (item for item in record.deliveries if item.destination == destination)
     return next((item for item in found if is_on_its_way(item)), None)
+
+
+def brought(
+    record: StudyRecord,
+    destination: str,
+    rendering: RenderingKind,
+    states: Collection[DeliveryState],
+) -> list[str]:
+    """Return identifiers of what was sent to a destination and is in these states, oldest first."""
+    return [
+        uid
+        for item in record.deliveries
+        if (item.destination, item.rendering) == (destination, rendering) and item.state in states
+        for uid in item.objects
+    ]
 
 
 def with_deliveries(record: StudyRecord, items: Sequence[DeliveryItem]) -> StudyRecord:

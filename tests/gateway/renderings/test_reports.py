@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from gateway.errors import NoDicomContextError, StudyNotFoundError
 from gateway.observability.metrics import Metrics
 from gateway.renderings.fhir import IdentifierSystems, Release
-from gateway.renderings.oru import Withdrawal
+from gateway.renderings.fhir_transaction import report_identifiers
 from gateway.renderings.reports import Reports
 from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request
@@ -130,32 +130,16 @@ async def test_a_message_of_a_study_without_instances_has_the_results_alone(
         await reports.oru("S2", FORM)
 
 
-async def test_what_was_told_of_a_wrong_patient_is_withdrawn_from_that_one(
+async def test_a_destination_is_told_of_a_study_by_messages_and_by_transactions(
     results: ResultStore, reports: Reports
 ):
-    await add(results, flat_png(100), media_type="image/png")
-    before = await reports.fhir("S1", SYSTEMS, Release.R4)
-    right = METADATA.model_copy(update={"patient_id": "P-8"})
-    await add(results, flat_png(101), right, media_type="image/png")
-    wrong = {"withdrawal": Withdrawal.WRONG_PATIENT}
-    message, old = await reports.oru("S1", FORM), await reports.oru("S1", FORM, **wrong)
-    assert b"PID|1||P-8^" in message
-    assert b"PID|1||P-7^" in old
-    assert b"|1.1.1|" in old
-    assert b"||||W|" in old
-    transactions = [
-        json.loads(data)
-        for data in (
-            before,
-            await reports.fhir("S1", SYSTEMS, Release.R4, **wrong),
-            await reports.fhir("S1", SYSTEMS, Release.R4),
-        )
-    ]
-    reported = [each["entry"][0]["resource"] for each in transactions]
-    assert [report["status"] for report in reported] == [
-        *("preliminary", "entered-in-error", "preliminary")
-    ]
-    patients = [report["subject"]["identifier"]["value"] for report in reported]
-    assert patients == ["P-7", "P-7", "P-8"]
-    lasting = [report["identifier"][0]["value"] for report in reported]
-    assert lasting[0] == lasting[1] != lasting[2]
+    await add(results, file_of(radiograph(PatientID="P-7", PatientName="Right")))
+    [(uid, message)] = await reports.oru_messages("S1", FORM, "ris")
+    assert message == await reports.oru("S1", FORM)
+    assert f"|{uid}|".encode() in message
+    [(uid, transaction)] = await reports.fhir_transactions("S1", SYSTEMS, Release.R4, "record")
+    assert report_identifiers(json.loads(transaction))[1] == uid
+    with pytest.raises(StudyNotFoundError):
+        await reports.oru_messages("S2", FORM, "ris")
+    with pytest.raises(StudyNotFoundError):
+        await reports.fhir_transactions("S2", SYSTEMS, Release.R4, "record")

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.observability.pseudonyms import key_reference
 from gateway.results.deliveries import (
+    brought,
     has_turn,
     next_for,
     study_deliveries,
@@ -50,6 +51,20 @@ def test_next_is_the_first_that_is_on_its_way():
     study = record(item(1, state=STATE.PARKED), item(2), item(3))
     assert next_for(study, "pacs") == item(2)
     assert next_for(study, "vna") is None
+
+
+def test_what_was_brought_to_a_destination_is_told_by_its_identifiers():
+    study = record(
+        item(1, state=STATE.ACKNOWLEDGED, objects=("a", "b")),
+        item(2, state=STATE.SENT, objects=("c",)),
+        item(3, "vna", state=STATE.CONFIRMED, objects=("d",)),
+        item(4, state=STATE.CONFIRMED, rendering=RenderingKind.ORU, objects=("e",)),
+        item(5, state=STATE.CONFIRMED, objects=("f",)),
+    )
+    report = RenderingKind.STRUCTURED_REPORT
+    states = {STATE.ACKNOWLEDGED, STATE.CONFIRMED}
+    assert brought(study, "pacs", report, states) == ["a", "b", "f"]
+    assert brought(study, "pacs", RenderingKind.FHIR, states) == []
 
 
 def test_time_is_that_of_the_state():

@@ -1,0 +1,94 @@
+"""Messages and transactions that tell a destination of a study in its present state.
+
+Results under an identity that turned out to be wrong are withdrawn first. The
+study's document lists what each destination got, by its identifiers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from gateway.renderings.fhir_transaction import fhir_transaction, report_identifiers
+from gateway.renderings.oru import Withdrawal, control_id, oru_message
+from gateway.results.deliveries import brought
+from gateway.schemas.result import DeliveryState, RenderingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydicom.dataset import Dataset
+
+    from gateway.renderings.fhir import IdentifierSystems, Release
+    from gateway.results.documents import StudyRecord
+    from gateway.schemas.hl7 import MessageForm
+    from gateway.schemas.result import StudyResult
+
+_HAS = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
+_MAY_HAVE = _HAS | {DeliveryState.SENT}
+
+
+def oru_messages(
+    record: StudyRecord,
+    result: StudyResult,
+    header: Dataset | None,
+    form: MessageForm,
+    destination: str,
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the HL7 v2 messages for a destination, in order, each with its control ID.
+
+    Parameters
+    ----------
+    record, result
+        The study's record, and its view.
+    header
+        See `oru_message`.
+    form
+        Form of the destination's messages.
+    destination
+        Its name.
+    """
+    wrong = Withdrawal.WRONG_PATIENT
+    withdrawals = {
+        control_id(result, identity, wrong): identity
+        for identity in record.former
+        if identity != record.identity
+    }
+    told = brought(record, destination, RenderingKind.ORU, _MAY_HAVE)
+    done = brought(record, destination, RenderingKind.ORU, _HAS)
+    due = {uid: identity for uid, identity in withdrawals.items() if told and uid not in done}
+    for uid, identity in due.items():
+        yield uid, oru_message(result, identity, header, form, withdrawal=wrong)
+    own = control_id(result, record.identity)
+    before = [uid for uid in told if uid != own and uid not in withdrawals]
+    replaces = before[-1] if before and not due else None
+    yield own, oru_message(result, record.identity, header, form, replaces=replaces)
+
+
+def fhir_transactions(
+    record: StudyRecord,
+    result: StudyResult,
+    systems: IdentifierSystems,
+    release: Release,
+    destination: str,
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the FHIR transactions for a destination, in order, each with its identifier.
+
+    Parameters
+    ----------
+    record, result, destination
+        See `oru_messages`.
+    systems, release
+        See `fhir_transaction`.
+    """
+    identities = [*record.former, record.identity]
+    told = brought(record, destination, RenderingKind.FHIR, _MAY_HAVE)
+    done = brought(record, destination, RenderingKind.FHIR, _HAS)
+    for corrections, identity in enumerate(identities):
+        withdrawn = corrections < len(record.former)
+        transaction = fhir_transaction(
+            result, identity, systems, release, corrections=corrections, withdrawn=withdrawn
+        )
+        _, uid = report_identifiers(transaction)
+        if not withdrawn or (told and uid not in done):
+            yield uid, json.dumps(transaction, ensure_ascii=False).encode()
