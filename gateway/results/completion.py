@@ -1,8 +1,9 @@
 """Completion of studies whose images come one by one.
 
-A study is complete once nothing of it is pending and either as many instances came as its sender
-said, or none came for a while. Its document has the state; the swap that adds an image, or ends its
-processing, changes it with the rest, so that it is complete once, whatever dies.
+A study is complete once nothing of it is pending, no model is asked again for a reading, and either
+as many instances came as its sender said, or none came for a while. Its document has the state; the
+swap that adds an image, or ends its processing, changes it with the rest, so that it is complete
+once, whatever dies.
 
 The first image that opens a study's completion writes an entry before that swap,
 ``work/completion/{due}/{id}.{study_id}``, whose id the document then has. A sweep looks at the
@@ -23,6 +24,7 @@ from gateway.audit.trail import name_study
 from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.documents import Completion, CompletionEntry
 from gateway.results.search_attributes import study_attributes
+from gateway.results.view import is_awaited
 from gateway.storage.documents import create_document
 from gateway.storage.layout import COMPLETION
 from gateway.work.keys import WorkId, entry_key, of_entry
@@ -118,7 +120,7 @@ def counted(record: StudyRecord, by: str | None) -> StudyRecord:
         Id of the submission that ends with it.
     """
     completion = record.completion
-    if completion is None or not completion.expected or not is_open(record) or record.pending:
+    if completion is None or not completion.expected or not is_open(record) or _waits(record):
         return record
     processed = sum(study_attributes(record).series.values())
     failed = sum(item.images for item in record.failed) + len(record.open_images)
@@ -222,7 +224,7 @@ class Completions:
                 return  # it may be opened now
         elif completion.completed_at is None:
             quiet_at = completion.last_instance_at + self._quiet
-            if record.pending or now < quiet_at:
+            if _waits(record) or now < quiet_at:
                 await self._write(work, max(quiet_at, now + min(self._quiet, _LOOK_AGAIN)))
             else:
                 name_study(work.study_id)
@@ -241,7 +243,7 @@ class Completions:
             if record is None:
                 raise StudyBeingDeletedError
             completion = record.completion
-            if completion is None or completion.work != work.id or record.pending:
+            if completion is None or completion.work != work.id or _waits(record):
                 return record
             now = dt.datetime.now(dt.UTC)
             if completion.completed_at or now < completion.last_instance_at + self._quiet:
@@ -253,6 +255,11 @@ class Completions:
     async def _write(self, work: WorkId, due: dt.datetime) -> None:
         key = entry_key(COMPLETION, work, due)
         await create_document(self._objects, key, CompletionEntry())
+
+
+def _waits(record: StudyRecord) -> bool:
+    """Return True if images are yet to be processed, or models asked again."""
+    return bool(record.pending) or any(map(is_awaited, record.missing_readings))
 
 
 def _completed(

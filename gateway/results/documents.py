@@ -112,6 +112,7 @@ class MissingReading(StoredDocument):
     work: str | None = Field(
         None, description="Id of the work that tries again; None where the image is to come again."
     )
+    failed: bool = Field(False, description="True if that work failed for good, and is parked.")
 
 
 class SearchAttributes(StoredDocument):

@@ -46,6 +46,8 @@ class Request:
         True if it has one image only.
     submission
         Id of the pending submission that it is made of, which ends with it.
+    asked_again
+        Id of the work that asked models again for it.
     corrects
         True if its sender may correct the study's identity.
     """
@@ -59,6 +61,7 @@ class Request:
     entries: Sequence[NotProcessedDocument] = ()
     alone: bool = False
     submission: str | None = None
+    asked_again: str | None = None
     corrects: bool = False
 
     def changes(self, record: StudyRecord | None) -> bool:
@@ -129,7 +132,7 @@ def joining(request: Request, on_pages: OnPages) -> Callable[[StudyRecord | None
         }
         if all(getattr(record, name) == value for name, value in news.items()):
             return record
-        return counted(record.changed(**news), request.submission)
+        return counted(record.changed(**news), request.submission or request.asked_again)
 
     return change
 

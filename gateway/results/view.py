@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gateway.results.documents import FrameReading, Reading, StudyRecord
+    from gateway.results.documents import MissingReading as MissingReadingDocument
 
 
 def picture_key(reading: Reading, index: int) -> str:
@@ -104,11 +105,16 @@ def missing_readings(record: StudyRecord) -> tuple[MissingReading, ...]:
             sha256=item.sha256,
             model=AskedModel(name=item.name, version=item.version),
             since=item.since,
-            is_retried=item.work is not None,
+            is_retried=is_awaited(item),
             problem=problem_of_kind(item.problem),
         )
         for item in record.missing_readings
     )
+
+
+def is_awaited(item: MissingReadingDocument) -> bool:
+    """Return True if a model is asked again for a reading."""
+    return item.work is not None and not item.failed
 
 
 def _completion(record: StudyRecord) -> StudyCompletion | None:

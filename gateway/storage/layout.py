@@ -19,6 +19,7 @@ WORK = "work/"
 SUBMISSIONS = f"{WORK}submissions/"
 CALLBACKS = f"{WORK}callbacks/"
 DELIVERIES = f"{WORK}deliveries/"
+READINGS = f"{WORK}readings/"
 COMMITMENTS = f"{WORK}commitments/"
 COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
@@ -78,6 +79,12 @@ PLACES = (
         "entries of studies that were answered before they are processed",
         "work",
         "when the study is processed, or fails for good",
+    ),
+    Place(
+        READINGS,
+        "entries of studies of which models owe readings",
+        "work",
+        "when the readings are made, or fail for good",
     ),
     Place(
         CALLBACKS,

@@ -10,6 +10,7 @@ import structlog
 
 from gateway.audit.trail import note_partial
 from gateway.errors import (
+    TRANSIENT,
     DeliveryUnfinishedError,
     RadStreamError,
     StudyBeingDeletedError,
@@ -42,12 +43,14 @@ if TYPE_CHECKING:
     from gateway.studies.imaging import Imaging
     from gateway.studies.inference import Inference
     from gateway.studies.model_choice import ChosenModels, ModelChoice
+    from gateway.studies.owed_readings import ReadingPromises
     from gateway.studies.readings import FreshImage, MissedReading
     from gateway.studies.recorder import StudyRecorder
     from gateway.studies.refused_images import RefusedImage
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study
     from gateway.studies.taken_images import TakenImage
+    from gateway.work.keys import WorkId
 
     Made = list[tuple[FreshImage, list[FrameReading]]]
 
@@ -64,6 +67,7 @@ class Pipeline:
         inference: Inference,
         imaging: Imaging,
         results: ResultStore,
+        promises: ReadingPromises,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         recorder: StudyRecorder,
@@ -73,6 +77,7 @@ class Pipeline:
         self._imaging = imaging
         self._images = ImageIntake(imaging, results)
         self._results = results
+        self._promises = promises
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._recorder = recorder
@@ -169,8 +174,10 @@ class Pipeline:
             ]
             entries = await self._entries(study, refused, taken)
             missed = [*(item for each in taken for item in each.missed), *failed]
-            request = self._request(study, taken, fresh, missed, entries)
-            added = await self._store(request, known, writes)
+            promised = await self._promise(study, missed)
+            owed = [self._owed(study, item, promised) for item in missed]
+            request = _request(study, taken, fresh, owed, entries)
+            added = await self._store(request, known, writes, promised)
         # Where another gateway was first, that one counts.
         first = [item for item in added.readings if item.object in writes.names]
         self._count_images(taken, first)
@@ -184,38 +191,19 @@ class Pipeline:
             decoded=made[0][0].prepared.decoded if len(new) == 1 else (),
         )
 
-    def _request(
-        self,
-        study: Study,
-        taken: Sequence[TakenImage],
-        fresh: Sequence[Reading],
-        missed: Sequence[MissedReading],
-        entries: Sequence[NotProcessedDocument],
-    ) -> ResultRequest:
-        """Return the request as it is to be stored."""
-        first = {item.sha256: item for item in reversed(fresh)}
-        first |= {each.sha256: each.readings[0] for each in taken if each.readings}
-        return ResultRequest(
-            study.metadata,
-            study.received_at,
-            fresh=fresh,
-            processed={each.part: first[each.sha256] for each in taken},
-            others=[reading for each in taken for reading in each.readings],
-            missing=[
-                MissingReading(
-                    sha256=item.sha256,
-                    name=item.name,
-                    version=item.version,
-                    mode=item.mode,
-                    problem=self._recorder.problem_of(item.error).type.removeprefix(URN),
-                    since=dt.datetime.now(dt.UTC),
-                )
-                for item in missed
-            ],
-            entries=entries,
-            alone=len(study.parts) == 1,
-            submission=study.submission,
-            corrects=study.corrects,
+    def _owed(self, study: Study, missed: MissedReading, promised: WorkId | None) -> MissingReading:
+        """Return a missed reading as it is stored."""
+        work = study.asked_again
+        if promised is not None and isinstance(missed.error, TRANSIENT):
+            work = promised.id
+        return MissingReading(
+            sha256=missed.sha256,
+            name=missed.name,
+            version=missed.version,
+            mode=missed.mode,
+            problem=self._recorder.problem_of(missed.error).type.removeprefix(URN),
+            since=dt.datetime.now(dt.UTC),
+            work=work,
         )
 
     async def _prepare(
@@ -250,7 +238,16 @@ class Pipeline:
             stages.not_processed = len(refused)
         return taken, refused
 
-    async def _store(self, request: ResultRequest, known: Known, writes: ImageWrites) -> Added:
+    async def _promise(self, study: Study, missed: Sequence[MissedReading]) -> WorkId | None:
+        """Return new work that asks models again for readings; None where there is none to make."""
+        may_come = any(isinstance(item.error, TRANSIENT) for item in missed)
+        if not may_come or study.asked_again is not None:
+            return None
+        return await self._promises.make(study.metadata.study_id)
+
+    async def _store(
+        self, request: ResultRequest, known: Known, writes: ImageWrites, promised: WorkId | None
+    ) -> Added:
         """Add a request to its study; the images of readings that do not join it go.
 
         Raises
@@ -264,6 +261,8 @@ class Pipeline:
             added = await self._results.add(request.metadata.study_id, known, request)
         except (StudyConflictError, StudyBeingDeletedError, DeliveryUnfinishedError):
             await writes.remove()
+            if promised is not None:
+                await self._promises.withdraw(promised)
             raise
         await writes.remove(kept={reading.object for reading in added.readings})
         return added
@@ -337,6 +336,31 @@ class Pipeline:
                         finding.label,
                         _verdict(finding),
                     ).inc()
+
+
+def _request(
+    study: Study,
+    taken: Sequence[TakenImage],
+    fresh: Sequence[Reading],
+    owed: Sequence[MissingReading],
+    entries: Sequence[NotProcessedDocument],
+) -> ResultRequest:
+    """Return the request as it is to be stored."""
+    first = {item.sha256: item for item in reversed(fresh)}
+    first |= {each.sha256: each.readings[0] for each in taken if each.readings}
+    return ResultRequest(
+        study.metadata,
+        study.received_at,
+        fresh=fresh,
+        processed={each.part: first[each.sha256] for each in taken},
+        others=[reading for each in taken for reading in each.readings],
+        missing=owed,
+        entries=entries,
+        alone=len(study.parts) == 1,
+        submission=study.submission,
+        asked_again=study.asked_again,
+        corrects=study.corrects,
+    )
 
 
 def _verdict(finding: Finding) -> str:

@@ -82,6 +82,8 @@ class Study:
         Id of the submission that it was accepted as, if it was before it is processed.
     corrects
         True if the sender may correct the identity that is stored of it.
+    asked_again
+        Id of the work by which models are asked again for readings that they owe.
     """
 
     images: tuple[StudyImage, ...]
@@ -95,6 +97,7 @@ class Study:
     seen: Seen | None = None
     submission: str | None = None
     corrects: bool = False
+    asked_again: str | None = None
 
     @property
     def expected_instances(self) -> int | None:

@@ -20,7 +20,12 @@ from gateway.storage import layout
 from gateway.verification.findings import Finding, Kind, Look
 from gateway.verification.search_index import index_findings
 from gateway.verification.study import look_at_study
-from gateway.work.documents import PendingCallback, PendingDelivery, Submission
+from gateway.work.documents import (
+    OwedReadings,
+    PendingCallback,
+    PendingDelivery,
+    Submission,
+)
 from gateway.work.entries import JOB
 from gateway.work.keys import KINDS, delivery_kind, of_parked
 
@@ -87,6 +92,7 @@ class Verification:
             layout.RESULTS: look_at_study,
             layout.SUBMISSIONS: partial(_look_at_entries, layout.SUBMISSIONS, Submission),
             layout.CALLBACKS: partial(_look_at_entries, layout.CALLBACKS, PendingCallback),
+            layout.READINGS: partial(_look_at_entries, layout.READINGS, OwedReadings),
             layout.COMPLETION: partial(_look_at_entries, layout.COMPLETION, CompletionEntry),
             layout.COMMITMENTS: partial(_look_at_entries, layout.COMMITMENTS, OwedReport),
             layout.DELETED: _look_at_deletion,

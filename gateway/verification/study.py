@@ -20,9 +20,14 @@ from gateway.results.keys import (
     pointers_folder,
     study_folder,
 )
-from gateway.storage.layout import CALLBACKS, DELIVERIES, PARKED, SUBMISSIONS
+from gateway.storage.layout import CALLBACKS, DELIVERIES, PARKED, READINGS, SUBMISSIONS
 from gateway.verification.findings import Kind, Look
-from gateway.work.documents import PendingCallback, PendingDelivery, Submission
+from gateway.work.documents import (
+    OwedReadings,
+    PendingCallback,
+    PendingDelivery,
+    Submission,
+)
 from gateway.work.entries import JOB
 from gateway.work.keys import (
     WorkId,
@@ -160,6 +165,7 @@ class _StudyLook:
                 await self._look.refer(f"{PARKED}{view.parked}.json", self._key)
         await self._failed_work(CALLBACKS, PendingCallback)
         await self._failed_work(DELIVERIES, PendingDelivery)
+        await self._failed_work(READINGS, OwedReadings)
 
     async def _submission(self, work: WorkId, key: str) -> None:
         """Look at images that wait, or have failed, by the document that lists them."""

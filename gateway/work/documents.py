@@ -69,3 +69,11 @@ class PendingDelivery(WorkDocument):
     schema_: Literal["radstream.delivery/1"] = Field("radstream.delivery/1", alias="schema")
     rendering: RenderingKind
     revision: str = Field(description="State of the study that is brought.")
+
+
+class OwedReadings(WorkDocument):
+    """Readings that models owe a study, whose document lists them."""
+
+    schema_: Literal["radstream.owed-readings/1"] = Field(
+        "radstream.owed-readings/1", alias="schema"
+    )

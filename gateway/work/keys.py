@@ -19,7 +19,7 @@ import secrets
 from dataclasses import dataclass
 from functools import cached_property
 
-from gateway.storage.layout import CALLBACKS, DELIVERIES, RESULTS, SUBMISSIONS, WORK
+from gateway.storage.layout import CALLBACKS, DELIVERIES, READINGS, RESULTS, SUBMISSIONS, WORK
 
 _SECOND = "%Y%m%dT%H%M%SZ"
 _MICROSECOND = "%Y%m%dT%H%M%S%fZ"
@@ -122,7 +122,7 @@ def of_parked(kind: str, key: str) -> WorkId | None:
     return WorkId(study_id, key.removeprefix(folder)) if rest and key.startswith(folder) else None
 
 
-KINDS = (SUBMISSIONS, CALLBACKS, DELIVERIES)
+KINDS = (SUBMISSIONS, CALLBACKS, DELIVERIES, READINGS)
 """Prefixes of the kinds of work."""
 
 

@@ -58,6 +58,7 @@ from tests.support.models import flat_png
 from tests.support.search import IndexingGateway
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
+from tests.support.work import promises_on
 
 if TYPE_CHECKING:
     from gateway.models.registry import ModelRegistry
@@ -286,6 +287,7 @@ def gateway_on(
         admission,
         NO_MODELS,
         ModelChoice(NO_MODELS, Routing(), imaging, metrics),
+        promises_on(objects),
         imaging,
         studies,
         cast("Pictures", NoPictures(results)),

@@ -14,10 +14,11 @@ from gateway.results.submissions import StudySubmissions, without
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.problem import Problem
-from gateway.storage.layout import SUBMISSIONS
+from gateway.storage.layout import READINGS, SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
+from gateway.studies.owed_readings import ReadingPromises
 from gateway.work.claims import Claims
-from gateway.work.documents import PendingCallback
+from gateway.work.documents import OwedReadings, PendingCallback
 from gateway.work.entries import Entries, Entry
 from gateway.work.keys import WorkId, kept_folder, to_the_second
 from gateway.work.parked import Parking
@@ -149,3 +150,9 @@ class Gateway(Works):
 
 def image_key(work: WorkId) -> str:
     return f"{kept_folder(SUBMISSIONS, work)}image-1"
+
+
+def promises_on(objects: ObjectStore) -> ReadingPromises:
+    """Promises of readings that models owe, on a store."""
+    claims = Claims(lease_s=30)
+    return ReadingPromises(Entries(objects, kind=READINGS, document=OwedReadings, claims=claims))

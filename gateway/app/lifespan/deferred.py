@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.deferred.owed_readings import AskAgain
 from gateway.deferred.submissions import ProcessSubmission
 from gateway.delivery.webhook_client import webhooks
 from gateway.delivery.webhooks import Callbacks, CallbackStates, SendNotice
 from gateway.problems import problem_of
 from gateway.results.links import Links
+from gateway.results.missing_readings import MissingReadingStates
 from gateway.results.probe_studies import PROBES_KEPT_S, ProbeStudies
 from gateway.results.retention import Retention
 from gateway.storage.layout import CALLBACKS, SUBMISSIONS
 from gateway.work.claims import CLOCK_SKEW_S, Claims
-from gateway.work.documents import PendingCallback, Submission
+from gateway.work.documents import OwedReadings, PendingCallback, Submission
 from gateway.work.entries import Entries
 from gateway.work.parked_operations import ParkedWork
 from gateway.work.periodic import Sweep, sweep_for_ever
@@ -38,28 +40,32 @@ _CALLBACKS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Backlogs:
-    """Both kinds of work, and who does them."""
+    """The kinds of work, and who does them."""
 
     submissions: Entries[Submission]
     reader: Worker[Submission]
     notifier: Worker[PendingCallback]
     callbacks: Callbacks
+    asker: Worker[OwedReadings]
     parked_owners: tuple[ParkedOwner, ...]
 
 
 async def make_backlogs(
     context: LifespanContext, storage: StudyStorage, processing: Processing
 ) -> Backlogs:
-    """Return both kinds of work, with their workers, which are yet to run."""
+    """Return the kinds of work, with their workers, which are yet to run."""
     states = CallbackStates(storage.results)
     notices, notifier = await _callbacks(context, storage, states)
     callbacks = Callbacks(notices, notifier, hosts=context.settings.callbacks.host_names())
     submissions, reader = _submissions(context, storage, processing, callbacks)
+    owed = MissingReadingStates(storage.documents)
+    asker = _asker(context, storage, processing, owed)
     owners = (
         ParkedWork(storage.parking, submissions, storage.submissions, reader),
         ParkedWork(storage.parking, notices, states, notifier),
+        ParkedWork(storage.parking, processing.promises.entries, owed, asker),
     )
-    return Backlogs(submissions, reader, notifier, callbacks, owners)
+    return Backlogs(submissions, reader, notifier, callbacks, asker, owners)
 
 
 async def _callbacks(
@@ -139,6 +145,27 @@ def _submissions(
     return submissions, reader
 
 
+def _asker(
+    context: LifespanContext,
+    storage: StudyStorage,
+    processing: Processing,
+    states: MissingReadingStates,
+) -> Worker[OwedReadings]:
+    settings, gauge = context.settings, context.metrics.routing.owed_readings
+    return Worker(
+        processing.promises.entries,
+        states,
+        AskAgain(processing.studies, storage.results, storage.completions),
+        parking=storage.parking,
+        problem_of=problem_of,
+        count=lambda came: gauge.set(len(came)),
+        at_once=settings.limits.image_threads,
+        timeout_s=settings.http.request_timeout_s,
+        sweep_s=settings.pending.sweep_s,
+        give_up_s=settings.pending.give_up_s,
+    )
+
+
 def backlog_work(
     settings: Settings,
     backlogs: Backlogs,
@@ -149,6 +176,7 @@ def backlog_work(
     """Yield the background tasks of the backlogs and of deletion, each with its name."""
     yield "pending studies", backlogs.reader.run()
     yield "callbacks", backlogs.notifier.run()
+    yield "owed readings", backlogs.asker.run()
     deletion, every_s = storage.deletion, settings.pending.sweep_s
     looks_s = min(every_s, settings.completion.quiet_s / 2)
     yield (

@@ -11,15 +11,20 @@ from gateway.models.registry import ModelRegistry
 from gateway.pictures.pictures import Pictures
 from gateway.problems import problem_of
 from gateway.renderings.reports import Reports
+from gateway.storage.layout import READINGS
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
 from gateway.studies.intake import Intake
 from gateway.studies.model_choice import ModelChoice
+from gateway.studies.owed_readings import ReadingPromises
 from gateway.studies.pipeline import Pipeline
 from gateway.studies.process import StudyProcessor
 from gateway.studies.recorder import StudyRecorder
 from gateway.triton.client import TritonClient
 from gateway.triton.restart_flag import RestartFlag
+from gateway.work.claims import CLOCK_SKEW_S, Claims
+from gateway.work.documents import OwedReadings
+from gateway.work.entries import Entries
 from preprocess import Limits
 
 if TYPE_CHECKING:
@@ -40,6 +45,7 @@ class Processing:
     admission: Admission
     models: ModelRegistry
     choice: ModelChoice
+    promises: ReadingPromises
     imaging: Imaging
     studies: StudyProcessor
     pictures: Pictures
@@ -63,11 +69,13 @@ async def open_processing(
         metrics=metrics,
     )
     choice = ModelChoice(models, routing, imaging, metrics)
+    promises = _promises(context, storage)
     pipeline = Pipeline(
         choice=choice,
         inference=Inference(triton, models, metrics),
         imaging=imaging,
         results=storage.results,
+        promises=promises,
         metrics=metrics,
         pseudonyms=context.pseudonyms,
         recorder=recorder,
@@ -76,6 +84,7 @@ async def open_processing(
         admission=admission,
         models=models,
         choice=choice,
+        promises=promises,
         imaging=imaging,
         studies=StudyProcessor(
             admission=admission,
@@ -87,6 +96,13 @@ async def open_processing(
         pictures=Pictures(storage.results, imaging, at_once=settings.limits.image_threads),
         reports=Reports(storage.results, imaging),
     )
+
+
+def _promises(context: LifespanContext, storage: StudyStorage) -> ReadingPromises:
+    lease_s = context.settings.http.request_timeout_s + CLOCK_SKEW_S
+    claims = Claims(lease_s=lease_s, presence=storage.presence)
+    entries = Entries(storage.objects, kind=READINGS, document=OwedReadings, claims=claims)
+    return ReadingPromises(entries)
 
 
 def _triton(context: LifespanContext) -> TritonClient:

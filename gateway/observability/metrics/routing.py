@@ -29,6 +29,12 @@ class RoutingMetrics:
         )
         for outcome in ("contracts", "rules", "otherwise", "no_rule", "kept_out"):
             self.images.labels(outcome)
+        self.owed_readings = Gauge(
+            "radstream_owed_readings",
+            "Requests of which models are asked again for readings that they owe, in the whole "
+            "store at the last sweep.",
+            registry=registry,
+        )
         self.rules = Counter(
             "radstream_rule_images_total",
             "Decisions on images in which a rule of the routing document applied, by rule.",

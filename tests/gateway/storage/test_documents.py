@@ -22,6 +22,7 @@ from gateway.results.documents import (
     CompletionEntry,
     FailedImages,
     FrameReading,
+    MissingReading,
     Page,
     PageEntry,
     PendingImages,
@@ -50,6 +51,7 @@ from gateway.storage.documents import (
 )
 from gateway.work.documents import (
     Claim,
+    OwedReadings,
     PendingCallback,
     Submission,
     SubmittedPart,
@@ -130,6 +132,8 @@ RECORD = StudyRecord(
     standing={"a.png": "00"},
 )
 
+MISSING = MissingReading(sha256="00", name="cxr", problem="model-failed", since=NOON)
+
 EXAMPLES: dict[type[BaseModel], BaseModel] = {
     type(example): example
     for example in (
@@ -158,6 +162,8 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         WAITING,
         FAILED,
         CLAIM,
+        MISSING,
+        OwedReadings(claim=CLAIM),
         COMPLETION,
         CompletionEntry(claim=CLAIM),
         SEARCHED,

@@ -19,7 +19,7 @@ def spelt(module: Path) -> Iterator[str]:
 
 def test_keys_stay_where_gateways_of_other_versions_look_for_them():
     assert [place.prefix for place in PLACES] == [
-        *("results/", "instances/", "work/submissions/", "work/callbacks/"),
+        *("results/", "instances/", "work/submissions/", "work/readings/", "work/callbacks/"),
         *("work/deliveries/", "work/completion/", "work/commitments/", "parked/"),
         *("pairing/waiting/", "pairing/bindings/", "index/", "work/deletions/"),
         *("deleted/", "audit/", "images/"),

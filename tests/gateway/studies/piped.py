@@ -30,6 +30,7 @@ from preprocess import Limits
 from tests.support.inference import ScriptedTriton
 from tests.support.models import flat_png
 from tests.support.telemetry import Told
+from tests.support.work import promises_on
 
 WHITE, BLACK = flat_png(255), flat_png(0)
 
@@ -51,6 +52,7 @@ class Parts:
             inference=Inference(client, self.models, self.metrics),
             imaging=imaging,
             results=self.results,
+            promises=promises_on(objects),
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
             recorder=self.told,
