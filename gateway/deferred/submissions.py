@@ -25,6 +25,7 @@ from gateway.results.completion import NoCompletionOpenError, is_open
 from gateway.results.study_documents import Seen
 from gateway.runtime.concurrency import both, to_its_end
 from gateway.schemas.not_processed import told
+from gateway.schemas.routing_rules import NO_COMPLETION, RuleCompletion
 from gateway.studies.process import Received, StudySource, Turn
 from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
 from gateway.studies.study import Route
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from gateway.studies.model_choice import ModelChoice
     from gateway.studies.process import AdmittedStudy, StudyProcessor
     from gateway.studies.refused_images import PartError
-    from gateway.studies.study import Study, StudyImage
+    from gateway.studies.study import Study
     from gateway.work.entries import Entries, Entry
     from gateway.work.worker import Worker
 
@@ -127,12 +128,12 @@ class Submissions:
             See `Intake.study`.
         """
         study = await admitted.identify()
-        await self._check_images(study, keep_unaccepted=keep_unaccepted)
+        completion = await self._check_images(study, keep_unaccepted=keep_unaccepted)
         work = WorkId.new(study.metadata.study_id, study.received_at)
         await self._pending.check_room(work.study_id)
         submission = _submission(study, admitted.received.document, callback)
         with self._worker.passing_over(work):
-            entry, record = await self._promise(work, study, submission)
+            entry, record = await self._promise(work, study, submission, completion)
         self._worker.take(work, to_the_second(work.received_at), entry)
         return Accepted(work, record)
 
@@ -141,7 +142,7 @@ class Submissions:
         return await self._pending.keeps(work)
 
     async def _promise(
-        self, work: WorkId, study: Study, submission: Submission
+        self, work: WorkId, study: Study, submission: Submission, completion: RuleCompletion
     ) -> tuple[Entry[Submission] | None, StudyRecord]:
         """Return the entry of the work and the record of its study, which has it pending.
 
@@ -155,7 +156,7 @@ class Submissions:
                 self._entries.add(work, submission, blobs),
                 self._results.known(metadata, corrects=study.corrects),
             )
-            record = await self._pend(work, study, known.seen)
+            record = await self._pend(work, study, known.seen, completion)
         except RadStreamError as error:
             if known is None or not isinstance(error, StoreUnavailableError):
                 with suppress(StoreError):
@@ -163,9 +164,12 @@ class Submissions:
             raise
         return entry, record
 
-    async def _pend(self, work: WorkId, study: Study, seen: Seen) -> StudyRecord:
+    async def _pend(
+        self, work: WorkId, study: Study, seen: Seen, completion: RuleCompletion
+    ) -> StudyRecord:
         """Return the record with the submission, and with its part in the study's completion."""
-        arrival = self._completions.arrival(work, study.route, study.expected_instances)
+        expected = completion.expected_instances or study.expected_instances
+        arrival = self._completions.arrival(work, study.route, expected, completion.quiet_s)
         has_entry = False
         while True:
             if arrival is not None and not has_entry and not is_open(seen.record):
@@ -188,12 +192,24 @@ class Submissions:
         await self._entries.forget(work)
         await self._entries.remove(work, to_the_second(work.received_at))
 
-    async def _check_images(self, study: Study, *, keep_unaccepted: bool) -> None:
-        """Refuse a study of which no image can be processed, as far as that is seen by now."""
+    async def _check_images(self, study: Study, *, keep_unaccepted: bool) -> RuleCompletion:
+        """Refuse a study of which no image can be processed, as far as that is seen by now.
+
+        Return what the rules say of its completion, for the first image that they say it of.
+        """
+        completions: list[RuleCompletion] = []
         errors = await self._imaging.header_errors(study.images)
         refused = list(study.refused)
         for image in study.images:
-            error = await self._unread(study, image)
+            error: PartError | None = None
+            try:
+                decision = await self._choice.decide(study, image)
+                completions.append(decision.completion)
+                await self._choice.by(decision, image)
+            except PART_ERRORS as found:
+                error = found
+            except InferenceUnavailableError:  # it may wait for its model
+                pass
             if keep_unaccepted and isinstance(error, NoModelAcceptsError | NoRuleError):
                 error = None
             error = error or errors.get(image.part)
@@ -201,15 +217,7 @@ class Submissions:
                 refused.append(RefusedImage(image.part, error))
         if len(refused) == len(study.parts):
             raise_all(in_order(study.parts, refused))
-
-    async def _unread(self, study: Study, image: StudyImage) -> PartError | None:
-        try:
-            await self._choice.choose(study, image)
-        except PART_ERRORS as error:
-            return error
-        except InferenceUnavailableError:  # it may wait for its model
-            pass
-        return None
+        return next((each for each in completions if each != NO_COMPLETION), NO_COMPLETION)
 
 
 class ProcessSubmission:

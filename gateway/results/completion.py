@@ -57,12 +57,15 @@ class Arrival:
     at
         Time of it.
     expected
-        Number of the study's instances, where its sender says it.
+        Number of the study's instances, where a rule or its sender says it.
+    quiet_s
+        Seconds of the study's quiet time, where a rule says it.
     """
 
     work: WorkId
     at: dt.datetime
     expected: int | None
+    quiet_s: float | None = None
 
 
 class Promises(Protocol):
@@ -99,7 +102,11 @@ def arrived(record: StudyRecord, arrival: Arrival, *, has_entry: bool) -> Comple
         expected = [number for number in (before.expected, arrival.expected) if number]
         last_at = max(before.last_instance_at, arrival.at)
         return before.model_copy(
-            update={"last_instance_at": last_at, "expected": max(expected, default=None)}
+            update={
+                "last_instance_at": last_at,
+                "expected": max(expected, default=None),
+                "quiet_s": arrival.quiet_s or before.quiet_s,
+            }
         )
     if not has_entry:
         raise NoCompletionOpenError
@@ -107,6 +114,7 @@ def arrived(record: StudyRecord, arrival: Arrival, *, has_entry: bool) -> Comple
         work=arrival.work.id,
         last_instance_at=arrival.at,
         expected=arrival.expected,
+        quiet_s=arrival.quiet_s,
         reopened=0 if before is None else before.reopened + 1,
     )
 
@@ -166,16 +174,20 @@ class Completions:
         """Have the deliveries of each complete study promised from now on."""
         self._promises = promises
 
-    def arrival(self, work: WorkId, route: str, expected: int | None) -> Arrival | None:
+    def arrival(
+        self, work: WorkId, route: str, expected: int | None, quiet_s: float | None = None
+    ) -> Arrival | None:
         """Return the arrival that a submission is; None on a route whose studies do not complete.
 
         Its completion has the submission's name.
         """
-        return Arrival(work, work.received_at, expected) if route in self._routes else None
+        if route not in self._routes:
+            return None
+        return Arrival(work, work.received_at, expected, quiet_s)
 
     async def open(self, arrival: Arrival) -> None:
         """Write the entry of a completion, before the document has it."""
-        await self._write(arrival.work, arrival.at + self._quiet)
+        await self._write(arrival.work, arrival.at + self._quiet_of(arrival.quiet_s))
 
     async def sweep(self) -> None:
         """Complete the studies that are quiet."""
@@ -223,14 +235,15 @@ class Completions:
             if now - work.received_at < _ABANDONED:
                 return  # it may be opened now
         elif completion.completed_at is None:
-            quiet_at = completion.last_instance_at + self._quiet
+            quiet = self._quiet_of(completion.quiet_s)
+            quiet_at = completion.last_instance_at + quiet
             if _waits(record) or now < quiet_at:
-                await self._write(work, max(quiet_at, now + min(self._quiet, _LOOK_AGAIN)))
+                await self._write(work, max(quiet_at, now + min(quiet, _LOOK_AGAIN)))
             else:
                 name_study(work.study_id)
                 record = await self._documents.change(work.study_id, self._ended(work), seen)
                 if is_open(record):  # an image came meanwhile
-                    await self._write(work, now + self._quiet)
+                    await self._write(work, now + quiet)
                 self.tell(record, work.id)
         if record is not None and not is_open(record) and self._promises is not None:
             await self._promises.promise(record)
@@ -246,11 +259,15 @@ class Completions:
             if completion is None or completion.work != work.id or _waits(record):
                 return record
             now = dt.datetime.now(dt.UTC)
-            if completion.completed_at or now < completion.last_instance_at + self._quiet:
+            quiet = self._quiet_of(completion.quiet_s)
+            if completion.completed_at or now < completion.last_instance_at + quiet:
                 return record
             return _completed(record, completion, work.id)
 
         return change
+
+    def _quiet_of(self, seconds: float | None) -> dt.timedelta:
+        return self._quiet if seconds is None else dt.timedelta(seconds=seconds)
 
     async def _write(self, work: WorkId, due: dt.datetime) -> None:
         key = entry_key(COMPLETION, work, due)

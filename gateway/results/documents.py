@@ -190,6 +190,9 @@ class Completion(StoredDocument):
     expected: int | None = Field(
         None, description="Number of Study Related Instances (0020,1208), the largest that came."
     )
+    quiet_s: float | None = Field(
+        None, description="Seconds of its quiet time, where rules say it; else the settings do."
+    )
     completed_at: AwareDatetime | None = None
     ended_by: str | None = Field(None, description="Id of the work that completed it.")
     counted: bool = Field(

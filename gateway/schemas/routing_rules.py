@@ -250,6 +250,10 @@ class RuleCompletion(_Part):
     )
 
 
+NO_COMPLETION = RuleCompletion()
+"""Nothing that rules say of completion."""
+
+
 class Otherwise(_Part):
     """Consequences for images of which no rule's condition holds."""
 

@@ -116,7 +116,12 @@ class ModelChoice:
         UnknownModelError, NoModelAcceptsError, InvalidMetadataError, InferenceUnavailableError
             See `ModelRegistry.select`; of all models that are to read it.
         """
-        decision = await self._decide(study, image)
+        return await self.by(await self.decide(study, image), image, outlast)
+
+    async def by(
+        self, decision: Decision, image: StudyImage, outlast: Deadline | None = None
+    ) -> ChosenModels:
+        """Return the models that are to read an image by a decision of the rules; see `choose`."""
         if image.metadata.model is not None or not decision.models:
             target = Target(await self._select(image.metadata, outlast))
             return ChosenModels(image, (target,), (), decision)
@@ -165,7 +170,14 @@ class ModelChoice:
             raise faults[0] if faults else not_accepted(metadata, unfit)
         return ChosenModels(image, tuple(targets.values()), tuple(absent), decision)
 
-    async def _decide(self, study: Study, image: StudyImage) -> Decision:
+    async def decide(self, study: Study, image: StudyImage) -> Decision:
+        """Return what follows of the rules for an image.
+
+        Raises
+        ------
+        KeptOutError, NoRuleError
+            No model reads it.
+        """
         routes = self._routing.routes
         decision = routes.rules.decide(await facts_of(study, image, routes, self._imaging))
         outcome = decision.outcome

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from gateway.studies.imaging import Imaging
     from gateway.studies.study import Study, StudyImage
 
-# Of a study that is explained: of each image the store is asked for its bytes.
-_MOST_IMAGES = 100
-
 
 async def facts_of(study: Study, image: StudyImage, routes: Routes, imaging: Imaging) -> Facts:
     """Return the facts of an image of a study.
@@ -60,10 +57,16 @@ class RoutingExplanations:
         self._results = results
         self._imaging = imaging
 
-    async def of(self, readings: Iterable[Reading]) -> tuple[ImageRouting, ...]:
+    async def of(
+        self, readings: Iterable[Reading], *, most: int | None = None
+    ) -> tuple[ImageRouting, ...]:
         """Return what the rules in force say of the images of these readings, by reading order.
 
-        Of a study with very many images it is said of the first hundred.
+        Parameters
+        ----------
+        most
+            Number of images that it is said of, of each of which the store is asked for its bytes;
+            None for all.
         """
         routes = self._routing.routes
         images: dict[str, Reading] = {}
@@ -72,7 +75,7 @@ class RoutingExplanations:
         return tuple(
             [
                 explained(routes, await self._facts(reading, routes), sha256)
-                for sha256, reading in list(images.items())[:_MOST_IMAGES]
+                for sha256, reading in list(images.items())[:most]
             ]
         )
 

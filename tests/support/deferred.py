@@ -64,6 +64,7 @@ class DeferredGateway:
         *,
         routes: tuple[str, ...] = (),
         models: object = None,
+        routing: Routing | None = None,
         bytes_limit: int = 2**20,
         studies_limit: int = 16,
     ) -> None:
@@ -136,7 +137,7 @@ class DeferredGateway:
             results=self.results,
             pending=self.states,
             completions=completions,
-            choice=ModelChoice(taking, Routing(), self.imaging, metrics),
+            choice=ModelChoice(taking, routing or Routing(), self.imaging, metrics),
             imaging=self.imaging,
         )
 

@@ -51,6 +51,9 @@ PictureKey = Annotated[
     ),
 ]
 
+# The store is asked for each image.
+_MOST_EXPLAINED = 100
+
 Explain = Annotated[
     Literal["", "true"] | None,
     Query(
@@ -265,7 +268,7 @@ async def read_study(
         result = await gateway.catalog.result(study_id)
         if explain is not None:
             readings = await gateway.results.readings(study_id) if result.images else []
-            routing = await gateway.explanations.of(readings)
+            routing = await gateway.explanations.of(readings, most=_MOST_EXPLAINED)
             result = result.model_copy(update={"routing": routing})
         return gateway.links.result(result)
     result, identity = await gateway.catalog.identified_result(study_id)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.audit.trail import GATEWAY, Audit, name_study
 from gateway.errors import (
+    NoRuleError,
     StoreUnavailableError,
     StudyBacklogFullError,
     StudyConflictError,
@@ -29,6 +30,7 @@ from gateway.studies.dicom_instance import FailureReason, failure_reason
 from gateway.work.keys import WorkId, to_the_second
 from gateway.work.parked import Parking
 from gateway.work.worker import Worker
+from tests.gateway.studies.piped import routing
 from tests.support.audit import Trail
 from tests.support.deferred import DeferredGateway
 from tests.support.deletion import deletion_on
@@ -97,6 +99,23 @@ async def test_first_image_of_a_study_that_completes_takes_one_request_more():
         objects.calls.clear()
         await gateway.accept("S1", count)
         assert asked(objects).total() == count
+
+
+async def test_rules_say_when_a_study_is_complete():
+    completion = {"quiet_s": 7, "expected_instances": 3}
+    rule = {"name": "all", "when": {"all": []}, "completion": completion}
+    gateway = DeferredGateway(MemoryStore(), routes=("rest",), routing=routing(rule))
+    found = (await gateway.accept("S1")).record.completion
+    assert found is not None
+    assert (found.quiet_s, found.expected) == (7, 3)
+
+
+async def test_what_no_rule_takes_is_not_accepted():
+    objects = MemoryStore()
+    rule = {"name": "ward", "when": {"field": "sender", "equals": "ward-9"}}
+    with pytest.raises(NoRuleError):
+        await DeferredGateway(objects, routing=routing(rule)).accept("S1")
+    assert objects.objects == {}
 
 
 @pytest.mark.parametrize("pending", [1, 200])

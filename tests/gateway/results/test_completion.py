@@ -16,12 +16,19 @@ from gateway.results.completion import (
     counted,
     is_open,
 )
-from gateway.results.documents import Completion, FailedImages, PendingImages, StudyRecord
+from gateway.results.documents import (
+    Completion,
+    FailedImages,
+    MissingReading,
+    PendingImages,
+    StudyRecord,
+)
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason
 from gateway.storage.layout import COMPLETION
 from gateway.work.keys import WorkId
 from tests.support.completion import completions_on
+from tests.support.readings import reading
 from tests.support.store import MemoryStore, MortalStore
 
 NOW = dt.datetime.now(dt.UTC)
@@ -172,3 +179,31 @@ def test_the_largest_number_that_came_counts():
 def test_without_an_entry_none_is_opened():
     with pytest.raises(NoCompletionOpenError):
         arrived(begun(), arrival(), has_entry=False)
+
+
+async def test_a_quiet_time_that_rules_give_counts_before_the_settings(store: Store):
+    at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=30)
+    brief = Arrival(WorkId.new("S1", at), at, None, quiet_s=5)
+    await store.add(brief)
+    await store.completions(quiet_s=3600).sweep()
+    assert (await store.completion()).completed_at is not None
+
+
+async def test_a_longer_quiet_time_of_the_rules_is_waited_for(store: Store):
+    at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=90)
+    await store.add(Arrival(WorkId.new("S1", at), at, None, quiet_s=3600))
+    await store.completions(quiet_s=60).sweep()
+    assert (await store.completion()).completed_at is None
+    await store.add(arrival(at))  # an image of which no rule says it keeps what was said
+    assert (await store.completion()).quiet_s == 3600
+
+
+def test_a_study_that_owes_readings_waits_for_them():
+    owed = MissingReading(sha256="0", name="m", problem="x", since=NOW, work="w")
+    completion = Completion(work="a", last_instance_at=NOW, expected=1)
+    readings = (reading(1, series_instance_uid="1.2"),)
+    record = begun(completion=completion, readings=readings, images=1, missing_readings=(owed,))
+    assert counted(record, None).completion == completion
+    done = counted(record.changed(missing_readings=()), "w").completion
+    assert done is not None
+    assert (done.completed_at is not None, done.ended_by) == (True, "w")
