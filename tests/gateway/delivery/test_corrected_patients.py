@@ -1,0 +1,88 @@
+"""A study of a wrong patient, from C-STORE to a FHIR server and a receiver of HL7 v2."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import hl7
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+from gateway.settings import CompletionSettings, RoutingSettings
+from gateway.triton.embedded import EmbeddedTriton
+from tests.gateway.delivery.test_mllp import hl7_receiver
+from tests.support.dicom import radiograph
+from tests.support.dimse import LiveListener, associated, dimse_settings, running_listener, store
+from tests.support.fhir_server import running_fhir_server
+from tests.support.gateway import brisk, until
+
+pytestmark = pytest.mark.server
+
+PACS = {"name": "pacs", "ae_title": "PACS", "addresses": ["127.0.0.1"], "corrects_identity": True}
+
+
+async def send(listener: LiveListener, dataset: Dataset) -> None:
+    def send() -> int:
+        contexts = ((DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian),)
+        with associated(listener.port, *contexts, calling="PACS") as association:
+            return int(store(association, dataset).Status)
+
+    assert await asyncio.to_thread(send) == 0
+
+
+async def are_brought(listener: LiveListener, study_id: str, items: int) -> None:
+    """Return once the study has been brought to both destinations so often."""
+
+    async def are_brought() -> bool:
+        view = (await listener.gateway.client.get(f"/v1/studies/{study_id}")).json()
+        states = sorted(item["state"] for item in view.get("deliveries", ()))
+        assert "parked" not in states, view["deliveries"]
+        return states == ["acknowledged"] * items + ["confirmed"] * items
+
+    await until(are_brought)
+
+
+def said(message: hl7.Message) -> tuple[str, set[str]]:
+    """The patient of a message, and the status of its findings."""
+    observations = [segment for segment in message if str(segment[0]) == "OBX"]
+    return str(message["PID"][0][3][0][0]), {str(each(11)) for each in observations} - {"O"}
+
+
+async def test_the_wrong_patients_record_is_cleared_and_the_right_ones_is_filled(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    received: list[hl7.Message] = []
+    study = generate_uid()
+    routing = tmp_path / "routing.json"
+    settings = brisk(
+        dimse_settings(tmp_path, triton.grpc_url),
+        routing=RoutingSettings(file=routing),
+        completion=CompletionSettings(quiet_s=1),
+    )
+    async with running_fhir_server() as record, hl7_receiver("AA", received) as port:
+        document: dict[str, Any] = {
+            "schema": "radstream.routing/1",
+            "senders": [PACS],
+            "destinations": [
+                {"name": "record", "kind": "fhir", "url": record.url},
+                {"name": "ris", "kind": "hl7", "host": "127.0.0.1", "port": port},
+            ],
+        }
+        routing.write_text(json.dumps(document))
+        async with running_listener(settings) as listener:
+            await until(listener.gateway.is_ready)
+            for times, patient in enumerate(("P-7", "P-8"), 1):
+                named = {"PatientID": patient, "PatientName": patient, "AccessionNumber": "A1"}
+                await send(listener, radiograph(StudyInstanceUID=study, **named))
+                await are_brought(listener, study, times)
+    assert [said(message) for message in received] == [
+        *(("P-7", {"P"}), ("P-7", {"W"}), ("P-8", {"P"}))
+    ]
+    found = {
+        report["subject"]["identifier"]["value"]: report["status"]
+        for report in record.held("DiagnosticReport")
+    }
+    assert found == {"P-7": "entered-in-error", "P-8": "preliminary"}
+    assert len(record.versions["DiagnosticReport/1"]) == 2
