@@ -60,7 +60,7 @@ class Pictures:
         ------
         StudyNotFoundError, ImageNotFoundError
         """
-        reading, index, read = await self._find(study_id, number, key)
+        reading, index, read = await self.find(study_id, number, key)
         async with self._turns:
             frames = await self._frames(reading)
             return await self._imaging.run(partial(preview_png, frames[index], _shown(read)))
@@ -92,12 +92,22 @@ class Pictures:
         InvalidQueryError
             The model knows no such label.
         """
-        reading, index, read = await self._find(study_id, number, key)
+        reading, index, read = await self.find(study_id, number, key)
         if read.activation_map is None:
             raise NoHeatMapError(reading.model.name)
-        chosen = _finding(read, label)
+        return await self.heatmap_of(reading, index, finding_of(read, label))
+
+    async def heatmap_of(self, reading: Reading, index: int, label: int) -> bytes:
+        """Return the heat map of a finding as a PNG.
+
+        Parameters
+        ----------
+        index, label
+            Indices of the frame, which has an activation map, and of its finding.
+        """
         async with self._turns:
-            return await self._draw((await self._frames(reading))[index], read, chosen)
+            frame = (await self._frames(reading))[index]
+            return await self._draw(frame, reading.frames[index], label)
 
     async def store_heatmaps(
         self,
@@ -131,13 +141,24 @@ class Pictures:
                 for index in missing:
                     read = reading.frames[index]
                     picture = await self._draw(
-                        frames[index], read, _finding(read, None), longest_side=_STORED_SIDE
+                        frames[index], read, finding_of(read, None), longest_side=_STORED_SIDE
                     )
                     await self._results.add_heatmap(reading, index, picture)
 
-    async def _find(
+    async def find(
         self, study_id: str, number: int, key: str | None
     ) -> tuple[Reading, int, FrameReading]:
+        """Return the frame of this key, else the latest reading of this number now.
+
+        Returns
+        -------
+        tuple
+            The reading, the frame's index in it, the frame.
+
+        Raises
+        ------
+        StudyNotFoundError, ImageNotFoundError
+        """
         numbered = list(numbered_frames(await self._results.readings(study_id)))
         for place, reading, index, read in reversed(numbered):  # the latest reading of an image
             if picture_key(reading, index) == key or (key is None and place == number):
@@ -197,8 +218,19 @@ def _is_smaller(frame: Frame, size: tuple[int, int]) -> bool:
     return bool(rows < size[0] or columns < size[1])
 
 
-def _finding(read: FrameReading, label: str | None) -> int:
-    """Return the place of a finding among the frame's, and so of its cells in the map."""
+def finding_of(read: FrameReading, label: str | None) -> int:
+    """Return the place of a finding among the frame's, and so of its cells in the map.
+
+    Parameters
+    ----------
+    label
+        None for the most probable one.
+
+    Raises
+    ------
+    InvalidQueryError
+        The model knows no such label.
+    """
     places = range(len(read.findings))
     if label is None:
         return max(places, key=lambda place: read.findings[place].probability)

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"[12][0-9]{3}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")
 _TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?")
+_DIRECTION = re.compile(r"[APRLHF]{1,3}")
 _SEXES = {"M", "F", "O"}
+# Words in the names of the storage classes whose images have several frames.
+_MULTI_FRAME = (
+    "Multi-frame",
+    "Enhanced",
+    "X-Ray Angiographic",
+    "Radiofluoroscopic",
+    "Tomosynthesis",
+)
 
 UNICODE = "ISO_IR 192"
 """Specific Character Set (0008,0005) of all renderings: any patient's name fits in it."""
@@ -49,9 +58,41 @@ def source_header(original: Dataset) -> Dataset | None:
     for keyword, usable in _TAKEN_OVER.items():
         value = _text(original, keyword)
         setattr(header, keyword, value if usable(value) else "")
+    for keyword, usable in _WHERE_USABLE.items():
+        value = _text(original, keyword)
+        if usable(value):
+            setattr(header, keyword, value)
+    orientation = _orientation(original)
+    if orientation is not None:
+        header.PatientOrientation = orientation
     for keyword in ("Rows", "Columns"):
         setattr(header, keyword, int(original[keyword].value))
     return header
+
+
+def frame_numbers(header: Dataset, index: int) -> list[int] | None:
+    """Return the number of a frame, as references to it say; None for a class of single frames.
+
+    Parameters
+    ----------
+    index
+        Of the frame, counted from 0.
+    """
+    name = UID(header.SOPClassUID).name
+    return [index + 1] if any(word in name for word in _MULTI_FRAME) else None
+
+
+def _orientation(original: Dataset) -> list[str] | None:
+    """Return the directions of rows and columns, Patient Orientation (0020,0020)."""
+    try:
+        value = original.get("PatientOrientation")
+    except (ValueError, TypeError, NotImplementedError):
+        return None
+    if not isinstance(value, MultiValue):
+        return None
+    directions = [str(item).strip() for item in value]
+    usable = all(_DIRECTION.fullmatch(item) for item in directions)
+    return directions if len(directions) == 2 and usable else None  # noqa: PLR2004 - row, column
 
 
 def _text(original: Dataset, keyword: str) -> str:
@@ -86,3 +127,10 @@ _TAKEN_OVER: dict[str, Callable[[str], bool]] = {
     "Modality": _short(16),
 }
 """Attributes that are of type 2 at most, with the rule by which a value is usable."""
+
+_WHERE_USABLE: dict[str, Callable[[str], bool]] = {
+    "Laterality": {"L", "R"}.__contains__,
+    "ImageLaterality": {"L", "R", "U", "B"}.__contains__,
+    "LossyImageCompression": "01".__eq__,  # once lossy, always lossy (PS3.3, C.7.6.1.1.5)
+}
+"""Attributes that are left out where they have no usable value."""

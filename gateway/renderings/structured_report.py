@@ -1,45 +1,42 @@
 """A study's results as a DICOM structured report (TID 1500, Imaging Measurement Report).
 
 One report a study: a measurement group for each finding of each reading. Where the model shows
-where its evidence is strongest, a point marks it for a positive finding. The report is complete and
-unverified, in the patient's own study, in a series of its own, and the same bytes whenever it is
-made of the same readings.
+where its evidence is strongest, a point marks it for a positive finding; the group of a finding
+that has a heat map refers to its Secondary Capture. The report is complete and unverified, in the
+patient's own study, in a series of its own, and the same bytes whenever it is made of the same
+readings.
 
 References
 ----------
-DICOM PS3.16: TID 1500, 1410, 1501, 4019, 1600; CID 29. IHE Radiology Technical Framework
-Supplement *AI Results* (AIR), 6.5.3: algorithm identification in the content, and the device in
-Contributing Equipment Sequence (0018,A001), with a UID that changes with the model's version.
+DICOM PS3.16: TID 1500, 1410, 1501, 4019, 1600; CID 29; (130401, DCM, "Visual explanation"). IHE
+Radiology Technical Framework Supplement *AI Results* (AIR), 6.5.3: algorithm identification in the
+content.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-import highdicom
 import numpy as np
 from highdicom import sr
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID
-from pydicom.valuerep import DA, DT, TM
 
+from gateway.renderings.equipment import MAKER, SOFTWARE, contributing_equipment, written
+from gateway.renderings.heat_maps import heat_maps
 from gateway.renderings.identifiers import derived_uid
-from gateway.renderings.source_header import UNICODE
+from gateway.renderings.source_header import UNICODE, frame_numbers
 from gateway.renderings.words import NOT_REVIEWED, model_name
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
     from pydicom.dataset import Dataset
 
+    from gateway.renderings.heat_maps import HeatMap
     from gateway.results.documents import FrameReading, Reading
     from gateway.schemas.result import Code, Finding, ModelVersion
 
-_MAKER = "RadStream"
 _SERIES_NUMBER = 990
 _SERIES_DESCRIPTION = "AI results, not reviewed"
 # PS3.16, 8.1: designators that begin with 99 are private. A label without a code has one of these.
@@ -50,14 +47,6 @@ _SCHEMES = {
     "http://www.radlex.org": "RADLEX",
     "http://dicom.nema.org/resources/ontology/DCM": "DCM",
 }
-# Words in the names of the storage classes whose images have several frames.
-_MULTI_FRAME = (
-    "Multi-frame",
-    "Enhanced",
-    "X-Ray Angiographic",
-    "Radiofluoroscopic",
-    "Tomosynthesis",
-)
 _LONGEST_CODE, _LONGEST_MEANING = 16, 64
 _VERDICT = sr.CodedConcept("363713009", "SCT", "Has interpretation")
 _VERDICTS = {True: codes.SCT.Positive, False: codes.SCT.Negative}
@@ -75,32 +64,40 @@ def structured_report(readings: Sequence[Reading], headers: Mapping[str, Dataset
     headers
         The header of each image, by its SHA-256; see `source_header`.
     """
-    evidence = list({header.SOPInstanceUID: header for header in headers.values()}.values())
-    first, completed_at = evidence[0], max(reading.completed_at for reading in readings)
+    images = list({header.SOPInstanceUID: header for header in headers.values()}.values())
+    explanations = list(heat_maps(readings, headers))
+    first, completed_at = images[0], max(reading.completed_at for reading in readings)
     names = [f"{reading.sha256} {model_name(reading.model)}" for reading in readings]
+    models = _models(readings)
     document = sr.Comprehensive3DSR(
-        evidence=evidence,
-        content=_content(readings, headers),
+        evidence=[*images, *(heat_map.reference() for heat_map in explanations)],
+        content=_content(readings, headers, explanations),
         series_instance_uid=derived_uid("SR series", first.StudyInstanceUID),
         series_number=_SERIES_NUMBER,
         series_description=_SERIES_DESCRIPTION,
         sop_instance_uid=derived_uid("SR", first.StudyInstanceUID, *names),
         instance_number=1,
-        manufacturer=_MAKER,
-        manufacturer_model_name=_MAKER,
-        software_versions=version("radstream"),
+        manufacturer=MAKER,
+        manufacturer_model_name=MAKER,
+        software_versions=SOFTWARE,
         is_complete=True,
         specific_character_set=UNICODE,
         content_date=completed_at.date(),
         content_time=completed_at.time(),
-        contributing_equipment=[_equipment(model, completed_at) for model in _models(readings)],
+        contributing_equipment=contributing_equipment(models, completed_at),
     )
-    return _written(document, _models(readings), completed_at)
+    return written(document, models, completed_at)
 
 
-def _content(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> sr.MeasurementReport:
+def _content(
+    readings: Sequence[Reading], headers: Mapping[str, Dataset], explanations: Iterable[HeatMap]
+) -> sr.MeasurementReport:
+    explained = {(id(each.reading), each.index, each.label): each for each in explanations}
     findings = [
-        _FindingOfFrame(reading, index, frame, label, headers[reading.sha256])
+        _FindingOfFrame(
+            *(reading, index, frame, label, headers[reading.sha256]),
+            explained.get((id(reading), index, label)),
+        )
         for reading in readings
         for index, frame in enumerate(reading.frames)
         for label in range(len(frame.findings))
@@ -112,17 +109,15 @@ def _content(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> sr.
             observer_device_context=sr.ObserverContext(
                 observer_type=codes.DCM.Device,
                 observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-                    uid=derived_uid("Device", _MAKER, version("radstream")),
-                    name=_MAKER,
-                    manufacturer_name=_MAKER,
-                    model_name=_MAKER,
+                    uid=derived_uid("Device", MAKER, SOFTWARE),
+                    name=MAKER,
+                    manufacturer_name=MAKER,
+                    model_name=MAKER,
                 ),
             )
         ),
         procedure_reported=codes.SCT.ImagingProcedure,
-        imaging_measurements=[
-            finding.with_region() if marks else finding.without_region() for finding in findings
-        ],
+        imaging_measurements=[finding.group(with_region=marks) for finding in findings],
         title=codes.DCM.ImagingMeasurementReport,
     )
     root = report[0].ContentSequence
@@ -138,6 +133,11 @@ def _content(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> sr.
     return report
 
 
+_Group = (
+    sr.PlanarROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _FindingOfFrame:
     """A finding, with the frame and the image that it is of."""
@@ -147,6 +147,7 @@ class _FindingOfFrame:
     frame: FrameReading
     label: int
     header: Dataset
+    heat_map: HeatMap | None
 
     @property
     def finding(self) -> Finding:
@@ -172,7 +173,22 @@ class _FindingOfFrame:
             float(np.clip(down, 0, 1)) * self.frame.rows,
         )
 
-    def with_region(self) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    def group(self, *, with_region: bool) -> _Group:
+        """Return the measurement group, which refers to the heat map of the finding."""
+        group = self._with_region() if with_region else self._without_region()
+        if self.heat_map is not None:
+            reference = self.heat_map.reference()
+            group[0].ContentSequence.append(
+                sr.ImageContentItem(
+                    name=codes.DCM.VisualExplanation,
+                    referenced_sop_class_uid=reference.SOPClassUID,
+                    referenced_sop_instance_uid=reference.SOPInstanceUID,
+                    relationship_type=sr.RelationshipTypeValues.CONTAINS,
+                )
+            )
+        return group
+
+    def _with_region(self) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
         """Return the group by TID 1410: of the peak, else of the whole picture."""
         peak = self.peak()
         rows, columns = self.frame.rows, self.frame.columns
@@ -182,7 +198,9 @@ class _FindingOfFrame:
             graphic_type=kind,
             graphic_data=np.array(outline if peak is None else [peak], dtype=float),
             source_image=sr.SourceImageForRegion(
-                self.header.SOPClassUID, self.header.SOPInstanceUID, self._frame_numbers()
+                self.header.SOPClassUID,
+                self.header.SOPInstanceUID,
+                frame_numbers(self.header, self.index),
             ),
         )
         return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
@@ -194,13 +212,15 @@ class _FindingOfFrame:
             qualitative_evaluations=self._evaluations(),
         )
 
-    def without_region(self) -> sr.MeasurementsAndQualitativeEvaluations:
+    def _without_region(self) -> sr.MeasurementsAndQualitativeEvaluations:
         """Return the group by TID 1501."""
         return sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=self._tracking(),
             source_images=[
                 sr.SourceImageForMeasurementGroup(
-                    self.header.SOPClassUID, self.header.SOPInstanceUID, self._frame_numbers()
+                    self.header.SOPClassUID,
+                    self.header.SOPInstanceUID,
+                    frame_numbers(self.header, self.index),
                 )
             ],
             finding_type=self._code(),
@@ -208,11 +228,6 @@ class _FindingOfFrame:
             measurements=self._measurements(),
             qualitative_evaluations=self._evaluations(),
         )
-
-    def _frame_numbers(self) -> list[int] | None:
-        """Return the frame's number, where the image is of a class that has several."""
-        name = UID(self.header.SOPClassUID).name
-        return [self.index + 1] if any(word in name for word in _MULTI_FRAME) else None
 
     def _tracking(self) -> sr.TrackingIdentifier:
         model, label = model_name(self.reading.model), self.finding.label
@@ -294,29 +309,3 @@ def _concept(code: Code | None, label: str) -> sr.CodedConcept:
 
 def _models(readings: Sequence[Reading]) -> list[ModelVersion]:
     return list({model_name(reading.model): reading.model for reading in readings}.values())
-
-
-def _equipment(model: ModelVersion, completed_at: dt.datetime) -> highdicom.ContributingEquipment:
-    return highdicom.ContributingEquipment(
-        manufacturer=_MAKER,
-        purpose_of_reference=codes.DCM.ProcessingEquipment,
-        manufacturer_model_name=model.name[:64],
-        software_versions=model.version,
-        contribution_datetime=completed_at,
-    )
-
-
-def _written(
-    document: sr.Comprehensive3DSR, models: Sequence[ModelVersion], completed_at: dt.datetime
-) -> bytes:
-    """Return the file, after what highdicom takes from the clock or cannot be told is put right."""
-    document.InstanceCreationDate = DA(completed_at.date())
-    document.InstanceCreationTime = TM(completed_at.time())
-    for item in document.ContributingEquipmentSequence:
-        item.ContributionDateTime = DT(completed_at)
-    ours = document.ContributingEquipmentSequence[: len(models)]  # highdicom's own comes after
-    for item, model in zip(ours, models, strict=True):
-        item.DeviceUID = derived_uid("Device", model.name, model.version)
-    file = BytesIO()
-    document.save_as(file, enforce_file_format=True)
-    return file.getvalue()

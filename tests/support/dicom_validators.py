@@ -11,12 +11,12 @@ _PIXELMED = "/usr/share/java/pixelmed.jar"
 _UNLIMITED = [f"-Djdk.xml.xpath{kind}Limit=0" for kind in ("TotalOp", "ExprOp", "ExprGrp")]
 
 
-def dciodvfy(file: Path) -> list[str]:
-    """Return the errors of David Clunie's dciodvfy in a structured report."""
+def dciodvfy(file: Path, iod: str = "Comprehensive3DSR") -> list[str]:
+    """Return the errors of David Clunie's dciodvfy in an object of this IOD."""
     command = [str(Path(sys.executable).parent / "dciodvfy"), "-new", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
-    assert "Comprehensive3DSR" in said, said
+    assert iod in said, said
     return [line for line in said.splitlines() if line.startswith("Error")]
 
 

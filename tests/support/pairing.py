@@ -283,6 +283,7 @@ def gateway_on(
         pipeline=pipeline or CountingPipeline(objects, readings, turn),
         audit=audit,
     )
+    pictures = cast("Pictures", NoPictures(results))
     processing = Processing(
         admission,
         NO_MODELS,
@@ -290,8 +291,8 @@ def gateway_on(
         promises_on(objects),
         imaging,
         studies,
-        cast("Pictures", NoPictures(results)),
-        Reports(results, imaging),
+        pictures,
+        Reports(results, imaging, pictures),
     )
     settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))
     context = LifespanContext(settings, metrics, Health(), NO_TRACER, pseudonyms, AsyncExitStack())

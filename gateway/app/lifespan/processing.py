@@ -80,6 +80,7 @@ async def open_processing(
         pseudonyms=context.pseudonyms,
         recorder=recorder,
     )
+    pictures = Pictures(storage.results, imaging, at_once=settings.limits.image_threads)
     return Processing(
         admission=admission,
         models=models,
@@ -93,8 +94,8 @@ async def open_processing(
             pipeline=pipeline,
             audit=audit,
         ),
-        pictures=Pictures(storage.results, imaging, at_once=settings.limits.image_threads),
-        reports=Reports(storage.results, imaging),
+        pictures=pictures,
+        reports=Reports(storage.results, imaging, pictures),
     )
 
 

@@ -50,6 +50,10 @@ PictureKey = Annotated[
         "number has changed.",
     ),
 ]
+FindingLabel = Annotated[
+    str | None,
+    Query(max_length=64, description="Label of the finding; by default the most probable one."),
+]
 
 # The store is asked for each image.
 _MOST_EXPLAINED = 100
@@ -348,10 +352,7 @@ async def heatmap(
     request: Request,
     gateway: GatewayDependency,
     caller: Reader,
-    label: Annotated[
-        str | None,
-        Query(max_length=64, description="Label of the finding; by default the most probable one."),
-    ] = None,
+    label: FindingLabel = None,
     key: PictureKey = None,
 ) -> Response:
     """Return the model's evidence for a finding, in colour over the radiograph."""

@@ -3,8 +3,9 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.delivery.renderers import renderers
+from gateway.delivery.renderers import Renderers, renderers
 from gateway.observability.metrics import Metrics
+from gateway.pictures.pictures import Pictures
 from gateway.renderings.reports import Reports
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
@@ -32,6 +33,11 @@ def results() -> ResultStore:
     return ResultStore(objects, StudyDocuments(objects))
 
 
+def made_of(results: ResultStore) -> Renderers:
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    return renderers(Reports(results, imaging, Pictures(results, imaging, at_once=1)))
+
+
 @pytest.mark.parametrize(
     ("kind", "destination"),
     [(KINDS.STRUCTURED_REPORT, PACS), (KINDS.FHIR, RECORD), (KINDS.ORU, RIS)],
@@ -40,8 +46,7 @@ async def test_a_rendering_is_the_same_object_whenever_it_is_made(
     results: ResultStore, kind: RenderingKind, destination: Destination
 ):
     await add(results, file_of(radiograph()))
-    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    make = renderers(Reports(results, imaging))[kind]
+    make = made_of(results)[kind]
     [first], [second] = [await make("S1", destination) for _ in range(2)]
     assert first == second
     assert first.uid.encode() in first.data
@@ -50,7 +55,6 @@ async def test_a_rendering_is_the_same_object_whenever_it_is_made(
 
 async def test_a_study_without_dicom_has_no_structured_report(results: ResultStore):
     await add(results, flat_png(100), media_type=MediaType.PNG)
-    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    made = renderers(Reports(results, imaging))
+    made = made_of(results)
     assert await made[KINDS.STRUCTURED_REPORT]("S1", PACS) == ()
     assert len(await made[KINDS.ORU]("S1", RIS)) == 1

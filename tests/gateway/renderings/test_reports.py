@@ -5,13 +5,17 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from prometheus_client import CollectorRegistry
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
 
-from gateway.errors import NoDicomContextError, StudyNotFoundError
+from gateway.errors import NoDicomContextError, NoHeatMapError, StudyNotFoundError
 from gateway.observability.metrics import Metrics
+from gateway.pictures.pictures import Pictures
 from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.renderings.fhir_transaction import report_identifiers
 from gateway.renderings.reports import Reports
@@ -19,32 +23,44 @@ from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.results.tombstone import Closing, Reason
+from gateway.results.view import picture_key
 from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.metadata import StudyMetadata, validate_document
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
 from tests.support.dicom import file_of, radiograph
 from tests.support.models import flat_png
-from tests.support.readings import NOON, reading
+from tests.support.readings import NOON, frame, reading
 from tests.support.store import MemoryStore
 
 METADATA = validate_document(
     {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z", "patient_id": "P-7"}
 )
 
+DIM = frame(0.1)
 FORM, SYSTEMS = MessageForm(), IdentifierSystems()
 
 
 @pytest.fixture
-def results() -> ResultStore:
-    objects = MemoryStore()
-    return ResultStore(objects, StudyDocuments(objects))
+def objects() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def documents(objects: MemoryStore) -> StudyDocuments:
+    return StudyDocuments(objects)
+
+
+@pytest.fixture
+def results(objects: MemoryStore, documents: StudyDocuments) -> ResultStore:
+    return ResultStore(objects, documents)
 
 
 @pytest.fixture
 def reports(results: ResultStore) -> Reports:
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    return Reports(results, imaging)
+    return Reports(results, imaging, Pictures(results, imaging, at_once=1))
 
 
 async def add(
@@ -62,13 +78,14 @@ async def add(
     return sha256
 
 
-def reported(report: bytes) -> set[str]:
-    """The instances that the report is evidence of."""
+def reported(report: bytes, *, captures: bool = False) -> set[str]:
+    """The instances, or the Secondary Captures, that the report is evidence of."""
     [study] = dcmread(io.BytesIO(report)).CurrentRequestedProcedureEvidenceSequence
     return {
         str(image.ReferencedSOPInstanceUID)
         for series in study.ReferencedSeriesSequence
         for image in series.ReferencedSOPSequence
+        if (image.ReferencedSOPClassUID == SecondaryCaptureImageStorage) == captures
     }
 
 
@@ -96,15 +113,78 @@ async def test_pictures_and_superseded_instances_are_left_out(
     assert reported(await reports.structured_report("S1")) == instances(new)
 
 
+async def test_a_study_has_the_captures_that_its_report_is_evidence_of(
+    results: ResultStore, reports: Reports
+):
+    for image in (radiograph(StudyInstanceUID="1.2.3") for _ in range(2)):
+        await add(results, file_of(image))
+    negative = await add(results, file_of(radiograph(StudyInstanceUID="1.2.3")), frames=(DIM,))
+    await add(results, flat_png(100), media_type="image/png")
+    captures = [data async for data in reports.secondary_captures("S1")]
+    assert [capture async for capture in reports.secondary_captures("S1")] == captures
+    read = [dcmread(io.BytesIO(data)) for data in captures]
+    assert instances(*read) == reported(await reports.structured_report("S1"), captures=True)
+    assert [capture.InstanceNumber for capture in read] == [1, 2, 3]
+    for data, capture in zip(captures, read, strict=True):
+        assert await reports.secondary_capture("S1", capture.InstanceNumber) == data
+    [key] = (
+        picture_key(each, 0) for each in await results.readings("S1") if each.sha256 == negative
+    )
+    assert await reports.secondary_capture("S1", 1, key=key) == captures[2]
+
+
+async def test_a_capture_shows_the_picture_of_the_heat_map(results: ResultStore, reports: Reports):
+    await add(results, file_of(radiograph()))
+    imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
+    png = await Pictures(results, imaging, at_once=1).heatmap("S1", 1)
+    capture = dcmread(io.BytesIO(await reports.secondary_capture("S1", 1)))
+    picture = np.asarray(Image.open(io.BytesIO(png)))
+    assert np.array_equal(capture.pixel_array[: len(picture)], picture)
+    assert len(capture.pixel_array) > len(picture)  # the notice
+
+
+async def test_a_model_that_is_not_applicable_or_explains_nothing_has_no_capture(
+    results: ResultStore, reports: Reports
+):
+    finding = {**frame().findings[0].model_dump(), "positive": None}
+    await add(results, file_of(radiograph()), frames=(frame(findings=(finding,)),))
+    plain = frame(activation_map=None)
+    await add(results, file_of(radiograph()), frames=(plain,))
+    assert [data async for data in reports.secondary_captures("S1")] == []
+    with pytest.raises(NoHeatMapError):
+        await reports.secondary_capture("S1", 2)
+
+
 async def test_a_study_without_instances_has_no_report(results: ResultStore, reports: Reports):
     await add(results, flat_png(100), media_type="image/png")
     with pytest.raises(NoDicomContextError):
         await reports.structured_report("S1")
+    with pytest.raises(NoDicomContextError):
+        await anext(reports.secondary_captures("S1"))
+    with pytest.raises(NoDicomContextError):
+        await reports.secondary_capture("S1", 1)
 
 
 async def test_a_study_that_nobody_sent_is_not_found(reports: Reports):
     with pytest.raises(StudyNotFoundError):
         await reports.structured_report("S1")
+
+
+async def test_a_study_that_is_being_deleted_is_not_found(
+    results: ResultStore, documents: StudyDocuments, reports: Reports
+):
+    await add(results, file_of(radiograph()))
+    closing = Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST)
+    await documents.close(closing, lambda new, _: new)
+    for rendered in (
+        reports.structured_report("S1"),
+        reports.secondary_capture("S1", 1),
+        anext(reports.secondary_captures("S1")),
+        reports.oru("S1", FORM),
+        reports.fhir_transactions("S1", SYSTEMS, Release.R4, "record"),
+    ):
+        with pytest.raises(StudyNotFoundError):
+            await rendered
 
 
 async def test_a_message_has_the_patient_of_the_newest_instance(

@@ -1,18 +1,22 @@
 """The report, held to two validators, and to what both of them let through."""
 
+import base64
 import io
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import highdicom
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import XRayAngiographicImageStorage
+from pydicom.uid import SecondaryCaptureImageStorage, XRayAngiographicImageStorage
 
+from gateway.renderings.heat_maps import heat_maps
+from gateway.renderings.secondary_capture import secondary_capture
 from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
 from gateway.results.documents import Reading
@@ -81,7 +85,9 @@ def test_the_validator_finds_no_error(file: Path):
     assert dciodvfy(file) == []
 
 
-@pytest.mark.parametrize("case", ["marked beside negative", "two models, one not applicable"])
+@pytest.mark.parametrize(
+    "case", ["marked beside negative", "negative", "two models, one not applicable"]
+)
 def test_the_slow_validator_finds_no_error(case: str, tmp_path: Path):
     path = tmp_path / "report.dcm"
     path.write_bytes(rendered(CASES[case]))
@@ -143,11 +149,50 @@ def test_it_lies_in_the_patients_study_in_a_series_of_its_own():
     assert report.SeriesInstanceUID != ORIGINAL.SeriesInstanceUID
     assert (report.PatientID, str(report.PatientName)) == ("P-7", "Müller^Änne")
     [study] = report.CurrentRequestedProcedureEvidenceSequence
-    [series] = study.ReferencedSeriesSequence
+    series, heat_maps = study.ReferencedSeriesSequence
     [image] = series.ReferencedSOPSequence
     assert image.ReferencedSOPInstanceUID == ORIGINAL.SOPInstanceUID
+    [capture] = heat_maps.ReferencedSOPSequence
+    assert capture.ReferencedSOPClassUID == SecondaryCaptureImageStorage
     [entry] = items(items(report, "Image Library Group")[0], "Source of Measurement")
     assert entry.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == ORIGINAL.SOPInstanceUID
+
+
+def test_the_finding_that_a_heat_map_is_of_refers_to_its_capture():
+    lesser = {**frame(0.1).findings[0].model_dump(), "label": "effusion", "code": None}
+    cells = np.ones((2, 14, 14), "<f2").tobytes()
+    two = frame(
+        findings=(lesser, frame().findings[0]),
+        activation_map={"shape": (2, 14, 14), "data": base64.b64encode(cells)},
+    )
+    made = reading(1, two)
+    report = read(rendered([made]))
+    first, second = items(report, "Measurement Group")
+    assert items(first, "Visual explanation") == []
+    [explanation] = items(second, "Visual explanation")
+    code = explanation.ConceptNameCodeSequence[0]
+    assert (code.CodeValue, code.CodingSchemeDesignator) == ("130401", "DCM")
+    assert (explanation.ValueType, explanation.RelationshipType) == ("IMAGE", "CONTAINS")
+    [image] = explanation.ReferencedSOPSequence
+    header = source_header(ORIGINAL)
+    assert header is not None
+    [heat_map] = heat_maps([made], {made.sha256: header})
+    capture = read(secondary_capture(heat_map, np.zeros((4, 320, 3), np.uint8)))
+    assert image.ReferencedSOPClassUID == capture.SOPClassUID
+    assert image.ReferencedSOPInstanceUID == capture.SOPInstanceUID
+    evidence = {
+        (study.StudyInstanceUID, series.SeriesInstanceUID, item.ReferencedSOPInstanceUID)
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert (capture.StudyInstanceUID, capture.SeriesInstanceUID, capture.SOPInstanceUID) in evidence
+    assert len(evidence) == 2
+
+
+def test_nothing_refers_to_a_capture_of_a_model_that_is_not_applicable():
+    report = read(rendered([reading(1, NOT_APPLICABLE)]))
+    assert items(report, "Visual explanation") == []
 
 
 def test_the_device_changes_with_the_models_version_alone():

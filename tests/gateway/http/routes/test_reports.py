@@ -3,6 +3,8 @@
 import io
 
 import hl7
+import numpy as np
+from PIL import Image
 from pydicom import dcmread
 
 from tests.support.dicom import file_of, radiograph
@@ -24,6 +26,23 @@ async def test_a_studys_dicom_report(gateway: LiveGateway) -> None:
     assert report.StudyInstanceUID == original.StudyInstanceUID
     assert report.PatientID == "P-8"
     assert (await gateway.client.get(path)).content == answer.content
+
+
+async def test_a_heat_map_in_dicom(gateway: LiveGateway) -> None:
+    original = radiograph(PatientID="P-8")
+    sent = ("image", ("a.dcm", file_of(original), "application/dicom"))
+    answer = await gateway.client.post("/v1/studies", files=[sent])
+    path = f"/v1/studies/{answer.json()['study_id']}/images/1/heatmap"
+    png = np.asarray(Image.open(io.BytesIO((await gateway.client.get(f"{path}.png")).content)))
+    answer = await gateway.client.get(f"{path}.dcm")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/dicom"
+    capture = dcmread(io.BytesIO(answer.content))
+    assert capture.StudyInstanceUID == original.StudyInstanceUID
+    assert np.array_equal(capture.pixel_array[: len(png)], png)
+    assert (await gateway.client.get(f"{path}.dcm")).content == answer.content
+    answer = await gateway.client.get(f"{path}.dcm", params={"label": "unknown"})
+    assert answer.json()["type"] == "urn:radstream:problem:invalid-query"
 
 
 async def test_a_study_of_pictures_alone_has_no_dicom_report(gateway: LiveGateway) -> None:

@@ -1,0 +1,82 @@
+"""Heat maps of a study, as its reports refer to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from gateway.pictures.pictures import finding_of
+from gateway.renderings.identifiers import derived_uid
+from gateway.renderings.words import model_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from gateway.results.documents import FrameReading, Reading
+    from gateway.schemas.result import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """The heat map of a finding in a frame of an image.
+
+    Parameters
+    ----------
+    reading, index
+        The reading, and the frame's index in it, counted from 0.
+    label
+        Index of the finding.
+    header
+        Of the image; see `source_header`.
+    """
+
+    reading: Reading
+    index: int
+    label: int
+    header: Dataset
+
+    @property
+    def frame(self) -> FrameReading:
+        """Return the frame's reading."""
+        return self.reading.frames[self.index]
+
+    @property
+    def finding(self) -> Finding:
+        """Return the finding that is explained."""
+        return self.frame.findings[self.label]
+
+    def reference(self) -> Dataset:
+        """Return the identifiers of its Secondary Capture, as evidence of a report has them."""
+        study, model = str(self.header.StudyInstanceUID), model_name(self.reading.model)
+        reference = Dataset()
+        reference.StudyInstanceUID = study
+        reference.SeriesInstanceUID = derived_uid("heat maps", study, model)
+        reference.SOPInstanceUID = derived_uid(
+            *("heat map", study, self.reading.sha256, str(self.index)),
+            *(model, self.finding.label),
+        )
+        reference.SOPClassUID = SecondaryCaptureImageStorage
+        reference.Modality = "OT"
+        return reference
+
+
+def heat_maps(readings: Iterable[Reading], headers: Mapping[str, Dataset]) -> Iterator[HeatMap]:
+    """Yield the heat map of the most probable finding of each frame that has one.
+
+    A model that is not applicable to an image explains nothing in it.
+
+    Parameters
+    ----------
+    headers
+        The header of each image, by its SHA-256.
+    """
+    for reading in readings:
+        for index, frame in enumerate(reading.frames):
+            if frame.activation_map is None:
+                continue
+            label = finding_of(frame, None)
+            if frame.findings[label].positive is not None:
+                yield HeatMap(reading, index, label, headers[reading.sha256])
