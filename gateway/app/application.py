@@ -23,6 +23,7 @@ from gateway.http.middleware.request_metrics import RequestMetrics
 from gateway.http.middleware.security_headers import SecurityHeaders
 from gateway.http.middleware.unexpected_errors import UnexpectedErrors
 from gateway.http.routes import (
+    deliveries,
     documentation,
     events,
     health,
@@ -119,7 +120,7 @@ def create_app(
     app = _bare_app(settings, _lifespan(opened, tracing, process_health))
     problems.install(app, docs=f"{settings.http.path_prefix}/docs")
     for routes in (
-        *(studies, reports, study_search, dicomweb, retrieve_routes, search_routes),
+        *(studies, reports, deliveries, study_search, dicomweb, retrieve_routes, search_routes),
         *(events, parked, models, health, documentation),
     ):
         app.include_router(routes.router)

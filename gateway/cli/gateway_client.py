@@ -59,3 +59,21 @@ def gateway_client(url: str, api_key: str | None) -> httpx.Client:
     """Return a client of the gateway, to be closed, that passes by the environment's proxies."""
     headers = {"X-API-Key": api_key} if api_key else None
     return httpx.Client(base_url=url, timeout=60.0, trust_env=False, headers=headers)
+
+
+def ask(
+    client: httpx.Client, method: str, path: str, params: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """Return the answer; end the command with the problem, if it is one."""
+    try:
+        response = client.request(method, path, params=params)
+    except httpx.TransportError as error:
+        raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
+    if response.is_success:
+        return response
+    try:
+        problem = response.json()
+        told = f"{problem['title']}. {problem['detail']}"
+    except (ValueError, KeyError):  # something else answers there
+        told = f"{client.base_url} answers {response.status_code}"
+    raise click.ClickException(told)

@@ -21,6 +21,7 @@ from gateway.app.server import AddressUnavailableError, run, serve, serve_with_t
 from gateway.app.start_failures import StartError
 from gateway.app.tls import CertificateError
 from gateway.cli.banner import banner
+from gateway.cli.deliveries import deliveries
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
 from gateway.cli.keys import keys
 from gateway.cli.models import models
@@ -137,6 +138,7 @@ def verify(*, as_json: bool, reindex: bool) -> None:
 
 
 main.add_command(parked)
+main.add_command(deliveries)
 main.add_command(models)
 main.add_command(report)
 main.add_command(probe)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
-import httpx
 
-from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
 
 @click.group()
@@ -47,7 +48,7 @@ def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
     failed = 0
     with gateway_client(url, api_key) as client:
         for parked_id in ids:
-            answer = _ask(client, "POST", f"/v1/parked/{parked_id}/retry").json()
+            answer = ask(client, "POST", f"/v1/parked/{parked_id}/retry").json()
             click.echo(f"{parked_id}  {answer['outcome']}  {answer.get('study', '')}".rstrip())
             for item in answer["parked"]:
                 _tell(item["problem"])
@@ -63,33 +64,17 @@ def discard(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
     """Discard parked items; their objects stay in the drop folder."""
     with gateway_client(url, api_key) as client:
         for parked_id in ids:
-            _ask(client, "DELETE", f"/v1/parked/{parked_id}")
+            ask(client, "DELETE", f"/v1/parked/{parked_id}")
             click.echo(f"{parked_id}  discarded")
 
 
 def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:
     query: str | None = "limit=200"
     while query is not None:
-        page = _ask(client, "GET", f"/v1/parked?{query}").json()
+        page = ask(client, "GET", f"/v1/parked?{query}").json()
         yield from page["parked"]
         # The next page's path may begin with a proxy's prefix, which `--url` has or must not have.
         query = urlsplit(page["next"]).query if "next" in page else None
-
-
-def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
-    """Return the answer; end the command with the problem, if it is one."""
-    try:
-        response = client.request(method, path)
-    except httpx.TransportError as error:
-        raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
-    if response.is_success:
-        return response
-    try:
-        problem = response.json()
-        told = f"{problem['title']}. {problem['detail']}"
-    except (ValueError, KeyError):  # something else answers there
-        told = f"{client.base_url} answers {response.status_code}"
-    raise click.ClickException(told)
 
 
 def _tell(problem: dict[str, Any]) -> None:

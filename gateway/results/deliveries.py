@@ -96,10 +96,11 @@ def without_delivery(record: StudyRecord, item_id: str) -> StudyRecord:
 
 def study_deliveries(record: StudyRecord) -> tuple[StudyDelivery, ...] | None:
     """Return the view of a study's items; None where it has none."""
-    return tuple(_told(record.study_id, item) for item in record.deliveries) or None
+    return tuple(told(record.study_id, item) for item in record.deliveries) or None
 
 
-def _told(study_id: str, item: DeliveryItem) -> StudyDelivery:
+def told(study_id: str, item: DeliveryItem) -> StudyDelivery:
+    """Return the view of an item."""
     parked = None
     if item.state is DeliveryState.PARKED:
         work = WorkId(study_id, item.id)

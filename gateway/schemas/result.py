@@ -270,9 +270,9 @@ class StudyDelivery(_Wire):
     destination: str = Field(description="Name of the destination in the routing document.")
     rendering: RenderingKind
     state: DeliveryState = Field(
-        description="`waiting` until it is sent; `sent` where no answer came, so that the "
-        "destination may have it; `acknowledged` by the destination; `confirmed` where the "
-        "destination was asked for it afterwards, and has it; `parked` where it is not tried "
+        description="`waiting` until it is sent; `sent` where it was sent and not acknowledged, so "
+        "that the destination may have it; `acknowledged` by the destination; `confirmed` where "
+        "the destination was asked for it afterwards, and has it; `parked` where it is not tried "
         "again before an operator says so."
     )
     attempts: int = Field(description="Number of attempts to bring it.")
@@ -286,6 +286,12 @@ class StudyDelivery(_Wire):
     parked: str | None = Field(
         None, description="Id of the parked item, for the operator to retry or discard."
     )
+
+
+class StudyDeliveries(_Wire):
+    """Results that were promised to destinations."""
+
+    deliveries: tuple[StudyDelivery, ...]
 
 
 class StudyCompletion(_Wire):

@@ -5,9 +5,12 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import httpx
 from prometheus_client import CollectorRegistry
+from pydicom.dataset import Dataset
 
 from gateway.audit.trail import Audit
 from gateway.delivery.disclosures import Disclosures
@@ -27,12 +30,19 @@ from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing import Destination, RoutingDocument
-from gateway.settings import DeliverySettings, DimseSettings
+from gateway.settings import (
+    CompletionSettings,
+    DeliverySettings,
+    DimseSettings,
+    RoutingSettings,
+    Settings,
+)
 from gateway.work.claims import Claims
 from gateway.work.keys import WorkId
 from gateway.work.parked import Parking
 from tests.support.delivery_archives import TITLE
-from tests.support.dicom import radiograph
+from tests.support.dicom import file_of, radiograph
+from tests.support.gateway import brisk, settings_for
 from tests.support.readings import reading
 from tests.support.store import MemoryStore
 
@@ -238,3 +248,39 @@ class Gateway:
                 with suppress(asyncio.CancelledError):
                     await task
             self.transports.close()
+
+
+def delivering(triton_url: str, folder: Path, *destinations: dict[str, Any]) -> Settings:
+    """Settings of a gateway with destinations, whose studies are complete after a second."""
+    path = folder / "routing.json"
+    path.write_text(routing(*destinations).model_dump_json(by_alias=True, exclude_unset=True))
+    return brisk(
+        settings_for(triton_url, folder / "store"),
+        completion=CompletionSettings(quiet_s=1.0),
+        routing=RoutingSettings(file=path),
+    )
+
+
+async def stow(client: httpx.AsyncClient, *instances: Dataset) -> None:
+    """Store instances by STOW-RS."""
+    parts = [
+        b"--x\r\nContent-Type: application/dicom\r\n\r\n" + file_of(each) for each in instances
+    ]
+    answer = await client.post(
+        "/dicomweb/studies",
+        content=b"\r\n".join(parts) + b"\r\n--x--\r\n",
+        headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=x'},
+    )
+    assert answer.status_code in {200, 202}, answer.text
+
+
+async def deliveries(client: httpx.AsyncClient, study_id: str) -> list[dict[str, Any]]:
+    """Items of a study's result; none while it is not there."""
+    answer = await client.get(f"/v1/studies/{study_id}")
+    return answer.json().get("deliveries", []) if answer.is_success else []
+
+
+async def all_in(client: httpx.AsyncClient, study_id: str, *states: str) -> bool:
+    """True once a study has deliveries and all are in these states."""
+    found = await deliveries(client, study_id)
+    return bool(found) and {item["state"] for item in found} <= set(states)

@@ -61,7 +61,7 @@ def scope_of(route: RouteContext) -> Scope | None:
 
 def expected_scope(path: str, method: str) -> Scope | None:
     match path.split("/")[1:]:
-        case ["v1", "parked", *_] | ["metrics"]:
+        case ["v1", "parked", *_] | ["metrics"] | ["v1", "studies", _, "deliveries"]:
             return Scope.OPERATE
         case ["v1", "studies", _] if method == "DELETE":
             return Scope.OPERATE

@@ -1,0 +1,60 @@
+"""`radstream deliveries`: results for destinations, for the operator."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.schemas.result import RenderingKind
+
+
+@click.group()
+def deliveries() -> None:
+    """List the deliveries of a study, and bring its results again.
+
+    `radstream parked` retries and discards what is parked of them.
+    """
+
+
+@deliveries.command("list")
+@url_option
+@api_key_option
+@click.argument("study_id")
+def list_command(url: str, api_key: str | None, study_id: str) -> None:
+    """List what became of a study's results at each destination."""
+    with gateway_client(url, api_key) as client:
+        for item in ask(client, "GET", f"/v1/studies/{study_id}").json().get("deliveries", ()):
+            parked = f"  parked {item['parked']}" if "parked" in item else ""
+            click.echo(
+                f"{item['at']}  {item['destination']}  {item['rendering']}  {item['state']}  "
+                f"{item['attempts']} attempts{parked}"
+            )
+            if "problem" in item:
+                click.echo(f"  {item['problem']['title']}. {item['problem']['detail']}")
+
+
+@deliveries.command()
+@url_option
+@api_key_option
+@click.option("--destination", help="Name of the only destination.")
+@click.option(
+    "--rendering",
+    type=click.Choice([kind.value for kind in RenderingKind]),
+    help="Only form of the results.",
+)
+@click.argument("study_ids", nargs=-1, required=True)
+def resend(
+    url: str,
+    api_key: str | None,
+    destination: str | None,
+    rendering: str | None,
+    study_ids: tuple[str, ...],
+) -> None:
+    """Bring the results of studies to their destinations again."""
+    given = {"destination": destination, "rendering": rendering}
+    query = {name: value for name, value in given.items() if value is not None}
+    with gateway_client(url, api_key) as client:
+        for study_id in study_ids:
+            answer = ask(client, "POST", f"/v1/studies/{study_id}/deliveries", params=query)
+            for item in answer.json()["deliveries"]:
+                click.echo(f"{study_id}  {item['destination']}  {item['rendering']}  waiting")
