@@ -128,7 +128,8 @@ async def _store(
         else RelatedParts(pieces, boundary, limit_bytes=limit_bytes)
     )
     corrects = Scope.STUDIES_CORRECT in caller.scopes
-    sender = InstanceSender(Route.STOW, caller.label, share, corrects)
+    name = gateway.routing.routes.senders.name_of(caller)
+    sender = InstanceSender(Route.STOW, name, share, corrects)
     expected = InstanceUids(study_instance_uid=study_instance_uid)
     transaction = StoreTransaction(gateway.admission, gateway.dicom_store, parts, sender, expected)
     outcomes = await transaction.run()

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.access.callers import DROP_FOLDER_LABEL
 from gateway.dropfolder.binding import check_folder, completed, named_study
 from gateway.dropfolder.objects import SHARE
 from gateway.dropfolder.outcome import StoredImage, Taken
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.dropfolder.outcome import Outcomes
     from gateway.dropfolder.pair_records import PairRecords
     from gateway.pictures.pictures import Pictures
+    from gateway.routing.in_force import Routing
     from gateway.runtime.deadline import Deadline
     from gateway.storage.protocol import Tagged
     from gateway.studies.imaging import Imaging
@@ -57,6 +57,8 @@ class DroppedImages:
         Told of the outcome of each.
     imaging, pictures
         Name the bytes, and lay heat maps beside the results, where senders of files look.
+    routing
+        Names the senders of files.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class DroppedImages:
         outcomes: Outcomes,
         imaging: Imaging,
         pictures: Pictures,
+        routing: Routing,
     ) -> None:
         self._studies = studies
         self._inbox = inbox
@@ -77,6 +80,7 @@ class DroppedImages:
         self._outcomes = outcomes
         self._imaging = imaging
         self._pictures = pictures
+        self._routing = routing
 
     async def process(
         self, image: Dropped, version_id: str | None, document: Tagged | None, deadline: Deadline
@@ -110,7 +114,7 @@ class DroppedImages:
 
         source = StudySource(
             self._inbox.route,
-            DROP_FOLDER_LABEL,
+            self._routing.routes.senders.name_of_object(self._inbox.path_of(image)),
             SHARE,
             Turn.HELD,  # by the delivery
             receive,

@@ -125,6 +125,10 @@ class Inbox:
         self._image_bytes = image_bytes
         self._metadata_bytes = metadata_bytes
 
+    def path_of(self, dropped: Dropped) -> str:
+        """Return the path of an object below the drop folder's root."""
+        return dropped.key.removeprefix(self._prefix)
+
     def find(self, key: str) -> Dropped | None:
         """Return the object that the key names; None where it is no image and no sidecar."""
         if not key.startswith(self._prefix):

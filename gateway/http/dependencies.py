@@ -24,6 +24,7 @@ from gateway.results.deletion import Deletion
 from gateway.results.links import Links
 from gateway.results.store import ResultStore
 from gateway.retrieval.originals import Originals
+from gateway.routing.in_force import Routing
 from gateway.runtime.health import Health
 from gateway.search.query import StudySearch
 from gateway.settings import Settings
@@ -61,6 +62,7 @@ class Gateway:
     search: StudySearch
     originals: Originals
     deletion: Deletion
+    routing: Routing
     explanations: RoutingExplanations
 
     @property

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -18,6 +20,7 @@ from pydantic import (
 from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing_rules import RoutingRules
+from gateway.schemas.routing_senders import NamedSender
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.settings import AE_TITLE_PATTERN
 
@@ -258,19 +261,45 @@ Destination = Annotated[
 """System that takes results, by the way in which it takes them."""
 
 
+def _kind_of_sender(value: Any) -> str:
+    """Return the kind of a sender by what it is known by."""
+    if isinstance(value, dict):
+        return "other" if value.keys() & {"key", "token_subject", "prefix"} else "dicom"
+    return "other" if isinstance(value, NamedSender) else "dicom"
+
+
+_AnySender = Annotated[
+    Annotated[Sender, Tag("dicom")] | Annotated[NamedSender, Tag("other")],
+    Discriminator(_kind_of_sender),
+]
+
+
 class RoutingDocument(RoutingRules):
     """Senders, rules and destinations: the file that `RADSTREAM_ROUTING__FILE` names."""
 
     schema_: Literal["radstream.routing/1"] = Field(alias="schema")
-    senders: tuple[Sender, ...] = ()
+    senders: tuple[_AnySender, ...] = ()
     destinations: tuple[Destination, ...] = ()
 
-    @field_validator("senders")
-    @classmethod
-    def _have_names_of_their_own(cls, senders: tuple[Sender, ...]) -> tuple[Sender, ...]:
-        if len({sender.name for sender in senders}) != len(senders):
-            raise ValueError("two senders have the same name")
-        return senders
+    @property
+    def dicom_senders(self) -> tuple[Sender, ...]:
+        """Senders over DICOM."""
+        return tuple(each for each in self.senders if isinstance(each, Sender))
+
+    @property
+    def named_senders(self) -> tuple[NamedSender, ...]:
+        """Senders that are known by a key, a token or a folder."""
+        return tuple(each for each in self.senders if isinstance(each, NamedSender))
+
+    @model_validator(mode="after")
+    def _has_senders_of_one_meaning(self) -> Self:
+        names = [sender.name for sender in self.dicom_senders]
+        if len(set(names)) != len(names):
+            raise ValueError("two senders over DICOM have the same name")
+        marks = [(each.key, each.token_subject, each.prefix) for each in self.named_senders]
+        if len(set(marks)) != len(marks):
+            raise ValueError("two senders have the same key, token or folder")
+        return self
 
     @field_validator("destinations")
     @classmethod

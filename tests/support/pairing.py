@@ -251,6 +251,7 @@ def gateway_on(
     timeout_s: float = 20.0,
     waiting_deadline_s: float = 3600.0,
     image_bytes: int = 10_000,
+    routing: Routing | None = None,
 ) -> DropFolderGateway:
     """One gateway's drop folder."""
     metrics, pseudonyms = Metrics(CollectorRegistry()), Pseudonyms("key")
@@ -293,6 +294,7 @@ def gateway_on(
         studies,
         pictures,
         Reports(results, imaging, pictures),
+        routing or Routing(),
     )
     settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))
     context = LifespanContext(settings, metrics, Health(), NO_TRACER, pseudonyms, AsyncExitStack())

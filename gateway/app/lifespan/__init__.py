@@ -120,6 +120,7 @@ async def open_gateway(
             search=storage.index.search,
             originals=Originals(storage.objects, storage.results, storage.index.search),
             deletion=storage.deletion,
+            routing=routing,
             explanations=RoutingExplanations(routing, storage.results, processing.imaging),
         )
         log.info("gateway.closing")

@@ -53,6 +53,7 @@ def make_drop_folder(
         outcomes=outcomes,
         imaging=imaging,
         pictures=processing.pictures,
+        routing=processing.routing,
     )
     superseding = Superseding(
         inbox=inbox,

@@ -50,6 +50,7 @@ class Processing:
     studies: StudyProcessor
     pictures: Pictures
     reports: Reports
+    routing: Routing
 
 
 async def open_processing(
@@ -96,6 +97,7 @@ async def open_processing(
         ),
         pictures=pictures,
         reports=Reports(storage.results, imaging, pictures),
+        routing=routing,
     )
 
 

@@ -208,7 +208,7 @@ async def send_study(
     request.state.share = share = share_of(caller, request)
     source = StudySource(
         Route.REST,
-        caller.label,
+        gateway.routing.routes.senders.name_of(caller),
         share,
         Turn.AT_ONCE,
         partial(read_study_request, request, gateway.settings, deadline),

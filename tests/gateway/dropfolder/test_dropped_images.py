@@ -6,16 +6,24 @@ from gateway.errors import (
     Fault,
     InvalidMetadataError,
 )
+from gateway.routing.in_force import Routing
+from gateway.runtime.deadline import Deadline
 from gateway.schemas.events import Outcome
+from gateway.schemas.routing import RoutingDocument
+from gateway.studies.answer import Answer
+from gateway.studies.study import Study
 from tests.support.dicom import file_of, radiograph
 from tests.support.models import flat_png
 from tests.support.pairing import (
     IMAGE,
     PNG,
     SIDECAR,
+    CountingPipeline,
     DropFolderGateway,
     Readings,
+    gateway_on,
     left_of,
+    no_turn,
     problem,
     put,
     sidecar,
@@ -80,3 +88,29 @@ async def test_same_bytes_under_the_same_key_are_a_duplicate_and_others_another_
     put(dropped, a_png=flat_png(100))
     assert (await pairing.deliver(IMAGE)).outcome is Outcome.PROCESSED
     assert list(readings.inferences.values()) == [1, 1]
+
+
+class Callers(CountingPipeline):
+    """Remembers under which name each study came."""
+
+    def __init__(self, objects: MemoryStore) -> None:
+        super().__init__(objects, Readings(), no_turn)
+        self.names: list[str] = []
+
+    async def process(self, study: Study, deadline: Deadline, *, awaited: bool = False) -> Answer:
+        self.names.append(study.caller)
+        return await super().process(study, deadline, awaited=awaited)
+
+
+async def test_files_come_from_the_sender_that_their_path_names(
+    objects: MemoryStore, dropped: MemoryStore
+):
+    senders = [{"name": "hospital-a", "prefix": "A-"}]
+    document = {"schema": "radstream.routing/1", "senders": senders}
+    callers = Callers(objects)
+    routing = Routing(RoutingDocument.model_validate(document))
+    gateway = gateway_on(objects, dropped, Readings(), pipeline=callers, routing=routing)
+    for study_id in ("A-1", "B-1"):
+        dropped.objects[f"images/{study_id}/a.dcm"] = file_of(radiograph())
+        await gateway.deliver(f"images/{study_id}/a.dcm")
+    assert callers.names == ["hospital-a", "dropfolder"]

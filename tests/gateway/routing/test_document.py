@@ -23,7 +23,7 @@ def test_a_broken_file_says_why_and_quotes_nothing(tmp_path: Path):
         read_routing(path)
     assert "Mueller" not in str(caught.value)
     path.write_text(document(CT | {"ae_title": ""}))
-    with pytest.raises(RoutingFileError, match="senders/0/ae_title"):
+    with pytest.raises(RoutingFileError, match="senders/0/dicom/ae_title"):
         read_routing(path)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.access.callers import CallerKind
+from gateway.access.callers import ANONYMOUS, Caller, CallerKind
 from gateway.routing.senders import Senders, caller_of
 from gateway.schemas.routing import RoutingDocument
 
@@ -37,3 +37,32 @@ def test_two_senders_of_one_title_are_told_apart_by_address():
     sender = senders(CT, other).find("CT 3", "10.1.4.1")
     assert sender is not None
     assert sender.name == "ward-4"
+
+
+KEY = {"name": "hospital-a", "key": "ris"}
+TOKEN = {"name": "hospital-b", "token_subject": "client-7"}
+FOLDER = {"name": "hospital-c", "prefix": "C-"}
+
+
+@pytest.mark.parametrize(
+    ("caller", "name"),
+    [
+        (Caller("ris", frozenset(), CallerKind.KEY), "hospital-a"),
+        (Caller("pacs", frozenset(), CallerKind.KEY), "pacs"),
+        (Caller("client-7", frozenset(), CallerKind.TOKEN), "hospital-b"),
+        (Caller("ris", frozenset(), CallerKind.TOKEN), "oidc"),
+        (Caller("client-7", frozenset(), CallerKind.KEY), "client-7"),
+        (ANONYMOUS, "anonymous"),
+    ],
+)
+def test_keys_and_tokens_have_the_names_that_are_configured(caller: Caller, name: str):
+    assert senders(KEY, TOKEN, FOLDER).name_of(caller) == name
+
+
+def test_of_several_prefixes_that_fit_the_longest_counts():
+    found = senders(FOLDER, FOLDER | {"name": "ward", "prefix": "C-WARD"}, CT)
+    assert found.name_of_object("C-1/front.png") == "hospital-c"
+    assert found.name_of_object("C-WARD-9/front.png") == "ward"
+    assert found.name_of_object("D-1/front.png") == "dropfolder"
+    assert found.find("CT 3", "10.1.2.9") is not None
+    assert found.named("hospital-c") is None  # which is no DICOM sender
