@@ -38,6 +38,15 @@ def renderers(reports: Reports) -> Renderers:
             return ()
         return (dicom_rendering(RenderingKind.STRUCTURED_REPORT, data),)
 
+    async def secondary_captures(study_id: str, destination: Destination) -> Sequence[Rendering]:
+        del destination
+        kind = RenderingKind.SECONDARY_CAPTURE
+        try:
+            made = reports.secondary_captures(study_id)
+            return [dicom_rendering(kind, data) async for data in made]
+        except NoDicomContextError:
+            return ()
+
     async def fhir(study_id: str, destination: Destination) -> Sequence[Rendering]:
         if not isinstance(destination, FhirDestination):
             return ()
@@ -55,6 +64,7 @@ def renderers(reports: Reports) -> Renderers:
 
     return {
         RenderingKind.STRUCTURED_REPORT: structured_report,
+        RenderingKind.SECONDARY_CAPTURE: secondary_captures,
         RenderingKind.FHIR: fhir,
         RenderingKind.ORU: oru,
     }

@@ -3,6 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gateway.delivery.conformance import check
 from gateway.delivery.renderers import Renderers, renderers
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
@@ -40,7 +41,12 @@ def made_of(results: ResultStore) -> Renderers:
 
 @pytest.mark.parametrize(
     ("kind", "destination"),
-    [(KINDS.STRUCTURED_REPORT, PACS), (KINDS.FHIR, RECORD), (KINDS.ORU, RIS)],
+    [
+        (KINDS.STRUCTURED_REPORT, PACS),
+        (KINDS.SECONDARY_CAPTURE, PACS),
+        (KINDS.FHIR, RECORD),
+        (KINDS.ORU, RIS),
+    ],
 )
 async def test_a_rendering_is_the_same_object_whenever_it_is_made(
     results: ResultStore, kind: RenderingKind, destination: Destination
@@ -53,8 +59,15 @@ async def test_a_rendering_is_the_same_object_whenever_it_is_made(
     assert first.kind is kind
 
 
-async def test_a_study_without_dicom_has_no_structured_report(results: ResultStore):
+async def test_a_capture_passes_the_check_before_it_is_sent(results: ResultStore):
+    await add(results, file_of(radiograph()))
+    [made] = await made_of(results)[KINDS.SECONDARY_CAPTURE]("S1", PACS)
+    check(made)
+
+
+async def test_a_study_without_dicom_has_no_dicom_objects(results: ResultStore):
     await add(results, flat_png(100), media_type=MediaType.PNG)
     made = made_of(results)
     assert await made[KINDS.STRUCTURED_REPORT]("S1", PACS) == ()
+    assert await made[KINDS.SECONDARY_CAPTURE]("S1", PACS) == ()
     assert len(await made[KINDS.ORU]("S1", RIS)) == 1
