@@ -54,7 +54,8 @@ async def test_ohif_shows_a_study(gateway: LiveGateway, tmp_path: Path) -> None:
     assert (await store(gateway.client, data)).status_code == 200
     await is_processed(gateway.client, study, 1)
     picture = tmp_path / "ohif.png"
-    await run(str(PEERS / "viewer.js"), gateway.url, str(OHIF), study, str(picture))
+    root = f"{gateway.url}/dicomweb"
+    await run(str(PEERS / "viewer.js"), root, str(OHIF), study, str(picture))
     grey = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
     assert grey.shape == (800, 1280)
     assert len(set(grey[200:700, 400:900].ravel())) > 100  # the radiograph, not an empty viewport

@@ -1,5 +1,8 @@
-// Opens a study in OHIF and takes a picture of it: node viewer.js GATEWAY DIST STUDY PICTURE.
-// Viewer and gateway are behind one origin here, as behind a load balancer.
+// Opens a study in OHIF and takes a picture of it:
+// node viewer.js ROOT DIST STUDY PICTURE [SERIES mark|colour PICTURE]…
+// ROOT is that of a DICOMweb server; series are opened in turn, by their descriptions, and have a
+// picture taken once they show a mark, or colour.
+// Viewer and server are behind one origin here, as behind a load balancer.
 const fs = require("node:fs");
 const http = require("node:http");
 const path = require("node:path");
@@ -7,7 +10,7 @@ const { chromium } = require("playwright-core");
 
 // The browser opens a socket there, whose path must not be long.
 process.env.TMPDIR = "/tmp";
-const [gateway, dist, study, picture] = process.argv.slice(2);
+const [root, dist, study, picture, ...series] = process.argv.slice(2);
 const TYPES = {
   ".css": "text/css",
   ".html": "text/html",
@@ -33,9 +36,10 @@ const CONFIG = `window.config = {
 const server = http.createServer((request, response) => {
   const { pathname } = new URL(request.url, "http://localhost");
   if (pathname.startsWith("/dicomweb")) {
-    const headers = { ...request.headers, host: new URL(gateway).host };
+    const headers = { ...request.headers, host: new URL(root).host };
     const options = { method: request.method, headers };
-    const onward = http.request(gateway + request.url, options, (answer) => {
+    const wanted = root + request.url.slice("/dicomweb".length);
+    const onward = http.request(wanted, options, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(response);
     });
@@ -66,8 +70,29 @@ async function main() {
     await page.addInitScript(() => localStorage.setItem("shownTours", '["basicViewerTour"]'));
     await page.goto(`${origin}/viewer?StudyInstanceUIDs=${study}`);
     await frame;
-    // Drawn once its pixels are no longer all of one colour.
-    await page.waitForFunction(() => {
+    await isDrawn(page);
+    await page.screenshot({ path: picture });
+    for (let at = 0; at < series.length; at += 3) {
+      const [description, awaited, file] = series.slice(at, at + 3);
+      await page.getByText(description, { exact: true }).first().dblclick();
+      await (awaited === "mark" ? page.waitForSelector(MARK, SOON) : isDrawn(page, 40));
+      await page.screenshot({ path: file });
+    }
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}
+
+// The words beside a mark that a report makes, over the picture.
+const SOON = { state: "attached", timeout: 60000 };
+const MARK = "svg.svg-layer text";
+
+// A picture is drawn once its pixels are no longer all of one colour, and differ by as much among
+// red, green and blue as is asked.
+function isDrawn(page, colour = 0) {
+  return page.waitForFunction(
+    (colour) => {
       const canvas = document.querySelector(".viewport-element canvas, canvas.cornerstone-canvas");
       if (!canvas || canvas.width < 100) return false;
       const copy = document.createElement("canvas");
@@ -75,13 +100,13 @@ async function main() {
       const context = copy.getContext("2d");
       context.drawImage(canvas, 0, 0, 64, 64);
       const { data } = context.getImageData(0, 0, 64, 64);
-      return new Set(data.filter((_, at) => at % 4 === 0)).size > 30;
-    }, null, { timeout: 60000 });
-    await page.screenshot({ path: picture });
-  } finally {
-    await browser.close();
-    server.close();
-  }
+      const reds = data.filter((_, at) => at % 4 === 0);
+      const apart = reds.map((red, at) => Math.abs(red - data[4 * at + 2]));
+      return new Set(reds).size > 30 && Math.max(...apart) >= colour;
+    },
+    colour,
+    { timeout: 60000 },
+  );
 }
 
 main().catch((error) => {
