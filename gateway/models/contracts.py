@@ -57,6 +57,8 @@ def _hold_to_tensors(contract: Contract, config: ModelConfig) -> None:
     _hold(_named(outputs, contract.output.name), (*batch, labels))
     if contract.output.activation_map is not None:
         _hold(_named(outputs, contract.output.activation_map), (*batch, labels, -1, -1))
+    if contract.output.applicability is not None:
+        _hold(_named(outputs, contract.output.applicability.tensor), (*batch, 1))
 
 
 def _named(tensors: Mapping[str, TensorMetadata], name: str) -> TensorMetadata:
@@ -123,6 +125,22 @@ def findings(contract: Contract, output: NDArray[Any]) -> tuple[Finding, ...]:
         )
         for label, probability in zip(contract.output.labels, rounded, strict=True)
     )
+
+
+def applicability_score(contract: Contract, outputs: Mapping[str, NDArray[Any]]) -> float | None:
+    """Return the model's score of a picture; None where it gives none.
+
+    Raises
+    ------
+    ContractError
+        The tensor holds another count of numbers than one, or none that is finite.
+    """
+    if contract.output.applicability is None:
+        return None
+    output = outputs[contract.output.applicability.tensor]
+    if output.shape != (1, 1) or not np.isfinite(output).all():
+        raise ContractError("the applicability score is not one finite number")
+    return round(float(output[0, 0]), 6)
 
 
 def activation_cells(contract: Contract, output: NDArray[Any]) -> NDArray[np.float16]:

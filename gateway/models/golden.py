@@ -9,7 +9,7 @@ import anyio.to_thread
 import numpy as np
 
 from gateway.errors import ContractError
-from gateway.models.contracts import probabilities
+from gateway.models.contracts import applicability_score, probabilities
 from gateway.models.placement import call_for
 from gateway.runtime.concurrency import together
 from gateway.runtime.deadline import Deadline
@@ -42,8 +42,8 @@ async def try_golden(
     Raises
     ------
     ContractError
-        The image cannot be read, or a probability differs from the contract's by more than its
-        tolerance.
+        The image cannot be read, a probability differs from the contract's by more than its
+        tolerance, or the model finds that it is not applicable.
     RadStreamError
         The model does not answer.
     """
@@ -59,10 +59,9 @@ async def try_golden(
 async def _try(
     server: InferenceServer, model: ServedModel, call: ModelCall, deadline: Deadline
 ) -> None:
-    output = model.contract.output
-    answer = await server.infer(
-        call.name, call.version, call.inputs, [output.name], deadline=deadline
-    )
+    output, score = model.contract.output, model.contract.output.applicability
+    names = [output.name] if score is None else [output.name, score.tensor]
+    answer = await server.infer(call.name, call.version, call.inputs, names, deadline=deadline)
     golden = model.contract.golden
     got = probabilities(model.contract, answer[output.name])
     for label, probability in zip(output.labels, got, strict=True):
@@ -72,6 +71,12 @@ async def _try(
                 f"the golden image gives {label.label} {probability:.4f} by {call.name}, "
                 f"not {expected:.4f}"
             )
+    scored = applicability_score(model.contract, answer)
+    if score is not None and scored is not None and scored < score.threshold:
+        raise ContractError(
+            f"the golden image has an applicability score of {scored:.4f} by {call.name}, below "
+            f"the threshold of {score.threshold:g}"
+        )
 
 
 def _calls(model: ServedModel) -> Sequence[ModelCall]:

@@ -57,11 +57,8 @@ class ServedModel:
     def outputs(self) -> tuple[str, ...]:
         """Names of the tensors to ask for."""
         output = self.contract.output
-        return (
-            (output.name,)
-            if output.activation_map is None
-            else (output.name, output.activation_map)
-        )
+        score = None if output.applicability is None else output.applicability.tensor
+        return tuple(filter(None, (output.name, output.activation_map, score)))
 
     def accepts(self, metadata: StudyMetadata) -> bool:
         """Return True if the contract takes such a study.

@@ -62,6 +62,12 @@ class FrameReading(StoredDocument):
     )
     findings: tuple[Finding, ...]
     activation_map: ActivationMap | None = None
+    applicability_score: float | None = Field(
+        None, description="Score that the model gave of the picture, where it gives one."
+    )
+    not_applicable: str | None = Field(
+        None, description="Cause of the model's not being applicable to this frame."
+    )
 
 
 class Reading(StoredDocument):

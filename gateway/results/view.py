@@ -267,7 +267,7 @@ def _image(
 
 
 def _reading(path: str, reading: Reading, index: int, frame: FrameReading) -> ReadingResult:
-    reason = reading.not_applicable
+    reason = reading.not_applicable or frame.not_applicable
     return ReadingResult(
         model=ModelDescription(
             name=reading.model.name,
@@ -277,6 +277,7 @@ def _reading(path: str, reading: Reading, index: int, frame: FrameReading) -> Re
         ),
         applicable=Applicability(
             verdict=Verdict.APPLICABLE if reason is None else Verdict.NOT_APPLICABLE,
+            score=frame.applicability_score,
             reason=reason,
         ),
         mode=reading.mode,

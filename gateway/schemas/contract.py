@@ -152,6 +152,13 @@ class Label(_Part):
     code: Code | None = None
 
 
+class ApplicabilityScore(_Part):
+    """A score that the model gives of a picture: how much it is like those it was made for."""
+
+    tensor: str = Field(description="Name of the tensor with one number.")
+    threshold: float = Field(description="Score below which the result has no verdict.")
+
+
 class OutputContract(_Part):
     """The tensors the model gives."""
 
@@ -167,6 +174,9 @@ class OutputContract(_Part):
         gt=0,
         description="Evidence in a cell that the heat map draws in full colour; left out, each "
         "picture's strongest cell is.",
+    )
+    applicability: ApplicabilityScore | None = Field(
+        None, description="Score of the picture itself, where the model gives one."
     )
 
     @model_validator(mode="after")

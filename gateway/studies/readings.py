@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import Fault, InvalidMetadataError
-from gateway.models.contracts import activation_cells, findings
+from gateway.models.contracts import activation_cells, applicability_score, findings
 from gateway.results.documents import ActivationMap, FrameReading, Reading
 from gateway.schemas.result import Mode, ResultWarning
 from gateway.schemas.telemetry import Stage
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from gateway.studies.study import Study, StudyImage
 
 _OUTSIDE_OF_CONTRACT = "was not made for the modality, body part or view"
+_UNLIKE = "was not made for a picture like this one, by its own score"
+_MEANINGLESS = "its findings may mean nothing"
 _OTHER_AGE = "was made for patients of {ages}, not for the age"
 _UNKNOWN_AGE = "was made for patients of {ages}, not for an unknown age"
 
@@ -109,12 +111,15 @@ def image_reading(
             "infer": stages.milliseconds(Stage.INFER),
             "total": stages.total_ms(),
         },
-        warnings=item.image.notices + _unusable(item) + _doubts(item, reason),
+        warnings=item.image.notices + _unusable(item) + _doubts(item, reason, frames),
         metadata=metadata.model_dump(mode="json", exclude_unset=True),
         study_instance_uid=uids.study_instance_uid,
         series_instance_uid=uids.series_instance_uid,
         sop_instance_uid=uids.sop_instance_uid,
-        frames=tuple(frames) if reason is None else tuple(map(_without_verdict, frames)),
+        frames=tuple(
+            frame if reason is None and frame.not_applicable is None else _without_verdict(frame)
+            for frame in frames
+        ),
         dropped_as=study.dropped_as,
         sender=study.caller,
         route=study.route.value,
@@ -139,15 +144,19 @@ def _not_applicable(model: ServedModel, metadata: StudyMetadata) -> str | None:
     return (_UNKNOWN_AGE if suits is None else _OTHER_AGE).format(ages=ages)
 
 
-def _doubts(item: FreshImage, reason: str | None) -> tuple[ResultWarning, ...]:
+def _doubts(
+    item: FreshImage, reason: str | None, frames: Sequence[FrameReading]
+) -> tuple[ResultWarning, ...]:
     """Return a notice where the model is not applicable, or nobody can tell."""
-    pointer, end = "/model", f" of {item.image.part}: its findings may mean nothing"
+    reason = reason or next(filter(None, (frame.not_applicable for frame in frames)), None)
+    pointer = "/model"
     if reason is None:
         if item.model.suits_age(item.image.metadata) is not None:
             return ()
         pointer, reason = "/patient_age", _UNKNOWN_AGE
     reason = reason.format(ages=item.model.contract.accepts.ages_years)
-    return (ResultWarning(pointer=pointer, detail=f"{item.model.name} {reason}{end}"),)
+    detail = f"{item.image.part}: {item.model.name} {reason}; {_MEANINGLESS}"
+    return (ResultWarning(pointer=pointer, detail=detail),)
 
 
 def _without_verdict(frame: FrameReading) -> FrameReading:
@@ -178,6 +187,8 @@ def frame_reading(
             full=contract.output.activation_full,
             data=_base64(cells),
         )
+    score, known = applicability_score(contract, output), contract.output.applicability
+    is_like = score is None or known is None or score >= known.threshold
     return FrameReading(
         rows=frame.rows,
         columns=frame.columns,
@@ -185,6 +196,8 @@ def frame_reading(
         shown=(frame.call.shown.black, frame.call.shown.white),
         findings=findings(contract, output[contract.output.name]),
         activation_map=activation_map,
+        applicability_score=score,
+        not_applicable=None if is_like else _UNLIKE,
     )
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from gateway.errors import ContractError
-from gateway.models.contracts import activation_cells, findings, probabilities, read_contract
+from gateway.models.contracts import (
+    activation_cells,
+    applicability_score,
+    findings,
+    probabilities,
+    read_contract,
+)
+from gateway.schemas.contract import Contract
 from gateway.triton.protocol import TensorMetadata
 from tests.gateway.models.configs import CONFIG, config, parsed
 from tests.support.models import TWO_LABELS, contract
@@ -184,3 +191,37 @@ def test_activation_cells_are_half_floats_of_the_one_image():
 def test_activation_map_of_another_shape_breaks_the_contract(shape: tuple[int, ...]):
     with pytest.raises(ContractError, match="activation map has shape"):
         activation_cells(parsed(), np.zeros(shape, np.float32))
+
+
+SCORED = contract({"output": {"applicability": {"tensor": "score", "threshold": 0.5}}})
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ((), "no output named 'score'"),
+        ((TensorMetadata("score", "FP32", (2,)),), "has shape"),
+        ((TensorMetadata("score", "FP64", (1,)),), "is FP64"),
+    ],
+)
+def test_score_that_the_model_does_not_give_breaks_the_contract(
+    tensors: tuple[TensorMetadata, ...], said: str
+):
+    with pytest.raises(ContractError, match=said):
+        read_contract("x", "1", config(SCORED, outputs=(*CONFIG.outputs, *tensors)))
+
+
+def test_score_is_asked_for_and_read():
+    outputs = (*CONFIG.outputs, TensorMetadata("score", "FP32", (1,)))
+    model = read_contract("x", "1", config(SCORED, outputs=outputs))
+    assert model.outputs == ("logits", "activation_map", "score")
+    score = applicability_score(model.contract, {"score": np.array([[0.25]], np.float32)})
+    assert score == 0.25
+    assert applicability_score(parsed(), {}) is None
+
+
+@pytest.mark.parametrize("output", [[[np.nan]], [[np.inf]], [[0.1, 0.2]], [0.1], [[0.1], [0.1]]])
+def test_score_that_is_no_number_breaks_the_contract(output: Any):
+    outputs = {"score": np.array(output, np.float32)}
+    with pytest.raises(ContractError, match="not one finite number"):
+        applicability_score(Contract.model_validate(SCORED), outputs)

@@ -11,7 +11,8 @@ from gateway.errors import ContractError
 from gateway.models.contracts import read_contract
 from gateway.models.golden import try_golden
 from gateway.models.served_model import Ensemble, ServedModel
-from tests.gateway.models.configs import config
+from gateway.triton.protocol import TensorMetadata
+from tests.gateway.models.configs import CONFIG, config
 from tests.support.models import contract
 
 U8, U16 = (Ensemble(f"brightness_{kind}", "1", "pixels", "largest") for kind in ("u8", "u16"))
@@ -70,3 +71,28 @@ async def test_a_golden_image_that_is_none_breaks_the_contract():
     broken = replace(served, contract=served.contract.model_copy(update={"golden": golden}))
     with pytest.raises(ContractError, match="the golden image cannot be read"):
         await tried(Server(0.0), broken)
+
+
+@pytest.mark.parametrize(("score", "is_proof"), [(0.5, True), (0.4, False)])
+async def test_the_golden_image_must_be_one_that_the_model_was_made_for(
+    score: float, is_proof: bool
+):
+    document = contract({"output": {"applicability": {"tensor": "score", "threshold": 0.5}}})
+    outputs = (*CONFIG.outputs, TensorMetadata("score", "FP32", (1,)))
+    served = read_contract("brightness", "1", config(document, outputs=outputs))
+
+    class Scoring(Server):
+        """Gives a score as well."""
+
+        async def infer(self, *asked: Any, **_: Any) -> Mapping[str, Any]:
+            assert asked[3] == ["logits", "score"]
+            return {
+                "logits": np.array([[self.logit]], np.float32),
+                "score": np.array([[score]], np.float32),
+            }
+
+    if is_proof:
+        await tried(Scoring(logit_of(served)), served)
+        return
+    with pytest.raises(ContractError, match=r"score of 0\.4000 by brightness, below"):
+        await tried(Scoring(logit_of(served)), served)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from tritonclient.grpc.model_config_pb2 import TYPE_FP32
 
 from tests.gateway.studies.piped import LOGITS, WHITE, Parts, Scripted
 from tests.support.inference import (
+    Answer,
     answers,
     configured,
     inferred,
@@ -84,3 +86,39 @@ async def test_a_model_gives_no_verdict_on_patients_of_another_age(
     for warning in answer.result.warnings:
         assert "1 to below 6 years" in warning.detail
         assert "34" not in warning.detail
+
+
+@pytest.mark.parametrize(("score", "verdict"), [(0.5, "applicable"), (0.499, "not_applicable")])
+async def test_a_model_that_finds_a_picture_foreign_gives_no_verdict(
+    scripted: Scripted, score: float, verdict: str
+):
+    triton, parts = scripted
+    document = contract({"output": {"applicability": {"tensor": "score", "threshold": 0.5}}})
+    config = configured(document)
+    config.config.output.add(name="score", data_type=TYPE_FP32, dims=[1])
+    triton.config = answers(config)
+    logits = np.array([[0.8]], np.float32)
+    cells = np.full((1, 1, 8, 8), 0.8, np.float32)
+
+    def scored(value: float) -> Answer:
+        scores = np.array([[value]], np.float32)
+        return answers(inferred(logits=logits, activation_map=cells, score=scores))
+
+    triton.infer = scored(0.9)  # of the golden image
+    await parts.models.refresh()
+    triton.infer = scored(score)
+    answer = await parts.read(WHITE)
+    [image] = answer.result.images
+    [reading] = image.readings
+    assert (reading.applicable.verdict, reading.applicable.score) == (
+        verdict,
+        pytest.approx(score),
+    )
+    [finding] = reading.findings
+    assert finding.positive is (True if verdict == "applicable" else None)
+    told = [warning.detail for warning in answer.result.warnings]
+    detail = (
+        "image[0]: brightness was not made for a picture like this one, by its own score; its "
+        "findings may mean nothing"
+    )
+    assert told == ([] if verdict == "applicable" else [detail])
