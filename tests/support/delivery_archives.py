@@ -59,6 +59,8 @@ class Archive:
         Of the answers to C-STORE, in turn, then success for ever.
     held
         Number of times that each object was stored, by SOP Instance UID.
+    studies
+        Study Instance UID of each object that was stored.
     calling
         Calling AE title of each association.
     loses
@@ -70,6 +72,7 @@ class Archive:
     port: int
     statuses: list[int] = field(default_factory=list)
     held: Counter[str] = field(default_factory=Counter)
+    studies: dict[str, str] = field(default_factory=dict)
     calling: list[str] = field(default_factory=list)
     arrived: list[str] = field(default_factory=list)
     loses: bool = False
@@ -85,6 +88,7 @@ class Archive:
         status = self.statuses.pop(0) if self.statuses else 0
         if status in {0, 0xB000, 0xB006, 0xB007} and not self.loses:
             self.held[uid] += 1
+            self.studies[uid] = str(event.dataset.StudyInstanceUID)
         return status
 
     def find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
@@ -170,6 +174,7 @@ class WebArchive:
     answers: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
     searches: int | None = None
     held: Counter[str] = field(default_factory=Counter)
+    studies: dict[str, str] = field(default_factory=dict)
     came: list[dict[str, str]] = field(default_factory=list)
     silent: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -193,6 +198,7 @@ class WebArchive:
                 content_type="application/dicom+json",
             )
         self.held[str(dataset.SOPInstanceUID)] += 1
+        self.studies[str(dataset.SOPInstanceUID)] = str(dataset.StudyInstanceUID)
         return web.Response(
             body=json.dumps(stored(dataset.SOPInstanceUID)).encode(),
             content_type="application/dicom+json",

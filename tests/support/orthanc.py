@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,14 @@ class Orthanc:
     """A PACS that knows a DICOMweb server, a DICOM application or both as ``radstream``."""
 
     client: httpx.AsyncClient
+    process: asyncio.subprocess.Process
+
+    async def instances(self, study_instance_uid: str, modality: str) -> int:
+        """Number of the study's instances of a modality, by QIDO-RS."""
+        answer = await self.client.get(
+            f"/dicom-web/studies/{study_instance_uid}/instances", params={"Modality": modality}
+        )
+        return len(answer.json()) if answer.is_success else 0
 
     async def keep(self, instance: bytes) -> str:
         """Put an instance into the PACS; return its own name for it."""
@@ -73,8 +81,13 @@ async def running_orthanc(
     dicomweb_url: str = "",
     dimse_port: int | None = None,
     own_dimse_port: int | None = None,
+    *,
+    title: str = "ORTHANC",
 ) -> AsyncIterator[Orthanc]:
-    """An Orthanc that forwards to the DICOMweb server there, or to the port of loopback."""
+    """An Orthanc that forwards to the DICOMweb server there, or to the port of loopback.
+
+    Associations that call it by another title are rejected.
+    """
     port = free_port()
     configuration = {
         "StorageDirectory": str(folder / "storage"),
@@ -84,7 +97,9 @@ async def running_orthanc(
         "AuthenticationEnabled": False,
         "DicomServerEnabled": own_dimse_port is not None,
         "DicomPort": own_dimse_port or 0,
-        "DicomAet": "ORTHANC",
+        "DicomAet": title,
+        "DicomCheckCalledAet": True,
+        "DicomAlwaysAllowFind": True,
         "DicomModalities": {}
         if dimse_port is None
         else {"radstream": ["RADSTREAM", "127.0.0.1", dimse_port]},
@@ -110,7 +125,8 @@ async def running_orthanc(
                     return False
 
             await until(is_ready)
-            yield Orthanc(client)
+            yield Orthanc(client, process)
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # a test has killed it
+            process.terminate()
         await process.wait()
