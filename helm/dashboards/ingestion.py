@@ -23,6 +23,7 @@ def dashboard() -> Dashboard:
             "At a glance": _glance(),
             "Ways in": _ways_in(),
             "Answered before they are read": _backlog(),
+            "Delivery of results": _delivery(),
             "Telemetry": _telemetry(),
         },
         variables=(instances(),),
@@ -182,6 +183,41 @@ def _backlog() -> list[Panel]:
                 "(rate(radstream_callbacks_total{GATEWAY}[$__rate_interval]))"
             },
             span=12,
+        ),
+    ]
+
+
+def _delivery() -> list[Panel]:
+    return [
+        lines(
+            "Results for destinations",
+            "Results that a destination has not acknowledged, and parked ones, as of the last "
+            "sweep. Every replica counts the same store.",
+            "short",
+            {
+                "{{destination}} {{state}}": "max by (destination, state) "
+                "(radstream_delivery_items{GATEWAY})"
+            },
+        ),
+        lines(
+            "Oldest result",
+            "Seconds since the oldest result came that a destination has not acknowledged, as of "
+            "the last sweep.",
+            "s",
+            {
+                "{{destination}}": "max by (destination) "
+                "(radstream_delivery_oldest_age_seconds{GATEWAY})"
+            },
+        ),
+        lines(
+            "Attempts",
+            "Attempts to bring results, by outcome: unanswered and not_held are tried again, "
+            "refused and withheld are parked.",
+            "cps",
+            {
+                "{{destination}} {{outcome}}": "sum by (destination, outcome) "
+                "(rate(radstream_delivery_attempts_total{GATEWAY}[$__rate_interval]))"
+            },
         ),
     ]
 

@@ -35,6 +35,10 @@ DASHBOARDS = {
     path.stem: json.loads(path.read_text())
     for path in sorted((ROOT / "helm/radstream/dashboards").glob("*.json"))
 }
+ROUTING = {
+    "schema": "radstream.routing/1",
+    "destinations": [{"name": "vna", "kind": "stow", "url": "http://127.0.0.1:1/"}],
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ async def watched(
 ) -> AsyncIterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     (folder / "drop").mkdir()
+    (folder / "routing.json").write_text(json.dumps(ROUTING))
     keys = folder / "keys.json"
     async with kinesis(s3_url) as client, front(s3_url) as before:
         environment = CREDENTIALS | {
@@ -60,6 +65,7 @@ async def watched(
             "RADSTREAM_HTTP__PORT": "0",
             "RADSTREAM_TRITON__URL": triton.grpc_url,
             "RADSTREAM_STORE__FOLDER": str(folder / "store"),
+            "RADSTREAM_ROUTING__FILE": str(folder / "routing.json"),
             "RADSTREAM_DROPFOLDER__FOLDER": str(folder / "drop"),
             "RADSTREAM_DROPFOLDER__WATCH": "true",
             "RADSTREAM_DROPFOLDER__SETTLE_S": "0.1",

@@ -1,5 +1,6 @@
 """What the world reaches, by which way, and what the pods reach."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from starlette.routing import Mount
 
 from gateway.app.application import create_app
+from gateway.schemas.routing import RoutingDocument
 from gateway.settings import Settings
 from tests.helm.conftest import INGRESS
 from tests.support.chart import Release, merged, refusal, render
@@ -286,3 +288,41 @@ def test_the_service_leads_to_the_gateway(releases: dict[str, Release]):
         for found in release.all("Ingress"):
             backends = re.findall(r"'port': {'name': '(\w+)'}", str(found))
             assert set(backends) == {port["name"]}
+
+
+PACS = {"name": "pacs", "kind": "dicom", "ae_title": "PACS", "host": "pacs.test", "port": 104}
+
+
+@pytest.mark.parametrize(
+    ("destination", "port"),
+    [
+        (PACS, 104),
+        ({"name": "vna", "kind": "stow", "url": "https://vna.test/dicom-web"}, 443),
+        ({"name": "vna", "kind": "stow", "url": "http://vna.test/dicom-web"}, 80),
+        ({"name": "vna", "kind": "stow", "url": "https://vna.test:8443/dicom-web"}, 8443),
+    ],
+)
+def test_destinations_are_reached_by_their_ports_in_their_networks(
+    destination: dict[str, Any], port: int
+):
+    release = render(
+        {
+            "routing": {"destinations": [destination]},
+            "networkPolicy": {"destinationCidrs": ["10.30.0.0/16"]},
+        }
+    )
+    rules = release.one("NetworkPolicy")["spec"]["egress"]
+    [rule] = [each for each in rules if {"ipBlock": {"cidr": "10.30.0.0/16"}} in each["to"]]
+    assert rule["ports"] == [{"protocol": "TCP", "port": port}]
+    [document] = [
+        each["data"]["routing.json"]
+        for each in release.all("ConfigMap")
+        if "routing.json" in each["data"]
+    ]
+    [found] = RoutingDocument.model_validate(json.loads(document)).destinations
+    assert found.name == destination["name"]
+    assert release.environment["RADSTREAM_ROUTING__FILE"] == "/etc/radstream/routing/routing.json"
+
+
+def test_destinations_need_their_networks():
+    assert "destinationCidrs" in refusal({"routing": {"destinations": [PACS]}})

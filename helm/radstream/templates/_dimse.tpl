@@ -14,3 +14,18 @@ service.beta.kubernetes.io/aws-load-balancer-healthcheck-success-codes: "200"
 service.beta.kubernetes.io/aws-load-balancer-subnets: {{ join "," . }}
 {{- end }}
 {{- end -}}
+
+{{/* Says something where there is a routing document: senders over DICOM, or destinations. */}}
+{{- define "radstream.hasRouting" -}}
+{{- if or .Values.dimse.enabled .Values.routing.destinations }}true{{ end -}}
+{{- end -}}
+
+{{/* The port of a destination of results. */}}
+{{- define "radstream.destinationPort" -}}
+{{- if .port -}}
+{{ .port }}
+{{- else -}}
+{{- $url := urlParse .url -}}
+{{ regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end -}}
+{{- end -}}

@@ -57,7 +57,7 @@
     - {name: data, mountPath: /var/lib/radstream}
     - {name: shared-memory, mountPath: /dev/shm}
     - {name: restart, mountPath: {{ include "radstream.restartFlag" . | dir }}}
-    {{- if .Values.dimse.enabled }}
+    {{- if include "radstream.hasRouting" . }}
     - {name: routing, mountPath: /etc/radstream/routing, readOnly: true}
     {{- end }}
     {{- range .Values.secretFiles }}

@@ -10,6 +10,8 @@ RADSTREAM_TRITON__URL: 127.0.0.1:8001
 RADSTREAM_DIMSE__LISTEN: "true"
 RADSTREAM_DIMSE__HOST: {{ include "radstream.anyAddress" . | quote }}
 RADSTREAM_DIMSE__PORT: "11112"
+{{- end }}
+{{- if include "radstream.hasRouting" . }}
 RADSTREAM_ROUTING__FILE: /etc/radstream/routing/routing.json
 {{- end }}
 RADSTREAM_TRITON__RESTART_FLAG: {{ include "radstream.restartFlag" . }}
