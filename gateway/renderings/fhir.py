@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from gateway.renderings.identifiers import derived_uid, derived_uuid
-from gateway.renderings.words import NOT_REVIEWED, model_name
+from gateway.renderings.words import NOT_REVIEWED, incompleteness, model_name
 from gateway.schemas.result import Verdict
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class StudyResources:
             for image, reading in _readings(images)
             for finding in reading.findings
         ]
-        conclusion = (NOT_REVIEWED, self._study.disclaimer, *said)
+        conclusion = (NOT_REVIEWED, self._study.disclaimer, incompleteness(self._study), *said)
         completed_at = self._study.completed_at
         study_element = "imagingStudy" if self._release is Release.R4 else "study"
         return {

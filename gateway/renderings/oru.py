@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from gateway.renderings.hl7_encoding import Encoder, FormattedText
 from gateway.renderings.identifiers import derived_uid
-from gateway.renderings.words import NOT_REVIEWED, model_name
+from gateway.renderings.words import NOT_REVIEWED, incompleteness, model_name
 from gateway.schemas.hl7 import Observation
 from gateway.schemas.result import Verdict
 
@@ -125,7 +125,9 @@ def control_id(
         [image.sha256, image.frame, model_name(reading.model), finding.model_dump(mode="json")]
         for image, reading, _, finding in _findings(study)
     ]
-    about = [study.study_id, dict(identity), withdrawal, told if withdrawal is None else []]
+    about: list[object] = [study.study_id, dict(identity), withdrawal]
+    if withdrawal is None:
+        about += [told, incompleteness(study)]
     text = json.dumps(about, sort_keys=True)
     digest = hashlib.sha256(text.encode()).digest()[:_CONTROL_ID_BYTES]
     return base64.b32encode(digest).decode().rstrip("=")
@@ -216,6 +218,8 @@ class _Message:
         yield NOT_REVIEWED
         if self._study.disclaimer:
             yield self._study.disclaimer
+        if remark := incompleteness(self._study):
+            yield remark
         if self._withdrawal is not None:
             yield _WITHDRAWN[self._withdrawal]
         if replaces is not None:

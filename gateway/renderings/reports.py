@@ -23,6 +23,7 @@ from gateway.renderings.corrections import fhir_transactions, oru_messages
 from gateway.renderings.heat_maps import HeatMap, heat_maps
 from gateway.renderings.oru import oru_message
 from gateway.renderings.source_header import source_header
+from gateway.results.submissions import with_submissions
 from gateway.results.view import study_result, superseded
 from preprocess import MediaType
 
@@ -160,7 +161,8 @@ class Reports:
         """Return a study's record, all its readings, and its view."""
         record, readings = await self._record(study_id)
         earlier = readings[: len(readings) - len(record.readings)]
-        return record, readings, study_result(record, earlier, whole=True)
+        result = with_submissions(study_result(record, earlier, whole=True), record)
+        return record, readings, result
 
     async def _record(self, study_id: str) -> tuple[StudyRecord, list[Reading]]:
         """Return a study's record, and all its readings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.schemas.result import ModelVersion
+    from gateway.schemas.result import ModelVersion, StudyResult
 
 NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
 
@@ -13,3 +13,15 @@ NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
 def model_name(model: ModelVersion) -> str:
     """Return the name of a model with its version."""
     return f"{model.name} {model.version}"
+
+
+def incompleteness(study: StudyResult) -> str | None:
+    """Return a remark on images and readings that the results lack; None where they are whole."""
+    waiting = sum(item.images for item in study.pending or ())
+    # A submission that cannot be read has an unknown number of images, one at least.
+    failed = sum(max(1, item.images) for item in study.failures or ())
+    images = len(study.not_processed or ()) + failed + waiting
+    readings = len(study.missing_readings or ())
+    lacks = (("Images not processed", images), ("Readings missing", readings))
+    told = [f"{name}: {number}." for name, number in lacks if number]
+    return " ".join(("Incomplete.", *told)) if told else None

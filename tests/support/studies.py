@@ -33,6 +33,28 @@ def image(number: int = 1, *readings: dict[str, Any], **changes: Any) -> dict[st
     } | changes
 
 
+def unfinished() -> dict[str, Any]:
+    """Parts of a study of which five images were not processed, and a reading is missing."""
+    time, sha256 = "2026-01-31T08:15:00Z", "a" * 64
+    problem = {"type": "about:blank", "title": "A", "status": 500, "detail": "B"}
+    waiting = {"received_at": time, "images": 2, "attempts": 0}
+    failed = {"received_at": time, "failed_at": time, "attempts": 1, "parked": "p"}
+    return {
+        "not_processed": [{"part": "image[1]", "problem": problem, "sha256": sha256}],
+        "pending": [waiting],
+        "failures": [failed | {"images": images, "problem": problem} for images in (0, 1)],
+        "missing_readings": [
+            {
+                "sha256": sha256,
+                "model": {"name": "cxr", "version": "2"},
+                "since": time,
+                "is_retried": True,
+                "problem": problem,
+            }
+        ],
+    }
+
+
 def study(*images: dict[str, Any], **changes: Any) -> StudyResult:
     document = {
         "study_id": "S1",

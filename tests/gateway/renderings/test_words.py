@@ -1,0 +1,37 @@
+"""Words that all renderings have in common."""
+
+import pytest
+
+from gateway.renderings.fhir import fhir_bundle
+from gateway.renderings.oru import control_id, oru_message
+from gateway.renderings.words import incompleteness
+from gateway.schemas.hl7 import MessageForm
+from tests.support.studies import IDENTITY, image, study, unfinished
+
+REMARK = "Incomplete. Images not processed: 5. Readings missing: 1."
+
+
+def test_what_the_results_lack_is_counted():
+    assert incompleteness(study(image())) is None
+    assert incompleteness(study(image(), **unfinished())) == REMARK
+
+
+@pytest.mark.parametrize(
+    ("part", "remark"),
+    [
+        ("not_processed", "Images not processed: 1."),
+        ("pending", "Images not processed: 2."),
+        ("failures", "Images not processed: 2."),
+        ("missing_readings", "Readings missing: 1."),
+    ],
+)
+def test_each_lack_is_told(part: str, remark: str):
+    assert incompleteness(study(image(), **{part: unfinished()[part]})) == f"Incomplete. {remark}"
+
+
+def test_report_and_message_say_what_they_lack():
+    part = study(image(), **unfinished())
+    assert REMARK in fhir_bundle(part, IDENTITY)["entry"][0]["resource"]["conclusion"]
+    message = oru_message(part, IDENTITY, None, MessageForm()).decode()
+    assert f"NTE|3|L|{REMARK}\r" in message
+    assert control_id(part, IDENTITY) != control_id(study(image()), IDENTITY)
