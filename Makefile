@@ -45,7 +45,7 @@ sbom: $(VENV)/dev.stamp
 		requirements/run.txt | cat requirements/triton.txt - > dist/triton-cpu.txt
 	$(BIN)/cyclonedx-py requirements dist/triton-cpu.txt \
 		--sv 1.6 --of JSON --output-reproducible --short-PURLs --validate -o dist/triton-cpu.cdx.json
-	$(BIN)/python .ci/sbom npm serverless/package-lock.json tests/helm/crds/package-lock.json tests/gateway/dimse/dcmjs/package-lock.json tests/gateway/dicomweb/peers/package-lock.json tests/gateway/delivery/peers/package-lock.json > dist/npm.cdx.json
+	$(BIN)/python .ci/sbom npm serverless/package-lock.json tests/helm/crds/package-lock.json tests/gateway/dimse/dcmjs/package-lock.json tests/gateway/console/browser/package-lock.json tests/gateway/dicomweb/peers/package-lock.json tests/gateway/delivery/peers/package-lock.json > dist/npm.cdx.json
 	$(BIN)/python .ci/sbom models model_repository > dist/models.cdx.json
 	$(MAKE) --no-print-directory audit
 
@@ -80,7 +80,7 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(LOCKED) -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/tools.stamp: .ci/install-tools .ci/checkov.txt .ci/compose.txt .ci/kubernetes.txt .ci/ohif.sha512 serverless/package-lock.json tests/helm/crds/package-lock.json tests/gateway/dimse/dcmjs/package-lock.json tests/gateway/dicomweb/peers/package-lock.json tests/gateway/delivery/peers/package-lock.json | $(VENV)/bin/python
+$(VENV)/tools.stamp: .ci/install-tools .ci/checkov.txt .ci/compose.txt .ci/kubernetes.txt .ci/ohif.sha512 serverless/package-lock.json tests/helm/crds/package-lock.json tests/gateway/dimse/dcmjs/package-lock.json tests/gateway/console/browser/package-lock.json tests/gateway/dicomweb/peers/package-lock.json tests/gateway/delivery/peers/package-lock.json | $(VENV)/bin/python
 	.ci/install-tools
 	@touch $@
 

@@ -213,6 +213,7 @@ class Refusal(StrEnum):
     BAD_TOKEN = "The token is not validly signed by the issuer that is trusted here."  # noqa: S105 - no secret
     FOREIGN_TOKEN = "The token is of another issuer, for another audience or of nobody."  # noqa: S105 - no secret
     EXPIRED_TOKEN = "The token has expired, or is not valid yet."  # noqa: S105 - no secret
+    EXPIRED_SESSION = "The session has ended. Sign in again."
 
 
 @dataclass(eq=False)
@@ -242,6 +243,11 @@ class ScopeMissingError(RadStreamError, label="ScopeMissingError"):
 @dataclass(eq=False)
 class ForeignOriginError(RadStreamError, label="ForeignOriginError"):
     """Authentication is off, and the request is not from a program on this machine."""
+
+
+@dataclass(eq=False)
+class StaleFormError(RadStreamError, label="StaleFormError"):
+    """The form is of another session than the request, or of another site."""
 
 
 @dataclass(eq=False)

@@ -177,6 +177,12 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Without authentication only programs on this machine are served. Set up API keys or "
         "tokens to serve others, a proxy or web pages.",
     ),
+    errors.StaleFormError: ProblemKind(
+        "stale-form",
+        403,
+        "Form out of date",
+        "Nothing was done. Open the page again and send its form anew.",
+    ),
     errors.IssuerUnavailableError: ProblemKind(
         "issuer-unavailable",
         503,

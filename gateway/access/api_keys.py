@@ -104,13 +104,35 @@ class KeyRing:
         proven = hmac.compare_digest(_hash(key), entry.sha256 if entry else _NOBODY)
         if entry is None or not proven:
             raise CredentialsInvalidError(Refusal.UNKNOWN_KEY)
-        if entry.expires_at is not None and entry.expires_at <= now:
-            raise CredentialsInvalidError(Refusal.EXPIRED_KEY)
-        return Caller(entry.name, entry.scopes, CallerKind.KEY)
+        return _holder(entry, now)
+
+    def holder(self, key_id: str, now: dt.datetime) -> Caller:
+        """Return the caller who has proved before to have the key of this id.
+
+        Raises
+        ------
+        CredentialsInvalidError
+            The key was revoked, or has expired.
+        """
+        entry = self._entries.get(key_id)
+        if entry is None:
+            raise CredentialsInvalidError(Refusal.UNKNOWN_KEY)
+        return _holder(entry, now)
 
     def expiries(self) -> dict[str, dt.datetime]:
         """Return the time at which each key expires, by id; keys that never do are left out."""
         return {entry.id: entry.expires_at for entry in self._entries.values() if entry.expires_at}
+
+
+def key_id(key: str) -> str:
+    """Return the id of a key that is well formed."""
+    return key.split("_")[1]
+
+
+def _holder(entry: KeyEntry, now: dt.datetime) -> Caller:
+    if entry.expires_at is not None and entry.expires_at <= now:
+        raise CredentialsInvalidError(Refusal.EXPIRED_KEY)
+    return Caller(entry.name, entry.scopes, CallerKind.KEY)
 
 
 def parse(data: bytes) -> KeyDocument:
@@ -135,7 +157,7 @@ def make_key(
     body = f"radstream_{_random(_ID_LENGTH)}_{_random(_SECRET_LENGTH)}"
     key = body + _checksum(body)
     entry = KeyEntry(
-        id=key.split("_")[1],
+        id=key_id(key),
         name=name,
         scopes=scopes,
         sha256=_hash(key),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gateway.access.callers import ANONYMOUS, Caller, Scope
@@ -16,7 +17,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gateway.access.api_keys import KeyRing
     from gateway.access.tokens import Tokens
@@ -66,20 +67,27 @@ class Authentication:
         """
         if not self.is_asked:
             return ANONYMOUS
-        try:
+        with self._counted():
             return await self._caller(api_keys, authorizations)
-        except CredentialsMissingError:
-            self._count("missing")
-            raise
-        except CredentialsAmbiguousError:
-            self._count("ambiguous")
-            raise
-        except CredentialsInvalidError as error:
-            self._count(error.refusal.name.lower())
-            raise
-        except IssuerUnavailableError:
-            self._count("issuer_unavailable")
-            raise
+
+    def session_holder(self, key_id: str | None) -> Caller:
+        """Return the caller who signed in with the key of this id, which must still be valid.
+
+        Parameters
+        ----------
+        key_id
+            From the session; None where the session has ended.
+
+        Raises
+        ------
+        CredentialsInvalidError
+        """
+        with self._counted():
+            if key_id is None:
+                raise CredentialsInvalidError(Refusal.EXPIRED_SESSION)
+            if self.keys is None:
+                raise CredentialsInvalidError(Refusal.NOT_TAKEN)
+            return self.keys.holder(key_id, dt.datetime.now(dt.UTC))
 
     def check_scope(self, caller: Caller, scope: Scope) -> None:
         """Let the caller pass who has the scope.
@@ -111,6 +119,23 @@ class Authentication:
         if self._tokens is None:
             raise CredentialsInvalidError(Refusal.NOT_TAKEN)
         return await self._tokens.caller(token.strip())
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            yield
+        except CredentialsMissingError:
+            self._count("missing")
+            raise
+        except CredentialsAmbiguousError:
+            self._count("ambiguous")
+            raise
+        except CredentialsInvalidError as error:
+            self._count(error.refusal.name.lower())
+            raise
+        except IssuerUnavailableError:
+            self._count("issuer_unavailable")
+            raise
 
     def _count(self, reason: str) -> None:
         self._metrics.access.failures.labels(reason).inc()

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway import __version__, errors
 from gateway.app.lifespan import open_gateway
+from gateway.console.application import add_console
 from gateway.dicomweb import retrieve_routes, search_routes
 from gateway.dicomweb import routes as dicomweb
 from gateway.http import problems
@@ -124,6 +125,8 @@ def create_app(
         *(events, parked, models, health, documentation),
     ):
         app.include_router(routes.router)
+    if settings.console.enabled:
+        add_console(app, settings.console)
     documentation.mount_assets(app)
     _add_middleware(app, settings, process_metrics, process_health, tracing.tracer)
     _publish_schemas(app)

@@ -214,6 +214,16 @@ def _start_fields(error: Exception) -> dict[str, Any]:
     return {"exc_info": error}
 
 
+def serves_console(settings: Settings) -> bool:
+    """Return True if `radstream up` serves the console.
+
+    Where nothing is said it does so on its own machine, and elsewhere where sessions have keys.
+    """
+    if settings.console.enabled is not None:
+        return settings.console.enabled
+    return settings.http.is_loopback or bool(settings.console.session_keys)
+
+
 async def serve_with_triton(
     settings: Settings, on_ready: Callable[[str, EmbeddedTriton], None]
 ) -> bool:
@@ -241,6 +251,9 @@ async def serve_with_triton(
             update={
                 "triton": settings.triton.model_copy(
                     update={"url": triton.grpc_url, "shared_memory_bytes": shared_bytes}
+                ),
+                "console": settings.console.model_copy(
+                    update={"enabled": serves_console(settings)}
                 ),
                 "dropfolder": settings.dropfolder.model_copy(
                     update={"watch": settings.dropfolder.watch is not False}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from gateway.app.server import serves_console
 from gateway.cli.gateway_client import default_url
 from gateway.settings import CLIENT_KEY
 
@@ -25,6 +26,7 @@ def banner(settings: Settings, url: str, triton: EmbeddedTriton, *, program: str
     """
     prefix = settings.http.path_prefix
     lines = {
+        "console": f"{url}{prefix}/console" if serves_console(settings) else None,
         "studies": f"{url}{prefix}/v1/studies",
         "models": f"{url}{prefix}/v1/models",
         "API docs": f"{url}{prefix}/docs",

@@ -8,6 +8,7 @@ from gateway.settings.background import (
     DeliverySettings,
     PendingSettings,
 )
+from gateway.settings.console import ConsoleSettings
 from gateway.settings.dimse import AE_TITLE_PATTERN, DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.environment import (
@@ -35,6 +36,7 @@ __all__ = [
     "AuditSettings",
     "CallbackSettings",
     "CompletionSettings",
+    "ConsoleSettings",
     "DeliverySettings",
     "DimseSettings",
     "DropFolderSettings",

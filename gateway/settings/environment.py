@@ -15,6 +15,7 @@ from gateway.settings.background import (
     DeliverySettings,
     PendingSettings,
 )
+from gateway.settings.console import ConsoleSettings
 from gateway.settings.dimse import DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.http import HttpSettings
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
 
     http: HttpSettings = HttpSettings()
     access: AccessSettings = AccessSettings()
+    console: ConsoleSettings = ConsoleSettings()
     limits: LimitSettings = LimitSettings()
     admission: AdmissionSettings = AdmissionSettings()
     triton: TritonSettings = TritonSettings()
@@ -75,6 +77,16 @@ class Settings(BaseSettings):
                 f"{PREFIX}HTTP{DELIMITER}HOST is not loopback, so authentication is required: "
                 f"set {PREFIX}ACCESS{DELIMITER}KEY_FILE (`radstream keys create` makes one) "
                 f"or {PREFIX}ACCESS{DELIMITER}ISSUER and {PREFIX}ACCESS{DELIMITER}AUDIENCE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_session_keys(self) -> Self:
+        # Where it is not said, `radstream up` serves the console, on its own machine by default.
+        if self.console.enabled and not self.http.is_loopback and not self.console.session_keys:
+            raise ValueError(
+                f"{PREFIX}HTTP{DELIMITER}HOST is not loopback, so sessions of the console need "
+                f"keys: set {PREFIX}CONSOLE{DELIMITER}SESSION_KEYS, the same for all gateways"
             )
         return self
 

@@ -77,6 +77,7 @@ LABELS = (
     "RequestMediaTypeError",
     "RequestTooSlowError",
     "ScopeMissingError",
+    "StaleFormError",
     "StoreError",
     "StoreUnavailableError",
     "StudyBacklogFullError",

@@ -180,7 +180,8 @@ class Command:
         """The gateway's address, once it has said it."""
         await until(lambda: any("http://" in line for line in self.out) or self._ended(), 120)
         line = next(line for line in self.out if "http://" in line)
-        return line[line.index("http://") :].split()[0].removesuffix("/v1/studies")
+        url = line[line.index("http://") :].split()[0]
+        return url.removesuffix("/console").removesuffix("/v1/studies")
 
     async def stop(self) -> int:
         """The exit code after SIGTERM, or of the end it has come to by itself."""

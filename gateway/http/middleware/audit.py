@@ -22,7 +22,10 @@ _ACTIONS = {
     "DELETE": AuditAction.DELETE,
 }
 # They tell of no study; who was refused there goes on record all the same.
-_OF_NO_STUDY = {"/metrics", "/v1/models"}
+_OF_NO_STUDY = {
+    *("/metrics", "/v1/models"),
+    *("/console/models", "/console/send", "/console/live", "/console/live/numbers.json"),
+}
 _REFUSALS = {401, 403}
 _FIRST_ERROR = 400
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 _WHATEVER_IT_IS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _UNLESS_SAID = {
+    "Referrer-Policy": "no-referrer",
     # An answer of the API is no page: nothing in it may run or be framed.
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",

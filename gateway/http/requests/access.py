@@ -68,7 +68,7 @@ async def require_for_metrics(request: Request, gateway: GatewayDependency) -> N
 async def _allowed(request: Request, gateway: Gateway, scope: Scope) -> Caller:
     access = gateway.authentication
     request.state.act.scope = scope
-    if not access.is_asked and not _is_local(request):
+    if not access.is_asked and not is_local(request):
         raise ForeignOriginError
     headers = request.headers
     caller = await access.caller(headers.getlist("x-api-key"), headers.getlist("authorization"))
@@ -77,7 +77,7 @@ async def _allowed(request: Request, gateway: Gateway, scope: Scope) -> Caller:
     return caller
 
 
-def _is_local(request: Request) -> bool:
+def is_local(request: Request) -> bool:
     """Return whether a program on this machine asks for itself: no proxy and no web page.
 
     A page of any origin can send a form to loopback, and by a name of its own that leads there

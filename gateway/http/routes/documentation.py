@@ -55,8 +55,9 @@ _POLICY = (
 
 @router.get("/")
 async def home(gateway: GatewayDependency) -> RedirectResponse:
-    """Lead a person to the documentation."""
-    return RedirectResponse(gateway.links.path("/docs"))
+    """Lead a person to the console where there is one, else to the documentation."""
+    path = "/console" if gateway.settings.console.enabled else "/docs"
+    return RedirectResponse(gateway.links.path(path))
 
 
 @router.get("/docs")

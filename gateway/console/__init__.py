@@ -1,0 +1,1 @@
+"""The console: the gateway's web pages for people."""

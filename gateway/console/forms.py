@@ -1,0 +1,61 @@
+"""Forms that pages of the console send.
+
+Not Starlette's: it takes a body of any length.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from gateway.errors import BodyTooLargeError, ForeignOriginError, MalformedRequestError
+from gateway.http.requests.access import is_local
+from gateway.http.requests.body import body_pieces
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from gateway.http.dependencies import Gateway
+
+_MOST_BYTES = 64 * 2**10
+_MOST_FIELDS = 500
+
+
+class Form(dict[str, str]):
+    """The fields of a form; of a name that comes several times the last one counts here.
+
+    Attributes
+    ----------
+    pairs : list of tuple of str
+        All of them, in their order.
+    """
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a name."""
+        return [value for field, value in self.pairs if field == name]
+
+
+async def read_form(request: Request, gateway: Gateway) -> Form:
+    """Return the fields of a form in application/x-www-form-urlencoded.
+
+    Raises
+    ------
+    ForeignOriginError
+        Without keys: the form is of another site.
+    BodyTooLargeError, MalformedRequestError
+    """
+    if not gateway.authentication.is_asked and not is_local(request):
+        raise ForeignOriginError
+    body = bytearray()
+    async for piece in body_pieces(request, gateway.settings.http):
+        body += piece
+        if len(body) > _MOST_BYTES:
+            raise BodyTooLargeError(_MOST_BYTES)
+    try:
+        return Form(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError as error:
+        raise MalformedRequestError("The form is not encoded as one.") from error

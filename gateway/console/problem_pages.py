@@ -1,0 +1,112 @@
+"""Problems as pages: for a person, in place of problem details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from gateway import errors
+from gateway.console.access import visitor
+from gateway.console.pages import page
+from gateway.problems import FRAMEWORK, URN, kind_of, problem_of, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from fastapi import Request, Response
+
+    from gateway.access.callers import Caller
+    from gateway.http.dependencies import Gateway
+
+UNAUTHENTICATED = (errors.CredentialsMissingError, errors.CredentialsInvalidError)
+
+
+class PageRoute(APIRoute):
+    """Route whose errors are pages; who has not signed in is asked to, where the page would be."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler that answers with pages alone."""
+        handle = super().get_route_handler()
+
+        async def handle_with_pages(request: Request) -> Response:
+            gateway: Gateway = request.state.gateway
+            try:
+                return await handle(request)
+            except UNAUTHENTICATED as error:
+                return sign_in_page(request, gateway, error)
+            except errors.RadStreamError as error:
+                return problem_page(request, gateway, error)
+            except RequestValidationError:
+                return problem_page(request, gateway, errors.StudyNotFoundError())
+            except HTTPException as error:
+                return _not_found(request, gateway, error.status_code)
+
+        return handle_with_pages
+
+
+def sign_in_page(
+    request: Request, gateway: Gateway, error: errors.RadStreamError, goal: str | None = None
+) -> Response:
+    """Return the form to sign in, with the reason why it is asked for.
+
+    Parameters
+    ----------
+    goal
+        Path of the page to go on to; the one that was asked for, if None.
+    """
+    kind = kind_of(error)
+    reason = None
+    if isinstance(error, errors.CredentialsInvalidError):
+        reason = error.refusal.name.lower()
+    return page(
+        request,
+        gateway,
+        "sign_in",
+        {"reason": reason, "goal": goal},
+        caller=None,
+        status=kind.status,
+        headers={"WWW-Authenticate": (kind.challenge or "").format(**values_of(error))},
+    )
+
+
+def problem_page(request: Request, gateway: Gateway, error: errors.RadStreamError) -> Response:
+    """Return an error as a page."""
+    kind = kind_of(error)
+    problem = problem_of(error, request.state.request_id)
+    retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else None
+    return page(
+        request,
+        gateway,
+        "problem",
+        {"kind": kind.name, "problem": problem},
+        caller=_visitor(request, gateway),
+        status=kind.status,
+        headers=retry,
+    )
+
+
+def problem_name(problem_type: str) -> str:
+    """Return the name of a problem's kind, by which its title is translated."""
+    return problem_type.removeprefix(URN)
+
+
+def _not_found(request: Request, gateway: Gateway, status: int) -> Response:
+    kind = FRAMEWORK.get(status, FRAMEWORK[404])
+    return page(
+        request,
+        gateway,
+        "problem",
+        {"kind": kind.name, "problem": None},
+        caller=_visitor(request, gateway),
+        status=status,
+    )
+
+
+def _visitor(request: Request, gateway: Gateway) -> Caller | None:
+    try:
+        return visitor(request, gateway)
+    except errors.RadStreamError:
+        return None

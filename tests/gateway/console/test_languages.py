@@ -1,0 +1,105 @@
+"""Every text stands in both languages, and the reader's own is chosen."""
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from gateway.console.languages import LANGUAGES, chosen, language
+from gateway.errors import Refusal
+from gateway.problems import all_kinds
+from gateway.schemas.parked import Half
+from gateway.schemas.result import Mode, Status
+from gateway.schemas.telemetry import Stage
+from gateway.studies.study import Route
+
+TEMPLATES = Path(__file__).parents[3] / "gateway/console/templates"
+# Keys that templates put together.
+MADE = {
+    *(f"state.{status}" for status in Status),
+    *(f"route.{route}" for route in Route),
+    *(f"mode.{mode}" for mode in Mode),
+    *(f"half.{half}" for half in Half),
+    *(f"stage.{stage}" for stage in Stage if stage is not Stage.TOTAL),
+    *(f"problem.{kind.name}" for kind in all_kinds()),
+    *(f"verdict.{verdict}" for verdict in ("positive", "negative", "not_applicable")),
+    *(f"model.{state}" for state in ("ready", "refused", "unavailable")),
+    *(f"nav.{section}" for section in ("studies", "send", "queue", "models", "live")),
+    *(f"language.{tag}" for tag in LANGUAGES),
+    *(
+        f"problem_page.{kind}"
+        for kind in (
+            *("scope-missing", "study-not-found", "study-deleted", "stale-form", "not-found"),
+        )
+    ),
+    *(
+        f"refusal.{refusal.name.lower()}"
+        for refusal in Refusal
+        if not refusal.name.endswith("_TOKEN")
+    ),
+    *(f"live.{name}" for name in ("rate", "median", "slow", "errors", "in_flight")),
+    *(f"live.{name}" for name in ("pending", "waiting", "parked")),
+    *(f"live.{unit}" for unit in ("per_minute", "seconds", "studies", "halves", "items")),
+}
+
+
+def named() -> set[str]:
+    """Every key that stands in a template."""
+    texts = [path.read_text() for path in TEMPLATES.glob("*.html")]
+    return {
+        key for text in texts for key in re.findall(r"""\bt\(["']([a-z0-9_.-]+)["'](?! ~)""", text)
+    }
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_the_languages_have_the_same_texts():
+    english, *others = (language(tag) for tag in LANGUAGES)
+    for other in others:
+        assert set(other.texts) == set(english.texts)
+        for key, text in english.texts.items():
+            assert fields(other.texts[key]) == fields(text), key
+            assert other.texts[key].strip(), key
+
+
+def test_every_text_that_pages_name_is_there_and_no_other():
+    assert set(language("en").texts) == named() | MADE
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "tag"),
+    [
+        (None, "", "en"),
+        (None, "de-AT,de;q=0.9,en;q=0.8", "de"),
+        (None, "fr-FR, de;q=0.5", "de"),
+        (None, "fr", "en"),
+        ("en", "de", "en"),
+        ("de", "en", "de"),
+        ("../../etc", "de", "de"),
+    ],
+)
+def test_the_chosen_language_comes_before_the_browsers(cookie: str | None, accepted: str, tag: str):
+    assert chosen(cookie, accepted).tag == tag
+
+
+@pytest.mark.parametrize(
+    ("share", "english", "german"),
+    [
+        (0.8604, "86.0\xa0%", "86,0\xa0%"),
+        (0.99998, ">99.9\xa0%", ">99,9\xa0%"),
+        (0.0002, "<0.1\xa0%", "<0,1\xa0%"),
+        (0.0, "0.0\xa0%", "0,0\xa0%"),
+        (1.0, "100.0\xa0%", "100,0\xa0%"),
+    ],
+)
+def test_no_rounding_makes_a_share_certain(share: float, english: str, german: str):
+    assert language("en").percent(share) == english
+    assert language("de").percent(share) == german
+
+
+def test_numbers_have_the_languages_separators():
+    assert language("en").decimal(1234.56, 1) == "1,234.6"
+    assert language("de").decimal(1234.56, 1) == "1.234,6"
