@@ -24,7 +24,7 @@ _LONGEST = 64
 
 @dataclass(frozen=True, slots=True)
 class AskedStudies:
-    """What a person asks for; None and empty ask for nothing.
+    """Search of a person; None and empty ask for nothing.
 
     Parameters
     ----------
