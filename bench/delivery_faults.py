@@ -2,14 +2,14 @@
 
     python -m bench.delivery_faults --rounds 50 --seed 1
 
-`radstream serve` runs before the real Triton and brings structured reports to three archives: a
-real Orthanc over C-STORE, an archive that is full now and then (A700), and one on the web that
-answers STOW-RS with 409 and 503. In each round one to three studies are sent by STOW-RS; meanwhile
-Orthanc is killed, stopped (SIGSTOP) or made to reject the called AE title, the others answer with
-faults, and in two rounds of three the gateway is killed (SIGKILL) within two seconds of the last
-answer. Then Orthanc comes back. What is parked at the end is retried. Each archive has to hold
-exactly one report for each study: Orthanc by QIDO-RS, the others by what they took. It ends with
-status 1 otherwise.
+`radstream serve` runs before the real Triton and brings structured reports and Secondary Captures
+to three archives: a real Orthanc over C-STORE, an archive that is full now and then (A700), and one
+on the web that answers STOW-RS with 409 and 503. In each round one to three studies are sent by
+STOW-RS; meanwhile Orthanc is killed, stopped (SIGSTOP) or made to reject the called AE title, the
+others answer with faults, and in two rounds of three the gateway is killed (SIGKILL) within two
+seconds of the last answer. Then Orthanc comes back. What is parked at the end is retried. Each
+archive has to hold exactly one report and one capture for each study: Orthanc by QIDO-RS, the
+others by what they took. It ends with status 1 otherwise.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -38,6 +39,9 @@ from tests.support.orthanc import Orthanc, running_orthanc
 from tests.support.triton import running_triton
 
 TITLE = "ORTHANC"
+ARCHIVES = ("orthanc", "full", "web")
+RENDERINGS = ("structured-report", "secondary-capture")
+MODALITIES = ("SR", "OT")  # of each rendering
 MOST_STUDIES = 3
 LONGEST_FAULT_S, LONGEST_WAIT_S = 2.0, 2.0
 SETTLED_S = 240.0
@@ -52,7 +56,7 @@ class Outcome:
     Attributes
     ----------
     wrong
-        Archive, study and number of reports where that is not one.
+        Archive, Modality, study and number of objects where that is not one.
     faults
         Number of rounds by fault of Orthanc, and of kills of the gateway.
     states, attempts
@@ -62,7 +66,7 @@ class Outcome:
     """
 
     studies: list[str] = field(default_factory=list)
-    wrong: list[tuple[str, str, int]] = field(default_factory=list)
+    wrong: list[tuple[str, str, str, int]] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
     attempts: int = 0
@@ -186,23 +190,21 @@ class Drill:
             if item["state"] == "parked":
                 answer = await client.post(f"/v1/parked/{item['parked']}/retry")
                 self.outcome.parked += answer.is_success
-        return len(found) == len(self._counts(study)) + 1 and all(
+        return len(found) == len(ARCHIVES) * len(MODALITIES) and all(
             item["state"] in _ENDED for item in found
         )
 
-    def _counts(self, study: str) -> dict[str, int]:
-        """Number of reports in our own archives."""
-        return {
-            name: sum(each == study for each in held.values())
-            for name, held in (("full", self.full.studies), ("web", self.web.studies))
-        }
-
     async def _judge(self) -> None:
-        for study in self.outcome.studies:
-            counts = self._counts(study)
-            counts["orthanc"] = await self.orthanc.now.instances(study, "SR")
+        """Count the objects of each archive; those that came twice are one."""
+        ours = {"full": self.full.studies, "web": self.web.studies}
+        for study, modality in product(self.outcome.studies, MODALITIES):
+            counts = {
+                name: sum(each == (study, modality) for each in held.values())
+                for name, held in ours.items()
+            }
+            counts["orthanc"] = await self.orthanc.now.instances(study, modality)
             self.outcome.wrong += [
-                (name, study, number) for name, number in counts.items() if number != 1
+                (name, modality, study, number) for name, number in counts.items() if number != 1
             ]
 
 
@@ -216,8 +218,8 @@ async def standing(triton_url: str, folder: Path, seed: int) -> AsyncIterator[Dr
         with archive() as full:
             async with web_archive() as web:
                 document = routing(
-                    dicom("orthanc", orthanc.port, ae_title=TITLE),
-                    dicom("full", full.port),
+                    dicom("orthanc", orthanc.port, ae_title=TITLE, renderings=RENDERINGS),
+                    dicom("full", full.port, renderings=RENDERINGS),
                     {"name": "web", "kind": "stow", "url": web.url},
                 )
                 path = folder / "routing.json"
@@ -253,10 +255,10 @@ async def _main(rounds: int, seed: int) -> int:
         f"{outcome.states.total()} deliveries in {outcome.attempts} attempts, of which "
         f"{outcome.states['confirmed']} confirmed and {outcome.states['acknowledged']} "
         f"acknowledged, {outcome.parked} retried after they were parked; "
-        f"{len(outcome.wrong)} archives without exactly one report of a study"
+        f"{len(outcome.wrong)} times another number of objects than one"
     )
-    for name, study, number in outcome.wrong:
-        print(f"  {name} {study}: {number}")
+    for name, modality, study, number in outcome.wrong:
+        print(f"  {name} {modality} {study}: {number}")
     return 1 if outcome.wrong else 0
 
 

@@ -70,6 +70,11 @@ def dicom(name: str, port: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def web(name: str, url: str) -> dict[str, Any]:
+    """An archive on the web, for structured reports."""
+    return {"name": name, "kind": "stow", "url": url, "renderings": ["structured-report"]}
+
+
 def report(study_id: str, revision: str = "") -> bytes:
     """The structured report of a study, whose revision makes it another one."""
     item = reading(study_id=study_id, model={"name": "cxr", "version": revision or "1"})

@@ -60,7 +60,7 @@ class Archive:
     held
         Number of times that each object was stored, by SOP Instance UID.
     studies
-        Study Instance UID of each object that was stored.
+        Study Instance UID and Modality of each object that was stored.
     calling
         Calling AE title of each association.
     loses
@@ -72,7 +72,7 @@ class Archive:
     port: int
     statuses: list[int] = field(default_factory=list)
     held: Counter[str] = field(default_factory=Counter)
-    studies: dict[str, str] = field(default_factory=dict)
+    studies: dict[str, tuple[str, str]] = field(default_factory=dict)
     calling: list[str] = field(default_factory=list)
     arrived: list[str] = field(default_factory=list)
     loses: bool = False
@@ -88,7 +88,7 @@ class Archive:
         status = self.statuses.pop(0) if self.statuses else 0
         if status in {0, 0xB000, 0xB006, 0xB007} and not self.loses:
             self.held[uid] += 1
-            self.studies[uid] = str(event.dataset.StudyInstanceUID)
+            self.studies[uid] = _kind_of(event.dataset)
         return status
 
     def find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
@@ -174,7 +174,7 @@ class WebArchive:
     answers: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
     searches: int | None = None
     held: Counter[str] = field(default_factory=Counter)
-    studies: dict[str, str] = field(default_factory=dict)
+    studies: dict[str, tuple[str, str]] = field(default_factory=dict)
     came: list[dict[str, str]] = field(default_factory=list)
     silent: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -198,7 +198,7 @@ class WebArchive:
                 content_type="application/dicom+json",
             )
         self.held[str(dataset.SOPInstanceUID)] += 1
-        self.studies[str(dataset.SOPInstanceUID)] = str(dataset.StudyInstanceUID)
+        self.studies[str(dataset.SOPInstanceUID)] = _kind_of(dataset)
         return web.Response(
             body=json.dumps(stored(dataset.SOPInstanceUID)).encode(),
             content_type="application/dicom+json",
@@ -211,6 +211,10 @@ class WebArchive:
         uid = request.query["SOPInstanceUID"]
         found = [{"00080018": {"vr": "UI", "Value": [uid]}}] if uid in self.held else []
         return web.Response(body=json.dumps(found).encode(), content_type="application/dicom+json")
+
+
+def _kind_of(dataset: Dataset) -> tuple[str, str]:
+    return str(dataset.StudyInstanceUID), str(dataset.Modality)
 
 
 def stored(uid: str, warning: int | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from gateway.triton.embedded import EmbeddedTriton
-from tests.support.delivery import all_in, delivering, stow
+from tests.support.delivery import all_in, delivering, stow, web
 from tests.support.delivery_archives import web_archive
 from tests.support.dicom import radiograph
 from tests.support.gateway import LiveGateway, run_command, running_gateway, until
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.server
 async def test_deliveries_are_listed_and_made_again(triton: EmbeddedTriton, tmp_path: Path):
     study = generate_uid()
     async with web_archive() as vna:
-        destination = {"name": "vna", "kind": "stow", "url": vna.url}
-        async with running_gateway(delivering(triton.grpc_url, tmp_path, destination)) as gateway:
+        settings = delivering(triton.grpc_url, tmp_path, web("vna", vna.url))
+        async with running_gateway(settings) as gateway:
             await until(gateway.is_ready)
             await stow(gateway.client, radiograph(StudyInstanceUID=study))
             await until(lambda: all_in(gateway.client, study, "confirmed"), 60)

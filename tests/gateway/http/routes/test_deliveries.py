@@ -6,7 +6,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from gateway.triton.embedded import EmbeddedTriton
-from tests.support.delivery import all_in, deliveries, delivering, dicom, stow
+from tests.support.delivery import all_in, deliveries, delivering, dicom, stow, web
 from tests.support.delivery_archives import archive, failed, web_archive
 from tests.support.dicom import radiograph
 from tests.support.gateway import LiveGateway, running_gateway, until
@@ -24,7 +24,7 @@ async def test_a_complete_study_is_brought_to_each_destination_and_again_on_dema
                 triton.grpc_url,
                 tmp_path,
                 dicom("pacs", pacs.port),
-                {"name": "vna", "kind": "stow", "url": vna.url},
+                web("vna", vna.url),
             )
             async with running_gateway(settings) as gateway:
                 await until(gateway.is_ready)
@@ -52,9 +52,7 @@ async def test_a_refused_result_is_retried_and_discarded_by_the_operator(
     study = generate_uid()
     async with web_archive() as vna:
         vna.answers = [(409, failed("1.2", 0xC000), {})] * 2
-        settings = delivering(
-            triton.grpc_url, tmp_path, {"name": "vna", "kind": "stow", "url": vna.url}
-        )
+        settings = delivering(triton.grpc_url, tmp_path, web("vna", vna.url))
         # The failed item names another object: the status alone counts.
         async with running_gateway(settings) as gateway:
             await until(gateway.is_ready)
