@@ -31,12 +31,11 @@ def renderers(reports: Reports) -> Renderers:
     """Return what makes each kind of rendering."""
 
     async def structured_report(study_id: str, destination: Destination) -> Sequence[Rendering]:
-        del destination
         try:
-            data = await reports.structured_report(study_id)
+            made = await reports.structured_reports(study_id, destination.name)
         except NoDicomContextError:  # its images are no instances of a patient's study
             return ()
-        return (dicom_rendering(RenderingKind.STRUCTURED_REPORT, data),)
+        return [dicom_rendering(RenderingKind.STRUCTURED_REPORT, data) for data in made]
 
     async def secondary_captures(study_id: str, destination: Destination) -> Sequence[Rendering]:
         del destination

@@ -10,6 +10,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from gateway.pictures.pictures import finding_of
 from gateway.renderings.identifiers import derived_uid
+from gateway.renderings.revisions import of_correction
 from gateway.renderings.words import model_name
 
 if TYPE_CHECKING:
@@ -31,12 +32,15 @@ class HeatMap:
         Index of the finding.
     header
         Of the image; see `source_header`.
+    corrections
+        Number of corrections of the study's identity before it.
     """
 
     reading: Reading
     index: int
     label: int
     header: Dataset
+    corrections: int = 0
 
     @property
     def frame(self) -> FrameReading:
@@ -53,17 +57,20 @@ class HeatMap:
         study, model = str(self.header.StudyInstanceUID), model_name(self.reading.model)
         reference = Dataset()
         reference.StudyInstanceUID = study
-        reference.SeriesInstanceUID = derived_uid("heat maps", study, model)
+        after = of_correction(self.corrections)
+        reference.SeriesInstanceUID = derived_uid("heat maps", study, model, *after)
         reference.SOPInstanceUID = derived_uid(
             *("heat map", study, self.reading.sha256, str(self.index)),
-            *(model, self.finding.label),
+            *(model, self.finding.label, *after),
         )
         reference.SOPClassUID = SecondaryCaptureImageStorage
         reference.Modality = "OT"
         return reference
 
 
-def heat_maps(readings: Iterable[Reading], headers: Mapping[str, Dataset]) -> Iterator[HeatMap]:
+def heat_maps(
+    readings: Iterable[Reading], headers: Mapping[str, Dataset], *, corrections: int = 0
+) -> Iterator[HeatMap]:
     """Yield the heat map of the most probable finding of each frame that has one.
 
     A model that is not applicable to an image explains nothing in it.
@@ -72,6 +79,8 @@ def heat_maps(readings: Iterable[Reading], headers: Mapping[str, Dataset]) -> It
     ----------
     headers
         The header of each image, by its SHA-256.
+    corrections
+        Number of corrections of the study's identity.
     """
     for reading in readings:
         for index, frame in enumerate(reading.frames):
@@ -79,4 +88,4 @@ def heat_maps(readings: Iterable[Reading], headers: Mapping[str, Dataset]) -> It
                 continue
             label = finding_of(frame, None)
             if frame.findings[label].positive is not None:
-                yield HeatMap(reading, index, label, headers[reading.sha256])
+                yield HeatMap(reading, index, label, headers[reading.sha256], corrections)

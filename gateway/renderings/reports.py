@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from gateway.pictures.pictures import finding_of
 from gateway.renderings.corrections import fhir_transactions, oru_messages
 from gateway.renderings.heat_maps import HeatMap, heat_maps
 from gateway.renderings.oru import oru_message
+from gateway.renderings.revisions import newest, present, with_patient, withdrawals
 from gateway.renderings.source_header import source_header
 from gateway.results.submissions import with_submissions
 from gateway.results.view import study_result, superseded
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from gateway.pictures.pictures import Pictures
     from gateway.renderings.fhir import IdentifierSystems, Release
+    from gateway.renderings.revisions import Revision
     from gateway.results.documents import Reading, StudyRecord
     from gateway.results.store import ResultStore
     from gateway.schemas.hl7 import MessageForm
@@ -59,7 +62,8 @@ class Reports:
     async def structured_report(self, study_id: str) -> bytes:
         """Return the DICOM structured report of a study; see `structured_report`.
 
-        Images that are superseded, or not in DICOM, are left out.
+        Images that are superseded, or not in DICOM, are left out, and of an instance that came
+        again in other bytes what came before.
 
         Raises
         ------
@@ -67,10 +71,23 @@ class Reports:
         NoDicomContextError
             No image of it is an instance of a patient's study.
         """
-        record, readings = await self._record(study_id)
-        async with self._turn:  # one study's originals are in memory at once, one by one
-            reported, headers = await self._instances(record, readings)
-            return await self._imaging.run(partial(_render, reported, headers))
+        study = await self._standing(study_id)
+        now = present(study.record, study.uid, study.reported)
+        return await self._report(study, now)
+
+    async def structured_reports(self, study_id: str, destination: str) -> list[bytes]:
+        """Return the structured reports that tell a destination of a study, in order.
+
+        What it got under an identity that turned out to be wrong is withdrawn first.
+
+        Raises
+        ------
+        StudyNotFoundError, NoDicomContextError
+        """
+        study = await self._standing(study_id)
+        now = present(study.record, study.uid, study.reported)
+        withdrawn = withdrawals(study.record, study.uid, now, destination)
+        return [await self._report(study, each) for each in (*withdrawn, now)]
 
     async def secondary_capture(
         self, study_id: str, number: int, label: str | None = None, key: str | None = None
@@ -87,11 +104,13 @@ class Reports:
         if read.activation_map is None:
             raise NoHeatMapError(reading.model.name)
         place = finding_of(read, label)
-        async with self._turn:
-            header = await self._header(reading)
-            if header is None:
-                raise NoDicomContextError
-            return await self._capture(HeatMap(reading, index, place, header))
+        record, readings = await self._record(study_id)
+        # The name of a patient that was corrected stands in the header of another image.
+        study = await self._instances(record, [*(readings if record.former else ()), reading])
+        header = study.headers.get(reading.sha256)
+        if header is None:
+            raise NoDicomContextError
+        return await self._capture(HeatMap(reading, index, place, header, study.corrections))
 
     async def secondary_captures(self, study_id: str) -> AsyncIterator[bytes]:
         """Yield the Secondary Captures that the structured report of a study refers to.
@@ -103,13 +122,9 @@ class Reports:
         StudyNotFoundError, NoDicomContextError
             As of the structured report.
         """
-        record, readings = await self._record(study_id)
-        async with self._turn:
-            reported, headers = await self._instances(record, readings)
-        for heat_map in heat_maps(reported, headers):
-            async with self._turn:
-                capture = await self._capture(heat_map)
-            yield capture
+        study = await self._standing(study_id)
+        for heat_map in heat_maps(study.reported, study.headers, corrections=study.corrections):
+            yield await self._capture(heat_map)
 
     async def oru(self, study_id: str, form: MessageForm) -> bytes:
         """Return the HL7 v2 message of a study; see `oru_message`.
@@ -174,28 +189,40 @@ class Reports:
         except StudyBeingDeletedError:
             raise StudyNotFoundError from None
 
-    async def _instances(
-        self, record: StudyRecord, readings: Sequence[Reading]
-    ) -> tuple[list[Reading], dict[str, Dataset]]:
-        """Return the readings of images that are in a patient's study, and these images' headers.
+    async def _standing(self, study_id: str) -> _StudyInstances:
+        """Return what reports of a study are made of: all but images that are superseded.
 
-        Images that are superseded are left out.
+        Raises
+        ------
+        StudyNotFoundError, NoDicomContextError
+        """
+        record, readings = await self._record(study_id)
+        replaced = superseded(readings, record.standing)
+        standing = [reading for reading in readings if reading.sha256 not in replaced]
+        return await self._instances(record, standing)
+
+    async def _instances(self, record: StudyRecord, readings: Sequence[Reading]) -> _StudyInstances:
+        """Return the images of these readings that are in a patient's study.
 
         Raises
         ------
         NoDicomContextError
             There are none.
         """
-        replaced = superseded(readings, record.standing)
         headers: dict[str, Dataset] = {}
-        for reading in readings:
-            if reading.sha256 not in headers | replaced:
-                header = await self._header(reading)
-                if header is not None:
-                    headers[reading.sha256] = header
+        async with self._turn:  # one study's originals are in memory at once, one by one
+            for reading in readings:
+                if reading.sha256 not in headers:
+                    header = await self._header(reading)
+                    if header is not None:
+                        headers[reading.sha256] = header
         if not headers:
             raise NoDicomContextError
-        return [reading for reading in readings if reading.sha256 in headers], headers
+        return _StudyInstances(record, newest(readings, headers), headers)
+
+    async def _report(self, study: _StudyInstances, revision: Revision) -> bytes:
+        headers = with_patient(study.sent_headers, revision.identity)
+        return await self._imaging.run(partial(_render, study.reported, headers, revision))
 
     async def _header(self, reading: Reading) -> Dataset | None:
         """Return the header of an image; None where it is in no patient's study."""
@@ -205,8 +232,45 @@ class Reports:
         return await self._imaging.run(partial(_header_of, data))
 
     async def _capture(self, heat_map: HeatMap) -> bytes:
-        picture = await self._pictures.heatmap_of(heat_map.reading, heat_map.index, heat_map.label)
-        return await self._imaging.run(partial(_captured, heat_map, picture))
+        async with self._turn:
+            picture = await self._pictures.heatmap_of(
+                heat_map.reading, heat_map.index, heat_map.label
+            )
+            return await self._imaging.run(partial(_captured, heat_map, picture))
+
+
+@dataclass(frozen=True, slots=True)
+class _StudyInstances:
+    """Images of a study that are instances of a patient's study.
+
+    Parameters
+    ----------
+    record
+        The study's.
+    reported
+        Readings that reports tell of, in order.
+    sent_headers
+        Headers of the images as they were sent, by SHA-256, the newest last.
+    """
+
+    record: StudyRecord
+    reported: list[Reading]
+    sent_headers: dict[str, Dataset]
+
+    @property
+    def uid(self) -> str:
+        """Return the Study Instance UID."""
+        return str(next(iter(self.sent_headers.values())).StudyInstanceUID)
+
+    @property
+    def corrections(self) -> int:
+        """Return the number of corrections of the identity."""
+        return len(self.record.former)
+
+    @property
+    def headers(self) -> dict[str, Dataset]:
+        """Return the headers with the patient of the study's identity."""
+        return with_patient(self.sent_headers, self.record.identity)
 
 
 def _header_of(data: bytes) -> Dataset | None:
@@ -216,11 +280,13 @@ def _header_of(data: bytes) -> Dataset | None:
         return None
 
 
-def _render(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> bytes:
+def _render(
+    readings: Sequence[Reading], headers: Mapping[str, Dataset], revision: Revision
+) -> bytes:
     # Half a second of imports, which a gateway that renders nothing is spared.
     from gateway.renderings.structured_report import structured_report  # noqa: PLC0415 - see above
 
-    return structured_report(readings, headers)
+    return structured_report(readings, headers, revision)
 
 
 def _captured(heat_map: HeatMap, picture: bytes) -> bytes:

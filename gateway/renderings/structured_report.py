@@ -25,6 +25,7 @@ from pydicom.sr.codedict import codes
 from gateway.renderings.equipment import MAKER, SOFTWARE, contributing_equipment, written
 from gateway.renderings.heat_maps import heat_maps
 from gateway.renderings.identifiers import derived_uid
+from gateway.renderings.revisions import report_series
 from gateway.renderings.source_header import UNICODE, frame_numbers
 from gateway.renderings.words import NOT_REVIEWED, model_name
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from gateway.renderings.heat_maps import HeatMap
+    from gateway.renderings.revisions import Revision
     from gateway.results.documents import FrameReading, Reading
     from gateway.schemas.result import Code, Finding, ModelVersion
 
@@ -50,10 +52,13 @@ _SCHEMES = {
 _LONGEST_CODE, _LONGEST_MEANING = 16, 64
 _VERDICT = sr.CodedConcept("363713009", "SCT", "Has interpretation")
 _VERDICTS = {True: codes.SCT.Positive, False: codes.SCT.Negative}
+_WITHDRAWN = "Withdrawn: these are not results of this patient or order."
 _NOT_APPLICABLE = sr.CodedConcept("385432009", "SCT", "Not applicable")
 
 
-def structured_report(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> bytes:
+def structured_report(
+    readings: Sequence[Reading], headers: Mapping[str, Dataset], revision: Revision
+) -> bytes:
     """Return the report, a DICOM file in Explicit VR Little Endian.
 
     Parameters
@@ -63,25 +68,28 @@ def structured_report(readings: Sequence[Reading], headers: Mapping[str, Dataset
         contract has a label.
     headers
         The header of each image, by its SHA-256; see `source_header`.
+    revision
+        State of the study that is reported.
     """
     images = list({header.SOPInstanceUID: header for header in headers.values()}.values())
-    explanations = list(heat_maps(readings, headers))
+    shown = () if revision.is_withdrawn else readings
+    explanations = list(heat_maps(shown, headers, corrections=revision.corrections))
     first, completed_at = images[0], max(reading.completed_at for reading in readings)
-    names = [f"{reading.sha256} {model_name(reading.model)}" for reading in readings]
     models = _models(readings)
     document = sr.Comprehensive3DSR(
         evidence=[*images, *(heat_map.reference() for heat_map in explanations)],
-        content=_content(readings, headers, explanations),
-        series_instance_uid=derived_uid("SR series", first.StudyInstanceUID),
+        content=_content(readings, headers, explanations, revision),
+        series_instance_uid=report_series(first.StudyInstanceUID),
         series_number=_SERIES_NUMBER,
         series_description=_SERIES_DESCRIPTION,
-        sop_instance_uid=derived_uid("SR", first.StudyInstanceUID, *names),
+        sop_instance_uid=revision.sop_instance_uid,
         instance_number=1,
         manufacturer=MAKER,
         manufacturer_model_name=MAKER,
         software_versions=SOFTWARE,
         is_complete=True,
         specific_character_set=UNICODE,
+        previous_versions=None if revision.predecessor is None else [revision.predecessor],
         content_date=completed_at.date(),
         content_time=completed_at.time(),
         contributing_equipment=contributing_equipment(models, completed_at),
@@ -90,7 +98,10 @@ def structured_report(readings: Sequence[Reading], headers: Mapping[str, Dataset
 
 
 def _content(
-    readings: Sequence[Reading], headers: Mapping[str, Dataset], explanations: Iterable[HeatMap]
+    readings: Sequence[Reading],
+    headers: Mapping[str, Dataset],
+    explanations: Iterable[HeatMap],
+    revision: Revision,
 ) -> sr.MeasurementReport:
     explained = {(id(each.reading), each.index, each.label): each for each in explanations}
     findings = [
@@ -101,6 +112,7 @@ def _content(
         for reading in readings
         for index, frame in enumerate(reading.frames)
         for label in range(len(frame.findings))
+        if not revision.is_withdrawn
     ]
     # Validators take all groups of a report by one template: either all have a region or none has.
     marks = any(finding.peak() is not None for finding in findings)
@@ -117,20 +129,31 @@ def _content(
             )
         ),
         procedure_reported=codes.SCT.ImagingProcedure,
-        imaging_measurements=[finding.group(with_region=marks) for finding in findings],
+        imaging_measurements=[finding.group(with_region=marks) for finding in findings]
+        or [_no_finding(revision)],
         title=codes.DCM.ImagingMeasurementReport,
     )
+    said = [_WITHDRAWN] if revision.is_withdrawn else []
     root = report[0].ContentSequence
     root.append(_image_library(headers.values()))
     disclaimers = dict.fromkeys(reading.disclaimer for reading in readings if reading.disclaimer)
     root.append(
         sr.TextContentItem(
             name=codes.DCM.Comment,
-            value=" ".join((NOT_REVIEWED, *disclaimers)),
+            value=" ".join((*said, NOT_REVIEWED, *disclaimers)),
             relationship_type=sr.RelationshipTypeValues.CONTAINS,
         )
     )
     return report
+
+
+def _no_finding(revision: Revision) -> _Group:
+    """Return the group of a report that withdraws another: the template demands one."""
+    uid = derived_uid("withdrawal", revision.sop_instance_uid)
+    return sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier="withdrawn"),
+        qualitative_evaluations=[sr.QualitativeEvaluation(name=_VERDICT, value=_NOT_APPLICABLE)],
+    )
 
 
 _Group = (

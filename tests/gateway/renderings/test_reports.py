@@ -29,6 +29,7 @@ from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.metadata import StudyMetadata, validate_document
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
+from tests.gateway.renderings.test_revisions import told
 from tests.support.dicom import file_of, radiograph
 from tests.support.models import flat_png
 from tests.support.readings import NOON, frame, reading
@@ -185,6 +186,39 @@ async def test_a_study_that_is_being_deleted_is_not_found(
     ):
         with pytest.raises(StudyNotFoundError):
             await rendered
+
+
+async def test_what_a_pacs_got_of_a_wrong_patient_is_withdrawn(
+    results: ResultStore, documents: StudyDocuments, reports: Reports
+):
+    original = radiograph(StudyInstanceUID="1.2.3", PatientID="P-7", PatientName="Wrong^A")
+    await add(results, file_of(original))
+    [data] = await reports.structured_reports("S1", "pacs")
+    before = dcmread(io.BytesIO(data))
+    [old] = [capture async for capture in reports.secondary_captures("S1")]
+    item = told("pacs", str(before.SOPInstanceUID))
+    await documents.change("S1", lambda record: record.changed(deliveries=(item,)))
+    original.PatientID, original.PatientName = "P-8", "Right^B"
+    right = METADATA.model_copy(update={"patient_id": "P-8"})
+    await add(results, file_of(original), right)
+    gone, now = (
+        dcmread(io.BytesIO(data)) for data in await reports.structured_reports("S1", "pacs")
+    )
+    assert (before.PatientID, gone.PatientID, now.PatientID) == ("P-7", "P-7", "P-8")
+    assert (gone.PatientName, now.PatientName) == ("Wrong^A", "Right^B")
+    for successor in (gone, now):
+        [study] = successor.PredecessorDocumentsSequence
+        [document] = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+        assert document.ReferencedSOPInstanceUID == before.SOPInstanceUID
+    assert "Image Region" not in str(gone)
+    assert str(now).count("Image Region") == 1  # once, though the instance came twice
+    [new] = [capture async for capture in reports.secondary_captures("S1")]
+    assert dcmread(io.BytesIO(new)).PatientID == "P-8"
+    assert instances(dcmread(io.BytesIO(new))) != instances(dcmread(io.BytesIO(old)))
+    assert reported(await reports.structured_report("S1"), captures=True) == instances(
+        dcmread(io.BytesIO(new))
+    )
+    assert await reports.secondary_capture("S1", 2) == new
 
 
 async def test_a_message_has_the_patient_of_the_newest_instance(

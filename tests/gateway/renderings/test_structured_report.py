@@ -13,13 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import SecondaryCaptureImageStorage, XRayAngiographicImageStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    SecondaryCaptureImageStorage,
+    XRayAngiographicImageStorage,
+)
 
 from gateway.renderings.heat_maps import heat_maps
+from gateway.renderings.revisions import Revision, present
 from gateway.renderings.secondary_capture import secondary_capture
 from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
-from gateway.results.documents import Reading
+from gateway.results.documents import Reading, StudyRecord
 from tests.support.dicom import radiograph
 from tests.support.dicom_validators import dciodvfy, pixelmed
 from tests.support.gateway import ROOT
@@ -57,7 +62,8 @@ def rendered(readings: list[Reading], *originals: Dataset) -> bytes:
         header = source_header(original)
         assert header is not None
         headers[item] = header
-    return structured_report(readings, headers)
+    study = str(next(iter(headers.values())).StudyInstanceUID)
+    return structured_report(readings, headers, present(StudyRecord.begun("S1"), study, readings))
 
 
 def read(data: bytes) -> Dataset:
@@ -193,6 +199,45 @@ def test_the_finding_that_a_heat_map_is_of_refers_to_its_capture():
 def test_nothing_refers_to_a_capture_of_a_model_that_is_not_applicable():
     report = read(rendered([reading(1, NOT_APPLICABLE)]))
     assert items(report, "Visual explanation") == []
+
+
+def replaced(*, is_withdrawn: bool) -> bytes:
+    """A report that replaces another one."""
+    made, header = reading(), source_header(ORIGINAL)
+    assert header is not None
+    predecessor = Dataset()
+    predecessor.StudyInstanceUID, predecessor.SeriesInstanceUID = "1.2.3", "1.2.3.9"
+    predecessor.SOPInstanceUID = "1.2.3.9.1"
+    predecessor.SOPClassUID = Comprehensive3DSRStorage
+    revision = Revision("1.2.3.9.2", {}, 1, is_withdrawn=is_withdrawn, predecessor=predecessor)
+    return structured_report([made], {made.sha256: header}, revision)
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_a_successor_names_its_predecessor(tmp_path: Path, *, is_withdrawn: bool):
+    path = tmp_path / "report.dcm"
+    path.write_bytes(replaced(is_withdrawn=is_withdrawn))
+    assert dciodvfy(path) == []
+    subprocess.run([tool("dsrdump"), "-Ec", str(path)], check=True, capture_output=True)
+    highdicom.sr.srread(path)
+    [study] = read(path.read_bytes()).PredecessorDocumentsSequence
+    [series] = study.ReferencedSeriesSequence
+    [document] = series.ReferencedSOPSequence
+    assert (study.StudyInstanceUID, series.SeriesInstanceUID) == ("1.2.3", "1.2.3.9")
+    assert document.ReferencedSOPInstanceUID == "1.2.3.9.1"
+
+
+def test_a_withdrawal_has_no_findings(tmp_path: Path):
+    path = tmp_path / "report.dcm"
+    path.write_bytes(replaced(is_withdrawn=True))
+    assert pixelmed(path) == []
+    report = read(path.read_bytes())
+    for meaning in ("Finding", "Certainty of Finding", "Image Region", "Visual explanation"):
+        assert items(report, meaning) == []
+    [verdict] = items(report, "Has interpretation")
+    assert verdict.ConceptCodeSequence[0].CodeMeaning == "Not applicable"
+    assert items(report, "Comment")[0].TextValue.startswith("Withdrawn: ")
+    assert replaced(is_withdrawn=True) == path.read_bytes()
 
 
 def test_the_device_changes_with_the_models_version_alone():

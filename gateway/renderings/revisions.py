@@ -1,0 +1,190 @@
+"""Revisions of a study's structured report: what the one of now replaces, and what is withdrawn.
+
+A report that tells of other readings, or of another patient, is another object, which names its
+predecessor. The study's document lists the reports that destinations got, by their UIDs. Where an
+identity turned out to be wrong, a successor without findings, in the wrong patient's study,
+withdraws what was told of it.
+
+References
+----------
+DICOM PS3.3, C.17.2: Predecessor Documents Sequence (0040,A360).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+from pydicom.uid import Comprehensive3DSRStorage
+
+from gateway.renderings.identifiers import derived_uid
+from gateway.renderings.words import model_name
+from gateway.results.deliveries import brought
+from gateway.schemas.result import DeliveryState, RenderingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gateway.results.documents import Reading, StudyRecord
+
+_HAS = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
+_MAY_HAVE = _HAS | {DeliveryState.SENT}
+_KIND = RenderingKind.STRUCTURED_REPORT
+_OF_PATIENT = ("PatientName", "PatientBirthDate", "PatientSex")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A state of a study that a report is of.
+
+    Parameters
+    ----------
+    sop_instance_uid
+        Of the report.
+    identity
+        Of the study, as it was or is taken to be.
+    corrections
+        Number of corrections of the identity before it.
+    is_withdrawn
+        True if the identity was wrong: the report has no findings.
+    predecessor
+        Identifiers of the report that it replaces; None where no destination got any.
+    """
+
+    sop_instance_uid: str
+    identity: Mapping[str, str | None]
+    corrections: int = 0
+    is_withdrawn: bool = False
+    predecessor: Dataset | None = None
+
+
+def present(record: StudyRecord, study: str, readings: Sequence[Reading]) -> Revision:
+    """Return the revision of a study as it is now.
+
+    Parameters
+    ----------
+    study
+        Its Study Instance UID.
+    readings
+        Those that its report tells of.
+    """
+    names = [f"{reading.sha256} {model_name(reading.model)}" for reading in readings]
+    corrections = len(record.former)
+    uid = derived_uid("SR", study, *names, *of_correction(corrections))
+    told = _told(record)
+    before = told[: told.index(uid)] if uid in told else told
+    withdrawn = {_withdrawn(study, number) for number in range(corrections)}
+    return Revision(
+        uid,
+        record.identity,
+        corrections,
+        predecessor=_reference(study, [each for each in before if each not in withdrawn]),
+    )
+
+
+def withdrawals(
+    record: StudyRecord, study: str, now: Revision, destination: str
+) -> Iterator[Revision]:
+    """Yield the revisions that withdraw what a destination got under wrong identities.
+
+    Parameters
+    ----------
+    now
+        The present revision.
+    destination
+        Its name; what it has by now is left out.
+    """
+    told = _told(record)
+    may_have = brought(record, destination, _KIND, _MAY_HAVE)
+    has = brought(record, destination, _KIND, _HAS)
+    withdrawn = {_withdrawn(study, number) for number in range(len(record.former))}
+    start = 0
+    for number, identity in enumerate(record.former):
+        uid = _withdrawn(study, number)
+        end = told.index(uid) if uid in told else len(told)
+        under_it = [
+            each for each in told[start:end] if each not in withdrawn | {now.sop_instance_uid}
+        ]
+        start = max(start, end)
+        if uid not in has and any(each in may_have for each in under_it):
+            predecessor = _reference(study, under_it)
+            yield Revision(uid, identity, number, is_withdrawn=True, predecessor=predecessor)
+
+
+def report_series(study: str) -> str:
+    """Return the UID of the series of all reports of a study."""
+    return derived_uid("SR series", study)
+
+
+def of_correction(corrections: int) -> list[str]:
+    """Return what the UIDs of objects after so many corrections are derived from besides."""
+    return [f"correction {corrections}"] if corrections else []
+
+
+def with_patient(
+    headers: Mapping[str, Dataset], identity: Mapping[str, str | None]
+) -> dict[str, Dataset]:
+    """Return the headers of images, all with the patient and order of a study's identity.
+
+    An image that came with the identity of another patient takes name, birth date and sex of the
+    newest one that came with this patient's, and has none without.
+
+    Parameters
+    ----------
+    headers
+        By the SHA-256 of each image, the newest last; not changed.
+    """
+    patient, order = identity.get("patient_id"), identity.get("accession_number")
+    right = [header for header in headers.values() if header.PatientID == patient]
+    renamed = {}
+    for sha256, header in headers.items():
+        changed = copy.deepcopy(header)  # a shallow one shares the elements
+        if patient and header.PatientID != patient:
+            if header.PatientID:
+                for keyword in _OF_PATIENT:
+                    setattr(changed, keyword, right[-1][keyword].value if right else "")
+            changed.PatientID = patient
+        if order and len(order) <= 16:  # noqa: PLR2004 - a short string (SH), PS3.5, 6.2
+            changed.AccessionNumber = order
+        renamed[sha256] = changed
+    return renamed
+
+
+def newest(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> list[Reading]:
+    """Return the readings less those of instances that came again in other bytes."""
+    last = {header.SOPInstanceUID: sha256 for sha256, header in headers.items()}
+    return [
+        reading
+        for reading in readings
+        if reading.sha256 in headers
+        and last[headers[reading.sha256].SOPInstanceUID] == reading.sha256
+    ]
+
+
+def _told(record: StudyRecord) -> list[str]:
+    """Return the UIDs of all reports that a destination may have, oldest first."""
+    uids = (
+        uid
+        for item in record.deliveries
+        if item.rendering == _KIND and item.state in _MAY_HAVE
+        for uid in item.objects
+    )
+    return list(dict.fromkeys(uids))
+
+
+def _withdrawn(study: str, number: int) -> str:
+    return derived_uid("SR", study, f"withdrawn {number}")
+
+
+def _reference(study: str, uids: Sequence[str]) -> Dataset | None:
+    """Return the identifiers of the last of these reports."""
+    if not uids:
+        return None
+    reference = Dataset()
+    reference.StudyInstanceUID = study
+    reference.SeriesInstanceUID = report_series(study)
+    reference.SOPInstanceUID = uids[-1]
+    reference.SOPClassUID = Comprehensive3DSRStorage
+    return reference

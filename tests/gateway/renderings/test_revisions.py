@@ -1,0 +1,157 @@
+"""Revisions of a study's report, by what its document lists."""
+
+from collections.abc import Mapping
+
+from gateway.renderings.revisions import (
+    Revision,
+    newest,
+    of_correction,
+    present,
+    with_patient,
+    withdrawals,
+)
+from gateway.renderings.source_header import source_header
+from gateway.results.documents import DeliveryItem, Reading, StudyRecord
+from gateway.schemas.result import DeliveryState, RenderingKind
+from tests.support.dicom import radiograph
+from tests.support.readings import NOON, reading
+
+STUDY = "1.2.3"
+WRONG, RIGHT = {"patient_id": "P-7"}, {"patient_id": "P-8"}
+SENT, WAITING = DeliveryState.SENT, DeliveryState.WAITING
+
+
+def told(
+    destination: str, *uids: str, state: DeliveryState = DeliveryState.ACKNOWLEDGED
+) -> DeliveryItem:
+    """What a destination got."""
+    return DeliveryItem(
+        id=f"{destination} {uids}",
+        destination=destination,
+        rendering=RenderingKind.STRUCTURED_REPORT,
+        revision="1",
+        state=state,
+        at=NOON,
+        objects=uids,
+    )
+
+
+def record(
+    *deliveries: DeliveryItem,
+    former: tuple[Mapping[str, str | None], ...] = (),
+    identity: Mapping[str, str | None] = RIGHT,
+) -> StudyRecord:
+    return StudyRecord.begun("S1").changed(identity=identity, former=former, deliveries=deliveries)
+
+
+def uid_of(*readings: Reading) -> str:
+    return present(record(), STUDY, readings).sop_instance_uid
+
+
+def withdrawn(of: StudyRecord, destination: str = "pacs") -> list[Revision]:
+    return list(withdrawals(of, STUDY, present(of, STUDY, [reading(2)]), destination))
+
+
+def predecessor(of: Revision) -> str | None:
+    return None if of.predecessor is None else str(of.predecessor.SOPInstanceUID)
+
+
+def test_a_report_that_nobody_got_has_no_predecessor():
+    waiting = record(told("pacs", "1.1", state=WAITING))
+    assert predecessor(present(waiting, STUDY, [reading()])) is None
+
+
+def test_a_report_of_other_readings_is_another_object_and_replaces_the_last_one():
+    first = uid_of(reading())
+    now = present(record(told("pacs", first)), STUDY, [reading(), reading(2)])
+    assert now.sop_instance_uid != first
+    assert predecessor(now) == first
+    assert now.predecessor is not None
+    assert now.predecessor.StudyInstanceUID == STUDY
+
+
+def test_a_report_is_the_same_once_it_was_sent_and_after_a_successor():
+    own, later = uid_of(reading()), uid_of(reading(), reading(2))
+    for deliveries in ((), (told("pacs", own),), (told("pacs", own), told("vna", later))):
+        now = present(record(*deliveries), STUDY, [reading()])
+        assert (now.sop_instance_uid, predecessor(now)) == (own, None)
+
+
+def test_a_correction_makes_another_report_and_withdraws_what_was_told():
+    first = uid_of(reading())
+    corrected = record(told("pacs", first, state=SENT), former=(WRONG,))
+    now = present(corrected, STUDY, [reading()])
+    assert now.sop_instance_uid != first
+    assert (now.identity, predecessor(now)) == (RIGHT, first)
+    [gone] = withdrawn(corrected)
+    assert (gone.identity, gone.is_withdrawn, predecessor(gone)) == (WRONG, True, first)
+    assert gone.sop_instance_uid not in {first, now.sop_instance_uid}
+
+
+def test_a_destination_that_got_nothing_under_the_wrong_identity_is_told_of_no_withdrawal():
+    corrected = record(told("pacs", "1.1"), former=(WRONG,))
+    assert withdrawn(corrected, "vna") == []
+    assert withdrawn(record(former=(WRONG,))) == []
+
+
+def test_a_withdrawal_is_sent_once_and_is_no_predecessor():
+    corrected = record(told("pacs", "1.1"), former=(WRONG,))
+    [gone] = withdrawn(corrected)
+    now = present(corrected, STUDY, [reading(2)])
+    uids = (gone.sop_instance_uid, now.sop_instance_uid)
+    unsure = record(told("pacs", "1.1"), told("pacs", *uids, state=SENT), former=(WRONG,))
+    assert withdrawn(unsure)[0].sop_instance_uid == gone.sop_instance_uid
+    assert predecessor(withdrawn(unsure)[0]) == "1.1"
+    done = record(told("pacs", "1.1"), told("pacs", *uids), former=(WRONG,))
+    assert withdrawn(done) == []
+    assert predecessor(present(done, STUDY, [reading(2)])) == "1.1"
+    assert predecessor(present(done, STUDY, [reading(3)])) == now.sop_instance_uid
+
+
+def test_nothing_is_withdrawn_of_an_identity_under_which_nothing_was_told():
+    twice = record(told("pacs", "1.1"), former=(WRONG, {"patient_id": "P-9"}))
+    [gone] = withdrawn(twice)
+    assert gone.identity == WRONG
+
+
+def test_objects_after_a_correction_have_uids_of_their_own():
+    assert of_correction(0) == []
+    assert of_correction(1) != of_correction(2)
+
+
+def headers(*patients: tuple[str, str]) -> dict[str, object]:
+    made = {}
+    for number, (patient_id, name) in enumerate(patients):
+        header = source_header(radiograph(PatientID=patient_id, PatientName=name, PatientSex="F"))
+        assert header is not None
+        made[str(number)] = header
+    return made
+
+
+def test_an_image_of_the_wrong_patient_takes_the_name_of_the_right_one():
+    made = headers(("P-7", "Wrong"), ("P-8", "Right"))
+    changed = with_patient(made, {"patient_id": "P-8", "accession_number": "A-9"})
+    told_of = [
+        (each.PatientID, each.PatientName, each.AccessionNumber) for each in changed.values()
+    ]
+    assert told_of == [("P-8", "Right", "A-9")] * 2
+    assert made["0"].PatientName == "Wrong"
+
+
+def test_a_patient_that_no_image_names_has_no_name():
+    [header] = with_patient(headers(("P-7", "Wrong")), RIGHT).values()
+    assert (header.PatientID, header.PatientName, header.PatientSex) == ("P-8", "", "")
+
+
+def test_an_image_without_a_patient_takes_the_identifier_and_keeps_its_name():
+    [header] = with_patient(headers(("", "Doe")), RIGHT).values()
+    assert (header.PatientID, header.PatientName) == ("P-8", "Doe")
+    [header] = with_patient(headers(("P-7", "Doe")), {}).values()
+    assert (header.PatientID, header.PatientName) == ("P-7", "Doe")
+
+
+def test_an_instance_that_came_again_counts_as_it_came_last():
+    made = headers(("P-7", "Wrong"), ("P-8", "Right"))
+    made["1"].SOPInstanceUID = made["0"].SOPInstanceUID
+    readings = [reading(1, sha256="0"), reading(2, sha256="1"), reading(3, sha256="2")]
+    assert newest(readings, made) == [readings[1]]
