@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from gateway.routing.conditions import Facts, holds, keywords, matches
 from gateway.schemas.routing_rules import Condition
+from tests.support.attacks import TEXTS
 
 CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
 UTC = ZoneInfo("UTC")
@@ -173,3 +174,20 @@ def test_no_value_breaks_a_comparison(value: str, operand: str):
         for name in ("metadata.x", "dicom.StudyDate"):
             condition = CONDITION.validate_python({"field": name, **comparison})
             assert holds(condition, facts, UTC) in {True, False}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_an_attack_as_a_value_is_a_value(text: str):
+    """It is compared as it stands, and as a pattern it has two special characters."""
+    facts = Facts(
+        {"x": text}, FACTS.received_at, "rest", "key", dicom={"SeriesDescription": (text,)}
+    )
+    for name in ("metadata.x", "dicom.SeriesDescription"):
+        found = CONDITION.validate_python({"field": name, "present": True})
+        assert holds(found, facts, UTC)
+        other = CONDITION.validate_python({"field": name, "equals": "CHEST"})
+        assert not holds(other, facts, UTC)
+        if len(text) <= 128:
+            same = CONDITION.validate_python({"field": name, "glob": text})
+            assert holds(same, facts, UTC)
+            assert holds(CONDITION.validate_python({"field": name, "in": ["a", text]}), facts, UTC)
