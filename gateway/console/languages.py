@@ -35,6 +35,10 @@ class Language:
         """Return the text of this key, with the values in their places."""
         return self.texts[key].format(**values)
 
+    def problem(self, kind: str, title: str) -> str:
+        """Return the title of a problem; as it is stored, where a newer gateway wrote its kind."""
+        return self.texts.get(f"problem.{kind}", title)
+
     def percent(self, share: float) -> str:
         """Return a share of 1 in percent, with one decimal; no rounding makes it 0 or 100."""
         shown = min(max(share, _LEAST), 1 - _LEAST)

@@ -10,11 +10,15 @@ from starlette.routing import Mount
 
 from gateway.app.application import create_app
 from gateway.schemas.routing import RoutingDocument
-from gateway.settings import Settings
+from gateway.settings import ConsoleSettings, Settings
 from tests.helm.conftest import INGRESS
 from tests.support.chart import Release, merged, refusal, render
 
-EXPOSABLE = ["studies", "dicomweb", "models", "events", "parked", "documentation"]
+EXPOSABLE = ["studies", "dicomweb", "models", "events", "parked", "console", "documentation"]
+CONSOLE = {
+    "settings": {"console": {"enabled": True}},
+    "secretSettings": {"console": {"session_keys": {"secretName": "s", "key": "k"}}},
+}
 # Asked by Kubernetes, the load balancer and Prometheus, each straight at the pod.
 INSIDE = {"/livez", "/readyz", "/metrics"}
 
@@ -48,7 +52,8 @@ def is_covered(path: str, rules: list[tuple[str, str]]) -> bool:
 
 
 def routes() -> set[str]:
-    return {path for route in create_app(Settings()).routes for path in route_paths(route)}
+    settings = Settings(console=ConsoleSettings(enabled=True))
+    return {path for route in create_app(settings).routes for path in route_paths(route)}
 
 
 def route_paths(route: Any) -> Iterator[str]:
@@ -60,11 +65,30 @@ def route_paths(route: Any) -> Iterator[str]:
 
 
 def test_each_route_is_either_exposable_or_never_exposed():
-    rules = paths(ingress(expose=EXPOSABLE))
+    rules = paths(ingress_of(merged(CONSOLE, {"ingress": {"expose": EXPOSABLE}})))
     covered = {path for path in routes() if is_covered(path, rules)}
     assert routes() - covered == INSIDE
     for path, _ in rules:
         assert [route for route in routes() if is_covered(route, [(path, "Prefix")])], path
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"settings": CONSOLE["settings"]}, "secretSettings.console.session_keys"),
+        ({"ingress": {"expose": ["console"]}}, "settings.console.enabled must be true"),
+    ],
+)
+def test_a_console_comes_with_its_keys(values: dict[str, Any], reason: str):
+    assert reason in refusal(merged(INGRESS, values))
+
+
+def test_keys_of_sessions_come_from_a_secret():
+    container = render(merged(INGRESS, CONSOLE)).container("gateway")
+    [variable] = [
+        each for each in container["env"] if each["name"] == "RADSTREAM_CONSOLE__SESSION_KEYS"
+    ]
+    assert variable["valueFrom"] == {"secretKeyRef": {"name": "s", "key": "k"}}
 
 
 def test_only_what_is_asked_for_is_exposed():

@@ -174,6 +174,9 @@ def _label(rule: str) -> str:
     [
         ("/v1/studies", True),
         ("/v1/studies/", True),
+        ("/console/send/study", True),
+        ("/console/send/samples", False),
+        ("/console/sign-in", False),
         ("/v1/studies/S-1", False),
         ("/v1/studies/../events/s3", False),
         ("/v1/studies%2f..%2fevents", False),

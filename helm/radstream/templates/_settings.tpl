@@ -111,6 +111,13 @@ would send a request just when the gateway closes, and answer 502. */}}
 {{- if and (eq (default "file" $telemetry.kind) "kinesis") (not (and $telemetry.stream_name (dig "telemetry" "study_ref_key" "" .Values.secretSettings))) -}}
 {{- fail "settings.telemetry.kind kinesis needs settings.telemetry.stream_name and secretSettings.telemetry.study_ref_key" -}}
 {{- end -}}
+{{- $console := dig "console" "enabled" false .Values.settings -}}
+{{- if and $console (not (dig "console" "session_keys" "" .Values.secretSettings)) -}}
+{{- fail "settings.console.enabled needs secretSettings.console.session_keys: all pods read the same sessions" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (has "console" .Values.ingress.expose) (not $console) -}}
+{{- fail "ingress.expose has console, so settings.console.enabled must be true" -}}
+{{- end -}}
 {{- $access := default dict .Values.settings.access -}}
 {{- if not (or $access.key_file $access.issuer) -}}
 {{- fail "authentication is required: set settings.access.key_file, with secretFiles to mount it, or settings.access.issuer" -}}

@@ -10,7 +10,7 @@ from gateway.console.languages import LANGUAGES, chosen, language
 from gateway.errors import Refusal
 from gateway.problems import all_kinds
 from gateway.schemas.parked import Half
-from gateway.schemas.result import Mode, Status
+from gateway.schemas.result import DeliveryState, Mode, RenderingKind, Status
 from gateway.schemas.telemetry import Stage
 from gateway.studies.study import Route
 
@@ -21,6 +21,8 @@ MADE = {
     *(f"route.{route}" for route in Route),
     *(f"mode.{mode}" for mode in Mode),
     *(f"half.{half}" for half in Half),
+    *(f"delivery.{state}" for state in DeliveryState),
+    *(f"rendering.{kind}" for kind in RenderingKind),
     *(f"stage.{stage}" for stage in Stage if stage is not Stage.TOTAL),
     *(f"problem.{kind.name}" for kind in all_kinds()),
     *(f"verdict.{verdict}" for verdict in ("positive", "negative", "not_applicable")),
@@ -98,6 +100,12 @@ def test_the_chosen_language_comes_before_the_browsers(cookie: str | None, accep
 def test_no_rounding_makes_a_share_certain(share: float, english: str, german: str):
     assert language("en").percent(share) == english
     assert language("de").percent(share) == german
+
+
+def test_a_problem_of_a_newer_gateway_has_its_stored_title():
+    german = language("de")
+    assert german.problem("no-contrast", "Blank image") == "Bild ohne Inhalt"
+    assert german.problem("of-tomorrow", "Something new") == "Something new"
 
 
 def test_numbers_have_the_languages_separators():

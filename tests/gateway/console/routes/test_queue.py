@@ -40,6 +40,7 @@ async def test_items_are_discarded_together(console: LiveGateway):
     found = await items(console)
     page = await console.client.get("/console/queue")
     assert "Blank image" in page.text
+    assert f'href="/console/studies/{studies[0]}"' in page.text
     ids = [found[study_id] for study_id in studies]
     answer = await console.client.post("/console/queue/discard", data={"item": [*ids, ABSENT]})
     assert answer.headers["location"] == "/console/queue?done=2&failed=1"

@@ -1,12 +1,16 @@
 """Studies in lists and on pages of their own, with their pictures and files."""
 
+import datetime as dt
 import json
 import re
 
 import pytest
 
 from gateway.console.routes.studies import is_positive
-from gateway.schemas.result import ImageResult
+from gateway.errors import DeliveryRefusedError
+from gateway.problems import problem_of
+from gateway.results.documents import DeliveryItem
+from gateway.schemas.result import DeliveryState, ImageResult, RenderingKind
 from tests.gateway.console.conftest import listed
 from tests.support.dicom import file_of, radiograph
 from tests.support.dicomweb import is_processed, store
@@ -113,6 +117,26 @@ async def test_text_of_senders_is_text_alone(console: LiveGateway):
         assert "&lt;script&gt;alert(1)" in page
     echoed = await console.client.get("/console/studies", params={"q": HOSTILE, "sender": HOSTILE})
     assert "<script>alert" not in echoed.text
+
+
+async def test_what_became_of_deliveries_is_told(console: LiveGateway):
+    study_id = await sent(console, 250)
+    item = DeliveryItem(
+        id="20260131T120000000001Z-e07bf0ecb960",
+        destination="pacs-7",
+        rendering=RenderingKind.STRUCTURED_REPORT,
+        revision="r",
+        at=dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC),
+        state=DeliveryState.PARKED,
+        problem=problem_of(DeliveryRefusedError("it answered with status 0122")),
+    )
+    path = console.settings.store.folder / f"results/{study_id}/result.json"
+    document = json.loads(path.read_text())
+    document["record"]["deliveries"] = [item.model_dump(mode="json", exclude_none=True)]
+    path.write_text(json.dumps(document))
+    page = (await console.client.get(f"/console/studies/{study_id}")).text
+    for words in ("pacs-7", "DICOM structured report", "parked", "Result refused", "status 0122"):
+        assert words in page
 
 
 def test_an_image_is_positive_by_any_of_its_readings():
