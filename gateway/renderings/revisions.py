@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from gateway.renderings.identifiers import derived_uid
+from gateway.renderings.source_header import is_usable
 from gateway.renderings.words import model_name
 from gateway.results.deliveries import brought
 from gateway.schemas.result import DeliveryState, RenderingKind
@@ -137,6 +138,8 @@ def with_patient(
         By the SHA-256 of each image, the newest last; not changed.
     """
     patient, order = identity.get("patient_id"), identity.get("accession_number")
+    if patient and not is_usable("PatientID", patient):
+        patient = ""
     right = [header for header in headers.values() if header.PatientID == patient]
     renamed = {}
     for sha256, header in headers.items():
@@ -146,7 +149,7 @@ def with_patient(
                 for keyword in _OF_PATIENT:
                     setattr(changed, keyword, right[-1][keyword].value if right else "")
             changed.PatientID = patient
-        if order and len(order) <= 16:  # noqa: PLR2004 - a short string (SH), PS3.5, 6.2
+        if order and is_usable("AccessionNumber", order):
             changed.AccessionNumber = order
         renamed[sha256] = changed
     return renamed

@@ -10,7 +10,9 @@ DICOM PS3.3, C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.3.1 (General Series
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
@@ -20,8 +22,9 @@ from pydicom.uid import UID
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_DATE = re.compile(r"[12][0-9]{3}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")
-_TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?")
+_DATE = re.compile(r"[12][0-9]{7}")
+# A leap second, which the standard allows, is refused by validators.
+_TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9]([0-5][0-9](\.[0-9]{1,6})?)?)?")
 _DIRECTION = re.compile(r"[APRLHF]{1,3}")
 _SEXES = {"M", "F", "O"}
 # Words in the names of the storage classes whose images have several frames.
@@ -70,6 +73,11 @@ def source_header(original: Dataset) -> Dataset | None:
     return header
 
 
+def is_usable(keyword: str, value: str) -> bool:
+    """Return True of a value that renderings may have of an attribute which they take over."""
+    return _TAKEN_OVER[keyword](value)
+
+
 def frame_numbers(header: Dataset, index: int) -> list[int] | None:
     """Return the number of a frame, as references to it say; None for a class of single frames.
 
@@ -107,7 +115,26 @@ def _text(original: Dataset, keyword: str) -> str:
 
 
 def _short(length: int) -> Callable[[str], bool]:
-    return lambda value: len(value) <= length and "\\" not in value
+    return lambda value: len(value) <= length and "\\" not in value and _is_plain(value)
+
+
+def _is_plain(value: str) -> bool:
+    return all(unicodedata.category(letter) != "Cc" for letter in value)
+
+
+def _is_name(value: str) -> bool:
+    return _is_plain(value) and all(len(group) <= 64 for group in value.split("="))  # noqa: PLR2004 - PS3.5, 6.2
+
+
+def _is_date(value: str) -> bool:
+    """Return True of a date that the calendar has."""
+    if not _DATE.fullmatch(value):
+        return False
+    try:
+        dt.date(int(value[:4]), int(value[4:6]), int(value[6:]))
+    except ValueError:
+        return False
+    return True
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], bool]:
@@ -116,11 +143,11 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], bool]:
 
 _TAKEN_OVER: dict[str, Callable[[str], bool]] = {
     "PatientID": _short(64),
-    "PatientName": lambda value: all(len(group) <= 64 for group in value.split("=")),  # noqa: PLR2004 - PS3.5, 6.2
-    "PatientBirthDate": _matching(_DATE),
+    "PatientName": _is_name,
+    "PatientBirthDate": _is_date,
     "PatientSex": _SEXES.__contains__,
     "StudyID": _short(16),
-    "StudyDate": _matching(_DATE),
+    "StudyDate": _is_date,
     "StudyTime": _matching(_TIME),
     "AccessionNumber": _short(16),
     "ReferringPhysicianName": _short(64),

@@ -150,6 +150,12 @@ def test_an_image_without_a_patient_takes_the_identifier_and_keeps_its_name():
     assert (header.PatientID, header.PatientName) == ("P-7", "Doe")
 
 
+def test_an_identity_that_no_header_may_have_is_not_taken():
+    identity = {"patient_id": "P\t8", "accession_number": "A" * 17}
+    [header] = with_patient(headers(("P-7", "Doe")), identity).values()
+    assert (header.PatientID, header.AccessionNumber) == ("P-7", "")
+
+
 def test_an_instance_that_came_again_counts_as_it_came_last():
     made = headers(("P-7", "Wrong"), ("P-8", "Right"))
     made["1"].SOPInstanceUID = made["0"].SOPInstanceUID

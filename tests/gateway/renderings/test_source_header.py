@@ -22,13 +22,18 @@ def stored(**attributes: object) -> Dataset:
         ("PatientBirthDate", "19600229", "19600229"),
         ("PatientBirthDate", "1960.02.29", ""),
         ("PatientBirthDate", "19601301", ""),
+        ("PatientBirthDate", "20010229", ""),
+        ("StudyDate", "20260230", ""),
         ("PatientSex", "F", "F"),
         ("PatientSex", "female", ""),
         ("StudyTime", "081500.25", "081500.25"),
         ("StudyTime", "8:15", ""),
+        ("StudyTime", "235960", ""),
         ("AccessionNumber", "A-1", "A-1"),
         ("AccessionNumber", "A" * 17, ""),
         ("PatientID", "P\\Q", "P"),
+        ("PatientID", "P\t7", ""),
+        ("PatientName", "Doe\tJane", ""),
     ],
 )
 def test_an_unusable_value_is_left_empty(keyword: str, value: str, taken: str):
@@ -47,14 +52,45 @@ def test_what_is_missing_is_empty():
     assert {str(header[keyword].value) for keyword in ("PatientBirthDate", "StudyID")} == {""}
 
 
-def test_a_name_is_read_by_its_own_character_set():
+@pytest.mark.parametrize(
+    ("charset", "encoded", "name"),
+    [
+        (
+            ["", "ISO 2022 IR 87"],
+            b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",
+            "Yamada^Tarou=山田^太郎",
+        ),
+        ("GB18030", "王^小东".encode("gb18030"), "王^小东"),
+        ("ISO_IR 144", "Люк^A".encode("iso8859-5"), "Люк^A"),
+    ],
+)
+def test_a_name_is_read_by_its_own_character_set(
+    charset: str | list[str], encoded: bytes, name: str
+):
     original = stored()
-    original.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
-    original.add_new("PatientName", "PN", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B")
+    original.SpecificCharacterSet = charset
+    original.add_new("PatientName", "PN", encoded)
     original.decode()
     header = source_header(original)
     assert header is not None
-    assert str(header.PatientName) == "Yamada^Tarou=山田^太郎"
+    assert str(header.PatientName) == name
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        (["L", "F"], ["L", "F"]),
+        (["PR", "F"], ["PR", "F"]),
+        (["X", "F"], None),
+        ("L", None),
+        (["L", "F", "A"], None),
+        (["", ""], None),
+    ],
+)
+def test_an_orientation_is_taken_as_it_is_or_not_at_all(value: object, taken: list[str] | None):
+    header = source_header(stored(PatientOrientation=value))
+    assert header is not None
+    assert header.get("PatientOrientation") == taken
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
