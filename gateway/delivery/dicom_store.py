@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -77,10 +77,14 @@ class DicomTransport:
         self._listener = listener
         # Not the event loop's own: archives that hang would take all of those.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="c-store")
+        self._connections: set[socket.socket] = set()
 
     def close(self) -> None:
-        """End the threads once they are at nothing any more."""
+        """Cut off what is on its way, and end the threads, which the process would wait for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for connection in [*self._connections]:
+            with suppress(OSError):  # it is over
+                connection.shutdown(socket.SHUT_RDWR)
 
     async def send(self, rendering: Rendering, deadline: Deadline) -> None:
         """Store the object; see `Transport.send`."""
@@ -184,8 +188,10 @@ class DicomTransport:
             Closes its connection, which pynetdicom leaves to the collector where it broke.
         """
 
-        def bound(event: Event) -> None:
-            _bound_writes(stack, event)
+        def opened(event: Event) -> None:
+            transport = event.assoc.dul.socket
+            if transport is not None and transport.socket is not None:
+                stack.enter_context(self._open_connection(transport.socket))
 
         destination = self._destination
         entity = ApplicationEntity(destination.calling_ae_title or self._listener.ae_title)
@@ -201,8 +207,24 @@ class DicomTransport:
             destination.port,
             ae_title=destination.ae_title,
             tls_args=None if context is None else (context, destination.host),
-            evt_handlers=[(evt.EVT_CONN_OPEN, bound)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, opened)],
         )
+
+    @contextmanager
+    def _open_connection(self, connection: socket.socket) -> Iterator[None]:
+        """Know a connection, which is closed at the block's end.
+
+        The system ends that of a peer that does not read; pynetdicom would wait.
+        """
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            milliseconds = int(_NEGOTIATION_S * 1000)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        self._connections.add(connection)
+        try:
+            yield
+        finally:
+            self._connections.discard(connection)
+            connection.close()
 
     def _context(self) -> ssl.SSLContext | None:
         tls, listener = self._destination.tls, self._listener
@@ -214,18 +236,6 @@ class DicomTransport:
             "authorities": tls.authorities or listener.tls_client_ca,
         }
         return client_context(tls.model_copy(update=defaults), check_host=False)
-
-
-def _bound_writes(stack: ExitStack, event: Event) -> None:
-    """Let the system end the connection of a peer that does not read; pynetdicom would wait."""
-    transport = event.assoc.dul.socket
-    connection = None if transport is None else transport.socket
-    if connection is None:
-        return
-    stack.callback(connection.close)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        milliseconds = int(_NEGOTIATION_S * 1000)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _is_unsupported(association: Association) -> bool:

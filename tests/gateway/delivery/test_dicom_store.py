@@ -20,6 +20,7 @@ from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing import DicomDestination
 from gateway.settings import DimseSettings
 from tests.support.delivery_archives import CLASSES, TITLE, archive, mute, rendering
+from tests.support.gateway import until
 
 # pynetdicom leaves a socket that did not connect to the collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -163,6 +164,16 @@ async def accept_association(reader: asyncio.StreamReader, writer: asyncio.Strea
     body = request[:68] + items
     writer.write(b"\x02\0" + len(body).to_bytes(4) + body)
     await writer.drain()
+
+
+async def test_closing_cuts_off_what_is_on_its_way():
+    with archive() as pacs, to(pacs.port) as transport:
+        pacs.silent.set()
+        sending = asyncio.create_task(transport.send(rendering(), Deadline.after(3600.0)))
+        await until(lambda: bool(pacs.arrived))
+        transport.close()
+        with pytest.raises(DeliveryUnansweredError):
+            await sending
 
 
 async def test_an_archive_of_the_default_syntax_alone_gets_it():
