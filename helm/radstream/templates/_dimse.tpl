@@ -15,9 +15,11 @@ service.beta.kubernetes.io/aws-load-balancer-subnets: {{ join "," . }}
 {{- end }}
 {{- end -}}
 
-{{/* Says something where there is a routing document: senders over DICOM, or destinations. */}}
+{{/* Says something where there is a routing document: senders, rules or destinations. */}}
 {{- define "radstream.hasRouting" -}}
-{{- if or .Values.dimse.enabled .Values.routing.destinations }}true{{ end -}}
+{{- $routing := .Values.routing -}}
+{{- $rules := or $routing.rules (not (kindIs "invalid" $routing.otherwise)) -}}
+{{- if or .Values.dimse.enabled $routing.senders $routing.destinations $rules }}true{{ end -}}
 {{- end -}}
 
 {{/* The port of a destination of results. */}}
