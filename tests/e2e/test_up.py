@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 import psutil
 import pytest
 
@@ -104,6 +106,32 @@ async def as_curl(client: httpx.AsyncClient, command: str) -> httpx.Response:
         headers=dict(header.split(": ", 1) for header in given.headers),
         **sent,
     )
+
+
+@pytest.mark.parametrize("path", [PNEUMONIA[0], NORMAL[0]], ids=["pneumonia", "normal"])
+async def test_pictures_that_the_model_was_not_made_for_get_no_verdict(
+    client: httpx.AsyncClient, path: Path
+):
+    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    shapes = np.full((600, 800), 40, np.uint8)
+    cv2.circle(shapes, (300, 250), 150, 220, -1)
+    sent = {
+        "as it is": (picture, True),
+        "turned": (np.rot90(picture), False),
+        "inverted": (255 - picture, False),
+        "shapes": (shapes, False),
+    }
+    for name, (pixels, is_applicable) in sent.items():
+        _, data = cv2.imencode(".png", pixels)
+        answer = await client.post("/v1/studies", **multipart(metadata(), data.tobytes()))
+        [image] = answer.json()["images"]
+        [reading] = image["readings"]
+        [finding] = reading["findings"]
+        assert (reading["applicable"]["score"] >= 0.5) is is_applicable, name
+        verdict = "applicable" if is_applicable else "not_applicable"
+        assert reading["applicable"]["verdict"] == verdict, name
+        assert ("positive" in finding) is is_applicable, name
 
 
 async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncClient):
