@@ -44,6 +44,8 @@ log = structlog.get_logger()
 _ABANDONED = dt.timedelta(hours=1)
 # Of a study that is quiet, and whose images are not processed yet.
 _LOOK_AGAIN = dt.timedelta(seconds=15)
+# To which entries have their times: one that is written anew must be another.
+_SECOND = dt.timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +240,13 @@ class Completions:
             quiet = self._quiet_of(completion.quiet_s)
             quiet_at = completion.last_instance_at + quiet
             if _waits(record) or now < quiet_at:
-                await self._write(work, max(quiet_at, now + min(quiet, _LOOK_AGAIN)))
+                again = max(quiet_at, now + min(quiet, _LOOK_AGAIN))
+                await self._write(work, max(again, due + _SECOND))
             else:
                 name_study(work.study_id)
                 record = await self._documents.change(work.study_id, self._ended(work), seen)
                 if is_open(record):  # an image came meanwhile
-                    await self._write(work, now + quiet)
+                    await self._write(work, max(now + quiet, due + _SECOND))
                 self.tell(record, work.id)
         if record is not None and not is_open(record) and self._promises is not None:
             await self._promises.promise(record)

@@ -145,7 +145,7 @@ async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncCli
     [finding] = reading["findings"]
     assert (finding["label"], finding["positive"]) == ("pneumonia", True)
     assert reading["model"]["name"] == "cxr_pneumonia"
-    assert reading["applicable"] == {"verdict": "applicable"}
+    assert reading["applicable"]["verdict"] == "applicable"
     for link in (reading["heatmap"], image["preview"]):
         picture = await client.get(link)
         assert picture.headers["content-type"] == "image/png"

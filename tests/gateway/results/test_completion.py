@@ -28,6 +28,7 @@ from gateway.results.tombstone import Closing, Reason
 from gateway.storage.layout import COMPLETION
 from gateway.work.keys import WorkId
 from tests.support.completion import completions_on
+from tests.support.gateway import until
 from tests.support.readings import reading
 from tests.support.store import MemoryStore, MortalStore
 
@@ -103,6 +104,20 @@ async def test_a_study_that_is_not_quiet_is_looked_at_again(store: Store):
     dues = [key.split("/")[2] for key in await store.entries()]
     assert len(dues) == 2
     assert min(dues) > f"{now:%Y%m%dT%H%M%S}"
+
+
+async def test_a_quiet_time_of_less_than_a_second_is_kept(store: Store):
+    brief, came = store.completions(quiet_s=0.3), arrival(dt.datetime.now(dt.UTC))
+    await store.add(came)
+    for key in await store.entries():  # of a minute
+        await store.objects.purge(key)
+    await brief.open(came)
+
+    async def is_complete() -> bool:
+        await brief.sweep()
+        return (await store.completion()).completed_at is not None
+
+    await until(is_complete, timeout_s=10)
 
 
 async def test_a_study_with_images_that_wait_is_not_complete(store: Store):
