@@ -8,6 +8,7 @@ import pytest
 from gateway.cli.banner import banner
 from gateway.settings import (
     AccessSettings,
+    ConsoleSettings,
     DimseSettings,
     DropFolderSettings,
     HttpSettings,
@@ -45,6 +46,13 @@ def test_the_example_names_a_gateway_that_is_elsewhere(url: str):
     lines = said(url)
     assert f"studies    {url}/v1/studies" in lines
     assert lines[-1] == f"Try: radstream send --url {url} tests/data/images/*.jpeg"
+
+
+def test_the_console_is_named_first_where_it_is_served():
+    lines = said("http://127.0.0.1:9090", http=HttpSettings(path_prefix="/radstream"))
+    assert lines[1] == "console    http://127.0.0.1:9090/radstream/console"
+    lines = said(console=ConsoleSettings(enabled=False))
+    assert not [line for line in lines if line.startswith("console")]
 
 
 def test_buckets_are_named_where_the_store_is_s3():

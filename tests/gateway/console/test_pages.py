@@ -4,8 +4,16 @@ import re
 from pathlib import Path
 
 from gateway.console import pages
-from tests.gateway.console.conftest import listed
-from tests.support.gateway import LiveGateway, metadata, multipart
+from gateway.triton.embedded import EmbeddedTriton
+from tests.gateway.console.conftest import listed, with_console
+from tests.support.gateway import (
+    LiveGateway,
+    metadata,
+    multipart,
+    running_gateway,
+    settings_for,
+    until,
+)
 from tests.support.models import flat_png
 
 TEMPLATES = Path(pages.__file__).parent / "templates"
@@ -60,3 +68,25 @@ async def test_a_page_of_fifty_studies_is_small(console: LiveGateway):
         assert sent.status_code == 200
     answer = await listed(console, "q=FIFTY", FIFTY)
     assert len(answer.content) < 200_000
+
+
+async def test_behind_a_proxy_all_paths_begin_with_its_prefix(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    settings = with_console(settings_for(triton.grpc_url, tmp_path / "store"))
+    http = settings.http.model_copy(update={"path_prefix": "/radstream"})
+    async with running_gateway(settings.model_copy(update={"http": http})) as gateway:
+        await until(gateway.is_ready)
+        assert (await gateway.client.get("/")).headers["location"] == "/radstream/console"
+        sent = await gateway.client.post("/console/send/samples")
+        assert sent.headers["location"] == "/radstream/console/studies/sample-pneumonia"
+        for path in ("studies", "studies/sample-pneumonia", "send", "queue", "models", "live"):
+            page = (await gateway.client.get(f"/console/{path}")).text
+            found = re.findall(r'(?:href|src|action|data-root|data-live|value)="(/[^"]*)"', page)
+            assert found
+            assert [each for each in found if not each.startswith("/radstream/")] == []
+        answer = await gateway.client.post(
+            "/console/language", data={"language": "de", "next": "/radstream/console/live"}
+        )
+        assert answer.headers["location"] == "/radstream/console/live"
+        assert "Path=/radstream/console" in answer.headers["set-cookie"]
