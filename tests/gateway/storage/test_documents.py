@@ -20,6 +20,7 @@ from gateway.results.documents import (
     ActivationMap,
     Completion,
     CompletionEntry,
+    DeliveryItem,
     FailedImages,
     FrameReading,
     MissingReading,
@@ -37,7 +38,15 @@ from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRe
 from gateway.schemas.not_processed import NotProcessed, NotProcessedDocument
 from gateway.schemas.parked import Half, ParkedItem
 from gateway.schemas.problem import Problem, ProblemFault
-from gateway.schemas.result import SCHEMA, Code, Finding, ModelVersion, ResultWarning, Status
+from gateway.schemas.result import (
+    SCHEMA,
+    Code,
+    Finding,
+    ModelVersion,
+    RenderingKind,
+    ResultWarning,
+    Status,
+)
 from gateway.schemas.stored_document import StoredDocument
 from gateway.search.day_file import PartHead
 from gateway.search.entries import IndexEntry
@@ -53,6 +62,7 @@ from gateway.work.documents import (
     Claim,
     OwedReadings,
     PendingCallback,
+    PendingDelivery,
     Submission,
     SubmittedPart,
     WorkDocument,
@@ -163,6 +173,14 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         FAILED,
         CLAIM,
         MISSING,
+        DeliveryItem(
+            id="a",
+            destination="pacs",
+            rendering=RenderingKind.STRUCTURED_REPORT,
+            revision="00",
+            at=NOON,
+        ),
+        PendingDelivery(rendering=RenderingKind.STRUCTURED_REPORT, revision="00"),
         OwedReadings(claim=CLAIM),
         COMPLETION,
         CompletionEntry(claim=CLAIM),
