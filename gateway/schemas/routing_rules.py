@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MOST_RULES = 200
 MOST_CONDITIONS = 2000
+MOST_VALUES = 10_000
+"""Values after `in`, of all conditions together: each image may be compared with all of them."""
 DEEPEST = 8
 """Levels of conditions within conditions."""
 
@@ -361,6 +363,8 @@ class RoutingRules(BaseModel):
         if len(set(names)) != len(names):
             raise ValueError("two rules have the same name")
         sizes = [depth for rule in self.rules for depth in _depths(rule.when)]
+        if sum(_values(rule.when) for rule in self.rules) > MOST_VALUES:
+            raise ValueError(f"the rules have more than {MOST_VALUES} values after `in`")
         if len(sizes) > MOST_CONDITIONS:
             raise ValueError(f"the rules have more than {MOST_CONDITIONS} conditions")
         if max(sizes, default=0) > DEEPEST:
@@ -386,3 +390,9 @@ def _depths(condition: Condition, depth: int = 1) -> Iterator[int]:
     yield depth
     for part in parts_of(condition):
         yield from _depths(part, depth + 1)
+
+
+def _values(condition: Condition) -> int:
+    """Return the number of values after `in` of a condition and of all within it."""
+    own = len(condition.in_ or ()) if isinstance(condition, Comparison) else 0
+    return own + sum(map(_values, parts_of(condition)))

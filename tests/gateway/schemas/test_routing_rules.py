@@ -85,6 +85,9 @@ def test_very_deep_and_very_many_conditions_are_refused():
     many = [{"name": f"r{i}", "when": {"any": [HOLDS] * 150}} for i in range(15)]
     with pytest.raises(ValidationError, match="2000 conditions"):
         read(rules=many)
+    listed = {"field": "sender", "in": [f"ward-{i}" for i in range(500)]}
+    with pytest.raises(ValidationError, match="10000 values"):
+        read(rules=[{"name": f"r{i}", "when": {"not": listed}} for i in range(21)])
     with pytest.raises(ValidationError, match="200 items"):
         read(rules=[{"name": f"r{i}", "when": HOLDS} for i in range(201)])
 
