@@ -13,6 +13,7 @@ from gateway.access.callers import Scope
 from gateway.audit.trail import name_study, note_partial
 from gateway.console.access import Operator, check_form
 from gateway.console.forms import read_form
+from gateway.console.live_numbers import live_numbers
 from gateway.console.pages import ROOT, page
 from gateway.console.problem_pages import PageRoute, problem_name
 from gateway.http.dependencies import Gateway, GatewayDependency
@@ -48,6 +49,7 @@ async def show_queue(
     values = {
         "pending": pending,
         "parked": parked,
+        "waiting_halves": int(live_numbers(gateway.metrics)["waiting"]),
         "after": after,
         "following": parked[-1].id if len(parked) == _ITEMS else None,
         "done": done,

@@ -1,11 +1,23 @@
 """Parked items are listed with their reason; ticked ones are retried or discarded together."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 
-from tests.support.gateway import LiveGateway, audit_trail, metadata, multipart, until
-from tests.support.models import png
+from gateway.settings import DropFolderSettings
+from gateway.triton.embedded import EmbeddedTriton
+from tests.gateway.console.conftest import with_console
+from tests.support.gateway import (
+    LiveGateway,
+    audit_trail,
+    metadata,
+    multipart,
+    running_gateway,
+    settings_for,
+    until,
+)
+from tests.support.models import flat_png, png
 
 BLANK = png(np.full((32, 32), 100, np.uint8))
 ABSENT = "0" * 32
@@ -70,3 +82,21 @@ async def test_an_item_that_is_gone_is_counted(console: LiveGateway):
     answer = await console.client.post("/console/queue/retry", data={"item": [ABSENT, "../x"]})
     assert answer.headers["location"] == "/console/queue?done=0&failed=2"
     assert "Failed: 2." in (await console.client.get(answer.headers["location"])).text
+
+
+async def test_halves_of_the_drop_folder_are_counted(
+    triton: EmbeddedTriton, tmp_path: Path
+) -> None:
+    settings = with_console(settings_for(triton.grpc_url, tmp_path / "store"))
+    dropped = DropFolderSettings(
+        folder=tmp_path / "drop", watch=True, settle_s=0.1, doubtful_settle_s=0.1, sweep_s=0.2
+    )
+    (tmp_path / "drop" / "images").mkdir(parents=True)
+    (tmp_path / "drop" / "images" / "alone.png").write_bytes(flat_png(200))
+    settings = settings.model_copy(update={"dropfolder": dropped})
+    async with running_gateway(settings) as gateway:
+
+        async def is_counted() -> bool:
+            return "at the last look: 1<" in (await gateway.client.get("/console/queue")).text
+
+        await until(is_counted)
