@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def parked() -> None:
-    """List, retry and discard parked items of the drop folder."""
+    """List, retry and discard parked items: dropped files, accepted studies, results."""
 
 
 @parked.command("list")

@@ -32,7 +32,8 @@ class ParkedItem(StoredDocument):
     key: str = Field(
         description="Of an object of the drop folder its key there; else where the work lies in "
         "the results: `results/{study_id}/submissions/{id}` of a study that was accepted, "
-        "`results/{study_id}/callbacks/{id}` of a callback."
+        "`results/{study_id}/callbacks/{id}` of a callback, "
+        "`results/{study_id}/deliveries/{destination}/{id}` of a result for a destination."
     )
     version_id: str | None = Field(None, description="The object's version, where it has one.")
     study_id: str | None = Field(
