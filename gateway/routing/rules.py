@@ -65,7 +65,7 @@ BUILT_IN = (
         }
     ),
 )
-"""Rules that stand before those of each document with rules."""
+"""Rules that stand before those of each document with rules; the first one holds without any."""
 
 
 class Outcome(StrEnum):
@@ -127,7 +127,8 @@ class Rules:
 
     def __init__(self, document: RoutingRules) -> None:
         built_in = [rule for rule in BUILT_IN if rule.name not in document.rules_off]
-        self.all: tuple[Rule, ...] = (*built_in, *document.rules) if document.has_rules else ()
+        has_rules = document.has_rules
+        self.all: tuple[Rule, ...] = (*built_in, *document.rules) if has_rules else (OWN_RESULTS,)
         self.keywords = frozenset(word for rule in self.all for word in keywords(rule.when))
         self.zone = ZoneInfo(document.time_zone)
         self._document = document
@@ -139,10 +140,10 @@ class Rules:
 
     def followed(self, applying: Sequence[Rule], facts: Facts) -> Decision:
         """Return what follows for an image to which these rules apply."""
-        if not self._document.has_rules:
-            return UNRULED
         if keeping := [rule.name for rule in applying if rule.keeps_out]:
             return Decision(Outcome.KEPT_OUT, tuple(keeping))
+        if not self._document.has_rules:
+            return UNRULED
         if applying:
             names = tuple(rule.name for rule in applying)
             return _together(Outcome.RULES, applying, names, facts)

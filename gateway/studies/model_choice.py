@@ -16,7 +16,7 @@ from gateway.errors import (
     UnknownModelError,
 )
 from gateway.models.selection import not_accepted
-from gateway.routing.rules import UNRULED, Outcome
+from gateway.routing.rules import Outcome
 from gateway.schemas.metadata import ModelReference
 from gateway.schemas.result import Mode
 from gateway.studies.routing_facts import facts_of
@@ -178,9 +178,8 @@ class ModelChoice:
         KeptOutError, NoRuleError
             No model reads it.
         """
-        routes, decision = self._routing.routes, UNRULED
-        if routes.document.has_rules:
-            decision = routes.rules.decide(await facts_of(study, image, routes, self._imaging))
+        routes = self._routing.routes
+        decision = routes.rules.decide(await facts_of(study, image, routes, self._imaging))
         outcome = decision.outcome
         self._metrics.images.labels(outcome).inc()
         for name in decision.rules:

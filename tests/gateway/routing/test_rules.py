@@ -57,10 +57,12 @@ def test_what_no_rule_matches_is_otherwise_or_no_rule():
     assert (decision.outcome, list(map(str, decision.models))) == (Outcome.OTHERWISE, ["any"])
 
 
-def test_without_rules_contracts_decide():
+def test_without_rules_contracts_decide_of_all_but_own_results():
     assert decided().outcome is Outcome.CONTRACTS
+    capture = {"SOPClassUID": ("1.2.840.10008.5.1.4.1.1.7",)}
+    assert decided(dicom=capture).outcome is Outcome.CONTRACTS
     own = {"Manufacturer": ("RadStream",), "ManufacturerModelName": ("RadStream",)}
-    assert decided(dicom=own).outcome is Outcome.CONTRACTS
+    assert decided(dicom=own).outcome is Outcome.KEPT_OUT
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,5 @@ def test_a_rule_of_the_document_keeps_out_whatever_others_say():
 def test_the_keywords_of_all_rules_are_known():
     document = {**DOCUMENT, "rules": [CHEST]}
     assert "QualityControlImage" in Rules(RoutingDocument.model_validate(document)).keywords
-    assert (
-        Rules(RoutingDocument.model_validate({"schema": "radstream.routing/1"})).keywords == set()
-    )
+    without = Rules(RoutingDocument.model_validate({"schema": "radstream.routing/1"}))
+    assert without.keywords == {"Manufacturer", "ManufacturerModelName"}

@@ -6,8 +6,10 @@ import hl7
 import numpy as np
 from PIL import Image
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from tests.support.dicom import file_of, radiograph
+from tests.support.dicomweb import store
 from tests.support.gateway import LiveGateway, metadata, multipart
 from tests.support.models import flat_png
 
@@ -43,6 +45,28 @@ async def test_a_heat_map_in_dicom(gateway: LiveGateway) -> None:
     assert (await gateway.client.get(f"{path}.dcm")).content == answer.content
     answer = await gateway.client.get(f"{path}.dcm", params={"label": "unknown"})
     assert answer.json()["type"] == "urn:radstream:problem:invalid-query"
+
+
+async def test_what_was_made_of_a_study_is_not_processed_when_it_comes_back(
+    gateway: LiveGateway,
+) -> None:
+    sent = ("image", ("a.dcm", file_of(radiograph()), "application/dicom"))
+    study_id = (await gateway.client.post("/v1/studies", files=[sent])).json()["study_id"]
+    path = f"/v1/studies/{study_id}"
+    capture = (await gateway.client.get(f"{path}/images/1/heatmap.dcm")).content
+    report = (await gateway.client.get(f"{path}/report.dcm")).content
+    kinds = []
+    for data in (capture, report):
+        back = ("image", ("a.dcm", data, "application/dicom"))
+        answer = await gateway.client.post("/v1/studies", files=[back])
+        kinds.append(answer.json()["type"].rpartition(":")[2])
+    assert kinds == ["kept-out", "unsupported-image"]
+    answer = await store(gateway.client, capture, report)
+    assert answer.status_code == 409
+    failed = Dataset.from_json(answer.text).FailedSOPSequence
+    assert len(failed) == 2
+    result = (await gateway.client.get(path)).json()
+    assert [image["number"] for image in result["images"]] == [1]
 
 
 async def test_a_study_of_pictures_alone_has_no_dicom_report(gateway: LiveGateway) -> None:
