@@ -26,7 +26,7 @@ from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
 from gateway.results.documents import FrameReading, Reading, StudyRecord
 from tests.support.dicom import file_of, radiograph
-from tests.support.dicom_validators import dciodvfy
+from tests.support.dicom_validators import dciodvfy, pixelmed
 from tests.support.readings import PNEUMONIA, frame, reading
 from tests.support.tools import tool
 
@@ -140,8 +140,14 @@ def rendered(study: RenderedStudy) -> Iterator[tuple[str, bytes]]:
         yield "SCImage", secondary_capture(heat_map, np.zeros((8, 320, 3), np.uint8))
 
 
-def faults(study: RenderedStudy, folder: Path) -> list[str]:
-    """Return what dciodvfy, dsrdump and highdicom find wrong in the objects of a study."""
+def faults(study: RenderedStudy, folder: Path, *, slowly: bool = False) -> list[str]:
+    """Return what dciodvfy, dsrdump and highdicom find wrong in the objects of a study.
+
+    Parameters
+    ----------
+    slowly
+        True to ask PixelMed's validator as well, which takes seconds for each report.
+    """
     found, path = [], folder / "object.dcm"
     with warnings.catch_warnings(action="ignore"):
         for iod, data in rendered(study):
@@ -149,6 +155,7 @@ def faults(study: RenderedStudy, folder: Path) -> list[str]:
             found += dciodvfy(path, iod)
             if iod == "Comprehensive3DSR":
                 found += _unreadable(path)
+                found += pixelmed(path) if slowly else []
     return found
 
 
