@@ -36,7 +36,7 @@ def test_a_clean_folder_ends_with_status_0_and_stays_as_it_is(folder: Path):
     answer = verify(folder=str(folder))
     assert (answer.exit_code, answer.stdout) == (
         0,
-        "studies: 1, objects: 16, faults: 0, notes: 0\n",
+        "studies: 1, objects: 19, faults: 0, notes: 0\n",
     )
     assert sorted(folder.rglob("*")) == before
 
@@ -55,7 +55,7 @@ def test_a_fault_ends_with_status_1_and_a_note_does_not(folder: Path):
         ("note", "orphan-object", left),
         ("fault", "altered-image", OBJECT),
     ]
-    assert answer.stderr == "studies: 1, objects: 17, faults: 1, notes: 1\n"
+    assert answer.stderr == "studies: 1, objects: 20, faults: 1, notes: 1\n"
 
 
 def test_a_store_that_is_not_there_ends_with_status_2(tmp_path: Path):
