@@ -22,6 +22,7 @@ from gateway.delivery.transports import Transports
 from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
+from gateway.renderings.revisions import present
 from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
 from gateway.results.documents import Completion, DeliveryItem, StudyRecord
@@ -80,7 +81,8 @@ def report(study_id: str, revision: str = "") -> bytes:
     item = reading(study_id=study_id, model={"name": "cxr", "version": revision or "1"})
     header = source_header(radiograph(StudyInstanceUID=STUDY_UID, SOPInstanceUID="1.2.3.4"))
     assert header is not None
-    return structured_report([item], {item.sha256: header})
+    state = present(StudyRecord.begun(study_id), STUDY_UID, [item])
+    return structured_report([item], {item.sha256: header}, state)
 
 
 @dataclass
