@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from gateway.results.deletion import Deletion
     from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
-    from gateway.schemas.result import StudyResult, StudySummary
+    from gateway.schemas.result import StudyResult
+    from gateway.schemas.study_list import StudySummary
     from gateway.storage.protocol import ObjectStore
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
     from gateway.schemas.events import Delivery
-    from gateway.schemas.result import ImageResult, StudyResult, StudySummary
+    from gateway.schemas.result import ImageResult, StudyResult
+    from gateway.schemas.study_list import StudySummary
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from gateway.schemas.result import (
     Status,
     StudyCompletion,
     StudyResult,
-    StudySummary,
     Verdict,
     study_path,
 )
+from gateway.schemas.study_list import StudySummary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -75,55 +75,61 @@ async def open_gateway(
         context = LifespanContext(
             settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host
         )
-        await _follow_process(context, certificate)
-        authentication = await open_access(context)
-        audit = await open_audit(context)
-        routing = await open_routing(context, audit)
-        storage = await open_storage(context)
-        context.stack.push_async_callback(storage.index.writer.close)  # once nothing changes
-        processing = await open_processing(context, storage, audit, routing)
-        folder = make_drop_folder(context, storage, processing, audit)
-        backlogs = await make_backlogs(context, storage, processing)
-        submissions, catalog = _accepted(storage, processing, backlogs)
-        outbox, lines = await open_delivery(context, storage, processing, audit, routing)
-        for name, work in (
-            *drop_folder_work(context, storage, processing, folder, audit),
-            *backlog_work(settings, backlogs, catalog, storage, audit),
-            *_store_work(settings, metrics, storage, audit, lines),
-        ):
-            await context.run(name, work)
-        parked_reports = await open_dimse(
-            context, storage, processing, submissions, audit, routing=routing
-        )
-        log.info("gateway.open", triton=settings.triton.url, ready=processing.models.ready())
-        yield Gateway(
-            settings=settings,
-            metrics=metrics,
-            health=health,
-            admission=processing.admission,
-            authentication=authentication,
-            audit=audit,
-            models=processing.models,
-            results=storage.results,
-            imaging=processing.imaging,
-            pictures=processing.pictures,
-            reports=processing.reports,
-            studies=processing.studies,
-            deliveries=Deliveries(folder),
-            parking=storage.parking,
-            parked=_parked(storage, folder, (*backlogs.parked_owners, *parked_reports, lines)),
-            submissions=submissions,
-            outbox=outbox,
-            dicom_store=_dicom_store(settings, processing, submissions),
-            callbacks=backlogs.callbacks,
-            catalog=catalog,
-            search=storage.index.search,
-            originals=Originals(storage.objects, storage.results, storage.index.search),
-            deletion=storage.deletion,
-            routing=routing,
-            explanations=RoutingExplanations(routing, storage.results, processing.imaging),
-        )
+        yield await _opened(context, certificate)
         log.info("gateway.closing")
+
+
+async def _opened(context: LifespanContext, certificate: ServedCertificate | None) -> Gateway:
+    """Return the gateway's parts, which the context's stack closes; see `open_gateway`."""
+    settings, metrics = context.settings, context.metrics
+    await _follow_process(context, certificate)
+    authentication = await open_access(context)
+    audit = await open_audit(context)
+    routing = await open_routing(context, audit)
+    storage = await open_storage(context)
+    context.stack.push_async_callback(storage.index.writer.close)  # once nothing changes
+    processing = await open_processing(context, storage, audit, routing)
+    folder = make_drop_folder(context, storage, processing, audit)
+    backlogs = await make_backlogs(context, storage, processing)
+    submissions, catalog = _accepted(storage, processing, backlogs)
+    outbox, lines = await open_delivery(context, storage, processing, audit, routing)
+    for name, work in (
+        *drop_folder_work(context, storage, processing, folder, audit),
+        *backlog_work(settings, backlogs, catalog, storage, audit),
+        *_store_work(settings, metrics, storage, audit, lines),
+    ):
+        await context.run(name, work)
+    parked_reports = await open_dimse(
+        context, storage, processing, submissions, audit, routing=routing
+    )
+    log.info("gateway.open", triton=settings.triton.url, ready=processing.models.ready())
+    return Gateway(
+        settings=settings,
+        metrics=metrics,
+        health=context.health,
+        admission=processing.admission,
+        authentication=authentication,
+        audit=audit,
+        models=processing.models,
+        results=storage.results,
+        imaging=processing.imaging,
+        pictures=processing.pictures,
+        reports=processing.reports,
+        studies=processing.studies,
+        deliveries=Deliveries(folder),
+        parking=storage.parking,
+        parked=_parked(storage, folder, (*backlogs.parked_owners, *parked_reports, lines)),
+        submissions=submissions,
+        outbox=outbox,
+        dicom_store=_dicom_store(settings, processing, submissions),
+        callbacks=backlogs.callbacks,
+        catalog=catalog,
+        search=storage.index.search,
+        originals=Originals(storage.objects, storage.results, storage.index.search),
+        deletion=storage.deletion,
+        routing=routing,
+        explanations=RoutingExplanations(routing, storage.results, processing.imaging),
+    )
 
 
 def _store_work(

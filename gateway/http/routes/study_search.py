@@ -18,13 +18,8 @@ from gateway.http.dependencies import GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.problems import problem_of
-from gateway.schemas.result import (
-    SearchedDays,
-    Status,
-    StudyList,
-    StudySummary,
-    UnreadableStudy,
-)
+from gateway.schemas.result import Status
+from gateway.schemas.study_list import SearchedDays, StudyList, StudySummary, UnreadableStudy
 from gateway.search.query import DEFAULT_DAYS, MOST_DAYS, DateRange, Position, StudyQuery
 
 if TYPE_CHECKING:
