@@ -153,8 +153,8 @@ def _doubts(
     if reason is None:
         if item.model.suits_age(item.image.metadata) is not None:
             return ()
-        pointer, reason = "/patient_age", _UNKNOWN_AGE
-    reason = reason.format(ages=item.model.contract.accepts.ages_years)
+        ages = item.model.contract.accepts.ages_years
+        pointer, reason = "/patient_age", _UNKNOWN_AGE.format(ages=ages)
     detail = f"{item.image.part}: {item.model.name} {reason}; {_MEANINGLESS}"
     return (ResultWarning(pointer=pointer, detail=detail),)
 

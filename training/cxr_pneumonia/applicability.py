@@ -15,7 +15,7 @@ and cropped copies of it, and on noise; on nothing else.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,7 @@ def fitted(train: Numbers, val: Numbers) -> Space:
         float(np.sqrt(others.sum())),
     )
     threshold = float(np.percentile(space.distances(val), 100 - BEYOND_PERCENT))
-    return Space(space.mean, space.deviation, space.axes, space.spread, space.outside, threshold)
+    return replace(space, threshold=threshold)
 
 
 def folded(model: onnx.ModelProto, space: Space) -> onnx.ModelProto:
@@ -108,6 +108,8 @@ def folded(model: onnx.ModelProto, space: Space) -> onnx.ModelProto:
         "threshold": np.array([space.threshold]),
         "nothing": np.array([0.0]),
         "two": np.array([2.0]),
+        "size": np.array([len(space.mean)]),
+        "components_size": np.array([COMPONENTS]),
     }
     for name, value in constants.items():
         values.append(numpy_helper.from_array(value.astype(np.float32), f"{OUTPUT}/{name}"))
@@ -127,9 +129,6 @@ def folded(model: onnx.ModelProto, space: Space) -> onnx.ModelProto:
     node("Pow", ["components", "two"], "components2")
     node("ReduceMean", ["standard2"], "whole", axes=[1], keepdims=1)
     node("ReduceMean", ["components2"], "part", axes=[1], keepdims=1)
-    sizes = np.array([len(space.mean)]), np.array([COMPONENTS])
-    for name, size in zip(("size", "components_size"), sizes, strict=True):
-        values.append(numpy_helper.from_array(size.astype(np.float32), f"{OUTPUT}/{name}"))
     node("Mul", ["whole", "size"], "whole_sum")
     node("Mul", ["part", "components_size"], "part_sum")
     node("Sub", ["whole_sum", "part_sum"], "left2")
