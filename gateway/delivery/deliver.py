@@ -229,7 +229,7 @@ class Deliver:
         self._metrics.delivery.attempts.labels(self._name, outcome).inc()
 
     async def _change(self, work: WorkId, change: Callable[[StudyRecord], StudyRecord]) -> None:
-        record = await _changed(self._documents, work, change)
+        record = await self._documents.change_known(work.study_id, change)
         self._ended(record)
 
 
@@ -280,7 +280,7 @@ class DeliveryStates(WorkStates):
                 problem=item.problem,
             )
 
-        self._ended(await _changed(self._documents, work, change))
+        self._ended(await self._documents.change_known(work.study_id, change))
 
     async def revived(self, work: WorkId, due: dt.datetime) -> None:
         """See `WorkStates.revived`.
@@ -300,7 +300,7 @@ class DeliveryStates(WorkStates):
                 return record
             return with_delivery(record, work.id, state=DeliveryState.WAITING)
 
-        await _changed(self._documents, work, change)
+        await self._documents.change_known(work.study_id, change)
 
     async def discarded(self, work: WorkId) -> bool:
         """See `WorkStates.discarded`."""
@@ -311,7 +311,7 @@ class DeliveryStates(WorkStates):
                 return record
             return without_delivery(record, work.id)
 
-        record = await _changed(self._documents, work, change)
+        record = await self._documents.change_known(work.study_id, change)
         item = delivery_of(record, work.id)
         return item is None or not is_on_its_way(item)
 
@@ -334,14 +334,3 @@ async def _may_be_there(
     with suppress(DeliveryUnansweredError, DeliveryRefusedError):
         return await _are_held(transport, renderings, half) is True
     return False
-
-
-async def _changed(
-    documents: StudyDocuments, work: WorkId, change: Callable[[StudyRecord], StudyRecord]
-) -> StudyRecord:
-    def of_known(record: StudyRecord | None) -> StudyRecord:
-        if record is None:
-            raise StudyBeingDeletedError
-        return change(record)
-
-    return await documents.change(work.study_id, of_known)

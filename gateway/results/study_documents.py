@@ -151,6 +151,24 @@ class StudyDocuments:
             writer.add_done_callback(self._writers.discard)
         return await ended
 
+    async def change_known(
+        self, study_id: str, change: Callable[[StudyRecord], StudyRecord]
+    ) -> StudyRecord:
+        """Return the record of a study that was there, with the change made to it; see `change`.
+
+        Raises
+        ------
+        StudyBeingDeletedError
+            It has gone.
+        """
+
+        def of_known(record: StudyRecord | None) -> StudyRecord:
+            if record is None:
+                raise StudyBeingDeletedError
+            return change(record)
+
+        return await self.change(study_id, of_known)
+
     async def close(
         self, closing: Closing, complete: Callable[[Closing, StudyRecord], Closing]
     ) -> Closing:

@@ -13,7 +13,6 @@ from gateway.errors import (
     DeliveryUnfinishedError,
     ParkedItemNotFoundError,
     StudyBacklogFullError,
-    StudyBeingDeletedError,
 )
 from gateway.observability.pseudonyms import key_reference
 from gateway.problems import URN, problem_of_kind
@@ -27,7 +26,6 @@ from gateway.work.states import Standing, WorkStates
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
 
     from gateway.results.completion import Arrival
     from gateway.results.study_documents import Seen, StudyDocuments
@@ -154,7 +152,7 @@ class StudySubmissions(WorkStates):
             )
             return record.changed(pending=tuple(pending))
 
-        await self._change(work, change)
+        await self._documents.change_known(work.study_id, change)
 
     async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
         """See `WorkStates.failed`."""
@@ -175,7 +173,7 @@ class StudySubmissions(WorkStates):
                 pending=without(record, work.id), failed=(*record.failed, failure)
             )
 
-        await self._change(work, change)
+        await self._documents.change_known(work.study_id, change)
 
     async def revived(self, work: WorkId, due: dt.datetime) -> None:
         """See `WorkStates.revived`.
@@ -198,7 +196,7 @@ class StudySubmissions(WorkStates):
             failed = tuple(other for other in record.failed if other.id != work.id)
             return record.changed(pending=(*record.pending, item), failed=failed)
 
-        await self._change(work, change)
+        await self._documents.change_known(work.study_id, change)
 
     async def discarded(self, work: WorkId) -> bool:
         """See `WorkStates.discarded`."""
@@ -207,18 +205,8 @@ class StudySubmissions(WorkStates):
             failed = tuple(item for item in record.failed if item.id != work.id)
             return record if failed == record.failed else record.changed(failed=failed)
 
-        record = await self._change(work, change)
+        record = await self._documents.change_known(work.study_id, change)
         return all(item.id != work.id for item in record.pending)
-
-    async def _change(
-        self, work: WorkId, change: Callable[[StudyRecord], StudyRecord]
-    ) -> StudyRecord:
-        def of_known(record: StudyRecord | None) -> StudyRecord:
-            if record is None:
-                raise StudyBeingDeletedError
-            return change(record)
-
-        return await self._documents.change(work.study_id, of_known)
 
 
 def without(record: StudyRecord, submission: str | None) -> tuple[PendingImages, ...]:
