@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from gateway.errors import DeliveryUnansweredError
 
 if TYPE_CHECKING:
-    from gateway.schemas.routing import DestinationTls
+    from gateway.schemas.routing import DestinationTls, DicomDestination
+    from gateway.settings import DimseSettings
 
 
 def client_context(tls: DestinationTls, *, check_host: bool = True) -> ssl.SSLContext:
@@ -35,3 +36,24 @@ def client_context(tls: DestinationTls, *, check_host: bool = True) -> ssl.SSLCo
     except OSError as error:
         raise DeliveryUnansweredError("the files of its TLS cannot be used") from error
     return context
+
+
+def dicom_context(destination: DicomDestination, listener: DimseSettings) -> ssl.SSLContext | None:
+    """Return the context to an archive, with the listener's files where it has none of its own.
+
+    None where the archive speaks no TLS. Blocks while files are read.
+
+    Raises
+    ------
+    DeliveryUnansweredError
+        See `client_context`.
+    """
+    tls = destination.tls
+    if tls is None:
+        return None
+    defaults = {
+        "certificate": tls.certificate or listener.tls_certificate,
+        "key": tls.key or listener.tls_key,
+        "authorities": tls.authorities or listener.tls_client_ca,
+    }
+    return client_context(tls.model_copy(update=defaults), check_host=False)

@@ -5,7 +5,7 @@ the answer to no other object.
 
 References
 ----------
-DICOM PS3.4, annex B (storage) and C.4.1 (C-FIND). PS3.7, 9.3.1.
+DICOM PS3.4, annexes A (verification) and B (storage), C.4.1 (C-FIND). PS3.7, 9.3.1.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
+    Verification,
 )
 
-from gateway.delivery.client_tls import client_context
+from gateway.delivery.client_tls import dicom_context
 from gateway.delivery.dicom_objects import STORED, may_pass, parsed
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.threads import in_thread
@@ -34,7 +35,6 @@ from gateway.vocabulary.implementation import (
 )
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
 
     from pynetdicom.association import Association
@@ -55,6 +55,12 @@ _SUCCESS = 0x0000
 _PENDING = frozenset({0xFF00, 0xFF01})
 # PS3.8, 9.3.3.2: neither the abstract syntax nor any of the transfer syntaxes is supported.
 _UNSUPPORTED = frozenset({3, 4})
+_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+# PS3.8, 9.3.4: source and reason of a rejection whose cause is a setting on either side.
+_REJECTIONS: dict[tuple[int | None, int | None], str] = {
+    (1, 3): "it does not know the AE title of the gateway",
+    (1, 7): "its own AE title is another one",
+}
 
 
 class DicomTransport:
@@ -94,6 +100,22 @@ class DicomTransport:
         """Return True if a C-FIND finds the object; None where the archive answers none."""
         return await in_thread(self._threads, lambda: self._find(rendering, deadline))
 
+    async def check(self, deadline: Deadline) -> str:
+        """Ask for a C-ECHO; see `Transport.check`."""
+        return await in_thread(self._threads, lambda: self._echo(deadline))
+
+    def _echo(self, deadline: Deadline) -> str:
+        with self._associated(Verification, _SYNTAXES, deadline) as association:
+            if association is None:
+                raise DeliveryRefusedError("it takes the association and no C-ECHO on it")
+            answer = association.send_c_echo()
+            if "Status" not in answer:
+                raise DeliveryUnansweredError("it did not answer the C-ECHO in time")
+            status = int(answer.Status)
+        if status != _SUCCESS:
+            raise DeliveryRefusedError(f"it answered the C-ECHO with status {status:04X}")
+        return "it answered the C-ECHO"
+
     def _store(self, rendering: Rendering, deadline: Deadline) -> None:
         dataset = parsed(rendering.data)
         syntax = UID(dataset.file_meta.TransferSyntaxUID)
@@ -131,8 +153,7 @@ class DicomTransport:
         query.StudyInstanceUID = dataset.StudyInstanceUID
         query.SeriesInstanceUID = dataset.SeriesInstanceUID
         query.SOPInstanceUID = dataset.SOPInstanceUID
-        syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-        with self._associated(_FIND, syntaxes, deadline) as association:
+        with self._associated(_FIND, _SYNTAXES, deadline) as association:
             if association is None:
                 return None
             found, status = False, -1
@@ -201,7 +222,7 @@ class DicomTransport:
         entity.connection_timeout = min(_CONNECT_S, left_s)
         entity.acse_timeout = min(_NEGOTIATION_S, left_s)
         entity.add_requested_context(abstract_syntax, transfer_syntaxes)
-        context = self._context()
+        context = dicom_context(destination, self._listener)
         return entity.associate(
             destination.host,
             destination.port,
@@ -226,17 +247,6 @@ class DicomTransport:
             self._connections.discard(connection)
             connection.close()
 
-    def _context(self) -> ssl.SSLContext | None:
-        tls, listener = self._destination.tls, self._listener
-        if tls is None:
-            return None
-        defaults = {
-            "certificate": tls.certificate or listener.tls_certificate,
-            "key": tls.key or listener.tls_key,
-            "authorities": tls.authorities or listener.tls_client_ca,
-        }
-        return client_context(tls.model_copy(update=defaults), check_host=False)
-
 
 def _is_unsupported(association: Association) -> bool:
     contexts = association.rejected_contexts
@@ -250,4 +260,6 @@ def _rejection(association: Association) -> str:
     if answer is None:
         return "it rejected the association"
     source, reason = answer.result_source, answer.diagnostic
-    return f"it rejected the association, source {source}, reason {reason}"
+    known = _REJECTIONS.get((source, reason))
+    words = "" if known is None else f": {known}"
+    return f"it rejected the association, source {source}, reason {reason}{words}"

@@ -47,6 +47,7 @@ _MOST_ANSWER_BYTES = 8 * 2**20
 # wrong place, is to be mended here, and what it sent is not to blame.
 _REFUSALS = frozenset({400, 406, 410, 412, 413, 414, 415, 422})
 _CODE = re.compile(r"[a-z-]{1,40}")
+_VERSION = re.compile(r"[0-9.]{1,16}(-[a-z0-9-]{1,24})?")
 _OK, _CREATED, _UNAUTHORIZED = 200, 201, 401
 
 
@@ -106,6 +107,17 @@ class FhirServerTransport:
         async with self._call(deadline) as call:
             return _is_done(await call.told(transaction), rendering, transaction)
 
+    async def check(self, deadline: Deadline) -> str:
+        """Ask for the CapabilityStatement, by the credentials that results come with."""
+        async with self._call(deadline) as call:
+            statement = await call.statement()
+        found = statement.get("fhirVersion")
+        version = found if isinstance(found, str) and _VERSION.fullmatch(found) else "none"
+        release = self._destination.release
+        if not version.startswith(Release[release]):
+            raise DeliveryRefusedError(f"it speaks FHIR {version}, and {release} is set here")
+        return f"it speaks FHIR {version}"
+
     @asynccontextmanager
     async def _call(self, deadline: Deadline) -> AsyncIterator[_Call]:
         """Yield a client whose connection ends with the block."""
@@ -163,6 +175,13 @@ class _Call:
         values = [_value(item) for report in reports for item in _listed(report, "identifier")]
         others = [value for value in values if value not in {"", lasting}]
         return next(iter(others), "") if reports else None
+
+    async def statement(self) -> dict[str, Any]:
+        """Return the server's CapabilityStatement."""
+        body = (await self._ask("GET", self._url / "metadata")).body
+        if not isinstance(body, dict) or body.get("resourceType") != "CapabilityStatement":
+            raise DeliveryRefusedError("its URL leads to no FHIR server: no CapabilityStatement")
+        return body
 
     async def commit(self, transaction: Resource) -> int:
         """Carry the transaction out; return the status of the report in it."""

@@ -105,6 +105,16 @@ class MllpTransport:
         del rendering, deadline
         return None
 
+    async def check(self, deadline: Deadline) -> str:
+        """Open a connection and close it; HL7 v2 has no question to ask on it."""
+        try:
+            async with asyncio.timeout(deadline.remaining_s()), self._connection():
+                return "it takes connections; no message was sent"
+        except TimeoutError as error:
+            raise DeliveryUnansweredError("it did not take the connection in time") from error
+        except OSError as error:
+            raise DeliveryUnansweredError(_fault(error)) from error
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """Yield a connection, once those before it are over."""

@@ -49,6 +49,10 @@ _NO_CONTENT = 204
 # Unauthorized, as of a token that is being renewed; Request Timeout; Too Early; Too Many Requests.
 _PASSING = frozenset({401, 408, 425, 429})
 _SERVER_ERRORS = 500
+_DENIED = frozenset({401, 403})
+_NOT_FOUND = 404
+# Method Not Allowed and Not Implemented, of a service that takes objects and lists none.
+_WITHOUT_SEARCH = frozenset({405, 501})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,22 @@ class StowTransport:
         if answer.status in _PASSING or answer.status == 503:  # noqa: PLR2004 - as it says
             raise DeliveryUnansweredError(f"it answered QIDO-RS with status {answer.status}")
         return None
+
+    async def check(self, deadline: Deadline) -> str:
+        """Ask for a list of one study, by the credentials that results come with."""
+        answer = await self._ask("GET", "/studies?limit=1", deadline)
+        status = answer.status
+        if status in {_STORED_ALL, _NO_CONTENT}:
+            return f"it answered QIDO-RS with status {status}"
+        if status in _WITHOUT_SEARCH:
+            return f"it answers, without QIDO-RS: status {status}"
+        if status in _DENIED:
+            reason = f"it refused the credentials with status {status}"
+        elif status == _NOT_FOUND:
+            reason = f"its URL leads to no DICOMweb service: status {status} for /studies"
+        else:
+            reason = f"it answered QIDO-RS with status {status}"
+        raise DeliveryRefusedError(reason)
 
     def _judge(self, answer: _Answer, uid: str) -> None:
         """Return where the object is stored.

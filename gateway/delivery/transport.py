@@ -57,3 +57,14 @@ class Transport(Protocol):
             It could be asked, and did not answer.
         """
         ...
+
+    async def check(self, deadline: Deadline) -> str:
+        """Ask the destination something that changes nothing there; return its answer in words.
+
+        Raises
+        ------
+        DeliveryRefusedError
+            It answers, and would take no results as it is set up.
+        DeliveryUnansweredError
+        """
+        ...

@@ -71,12 +71,23 @@ class Transports:
             transport.close()
 
     def _new(self, destination: Destination) -> ClosableTransport:
-        match destination:
-            case DicomDestination():
-                return DicomTransport(destination, self._listener, at_once=AT_ONCE)
-            case StowDestination():
-                return StowTransport(destination)
-            case FhirDestination():
-                return FhirServerTransport(destination)
-            case Hl7Destination():
-                return MllpTransport(destination)
+        return new_transport(destination, self._listener)
+
+
+def new_transport(destination: Destination, listener: DimseSettings) -> ClosableTransport:
+    """Return a way to a destination, which is to be closed.
+
+    Parameters
+    ----------
+    listener
+        See `Transports`.
+    """
+    match destination:
+        case DicomDestination():
+            return DicomTransport(destination, listener, at_once=AT_ONCE)
+        case StowDestination():
+            return StowTransport(destination)
+        case FhirDestination():
+            return FhirServerTransport(destination)
+        case Hl7Destination():
+            return MllpTransport(destination)

@@ -212,6 +212,11 @@ class WebArchive:
         found = [{"00080018": {"vr": "UI", "Value": [uid]}}] if uid in self.held else []
         return web.Response(body=json.dumps(found).encode(), content_type="application/dicom+json")
 
+    async def list(self, request: web.Request) -> web.StreamResponse:
+        """Answer QIDO-RS for studies, of which there are none."""
+        del request
+        return web.Response(status=self.searches or 204)
+
 
 def _kind_of(dataset: Dataset) -> tuple[str, str]:
     return str(dataset.StudyInstanceUID), str(dataset.Modality)
@@ -240,6 +245,7 @@ async def web_archive(
     found = WebArchive()
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/dicom-web/studies", found.store)
+    app.router.add_get("/dicom-web/studies", found.list)
     app.router.add_get("/dicom-web/studies/{study}/series/{series}/instances", found.search)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

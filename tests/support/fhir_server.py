@@ -52,6 +52,7 @@ class FhirServer:
     received: list[Resource] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     faults: deque[Fault | None] = field(default_factory=deque)
+    release: str = "4.0.1"
     hides: bool = False  # a search sees nothing, as where its index is behind
 
     def held(self, kind: str) -> list[Resource]:
@@ -94,6 +95,8 @@ class FhirServer:
 
     def _search(self, request: web.Request) -> Resource:
         kind = request.match_info["kind"]
+        if kind == "metadata":
+            return {"resourceType": "CapabilityStatement", "fhirVersion": self.release}
         found = [] if self.hides else self._matches(kind, request.query_string)
         entries = [
             {"fullUrl": f"{self.url}/{name}", "resource": self.versions[name][-1],
