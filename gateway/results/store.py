@@ -93,11 +93,14 @@ class Added:
         The study's.
     result
         Its view: at the least the images of the request.
+    sent
+        All readings of the request's images that were asked for, stored before or now.
     """
 
     readings: tuple[Reading, ...]
     record: StudyRecord
     result: StudyResult
+    sent: tuple[Reading, ...]
 
 
 class ResultStore:
@@ -196,6 +199,7 @@ class ResultStore:
             tuple(stored[key_of(item)] for item in request.fresh),
             record,
             study_result(record, earlier),
+            tuple(of_request.values()),
         )
 
     async def _change(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.results.sender_view import processed_view
+
 if TYPE_CHECKING:
     from gateway.results.documents import Reading, StudyRecord
     from gateway.schemas.not_processed import NotProcessed
@@ -31,6 +33,8 @@ class Answer:
         All that is known of the study.
     missed
         The readings of the images sent that models owe.
+    sent
+        The stored readings of all images sent.
     decoded
         Frames of a dropped image that had not been processed, as far as they were kept.
     """
@@ -41,12 +45,20 @@ class Answer:
     readings: tuple[Reading, ...] = ()
     not_processed: tuple[NotProcessed, ...] = ()
     missed: tuple[MissedReading, ...] = ()
+    sent: tuple[Reading, ...] = ()
     decoded: tuple[Frame, ...] = ()
 
     @property
     def is_partial(self) -> bool:
         """True if not all that was to be read was read."""
         return bool(self.not_processed or self.missed)
+
+    @property
+    def own_result(self) -> StudyResult:
+        """Return what a sender is told who may not read the study: of the images sent alone."""
+        images = {item.sha256 for item in self.sent}
+        images |= {item.sha256 for item in self.not_processed}
+        return processed_view(self.record, self.sent, images)
 
     @property
     def outcome(self) -> str:

@@ -188,6 +188,7 @@ class Pipeline:
             not_processed=tuple(map(told, entries)),
             missed=tuple(missed),
             record=added.record,
+            sent=added.sent,
             decoded=made[0][0].prepared.decoded if len(new) == 1 else (),
         )
 

@@ -26,6 +26,7 @@ from gateway.http.requests.preferences import (
 )
 from gateway.http.requests.study_request import METADATA_HEADER, read_study_request
 from gateway.renderings.fhir import fhir_bundle
+from gateway.results.sender_view import accepted_view
 from gateway.results.submissions import with_submissions
 from gateway.results.view import study_result
 from gateway.schemas.metadata import STUDY_ID_PATTERN
@@ -201,9 +202,13 @@ async def send_study(
 
     With `Prefer: respond-async` the answer comes before the study is processed: a faulty request
     is still refused at once, a fault found in decoding stands in the result as a failure.
+
+    Without the scope `studies:read` the answer has the images of this request, and nothing else of
+    the study.
     """
     callback = callback_of(request.headers, gateway.callbacks)
     awaited = not wants_async(request.headers)
+    may_read = Scope.STUDIES_READ in caller.scopes
     deadline = deadline_of(request, gateway.settings.http.request_timeout_s)
     request.state.share = share = share_of(caller, request)
     source = StudySource(
@@ -217,19 +222,25 @@ async def send_study(
     )
     async with gateway.studies.admitted(source, deadline) as study:
         if not awaited:
-            return await _accept(gateway, study, callback)
+            return await _accept(gateway, study, callback, may_read=may_read)
         answer = await while_connected(request, study.process())
+    result = answer.result if may_read else answer.own_result
     return Response(
-        gateway.links.result(answer.result).model_dump_json(exclude_none=True),
+        gateway.links.result(result).model_dump_json(exclude_none=True),
         media_type="application/json",
         headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
     )
 
 
-async def _accept(gateway: Gateway, admitted: AdmittedStudy, callback: str | None) -> Response:
+async def _accept(
+    gateway: Gateway, admitted: AdmittedStudy, callback: str | None, *, may_read: bool
+) -> Response:
     """Answer for a study that is stored and not yet processed."""
-    record = (await gateway.submissions.accept(admitted, callback)).record
-    result = with_submissions(study_result(record), record)
+    work, record = await gateway.submissions.accept(admitted, callback)
+    if may_read:
+        result = with_submissions(study_result(record), record)
+    else:
+        result = accepted_view(record, work)
     return Response(
         gateway.links.result(result).model_dump_json(exclude_none=True),
         status_code=202,
