@@ -283,6 +283,12 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "No image of the study is a DICOM instance with Study, Series and SOP Instance UID, so "
         "there is no DICOM report of it. Get its results as JSON or FHIR.",
     ),
+    errors.InvalidFeedbackError: ProblemKind(
+        "invalid-feedback",
+        422,
+        "Invalid feedback",
+        "Send one judgement on a label of the study's findings; 'errors' lists what is amiss.",
+    ),
     errors.InvalidEventError: ProblemKind(
         "invalid-event",
         422,

@@ -12,6 +12,7 @@ class Scope(StrEnum):
     STUDIES_WRITE = "studies:write"
     STUDIES_CORRECT = "studies:correct"
     STUDIES_READ = "studies:read"
+    STUDIES_FEEDBACK = "studies:feedback"
     EVENTS_WRITE = "events:write"
     OPERATE = "operate"
 

@@ -27,6 +27,7 @@ from gateway.http.routes import (
     deliveries,
     documentation,
     events,
+    feedback,
     health,
     models,
     parked,
@@ -38,6 +39,7 @@ from gateway.observability.metrics import Metrics, process_registry
 from gateway.observability.otlp import Tracing
 from gateway.runtime.health import Health
 from gateway.schemas.events import S3Event
+from gateway.schemas.feedback import FeedbackRequest
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem
 
@@ -121,7 +123,16 @@ def create_app(
     app = _bare_app(settings, _lifespan(opened, tracing, process_health))
     problems.install(app, docs=f"{settings.http.path_prefix}/docs")
     for routes in (
-        *(studies, reports, deliveries, study_search, dicomweb, retrieve_routes, search_routes),
+        *(
+            studies,
+            reports,
+            deliveries,
+            feedback,
+            study_search,
+            dicomweb,
+            retrieve_routes,
+            search_routes,
+        ),
         *(events, parked, models, health, documentation),
     ):
         app.include_router(routes.router)
@@ -224,7 +235,10 @@ def _publish_schemas(app: FastAPI) -> None:
     """
     generate = app.openapi
     _, published = models_json_schema(
-        [(Problem, "serialization"), (StudyMetadata, "validation"), (S3Event, "validation")],
+        [
+            *((Problem, "serialization"), (StudyMetadata, "validation")),
+            *((S3Event, "validation"), (FeedbackRequest, "validation")),
+        ],
         ref_template="#/components/schemas/{model}",
     )
 

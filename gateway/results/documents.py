@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 
 from gateway.results.tombstone import Closing
+from gateway.schemas.feedback import Feedback
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.problem import Problem
 from gateway.schemas.result import (
@@ -263,6 +264,9 @@ class StudyRecord(StoredDocument):
     completion: Completion | None = None
     deliveries: tuple[DeliveryItem, ...] = Field(
         (), description="Results for destinations, oldest first."
+    )
+    feedback: tuple[Feedback, ...] = Field(
+        (), description="Judgements on its findings, oldest first."
     )
     standing: Names = Field(
         {},

@@ -14,6 +14,7 @@ from gateway.errors import (
     StudyNotFoundError,
 )
 from gateway.results.documents import Reading, StudyRecord
+from gateway.results.feedback import with_feedback
 from gateway.results.identity import check, is_correction
 from gateway.results.image_writes import ImageWrites
 from gateway.results.joins import OnPages, UnreadPagesError, joining, key_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.results.image_writes import NewImage
     from gateway.results.joins import Request
     from gateway.results.study_documents import Seen, StudyDocuments
+    from gateway.schemas.feedback import Feedback
     from gateway.schemas.metadata import StudyMetadata
     from gateway.schemas.not_processed import NotProcessedDocument
     from gateway.schemas.result import ModelVersion, StudyResult
@@ -255,6 +257,20 @@ class ResultStore:
             return record.changed(standing=record.standing | {name: sha256})
 
         return await self._documents.change(study_id, change)
+
+    async def add_feedback(self, study_id: str, item: Feedback) -> StudyRecord:
+        """Return the record with a judgement on the study; see `with_feedback`.
+
+        Raises
+        ------
+        InvalidFeedbackError
+        StudyBeingDeletedError
+        """
+
+        def change(record: StudyRecord) -> StudyRecord:
+            return with_feedback(record, item)
+
+        return await self._documents.change_known(study_id, change)
 
     async def record(self, study_id: str) -> StudyRecord | None:
         """Return what is known of a study; None where there is none.

@@ -95,6 +95,7 @@ def study_result(
         missing_readings=missing_readings(record) or None,
         completion=_completion(record),
         deliveries=study_deliveries(record),
+        feedback=record.feedback or None,
     )
 
 
@@ -195,6 +196,7 @@ def study_summary(
         senders=attributes.senders,
         series=len(attributes.series),
         warnings=attributes.warnings,
+        feedback=len(record.feedback),
         href=study_path(record.study_id),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from gateway.schemas.feedback import Feedback
 from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
 from gateway.schemas.routing_explanation import ImageRouting
@@ -365,6 +366,9 @@ class StudyResult(_Wire):
     )
     deliveries: tuple[StudyDelivery, ...] | None = Field(
         None, description="Results for destinations, oldest first."
+    )
+    feedback: tuple[Feedback, ...] | None = Field(
+        None, description="Judgements of readers and reports on its findings, oldest first."
     )
 
 

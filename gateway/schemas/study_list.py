@@ -36,6 +36,7 @@ class StudySummary(_Wire):
     )
     series: int = Field(0, description="Number of its DICOM series.")
     warnings: int = Field(0, description="Number of warnings to its senders.")
+    feedback: int = Field(0, description="Number of judgements on its findings.")
     href: str = Field(description="Path of the study's result.")
 
 

@@ -39,6 +39,7 @@ class IndexEntry(StoredDocument):
     images: int = Field(0, description="Number of images, each frame being one.")
     positive: tuple[str, ...] = Field((), description="Labels positive in any image.")
     warnings: int = 0
+    feedback: int = Field(0, description="Number of judgements on its findings.")
 
     @property
     def day(self) -> dt.date:
@@ -68,6 +69,7 @@ class IndexEntry(StoredDocument):
             senders=self.senders,
             series=len(self.series),
             warnings=self.warnings,
+            feedback=self.feedback,
             href=study_path(self.study_id),
         )
 
@@ -102,6 +104,7 @@ def entry_of(record: StudyRecord) -> IndexEntry | None:
         images=summary.images,
         positive=summary.positive,
         warnings=attributes.warnings,
+        feedback=len(record.feedback),
     )
 
 

@@ -52,6 +52,8 @@ class StudyQuery:
     received
         Days (UTC) on which the study was received; None takes the last seven or, where there are
         study dates, these and the week after.
+    judged
+        True for studies with feedback, False for those without.
     accepts
         A further condition.
     """
@@ -68,6 +70,7 @@ class StudyQuery:
     positive: tuple[str, ...] = ()
     study_dates: DateRange | None = None
     received: DateRange | None = None
+    judged: bool | None = None
     accepts: Callable[[IndexEntry], bool] | None = None
 
     @property
@@ -101,6 +104,8 @@ class StudyQuery:
     def matches(self, entry: IndexEntry) -> bool:
         """Return True if a study meets all conditions but the range of receipt."""
         if self.study_dates is not None and entry.study_date not in self.study_dates:
+            return False
+        if self.judged is not None and self.judged is not bool(entry.feedback):
             return False
         one_of = (
             (self.study_ids, (entry.study_id,)),

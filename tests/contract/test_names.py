@@ -54,6 +54,7 @@ LABELS = (
     "InstanceNotFoundError",
     "InvalidCallbackError",
     "InvalidEventError",
+    "InvalidFeedbackError",
     "InvalidKeyError",
     "InvalidMetadataError",
     "InvalidPartsError",

@@ -30,6 +30,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
                 Fault("/timestamp", "is required"),
             )
         ),
+        errors.InvalidFeedbackError((Fault("/label", "is no label of the study's findings"),)),
         errors.InvalidQueryError((Fault("query/limit", "must be greater than or equal to 1"),)),
         errors.InvalidCallbackError("it does not begin with https://"),
         errors.CallbackUnansweredError("its status was 503"),

@@ -61,6 +61,9 @@ class ListQuery(BaseModel):
     modality: list[str] = Field(
         [], description="Modality (0008,0060) of any image; several: any of these."
     )
+    feedback: bool | None = Field(
+        None, description="true: with feedback on their findings; false: without."
+    )
     from_: Day | None = Field(
         None, alias="from", description="First day of receipt (UTC), such as 2026-01-31."
     )
@@ -150,6 +153,7 @@ async def _search(request: Request, gateway: Gateway, query: ListQuery) -> Study
             senders=tuple(query.sender),
             states=tuple(query.state),
             modalities=tuple(query.modality),
+            judged=query.feedback,
             received=query.received(dt.datetime.now(dt.UTC).date()),
         ),
         limit=query.limit,
