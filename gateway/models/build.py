@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Literal
 
 import onnx
 from google.protobuf import text_format
-from pydantic import ValidationError
 from tritonclient.grpc import model_config_pb2 as pb
 
 from gateway.errors import ContractError
+from gateway.models.config_file import parameters_of, read_config
+from gateway.models.contract_versions import contract_of
 from gateway.models.placement_document import PARAMETER, PlacementDocument, Role
-from gateway.schemas.contract import PARAMETER as CONTRACT_PARAMETER
-from gateway.schemas.contract import Contract
 from preprocess.graph import build_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from gateway.schemas.contract import Contract
 
 Datatype = Literal["UINT8", "UINT16"]
 
@@ -47,8 +48,9 @@ def build_placements(model_repository: Path, name: str) -> list[Path]:
     ContractError
         The model cannot be read, or has no valid contract.
     """
-    config, contract = read_model(model_repository / name)
+    config = read_config(model_repository / name)
     version = newest_version(model_repository / name)
+    contract = _contract(config, version)
     written = []
     for datatype in ("UINT8", "UINT16"):
         graph, ensemble = _graph(config, contract, datatype), _ensemble(config, version, datatype)
@@ -67,32 +69,11 @@ def models_with_contract(model_repository: Path) -> list[str]:
     names = []
     for folder in sorted(model_repository.iterdir()):
         try:
-            read_model(folder)
+            _contract(read_config(folder), newest_version(folder))
         except ContractError:
             continue
         names.append(folder.name)
     return names
-
-
-def read_model(folder: Path) -> tuple[pb.ModelConfig, Contract]:
-    """Return configuration and contract of the model in a folder of the repository.
-
-    Raises
-    ------
-    ContractError
-        One of them cannot be read or is not valid.
-    """
-    try:
-        config = text_format.Parse((folder / "config.pbtxt").read_text(), pb.ModelConfig())
-    except (OSError, text_format.ParseError) as error:
-        raise ContractError(f"{folder.name}/config.pbtxt cannot be read: {error}") from error
-    document = config.parameters[CONTRACT_PARAMETER].string_value
-    if not document:
-        raise ContractError(f"{folder.name} has no parameter '{CONTRACT_PARAMETER}'")
-    try:
-        return config, Contract.model_validate_json(document)
-    except ValidationError as error:
-        raise ContractError(f"the contract of {folder.name} is not valid: {error}") from error
 
 
 def newest_version(folder: Path) -> str:
@@ -101,6 +82,13 @@ def newest_version(folder: Path) -> str:
     if not versions:
         raise ContractError(f"{folder.name} has no version")
     return max(versions, key=int)
+
+
+def _contract(config: pb.ModelConfig, version: str) -> Contract:
+    try:
+        return contract_of(parameters_of(config), version)
+    except ContractError as error:
+        raise ContractError(f"{config.name} {version}: {error.reason}") from error
 
 
 def _graph(config: pb.ModelConfig, contract: Contract, datatype: Datatype) -> pb.ModelConfig:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from gateway.errors import ContractError
+from gateway.models.contract_versions import contract_of
 from gateway.models.served_model import ServedModel
-from gateway.schemas.contract import PARAMETER, Activation, Contract
+from gateway.schemas.contract import Activation
 from gateway.schemas.result import Finding
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gateway.schemas.contract import Contract
     from gateway.triton.protocol import ModelConfig, TensorMetadata
 
 _ROUNDING = 1e-6
@@ -29,19 +30,9 @@ def read_contract(name: str, version: str, config: ModelConfig) -> ServedModel:
     Raises
     ------
     ContractError
-        The parameter is missing, is not a contract, or does not fit the model's tensors.
+        The parameters are no contract of this version, or it does not fit the model's tensors.
     """
-    document = config.parameters.get(PARAMETER)
-    if document is None:
-        raise ContractError(f"config.pbtxt has no parameter '{PARAMETER}'")
-    try:
-        contract = Contract.model_validate_json(document)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(step) for step in item['loc']) or 'document'}: {item['msg']}"
-            for item in error.errors()
-        )
-        raise ContractError(f"parameter '{PARAMETER}': {faults}") from error
+    contract = contract_of(config.parameters, version)
     _hold_to_tensors(contract, config)
     return ServedModel(name, version, contract)
 

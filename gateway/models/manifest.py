@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -30,6 +31,22 @@ class ModelFile(BaseModel):
     size: int = Field(ge=0, description="Bytes.")
 
 
+@dataclass(frozen=True, slots=True)
+class VersionContents:
+    """Files that make a version's answers.
+
+    Parameters
+    ----------
+    config
+        The ``config.pbtxt``, which all versions of the model share.
+    files
+        Name and SHA-256 of each file in the version's own folder.
+    """
+
+    config: ModelFile
+    files: tuple[str, ...]
+
+
 class ModelManifest(BaseModel):
     """The files of a repository. The SHA-256 of the document is the repository's digest."""
 
@@ -47,14 +64,14 @@ class ModelManifest(BaseModel):
         """SHA-256 of the document, in hexadecimal."""
         return hashlib.sha256(self.document()).hexdigest()
 
-    def versions(self) -> dict[str, str]:
-        """Return a hash over all that makes an answer, by ``model/version``.
+    def versions(self) -> dict[str, VersionContents]:
+        """Return all that makes an answer, by ``model/version``.
 
         That is the version's own folder and the model's ``config.pbtxt``: another threshold gives
         another finding. A model without a version folder, as an ensemble is, has version 1.
         """
         configs = {
-            PurePosixPath(file.path).parts[0]: file.sha256
+            PurePosixPath(file.path).parts[0]: file
             for file in self.files
             if PurePosixPath(file.path).parts[1:] == (_CONFIG,)
         }
@@ -67,8 +84,6 @@ class ModelManifest(BaseModel):
             if not any(version.startswith(f"{model}/") for version in contents):
                 contents[f"{model}/1"] = []
         return {
-            version: hashlib.sha256(
-                "\n".join([configs[version.partition("/")[0]], *sorted(lines)]).encode()
-            ).hexdigest()
+            version: VersionContents(configs[version.partition("/")[0]], tuple(sorted(lines)))
             for version, lines in contents.items()
         }

@@ -9,12 +9,15 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from gateway.errors import ContractError, ObjectNotFoundError
+from gateway.models.config_file import same_answers
 from gateway.models.fetch import model_store, read_object, split_source
 from gateway.models.manifest import NAME, ModelFile, ModelManifest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from gateway.models.manifest import VersionContents
 
 # What S3 answers to If-None-Match: * where the key is taken, or is being taken.
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -47,8 +50,12 @@ async def publish(model_repository: Path, target: str) -> str:
     manifest = ModelManifest(files=tuple(_described(name, path) for name, path in paths.items()))
     root = f"{prefix}{manifest.digest}/"
     async with model_store() as client:
-        async for other in _published(client, bucket, prefix):
-            _check_versions(manifest, other)
+        async for folder, other in _published(client, bucket, prefix):
+            for version, contents in _with_another_config(manifest, other):
+                published = await read_object(client, bucket, f"{folder}{contents.config.path}")
+                own = paths[contents.config.path].read_bytes()
+                if not same_answers(own, published, version.rpartition("/")[2]):
+                    raise _other_contents(version)
         for name, path in paths.items():
             await _put_once(client, bucket, f"{root}{name}", path.read_bytes())
         await _put_once(client, bucket, f"{root}{NAME}", manifest.document())
@@ -72,7 +79,10 @@ def _described(name: str, path: Path) -> ModelFile:
     return ModelFile(path=name, sha256=sha256, size=path.stat().st_size)
 
 
-async def _published(client: Any, bucket: str, prefix: str) -> AsyncIterator[ModelManifest]:
+async def _published(
+    client: Any, bucket: str, prefix: str
+) -> AsyncIterator[tuple[str, ModelManifest]]:
+    """Yield the folder of each published repository, and its manifest."""
     pages = client.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=prefix, Delimiter="/"
     )
@@ -80,18 +90,34 @@ async def _published(client: Any, bucket: str, prefix: str) -> AsyncIterator[Mod
         for found in page.get("CommonPrefixes", ()):
             try:
                 document = await read_object(client, bucket, f"{found['Prefix']}{NAME}")
-                yield ModelManifest.model_validate_json(document)
+                yield found["Prefix"], ModelManifest.model_validate_json(document)
             except (ObjectNotFoundError, ValidationError):
                 continue  # an upload that broke off, or a folder of somebody else's
 
 
-def _check_versions(manifest: ModelManifest, other: ModelManifest) -> None:
+def _with_another_config(
+    manifest: ModelManifest, other: ModelManifest
+) -> Iterator[tuple[str, VersionContents]]:
+    """Yield versions that were published under another config.pbtxt, as they are now.
+
+    Raises
+    ------
+    ContractError
+        The version's own files are others.
+    """
     published = other.versions()
-    for version, content in manifest.versions().items():
-        if published.get(version, content) != content:
-            raise ContractError(
-                f"{version} was published with other contents: give it a new version number"
-            )
+    for version, contents in manifest.versions().items():
+        before = published.get(version, contents)
+        if before.files != contents.files:
+            raise _other_contents(version)
+        if before.config.sha256 != contents.config.sha256:
+            yield version, contents
+
+
+def _other_contents(version: str) -> ContractError:
+    return ContractError(
+        f"{version} was published with other contents: give it a new version number"
+    )
 
 
 async def _put_once(client: Any, bucket: str, key: str, data: bytes) -> None:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import text_format
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
-from tritonclient.grpc import model_config_pb2 as pb
 
 from gateway.errors import ContractError
+from gateway.models.config_file import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from tritonclient.grpc import model_config_pb2 as pb
 
 _NOTE = "# Tuned by `radstream models tune`; the rest is as the model's maker wrote it.\n"
 
@@ -67,10 +69,7 @@ def tune(model_repository: Path, tunings: Mapping[str, Tuning]) -> list[Path]:
     changed = []
     for name, tuning in tunings.items():
         path = model_repository / name / "config.pbtxt"
-        try:
-            config = text_format.Parse(path.read_text(), pb.ModelConfig())
-        except (OSError, text_format.ParseError) as error:
-            raise ContractError(f"{name}/config.pbtxt cannot be read: {error}") from error
+        config = read_config(model_repository / name)
         _set_instances(config, tuning)
         _set_batching(config, tuning, name)
         path.write_text(_NOTE + text_format.MessageToString(config))

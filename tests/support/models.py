@@ -159,6 +159,17 @@ def write_model(
     return repository / name
 
 
+def write_version(
+    folder: Path, version: str, overrides: Mapping[str, Any], *, gain: float = GAIN
+) -> None:
+    """Add a version to a model: a network of another gain, and what differs in its contract."""
+    (folder / version).mkdir()
+    onnx.save(_network(1, TensorProto.FLOAT, 8, gain), folder / version / "model.onnx")
+    config = text_format.Parse((folder / "config.pbtxt").read_text(), pb.ModelConfig())
+    config.parameters[f"radstream.{version}"].string_value = json.dumps(overrides)
+    (folder / "config.pbtxt").write_text(text_format.MessageToString(config))
+
+
 def _network(labels: int, element_type: int, max_batch_size: int, gain: float) -> onnx.ModelProto:
     signs = np.array([1.0, -1.0][:labels]).reshape(1, labels, 1, 1)
     dtype = helper.tensor_dtype_to_np_dtype(element_type)

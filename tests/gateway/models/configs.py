@@ -21,7 +21,7 @@ CONFIG = ModelConfig(
 
 def config(document: dict[str, Any] | str, **changes: Any) -> ModelConfig:
     text = document if isinstance(document, str) else json.dumps(document)
-    return replace(CONFIG, parameters={"radstream": text}, **changes)
+    return replace(CONFIG, **{"parameters": {"radstream": text}, **changes})
 
 
 def parsed(changes: dict[str, Any] | None = None) -> Contract:

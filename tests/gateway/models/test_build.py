@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 from gateway.cli.main import main
-from tests.support.models import write_repository
+from tests.support.models import write_repository, write_version
 
 
 @pytest.fixture
@@ -79,13 +79,28 @@ def test_the_newest_version_is_taken(repository: Path) -> None:
     ]
 
 
+def test_the_graph_is_that_of_the_newest_versions_contract(repository: Path) -> None:
+    write_version(repository / "brightness", "2", {"input": {"range": [-1, 1]}})
+    build(repository)
+    of_second = (repository / "brightness_graph_uint8/1/model.onnx").read_bytes()
+    write_version(repository / "brightness", "3", {})
+    build(repository)
+    assert (repository / "brightness_graph_uint8/1/model.onnx").read_bytes() != of_second
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nowhere", "nowhere/config.pbtxt cannot be read"), ("bare", "bare has no parameter")],
+    [
+        ("nowhere", "nowhere/config.pbtxt cannot be read"),
+        ("bare", "bare 1: config.pbtxt has no parameter"),
+        ("empty", "empty has no version"),
+    ],
 )
 def test_a_model_without_a_contract_is_refused(repository: Path, name: str, words: str) -> None:
-    (repository / "bare").mkdir()
-    (repository / "bare" / "config.pbtxt").write_text('name: "bare"')
+    (repository / "bare" / "1").mkdir(parents=True)
+    (repository / "empty").mkdir()
+    for bare in ("bare", "empty"):
+        (repository / bare / "config.pbtxt").write_text(f'name: "{bare}"')
     code, output = build(repository, name)
     assert code == 1
     assert words in output

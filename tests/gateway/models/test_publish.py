@@ -1,16 +1,20 @@
 """Published repositories stay as they are."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import text_format
 
 from gateway.errors import (
     ContractError,
     ObjectNotFoundError,
 )
+from gateway.models.config_file import read_config
 from gateway.models.fetch import fetch
 from gateway.models.publish import publish
+from tests.support.models import contract, write_model, write_version
 
 
 async def keys(client: Any, bucket: str) -> dict[str, str]:
@@ -65,3 +69,34 @@ async def test_an_upload_that_broke_off_is_taken_up_again(
         await fetch(f"s3://{bucket}/models/{digest}", tmp_path / "fetched")
     assert await publish(repository, f"s3://{bucket}/models") == digest
     assert await fetch(f"s3://{bucket}/models/{digest}", tmp_path / "fetched")
+
+
+@pytest.mark.usefixtures("client")
+async def test_another_version_is_published_beside_one_that_stays_as_it_is(
+    bucket: str, tmp_path: Path
+) -> None:
+    model = write_model(tmp_path, document=contract())
+    first = await publish(tmp_path, f"s3://{bucket}/models")
+    write_version(model, "2", {"title": "Second"})
+    second = await publish(tmp_path, f"s3://{bucket}/models")
+    assert second != first
+    # The same contract of both, divided otherwise.
+    common = contract({"title": None, "output": {"activation_map": None}})
+    document = contract()
+    rest = {"title": "Brightness", "output": document["output"]}
+    write_parameters(model, common, {"1": rest, "2": {**rest, "title": "Second"}})
+    assert await publish(tmp_path, f"s3://{bucket}/models")
+    write_parameters(model, common, {"1": {**rest, "title": "Other"}, "2": rest})
+    with pytest.raises(ContractError, match="brightness/1 was published with other contents"):
+        await publish(tmp_path, f"s3://{bucket}/models")
+
+
+def write_parameters(
+    folder: Path, common: dict[str, Any], overrides: dict[str, dict[str, Any]]
+) -> None:
+    """Write the contracts in a model's config.pbtxt anew."""
+    config = read_config(folder)
+    config.parameters["radstream"].string_value = json.dumps(common)
+    for version, document in overrides.items():
+        config.parameters[f"radstream.{version}"].string_value = json.dumps(document)
+    (folder / "config.pbtxt").write_text(text_format.MessageToString(config))

@@ -33,7 +33,7 @@ from tests.support.inference import (
     indexed,
     never,
 )
-from tests.support.models import TWO_LABELS, contract, write_model, write_repository
+from tests.support.models import TWO_LABELS, contract, write_model, write_repository, write_version
 from tests.support.processes import backend_process, stopped, triton_process
 from tests.support.triton import running_triton
 
@@ -59,6 +59,10 @@ async def zoo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ModelRe
     write_model(repository, "no_contract", document="")
     write_model(repository, "half_precision", element_type=TensorProto.FLOAT16)
     write_model(repository, "other_weights", gain=8.1)
+    revised = write_model(repository, "revised", document=contract(HAND))
+    golden = {"probabilities": {"bright": 0.401312}}  # the logit is 6 * 0.6 - 4 = -0.4
+    write_version(revised, "2", {"golden": golden, "title": "Second"}, gain=6)
+    write_version(revised, "3", {}, gain=6)
     async with running_triton(repository) as triton, registered(triton.grpc_url) as registry:
         await registry.refresh()
         yield registry
@@ -76,6 +80,9 @@ async def test_model_is_ready_when_contract_and_golden_image_hold(zoo: ModelRegi
             "refused",
             "the golden image gives bright 0.7027 by other_weights, not 0.6900",
         ),
+        "revised 1": READY,
+        "revised 2": READY,
+        "revised 3": ("refused", "the golden image gives bright 0.4013 by revised, not 0.6900"),
         "special 1": READY,
         "two_labels 1": READY,
     }
@@ -148,7 +155,8 @@ async def test_named_model_is_taken_past_its_contract(zoo: ModelRegistry):
 async def test_model_that_may_not_be_used_is_unknown(zoo: ModelRegistry, name: Any):
     with pytest.raises(UnknownModelError) as caught:
         zoo.select(study(model=name))
-    assert caught.value.served == ("brightness", "one_by_one", "special", "two_labels")
+    served = ("brightness", "one_by_one", "revised", "special", "two_labels")
+    assert caught.value.served == served
 
 
 # --- a Triton that comes, goes and stumbles ------------------------------------------------------

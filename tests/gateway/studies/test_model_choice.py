@@ -15,12 +15,20 @@ from gateway.errors import (
 )
 from tests.gateway.studies.piped import BLACK, WHITE, Parts, piped, routing
 from tests.support.dicom import file_of, radiograph
-from tests.support.models import contract, write_model
+from tests.support.models import contract, write_model, write_version
 from tests.support.store import MemoryStore
 from tests.support.triton import running_triton
 
 ALWAYS: dict[str, Any] = {"all": []}
 HAND = {"accepts": {"body_parts": ["HAND"]}}
+FEET = {"modalities": ["DX"], "body_parts": ["FOOT"], "views": ["AP"]}
+ADULTS = {"accepts": {**FEET, "ages_years": {"from": 18}}}
+CHILDREN = {
+    "title": "Brightness of children",
+    "accepts": {"ages_years": {"below": 18}},
+    "output": {"labels": [{"label": "bright", "threshold": 0.9}]},
+    "golden": {"probabilities": {"bright": 0.401312}},
+}
 BOTH = {"name": "both", "when": ALWAYS, "models": [{"name": "brightness"}, {"name": "second"}]}
 
 
@@ -30,6 +38,8 @@ async def zoo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     write_model(repository, versions=("1", "2"))
     write_model(repository, "second")
     write_model(repository, "hands", document=contract(HAND))
+    revised = write_model(repository, "revised", document=contract(ADULTS))
+    write_version(revised, "2", CHILDREN, gain=6)
     async with running_triton(repository) as triton:
         yield triton.grpc_url
 
@@ -64,6 +74,28 @@ async def test_a_version_that_a_rule_names_reads_it_beside_another(parts: Parts)
         "brightness 1 live",
         "brightness 2 live",
         "second 1 live",
+    ]
+
+
+async def test_each_version_reads_by_its_own_contract(parts: Parts):
+    versions = [{"name": "revised", "version": version} for version in ("1", "2")]
+    rules = [
+        {"name": f"feet-{each['version']}", "when": ALWAYS, "models": [each]} for each in versions
+    ]
+    rule(parts, *rules)
+    said = []
+    for age in ("040Y", "004Y"):
+        answer = await parts.read(WHITE, study_id=age, body_part="FOOT", patient_age=age)
+        for reading in answer.result.images[0].readings:
+            [found] = reading.findings
+            told = round(found.probability, 3), found.threshold, found.positive
+            said.append((age, reading.model.version, reading.applicable.verdict.value, *told))
+    # A white picture's logits are 8 - 4 and 6 - 4.
+    assert said == [
+        ("040Y", "1", "applicable", 0.982, 0.5, True),
+        ("040Y", "2", "not_applicable", 0.881, 0.9, None),
+        ("004Y", "1", "not_applicable", 0.982, 0.5, None),
+        ("004Y", "2", "applicable", 0.881, 0.9, False),
     ]
 
 
