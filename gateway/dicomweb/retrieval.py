@@ -110,9 +110,7 @@ class Retrieval:
     ) -> AsyncGenerator[AnswerPart]:
         for original in originals:
             async with self._read(original) as data:
-                stored = data_sets.transfer_syntax_of(
-                    await self._made(original, partial(data_sets.read_data_set, data, ()))
-                )
+                stored = await self._transfer_syntax(original, data)
                 _, asked = choose_instance(accepted, stored, single=single)
                 make = partial(data_sets.whole_file, data)
                 if asked != stored:
@@ -161,8 +159,7 @@ class Retrieval:
             raise InstanceNotFoundError
         wanted = numbers or range(1, count + 1)
         async with self._read(original, decoded=True) as data:
-            header = await self._made(original, partial(data_sets.read_data_set, data, ()))
-            stored = data_sets.transfer_syntax_of(header)
+            stored = await self._transfer_syntax(original, data)
             single = len(wanted) == 1
             chosen, asked = choose_frames(accepted, stored, single=single)
             make = stored_frames if asked == stored else _native
@@ -216,6 +213,22 @@ class Retrieval:
                     cells = sum(frame.rows * frame.columns for frame in frames)
                     await slot.wait_for_bytes(cells * _CELL_BYTES)
             yield data
+
+    async def _transfer_syntax(self, original: Original, data: bytes) -> str:
+        """Return the transfer syntax of a file.
+
+        Raises
+        ------
+        UnreadableDocumentError
+            It is no longer what was stored: one that is cut off in its File Meta Information has
+            the wrong syntax, or none.
+        """
+        header = await self._made(
+            original, partial(data_sets.read_data_set, data, ("SOPInstanceUID",))
+        )
+        if "SOPInstanceUID" not in header:
+            raise self._originals.damaged(original)
+        return data_sets.transfer_syntax_of(header)
 
     async def _made(self, original: Original, make: Callable[[], T]) -> T:
         """Return what is made of a file, off the event loop.

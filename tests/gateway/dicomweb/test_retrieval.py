@@ -166,6 +166,23 @@ async def test_a_file_that_is_no_longer_what_was_stored_is_told_as_damaged(
             await answer
 
 
+@pytest.mark.parametrize("accept", ["*/*", 'multipart/related; type="image/jp2"', RELATED])
+async def test_a_file_that_is_cut_off_in_its_file_meta_is_told_as_damaged(
+    accept: str, archive: Archive
+):
+    file = file_of(radiograph())
+    meta_bytes = 132 + 12 + dcmread(io.BytesIO(file)).file_meta.FileMetaInformationGroupLength
+    for length in range(132, meta_bytes + 1, 8):
+        original = await archive.add(file[:length], "1.1")
+        retrieval = retrieval_from(archive)
+        for answer in (
+            retrieval.frames(original, (), accepting(accept)),
+            retrieval.instances([original], accepting(accept), single=True),
+        ):
+            with pytest.raises(UnreadableDocumentError):
+                await answer
+
+
 async def test_metadata_of_several_instances_are_one_document(archive: Archive):
     images = [radiograph(PatientID=each) for each in ("P1", "P2")]
     originals = [
