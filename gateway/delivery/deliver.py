@@ -1,4 +1,4 @@
-"""The job of bringing a result to its destination, and the states of such work.
+"""The job of bringing a result to its destination.
 
 The study's document decides, as for all work (see `gateway.work.worker`): an item that it lists as
 waiting or sent is to be brought, once no earlier one for the same destination is.
@@ -7,8 +7,9 @@ waiting or sent is to be brought, once no earlier one for the same destination i
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,26 +18,20 @@ from gateway.errors import (
     DeadlineExceededError,
     DeliveryRefusedError,
     DeliveryUnansweredError,
-    ParkedItemNotFoundError,
-    RadStreamError,
     RenderingNotConformantError,
-    StudyBeingDeletedError,
 )
 from gateway.problems import problem_of
 from gateway.results.deliveries import (
     delivery_of,
-    has_turn,
     is_on_its_way,
     with_delivery,
     without_delivery,
 )
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import DeliveryState
-from gateway.work.states import Standing, WorkStates
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from gateway.delivery.disclosures import Disclosure, Disclosures
     from gateway.delivery.renderers import Renderers
@@ -45,7 +40,6 @@ if TYPE_CHECKING:
     from gateway.results.documents import DeliveryItem, StudyRecord
     from gateway.results.study_documents import StudyDocuments
     from gateway.runtime.circuit import Circuit
-    from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
     from gateway.schemas.routing import Destination
     from gateway.work.documents import PendingDelivery
@@ -111,19 +105,23 @@ class Deliver:
         item = None if record is None else delivery_of(record, work.id)
         if record is None or item is None or not is_on_its_way(item):
             return
-        renderings = await self._rendered(record, document)
-        if not renderings:  # a later state is brought, or there is nothing to bring
-            await self._change(work, lambda record: without_delivery(record, work.id))
-            return
-        objects = tuple(rendering.uid for rendering in renderings)
+        sending = _Sending()
         try:
-            state = await self._bring(record, item, renderings, deadline)
-        except DeliveryUnansweredError as error:
+            await self._bring(record, item, document, sending, deadline)
+        except (
+            DeliveryUnansweredError,
+            DeliveryRefusedError,
+            RenderingNotConformantError,
+        ) as error:
             news: dict[str, object] = {"attempts": document.attempts, "problem": problem_of(error)}
-            if error.is_sent:
-                news |= {"state": DeliveryState.SENT, "objects": objects}
+            if sending.uids:
+                news |= {"state": DeliveryState.SENT, "objects": sending.all_of(item)}
             await self._change(work, lambda record: with_delivery(record, work.id, **news))
             raise
+        if not sending.uids:  # a later state is brought, or there is nothing to bring
+            await self._change(work, lambda record: without_delivery(record, work.id))
+            return
+        state = sending.state
         await self._change(
             work,
             lambda record: with_delivery(
@@ -131,7 +129,7 @@ class Deliver:
                 work.id,
                 state=state,
                 attempts=document.attempts,
-                objects=objects,
+                objects=sending.all_of(item),
                 problem=None,
             ),
         )
@@ -144,82 +142,88 @@ class Deliver:
     async def ended(self, work: WorkId, document: PendingDelivery) -> None:
         """Do nothing: the destination has it."""
 
-    async def _rendered(
-        self, record: StudyRecord, document: PendingDelivery
-    ) -> Sequence[Rendering]:
-        """Return the objects to bring, each checked; none where there are none."""
-        now = record.completion
-        if document.revision and (now is None or now.work != document.revision):
-            return ()
-        found = self._find(self._name)
-        if found is None:
-            raise DeliveryRefusedError(GONE)
-        renderer = self._renderers.get(document.rendering)
-        if renderer is None:
-            raise DeliveryRefusedError(f"no {document.rendering} is made here")
-        renderings = await renderer(record.study_id, found[0])
-        try:
-            for rendering in renderings:
-                await asyncio.to_thread(check, rendering)
-        except RenderingNotConformantError:
-            self._count("withheld")
-            raise
-        return renderings
-
     async def _bring(
         self,
         record: StudyRecord,
         item: DeliveryItem,
-        renderings: Sequence[Rendering],
+        document: PendingDelivery,
+        sending: _Sending,
         deadline: Deadline,
-    ) -> DeliveryState:
+    ) -> None:
+        """Bring the objects one after another: together they may be larger than the images."""
+        now = record.completion
+        if document.revision and (now is None or now.work != document.revision):
+            return
         found = self._find(self._name)
         if found is None:
             raise DeliveryRefusedError(GONE)
         destination, transport = found
-        disclosure = self._disclosures.of(record, destination, renderings)
+        renderer = self._renderers.get(document.rendering)
+        if renderer is None:
+            raise DeliveryRefusedError(f"no {document.rendering} is made here")
+        disclosure = self._disclosures.of(record, destination, document.rendering)
         try:
-            async with deadline.bounds("delivery"):
-                if item.state is DeliveryState.SENT and await _may_be_there(
-                    transport, renderings, deadline
-                ):
-                    self._succeeded("confirmed")
-                    return DeliveryState.CONFIRMED
-                for rendering in renderings:
-                    await transport.send(rendering, deadline)
-        except (DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError) as error:
-            await self._note_failure(error, disclosure)
-        await disclosure.succeeded()
-        return await self._confirmed(transport, renderings, deadline)
+            async with aclosing(renderer(record.study_id, destination)) as renderings:
+                async for rendering in renderings:
+                    await self._check(rendering)
+                    if item.state is DeliveryState.SENT and await _may_be_there(
+                        transport, rendering, deadline
+                    ):
+                        sending.was_held(rendering)
+                        self._succeeded("confirmed")
+                        continue
+                    await self._send(transport, rendering, sending, disclosure, deadline)
+        finally:
+            await disclosure.succeeded(sending.acknowledged)
 
-    async def _confirmed(
-        self, transport: Transport, renderings: Sequence[Rendering], deadline: Deadline
-    ) -> DeliveryState:
+    async def _check(self, rendering: Rendering) -> None:
+        try:
+            await asyncio.to_thread(check, rendering)
+        except RenderingNotConformantError:
+            self._count("withheld")
+            raise
+
+    async def _send(
+        self,
+        transport: Transport,
+        rendering: Rendering,
+        sending: _Sending,
+        disclosure: Disclosure,
+        deadline: Deadline,
+    ) -> None:
         try:
             async with deadline.bounds("delivery"):
-                held = await _are_held(transport, renderings, deadline)
+                await transport.send(rendering, deadline)
+        except (DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError) as error:
+            if isinstance(error, DeliveryRefusedError):
+                self._circuit.succeeded()
+                self._count("refused")
+                await disclosure.refused(rendering)
+                raise
+            if isinstance(error, DeadlineExceededError):
+                error = DeliveryUnansweredError("it did not answer in time", is_sent=True)
+            self._circuit.failed(error.retry_after_s)
+            self._count("unanswered")
+            if error.is_sent:
+                sending.uids.append(rendering.uid)
+                await disclosure.failed(rendering)
+            raise error from None
+        sending.was_acknowledged(rendering)
+        await self._confirm(transport, rendering, sending, deadline)
+
+    async def _confirm(
+        self, transport: Transport, rendering: Rendering, sending: _Sending, deadline: Deadline
+    ) -> None:
+        try:
+            async with deadline.bounds("delivery"):
+                held = await transport.is_held(rendering, deadline)
         except (DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError):
             held = None  # it acknowledged, which is enough
         if held is False:
             self._succeeded("not_held")
             raise DeliveryUnansweredError("it acknowledged it and does not hold it", is_sent=True)
-        state = DeliveryState.CONFIRMED if held else DeliveryState.ACKNOWLEDGED
-        self._succeeded(state)
-        return state
-
-    async def _note_failure(self, error: RadStreamError, disclosure: Disclosure) -> NoReturn:
-        if isinstance(error, DeadlineExceededError):
-            error = DeliveryUnansweredError("it did not answer in time", is_sent=True)
-        if isinstance(error, DeliveryUnansweredError):
-            self._circuit.failed(error.retry_after_s)
-            self._count("unanswered")
-            if error.is_sent:
-                await disclosure.failed()
-        else:
-            self._circuit.succeeded()
-            self._count("refused")
-            await disclosure.refused()
-        raise error
+        sending.confirmed += held is True
+        self._succeeded(DeliveryState.CONFIRMED if held else DeliveryState.ACKNOWLEDGED)
 
     def _succeeded(self, outcome: str) -> None:
         self._circuit.succeeded()
@@ -233,104 +237,49 @@ class Deliver:
         self._ended(record)
 
 
-class DeliveryStates(WorkStates):
-    """States of deliveries in the documents of their studies.
+@dataclass(slots=True)
+class _Sending:
+    """Objects of an item, as an attempt goes on.
 
     Parameters
     ----------
-    documents
-        The studies.
-    ended
-        Told of the study whose item ended.
+    uids
+        Of all that the destination may have.
+    acknowledged
+        Those that it took in this attempt.
+    confirmed
+        Number of those that it has for sure.
     """
 
-    def __init__(self, documents: StudyDocuments, ended: Callable[[StudyRecord], None]) -> None:
-        self._documents = documents
-        self._ended = ended
+    uids: list[str] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
+    confirmed: int = 0
 
-    async def standing(self, work: WorkId, *, tried: bool) -> Standing:
-        """See `WorkStates.standing`."""
-        try:
-            record = (await self._documents.read(work.study_id)).open_record()
-        except StudyBeingDeletedError:
-            return Standing.DELETED
-        if record is None:
-            return Standing.DELETED
-        item = delivery_of(record, work.id)
-        if item is None:
-            return Standing.DONE if tried else Standing.UNPROMISED
-        if item.state is DeliveryState.PARKED:
-            return Standing.FAILED
-        if not is_on_its_way(item):
-            return Standing.DONE
-        return Standing.PENDING if has_turn(record, item) else Standing.QUEUED
+    @property
+    def state(self) -> DeliveryState:
+        """Return the state of an item whose objects were all taken."""
+        are_held = self.confirmed == len(self.uids)
+        return DeliveryState.CONFIRMED if are_held else DeliveryState.ACKNOWLEDGED
 
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
-        """See `WorkStates.failed`."""
+    def all_of(self, item: DeliveryItem) -> tuple[str, ...]:
+        """Return the objects that the destination may have of all attempts."""
+        return tuple(dict.fromkeys((*item.objects, *self.uids)))
 
-        def change(record: StudyRecord) -> StudyRecord:
-            before = delivery_of(record, work.id)
-            if before is None or not is_on_its_way(before):
-                return record
-            return with_delivery(
-                record,
-                work.id,
-                state=DeliveryState.PARKED,
-                attempts=attempts or before.attempts,
-                problem=item.problem,
-            )
+    def was_held(self, rendering: Rendering) -> None:
+        """Note an object that the destination has of an attempt before."""
+        self.uids.append(rendering.uid)
+        self.confirmed += 1
 
-        self._ended(await self._documents.change_known(work.study_id, change))
-
-    async def revived(self, work: WorkId, due: dt.datetime) -> None:
-        """See `WorkStates.revived`.
-
-        Raises
-        ------
-        ParkedItemNotFoundError
-            It has not failed.
-        """
-        del due
-
-        def change(record: StudyRecord) -> StudyRecord:
-            item = delivery_of(record, work.id)
-            if item is None:
-                raise ParkedItemNotFoundError
-            if item.state is not DeliveryState.PARKED:
-                return record
-            return with_delivery(record, work.id, state=DeliveryState.WAITING)
-
-        await self._documents.change_known(work.study_id, change)
-
-    async def discarded(self, work: WorkId) -> bool:
-        """See `WorkStates.discarded`."""
-
-        def change(record: StudyRecord) -> StudyRecord:
-            item = delivery_of(record, work.id)
-            if item is None or item.state is not DeliveryState.PARKED:
-                return record
-            return without_delivery(record, work.id)
-
-        record = await self._documents.change_known(work.study_id, change)
-        item = delivery_of(record, work.id)
-        return item is None or not is_on_its_way(item)
+    def was_acknowledged(self, rendering: Rendering) -> None:
+        """Note an object that the destination took."""
+        self.uids.append(rendering.uid)
+        self.acknowledged.append(rendering.uid)
 
 
-async def _are_held(
-    transport: Transport, renderings: Sequence[Rendering], deadline: Deadline
-) -> bool | None:
-    """Return True if all objects are held; None where the destination cannot be asked for all."""
-    answers = [await transport.is_held(rendering, deadline) for rendering in renderings]
-    if False in answers:
-        return False
-    return None if None in answers else True
-
-
-async def _may_be_there(
-    transport: Transport, renderings: Sequence[Rendering], deadline: Deadline
-) -> bool:
+async def _may_be_there(transport: Transport, rendering: Rendering, deadline: Deadline) -> bool:
     """Return True if what came to no answer is there after all; else it is sent once more."""
     half = Deadline.after(deadline.remaining_s() / 2)
-    with suppress(DeliveryUnansweredError, DeliveryRefusedError):
-        return await _are_held(transport, renderings, half) is True
+    with suppress(DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError):
+        async with half.bounds("delivery"):
+            return await transport.is_held(rendering, half) is True
     return False

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.delivery.transport import Rendering
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.documents import StudyRecord
+    from gateway.schemas.result import RenderingKind
     from gateway.schemas.routing import Destination
 
 _OPERATION = "delivery: send"
@@ -31,28 +32,32 @@ class Disclosure:
     study_id
         Of the study.
     disclosed
-        The objects, and who gets them.
+        Form of the results, and who gets them; the objects are added.
     """
 
     def __init__(self, audit: Audit, study_id: str, disclosed: AuditDisclosure) -> None:
         self._audit = audit
-        self._act = Act(caller=GATEWAY, studies={study_id: None}, disclosed=disclosed)
+        self._study_id = study_id
+        self._disclosed = disclosed
 
-    async def succeeded(self) -> None:
-        """Put on record that the destination acknowledged it."""
-        await self._record(AuditOutcome.SUCCESS)
+    async def succeeded(self, uids: Sequence[str]) -> None:
+        """Put on record the objects that the destination acknowledged, if it did any."""
+        if uids:
+            await self._record(AuditOutcome.SUCCESS, *uids)
 
-    async def refused(self) -> None:
-        """Put on record that the destination refused it."""
-        await self._record(AuditOutcome.REFUSED)
+    async def refused(self, rendering: Rendering) -> None:
+        """Put on record that the destination refused an object."""
+        await self._record(AuditOutcome.REFUSED, rendering.uid)
 
-    async def failed(self) -> None:
-        """Put on record that it was sent, and not acknowledged."""
-        await self._record(AuditOutcome.FAILED)
+    async def failed(self, rendering: Rendering) -> None:
+        """Put on record that an object was sent, and not acknowledged."""
+        await self._record(AuditOutcome.FAILED, rendering.uid)
 
-    async def _record(self, outcome: AuditOutcome) -> None:
+    async def _record(self, outcome: AuditOutcome, *uids: str) -> None:
+        disclosed = self._disclosed.model_copy(update={"objects": uids})
+        act = Act(caller=GATEWAY, studies={self._study_id: None}, disclosed=disclosed)
         with contextlib.suppress(AuditUnavailableError):  # told by `record`
-            await self._audit.record(self._act, _OPERATION, AuditAction.READ, outcome)
+            await self._audit.record(act, _OPERATION, AuditAction.READ, outcome)
 
 
 class Disclosures:
@@ -70,15 +75,13 @@ class Disclosures:
         self._audit = audit
         self._pseudonyms = pseudonyms
 
-    def of(
-        self, record: StudyRecord, destination: Destination, renderings: Sequence[Rendering]
-    ) -> Disclosure:
-        """Return the sending of a study's renderings, of one kind, to a destination."""
+    def of(self, record: StudyRecord, destination: Destination, kind: RenderingKind) -> Disclosure:
+        """Return the sending of a study's renderings of one kind to a destination."""
         patient_id = record.identity.get("patient_id")
         disclosed = AuditDisclosure(
             destination=destination.name,
-            rendering=renderings[0].kind,
-            objects=tuple(rendering.uid for rendering in renderings),
+            rendering=kind,
+            objects=(),
             patient_ref=None if patient_id is None else self._pseudonyms.patient_ref(patient_id),
         )
         return Disclosure(self._audit, record.study_id, disclosed)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from gateway.delivery.deliver import Deliver, DeliveryStates
+from gateway.delivery.deliver import Deliver
+from gateway.delivery.delivery_states import DeliveryStates
 from gateway.delivery.transports import AT_ONCE
 from gateway.errors import RadStreamError, log_fields
 from gateway.results.deliveries import next_for

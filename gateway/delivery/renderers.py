@@ -5,7 +5,8 @@ A kind of rendering is brought where there is a renderer for it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from gateway.delivery.dicom_objects import MEDIA_TYPE, parsed
@@ -19,54 +20,65 @@ if TYPE_CHECKING:
     from gateway.renderings.reports import Reports
     from gateway.schemas.routing import Destination
 
-_FHIR_MEDIA_TYPE, _HL7_MEDIA_TYPE = "application/fhir+json", "application/hl7-v2"
+FHIR_MEDIA_TYPE, HL7_MEDIA_TYPE = "application/fhir+json", "application/hl7-v2"
 
-Renderer = Callable[[str, "Destination"], Awaitable[Sequence[Rendering]]]
-"""Returns the objects of a study for a destination; none where there is nothing to bring."""
+Renderer = Callable[[str, "Destination"], AsyncGenerator[Rendering]]
+"""Yields the objects of a study for a destination, each made once it is asked for."""
 
 Renderers = Mapping[RenderingKind, Renderer]
 
 
 def renderers(reports: Reports) -> Renderers:
     """Return what makes each kind of rendering."""
-
-    async def structured_report(study_id: str, destination: Destination) -> Sequence[Rendering]:
-        try:
-            made = await reports.structured_reports(study_id, destination.name)
-        except NoDicomContextError:  # its images are no instances of a patient's study
-            return ()
-        return [dicom_rendering(RenderingKind.STRUCTURED_REPORT, data) for data in made]
-
-    async def secondary_captures(study_id: str, destination: Destination) -> Sequence[Rendering]:
-        del destination
-        kind = RenderingKind.SECONDARY_CAPTURE
-        try:
-            made = reports.secondary_captures(study_id)
-            return [dicom_rendering(kind, data) async for data in made]
-        except NoDicomContextError:
-            return ()
-
-    async def fhir(study_id: str, destination: Destination) -> Sequence[Rendering]:
-        if not isinstance(destination, FhirDestination):
-            return ()
-        systems = IdentifierSystems(destination.patient_system, destination.order_system)
-        made = await reports.fhir_transactions(
-            study_id, systems, Release[destination.release], destination.name
-        )
-        return [Rendering(RenderingKind.FHIR, uid, _FHIR_MEDIA_TYPE, data) for uid, data in made]
-
-    async def oru(study_id: str, destination: Destination) -> Sequence[Rendering]:
-        if not isinstance(destination, Hl7Destination):
-            return ()
-        made = await reports.oru_messages(study_id, destination.message, destination.name)
-        return [Rendering(RenderingKind.ORU, uid, _HL7_MEDIA_TYPE, data) for uid, data in made]
-
+    made = _StudyRenderings(reports)
     return {
-        RenderingKind.STRUCTURED_REPORT: structured_report,
-        RenderingKind.SECONDARY_CAPTURE: secondary_captures,
-        RenderingKind.FHIR: fhir,
-        RenderingKind.ORU: oru,
+        RenderingKind.STRUCTURED_REPORT: made.structured_report,
+        RenderingKind.SECONDARY_CAPTURE: made.secondary_captures,
+        RenderingKind.FHIR: made.fhir,
+        RenderingKind.ORU: made.oru,
     }
+
+
+class _StudyRenderings:
+    """Renderings of a study in its present state."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+
+    async def structured_report(
+        self, study_id: str, destination: Destination
+    ) -> AsyncGenerator[Rendering]:
+        try:
+            made = await self._reports.structured_reports(study_id, destination.name)
+        except NoDicomContextError:  # its images are no instances of a patient's study
+            return
+        for data in made:
+            yield dicom_rendering(RenderingKind.STRUCTURED_REPORT, data)
+
+    async def secondary_captures(
+        self, study_id: str, destination: Destination
+    ) -> AsyncGenerator[Rendering]:
+        del destination
+        with suppress(NoDicomContextError):
+            async with aclosing(self._reports.secondary_captures(study_id)) as made:
+                async for data in made:
+                    yield dicom_rendering(RenderingKind.SECONDARY_CAPTURE, data)
+
+    async def fhir(self, study_id: str, destination: Destination) -> AsyncGenerator[Rendering]:
+        if not isinstance(destination, FhirDestination):
+            return
+        systems = IdentifierSystems(destination.patient_system, destination.order_system)
+        release = Release[destination.release]
+        made = await self._reports.fhir_transactions(study_id, systems, release, destination.name)
+        for uid, data in made:
+            yield Rendering(RenderingKind.FHIR, uid, FHIR_MEDIA_TYPE, data)
+
+    async def oru(self, study_id: str, destination: Destination) -> AsyncGenerator[Rendering]:
+        if not isinstance(destination, Hl7Destination):
+            return
+        made = await self._reports.oru_messages(study_id, destination.message, destination.name)
+        for uid, data in made:
+            yield Rendering(RenderingKind.ORU, uid, HL7_MEDIA_TYPE, data)
 
 
 def dicom_rendering(kind: RenderingKind, data: bytes) -> Rendering:

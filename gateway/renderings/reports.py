@@ -30,7 +30,7 @@ from gateway.results.view import study_result, superseded
 from preprocess import MediaType
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from pydicom.dataset import Dataset
 
@@ -112,7 +112,7 @@ class Reports:
             raise NoDicomContextError
         return await self._capture(HeatMap(reading, index, place, header, study.corrections))
 
-    async def secondary_captures(self, study_id: str) -> AsyncIterator[bytes]:
+    async def secondary_captures(self, study_id: str) -> AsyncGenerator[bytes]:
         """Yield the Secondary Captures that the structured report of a study refers to.
 
         They are made one by one: together they may be larger than the images.

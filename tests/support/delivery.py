@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,7 +190,7 @@ class Gateway:
             self.parking,
             routing=self.routing,
             transports=self.transports,
-            renderers=dict.fromkeys(self.kinds, self._rendered),
+            renderers=changes.pop("renderers", dict.fromkeys(self.kinds, self._rendered)),
             disclosures=Disclosures(
                 Audit(self.sink, self.metrics, instance="test"), Pseudonyms("key")
             ),
@@ -202,12 +202,13 @@ class Gateway:
         )
         self.outbox = Outbox(self.documents, All(self.routing), self.lines, kinds=self.kinds)
 
-    async def _rendered(self, study_id: str, destination: Destination) -> Sequence[Rendering]:
+    async def _rendered(self, study_id: str, destination: Destination) -> AsyncGenerator[Rendering]:
         del destination
         record = await self.record(study_id)
         revision = "" if record.completion is None else record.completion.work
         data = self.render(study_id, revision[-12:])
-        return (dicom_rendering(SR, data),) if data else ()
+        if data:
+            yield dicom_rendering(SR, data)
 
     async def complete(self, study_id: str = "S1", **news: Any) -> StudyRecord:
         """Have a study completed, once more where it was; nothing is promised yet."""

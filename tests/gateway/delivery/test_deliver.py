@@ -1,14 +1,20 @@
 """Results on their way: each answer of a destination, and what the study's document says then."""
 
 import asyncio
+import json
+from collections.abc import AsyncGenerator
 
 import pytest
 
+from gateway.delivery.renderers import Renderer, dicom_rendering
+from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.results.documents import DeliveryItem
 from gateway.results.tombstone import Closing, Reason
+from gateway.runtime.deadline import Deadline
+from gateway.schemas.routing import Destination
 from gateway.storage.layout import DELIVERIES
-from tests.support.delivery import NOW, Gateway, Peer, dicom, report, routing
+from tests.support.delivery import NOW, SR, Gateway, Peer, dicom, report, routing
 from tests.support.gateway import until
 from tests.support.store import MemoryStore
 
@@ -229,3 +235,70 @@ async def test_a_gateway_that_ends_between_sending_and_its_note_sends_the_same_o
     assert len(peer.sent) == 2
     assert len(set(peer.sent)) == 1
     assert await other.states() == {"pacs": "acknowledged"}
+
+
+def several(study_id: str, revisions: list[str], made: list[str]) -> Renderer:
+    """Makes a report for each revision, and notes it as it is made."""
+
+    async def render(_: str, __: Destination) -> AsyncGenerator[Rendering]:
+        for revision in revisions:
+            rendering = dicom_rendering(SR, report(study_id, revision))
+            made.append(rendering.uid)
+            yield rendering
+
+    return render
+
+
+async def test_an_object_is_made_once_the_one_before_it_is_acknowledged(objects: MemoryStore):
+    peer, made = Peer(gate=asyncio.Event()), list[str]()
+    gateway = Gateway(objects, ONE, {"pacs": peer}, renderers={SR: several("S1", ["2", "3"], made)})
+    await gateway.outbox.promise(await gateway.complete())
+    async with gateway.running():
+        await until(lambda: len(peer.sent) == 1)
+        assert made == peer.sent
+        assert peer.gate is not None
+        peer.gate.set()
+        await until(lambda: is_over(gateway))
+    [item] = await gateway.items()
+    assert list(item.objects) == peer.sent == made
+    assert len(set(made)) == 2
+
+
+async def test_what_was_taken_before_an_object_that_is_refused_is_listed_and_on_record(
+    objects: MemoryStore,
+):
+    peer, made = Peer(), list[str]()
+
+    async def refuse_the_second(rendering: Rendering, deadline: Deadline) -> None:
+        del deadline
+        if peer.sent:
+            raise DeliveryRefusedError("no")
+        peer.sent.append(rendering.uid)
+
+    peer.send = refuse_the_second  # type: ignore[method-assign]
+    gateway = Gateway(objects, ONE, {"pacs": peer}, renderers={SR: several("S1", ["2", "3"], made)})
+    item = await delivered(gateway)
+    assert (item.state, list(item.objects)) == ("parked", peer.sent)
+    records = [json.loads(line) for line in gateway.sink.lines]
+    assert [(each["outcome"], each["disclosed"]["objects"]) for each in records] == [
+        ("refused", [made[1]]),
+        ("success", [made[0]]),
+    ]
+
+
+async def test_an_object_that_is_there_already_is_not_sent_with_the_others_again(
+    objects: MemoryStore,
+):
+    peer, made = Peer(held=[True, True, None, True]), list[str]()
+    taken = peer.send
+
+    async def lose_the_second(rendering: Rendering, deadline: Deadline) -> None:
+        if len(peer.sent) == 1 and peer.asked == 1:
+            raise DeliveryUnansweredError("silence", is_sent=True)
+        await taken(rendering, deadline)
+
+    peer.send = lose_the_second  # type: ignore[method-assign]
+    gateway = Gateway(objects, ONE, {"pacs": peer}, renderers={SR: several("S1", ["2", "3"], made)})
+    item = await delivered(gateway)
+    assert (item.state, item.attempts) == ("confirmed", 2)
+    assert peer.sent == list(item.objects) == made[:2]

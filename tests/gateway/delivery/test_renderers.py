@@ -4,7 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.delivery.conformance import check
-from gateway.delivery.renderers import Renderers, renderers
+from gateway.delivery.renderers import Renderer, Renderers, renderers
+from gateway.delivery.transport import Rendering
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
 from gateway.renderings.reports import Reports
@@ -39,6 +40,10 @@ def made_of(results: ResultStore) -> Renderers:
     return renderers(Reports(results, imaging, Pictures(results, imaging, at_once=1)))
 
 
+async def made_by(renderer: Renderer, destination: Destination) -> list[Rendering]:
+    return [rendering async for rendering in renderer("S1", destination)]
+
+
 @pytest.mark.parametrize(
     ("kind", "destination"),
     [
@@ -53,7 +58,7 @@ async def test_a_rendering_is_the_same_object_whenever_it_is_made(
 ):
     await add(results, file_of(radiograph()))
     make = made_of(results)[kind]
-    [first], [second] = [await make("S1", destination) for _ in range(2)]
+    [first], [second] = [await made_by(make, destination) for _ in range(2)]
     assert first == second
     assert first.uid.encode() in first.data
     assert first.kind is kind
@@ -61,13 +66,13 @@ async def test_a_rendering_is_the_same_object_whenever_it_is_made(
 
 async def test_a_capture_passes_the_check_before_it_is_sent(results: ResultStore):
     await add(results, file_of(radiograph()))
-    [made] = await made_of(results)[KINDS.SECONDARY_CAPTURE]("S1", PACS)
+    [made] = await made_by(made_of(results)[KINDS.SECONDARY_CAPTURE], PACS)
     check(made)
 
 
 async def test_a_study_without_dicom_has_no_dicom_objects(results: ResultStore):
     await add(results, flat_png(100), media_type=MediaType.PNG)
     made = made_of(results)
-    assert await made[KINDS.STRUCTURED_REPORT]("S1", PACS) == ()
-    assert await made[KINDS.SECONDARY_CAPTURE]("S1", PACS) == ()
-    assert len(await made[KINDS.ORU]("S1", RIS)) == 1
+    assert await made_by(made[KINDS.STRUCTURED_REPORT], PACS) == []
+    assert await made_by(made[KINDS.SECONDARY_CAPTURE], PACS) == []
+    assert len(await made_by(made[KINDS.ORU], RIS)) == 1

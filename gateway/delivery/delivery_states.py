@@ -1,0 +1,108 @@
+"""States of deliveries, in the documents of their studies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.errors import ParkedItemNotFoundError, StudyBeingDeletedError
+from gateway.results.deliveries import (
+    delivery_of,
+    has_turn,
+    is_on_its_way,
+    with_delivery,
+    without_delivery,
+)
+from gateway.schemas.result import DeliveryState
+from gateway.work.states import Standing, WorkStates
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from gateway.results.documents import StudyRecord
+    from gateway.results.study_documents import StudyDocuments
+    from gateway.schemas.parked import ParkedItem
+    from gateway.work.keys import WorkId
+
+
+class DeliveryStates(WorkStates):
+    """States of deliveries in the documents of their studies.
+
+    Parameters
+    ----------
+    documents
+        The studies.
+    ended
+        Told of the study whose item ended.
+    """
+
+    def __init__(self, documents: StudyDocuments, ended: Callable[[StudyRecord], None]) -> None:
+        self._documents = documents
+        self._ended = ended
+
+    async def standing(self, work: WorkId, *, tried: bool) -> Standing:
+        """See `WorkStates.standing`."""
+        try:
+            record = (await self._documents.read(work.study_id)).open_record()
+        except StudyBeingDeletedError:
+            return Standing.DELETED
+        if record is None:
+            return Standing.DELETED
+        item = delivery_of(record, work.id)
+        if item is None:
+            return Standing.DONE if tried else Standing.UNPROMISED
+        if item.state is DeliveryState.PARKED:
+            return Standing.FAILED
+        if not is_on_its_way(item):
+            return Standing.DONE
+        return Standing.PENDING if has_turn(record, item) else Standing.QUEUED
+
+    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
+        """See `WorkStates.failed`."""
+
+        def change(record: StudyRecord) -> StudyRecord:
+            before = delivery_of(record, work.id)
+            if before is None or not is_on_its_way(before):
+                return record
+            return with_delivery(
+                record,
+                work.id,
+                state=DeliveryState.PARKED,
+                attempts=attempts or before.attempts,
+                problem=item.problem,
+            )
+
+        self._ended(await self._documents.change_known(work.study_id, change))
+
+    async def revived(self, work: WorkId, due: dt.datetime) -> None:
+        """See `WorkStates.revived`.
+
+        Raises
+        ------
+        ParkedItemNotFoundError
+            It has not failed.
+        """
+        del due
+
+        def change(record: StudyRecord) -> StudyRecord:
+            item = delivery_of(record, work.id)
+            if item is None:
+                raise ParkedItemNotFoundError
+            if item.state is not DeliveryState.PARKED:
+                return record
+            return with_delivery(record, work.id, state=DeliveryState.WAITING)
+
+        await self._documents.change_known(work.study_id, change)
+
+    async def discarded(self, work: WorkId) -> bool:
+        """See `WorkStates.discarded`."""
+
+        def change(record: StudyRecord) -> StudyRecord:
+            item = delivery_of(record, work.id)
+            if item is None or item.state is not DeliveryState.PARKED:
+                return record
+            return without_delivery(record, work.id)
+
+        record = await self._documents.change_known(work.study_id, change)
+        item = delivery_of(record, work.id)
+        return item is None or not is_on_its_way(item)
