@@ -1,0 +1,1 @@
+"""Acceptance of a model version on a site's own labelled studies, and what its truth tells."""
