@@ -18,7 +18,7 @@ from gateway.results.study_documents import StudyDocuments
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
 from tests.gateway.dicomweb.test_javascript_peers import OHIF, PEERS, SAMPLE, run
-from tests.gateway.renderings.test_reports import add
+from tests.gateway.renderings.test_reports import METADATA, add
 from tests.support.orthanc import running_orthanc
 from tests.support.readings import frame
 from tests.support.store import MemoryStore
@@ -39,7 +39,9 @@ async def test_ohif_shows_the_mark_and_the_heat_map(tmp_path: Path) -> None:
     reports = Reports(results, imaging, Pictures(results, imaging, at_once=1))
     data, original = SAMPLE.read_bytes(), dcmread(SAMPLE, stop_before_pixels=True)
     size = {"rows": original.Rows, "columns": original.Columns}
-    await add(results, data, frames=(frame(**size, activation_map=evidence()),))
+    # A PACS keeps the objects of another patient apart, even those of one study.
+    metadata = METADATA.model_copy(update={"patient_id": original.PatientID})
+    await add(results, data, metadata, frames=(frame(**size, activation_map=evidence()),))
     study, mark, heat_map = (tmp_path / f"{name}.png" for name in ("study", "mark", "heat-map"))
     (tmp_path / "storage").mkdir()
     async with running_orthanc(tmp_path) as pacs:

@@ -53,6 +53,8 @@ const server = http.createServer((request, response) => {
   response.end(pathname === "/app-config.js" ? CONFIG : fs.readFileSync(file));
 });
 
+const said = []; // what the browser told, for a failure's sake
+
 async function main() {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
@@ -65,6 +67,13 @@ async function main() {
   });
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (error) => said.push(`error: ${error.message}`));
+    page.on("crash", () => said.push("the page crashed"));
+    page.on("requestfailed", (request) => said.push(`failed: ${request.url()}`));
+    page.on("response", (answer) => {
+      if (answer.url().includes("/dicomweb")) said.push(`${answer.status()} ${answer.url()}`);
+    });
     const isFrame = (answer) => answer.url().includes("/frames/1") && answer.ok();
     const frame = page.waitForResponse(isFrame, { timeout: 60000 });
     await page.addInitScript(() => localStorage.setItem("shownTours", '["basicViewerTour"]'));
@@ -110,6 +119,6 @@ function isDrawn(page, colour = 0) {
 }
 
 main().catch((error) => {
-  console.error(error);
+  console.error(error, said.slice(-40).join("\n"));
   process.exit(1);
 });
