@@ -4,7 +4,7 @@ The gateway and a training pipeline use the same functions, so that a model is s
 trained on. Nothing here reads a file, opens a socket or knows of the gateway.
 """
 
-from preprocess.contrast import check_contrast
+from preprocess.contrast import GreyShares, check_contrast, grey_shares
 from preprocess.decode import decode, measure, sniff
 from preprocess.errors import (
     CorruptImageError,
@@ -52,6 +52,7 @@ __all__ = [
     "Frame",
     "FullRange",
     "GreyRange",
+    "GreyShares",
     "Header",
     "InputSpec",
     "Intensity",
@@ -72,6 +73,7 @@ __all__ = [
     "check_contrast",
     "decode",
     "grey_range",
+    "grey_shares",
     "measure",
     "read_file_meta",
     "read_metadata",

@@ -10,6 +10,7 @@ import numpy as np
 
 from gateway.errors import ContractError
 from gateway.models.contracts import applicability_score, probabilities
+from gateway.models.pixel_checks import unaccepted_pixels
 from gateway.models.placement import call_for
 from gateway.runtime.concurrency import together
 from gateway.runtime.deadline import Deadline
@@ -43,7 +44,7 @@ async def try_golden(
     ------
     ContractError
         The image cannot be read, a probability differs from the contract's by more than its
-        tolerance, or the model finds that it is not applicable.
+        tolerance, or the contract does not accept its pixels, or the model gives it no verdict.
     RadStreamError
         The model does not answer.
     """
@@ -84,10 +85,14 @@ def _calls(model: ServedModel) -> Sequence[ModelCall]:
         frame = decode(model.contract.golden.image, Limits())[0]
     except PreprocessError as error:
         raise ContractError(f"the golden image cannot be read: {error.reason}") from error
-    frames = [frame]
+    first = call_for(model, frame)
+    unaccepted = unaccepted_pixels(model.contract, frame, first.shown)
+    if unaccepted is not None:
+        raise ContractError(f"the golden image is not accepted: the model {unaccepted}")
+    calls = [first]
     if model.ensembles:  # one for each type of samples: deeper pictures have a graph of their own
-        frames.append(_deepened(frame))
-    return [call_for(model, frame) for frame in frames]
+        calls.append(call_for(model, _deepened(frame)))
+    return calls
 
 
 def _deepened(frame: Frame) -> Frame:

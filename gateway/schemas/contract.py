@@ -64,6 +64,22 @@ class Ages(_Part):
         return f"{self.from_:g} to below {self.below:g} years"
 
 
+class Pixels(_Part):
+    """Least demands on a picture's pixels; the result has no verdict where one is not met."""
+
+    least_rows: int = Field(1, ge=1, description="Rows as sent.")
+    least_columns: int = Field(1, ge=1, description="Columns as sent.")
+    least_contrast: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Distance of the 0.5th and the 99.5th percentile, as a share of the way from "
+        "black to white.",
+    )
+    most_black: float = Field(1.0, ge=0, le=1, description="Share of the pixels that is black.")
+    most_white: float = Field(1.0, ge=0, le=1, description="Share of the pixels that is white.")
+
+
 class Accepts(_Part):
     """The studies the model is made for; an empty list takes all."""
 
@@ -73,6 +89,7 @@ class Accepts(_Part):
     ages_years: Ages | None = Field(
         None, description="Ages it is made for; beyond them its result has no verdict."
     )
+    pixels: Pixels | None = Field(None, description="Pictures it is made for, by their pixels.")
 
 
 class FullRangeRule(_Part):

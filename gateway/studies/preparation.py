@@ -14,6 +14,7 @@ from gateway.errors import (
     UnreadableImagesError,
     UnsupportedImagesError,
 )
+from gateway.models.pixel_checks import unaccepted_pixels
 from gateway.models.placement import call_for
 from preprocess import (
     CorruptImageError,
@@ -50,12 +51,15 @@ class PreparedFrame:
         Of the frame as sent.
     call
         The frame in the form its model takes it.
+    unaccepted
+        The reason that the model was not made for it, by its pixels; None where it may be.
     """
 
     rows: int
     columns: int
     bits_stored: int
     call: ModelCall
+    unaccepted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +164,7 @@ class Preparation:
             check_contrast(frames, model.contract.input.intensity.spec())
         except PreprocessError as error:
             return named(self.image.part, error)
-        prepared = tuple(
-            PreparedFrame(
-                rows=frame.rows,
-                columns=frame.columns,
-                bits_stored=header.bits_stored,
-                call=call_for(model, frame, message_bytes=self.message_bytes),
-            )
-            for frame in frames
-        )
+        prepared = tuple(self._frame(model, header, frame) for frame in frames)
         is_kept = self.is_drawn and sum(frame.samples.nbytes for frame in frames) <= _KEPT_BYTES
         return PreparedImage(
             header.media_type,
@@ -180,6 +176,16 @@ class Preparation:
             is_shared=is_shared,
             warnings=frames[0].warnings,
             decoded=frames if is_kept else (),
+        )
+
+    def _frame(self, model: ServedModel, header: Header, frame: Frame) -> PreparedFrame:
+        call = call_for(model, frame, message_bytes=self.message_bytes)
+        return PreparedFrame(
+            rows=frame.rows,
+            columns=frame.columns,
+            bits_stored=header.bits_stored,
+            call=call,
+            unaccepted=unaccepted_pixels(model.contract, frame, call.shown),
         )
 
 

@@ -197,7 +197,7 @@ def frame_reading(
         findings=findings(contract, output[contract.output.name]),
         activation_map=activation_map,
         applicability_score=score,
-        not_applicable=None if is_like else _UNLIKE,
+        not_applicable=frame.unaccepted or (None if is_like else _UNLIKE),
     )
 
 

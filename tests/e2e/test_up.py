@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from tests.support.gateway import (
     ROOT,
@@ -123,8 +124,7 @@ async def test_pictures_that_the_model_was_not_made_for_get_no_verdict(
         "shapes": (shapes, False),
     }
     for name, (pixels, is_applicable) in sent.items():
-        _, data = cv2.imencode(".png", pixels)
-        answer = await client.post("/v1/studies", **multipart(metadata(), data.tobytes()))
+        answer = await client.post("/v1/studies", **multipart(metadata(), _png(pixels)))
         [image] = answer.json()["images"]
         [reading] = image["readings"]
         [finding] = reading["findings"]
@@ -132,6 +132,42 @@ async def test_pictures_that_the_model_was_not_made_for_get_no_verdict(
         verdict = "applicable" if is_applicable else "not_applicable"
         assert reading["applicable"]["verdict"] == verdict, name
         assert ("positive" in finding) is is_applicable, name
+
+
+async def test_black_squares_and_flat_pictures_are_never_positive(client: httpx.AsyncClient):
+    grain = np.random.default_rng(19).integers(-3, 4, (600, 800))
+    black_square = np.full((600, 800), 200, np.uint8)
+    black_square[50:550, 100:700] = 0
+    mostly_white = np.full((600, 800), 255, np.uint8)
+    mostly_white[:, :300] = np.linspace(0, 250, 300).astype(np.uint8)
+    radiograph = cv2.imread(str(NORMAL[0]), cv2.IMREAD_GRAYSCALE)
+    assert radiograph is not None
+    small = cv2.resize(radiograph, (80, 80))
+    sent = {
+        "black": (np.zeros((600, 800), np.uint8), None),
+        "flat": (np.full((600, 800), 128, np.uint8), None),
+        "flat with grain": ((128 + grain).astype(np.uint8), "with a contrast of 0.15 or more"),
+        "black square": (black_square, "50 % or less is black"),
+        "mostly white": (mostly_white, "25 % or less is white"),
+        "small": (np.asarray(small), "of 96 x 96 pixels or more"),
+    }
+    for name, (pixels, reason) in sent.items():
+        answer = await client.post("/v1/studies", **multipart(metadata(), _png(pixels)))
+        if reason is None:
+            assert answer.status_code == 422, name
+            assert answer.json()["type"] == "urn:radstream:problem:no-contrast", name
+            continue
+        [image] = answer.json()["images"]
+        [reading] = image["readings"]
+        assert reading["applicable"]["verdict"] == "not_applicable", name
+        assert reason in reading["applicable"]["reason"], name
+        assert "positive" not in reading["findings"][0], name
+
+
+def _png(pixels: NDArray[Any]) -> bytes:
+    done, data = cv2.imencode(".png", pixels)
+    assert done
+    return data.tobytes()
 
 
 async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncClient):

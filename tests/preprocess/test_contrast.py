@@ -12,11 +12,14 @@ from pydicom.uid import JPEG2000Lossless
 from preprocess import (
     Frame,
     FullRange,
+    GreyRange,
+    GreyShares,
     NoContrastError,
     Percentile,
     Window,
     check_contrast,
     decode,
+    grey_shares,
 )
 from tests.preprocess import dicoms, pngs
 
@@ -183,3 +186,25 @@ def test_many_blank_frames_are_named_in_brief():
 def test_committed_radiographs_are_read(images):
     for path in sorted([*images.glob("*.jpeg"), *images.glob("*.png"), *images.glob("*.dcm")]):
         check_contrast(decode(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("shown", "intensity", "expected"),
+    [
+        (GreyRange(), None, GreyShares(contrast=1.0, black=0.25, white=0.25)),
+        # The window's black is at 51, its white at 204, of levels 0, 51, 204 and 255.
+        (GreyRange(0.2, 0.8), Window(0.5, 0.6), GreyShares(contrast=1.0, black=0.5, white=0.5)),
+        (GreyRange(-0.5, 1.5), Window(0.5, 2.0), GreyShares(contrast=0.5, black=0.0, white=0.0)),
+    ],
+)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_shares_of_black_and_white(shown, intensity, expected, bits: int):
+    levels = np.array([0, 51, 204, 255]) * (1 if bits == 8 else 257)
+    shares = grey_shares(frame(levels.repeat(2500).reshape(100, 100), bits), shown, intensity)
+    found = (shares.contrast, shares.black, shares.white)
+    assert found == pytest.approx((expected.contrast, expected.black, expected.white), abs=1e-9)
+
+
+def test_shares_of_a_flat_picture_without_a_range():
+    shares = grey_shares(frame(np.full((4, 4), 7)), GreyRange(7 / 255, 7 / 255))
+    assert shares == GreyShares(contrast=0.0, black=1.0, white=1.0)

@@ -73,6 +73,15 @@ async def test_a_golden_image_that_is_none_breaks_the_contract():
         await tried(Server(0.0), broken)
 
 
+async def test_the_golden_image_is_held_to_the_bounds_of_pixels():
+    document = contract({"accepts": {"pixels": {"least_rows": 33}}})
+    served = read_contract("brightness", "1", config(document))
+    with pytest.raises(
+        ContractError, match=r"not accepted: the model was made for .* 33 x 1 pixels"
+    ):
+        await tried(Server(logit_of(served)), served)
+
+
 @pytest.mark.parametrize(("score", "is_proof"), [(0.5, True), (0.4, False)])
 async def test_the_golden_image_must_be_one_that_the_model_was_made_for(
     score: float, is_proof: bool

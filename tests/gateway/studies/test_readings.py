@@ -88,6 +88,24 @@ async def test_a_model_gives_no_verdict_on_patients_of_another_age(
         assert "34" not in warning.detail
 
 
+async def test_a_picture_that_the_contract_does_not_accept_gets_no_verdict(scripted: Scripted):
+    triton, parts = scripted
+    bounds = {"pixels": {"least_rows": 16, "most_white": 0.5}}
+    triton.config = answers(configured(contract({"accepts": bounds})))
+    await parts.models.refresh()
+    grey, white = flat_png(200), WHITE
+    verdicts = {}
+    for name, picture in {"grey": grey, "white": white}.items():
+        answer = await parts.read(picture, study_id=name)
+        [reading] = answer.result.images[0].readings
+        verdicts[name] = (reading.applicable.reason, reading.findings[0].positive)
+    assert verdicts["grey"] == (None, True)
+    reason = "was made for pictures of which 50 % or less is white"
+    assert verdicts["white"] == (reason, None)
+    [warning] = answer.result.warnings
+    assert warning.detail == (f"image[0]: brightness {reason}; its findings may mean nothing")
+
+
 @pytest.mark.parametrize(("score", "verdict"), [(0.5, "applicable"), (0.499, "not_applicable")])
 async def test_a_model_that_finds_a_picture_foreign_gives_no_verdict(
     scripted: Scripted, score: float, verdict: str
