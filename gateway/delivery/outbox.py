@@ -17,7 +17,6 @@ from gateway.errors import (
     Fault,
     InvalidQueryError,
     RadStreamError,
-    StudyBeingDeletedError,
     StudyNotFoundError,
     log_fields,
 )
@@ -123,9 +122,7 @@ class Outbox:
         if not items:
             return
 
-        def change(record: StudyRecord | None) -> StudyRecord:
-            if record is None:
-                raise StudyBeingDeletedError
+        def change(record: StudyRecord) -> StudyRecord:
             now = record.completion
             if now is None or now.work != completion.work or now.delivered:
                 return record  # it was opened again, or another gateway was faster
@@ -168,9 +165,7 @@ class Outbox:
             if rendering in {None, item.rendering}
         ]
 
-        def change(record: StudyRecord | None) -> StudyRecord:
-            if record is None:
-                raise StudyBeingDeletedError
+        def change(record: StudyRecord) -> StudyRecord:
             return with_deliveries(record, items)
 
         if items:
@@ -181,7 +176,7 @@ class Outbox:
         self,
         study_id: str,
         items: list[DeliveryItem],
-        change: Callable[[StudyRecord | None], StudyRecord],
+        change: Callable[[StudyRecord], StudyRecord],
     ) -> None:
         await together(
             self._lines.entries(item.destination).add(
@@ -190,7 +185,7 @@ class Outbox:
             )
             for item in items
         )
-        record = await self._documents.change(study_id, change)
+        record = await self._documents.change_known(study_id, change)
         for destination in dict.fromkeys(item.destination for item in items):
             first = next_for(record, destination)
             if first is not None:

@@ -244,7 +244,7 @@ class Completions:
                 await self._write(work, max(again, due + _SECOND))
             else:
                 name_study(work.study_id)
-                record = await self._documents.change(work.study_id, self._ended(work), seen)
+                record = await self._documents.change_known(work.study_id, self._ended(work), seen)
                 if is_open(record):  # an image came meanwhile
                     await self._write(work, max(now + quiet, due + _SECOND))
                 self.tell(record, work.id)
@@ -252,12 +252,10 @@ class Completions:
             await self._promises.promise(record)
         await self._objects.purge(entry_key(COMPLETION, work, due))
 
-    def _ended(self, work: WorkId) -> Callable[[StudyRecord | None], StudyRecord]:
+    def _ended(self, work: WorkId) -> Callable[[StudyRecord], StudyRecord]:
         """Return the change that completes a study, if it still is quiet."""
 
-        def change(record: StudyRecord | None) -> StudyRecord:
-            if record is None:
-                raise StudyBeingDeletedError
+        def change(record: StudyRecord) -> StudyRecord:
             completion = record.completion
             if completion is None or completion.work != work.id or _waits(record):
                 return record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.errors import ParkedItemNotFoundError, StudyBeingDeletedError
+from gateway.errors import ParkedItemNotFoundError
 from gateway.problems import URN
 from gateway.work.states import Standing, WorkStates
 
@@ -75,7 +75,7 @@ class MissingReadingStates(WorkStates):
         return True
 
     async def _change(self, work: WorkId, news: dict[str, object]) -> StudyRecord:
-        return await self._documents.change(work.study_id, _with(work, news))
+        return await self._documents.change_known(work.study_id, _with(work, news))
 
 
 def owed_by(record: StudyRecord, work: WorkId) -> list[MissingReading]:
@@ -83,10 +83,8 @@ def owed_by(record: StudyRecord, work: WorkId) -> list[MissingReading]:
     return [item for item in record.missing_readings if item.work == work.id]
 
 
-def _with(work: WorkId, news: dict[str, object]) -> Callable[[StudyRecord | None], StudyRecord]:
-    def change(record: StudyRecord | None) -> StudyRecord:
-        if record is None:
-            raise StudyBeingDeletedError
+def _with(work: WorkId, news: dict[str, object]) -> Callable[[StudyRecord], StudyRecord]:
+    def change(record: StudyRecord) -> StudyRecord:
         items = tuple(
             item.model_copy(update=news) if item.work == work.id else item
             for item in record.missing_readings

@@ -152,7 +152,10 @@ class StudyDocuments:
         return await ended
 
     async def change_known(
-        self, study_id: str, change: Callable[[StudyRecord], StudyRecord]
+        self,
+        study_id: str,
+        change: Callable[[StudyRecord], StudyRecord],
+        seen: Seen | None = None,
     ) -> StudyRecord:
         """Return the record of a study that was there, with the change made to it; see `change`.
 
@@ -167,7 +170,7 @@ class StudyDocuments:
                 raise StudyBeingDeletedError
             return change(record)
 
-        return await self.change(study_id, of_known)
+        return await self.change(study_id, of_known, seen)
 
     async def close(
         self, closing: Closing, complete: Callable[[Closing, StudyRecord], Closing]
