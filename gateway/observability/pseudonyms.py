@@ -8,6 +8,9 @@ of the places that they protect, and not with the store's keys, which are only s
     suspected id can be tried.
 `Pseudonyms.patient_ref`
     In the audit trail, for a Patient ID: keyed by the same secret, and no study's.
+`Pseudonyms.image_ref`, `Pseudonyms.device_ref`
+    In telemetry, for an image by its bytes and for the device that made it: keyed by the same
+    secret. A device has none where the key does not outlive the process.
 `key_reference`
     In keys of the store and ids of parked items, for a study_id, an object's name or a key. Without
     a key of its own: every gateway finds the same object, whatever its settings, for years.
@@ -38,15 +41,26 @@ class Pseudonyms:
 
     def __init__(self, key: str | None) -> None:
         self._key = key.encode() if key is not None else secrets.token_bytes(32)
+        self._lasts = key is not None
 
     def study_ref(self, study_id: str) -> str:
         """Return 32 hexadecimal digits of HMAC-SHA-256 (RFC 2104)."""
-        return hmac.new(self._key, study_id.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+        return self._hash(study_id)
 
     def patient_ref(self, patient_id: str) -> str:
         """Return 32 hexadecimal digits of HMAC-SHA-256 for a Patient ID (0010,0020)."""
-        text = f"patient\0{patient_id}".encode()
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:_DIGITS]
+        return self._hash(f"patient\0{patient_id}")
+
+    def image_ref(self, sha256: str) -> str:
+        """Return 32 hexadecimal digits of HMAC-SHA-256 for an image with such a SHA-256."""
+        return self._hash(f"image\0{sha256}")
+
+    def device_ref(self, device: str | None) -> str | None:
+        """Return 32 hexadecimal digits of HMAC-SHA-256 for a device; None if it would not last."""
+        return self._hash(f"device\0{device}") if device and self._lasts else None
+
+    def _hash(self, text: str) -> str:
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def key_reference(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from gateway.schemas.telemetry import json_schema
+from gateway.schemas.telemetry_table import columns
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,7 +25,7 @@ FROM read_json(
     $files, format = 'newline_delimited', columns = $columns, ignore_errors = true, filename = true
 )
 """
-_TYPES = {"string": "VARCHAR", "number": "DOUBLE", "integer": "BIGINT"}
+_TYPES = {"string": "VARCHAR", "number": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}
 
 
 class Records:
@@ -104,13 +104,8 @@ class Records:
 
 def _columns() -> dict[str, str]:
     """Return DuckDB's type of each field of an event."""
-    schema = json_schema()
-    return {name: _type(field, schema["$defs"]) for name, field in schema["properties"].items()}
+    return {name: _type(field) for name, field in columns().items()}
 
 
-def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
-    if "anyOf" in field:
-        field = next(each for each in field["anyOf"] if each != {"type": "null"})
-    if "$ref" in field:
-        field = definitions[field["$ref"].rpartition("/")[2]]
+def _type(field: dict[str, Any]) -> str:
     return "TIMESTAMP" if field.get("format") == "date-time" else _TYPES[field["type"]]

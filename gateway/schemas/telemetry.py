@@ -108,12 +108,24 @@ def _utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC)
 
 
-_Hex32 = StringConstraints(pattern=r"^[0-9a-f]{32}$")
-_Kebab = StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)
+Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Kebab = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
-# Names that an operator gives to keys.
+BodyPart = Annotated[
+    str,
+    AfterValidator(_body_part),
+    Field(json_schema_extra={"enum": sorted(BODY_PARTS)}),
+]
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+GatewayVersion = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}$")]
+Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
 CALLER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$"
+"""Names that an operator gives to keys."""
+CallerName = Annotated[str, StringConstraints(pattern=CALLER_PATTERN)]
 
 
 class TelemetryEvent(BaseModel):
@@ -130,7 +142,7 @@ class TelemetryEvent(BaseModel):
         json_schema_serialization_defaults_required=True,
     )
 
-    event_id: Annotated[str, _Hex32] = Field(
+    event_id: Hex32 = Field(
         default_factory=lambda: uuid.uuid4().hex,
         description="The same in every copy of a record: delivery is at least once. That of a "
         "stage that succeeded follows from study, time of receipt and stage.",
@@ -138,10 +150,8 @@ class TelemetryEvent(BaseModel):
     schema_: Literal["radstream.telemetry/1"] = Field(
         "radstream.telemetry/1", alias="schema", description="Name and version of this schema."
     )
-    occurred_at: Annotated[AwareDatetime, AfterValidator(_utc)] = Field(
-        description="End of the stage: RFC 3339, UTC."
-    )
-    study_ref: Annotated[str, _Hex32] = Field(
+    occurred_at: Moment = Field(description="End of the stage: RFC 3339, UTC.")
+    study_ref: Hex32 = Field(
         description="Keyed hash (HMAC-SHA-256, its first 128 bits) of the study_id, never the id."
     )
     stage: Stage = Field(description="The part of the study's way; total is the whole of it.")
@@ -154,30 +164,21 @@ class TelemetryEvent(BaseModel):
         allow_inf_nan=False,
         description="Milliseconds that the stage took, up to its failure if it failed.",
     )
-    error_code: Annotated[str, _Kebab] | None = Field(
+    error_code: Kebab | None = Field(
         None, description="Last part of the problem's type, where the stage did not succeed."
     )
     modality: Modality | None = Field(
         None, description="Modality (0008,0060): a defined term; OT for whatever else was sent."
     )
-    body_part: (
-        Annotated[
-            str,
-            AfterValidator(_body_part),
-            Field(json_schema_extra={"enum": sorted(BODY_PARTS)}),
-        ]
-        | None
-    ) = Field(
+    body_part: BodyPart | None = Field(
         None,
         description="Body Part Examined (0018,0015): a defined term; OTHER for whatever else.",
     )
     view: View | None = Field(None, description="View Position (0018,5101), or OTHER.")
-    model: (
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None
-    ) = Field(None, description="Model chosen by the gateway, never the name that was asked for.")
-    model_version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = Field(
-        None, description="Version of that model."
+    model: ModelName | None = Field(
+        None, description="Model chosen by the gateway, never the name that was asked for."
     )
+    model_version: VersionNumber | None = Field(None, description="Version of that model.")
     images: int | None = Field(
         None, ge=0, le=10_000, description="Images of the study, as files that were sent."
     )
@@ -193,17 +194,13 @@ class TelemetryEvent(BaseModel):
     )
     rows: int | None = Field(None, ge=1, le=2**31 - 1, description="Rows (0028,0010).")
     columns: int | None = Field(None, ge=1, le=2**31 - 1, description="Columns (0028,0011).")
-    route: Annotated[str, _Kebab] = Field(description="The way in that the study took.")
-    gateway_version: Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}$")] = (
-        Field(description="Version of RadStream.")
-    )
-    instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
-        description="Host name of the gateway."
-    )
-    trace_id: Annotated[str, _Hex32] | None = Field(
+    route: Kebab = Field(description="The way in that the study took.")
+    gateway_version: GatewayVersion = Field(description="Version of RadStream.")
+    instance: Instance = Field(description="Host name of the gateway.")
+    trace_id: Hex32 | None = Field(
         None, description="Trace of the request (W3C Trace Context), where there was one."
     )
-    caller: Annotated[str, StringConstraints(pattern=CALLER_PATTERN)] | None = Field(
+    caller: CallerName | None = Field(
         None,
         description="Name of the key that the study was sent with, as the operator gave it; oidc, "
         "anonymous or dropfolder where it came without one. Records of older "

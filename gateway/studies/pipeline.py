@@ -25,7 +25,7 @@ from gateway.runtime.concurrency import together
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
 from gateway.studies.answer import Answer
-from gateway.studies.readings import distinct, image_reading
+from gateway.studies.readings import distinct, image_reading, key_of
 from gateway.studies.recorder import in_common
 from gateway.studies.refused_images import PART_ERRORS, in_order, raise_all
 from gateway.studies.taken_images import ImageIntake, refusal, sizes
@@ -181,6 +181,10 @@ class Pipeline:
         # Where another gateway was first, that one counts.
         first = [item for item in added.readings if item.object in writes.names]
         self._count_images(taken, first)
+        items = {key_of(item): item for item, _ in made}
+        self._recorder.tell_readings(
+            study, [(items[each.sha256, each.model], each) for each in first]
+        )
         return Answer(
             added.result,
             replayed=not first,

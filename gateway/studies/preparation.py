@@ -16,6 +16,7 @@ from gateway.errors import (
 )
 from gateway.models.pixel_checks import unaccepted_pixels
 from gateway.models.placement import call_for
+from gateway.studies.acquisition import UNKNOWN, Acquisition
 from preprocess import (
     CorruptImageError,
     MediaType,
@@ -26,6 +27,7 @@ from preprocess import (
     check_contrast,
     measure,
 )
+from preprocess.statistics import sampled_statistics, tensor_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from gateway.studies.refused_images import ImageError
     from gateway.studies.study import StudyImage
     from preprocess import DecodeWorkers, Frame, Header, Limits
+    from preprocess.statistics import TensorStatistics
 
 # Frames that take more are decoded again for a picture: they would lie in memory for the inference.
 _KEPT_BYTES = 2**20
@@ -51,6 +54,8 @@ class PreparedFrame:
         Of the frame as sent.
     call
         The frame in the form its model takes it.
+    statistics
+        Of the model's tensor.
     unaccepted
         The reason that the model was not made for it, by its pixels; None where it may be.
     """
@@ -59,6 +64,7 @@ class PreparedFrame:
     columns: int
     bits_stored: int
     call: ModelCall
+    statistics: TensorStatistics
     unaccepted: str | None = None
 
 
@@ -80,6 +86,8 @@ class PreparedImage:
         Sentences about what the file says that was not usable.
     decoded
         Its frames as they were decoded, where they are small and a picture is drawn of them.
+    acquisition
+        Circumstances of its making, where the file tells of them.
     """
 
     media_type: MediaType
@@ -91,6 +99,7 @@ class PreparedImage:
     is_shared: bool = False
     warnings: tuple[str, ...] = ()
     decoded: tuple[Frame, ...] = ()
+    acquisition: Acquisition = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +185,22 @@ class Preparation:
             is_shared=is_shared,
             warnings=frames[0].warnings,
             decoded=frames if is_kept else (),
+            acquisition=Acquisition.of_file(self.image.data, header.media_type, self.limits),
         )
 
     def _frame(self, model: ServedModel, header: Header, frame: Frame) -> PreparedFrame:
+        spec = model.contract.input.spec()
         call = call_for(model, frame, message_bytes=self.message_bytes)
+        # An ensemble makes the tensor itself.
+        tensor = call.inputs[model.contract.input.name] if call.name == model.name else None
         return PreparedFrame(
             rows=frame.rows,
             columns=frame.columns,
             bits_stored=header.bits_stored,
             call=call,
+            statistics=sampled_statistics(frame, spec)
+            if tensor is None
+            else tensor_statistics(tensor[0], spec),
             unaccepted=unaccepted_pixels(model.contract, frame, call.shown),
         )
 

@@ -17,6 +17,7 @@ from gateway.errors import CallerGoneError, RadStreamError, log_fields
 from gateway.observability.tracing import NO_TRACER, exemplar, spanned, trace_id
 from gateway.schemas.metadata import is_study_id
 from gateway.schemas.telemetry import Stage, StageStatus, TelemetryEvent
+from gateway.studies.reading_events import reading_events
 from gateway.studies.stage_timer import Stages
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
+    from gateway.results.documents import Reading
     from gateway.schemas.problem import Problem
+    from gateway.schemas.reading_event import Event
+    from gateway.studies.readings import FreshImage
     from gateway.studies.study import Route, Study
 
 T = TypeVar("T")
@@ -76,7 +80,7 @@ class StudyRecorder:
 
     def __init__(
         self,
-        emit: Callable[[TelemetryEvent], None],
+        emit: Callable[[Event], None],
         *,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
@@ -169,6 +173,23 @@ class StudyRecorder:
                 _facts(study, stages),
                 received_at=study.received_at,
             )
+
+    def tell_readings(self, study: Study, made: Iterable[tuple[FreshImage, Reading]]) -> None:
+        """Tell of readings that were made and stored, each with the image it was made of."""
+        try:
+            common = {
+                "study_ref": self._pseudonyms.study_ref(study.metadata.study_id),
+                "route": study.route,
+                "caller": study.caller,
+                "gateway_version": __version__,
+                "instance": self._instance,
+                "trace_id": trace_id(),
+            }
+            for item, reading in made:
+                for event in reading_events(item, reading, self._pseudonyms, common):
+                    self._emit(event)
+        except Exception:  # no study ends for its telemetry
+            log.exception("telemetry.unexpected_error")
 
     def _describe(self, span: Span, study: Study, stages: Stages, outcome: str) -> None:
         """Put on a study's span what telemetry may know of it too."""

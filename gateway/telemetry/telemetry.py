@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from pydantic import TypeAdapter
 
-from gateway.schemas.telemetry import TelemetryEvent
+from gateway.schemas.reading_event import Event
 from gateway.telemetry.journal import forget
 from gateway.telemetry.queue import RecordQueue
 from gateway.telemetry.records import TelemetryRecord, batches
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-_JSON = TypeAdapter(TelemetryEvent)
+_JSON: TypeAdapter[Event] = TypeAdapter(Event)
 # How often the spool is looked at without a reason: its folder may have been another process's.
 _RECHECK_S = 60.0
 # After an unexpected error, and until the spool is tried again that had no room.
@@ -94,7 +94,7 @@ class Telemetry:
         metrics.telemetry.queue_bytes.set_function(lambda: self._queue.used_bytes)
         metrics.telemetry.spool_bytes.set_function(lambda: self._spool.used_bytes)
 
-    def emit(self, event: TelemetryEvent) -> None:
+    def emit(self, event: Event) -> None:
         """Take the event; never waits and never fails, whatever becomes of it."""
         data = _JSON.dump_json(event, by_alias=True) + b"\n"
         record = TelemetryRecord(event.study_ref, data, self._journal.generation)

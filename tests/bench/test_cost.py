@@ -44,8 +44,8 @@ def test_a_study_more_pays_for_what_it_uses():
     assert parts["load balancer and firewall"] == pytest.approx(1.4 + 0.001)
     # Two objects: an event, a call and three requests of the queue each, and 0.05 GB seconds.
     assert parts["drop folder"] == pytest.approx(2 * (0.002 + 0.003 + 50))
-    # Seven events: 1 KB and 5 KB; 1.5 KB of log lines.
-    assert parts["telemetry and logs"] == pytest.approx(7 * 6e-3 + 1.5e-3)
+    # Eight events: 1 KB and 5 KB; 1.5 KB of log lines.
+    assert parts["telemetry and logs"] == pytest.approx(8 * 6e-3 + 1.5e-3)
 
 
 def test_a_plan_costs_its_hours_and_its_months():

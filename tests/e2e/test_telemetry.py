@@ -32,10 +32,10 @@ from tests.support.gateway import (
 )
 from tests.support.kinesis import Front, front, kinesis, make_stream, records_in
 from tests.support.models import flat_png
-from tests.support.telemetry import event_ids, events_in
+from tests.support.telemetry import event_ids, events_in, readings_in
 
 KEY = "a key of more than thirty-two characters"
-STAGES = 7  # validate, admit, decode, tensor, infer, store, total
+EVENTS = 8  # validate, admit, decode, tensor, infer, store, total, and that of the reading
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def count(live: LiveGateway, name: str) -> int:
 
 async def test_events_of_a_study_are_in_one_shard_each_once(live: LiveGateway, stream: Stream):
     await send(live.client, 10)
-    await until(lambda: stream.holds(10 * STAGES))
+    await until(lambda: stream.holds(10 * EVENTS))
     assert set((await stream.event_ids()).values()) == {1}
     shards: dict[str, set[str]] = {}
     for shard in (await stream.client.list_shards(StreamName=stream.name))["Shards"]:
@@ -123,7 +123,7 @@ async def test_refused_records_are_sent_again_and_no_others(
 ):
     before.refuses = lambda number: number % 3 == 0
     await send(live.client, 10)
-    await until(lambda: stream.holds(10 * STAGES))
+    await until(lambda: stream.holds(10 * EVENTS))
     assert set((await stream.event_ids()).values()) == {1}
     assert before.refused > 20
     assert await count(live, "retried_total") == before.refused
@@ -136,10 +136,10 @@ async def test_a_throttled_stream_gets_everything_in_the_end(
     before.refuses = lambda _number: True
     await send(live.client, 5)
     spooled = "radstream_telemetry_spooled_total"
-    await until(lambda: _is(live, spooled, 5 * STAGES))
+    await until(lambda: _is(live, spooled, 5 * EVENTS))
     assert await count(live, "sent_total") == 0
     before.refuses = lambda number: number % 2 == 0
-    await until(lambda: stream.holds(5 * STAGES))
+    await until(lambda: stream.holds(5 * EVENTS))
     assert set((await stream.event_ids()).values()) == {1}
     await until(lambda: _is(live, "radstream_telemetry_spool_bytes", 0))
 
@@ -152,17 +152,17 @@ async def test_an_outage_slows_no_study_and_loses_no_event(
     live: LiveGateway, before: Front, stream: Stream
 ):
     await send(live.client, 3)
-    await until(lambda: stream.holds(3 * STAGES))
+    await until(lambda: stream.holds(3 * EVENTS))
     await before.stop()
     await send(live.client, 20)  # answered as ever
-    await until(lambda: _is(live, "radstream_telemetry_spooled_total", 20 * STAGES))
+    await until(lambda: _is(live, "radstream_telemetry_spooled_total", 20 * EVENTS))
     assert await live.is_ready()
     await before.start()
     await send(live.client, 2)
-    await until(lambda: stream.holds(25 * STAGES))
+    await until(lambda: stream.holds(25 * EVENTS))
     assert set((await stream.event_ids()).values()) == {1}
     await until(lambda: _is(live, "radstream_telemetry_spool_bytes", 0))
-    assert await count(live, "sent_total") == await count(live, "queued_total") == 25 * STAGES
+    assert await count(live, "sent_total") == await count(live, "queued_total") == 25 * EVENTS
 
 
 async def test_what_a_stopped_gateway_could_not_deliver_the_next_one_does(
@@ -177,7 +177,7 @@ async def test_what_a_stopped_gateway_could_not_deliver_the_next_one_does(
         await send(live.client, 4)
     await before.start()
     async with running_gateway(settings):
-        await until(lambda: stream.holds(4 * STAGES))
+        await until(lambda: stream.holds(4 * EVENTS))
     assert set((await stream.event_ids()).values()) == {1}
 
 
@@ -197,7 +197,8 @@ async def test_a_stop_signal_lets_queued_events_out(triton: EmbeddedTriton, tmp_
             await send(client, 3)
         assert events_in(tmp_path / "telemetry") == []
         assert await command.stop() == 0
-    assert len(events_in(tmp_path / "telemetry")) == 3 * STAGES
+    told = events_in(tmp_path / "telemetry") + readings_in(tmp_path / "telemetry")
+    assert len(told) == 3 * EVENTS
 
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:
@@ -300,7 +301,7 @@ async def _killed_under_load(command: Command) -> int:
             return int(metric(text, "radstream_telemetry_spooled_total"))
 
         async def enough() -> bool:
-            return await spooled() >= 20 * STAGES
+            return await spooled() >= 20 * EVENTS
 
         await until(lambda: _is_ready(client))
         load = [asyncio.create_task(send(client, 250)) for _ in range(2)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gateway.schemas.reading_event import Event
 from gateway.schemas.telemetry import TelemetryEvent
 
 TODAY = dt.datetime.now(dt.UTC).date()
@@ -91,7 +92,7 @@ def write(folder: Path, lines: Iterable[str], *, begun: dt.date = FIRST_DAY) -> 
     return file
 
 
-def lines_of(events: Iterable[TelemetryEvent], **changes: Any) -> list[str]:
+def lines_of(events: Iterable[Event], **changes: Any) -> list[str]:
     """Each event as a record has it, with fields changed into what the schema may not allow."""
     return [
         json.dumps(event.model_dump(mode="json", by_alias=True) | changes) + "\n"

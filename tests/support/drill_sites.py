@@ -121,7 +121,8 @@ async def bucket_place(
                 await load.deliver(event)
 
         async def events() -> list[dict[str, Any]]:
-            return [json.loads(record.data) for record in await records_in(api, stream)]
+            told = [json.loads(record.data) for record in await records_in(api, stream)]
+            return [event for event in told if event["schema"] == "radstream.telemetry/1"]
 
         results = S3Store(client, str(store.results_bucket), timeout_s=30, encryption={})
         site = Site(slots, results, drop, events)

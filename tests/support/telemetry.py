@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
+from gateway.schemas.reading_event import Event, ReadingEvent
 from gateway.schemas.telemetry import TelemetryEvent
 from gateway.studies.recorder import StudyRecorder
 from gateway.telemetry.records import TelemetryRecord, check_batch
@@ -20,19 +21,26 @@ Refusal = Callable[[Sequence[TelemetryRecord]], Awaitable[Sequence[int]]]
 
 
 class Told(StudyRecorder):
-    """Outcomes that keep their events."""
+    """Outcomes that keep the events of stages, and those of readings."""
 
     events: list[TelemetryEvent]
+    readings: list[ReadingEvent]
 
     def __init__(self, metrics: Metrics | None = None) -> None:
-        self.events = []
+        self.events, self.readings = [], []
         super().__init__(
-            self.events.append,
+            self._keep,
             metrics=metrics or Metrics(CollectorRegistry()),
             pseudonyms=Pseudonyms("key"),
             problem_of=problem_of,
             instance="test",
         )
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, ReadingEvent):
+            self.readings.append(event)
+        else:
+            self.events.append(event)
 
 
 def event(**changes: Any) -> TelemetryEvent:
@@ -77,7 +85,48 @@ def event_ids(records: Iterable[TelemetryRecord]) -> list[str]:
     return [json.loads(record.data)["event_id"] for record in records]
 
 
+def reading_event(**changes: Any) -> ReadingEvent:
+    """An event of some reading: nothing found in a grey picture."""
+    fields: dict[str, Any] = {
+        "event_id": secrets.token_hex(16),
+        "occurred_at": dt.datetime.now(dt.UTC),
+        "study_ref": secrets.token_hex(16),
+        "image_ref": secrets.token_hex(16),
+        "frame": 1,
+        "model": "m",
+        "model_version": "1",
+        "mode": "live",
+        "finding": 1,
+        "label": "pneumonia",
+        "probability": 0.1,
+        "threshold": 0.5,
+        "positive": False,
+        "applicable": True,
+        "rows": 100,
+        "columns": 80,
+        "bits_stored": 8,
+        "mean": 0.5,
+        "deviation": 0.25,
+        "entropy": 0.8,
+        "saturation": 0.01,
+        "border": 0.3,
+        "route": "rest",
+        "gateway_version": "0.1.0",
+        "instance": "test",
+    }
+    return ReadingEvent(**fields | changes)
+
+
 def events_in(folder: Path) -> list[dict[str, Any]]:
-    """Every event in the files of a folder, in the order of the files."""
+    """Every event of a stage in the files of a folder, in the order of the files."""
+    return [event for event in _records(folder) if event["schema"] == "radstream.telemetry/1"]
+
+
+def readings_in(folder: Path) -> list[dict[str, Any]]:
+    """Every event of a reading in the files of a folder, in the order of the files."""
+    return [event for event in _records(folder) if event["schema"] == "radstream.telemetry/2"]
+
+
+def _records(folder: Path) -> list[dict[str, Any]]:
     files = sorted(folder.glob("telemetry-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from gateway.observability.metrics import Metrics
-    from gateway.schemas.telemetry import TelemetryEvent
+    from gateway.schemas.reading_event import Event
     from gateway.settings import TelemetrySettings
     from gateway.telemetry.records import TelemetrySink
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_telemetry(
     settings: TelemetrySettings, metrics: Metrics
-) -> AsyncIterator[Callable[[TelemetryEvent], None]]:
+) -> AsyncIterator[Callable[[Event], None]]:
     """Yield the function that takes events.
 
     When the block has ended they are on their way, or in the spool.

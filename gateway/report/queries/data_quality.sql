@@ -64,10 +64,13 @@ checks AS (
     SELECT
         'unknown schema, stage or status',
         count_if(
-            schema IS NULL OR schema <> 'radstream.telemetry/1'
-            OR status IS NULL OR status NOT IN ('success', 'failed', 'error')
-            OR stage IS NULL OR stage NOT IN
-                ('validate', 'admit', 'decode', 'tensor', 'infer', 'store', 'total')
+            schema IS NULL OR schema NOT IN ('radstream.telemetry/1', 'radstream.telemetry/2')
+            -- What has a schema 2 is of a reading, not of a stage.
+            OR schema = 'radstream.telemetry/1' AND (
+                status IS NULL OR status NOT IN ('success', 'failed', 'error')
+                OR stage IS NULL OR stage NOT IN
+                    ('validate', 'admit', 'decode', 'tensor', 'infer', 'store', 'total')
+            )
         ),
         count(*),
         'Events that these queries pass over or misread.'
@@ -77,7 +80,8 @@ checks AS (
         'impossible values',
         count_if(
             study_ref IS NULL
-            OR latency_ms IS NULL OR latency_ms < 0 OR latency_ms > 86400000
+            OR schema = 'radstream.telemetry/1' AND latency_ms IS NULL
+            OR latency_ms < 0 OR latency_ms > 86400000
             OR images < 0 OR image_bytes < 0 OR rows < 1 OR columns < 1
             OR (status = 'success') <> (error_code IS NULL)
         ),

@@ -60,3 +60,17 @@ def test_a_patient_has_a_name_that_is_no_studys_and_needs_the_key():
     one, other = Pseudonyms("a"), Pseudonyms("b")
     assert one.patient_ref("P-7") == Pseudonyms("a").patient_ref("P-7")
     assert len({one.patient_ref("P-7"), one.study_ref("P-7"), other.patient_ref("P-7")}) == 3
+
+
+def test_a_device_has_a_name_only_where_the_key_lasts():
+    assert Pseudonyms("a").device_ref("ACME\n4711") == Pseudonyms("a").device_ref("ACME\n4711")
+    assert Pseudonyms("a").device_ref("ACME\n4711") != Pseudonyms("b").device_ref("ACME\n4711")
+    assert Pseudonyms(None).device_ref("ACME\n4711") is None
+    assert Pseudonyms("a").device_ref(None) is None
+
+
+def test_an_image_has_a_name_that_is_no_studys():
+    assert Pseudonyms("a").image_ref("0") not in {
+        Pseudonyms("a").study_ref("0"),
+        Pseudonyms("b").image_ref("0"),
+    }

@@ -19,6 +19,7 @@ from tests.support.analytics import (
     two_days,
     write,
 )
+from tests.support.telemetry import reading_event
 
 Ask = Callable[..., list[dict[str, Any]]]
 
@@ -191,6 +192,7 @@ def test_last_months_telemetry_counts_once_it_is_asked_for(tmp_path: Path):
 
 GOOD = study("1", FIRST_DAY, "09:00:00")
 ONE = GOOD[:1]
+READING = reading_event()
 AHEAD = study("2", TODAY + dt.timedelta(days=1), "12:00:00")
 
 
@@ -200,8 +202,11 @@ AHEAD = study("2", TODAY + dt.timedelta(days=1), "12:00:00")
         ("copies", lines_of([*GOOD, *GOOD, *GOOD]), 14),
         ("contradicting copies", lines_of(GOOD) + lines_of(ONE, latency_ms=2.0), 1),
         ("unknown schema, stage or status", lines_of(ONE, stage="admission"), 1),
-        ("unknown schema, stage or status", lines_of(ONE, schema="radstream.telemetry/2"), 1),
+        ("unknown schema, stage or status", lines_of(ONE, schema="radstream.telemetry/9"), 1),
         ("unknown schema, stage or status", lines_of(ONE, status=None), 1),
+        ("unknown schema, stage or status", lines_of([READING]), 0),
+        ("impossible values", lines_of([READING]), 0),
+        ("missing stages", lines_of([READING]), 0),
         ("impossible values", lines_of(ONE, latency_ms=-0.1), 1),
         ("impossible values", lines_of(ONE, latency_ms=None), 1),
         ("impossible values", lines_of(GOOD, rows=0), 7),

@@ -1,6 +1,7 @@
 """What a live gateway tells telemetry of the studies sent to it, and what it does not."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,7 +32,7 @@ from tests.support.gateway import (
 )
 from tests.support.models import flat_png
 from tests.support.store import MemoryStore
-from tests.support.telemetry import event, events_in
+from tests.support.telemetry import event, events_in, readings_in
 
 KEY = "a key of more than thirty-two characters"
 ALL = ["validate", "admit", "decode", "tensor", "infer", "store", "total"]
@@ -194,6 +195,22 @@ async def test_a_study_nobody_can_name_tells_nothing(live: LiveGateway):
 async def _all_sent(live: LiveGateway) -> bool:
     queued = await live.metric("radstream_telemetry_queued_total")
     return queued == await live.metric("radstream_telemetry_sent_total")
+
+
+async def test_a_reading_is_told_with_a_keyed_hash_of_its_device(live: LiveGateway):
+    name = "MUSTERMANN"
+    names = dict.fromkeys(
+        ("PatientName", "PatientID", "StationName", "Manufacturer", "InstitutionName"), name
+    )
+    dataset = radiograph(PatientSex="F", ExposureIndex="250", **names)
+    assert (await post(live, None, file_of(dataset))).is_success
+    study_ref = Pseudonyms(KEY).study_ref(dataset.StudyInstanceUID)
+    folder = live.settings.telemetry.folder
+    await until(lambda: study_ref in {each["study_ref"] for each in readings_in(folder)})
+    [reading] = [each for each in readings_in(folder) if each["study_ref"] == study_ref]
+    assert (reading["sex"], reading["exposure_index"]) == ("F", 250.0)
+    assert reading["device"] == Pseudonyms(KEY).device_ref(f"{name}\n\n\n{name}")
+    assert name not in json.dumps(reading).upper()
 
 
 async def test_a_caller_that_leaves_is_told(live: LiveGateway, triton: EmbeddedTriton):
