@@ -13,6 +13,7 @@ from gateway.errors import (
     NoModelAcceptsError,
     UnknownModelError,
 )
+from gateway.schemas.contract import Outcome
 from gateway.schemas.metadata import View
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ def accepting(states: Sequence[ModelState], metadata: StudyMetadata) -> ModelSta
     fit = [state for state in served if state.served and state.served.accepts(metadata)]
     if not fit:
         _refuse(metadata, served)
-    return max(fit, key=lambda state: (_age_rank(state, metadata), *_preference(state)))
+    return max(fit, key=lambda state: (_suitability(state, metadata), *_preference(state)))
 
 
-def _age_rank(state: ModelState, metadata: StudyMetadata) -> int:
-    """Return 2 for a model made for the patient's age, 1 where that is not known, else 0."""
-    suits = state.served is not None and state.served.suits_age(metadata)
-    return 1 if suits is None else 2 * suits
+def _suitability(state: ModelState, metadata: StudyMetadata) -> tuple[int, int]:
+    """Return the sort key by which the model with the fewest doubts about a study is greatest."""
+    outcomes = [doubt.outcome for doubt in state.served.doubts(metadata)] if state.served else []
+    return -outcomes.count(Outcome.NOT_APPLICABLE), -outcomes.count(Outcome.WARN)
 
 
 def by_version(key: tuple[str, str]) -> tuple[str, int]:
@@ -110,7 +111,8 @@ def not_accepted(metadata: StudyMetadata, models: Sequence[ServedModel]) -> NoMo
 
 def _demand_view(states: Sequence[ModelState]) -> None:
     """Refuse a study without a view, where these models were made for some views only."""
-    views = [state.served.contract.accepts.views for state in states if state.served]
+    contracts = [state.served.contract.accepts for state in states if state.served]
+    views = [each.views for each in contracts if each.unknown_view is Outcome.REFUSE]
     if any(views):
         takes = ", ".join(sorted(frozenset[View]().union(*views)))
         detail = (

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gateway.models.suitability import VIEW, doubts_about
+from gateway.schemas.contract import Outcome
 from gateway.schemas.result import ModelVersion
-from gateway.vocabulary.ages import years
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.models.suitability import Doubt
     from gateway.schemas.contract import Contract
     from gateway.schemas.metadata import StudyMetadata
 
@@ -60,25 +62,17 @@ class ServedModel:
         score = None if output.applicability is None else output.applicability.tensor
         return tuple(filter(None, (output.name, output.activation_map, score)))
 
+    def doubts(self, metadata: StudyMetadata) -> tuple[Doubt, ...]:
+        """Return the reasons to doubt that the model was made for such a study."""
+        return tuple(doubts_about(self.contract.accepts, metadata))
+
     def accepts(self, metadata: StudyMetadata) -> bool:
-        """Return True if the contract takes such a study.
-
-        A modality or body part that is not given excludes nothing; a view does, where the contract
-        names views.
-        """
-        accepts = self.contract.accepts
-        return self.may_accept(metadata) and (not accepts.views or metadata.view in accepts.views)
-
-    def suits_age(self, metadata: StudyMetadata) -> bool | None:
-        """Return True if the contract names the patient's age or none; None if it is not known."""
-        ages = self.contract.accepts.ages_years
-        if ages is None:
-            return True
-        return None if metadata.patient_age is None else years(metadata.patient_age) in ages
+        """Return True if the contract takes such a study, with a verdict or without."""
+        return all(doubt.outcome is not Outcome.REFUSE for doubt in self.doubts(metadata))
 
     def may_accept(self, metadata: StudyMetadata) -> bool:
         """Return True if the contract takes such a study in one view or another."""
-        accepts = self.contract.accepts
-        return (not accepts.modalities or metadata.modality in accepts.modalities | {None}) and (
-            not accepts.body_parts or metadata.body_part in accepts.body_parts | {None}
+        return all(
+            doubt.outcome is not Outcome.REFUSE or doubt.pointer == VIEW
+            for doubt in self.doubts(metadata)
         )

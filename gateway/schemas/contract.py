@@ -27,6 +27,18 @@ class Activation(StrEnum):
     IDENTITY = "identity"
 
 
+class Outcome(StrEnum):
+    """Outcome for a study that a model was not made for, or that does not tell."""
+
+    ACCEPT = "accept"
+    WARN = "warn"
+    NOT_APPLICABLE = "not_applicable"
+    REFUSE = "refuse"
+
+
+OtherOutcome = Literal[Outcome.WARN, Outcome.NOT_APPLICABLE, Outcome.REFUSE]
+
+
 def _modality(text: str) -> str:
     return contract_word("modality", text)
 
@@ -85,7 +97,15 @@ class Accepts(_Part):
 
     modalities: frozenset[Annotated[str, AfterValidator(_modality)]] = frozenset()
     body_parts: frozenset[Annotated[str, AfterValidator(_body_part)]] = frozenset()
+    unknown_body_part: Outcome = Field(
+        Outcome.ACCEPT, description="Outcome for a study without a body part."
+    )
+    other_body_part: OtherOutcome = Field(
+        Outcome.REFUSE, description="Outcome for a study of another body part."
+    )
     views: frozenset[View] = frozenset()
+    unknown_view: Outcome = Field(Outcome.REFUSE, description="Outcome for one without a view.")
+    other_view: OtherOutcome = Field(Outcome.REFUSE, description="Outcome for one in another view.")
     ages_years: Ages | None = Field(
         None, description="Ages it is made for; beyond them its result has no verdict."
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import Fault, InvalidMetadataError
 from gateway.models.contracts import activation_cells, applicability_score, findings
 from gateway.results.documents import ActivationMap, FrameReading, Reading
+from gateway.schemas.contract import Outcome
 from gateway.schemas.result import Mode, ResultWarning
 from gateway.schemas.telemetry import Stage
 from preprocess.geometry import place
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
 
-_OUTSIDE_OF_CONTRACT = "was not made for the modality, body part or view"
 _UNLIKE = "was not made for a picture like this one, by its own score"
 _MEANINGLESS = "its findings may mean nothing"
-_OTHER_AGE = "was made for patients of {ages}, not for the age"
-_UNKNOWN_AGE = "was made for patients of {ages}, not for an unknown age"
 
 ReadingKey = tuple[str, "ModelVersion"]
 
@@ -136,27 +134,27 @@ def _unusable(item: FreshImage) -> tuple[ResultWarning, ...]:
 
 def _not_applicable(model: ServedModel, metadata: StudyMetadata) -> str | None:
     """Return why a model is not applicable to such a study; None where it is."""
-    if not model.accepts(metadata):
-        return _OUTSIDE_OF_CONTRACT
-    ages, suits = model.contract.accepts.ages_years, model.suits_age(metadata)
-    if ages is None or suits or (suits is None and ages.unknown == "warn"):
-        return None
-    return (_UNKNOWN_AGE if suits is None else _OTHER_AGE).format(ages=ages)
+    reasons = [
+        doubt.reason for doubt in model.doubts(metadata) if doubt.outcome is not Outcome.WARN
+    ]
+    return next(iter(reasons), None)
 
 
 def _doubts(
     item: FreshImage, reason: str | None, frames: Sequence[FrameReading]
 ) -> tuple[ResultWarning, ...]:
-    """Return a notice where the model is not applicable, or nobody can tell."""
+    """Return a notice where the model is not applicable, and of each doubt where it may be."""
     reason = reason or next(filter(None, (frame.not_applicable for frame in frames)), None)
-    pointer = "/model"
+    told = {"/model": reason} if reason is not None else {}
     if reason is None:
-        if item.model.suits_age(item.image.metadata) is not None:
-            return ()
-        ages = item.model.contract.accepts.ages_years
-        pointer, reason = "/patient_age", _UNKNOWN_AGE.format(ages=ages)
-    detail = f"{item.image.part}: {item.model.name} {reason}; {_MEANINGLESS}"
-    return (ResultWarning(pointer=pointer, detail=detail),)
+        told = {doubt.pointer: doubt.reason for doubt in item.model.doubts(item.image.metadata)}
+    return tuple(
+        ResultWarning(
+            pointer=pointer,
+            detail=f"{item.image.part}: {item.model.name} {said}; {_MEANINGLESS}",
+        )
+        for pointer, said in told.items()
+    )
 
 
 def _without_verdict(frame: FrameReading) -> FrameReading:

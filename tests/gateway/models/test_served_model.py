@@ -1,7 +1,5 @@
 """A served model accepts studies by its contract."""
 
-from typing import Any
-
 import pytest
 
 from gateway.errors import ContractError
@@ -36,29 +34,6 @@ def test_a_view_that_is_not_given_is_excluded_where_views_are_named():
     assert (model.accepts(metadata), model.may_accept(metadata)) == (False, True)
     any_view = contract({"accepts": {"views": []}})
     assert read_contract("x", "1", config(any_view)).accepts(metadata)
-
-
-@pytest.mark.parametrize(
-    ("ages", "age", "suits"),
-    [
-        (None, None, True),
-        ({"from": 1, "below": 6}, None, None),
-        ({"from": 1, "below": 6}, "011M", False),
-        ({"from": 1, "below": 6}, "012M", True),
-        ({"from": 1, "below": 6}, "005Y", True),
-        ({"from": 1, "below": 6}, "006Y", False),
-        ({"from": 18}, "017Y", False),
-        ({"from": 18}, "120Y", True),
-        ({"below": 1}, "364D", True),
-    ],
-)
-def test_ages_that_a_model_was_made_for(ages: Any, age: str | None, suits: bool | None):
-    document = {"study_id": "S1", "view": "AP", "timestamp": "2026-01-31T12:00:00Z"}
-    metadata = StudyMetadata.model_validate(document | {"patient_age": age})
-    changes = {} if ages is None else {"accepts": {"ages_years": ages}}
-    model = read_contract("x", "1", config(contract(changes)))
-    assert model.suits_age(metadata) is suits
-    assert model.accepts(metadata)  # what it makes of the picture has no verdict
 
 
 def test_ages_that_hold_none_are_no_contract():

@@ -29,6 +29,16 @@ CHILDREN = {
     "output": {"labels": [{"label": "bright", "threshold": 0.9}]},
     "golden": {"probabilities": {"bright": 0.401312}},
 }
+ANGIOGRAPHY = {
+    "priority": 2,
+    "accepts": {
+        "modalities": ["XA"],
+        "body_parts": ["HAND"],
+        "other_body_part": "not_applicable",
+        "unknown_view": "warn",
+    },
+}
+LEGS = {"accepts": {"modalities": ["XA"], "body_parts": ["LEG"]}}
 BOTH = {"name": "both", "when": ALWAYS, "models": [{"name": "brightness"}, {"name": "second"}]}
 
 
@@ -38,6 +48,8 @@ async def zoo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     write_model(repository, versions=("1", "2"))
     write_model(repository, "second")
     write_model(repository, "hands", document=contract(HAND))
+    write_model(repository, "angiography", document=contract(ANGIOGRAPHY))
+    write_model(repository, "legs", document=contract(LEGS))
     revised = write_model(repository, "revised", document=contract(ADULTS))
     write_version(revised, "2", CHILDREN, gain=6)
     async with running_triton(repository) as triton:
@@ -75,6 +87,27 @@ async def test_a_version_that_a_rule_names_reads_it_beside_another(parts: Parts)
         "brightness 2 live",
         "second 1 live",
     ]
+
+
+async def test_a_contract_may_take_what_it_was_not_made_for_and_give_no_verdict(parts: Parts):
+    rule(parts, otherwise={})
+    said = {}
+    for name, fields in {
+        "hand": {"body_part": "HAND"},
+        "thumb": {"body_part": "THUMB"},
+        "none": {"body_part": "HAND", "view": None},
+    }.items():
+        answer = await parts.read(WHITE, study_id=name, modality="XA", **fields)
+        [reading] = answer.result.images[0].readings
+        pointers = [warning.pointer for warning in answer.result.warnings]
+        said[name] = reading.model.name, reading.findings[0].positive, pointers
+    assert said == {
+        "hand": ("angiography", True, []),
+        "thumb": ("angiography", None, ["/model"]),
+        "none": ("angiography", True, ["/view"]),
+    }
+    # Where another model was made for it, that one reads it, whatever the priority.
+    assert await read_by(parts, WHITE, body_part="LEG", modality="XA") == ["legs 1 live"]
 
 
 async def test_each_version_reads_by_its_own_contract(parts: Parts):
