@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.console.routes import live, models, queue, send, sign_in, studies, unknown_page
+from gateway.console.routes import (
+    destinations,
+    live,
+    models,
+    queue,
+    send,
+    sign_in,
+    studies,
+    unknown_page,
+)
 from gateway.console.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -17,7 +26,8 @@ def add_console(app: FastAPI, settings: ConsoleSettings) -> None:
     """Add the console's routes to an application, and the keys of its sessions."""
     app.state.console_sessions = Sessions([key.get_secret_value() for key in settings.session_keys])
     for router in (
-        *(sign_in.router, studies.files, studies.router, queue.router, models.router),
-        *(send.uploads, send.router, live.numbers, live.router, unknown_page.router),
+        *(sign_in.router, studies.files, studies.router, queue.router, destinations.router),
+        *(models.router, send.uploads, send.router, live.numbers, live.router),
+        unknown_page.router,
     ):
         app.include_router(router)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "de")
 COOKIE = "radstream_language"
 _LEAST = 0.001
+_UNITS = {"days": 86400, "hours": 3600, "minutes": 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ class Language:
         if share in {0, 1}:
             shown, sign = share, ""
         return f"{sign}{self.decimal(shown * 100, 1)}\N{NO-BREAK SPACE}%"
+
+    def age(self, seconds: float) -> str:
+        """Return a time in its largest unit that it has two of, such as 3 min."""
+        for unit, length in _UNITS.items():
+            if seconds >= 2 * length:
+                return self.text(f"age.{unit}", count=self.decimal(seconds // length))
+        return self.text("age.seconds", count=self.decimal(max(0.0, seconds)))
 
     def decimal(self, number: float, places: int = 0) -> str:
         """Return the number with so many decimals and the language's separators."""

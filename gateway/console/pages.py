@@ -38,6 +38,7 @@ _SECTIONS = (
     ("studies", Scope.STUDIES_READ),
     ("send", Scope.STUDIES_WRITE),
     ("queue", Scope.OPERATE),
+    ("destinations", Scope.OPERATE),
     ("models", Scope.STUDIES_READ),
     ("live", Scope.OPERATE),
 )

@@ -15,7 +15,7 @@ from gateway.work.documents import WorkDocument
 from gateway.work.keys import of_parked, to_the_second
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.schemas.parked import ParkedItem
     from gateway.work.entries import Entries
@@ -121,12 +121,26 @@ class ParkedOperations:
         self._parking = parking
         self._owners = owners
 
-    async def items(self, *, after: str, limit: int) -> list[ParkedItem]:
-        """Return items in the order of their ids, beyond `after`."""
-        items = await self._parking.items(after=after, limit=limit)
-        for item in items:
+    async def items(
+        self, *, after: str, limit: int, wanted: Callable[[ParkedItem], bool] | None = None
+    ) -> list[ParkedItem]:
+        """Return items in the order of their ids, beyond `after`.
+
+        Parameters
+        ----------
+        wanted
+            Says of each whether it is to be among them; all are, if None.
+        """
+        items: list[ParkedItem] = []
+        while len(items) < limit:
+            page = await self._parking.items(after=after, limit=limit)
+            items += page if wanted is None else filter(wanted, page)
+            if len(page) < limit:
+                break
+            after = page[-1].id
+        for item in items[:limit]:
             self._name(item)
-        return items
+        return items[:limit]
 
     async def retry(self, parked_id: str) -> Delivery:
         """Return what became of the item, or that it is pending again.

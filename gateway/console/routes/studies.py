@@ -7,10 +7,12 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from gateway import errors
 from gateway.audit.trail import name_study
-from gateway.console.access import StudyReader
+from gateway.console.access import Operator, StudyReader, check_form
+from gateway.console.forms import read_form
 from gateway.console.pages import ROOT, page
 from gateway.console.problem_pages import PageRoute, problem_name
 from gateway.console.study_query import AskedStudies, FoundStudies, asked_studies, find_studies
@@ -19,7 +21,7 @@ from gateway.http.requests.fhir import FHIR_JSON
 from gateway.http.routes import reports, studies
 from gateway.http.routes.studies import ImageNumber, PictureKey, StudyId
 from gateway.renderings.fhir import fhir_bundle
-from gateway.schemas.result import ImageResult, Status, StudyResult
+from gateway.schemas.result import ImageResult, Status, StudyDelivery, StudyResult
 from gateway.search.query import StudyQuery
 
 router = APIRouter(prefix=f"{ROOT}/studies", include_in_schema=False, route_class=PageRoute)
@@ -70,8 +72,20 @@ async def show_study(
         "image": _shown(result, image),
         "folder": gateway.links.path(f"{ROOT}/studies/{study_id}"),
         "problem_name": problem_name,
+        "destinations": _destinations(gateway, result),
     }
     return page(request, gateway, "study", values, caller=caller)
+
+
+@router.post("/{study_id}/deliveries")
+async def resend_study(
+    study_id: StudyId, request: Request, gateway: GatewayDependency, _caller: Operator
+) -> Response:
+    """Bring the study to one destination again, or to all of its own."""
+    form = await read_form(request, gateway)
+    check_form(request, gateway, form.get("csrf"))
+    await gateway.outbox.resend(study_id, destination=form.get("destination") or None)
+    return RedirectResponse(gateway.links.path(f"{ROOT}/studies/{study_id}"), 303)
 
 
 def _shown(result: StudyResult, number: int | None) -> ImageResult | None:
@@ -84,6 +98,16 @@ def _shown(result: StudyResult, number: int | None) -> ImageResult | None:
     standing = [image for image in result.images if image.superseded_by is None]
     positive = (image for image in standing if is_positive(image))
     return next(positive, next(iter(standing or result.images), None))
+
+
+def _destinations(gateway: Gateway, result: StudyResult) -> dict[str, list[StudyDelivery]]:
+    """Return the deliveries by destination, newest first, of those in force even where none is."""
+    found: dict[str, list[StudyDelivery]] = {
+        destination.name: [] for destination in gateway.routing.document.destinations
+    }
+    for item in reversed(result.deliveries or ()):
+        found.setdefault(item.destination, []).append(item)
+    return found
 
 
 def is_positive(image: ImageResult) -> bool:

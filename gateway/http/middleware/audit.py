@@ -21,10 +21,22 @@ _ACTIONS = {
     "POST": AuditAction.CREATE,
     "DELETE": AuditAction.DELETE,
 }
+# Of those whose method does not say it.
+_OWN_ACTIONS = {
+    "/console/queue/discard": AuditAction.DELETE,
+    "/console/queue/retry": AuditAction.EXECUTE,
+    "/console/destinations/{name}/discard": AuditAction.DELETE,
+    "/console/destinations/{name}/retry": AuditAction.EXECUTE,
+    "/console/destinations/{name}/test": AuditAction.EXECUTE,
+    "/console/studies/{study_id}/deliveries": AuditAction.EXECUTE,
+    "/v1/parked/{parked_id}/retry": AuditAction.EXECUTE,
+    "/v1/studies/{study_id}/deliveries": AuditAction.EXECUTE,
+}
 # They tell of no study; who was refused there goes on record all the same.
 _OF_NO_STUDY = {
     *("/metrics", "/v1/models"),
     *("/console/models", "/console/send", "/console/live", "/console/live/numbers.json"),
+    "/console/destinations",
 }
 _REFUSALS = {401, 403}
 _FIRST_ERROR = 400
@@ -76,10 +88,11 @@ async def _record(audit: Audit, act: Act, scope: Scope, status: int) -> None:
     study_id, number = str(path.get("study_id", "")), str(path.get("number", ""))
     if is_study_id(study_id):
         name_study(study_id)
+    action = _ACTIONS.get(scope["method"], AuditAction.EXECUTE)
     await audit.record(
         act,
         f"{scope['method']} {route}",
-        _ACTIONS.get(scope["method"], AuditAction.EXECUTE),
+        _OWN_ACTIONS.get(route, action),
         _outcome(status, act),
         status=status,
         image=int(number) if number.isdecimal() and len(number) <= 9 else None,  # noqa: PLR2004 - more are no image's

@@ -13,6 +13,8 @@ from gateway.access.callers import Scope
 from gateway.settings import AccessSettings, ConsoleSettings, Settings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key
+from tests.support.delivery import delivering, web
+from tests.support.dimse import free_port
 from tests.support.gateway import LiveGateway, client_of, running_gateway, settings_for, until
 
 
@@ -24,8 +26,11 @@ def with_console(settings: Settings, **groups: object) -> Settings:
 async def console(
     triton: EmbeddedTriton, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[LiveGateway]:
-    """A gateway without keys."""
-    settings = settings_for(triton.grpc_url, tmp_path_factory.mktemp("console"))
+    """A gateway without keys, with one destination, where nobody is."""
+    folder = tmp_path_factory.mktemp("console")
+    settings = delivering(
+        triton.grpc_url, folder, web("vna", f"http://127.0.0.1:{free_port()}/dicom-web")
+    )
     async with running_gateway(with_console(settings)) as gateway:
         await until(gateway.is_ready)
         yield gateway

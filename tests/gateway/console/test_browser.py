@@ -21,6 +21,7 @@ BROWSER = Path(__file__).parent / "browser"
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGES = (
     *("/console/studies", "/console/send", "/console/queue", "/console/models", "/console/live"),
+    *("/console/destinations", "/console/destinations/vna"),
     *("/console/studies/none", "/console/nowhere", "/console/studies?q=none&state=failed"),
 )
 
@@ -74,7 +75,7 @@ async def parked(console: LiveGateway) -> str:
 
 async def hostile_instance(console: LiveGateway) -> str:
     """The study_id of a DICOM study whose texts are markup."""
-    instance = radiograph(PatientID=HOSTILE, AccessionNumber="<b>'\"&", PatientName=HOSTILE)
+    instance = radiograph(PatientID=HOSTILE, AccessionNumber="<b>'\"&", PatientName=f"{HOSTILE}^")
     assert (await store(console.client, file_of(instance))).status_code == 200
     uid = instance.StudyInstanceUID
     await is_processed(console.client, uid, 1)

@@ -6,7 +6,9 @@ from string import Formatter
 
 import pytest
 
+from gateway.console.destination_states import Health
 from gateway.console.languages import LANGUAGES, chosen, language
+from gateway.delivery.destination_check import Step
 from gateway.errors import Refusal
 from gateway.problems import all_kinds
 from gateway.schemas.parked import Half
@@ -28,6 +30,13 @@ MADE = {
     *(f"verdict.{verdict}" for verdict in ("positive", "negative", "not_applicable")),
     *(f"model.{state}" for state in ("ready", "refused", "unavailable")),
     *(f"nav.{section}" for section in ("studies", "send", "queue", "models", "live")),
+    "nav.destinations",
+    *(f"destination.{health}" for health in Health),
+    *(f"destination.kind.{kind}" for kind in ("dicom", "stow", "fhir", "hl7")),
+    *(f"check.{step}" for step in Step),
+    *(f"age.{unit}" for unit in ("seconds", "minutes", "hours", "days")),
+    *("destinations.none.next", "destinations.none.unset", "delivery.again", "delivery.send"),
+    *("destination.test.well", "destination.test.fault", "check.passed", "check.faulty"),
     *(f"language.{tag}" for tag in LANGUAGES),
     *(
         f"problem_page.{kind}"

@@ -80,7 +80,14 @@ async def test_behind_a_proxy_all_paths_begin_with_its_prefix(
         assert (await gateway.client.get("/")).headers["location"] == "/radstream/console"
         sent = await gateway.client.post("/console/send/samples")
         assert sent.headers["location"] == "/radstream/console/studies/sample-pneumonia"
-        for path in ("studies", "studies/sample-pneumonia", "send", "queue", "models", "live"):
+        for path in (
+            "studies",
+            "studies/sample-pneumonia",
+            "send",
+            "queue",
+            "destinations",
+            "models",
+        ):
             page = (await gateway.client.get(f"/console/{path}")).text
             found = re.findall(r'(?:href|src|action|data-root|data-live|value)="(/[^"]*)"', page)
             assert found

@@ -1,7 +1,9 @@
 """Parked items: retried and discarded by the part of the gateway whose work they are."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,13 +15,15 @@ from gateway.observability.metrics import Metrics
 from gateway.schemas.events import Outcome
 from gateway.schemas.parked import ParkedItem
 from gateway.storage.layout import CALLBACKS
-from gateway.work.keys import WorkId, parked_key
+from gateway.work.keys import WorkId, of_parked, parked_key
 from gateway.work.parked_operations import ParkedOperations
 from tests.support.audit import Trail
 from tests.support.gateway import until
 from tests.support.pairing import IMAGE, PNG, DropFolderGateway, Readings, gateway_on, put
 from tests.support.store import MemoryStore
 from tests.support.work import Gateway, Job, image_key
+
+NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
@@ -197,3 +201,24 @@ async def test_studies_of_items_are_named_to_the_audit_trail(
         await every.retry(item.id)
     assert len(items) == 3
     assert [sorted(record["studies"]) for record in trail.records] == [["S1", "S2"], ["S1"]]
+
+
+async def test_items_of_one_kind_are_listed_page_by_page(gateway: Gateway, objects: MemoryStore):
+    every = operations(gateway, folder_on(objects))
+    kind, other = gateway.entries.kind, CALLBACKS
+    for number in range(12):
+        work = WorkId.new(f"S{number}", NOW)
+        key = parked_key(kind if number % 3 == 0 else other, work)
+        await gateway.parking.park_work(key, GivenUpError(3))
+    wanted = partial(of_parked, kind)
+
+    def is_wanted(item: ParkedItem) -> bool:
+        return wanted(item.key) is not None
+
+    ids = sorted(
+        item.id for item in await gateway.parking.items(after="", limit=None) if is_wanted(item)
+    )
+    first = await every.items(after="", limit=3, wanted=is_wanted)
+    rest = await every.items(after=first[-1].id, limit=3, wanted=is_wanted)
+    assert [item.id for item in (*first, *rest)] == ids
+    assert (len(first), len(rest)) == (3, 1)
