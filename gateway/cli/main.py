@@ -20,6 +20,7 @@ from gateway import __version__
 from gateway.app.server import AddressUnavailableError, run, serve, serve_with_triton
 from gateway.app.start_failures import StartError
 from gateway.app.tls import CertificateError
+from gateway.cli.accept import accept
 from gateway.cli.banner import banner
 from gateway.cli.deliveries import deliveries
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
@@ -137,6 +138,7 @@ def verify(*, as_json: bool, reindex: bool) -> None:
     sys.exit(0 if verify_store(_settings().store, as_json=as_json) else 1)
 
 
+main.add_command(accept)
 main.add_command(parked)
 main.add_command(deliveries)
 main.add_command(models)

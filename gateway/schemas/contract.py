@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -246,6 +248,15 @@ class Contract(_Part):
     input: InputContract
     output: OutputContract
     golden: Golden
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of the contract, in whatever order it was written."""
+        document = self.model_dump(mode="json", by_alias=True)
+        for name in ("modalities", "body_parts", "views"):
+            document["accepts"][name].sort()
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
     @model_validator(mode="after")
     def _golden_covers_the_labels(self) -> Self:

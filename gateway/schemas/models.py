@@ -20,6 +20,9 @@ class ModelReport(BaseModel):
     )
     reason: str | None = Field(None, description="The reason that it is not ready.")
     contract: Contract | None = None
+    contract_sha256: str | None = Field(
+        None, description="SHA-256 of the contract: an acceptance holds for this one alone."
+    )
 
 
 class ModelList(BaseModel):

@@ -21,6 +21,7 @@ from gateway.settings.environment import (
 )
 from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
+from gateway.settings.models import AcceptanceSettings
 from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
 from gateway.settings.telemetry import TelemetrySettings
@@ -31,6 +32,7 @@ __all__ = [
     "CLIENT_KEY",
     "DELIMITER",
     "PREFIX",
+    "AcceptanceSettings",
     "AccessSettings",
     "AdmissionSettings",
     "AuditSettings",

@@ -20,6 +20,7 @@ from gateway.settings.dimse import DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
+from gateway.settings.models import AcceptanceSettings
 from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
 from gateway.settings.telemetry import TelemetrySettings
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     admission: AdmissionSettings = AdmissionSettings()
     triton: TritonSettings = TritonSettings()
+    acceptance: AcceptanceSettings = AcceptanceSettings()
     store: StoreSettings = StoreSettings()
     routing: RoutingSettings = RoutingSettings()
     dimse: DimseSettings = DimseSettings()

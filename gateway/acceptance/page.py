@@ -1,0 +1,225 @@
+"""An acceptance page as one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import string
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from gateway.acceptance.plots import reliability, roc
+from gateway.acceptance.statistics import ENOUGH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from gateway.schemas.acceptance import (
+        AcceptancePage,
+        Difference,
+        Interval,
+        LabelFigures,
+        MeasuredVersion,
+        NotRead,
+        OperatingPoint,
+    )
+
+NOT_ENOUGH = "not enough data"
+_FEW = f"<p>Fewer than {ENOUGH} studies: {NOT_ENOUGH} for figures.</p>"
+
+
+def page(document: AcceptancePage, *, is_signed: bool, json_sha256: str) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    document
+        Its content.
+    is_signed
+        True if a signature is written beside it.
+    json_sha256
+        SHA-256 of the same page as JSON.
+    """
+    template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    accepted = document.accepted
+    about = (
+        f"{accepted.title}. {document.studies:,} labelled studies of this site, read by the "
+        f"gateway as any study is, {document.made_at:%Y-%m-%d %H:%M} UTC. Intervals are at 95 %."
+    )
+    signature = (
+        "<p>Signed: the file of this name and <code>.sig</code> has the Ed25519 signature; "
+        "<code>radstream accept --verify</code> checks it.</p>"
+        if is_signed
+        else '<p class="alert">Not signed: no key was given.</p>'
+    )
+    return string.Template(template).substitute(
+        name=escape(accepted.name),
+        version=escape(accepted.version),
+        about=escape(about),
+        signature=signature,
+        sections="\n".join(_sections(document)),
+        provenance=_provenance(document, json_sha256),
+    )
+
+
+def _sections(document: AcceptancePage) -> Iterator[str]:
+    if document.differences:
+        yield from _comparison(document)
+    for version in document.versions:
+        reference = f"{version.name} {version.version}"
+        yield f"<h2>{escape(reference)}</h2>"
+        yield _table(
+            ("studies", "with a verdict", "not applicable", "failed"),
+            [
+                (
+                    f"{document.studies:,}", f"{version.read:,}",
+                    f"{len(version.not_applicable):,}", f"{len(version.failed):,}",
+                )
+            ],
+        )  # fmt: skip
+        for label in version.labels:
+            yield from _label(label)
+        yield from _without_verdict(version)
+
+
+def _label(label: LabelFigures) -> Iterator[str]:
+    yield f"<h3>{escape(label.label)}: {label.studies:,} studies, {label.positive:,} with it</h3>"
+    if not label.is_enough:
+        yield _FEW
+        return
+    point = label.operating_point
+    yield _table(
+        ("AUC", "calibration error (ECE)", "Brier score"),
+        [(told(label.auc), told(label.calibration_error), _number(label.brier))],
+    )
+    yield f"<h3>Operating point, threshold {point.threshold:g}</h3>"
+    yield _points([("of the contract", point)])
+    yield _table(
+        ("prevalence", "positive predictive value", "negative predictive value"),
+        [
+            (
+                f"{each.prevalence:.0%}", _number(each.positive_predictive_value),
+                _number(each.negative_predictive_value),
+            )
+            for each in label.by_prevalence
+        ],
+    )  # fmt: skip
+    if label.proposals:
+        yield "<h3>Threshold proposals</h3>"
+        yield "<p>Chosen on these studies, so they look better here than they are: prove one on "
+        yield "others, as a new version of the model, before it serves.</p>"
+        yield _points([(each.aim, each) for each in label.proposals])
+    yield '<div class="plots">'
+    if label.roc:
+        yield f"<figure><figcaption>ROC curve</figcaption>{roc(label)}</figure>"
+    yield f"<figure><figcaption>Calibration</figcaption>{reliability(label)}</figure></div>"
+    yield "<h3>By sex, age, view, device and sender</h3>"
+    yield _subgroups(label)
+    yield "<h3>Discordant studies</h3>"
+    yield _table(
+        ("verdict", "number", "studies"),
+        [
+            ("missed", f"{len(label.missed):,}", ", ".join(label.missed)),
+            ("overcalled", f"{len(label.overcalled):,}", ", ".join(label.overcalled)),
+        ],
+    )
+
+
+def _points(points: Iterable[tuple[str, OperatingPoint]]) -> str:
+    return _table(
+        (
+            *("threshold", "", "sensitivity", "specificity"),
+            *("positive predictive value", "negative predictive value", "TP, FN, FP, TN"),
+        ),
+        [
+            (
+                f"{point.threshold:.4g}", name, told(point.sensitivity), told(point.specificity),
+                told(point.positive_predictive_value), told(point.negative_predictive_value),
+                _counts(point),
+            )
+            for name, point in points
+        ],
+    )  # fmt: skip
+
+
+def _counts(point: OperatingPoint) -> str:
+    found = point.true_positive, point.false_negative
+    left = point.false_positive, point.true_negative
+    return ", ".join(map(str, (*found, *left)))
+
+
+def _subgroups(label: LabelFigures) -> str:
+    return _table(
+        ("by", "", "studies", "with it", "AUC", "sensitivity", "specificity"),
+        [
+            (
+                each.attribute, each.value, f"{each.studies:,}", f"{each.positive:,}",
+                *(
+                    (told(each.auc), told(each.sensitivity), told(each.specificity))
+                    if each.is_enough
+                    else (NOT_ENOUGH, "", "")
+                ),
+            )
+            for each in label.subgroups
+        ],
+    )  # fmt: skip
+
+
+def _without_verdict(version: MeasuredVersion) -> Iterator[str]:
+    for title, listed in (("Not applicable", version.not_applicable), ("Failed", version.failed)):
+        if listed:
+            yield f"<h3>{title}</h3>"
+            yield _table(("study", "reason"), [_not_read(each) for each in listed])
+
+
+def _not_read(item: NotRead) -> tuple[str, str]:
+    return item.study, item.reason
+
+
+def _comparison(document: AcceptancePage) -> Iterator[str]:
+    first, second = (f"{each.name} {each.version}" for each in document.versions)
+    yield f"<h2>{escape(first)} and {escape(second)}</h2>"
+    yield _table(
+        (
+            *("label", "studies", f"AUC of {second} less that of {first}"),
+            *(f"right by {first} alone", f"right by {second} alone"),
+        ),
+        [_differs(each) for each in document.differences],
+    )
+
+
+def _differs(each: Difference) -> tuple[str, ...]:
+    numbers = f"{each.studies:,}", told(each.auc)
+    return each.label, *numbers, f"{each.only_first_right:,}", f"{each.only_second_right:,}"
+
+
+def _provenance(document: AcceptancePage, json_sha256: str) -> str:
+    rows = [
+        ("gateway", document.gateway_version),
+        ("data, SHA-256", document.data_sha256),
+        ("labels, SHA-256", document.labels_sha256),
+    ]
+    for version in document.versions:
+        name = f"{version.name} {version.version}"
+        rows += [
+            (f"contract of {name}, SHA-256", version.contract_sha256),
+            (f"files of {name}, SHA-256", version.model_sha256 or "not stated"),
+        ]
+    return _table(("", ""), [*rows, ("this page as JSON, SHA-256", json_sha256)])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    top = f"<thead><tr>{columns}</tr></thead>" if any(head) else ""
+    lines = (f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
+
+
+def told(interval: Interval | None) -> str:
+    """Return a figure with its interval as a person reads it."""
+    if interval is None:
+        return "none"
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"

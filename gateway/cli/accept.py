@@ -1,0 +1,265 @@
+"""`radstream accept`: a site's own labelled studies on the way that serves, and the page of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.acceptance.labels import LabelsError, data_sha256, read_labels
+from gateway.acceptance.measure import difference, figures
+from gateway.acceptance.page import page, told
+from gateway.acceptance.signature import SignatureKeyError, is_valid, signature_file, signed
+from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.labelled_studies import NoAnswerError, outcomes
+from gateway.schemas.acceptance import AcceptancePage, MeasuredVersion, NotRead
+from gateway.settings import DELIMITER, PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import httpx
+
+    from gateway.acceptance.labels import LabelledStudy
+    from gateway.acceptance.measure import StudyOutcome
+    from gateway.schemas.acceptance import Difference
+
+_KEY = f"{PREFIX}ACCEPTANCE{DELIMITER}KEY_FILE"
+_REASONS_TOLD = 3
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("folder", type=_FOLDER, required=False)
+@click.option("--labels", type=_FILE, help="CSV: a line for each study, a column for each label.")
+@click.option("--model", metavar="NAME[:VERSION]", help="Model; needed where several are ready.")
+@click.option(
+    "--compare", metavar="VERSION", help="Another version of the model, on the same page."
+)
+@click.option(
+    "--repository", type=_FOLDER, help="Model repository, to state the hash of the model's files."
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder for the page; the current one if not given.",
+)
+@click.option("--verify", "verified", type=_FILE, help="Check the signature of this page alone.")
+@click.option(
+    "--key-file",
+    type=_FILE,
+    envvar=_KEY,
+    help=f"Ed25519 key in PEM that signs the page, or checks it; better set as {_KEY}.",
+)
+@url_option
+@api_key_option
+def accept(
+    folder: Path | None,
+    labels: Path | None,
+    model: str | None,
+    compare: str | None,
+    repository: Path | None,
+    *,
+    out: Path,
+    verified: Path | None,
+    key_file: Path | None,
+    url: str,
+    api_key: str | None,
+) -> None:
+    """Run a site's own labelled studies through the gateway, and write a page of it.
+
+    FOLDER has DICOM files, pictures with sidecars, or a folder of these for each study. The gateway
+    removes the studies after a quarter of an hour. The key needs the scopes studies:write and
+    studies:read.
+    """
+    if verified is not None:
+        _verify(verified, key_file)
+        return
+    if folder is None or labels is None:
+        raise click.UsageError("FOLDER and --labels are needed, or --verify")
+    with gateway_client(url, api_key) as client:
+        asked = _models(client, model, compare)
+        known = [each["label"] for each in asked[0]["contract"]["output"]["labels"]]
+        try:
+            studies = read_labels(folder, labels, known)
+        except LabelsError as error:
+            raise click.ClickException(f"{labels} is not as it must be\n{error}") from error
+        read = [_outcomes(client, each, studies) for each in asked]
+        version = ask(client, "GET", "/openapi.json").json()["info"]["version"]
+    document = AcceptancePage(
+        made_at=dt.datetime.now(dt.UTC).replace(microsecond=0),
+        gateway_version=version,
+        studies=len(studies),
+        data_sha256=data_sha256(studies, folder),
+        labels_sha256=hashlib.sha256(labels.read_bytes()).hexdigest(),
+        versions=tuple(
+            _measured(each, found, studies, repository)
+            for each, found in zip(asked, read, strict=True)
+        ),
+        differences=tuple(_differences(asked, read, studies)),
+    )
+    _write(document, out, key_file)
+    _tell(document)
+
+
+def _models(client: httpx.Client, name: str | None, compare: str | None) -> list[dict[str, Any]]:
+    """Return the versions to be run, as the gateway tells of them."""
+    listed = ask(client, "GET", "/v1/models").json()["models"]
+    ready = [each for each in listed if each["state"] == "ready"]
+    wanted, _, version = (name or "").partition(":")
+    if name is None and len({each["name"] for each in ready}) > 1:
+        names = ", ".join(sorted({each["name"] for each in ready}))
+        raise click.UsageError(f"several models are ready: choose with --model one of {names}")
+    found = [each for each in ready if not name or each["name"] == wanted]
+    chosen = [each for each in found if not version or each["version"] == version]
+    if not chosen:
+        raise click.ClickException(f"model {name or ''} is not ready".replace("  ", " "))
+    asked = [max(chosen, key=lambda each: int(each["version"]))]
+    if compare is not None:
+        other = [
+            each
+            for each in ready
+            if each["version"] == compare and each["name"] == asked[0]["name"]
+        ]
+        if not other or other == asked:
+            raise click.ClickException(f"there is no other version {compare} that is ready")
+        asked += other
+    return asked
+
+
+def _outcomes(
+    client: httpx.Client, model: Mapping[str, Any], studies: Sequence[LabelledStudy]
+) -> list[StudyOutcome]:
+    reference = {"name": model["name"], "version": model["version"]}
+    title = f"{model['name']} {model['version']}"
+    try:
+        with click.progressbar(
+            outcomes(client, reference, studies), length=len(studies), label=title, file=sys.stderr
+        ) as read:
+            return list(read)
+    except NoAnswerError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _measured(
+    model: Mapping[str, Any],
+    read: Sequence[StudyOutcome],
+    studies: Sequence[LabelledStudy],
+    repository: Path | None,
+) -> MeasuredVersion:
+    return MeasuredVersion(
+        name=model["name"],
+        version=model["version"],
+        title=model["contract"]["title"],
+        contract_sha256=model["contract_sha256"],
+        model_sha256=_files_sha256(repository, model) if repository else None,
+        read=sum(bool(each.probabilities) for each in read),
+        labels=tuple(
+            figures(label, threshold, read) for label, threshold in _thresholds(model, studies)
+        ),
+        not_applicable=tuple(
+            NotRead(study=each.study, reason=each.not_applicable)
+            for each in read
+            if each.not_applicable is not None
+        ),
+        failed=tuple(
+            NotRead(study=each.study, reason=each.failed)
+            for each in read
+            if each.failed is not None
+        ),
+    )
+
+
+def _differences(
+    asked: Sequence[Mapping[str, Any]],
+    read: Sequence[Sequence[StudyOutcome]],
+    studies: Sequence[LabelledStudy],
+) -> Iterator[Difference]:
+    if len(asked) == 1:
+        return
+    thresholds = [dict(_thresholds(each, studies)) for each in asked]
+    for label in thresholds[0]:
+        if label in thresholds[1]:
+            yield difference(
+                label, (thresholds[0][label], read[0]), (thresholds[1][label], read[1])
+            )
+
+
+def _thresholds(
+    model: Mapping[str, Any], studies: Sequence[LabelledStudy]
+) -> list[tuple[str, float]]:
+    """Return the labels of the model that the site knows the truth of, with their thresholds."""
+    known = {label for study in studies for label in study.truth}
+    labels = model["contract"]["output"]["labels"]
+    return [(each["label"], each["threshold"]) for each in labels if each["label"] in known]
+
+
+def _files_sha256(repository: Path, model: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over a line for each file of a version: its SHA-256 and its name."""
+    folder = repository / model["name"] / model["version"]
+    lines = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+    if not lines:
+        raise click.ClickException(f"{folder} has no files")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _write(document: AcceptancePage, out: Path, key_file: Path | None) -> None:
+    accepted = document.accepted
+    stem = f"acceptance-{accepted.name}-{accepted.version}-{document.made_at:%Y%m%dT%H%M%SZ}"
+    data = document.model_dump_json(by_alias=True, exclude_none=True, indent=2).encode() + b"\n"
+    digest = hashlib.sha256(data).hexdigest()
+    html = page(document, is_signed=key_file is not None, json_sha256=digest).encode()
+    out.mkdir(parents=True, exist_ok=True)
+    for suffix, content in ((".json", data), (".html", html)):
+        path = out / f"{stem}{suffix}"
+        path.write_bytes(content)
+        if key_file is not None:
+            try:
+                signature_file(path).write_bytes(signed(content, key_file))
+            except SignatureKeyError as error:
+                raise click.ClickException(str(error)) from error
+        click.echo(f"{path}  {'signed' if key_file is not None else 'not signed'}")
+
+
+def _tell(document: AcceptancePage) -> None:
+    for version in document.versions:
+        click.echo(
+            f"{version.name} {version.version}: {version.read} of {document.studies} studies with "
+            f"a verdict, {len(version.not_applicable)} not applicable, {len(version.failed)} failed"
+        )
+        without = Counter(each.reason for each in (*version.not_applicable, *version.failed))
+        for reason, count in without.most_common(_REASONS_TOLD):
+            click.echo(f"  {count} x {reason}")
+        for label in version.labels:
+            point = label.operating_point
+            click.echo(
+                f"  {label.label}: AUC {told(label.auc)}, sensitivity {told(point.sensitivity)}, "
+                f"specificity {told(point.specificity)}"
+            )
+
+
+def _verify(verified: Path, key_file: Path | None) -> None:
+    if key_file is None:
+        raise click.UsageError(f"the key is needed: set {_KEY} or give --key-file")
+    signature = signature_file(verified)
+    if not signature.exists():
+        raise click.ClickException(f"{verified} is not signed: there is no {signature.name}")
+    try:
+        valid = is_valid(verified.read_bytes(), signature.read_bytes(), key_file)
+    except SignatureKeyError as error:
+        raise click.ClickException(str(error)) from error
+    if not valid:
+        raise click.ClickException(f"{verified} is not as it was signed by this key")
+    click.echo(f"{verified}: the signature is valid")

@@ -1,0 +1,155 @@
+"""Acceptance page of a model version, as JSON: `radstream.acceptance/1`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+ACCEPTANCE_SCHEMA = "radstream.acceptance/1"
+_SHA256 = r"^[0-9a-f]{64}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Interval(_Part):
+    """A figure with its interval at 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+class OperatingPoint(_Part):
+    """Verdicts at a threshold, held against the truth."""
+
+    threshold: float
+    true_positive: int
+    false_negative: int
+    false_positive: int
+    true_negative: int
+    sensitivity: Interval | None = None
+    specificity: Interval | None = None
+    positive_predictive_value: Interval | None = Field(
+        None, description="At the share of positive studies of these data."
+    )
+    negative_predictive_value: Interval | None = None
+    concordance: Interval | None = None
+
+
+class Proposal(OperatingPoint):
+    """A threshold that these data propose; to be proved on others."""
+
+    aim: str = Field(description="Aim that it is the threshold for.")
+
+
+class AtPrevalence(_Part):
+    """Predictive values at a prevalence, from sensitivity and specificity."""
+
+    prevalence: float
+    positive_predictive_value: float | None = None
+    negative_predictive_value: float | None = None
+
+
+class CalibrationBin(_Part):
+    """Studies of like probability."""
+
+    studies: int
+    probability: float = Field(description="Mean of the model's probabilities.")
+    share: float = Field(description="Share of the studies that have the finding.")
+
+
+class Subgroup(_Part):
+    """Figures of the studies that share an attribute."""
+
+    attribute: Literal["sex", "age", "view", "device", "sender"]
+    value: str
+    studies: int
+    positive: int
+    is_enough: bool = Field(description="False under 20 studies: there are no figures then.")
+    auc: Interval | None = None
+    sensitivity: Interval | None = None
+    specificity: Interval | None = None
+
+
+class LabelFigures(_Part):
+    """Figures of one label."""
+
+    label: str
+    studies: int = Field(description="Number of studies with truth and verdict.")
+    positive: int = Field(description="Number of those that have the finding.")
+    is_enough: bool = Field(description="False under 20 studies.")
+    auc: Interval | None = None
+    operating_point: OperatingPoint
+    calibration_error: Interval | None = Field(
+        None, description="Expected calibration error, ten bins."
+    )
+    brier: float | None = None
+    calibration: tuple[CalibrationBin, ...] = ()
+    roc: tuple[tuple[float, float], ...] = Field(
+        (), description="1 - specificity and sensitivity, from the highest threshold down."
+    )
+    by_prevalence: tuple[AtPrevalence, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    subgroups: tuple[Subgroup, ...] = ()
+    missed: tuple[str, ...] = Field((), description="Studies with the finding, called negative.")
+    overcalled: tuple[str, ...] = Field(
+        (), description="Studies without the finding, called positive."
+    )
+
+
+class NotRead(_Part):
+    """A study without a verdict."""
+
+    study: str = Field(description="Name of the study in the site's list.")
+    reason: str
+
+
+class MeasuredVersion(_Part):
+    """One model version, and what it made of the studies."""
+
+    name: str
+    version: str
+    title: str
+    contract_sha256: str = Field(pattern=_SHA256)
+    model_sha256: str | None = Field(
+        None, pattern=_SHA256, description="Of the files of the version, where they were given."
+    )
+    read: int = Field(description="Number of studies with a verdict.")
+    labels: tuple[LabelFigures, ...]
+    not_applicable: tuple[NotRead, ...] = ()
+    failed: tuple[NotRead, ...] = ()
+
+
+class Difference(_Part):
+    """Difference of two versions on the studies that both read."""
+
+    label: str
+    studies: int
+    auc: Interval | None = Field(
+        None, description="AUC of the second less that of the first, resampled in pairs."
+    )
+    only_first_right: int = Field(description="Studies that the first alone calls rightly.")
+    only_second_right: int
+
+
+class AcceptancePage(_Part):
+    """A site's own labelled studies, read by a model version on the way that serves."""
+
+    schema_: Literal["radstream.acceptance/1"] = Field("radstream.acceptance/1", alias="schema")
+    made_at: AwareDatetime
+    gateway_version: str
+    studies: int = Field(description="Number of studies in the site's list.")
+    data_sha256: str = Field(
+        pattern=_SHA256, description="Of the names and the SHA-256 of all files of the studies."
+    )
+    labels_sha256: str = Field(pattern=_SHA256, description="Of the file of labels.")
+    versions: tuple[MeasuredVersion, ...] = Field(min_length=1, max_length=2)
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def accepted(self) -> MeasuredVersion:
+        """Return the version that the page is about; another is there to be compared with."""
+        return self.versions[0]

@@ -1,0 +1,19 @@
+"""Acceptance of models before they serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from gateway.settings.group import SettingsGroup
+
+
+class AcceptanceSettings(SettingsGroup):
+    """Pages of `radstream accept`."""
+
+    key_file: Path | None = Field(
+        None,
+        description="Ed25519 key in PEM, private to sign pages with `radstream accept`; to check "
+        "them its public half is enough.",
+    )
