@@ -57,7 +57,11 @@ def check(rendering: Rendering) -> None:
             faults = transaction_faults(data, uid)
         case RenderingKind.ORU:
             faults = message_faults(data, uid)
-        case RenderingKind.STRUCTURED_REPORT | RenderingKind.SECONDARY_CAPTURE:
+        case (
+            RenderingKind.STRUCTURED_REPORT
+            | RenderingKind.SECONDARY_CAPTURE
+            | RenderingKind.REJECTION_NOTE
+        ):
             faults = _object_faults(rendering)
     if found := tuple(faults):
         raise RenderingNotConformantError(found)
@@ -72,6 +76,8 @@ def _object_faults(rendering: Rendering) -> Iterator[str]:
     yield from _common(dataset, rendering.uid)
     if rendering.kind is RenderingKind.STRUCTURED_REPORT:
         yield from _report(dataset, rendering.data)
+    elif rendering.kind is RenderingKind.REJECTION_NOTE:
+        yield from _evidence(dataset)
     else:
         yield from _image(dataset)
 
@@ -103,13 +109,17 @@ def _report(dataset: FileDataset, data: bytes) -> Iterator[str]:
         yield "CompletionFlag is not COMPLETE"
     if not dataset.get("ContributingEquipmentSequence"):
         yield "ContributingEquipmentSequence is missing"
+    yield from _evidence(dataset)
+    if not _is_parsed_back(data):
+        yield "its content cannot be parsed back"
+
+
+def _evidence(dataset: FileDataset) -> Iterator[str]:
     evidence = dataset.get("CurrentRequestedProcedureEvidenceSequence") or ()
     if not evidence:
         yield "CurrentRequestedProcedureEvidenceSequence is missing"
     if any(item.get("StudyInstanceUID") != dataset.get("StudyInstanceUID") for item in evidence):
         yield "CurrentRequestedProcedureEvidenceSequence names another study"
-    if not _is_parsed_back(data):
-        yield "its content cannot be parsed back"
 
 
 def _is_parsed_back(data: bytes) -> bool:

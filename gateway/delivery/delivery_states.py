@@ -9,9 +9,11 @@ from gateway.results.deliveries import (
     delivery_of,
     has_turn,
     is_on_its_way,
+    next_for,
     with_delivery,
     without_delivery,
 )
+from gateway.results.keys import withdrawn_study
 from gateway.schemas.result import DeliveryState
 from gateway.work.states import Standing, WorkStates
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from gateway.results.documents import StudyRecord
+    from gateway.results.documents import DeliveryItem, StudyRecord
     from gateway.results.study_documents import StudyDocuments
     from gateway.schemas.parked import ParkedItem
     from gateway.work.keys import WorkId
@@ -47,15 +49,30 @@ class DeliveryStates(WorkStates):
         except StudyBeingDeletedError:
             return Standing.DELETED
         if record is None:
-            return Standing.DELETED
+            # Of a withdrawal the entries are written first.
+            is_begun = withdrawn_study(work.study_id) is not None and not tried
+            return Standing.UNPROMISED if is_begun else Standing.DELETED
         item = delivery_of(record, work.id)
         if item is None:
             return Standing.DONE if tried else Standing.UNPROMISED
+        return await self._of_item(record, item)
+
+    async def _of_item(self, record: StudyRecord, item: DeliveryItem) -> Standing:
         if item.state is DeliveryState.PARKED:
             return Standing.FAILED
         if not is_on_its_way(item):
             return Standing.DONE
-        return Standing.PENDING if has_turn(record, item) else Standing.QUEUED
+        if not has_turn(record, item) or await self._is_withdrawing(item):
+            return Standing.QUEUED
+        return Standing.PENDING
+
+    async def _is_withdrawing(self, item: DeliveryItem) -> bool:
+        """Return True if the destination is yet to be told that the study was deleted before."""
+        for withdrawal in item.after:
+            record = (await self._documents.read(withdrawal)).record
+            if record is not None and next_for(record, item.destination) is not None:
+                return True
+        return False
 
     async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
         """See `WorkStates.failed`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.audit.trail import GATEWAY, Act
 from gateway.errors import AuditUnavailableError
+from gateway.results.keys import withdrawn_study
 from gateway.schemas.audit import AuditAction, AuditDisclosure, AuditOutcome
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.schemas.result import RenderingKind
     from gateway.schemas.routing import Destination
 
-_OPERATION = "delivery: send"
+_SEND, _WITHDRAW = "delivery: send", "delivery: withdraw"
 
 
 class Disclosure:
@@ -30,14 +31,15 @@ class Disclosure:
     audit
         The audit trail.
     study_id
-        Of the study.
+        Of the study, or the name of its withdrawal.
     disclosed
         Form of the results, and who gets them; the objects are added.
     """
 
     def __init__(self, audit: Audit, study_id: str, disclosed: AuditDisclosure) -> None:
         self._audit = audit
-        self._study_id = study_id
+        self._study_id = withdrawn_study(study_id) or study_id
+        self._operation = _SEND if self._study_id == study_id else _WITHDRAW
         self._disclosed = disclosed
 
     async def succeeded(self, uids: Sequence[str]) -> None:
@@ -57,7 +59,7 @@ class Disclosure:
         disclosed = self._disclosed.model_copy(update={"objects": uids})
         act = Act(caller=GATEWAY, studies={self._study_id: None}, disclosed=disclosed)
         with contextlib.suppress(AuditUnavailableError):  # told by `record`
-            await self._audit.record(act, _OPERATION, AuditAction.READ, outcome)
+            await self._audit.record(act, self._operation, AuditAction.READ, outcome)
 
 
 class Disclosures:

@@ -20,6 +20,7 @@ from gateway.delivery.delivery_states import DeliveryStates
 from gateway.delivery.transports import AT_ONCE
 from gateway.errors import RadStreamError, log_fields
 from gateway.results.deliveries import next_for
+from gateway.results.keys import withdrawn_study
 from gateway.runtime.circuit import Circuit
 from gateway.storage.layout import DELIVERIES
 from gateway.work.documents import PendingDelivery
@@ -151,11 +152,16 @@ class DestinationLines:
 
     def study_of(self, item: ParkedItem) -> str | None:
         """See `ParkedOwner.study_of`."""
-        return self._parked(item).study_of(item)
+        found = self._parked(item).study_of(item)
+        return found and (withdrawn_study(found) or found)
 
     async def retry(self, item: ParkedItem) -> Delivery:
         """See `ParkedOwner.retry`."""
-        return await self._parked(item).retry(item)
+        found = await self._parked(item).retry(item)
+        study_id = self._parked(item).study_of(item) or ""
+        # The study of a withdrawal has no result any more.
+        is_gone = withdrawn_study(study_id) is not None
+        return found.model_copy(update={"study": None}) if is_gone else found
 
     async def discard(self, item: ParkedItem) -> None:
         """See `ParkedOwner.discard`."""

@@ -23,6 +23,7 @@ from gateway.errors import (
 from gateway.results.deliveries import next_for, with_deliveries
 from gateway.results.documents import DeliveryItem
 from gateway.runtime.concurrency import together
+from gateway.schemas.result import RenderingKind
 from gateway.work.documents import PendingDelivery
 from gateway.work.keys import WorkId, to_the_second
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from gateway.results.documents import StudyRecord
     from gateway.results.study_documents import StudyDocuments
-    from gateway.schemas.result import RenderingKind
     from gateway.schemas.routing import Destination
     from gateway.work.entries import Entries
 
@@ -67,6 +67,14 @@ class Chosen(Protocol):
         ...
 
 
+class Earlier(Protocol):
+    """Withdrawals of studies that came again after their deletion; see `Withdrawals`."""
+
+    async def open_of(self, study_id: str) -> Sequence[str]:
+        """Return the names of those that are not over."""
+        ...
+
+
 class Outbox:
     """Deliveries of complete studies, promised by any gateway.
 
@@ -78,6 +86,8 @@ class Outbox:
         Tells the destinations of each.
     lines
         The ways to them.
+    withdrawals
+        Come before what a study brings that came again.
     kinds
         Renderings that can be made.
     """
@@ -88,11 +98,13 @@ class Outbox:
         chosen: Chosen,
         lines: Lines,
         *,
+        withdrawals: Earlier,
         kinds: Collection[RenderingKind],
     ) -> None:
         self._documents = documents
         self._chosen = chosen
         self._lines = lines
+        self._withdrawals = withdrawals
         self._kinds = frozenset(kinds)
         self._noted: asyncio.Queue[str] = asyncio.Queue()
 
@@ -121,6 +133,7 @@ class Outbox:
         items = [*self._items(record, destinations, completion.work, completion.completed_at)]
         if not items:
             return
+        items = await self._after_withdrawals(record.study_id, items)
 
         def change(record: StudyRecord) -> StudyRecord:
             now = record.completion
@@ -164,6 +177,7 @@ class Outbox:
             for item in self._items(record, destinations, revision, now, again=True)
             if rendering in {None, item.rendering}
         ]
+        items = await self._after_withdrawals(study_id, items)
 
         def change(record: StudyRecord) -> StudyRecord:
             return with_deliveries(record, items)
@@ -171,6 +185,13 @@ class Outbox:
         if items:
             await self._promise(study_id, items, change)
         return tuple(items)
+
+    async def _after_withdrawals(
+        self, study_id: str, items: list[DeliveryItem]
+    ) -> list[DeliveryItem]:
+        """Return the items, which wait until the study's former life is withdrawn."""
+        after = tuple(await self._withdrawals.open_of(study_id))
+        return [item.model_copy(update={"after": after}) for item in items] if after else items
 
     async def _promise(
         self,
@@ -204,7 +225,9 @@ class Outbox:
         """Yield the items of a study in this state; of the same time they have the same ids."""
         for destination in destinations:
             for kind in destination.renderings:
-                if kind in self._kinds:
+                # There is nothing to reject but of a patient who turned out to be wrong.
+                is_idle = kind is RenderingKind.REJECTION_NOTE and not record.former
+                if kind in self._kinds and not is_idle:
                     yield DeliveryItem(
                         id=WorkId.derived(
                             record.study_id, at, destination.name, kind, "again" if again else ""

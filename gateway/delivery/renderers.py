@@ -34,6 +34,7 @@ def renderers(reports: Reports) -> Renderers:
     return {
         RenderingKind.STRUCTURED_REPORT: made.structured_report,
         RenderingKind.SECONDARY_CAPTURE: made.secondary_captures,
+        RenderingKind.REJECTION_NOTE: made.rejection_notes,
         RenderingKind.FHIR: made.fhir,
         RenderingKind.ORU: made.oru,
     }
@@ -63,6 +64,16 @@ class _StudyRenderings:
             async with aclosing(self._reports.secondary_captures(study_id)) as made:
                 async for data in made:
                     yield dicom_rendering(RenderingKind.SECONDARY_CAPTURE, data)
+
+    async def rejection_notes(
+        self, study_id: str, destination: Destination
+    ) -> AsyncGenerator[Rendering]:
+        try:
+            made = await self._reports.rejection_notes(study_id, destination.name)
+        except NoDicomContextError:
+            return
+        for data in made:
+            yield dicom_rendering(RenderingKind.REJECTION_NOTE, data)
 
     async def fhir(self, study_id: str, destination: Destination) -> AsyncGenerator[Rendering]:
         if not isinstance(destination, FhirDestination):

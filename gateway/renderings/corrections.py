@@ -7,10 +7,13 @@ study's document lists what each destination got, by its identifiers.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.renderings.fhir_transaction import fhir_transaction, report_identifiers
-from gateway.renderings.oru import Withdrawal, control_id, oru_message
+from gateway.renderings.oru import control_id, oru_message
+from gateway.renderings.revisions import MAY_HAVE
+from gateway.renderings.words import Withdrawal
 from gateway.results.deliveries import brought
 from gateway.schemas.result import DeliveryState, RenderingKind
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from gateway.schemas.result import StudyResult
 
 _HAS = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
-_MAY_HAVE = _HAS | {DeliveryState.SENT}
 
 
 def oru_messages(
@@ -34,6 +36,9 @@ def oru_messages(
     header: Dataset | None,
     form: MessageForm,
     destination: str,
+    *,
+    deletions: int = 0,
+    is_deleted: bool = False,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the HL7 v2 messages for a destination, in order, each with its control ID.
 
@@ -47,22 +52,32 @@ def oru_messages(
         Form of the destination's messages.
     destination
         Its name.
+    deletions
+        Number of deletions of the study before.
+    is_deleted
+        True of a study that is deleted: what the destination was told is withdrawn.
     """
     wrong = Withdrawal.WRONG_PATIENT
     withdrawals = {
-        control_id(result, identity, wrong): identity
+        control_id(result, identity, wrong, deletions): identity
         for identity in record.former
         if identity != record.identity
     }
-    told = brought(record, destination, RenderingKind.ORU, _MAY_HAVE)
+    told = brought(record, destination, RenderingKind.ORU, MAY_HAVE)
     done = brought(record, destination, RenderingKind.ORU, _HAS)
     due = {uid: identity for uid, identity in withdrawals.items() if told and uid not in done}
+    say = partial(oru_message, result, header=header, form=form, deletions=deletions)
     for uid, identity in due.items():
-        yield uid, oru_message(result, identity, header, form, withdrawal=wrong)
-    own = control_id(result, record.identity)
+        yield uid, say(identity=identity, withdrawal=wrong)
+    if is_deleted:
+        if told and all(uid in told for uid in withdrawals):  # under the last identity, too
+            uid = control_id(result, record.identity, Withdrawal.DELETED, deletions)
+            yield uid, say(identity=record.identity, withdrawal=Withdrawal.DELETED)
+        return
+    own = control_id(result, record.identity, None, deletions)
     before = [uid for uid in told if uid != own and uid not in withdrawals]
     replaces = before[-1] if before and not due else None
-    yield own, oru_message(result, record.identity, header, form, replaces=replaces)
+    yield own, say(identity=record.identity, replaces=replaces)
 
 
 def fhir_transactions(
@@ -71,21 +86,23 @@ def fhir_transactions(
     systems: IdentifierSystems,
     release: Release,
     destination: str,
+    *,
+    is_deleted: bool = False,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the FHIR transactions for a destination, in order, each with its identifier.
 
     Parameters
     ----------
-    record, result, destination
+    record, result, destination, is_deleted
         See `oru_messages`.
     systems, release
         See `fhir_transaction`.
     """
     identities = [*record.former, record.identity]
-    told = brought(record, destination, RenderingKind.FHIR, _MAY_HAVE)
+    told = brought(record, destination, RenderingKind.FHIR, MAY_HAVE)
     done = brought(record, destination, RenderingKind.FHIR, _HAS)
     for corrections, identity in enumerate(identities):
-        withdrawn = corrections < len(record.former)
+        withdrawn = is_deleted or corrections < len(record.former)
         transaction = fhir_transaction(
             result, identity, systems, release, corrections=corrections, withdrawn=withdrawn
         )

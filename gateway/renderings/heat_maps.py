@@ -10,7 +10,6 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from gateway.pictures.pictures import finding_of
 from gateway.renderings.identifiers import derived_uid
-from gateway.renderings.revisions import of_correction
 from gateway.renderings.words import model_name
 
 if TYPE_CHECKING:
@@ -32,15 +31,15 @@ class HeatMap:
         Index of the finding.
     header
         Of the image; see `source_header`.
-    corrections
-        Number of corrections of the study's identity before it.
+    after
+        Changes of the study before it; see `changes_before`.
     """
 
     reading: Reading
     index: int
     label: int
     header: Dataset
-    corrections: int = 0
+    after: tuple[str, ...] = ()
 
     @property
     def frame(self) -> FrameReading:
@@ -57,11 +56,10 @@ class HeatMap:
         study, model = str(self.header.StudyInstanceUID), model_name(self.reading.model)
         reference = Dataset()
         reference.StudyInstanceUID = study
-        after = of_correction(self.corrections)
-        reference.SeriesInstanceUID = derived_uid("heat maps", study, model, *after)
+        reference.SeriesInstanceUID = derived_uid("heat maps", study, model, *self.after)
         reference.SOPInstanceUID = derived_uid(
             *("heat map", study, self.reading.sha256, str(self.index)),
-            *(model, self.finding.label, *after),
+            *(model, self.finding.label, *self.after),
         )
         reference.SOPClassUID = SecondaryCaptureImageStorage
         reference.Modality = "OT"
@@ -69,7 +67,7 @@ class HeatMap:
 
 
 def heat_maps(
-    readings: Iterable[Reading], headers: Mapping[str, Dataset], *, corrections: int = 0
+    readings: Iterable[Reading], headers: Mapping[str, Dataset], *, after: tuple[str, ...] = ()
 ) -> Iterator[HeatMap]:
     """Yield the heat map of the most probable finding of each frame that has one.
 
@@ -79,8 +77,8 @@ def heat_maps(
     ----------
     headers
         The header of each image, by its SHA-256.
-    corrections
-        Number of corrections of the study's identity.
+    after
+        Changes of the study before; see `changes_before`.
     """
     for reading in readings:
         for index, frame in enumerate(reading.frames):
@@ -88,4 +86,4 @@ def heat_maps(
                 continue
             label = finding_of(frame, None)
             if frame.findings[label].positive is not None:
-                yield HeatMap(reading, index, label, headers[reading.sha256], corrections)
+                yield HeatMap(reading, index, label, headers[reading.sha256], after)

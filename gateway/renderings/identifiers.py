@@ -30,3 +30,17 @@ def derived_uid(*parts: str) -> str:
     DICOM PS3.5, B.2: a UUID as a decimal number under the root 2.25.
     """
     return f"2.25.{derived_uuid(*parts).int}"
+
+
+def changes_before(corrections: int = 0, deletions: int = 0) -> tuple[str, ...]:
+    """Return what the UIDs of objects are derived from besides: changes of the study before them.
+
+    Parameters
+    ----------
+    corrections
+        Number of corrections of its identity.
+    deletions
+        Number of its deletions on request, after which it came again.
+    """
+    found = (("correction", corrections), ("deletion", deletions))
+    return tuple(f"{name} {number}" for name, number in found if number)

@@ -17,12 +17,11 @@ import base64
 import datetime as dt
 import hashlib
 import json
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.renderings.hl7_encoding import Encoder, FormattedText
 from gateway.renderings.identifiers import derived_uid
-from gateway.renderings.words import NOT_REVIEWED, incompleteness, model_name
+from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, incompleteness, model_name
 from gateway.schemas.hl7 import Observation
 from gateway.schemas.result import Verdict
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from gateway.renderings.hl7_encoding import Field, Repetition
+    from gateway.renderings.words import Withdrawal
     from gateway.schemas.hl7 import Designator, MessageForm
     from gateway.schemas.result import (
         Code,
@@ -65,19 +65,6 @@ _NO_NAME: list[Repetition] = [("", "", "", "", "", "", "U")]
 _CONTROL_ID_BYTES = 12  # 20 characters, all that MSH-10 holds
 
 
-class Withdrawal(StrEnum):
-    """Cause of the withdrawal of results that were sent; the value of OBX-11."""
-
-    DELETED = "D"
-    WRONG_PATIENT = "W"
-
-
-_WITHDRAWN = {
-    Withdrawal.DELETED: "Withdrawn: the study was deleted.",
-    Withdrawal.WRONG_PATIENT: "Withdrawn: these are not results of this patient or order.",
-}
-
-
 def oru_message(
     study: StudyResult,
     identity: Mapping[str, str | None],
@@ -86,6 +73,7 @@ def oru_message(
     *,
     replaces: str | None = None,
     withdrawal: Withdrawal | None = None,
+    deletions: int = 0,
 ) -> bytes:
     """Return the message, its segments ended by carriage returns.
 
@@ -106,9 +94,11 @@ def oru_message(
         Control ID of the message that this one corrects.
     withdrawal
         Cause, where results that were sent do not hold any more.
+    deletions
+        Number of deletions of the study before: what is told of it again is another message.
     """
     message = _Message(study, identity, header, form, withdrawal)
-    control = control_id(study, identity, withdrawal)
+    control = control_id(study, identity, withdrawal, deletions)
     return Encoder(form.charset).message(list(message.segments(control, replaces)))
 
 
@@ -116,6 +106,7 @@ def control_id(
     study: StudyResult,
     identity: Mapping[str, str | None],
     withdrawal: Withdrawal | None = None,
+    deletions: int = 0,
 ) -> str:
     """Return the control ID (MSH-10), which changes with what is told of the study.
 
@@ -128,6 +119,8 @@ def control_id(
     about: list[object] = [study.study_id, dict(identity), withdrawal]
     if withdrawal is None:
         about += [told, incompleteness(study)]
+    if deletions:
+        about.append({"deletions": deletions})
     text = json.dumps(about, sort_keys=True)
     digest = hashlib.sha256(text.encode()).digest()[:_CONTROL_ID_BYTES]
     return base64.b32encode(digest).decode().rstrip("=")
@@ -221,7 +214,7 @@ class _Message:
         if remark := incompleteness(self._study):
             yield remark
         if self._withdrawal is not None:
-            yield _WITHDRAWN[self._withdrawal]
+            yield WITHDRAWN[self._withdrawal]
         if replaces is not None:
             yield f"Replaces message {replaces}."
 

@@ -22,7 +22,9 @@ from gateway.errors import (
 from gateway.pictures.pictures import finding_of
 from gateway.renderings.corrections import fhir_transactions, oru_messages
 from gateway.renderings.heat_maps import HeatMap, heat_maps
+from gateway.renderings.identifiers import changes_before
 from gateway.renderings.oru import oru_message
+from gateway.renderings.rejections import capture_references, rejections
 from gateway.renderings.revisions import newest, present, with_patient, withdrawals
 from gateway.renderings.source_header import source_header
 from gateway.results.submissions import with_submissions
@@ -30,15 +32,18 @@ from gateway.results.view import study_result, superseded
 from preprocess import MediaType
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from pydicom.dataset import Dataset
 
     from gateway.pictures.pictures import Pictures
     from gateway.renderings.fhir import IdentifierSystems, Release
+    from gateway.renderings.rejections import Rejection
     from gateway.renderings.revisions import Revision
     from gateway.results.documents import Reading, StudyRecord
     from gateway.results.store import ResultStore
+    from gateway.results.tombstones import Tombstones
     from gateway.schemas.hl7 import MessageForm
     from gateway.schemas.result import StudyResult
     from gateway.studies.imaging import Imaging
@@ -51,10 +56,15 @@ class Reports:
     ----------
     results, imaging, pictures
         Hold the studies; have threads to render in; draw heat maps.
+    tombstones
+        Tell of studies that were deleted before: what is rendered of them now is another object.
     """
 
-    def __init__(self, results: ResultStore, imaging: Imaging, pictures: Pictures) -> None:
+    def __init__(
+        self, results: ResultStore, imaging: Imaging, pictures: Pictures, tombstones: Tombstones
+    ) -> None:
         self._results = results
+        self._tombstones = tombstones
         self._imaging = imaging
         self._pictures = pictures
         self._turn = asyncio.Semaphore()
@@ -72,8 +82,7 @@ class Reports:
             No image of it is an instance of a patient's study.
         """
         study = await self._standing(study_id)
-        now = present(study.record, study.uid, study.reported)
-        return await self._report(study, now)
+        return await self._report(study, study.present)
 
     async def structured_reports(self, study_id: str, destination: str) -> list[bytes]:
         """Return the structured reports that tell a destination of a study, in order.
@@ -85,9 +94,33 @@ class Reports:
         StudyNotFoundError, NoDicomContextError
         """
         study = await self._standing(study_id)
-        now = present(study.record, study.uid, study.reported)
-        withdrawn = withdrawals(study.record, study.uid, now, destination)
+        now = study.present
+        withdrawn = withdrawals(
+            study.record, study.uid, destination, now=now, deletions=study.deletions
+        )
         return [await self._report(study, each) for each in (*withdrawn, now)]
+
+    async def rejection_notes(self, study_id: str, destination: str) -> list[bytes]:
+        """Return the notes that withdraw what a destination got of wrong patients, in order.
+
+        Raises
+        ------
+        StudyNotFoundError, NoDicomContextError
+        """
+        record, readings = await self._record(study_id)
+        if not record.former:
+            return []
+        study = await self._standing(study_id)
+        captures = [*capture_references(readings, len(record.former), study.deletions)]
+        found = rejections(
+            record, study.uid, captures, destination, now=study.present, deletions=study.deletions
+        )
+        at = max(reading.completed_at for reading in readings)
+        notes = []
+        for rejection in found:
+            *_, header = with_patient(study.sent_headers, rejection.identity).values()
+            notes.append(await self._imaging.run(partial(_noted, rejection, header, at)))
+        return notes
 
     async def secondary_capture(
         self, study_id: str, number: int, label: str | None = None, key: str | None = None
@@ -110,7 +143,7 @@ class Reports:
         header = study.headers.get(reading.sha256)
         if header is None:
             raise NoDicomContextError
-        return await self._capture(HeatMap(reading, index, place, header, study.corrections))
+        return await self._capture(HeatMap(reading, index, place, header, study.after))
 
     async def secondary_captures(self, study_id: str) -> AsyncGenerator[bytes]:
         """Yield the Secondary Captures that the structured report of a study refers to.
@@ -123,7 +156,7 @@ class Reports:
             As of the structured report.
         """
         study = await self._standing(study_id)
-        for heat_map in heat_maps(study.reported, study.headers, corrections=study.corrections):
+        for heat_map in heat_maps(study.reported, study.headers, after=study.after):
             yield await self._capture(heat_map)
 
     async def oru(self, study_id: str, form: MessageForm) -> bytes:
@@ -137,7 +170,8 @@ class Reports:
         """
         record, readings, result = await self._study(study_id)
         header = await self._newest_header(readings)
-        return oru_message(result, record.identity, header, form)
+        deletions = await self._tombstones.requests(study_id)
+        return oru_message(result, record.identity, header, form, deletions=deletions)
 
     async def oru_messages(
         self, study_id: str, form: MessageForm, destination: str
@@ -150,7 +184,8 @@ class Reports:
         """
         record, readings, result = await self._study(study_id)
         header = await self._newest_header(readings)
-        return [*oru_messages(record, result, header, form, destination)]
+        deletions = await self._tombstones.requests(study_id)
+        return [*oru_messages(record, result, header, form, destination, deletions=deletions)]
 
     async def fhir_transactions(
         self, study_id: str, systems: IdentifierSystems, release: Release, destination: str
@@ -218,7 +253,8 @@ class Reports:
                         headers[reading.sha256] = header
         if not headers:
             raise NoDicomContextError
-        return _StudyInstances(record, newest(readings, headers), headers)
+        deletions = await self._tombstones.requests(record.study_id)
+        return _StudyInstances(record, newest(readings, headers), headers, deletions)
 
     async def _report(self, study: _StudyInstances, revision: Revision) -> bytes:
         headers = with_patient(study.sent_headers, revision.identity)
@@ -251,11 +287,14 @@ class _StudyInstances:
         Readings that reports tell of, in order.
     sent_headers
         Headers of the images as they were sent, by SHA-256, the newest last.
+    deletions
+        Number of deletions of the study on request before.
     """
 
     record: StudyRecord
     reported: list[Reading]
     sent_headers: dict[str, Dataset]
+    deletions: int
 
     @property
     def uid(self) -> str:
@@ -263,9 +302,14 @@ class _StudyInstances:
         return str(next(iter(self.sent_headers.values())).StudyInstanceUID)
 
     @property
-    def corrections(self) -> int:
-        """Return the number of corrections of the identity."""
-        return len(self.record.former)
+    def present(self) -> Revision:
+        """Return the revision that is reported."""
+        return present(self.record, self.uid, self.reported, deletions=self.deletions)
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Return the changes of the study before."""
+        return changes_before(len(self.record.former), self.deletions)
 
     @property
     def headers(self) -> dict[str, Dataset]:
@@ -287,6 +331,12 @@ def _render(
     from gateway.renderings.structured_report import structured_report  # noqa: PLC0415 - see above
 
     return structured_report(readings, headers, revision)
+
+
+def _noted(rejection: Rejection, header: Dataset, at: dt.datetime) -> bytes:
+    from gateway.renderings.rejection_note import rejection_note  # noqa: PLC0415 - as above
+
+    return rejection_note(rejection, header, at)
 
 
 def _captured(heat_map: HeatMap, picture: bytes) -> bytes:

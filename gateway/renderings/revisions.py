@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
-from gateway.renderings.identifiers import derived_uid
+from gateway.renderings.identifiers import changes_before, derived_uid
 from gateway.renderings.source_header import is_usable
-from gateway.renderings.words import model_name
+from gateway.renderings.words import Withdrawal, model_name
 from gateway.results.deliveries import brought
 from gateway.schemas.result import DeliveryState, RenderingKind
 
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from gateway.results.documents import Reading, StudyRecord
 
 _HAS = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
-_MAY_HAVE = _HAS | {DeliveryState.SENT}
 _KIND = RenderingKind.STRUCTURED_REPORT
 _OF_PATIENT = ("PatientName", "PatientBirthDate", "PatientSex")
+
+MAY_HAVE = _HAS | {DeliveryState.SENT}
+"""States of items whose objects the destination may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +48,24 @@ class Revision:
         Of the report.
     identity
         Of the study, as it was or is taken to be.
-    corrections
-        Number of corrections of the identity before it.
-    is_withdrawn
-        True if the identity was wrong: the report has no findings.
+    after
+        Changes of the study before it; see `changes_before`.
+    withdrawal
+        Cause of a report without findings, which withdraws those before it.
     predecessor
         Identifiers of the report that it replaces; None where no destination got any.
     """
 
     sop_instance_uid: str
     identity: Mapping[str, str | None]
-    corrections: int = 0
-    is_withdrawn: bool = False
+    after: tuple[str, ...] = ()
+    withdrawal: Withdrawal | None = None
     predecessor: Dataset | None = None
 
 
-def present(record: StudyRecord, study: str, readings: Sequence[Reading]) -> Revision:
+def present(
+    record: StudyRecord, study: str, readings: Sequence[Reading], *, deletions: int = 0
+) -> Revision:
     """Return the revision of a study as it is now.
 
     Parameters
@@ -70,58 +74,92 @@ def present(record: StudyRecord, study: str, readings: Sequence[Reading]) -> Rev
         Its Study Instance UID.
     readings
         Those that its report tells of.
+    deletions
+        Number of its deletions on request before.
     """
     names = [f"{reading.sha256} {model_name(reading.model)}" for reading in readings]
     corrections = len(record.former)
-    uid = derived_uid("SR", study, *names, *of_correction(corrections))
+    after = changes_before(corrections, deletions)
+    uid = derived_uid("SR", study, *names, *after)
     told = _told(record)
     before = told[: told.index(uid)] if uid in told else told
-    withdrawn = {_withdrawn(study, number) for number in range(corrections)}
+    withdrawn = {_withdrawn(study, number, deletions) for number in range(corrections)}
     return Revision(
         uid,
         record.identity,
-        corrections,
+        after,
         predecessor=_reference(study, [each for each in before if each not in withdrawn]),
     )
 
 
 def withdrawals(
-    record: StudyRecord, study: str, now: Revision, destination: str
+    record: StudyRecord,
+    study: str,
+    destination: str,
+    *,
+    now: Revision | None = None,
+    deletions: int = 0,
 ) -> Iterator[Revision]:
     """Yield the revisions that withdraw what a destination got under wrong identities.
 
     Parameters
     ----------
-    now
-        The present revision.
     destination
         Its name; what it has by now is left out.
+    now
+        The present revision; None of a study that is deleted, which its last revision withdraws.
+    deletions
+        See `present`.
+    """
+    has = brought(record, destination, _KIND, _HAS)
+    lives = reports_by_identity(record, study, destination, now=now, deletions=deletions)
+    for number, (identity, reports) in enumerate(lives):
+        is_last = number == len(record.former)
+        uid = _withdrawn(study, None if is_last else number, deletions)
+        if reports and uid not in has:
+            yield Revision(
+                uid,
+                identity,
+                changes_before(number, deletions),
+                Withdrawal.DELETED if is_last else Withdrawal.WRONG_PATIENT,
+                predecessor=_reference(study, reports),
+            )
+
+
+def reports_by_identity(
+    record: StudyRecord,
+    study: str,
+    destination: str,
+    *,
+    now: Revision | None = None,
+    deletions: int = 0,
+) -> list[tuple[Mapping[str, str | None], list[str]]]:
+    """Return the reports that a destination may have, with the identity that they are of.
+
+    There is an item for each identity that turned out to be wrong, and where there is no present
+    revision one for the last. One of which the destination has no report lists none.
     """
     told = _told(record)
-    may_have = brought(record, destination, _KIND, _MAY_HAVE)
-    has = brought(record, destination, _KIND, _HAS)
-    withdrawn = {_withdrawn(study, number) for number in range(len(record.former))}
+    may_have = brought(record, destination, _KIND, MAY_HAVE)
+    left_out = {_withdrawn(study, number, deletions) for number in range(len(record.former))}
+    found: list[tuple[Mapping[str, str | None], list[str]]] = []
     start = 0
     for number, identity in enumerate(record.former):
-        uid = _withdrawn(study, number)
+        uid = _withdrawn(study, number, deletions)
         end = told.index(uid) if uid in told else len(told)
-        under_it = [
-            each for each in told[start:end] if each not in withdrawn | {now.sop_instance_uid}
-        ]
+        present_one = set() if now is None else {now.sop_instance_uid}
+        under_it = [each for each in told[start:end] if each not in left_out | present_one]
         start = max(start, end)
-        if uid not in has and any(each in may_have for each in under_it):
-            predecessor = _reference(study, under_it)
-            yield Revision(uid, identity, number, is_withdrawn=True, predecessor=predecessor)
+        found.append((identity, under_it if any(each in may_have for each in under_it) else []))
+    if now is None:
+        last = [each for each in told[start:] if each not in left_out]
+        found.append((record.identity, last if any(each in may_have for each in last) else []))
+    return found
 
 
 def report_series(study: str) -> str:
     """Return the UID of the series of all reports of a study."""
     return derived_uid("SR series", study)
-
-
-def of_correction(corrections: int) -> list[str]:
-    """Return what the UIDs of objects after so many corrections are derived from besides."""
-    return [f"correction {corrections}"] if corrections else []
 
 
 def with_patient(
@@ -171,14 +209,16 @@ def _told(record: StudyRecord) -> list[str]:
     uids = (
         uid
         for item in record.deliveries
-        if item.rendering == _KIND and item.state in _MAY_HAVE
+        if item.rendering == _KIND and item.state in MAY_HAVE
         for uid in item.objects
     )
     return list(dict.fromkeys(uids))
 
 
-def _withdrawn(study: str, number: int) -> str:
-    return derived_uid("SR", study, f"withdrawn {number}")
+def _withdrawn(study: str, number: int | None, deletions: int) -> str:
+    """Return the UID of the report that withdraws those of an identity, or those of the last."""
+    what = "deleted" if number is None else f"withdrawn {number}"
+    return derived_uid("SR", study, what, *changes_before(deletions=deletions))
 
 
 def _reference(study: str, uids: Sequence[str]) -> Dataset | None:

@@ -27,7 +27,7 @@ from gateway.renderings.heat_maps import heat_maps
 from gateway.renderings.identifiers import derived_uid
 from gateway.renderings.revisions import report_series
 from gateway.renderings.source_header import UNICODE, frame_numbers
-from gateway.renderings.words import NOT_REVIEWED, model_name
+from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,6 @@ _SCHEMES = {
 _LONGEST_CODE, _LONGEST_MEANING = 16, 64
 _VERDICT = sr.CodedConcept("363713009", "SCT", "Has interpretation")
 _VERDICTS = {True: codes.SCT.Positive, False: codes.SCT.Negative}
-_WITHDRAWN = "Withdrawn: these are not results of this patient or order."
 _NOT_APPLICABLE = sr.CodedConcept("385432009", "SCT", "Not applicable")
 
 
@@ -72,8 +71,8 @@ def structured_report(
         State of the study that is reported.
     """
     images = list({header.SOPInstanceUID: header for header in headers.values()}.values())
-    shown = () if revision.is_withdrawn else readings
-    explanations = list(heat_maps(shown, headers, corrections=revision.corrections))
+    shown = () if revision.withdrawal else readings
+    explanations = list(heat_maps(shown, headers, after=revision.after))
     first, completed_at = images[0], max(reading.completed_at for reading in readings)
     models = _models(readings)
     document = sr.Comprehensive3DSR(
@@ -112,7 +111,7 @@ def _content(
         for reading in readings
         for index, frame in enumerate(reading.frames)
         for label in range(len(frame.findings))
-        if not revision.is_withdrawn
+        if not revision.withdrawal
     ]
     # Validators take all groups of a report by one template: either all have a region or none has.
     marks = any(finding.peak() is not None for finding in findings)
@@ -133,7 +132,7 @@ def _content(
         or [_no_finding(revision)],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    said = [_WITHDRAWN] if revision.is_withdrawn else []
+    said = [WITHDRAWN[revision.withdrawal]] if revision.withdrawal else []
     root = report[0].ContentSequence
     root.append(_image_library(headers.values()))
     disclaimers = dict.fromkeys(reading.disclaimer for reading in readings if reading.disclaimer)

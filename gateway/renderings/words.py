@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.schemas.result import ModelVersion, StudyResult
 
 NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
+
+
+class Withdrawal(StrEnum):
+    """Cause of the withdrawal of results that were sent; the value of HL7's OBX-11."""
+
+    DELETED = "D"
+    WRONG_PATIENT = "W"
+
+
+WITHDRAWN = {
+    Withdrawal.DELETED: "Withdrawn: the study was deleted.",
+    Withdrawal.WRONG_PATIENT: "Withdrawn: these are not results of this patient or order.",
+}
 
 
 def model_name(model: ModelVersion) -> str:

@@ -71,6 +71,26 @@ class StudyEntries(Protocol):
         ...
 
 
+class Withdrawals(Protocol):
+    """Withdrawals of what destinations have of studies; see `gateway.delivery.withdrawals`."""
+
+    async def prepare(self, closing: Closing, record: StudyRecord) -> str | None:
+        """Write what is to be withdrawn of a study; return its name, or None if nothing is."""
+        ...
+
+    async def promise(self, name: str) -> None:
+        """Promise a withdrawal of a study that is closed, unless that was done."""
+        ...
+
+    async def drop(self, closing: Closing) -> None:
+        """Remove what was prepared for a deletion that did not close its study."""
+        ...
+
+    async def sweep(self) -> None:
+        """Remove the withdrawals that are over."""
+        ...
+
+
 class Deletion:
     """Deletions of all gateways on one store.
 
@@ -102,7 +122,12 @@ class Deletion:
         self._closed_s = closed_s
         self._metrics = metrics
         self._pseudonyms = pseudonyms
+        self._withdrawals: Withdrawals | None = None
         self._seen: dict[str, tuple[float, dt.datetime]] = {}  # since when, and which one
+
+    def follow(self, withdrawals: Withdrawals) -> None:
+        """Have what destinations have of deleted studies withdrawn from now on."""
+        self._withdrawals = withdrawals
 
     async def exists(self, study_id: str) -> bool:
         """Return True if anything is kept of the study, and it is not being deleted."""
@@ -127,11 +152,21 @@ class Deletion:
         await replace_document(self._objects, key, closing)
         self._seen[key] = time.monotonic(), closing.requested_at
         place = await self._entries.placing()
-        stands = await self._documents.close(
-            closing, lambda new, record: new.model_copy(update={"indexed": place(record)})
-        )
+        withdrawal: str | None = None
+
+        async def prepare(record: StudyRecord) -> None:
+            nonlocal withdrawal
+            if self._withdrawals is not None:
+                withdrawal = await self._withdrawals.prepare(closing, record)
+
+        def complete(new: Closing, record: StudyRecord) -> Closing:
+            return new.model_copy(update={"indexed": place(record), "withdrawal": withdrawal})
+
+        stands = await self._documents.close(closing, complete, prepare)
+        if self._withdrawals is not None and withdrawal not in {None, stands.withdrawal}:
+            await self._withdrawals.drop(closing)  # another deletion closed it
         self._entries.forget(study_id, stands.indexed)
-        await self._carry_out(closing)
+        await self._carry_out(stands)
         self._metrics.backlog.studies_deleted.labels(reason).inc()
         log.info("study.deleted", study_ref=self._pseudonyms.study_ref(study_id), reason=reason)
 
@@ -148,6 +183,8 @@ class Deletion:
         # Many at once: those of one day have one object of the search index in common.
         for start in range(0, len(keys), _AT_ONCE):
             await together(self._end_readable(key) for key in keys[start : start + _AT_ONCE])
+        if self._withdrawals is not None:
+            await self._withdrawals.sweep()
 
     async def _end_readable(self, key: str) -> None:
         with suppress(UnreadableDocumentError):  # logged; the others end no later
@@ -172,11 +209,15 @@ class Deletion:
         if seen.closing is not None:
             await self._documents.end(seen.closing)
         # Without a closing its gateway died before the study was: its deletion was not answered.
+        elif self._withdrawals is not None:
+            await self._withdrawals.drop(closing)
         await self._objects.delete(key, tag=note.tag)  # and not that of a later deletion
         await self._objects.purge(key, past_only=True)
 
     async def _carry_out(self, closing: Closing) -> None:
         name_study(closing.study_id)
+        if closing.withdrawal is not None and self._withdrawals is not None:
+            await self._withdrawals.promise(closing.withdrawal)
         whole = await self._purge(closing.study_id)
         tombstone = Tombstone(
             deleted_at=closing.requested_at, reason=closing.reason, older_versions_kept=not whole

@@ -225,6 +225,9 @@ class DeliveryItem(StoredDocument):
         (), description="Identifiers of what was sent, such as SOP Instance UIDs."
     )
     problem: Problem | None = Field(None, description="Problem of the last attempt.")
+    after: tuple[str, ...] = Field(
+        (), description="Withdrawals of the study's former life, which the destination gets first."
+    )
 
 
 class CompletionEntry(StoredDocument):

@@ -1,6 +1,7 @@
 """Keys of what is kept of a study.
 
-Under ``results/{study_id}/``:
+Under ``results/{study_id}/``, and of the withdrawal of a deleted study, which has a document alone,
+under ``work/withdrawals/!{study_id}!{time}/``:
 
 ``result.json``
     The study: a `StudyDocument`, the one object that is ever replaced.
@@ -21,10 +22,12 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from gateway.storage.layout import RESULTS
+from gateway.storage.layout import WITHDRAWALS, WITHDRAWN, folder_of
 from preprocess import MediaType
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from gateway.results.documents import Reading
 
 _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
@@ -32,12 +35,29 @@ _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dc
 
 def study_folder(study_id: str) -> str:
     """Return what the keys of all that is kept of a study begin with."""
-    return f"{RESULTS}{study_id}/"
+    return folder_of(study_id)
 
 
 def document_key(study_id: str) -> str:
     """Return the key of a study's document."""
     return f"{study_folder(study_id)}result.json"
+
+
+def withdrawal_id(study_id: str, requested_at: dt.datetime) -> str:
+    """Return the name of the withdrawal of a study by the deletion that was asked for then."""
+    return f"{WITHDRAWN}{study_id}{WITHDRAWN}{requested_at:%Y%m%dT%H%M%S%fZ}"
+
+
+def withdrawn_study(withdrawal: str) -> str | None:
+    """Return the study_id that a withdrawal is of; None of the name of a study."""
+    if not withdrawal.startswith(WITHDRAWN):
+        return None
+    return withdrawal.removeprefix(WITHDRAWN).rpartition(WITHDRAWN)[0]
+
+
+def withdrawals_of(study_id: str) -> str:
+    """Return what the keys of all withdrawals of a study begin with."""
+    return f"{WITHDRAWALS}{WITHDRAWN}{study_id}{WITHDRAWN}"
 
 
 def pages_folder(study_id: str) -> str:

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.documents import StudyDocument, StudyRecord
-from gateway.results.keys import document_key
+from gateway.results.keys import document_key, withdrawn_study
 from gateway.results.pages import write_page
 from gateway.results.view import study_result
 from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from gateway.results.documents import Reading
     from gateway.results.tombstone import Closing
@@ -173,7 +173,10 @@ class StudyDocuments:
         return await self.change(study_id, of_known, seen)
 
     async def close(
-        self, closing: Closing, complete: Callable[[Closing, StudyRecord], Closing]
+        self,
+        closing: Closing,
+        complete: Callable[[Closing, StudyRecord], Closing],
+        prepare: Callable[[StudyRecord], Awaitable[None]] | None = None,
     ) -> Closing:
         """Put a closing in place of the study's record, and return the one that stands there.
 
@@ -181,6 +184,8 @@ class StudyDocuments:
         ----------
         complete
             Returns the closing with what is to be kept of the record until the deletion ends.
+        prepare
+            Called before it: what it wrote is of just the record that the closing replaces.
         """
         study_id = closing.study_id
         while True:
@@ -191,7 +196,11 @@ class StudyDocuments:
                 seen = Seen(tag=stored.tag)
             if seen.closing is not None:
                 return seen.closing
-            stands = closing if seen.record is None else complete(closing, seen.record)
+            stands = closing
+            if seen.record is not None:
+                if prepare is not None:
+                    await prepare(seen.record)
+                stands = complete(closing, seen.record)
             data = stored_form(StudyDocument(schema_="radstream.result/2", closing=stands))
             if await self._swap(study_id, seen, Seen(closing=stands), data):
                 return stands
@@ -268,7 +277,8 @@ class StudyDocuments:
             self._forget(study_id)
             return False
         self._remember(study_id, Seen(new.record, new.closing, tag, len(data)))
-        if self._told is not None and new.record is not None:
+        is_withdrawal = withdrawn_study(study_id) is not None
+        if self._told is not None and new.record is not None and not is_withdrawal:
             self._told(study_id)
         return True
 

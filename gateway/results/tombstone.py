@@ -35,6 +35,9 @@ class Closing(StoredDocument):
     indexed: Indexed | None = Field(
         None, description="None where its document could not be read, or it had no images."
     )
+    withdrawal: str | None = Field(
+        None, description="Name of the withdrawal of what destinations have of it."
+    )
 
 
 class Tombstone(StoredDocument):

@@ -231,6 +231,7 @@ class RenderingKind(StrEnum):
 
     STRUCTURED_REPORT = "structured-report"
     SECONDARY_CAPTURE = "secondary-capture"
+    REJECTION_NOTE = "rejection-note"
     FHIR = "fhir"
     ORU = "oru"
 

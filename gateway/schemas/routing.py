@@ -103,12 +103,20 @@ class _Destination(BaseModel):
     )
 
 
-_DicomKind = Literal[RenderingKind.STRUCTURED_REPORT, RenderingKind.SECONDARY_CAPTURE]
+_DicomKind = Literal[
+    RenderingKind.STRUCTURED_REPORT,
+    RenderingKind.SECONDARY_CAPTURE,
+    RenderingKind.REJECTION_NOTE,
+]
 
 
 class _DicomRenderings(_Destination):
     renderings: tuple[_DicomKind, ...] = Field(
-        (RenderingKind.STRUCTURED_REPORT, RenderingKind.SECONDARY_CAPTURE),
+        (
+            RenderingKind.STRUCTURED_REPORT,
+            RenderingKind.SECONDARY_CAPTURE,
+            RenderingKind.REJECTION_NOTE,
+        ),
         min_length=1,
         description="Forms of the results that it takes.",
     )

@@ -23,6 +23,7 @@ READINGS = f"{WORK}readings/"
 COMMITMENTS = f"{WORK}commitments/"
 COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
+WITHDRAWALS = f"{WORK}withdrawals/"
 AUDIT = "audit/"
 IMAGES = "images/"
 
@@ -137,6 +138,12 @@ PLACES = (
         "results",
         "when no request that began before them can be under way",
     ),
+    Place(
+        WITHDRAWALS,
+        "results that destinations have of deleted studies, and the withdrawals of these",
+        "delivery",
+        "when each destination took them, or by `discard`",
+    ),
     Place(DELETED, "tombstones of deleted studies", "results", "kept"),
     Place(
         AUDIT,
@@ -151,3 +158,11 @@ PLACES = (
 
 STORE = tuple(place.prefix for place in PLACES if place.bucket is Bucket.RESULTS)
 """Prefixes of the object store itself."""
+
+WITHDRAWN = "!"
+"""Beginning of the name of a withdrawal in the place of a study_id, none of which has it."""
+
+
+def folder_of(study_id: str) -> str:
+    """Return what the keys of all that is kept of a study, or of a withdrawal, begin with."""
+    return f"{WITHDRAWALS if study_id.startswith(WITHDRAWN) else RESULTS}{study_id}/"

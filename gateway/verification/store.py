@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
-from gateway.results.documents import CompletionEntry
+from gateway.results.documents import CompletionEntry, StudyDocument
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
+from gateway.results.withdrawn_study import WithdrawnStudy
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
 from gateway.storage import layout
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
     _LookAt = Callable[[ObjectStore, str], Awaitable[Look]]
 
+_OF_WITHDRAWAL: dict[str, type[BaseModel]] = {
+    "result.json": StudyDocument,
+    "study.json": WithdrawnStudy,
+}
 _ROOTS = {prefix.partition("/")[0] for prefix in layout.STORE}
 
 # A folder store goes through all names of a folder for each page of them.
@@ -97,6 +102,7 @@ class Verification:
             layout.COMMITMENTS: partial(_look_at_entries, layout.COMMITMENTS, OwedReport),
             layout.DELETED: _look_at_deletion,
             layout.WAITING: _look_at_waiting,
+            layout.WITHDRAWALS: _look_at_withdrawal,
         }
         for prefix, look in by_folder.items():
             async for names in _batches(self._folders(prefix)):
@@ -180,6 +186,14 @@ async def _look_at_waiting(objects: ObjectStore, reference: str) -> Look:
     look = Look(objects, await objects.keys(f"{layout.WAITING}{reference}/"))
     for key in look.keys:
         await look.document(WaitingHalf, key)
+    return look
+
+
+async def _look_at_withdrawal(objects: ObjectStore, name: str) -> Look:
+    """Return what is amiss with a withdrawal: its study, its items, and those that failed."""
+    look = Look(objects, await objects.keys(f"{layout.WITHDRAWALS}{name}/"))
+    for key in look.keys:
+        await look.document(_OF_WITHDRAWAL.get(key.rpartition("/")[2], PendingDelivery), key)
     return look
 
 

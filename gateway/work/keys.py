@@ -19,7 +19,16 @@ import secrets
 from dataclasses import dataclass
 from functools import cached_property
 
-from gateway.storage.layout import CALLBACKS, DELIVERIES, READINGS, RESULTS, SUBMISSIONS, WORK
+from gateway.storage.layout import (
+    CALLBACKS,
+    DELIVERIES,
+    READINGS,
+    RESULTS,
+    SUBMISSIONS,
+    WITHDRAWALS,
+    WORK,
+    folder_of,
+)
 
 _SECOND = "%Y%m%dT%H%M%SZ"
 _MICROSECOND = "%Y%m%dT%H%M%S%fZ"
@@ -107,7 +116,7 @@ def kept_folder(kind: str, work: WorkId) -> str:
 
 def kept_folders(kind: str, study_id: str) -> str:
     """Return what the keys of all that a study's work of a kind needs begin with."""
-    return f"{RESULTS}{study_id}/{kind.removeprefix(WORK)}"
+    return f"{folder_of(study_id)}{kind.removeprefix(WORK)}"
 
 
 def parked_key(kind: str, work: WorkId) -> str:
@@ -117,9 +126,15 @@ def parked_key(kind: str, work: WorkId) -> str:
 
 def of_parked(kind: str, key: str) -> WorkId | None:
     """Return the work that a parked item's key is of; None where it is none of this kind."""
-    study_id, _, rest = key.removeprefix(RESULTS).partition("/")
+    study_id = _study_of(key)
     folder = kept_folders(kind, study_id)
-    return WorkId(study_id, key.removeprefix(folder)) if rest and key.startswith(folder) else None
+    found = key.startswith(folder) and key != folder
+    return WorkId(study_id, key.removeprefix(folder)) if found else None
+
+
+def _study_of(key: str) -> str:
+    root = WITHDRAWALS if key.startswith(WITHDRAWALS) else RESULTS
+    return key.removeprefix(root).partition("/")[0]
 
 
 KINDS = (SUBMISSIONS, CALLBACKS, DELIVERIES, READINGS)
@@ -133,7 +148,6 @@ def delivery_kind(destination: str) -> str:
 
 def destination_of(key: str) -> str | None:
     """Return the destination that a parked item's key is of; None where it is of no delivery."""
-    study_id, _, _ = key.removeprefix(RESULTS).partition("/")
-    folder = kept_folders(DELIVERIES, study_id)
+    folder = kept_folders(DELIVERIES, _study_of(key))
     destination, found, _ = key.removeprefix(folder).partition("/")
     return destination if key.startswith(folder) and found else None

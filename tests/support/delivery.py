@@ -16,17 +16,23 @@ from gateway.audit.trail import Audit
 from gateway.delivery.disclosures import Disclosures
 from gateway.delivery.lines import DestinationLines
 from gateway.delivery.outbox import Outbox
-from gateway.delivery.renderers import dicom_rendering
+from gateway.delivery.renderers import Renderer, Renderers, dicom_rendering
 from gateway.delivery.transport import Rendering
 from gateway.delivery.transports import Transports
+from gateway.delivery.withdrawal_renderers import with_withdrawals
+from gateway.delivery.withdrawals import Withdrawals
 from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
 from gateway.renderings.revisions import present
 from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
+from gateway.renderings.withdrawn_results import WithdrawnResults
+from gateway.results.deletion import Deletion
 from gateway.results.documents import Completion, DeliveryItem, StudyRecord
+from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.results.tombstones import Tombstones
 from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind
@@ -38,9 +44,12 @@ from gateway.settings import (
     RoutingSettings,
     Settings,
 )
+from gateway.studies.imaging import Imaging
 from gateway.work.claims import Claims
 from gateway.work.keys import WorkId
 from gateway.work.parked import Parking
+from preprocess import Limits
+from tests.support.deletion import deletion_on
 from tests.support.delivery_archives import TITLE
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import brisk, settings_for
@@ -184,13 +193,15 @@ class Gateway:
         self.sink = Sink()
         self.kinds = changes.pop("kinds", (SR,))
         self.render: Callable[[str, str], bytes] = changes.pop("render", report)
+        of_studies: Renderers = changes.pop("renderers", dict.fromkeys(self.kinds, self._rendered))
+        made: dict[RenderingKind, Renderer] = {}
         self.lines = DestinationLines(
             objects,
             self.documents,
             self.parking,
             routing=self.routing,
             transports=self.transports,
-            renderers=changes.pop("renderers", dict.fromkeys(self.kinds, self._rendered)),
+            renderers=made,
             disclosures=Disclosures(
                 Audit(self.sink, self.metrics, instance="test"), Pseudonyms("key")
             ),
@@ -200,7 +211,29 @@ class Gateway:
             problem_of=problem_of,
             metrics=self.metrics,
         )
-        self.outbox = Outbox(self.documents, All(self.routing), self.lines, kinds=self.kinds)
+        self.results = ResultStore(objects, self.documents)
+        self.withdrawals = Withdrawals(
+            objects,
+            self.documents,
+            self.results,
+            tombstones=Tombstones(objects),
+            lines=self.lines,
+        )
+        self.imaging = Imaging(threads=1, limits=Limits(), metrics=self.metrics)
+        made |= with_withdrawals(of_studies, self.withdrawals, WithdrawnResults(self.imaging))
+        self.outbox = Outbox(
+            self.documents,
+            All(self.routing),
+            self.lines,
+            withdrawals=self.withdrawals,
+            kinds=made.keys(),
+        )
+
+    def deletion(self, closed_s: float = 40.0) -> Deletion:
+        """Deletion by this gateway, which withdraws what was brought."""
+        deletion = deletion_on(self.objects, closed_s=closed_s)
+        deletion.follow(self.withdrawals)
+        return deletion
 
     async def _rendered(self, study_id: str, destination: Destination) -> AsyncGenerator[Rendering]:
         del destination

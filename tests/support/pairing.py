@@ -35,6 +35,7 @@ from gateway.results.joins import Request
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.submissions import StudySubmissions
+from gateway.results.tombstones import Tombstones
 from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.runtime.health import Health
@@ -293,7 +294,7 @@ def gateway_on(
         imaging,
         studies,
         pictures,
-        Reports(results, imaging, pictures),
+        Reports(results, imaging, pictures, Tombstones(objects)),
         routing or Routing(),
     )
     settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))

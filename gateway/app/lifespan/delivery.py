@@ -10,7 +10,11 @@ from gateway.delivery.lines import DestinationLines
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.renderers import renderers
 from gateway.delivery.transports import Transports
+from gateway.delivery.withdrawal_renderers import with_withdrawals
+from gateway.delivery.withdrawals import Withdrawals
 from gateway.problems import problem_of
+from gateway.renderings.withdrawn_results import WithdrawnResults
+from gateway.results.tombstones import Tombstones
 from gateway.studies.routing_facts import RoutingExplanations
 from gateway.work.claims import CLOCK_SKEW_S, Claims
 
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.processing import Processing
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
+    from gateway.delivery.renderers import Renderer
     from gateway.routing.in_force import Routing
+    from gateway.schemas.result import RenderingKind
 
 
 async def open_delivery(
@@ -33,7 +39,7 @@ async def open_delivery(
     settings = context.settings
     transports = Transports(routing, settings.dimse)
     context.stack.callback(transports.close)
-    made = renderers(processing.reports)
+    made: dict[RenderingKind, Renderer] = {}
     lines = DestinationLines(
         storage.objects,
         storage.documents,
@@ -52,7 +58,14 @@ async def open_delivery(
     )
     explanations = RoutingExplanations(routing, storage.results, processing.imaging)
     chosen = ChosenDestinations(routing, explanations, storage.results)
-    outbox = Outbox(storage.documents, chosen, lines, kinds=made.keys())
+    tombstones = Tombstones(storage.objects)
+    withdrawals = Withdrawals(
+        storage.objects, storage.documents, storage.results, tombstones=tombstones, lines=lines
+    )
+    withdrawn = WithdrawnResults(processing.imaging)
+    made |= with_withdrawals(renderers(processing.reports), withdrawals, withdrawn)
+    outbox = Outbox(storage.documents, chosen, lines, withdrawals=withdrawals, kinds=made.keys())
+    storage.deletion.follow(withdrawals)
     storage.completions.follow(outbox)
     await context.run("deliveries", lines.run())
     await context.run("outbox", outbox.run())

@@ -11,6 +11,7 @@ from gateway.models.registry import ModelRegistry
 from gateway.pictures.pictures import Pictures
 from gateway.problems import problem_of
 from gateway.renderings.reports import Reports
+from gateway.results.tombstones import Tombstones
 from gateway.storage.layout import READINGS
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
@@ -96,7 +97,7 @@ async def open_processing(
             audit=audit,
         ),
         pictures=pictures,
-        reports=Reports(storage.results, imaging, pictures),
+        reports=Reports(storage.results, imaging, pictures, Tombstones(storage.objects)),
         routing=routing,
     )
 

@@ -44,6 +44,43 @@ async def are_brought(listener: LiveListener, study_id: str, items: int) -> None
     await until(are_brought)
 
 
+async def test_what_was_brought_of_a_deleted_study_is_withdrawn(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    received: list[hl7.Message] = []
+    study = generate_uid()
+    routing = tmp_path / "routing.json"
+    settings = brisk(
+        dimse_settings(tmp_path, triton.grpc_url),
+        routing=RoutingSettings(file=routing),
+        completion=CompletionSettings(quiet_s=1),
+    )
+    async with running_fhir_server() as record, hl7_receiver("AA", received) as port:
+        document: dict[str, Any] = {
+            "schema": "radstream.routing/1",
+            "senders": [PACS],
+            "destinations": [
+                {"name": "record", "kind": "fhir", "url": record.url},
+                {"name": "ris", "kind": "hl7", "host": "127.0.0.1", "port": port},
+            ],
+        }
+        routing.write_text(json.dumps(document))
+        async with running_listener(settings) as listener:
+            await until(listener.gateway.is_ready)
+            await send(listener, radiograph(StudyInstanceUID=study, PatientID="P-7"))
+            await are_brought(listener, study, 1)
+            answer = await listener.gateway.client.delete(f"/v1/studies/{study}")
+            assert answer.status_code == 204
+
+            async def are_withdrawn() -> bool:
+                reports = record.held("DiagnosticReport")
+                is_told = [report["status"] for report in reports] == ["entered-in-error"]
+                return is_told and len(received) == 2
+
+            await until(are_withdrawn)
+    assert [said(message) for message in received] == [("P-7", {"P"}), ("P-7", {"D"})]
+
+
 def said(message: hl7.Message) -> tuple[str, set[str]]:
     """The patient of a message, and the status of its findings."""
     observations = [segment for segment in message if str(segment[0]) == "OBX"]

@@ -9,7 +9,8 @@ import pytest
 from gateway.delivery.message_conformance import message_faults, transaction_faults
 from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.renderings.fhir_transaction import fhir_transaction, report_identifiers
-from gateway.renderings.oru import Withdrawal, control_id, oru_message
+from gateway.renderings.oru import control_id, oru_message
+from gateway.renderings.words import Withdrawal
 from gateway.schemas.hl7 import Charset, MessageForm
 from tests.support.studies import IDENTITY, image, study
 

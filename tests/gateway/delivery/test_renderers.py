@@ -11,6 +11,7 @@ from gateway.pictures.pictures import Pictures
 from gateway.renderings.reports import Reports
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.results.tombstones import Tombstones
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing import Destination
 from gateway.studies.imaging import Imaging
@@ -30,14 +31,19 @@ KINDS = RenderingKind
 
 
 @pytest.fixture
-def results() -> ResultStore:
-    objects = MemoryStore()
+def objects() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def results(objects: MemoryStore) -> ResultStore:
     return ResultStore(objects, StudyDocuments(objects))
 
 
 def made_of(results: ResultStore) -> Renderers:
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    return renderers(Reports(results, imaging, Pictures(results, imaging, at_once=1)))
+    pictures = Pictures(results, imaging, at_once=1)
+    return renderers(Reports(results, imaging, pictures, Tombstones(MemoryStore())))
 
 
 async def made_by(renderer: Renderer, destination: Destination) -> list[Rendering]:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from gateway.renderings.oru import Withdrawal, control_id, oru_message
+from gateway.renderings.oru import control_id, oru_message
+from gateway.renderings.words import Withdrawal
 from gateway.schemas.hl7 import Charset, MessageForm
 from tests.support.studies import IDENTITY, image, reading, study
 

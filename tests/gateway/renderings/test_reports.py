@@ -24,6 +24,7 @@ from gateway.results.joins import Request
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason
+from gateway.results.tombstones import Tombstones
 from gateway.results.view import picture_key
 from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.metadata import StudyMetadata, validate_document
@@ -59,9 +60,10 @@ def results(objects: MemoryStore, documents: StudyDocuments) -> ResultStore:
 
 
 @pytest.fixture
-def reports(results: ResultStore) -> Reports:
+def reports(objects: MemoryStore, results: ResultStore) -> Reports:
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    return Reports(results, imaging, Pictures(results, imaging, at_once=1))
+    pictures = Pictures(results, imaging, at_once=1)
+    return Reports(results, imaging, pictures, Tombstones(objects))
 
 
 async def add(

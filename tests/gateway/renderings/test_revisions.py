@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 
+from gateway.renderings.identifiers import changes_before
 from gateway.renderings.revisions import (
     Revision,
     newest,
-    of_correction,
     present,
     with_patient,
     withdrawals,
 )
 from gateway.renderings.source_header import source_header
+from gateway.renderings.words import Withdrawal
 from gateway.results.documents import DeliveryItem, Reading, StudyRecord
 from gateway.schemas.result import DeliveryState, RenderingKind
 from tests.support.dicom import radiograph
@@ -49,7 +50,7 @@ def uid_of(*readings: Reading) -> str:
 
 
 def withdrawn(of: StudyRecord, destination: str = "pacs") -> list[Revision]:
-    return list(withdrawals(of, STUDY, present(of, STUDY, [reading(2)]), destination))
+    return list(withdrawals(of, STUDY, destination, now=present(of, STUDY, [reading(2)])))
 
 
 def predecessor(of: Revision) -> str | None:
@@ -84,7 +85,11 @@ def test_a_correction_makes_another_report_and_withdraws_what_was_told():
     assert now.sop_instance_uid != first
     assert (now.identity, predecessor(now)) == (RIGHT, first)
     [gone] = withdrawn(corrected)
-    assert (gone.identity, gone.is_withdrawn, predecessor(gone)) == (WRONG, True, first)
+    assert (gone.identity, gone.withdrawal, predecessor(gone)) == (
+        WRONG,
+        Withdrawal.WRONG_PATIENT,
+        first,
+    )
     assert gone.sop_instance_uid not in {first, now.sop_instance_uid}
 
 
@@ -115,8 +120,8 @@ def test_nothing_is_withdrawn_of_an_identity_under_which_nothing_was_told():
 
 
 def test_objects_after_a_correction_have_uids_of_their_own():
-    assert of_correction(0) == []
-    assert of_correction(1) != of_correction(2)
+    assert changes_before() == ()
+    assert len({changes_before(*each) for each in ((1, 0), (2, 0), (0, 1), (1, 1))}) == 4
 
 
 def headers(*patients: tuple[str, str]) -> dict[str, object]:

@@ -20,10 +20,12 @@ from pydicom.uid import (
 )
 
 from gateway.renderings.heat_maps import heat_maps
+from gateway.renderings.identifiers import changes_before
 from gateway.renderings.revisions import Revision, present
 from gateway.renderings.secondary_capture import secondary_capture
 from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
+from gateway.renderings.words import Withdrawal
 from gateway.results.documents import Reading, StudyRecord
 from tests.support.dicom import radiograph
 from tests.support.dicom_validators import dciodvfy, pixelmed
@@ -248,7 +250,7 @@ def test_nothing_refers_to_a_capture_of_a_model_that_is_not_applicable():
     assert items(report, "Visual explanation") == []
 
 
-def replaced(*, is_withdrawn: bool) -> bytes:
+def replaced(withdrawal: Withdrawal | None) -> bytes:
     """A report that replaces another one."""
     made, header = reading(), source_header(ORIGINAL)
     assert header is not None
@@ -256,14 +258,14 @@ def replaced(*, is_withdrawn: bool) -> bytes:
     predecessor.StudyInstanceUID, predecessor.SeriesInstanceUID = "1.2.3", "1.2.3.9"
     predecessor.SOPInstanceUID = "1.2.3.9.1"
     predecessor.SOPClassUID = Comprehensive3DSRStorage
-    revision = Revision("1.2.3.9.2", {}, 1, is_withdrawn=is_withdrawn, predecessor=predecessor)
+    revision = Revision("1.2.3.9.2", {}, changes_before(1), withdrawal, predecessor)
     return structured_report([made], {made.sha256: header}, revision)
 
 
-@pytest.mark.parametrize("is_withdrawn", [False, True])
-def test_a_successor_names_its_predecessor(tmp_path: Path, *, is_withdrawn: bool):
+@pytest.mark.parametrize("withdrawal", [None, *Withdrawal])
+def test_a_successor_names_its_predecessor(tmp_path: Path, withdrawal: Withdrawal | None):
     path = tmp_path / "report.dcm"
-    path.write_bytes(replaced(is_withdrawn=is_withdrawn))
+    path.write_bytes(replaced(withdrawal))
     assert dciodvfy(path) == []
     subprocess.run([tool("dsrdump"), "-Ec", str(path)], check=True, capture_output=True)
     highdicom.sr.srread(path)
@@ -276,7 +278,7 @@ def test_a_successor_names_its_predecessor(tmp_path: Path, *, is_withdrawn: bool
 
 def test_a_withdrawal_has_no_findings(tmp_path: Path):
     path = tmp_path / "report.dcm"
-    path.write_bytes(replaced(is_withdrawn=True))
+    path.write_bytes(replaced(Withdrawal.WRONG_PATIENT))
     assert pixelmed(path) == []
     report = read(path.read_bytes())
     for meaning in ("Finding", "Certainty of Finding", "Image Region", "Visual explanation"):
@@ -284,7 +286,7 @@ def test_a_withdrawal_has_no_findings(tmp_path: Path):
     [verdict] = items(report, "Has interpretation")
     assert verdict.ConceptCodeSequence[0].CodeMeaning == "Not applicable"
     assert items(report, "Comment")[0].TextValue.startswith("Withdrawn: ")
-    assert replaced(is_withdrawn=True) == path.read_bytes()
+    assert replaced(Withdrawal.WRONG_PATIENT) == path.read_bytes()
 
 
 def test_the_device_changes_with_the_models_version_alone():

@@ -15,6 +15,7 @@ from gateway.renderings.reports import Reports
 from gateway.results.documents import ActivationMap
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.results.tombstones import Tombstones
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
 from tests.gateway.dicomweb.test_javascript_peers import OHIF, PEERS, SAMPLE, run
@@ -36,7 +37,7 @@ async def test_ohif_shows_the_mark_and_the_heat_map(tmp_path: Path) -> None:
     objects = MemoryStore()
     results = ResultStore(objects, StudyDocuments(objects))
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    reports = Reports(results, imaging, Pictures(results, imaging, at_once=1))
+    reports = Reports(results, imaging, Pictures(results, imaging, at_once=1), Tombstones(objects))
     data, original = SAMPLE.read_bytes(), dcmread(SAMPLE, stop_before_pixels=True)
     size = {"rows": original.Rows, "columns": original.Columns}
     # A PACS keeps the objects of another patient apart, even those of one study.

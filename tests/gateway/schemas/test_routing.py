@@ -73,10 +73,10 @@ def destinations(*found: dict[str, Any]) -> RoutingDocument:
     )
 
 
-def test_destinations_take_reports_and_heat_maps_unless_they_say_otherwise():
+def test_archives_take_reports_heat_maps_and_notes_unless_they_say_otherwise():
     document = destinations(PACS, VNA | {"renderings": ["structured-report"]})
     assert [[str(kind) for kind in each.renderings] for each in document.destinations] == [
-        ["structured-report", "secondary-capture"],
+        ["structured-report", "secondary-capture", "rejection-note"],
         ["structured-report"],
     ]
 

@@ -1,0 +1,314 @@
+"""Withdrawals: what destinations have of a study is withdrawn from them once it is deleted."""
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from gateway.delivery.transport import Rendering
+from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
+from gateway.results.documents import DeliveryItem
+from gateway.results.keys import withdrawal_id
+from gateway.results.tombstone import Closing, Reason
+from gateway.runtime.deadline import Deadline
+from gateway.schemas.result import DeliveryState, RenderingKind
+from gateway.schemas.routing import RoutingDocument
+from gateway.storage.layout import DELIVERIES, WITHDRAWALS
+from tests.gateway.renderings.test_reports import add
+from tests.support.delivery import NOW, Gateway, Peer, dicom, routing
+from tests.support.dicom import file_of, radiograph
+from tests.support.gateway import until
+from tests.support.store import MemoryStore, MortalStore
+
+SR, SC = RenderingKind.STRUCTURED_REPORT, RenderingKind.SECONDARY_CAPTURE
+NOTE, FHIR, ORU = RenderingKind.REJECTION_NOTE, RenderingKind.FHIR, RenderingKind.ORU
+PACS = dicom("pacs", 1, renderings=["structured-report", "secondary-capture", "rejection-note"])
+RECORD = {"name": "record", "kind": "fhir", "url": "https://fhir.example.org/r4"}
+RIS = {"name": "ris", "kind": "hl7", "host": "ris.example.org", "port": 2575}
+ALL, ONE = routing(PACS, RECORD, RIS), routing(RIS)
+STATE = DeliveryState
+
+
+class Listener(Peer):
+    """A peer that keeps what it is sent."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__(errors=list(errors))
+        self.got: list[Rendering] = []
+
+    async def send(self, rendering: Rendering, deadline: Deadline) -> None:
+        await super().send(rendering, deadline)
+        self.got.append(rendering)
+
+
+def peers() -> dict[str, Listener]:
+    return {name: Listener() for name in ("pacs", "record", "ris")}
+
+
+def told(destination: str, kind: RenderingKind, *uids: str, **changes: Any) -> DeliveryItem:
+    return DeliveryItem(
+        **{
+            "id": f"20260131T120000000000Z-{destination}{kind}",
+            "destination": destination,
+            "rendering": kind,
+            "revision": "",
+            "state": STATE.ACKNOWLEDGED,
+            "at": NOW,
+            "objects": uids,
+        }
+        | changes
+    )
+
+
+BROUGHT = (
+    told("pacs", SR, "2.25.1"),
+    told("pacs", SC, "2.25.2"),
+    told("record", FHIR, "urn:uuid:1"),
+    told("ris", ORU, "CONTROL"),
+)
+
+
+@pytest.fixture
+def objects() -> MemoryStore:
+    return MemoryStore()
+
+
+def gateway_on(
+    objects: MemoryStore, document: RoutingDocument, to: Mapping[str, Peer] | None = None
+) -> Gateway:
+    return Gateway(objects, document, to, kinds=tuple(RenderingKind))
+
+
+async def brought(gateway: Gateway, *items: DeliveryItem) -> None:
+    """Have the study S1 of a radiograph, of which destinations have something."""
+    await add(gateway.results, file_of(radiograph(StudyInstanceUID="1.2.3", PatientID="P-7")))
+    await gateway.documents.change_known("S1", lambda record: record.changed(deliveries=items))
+
+
+async def are_over(gateway: Gateway) -> bool:
+    await gateway.withdrawals.sweep()
+    return not await gateway.objects.keys(WITHDRAWALS)
+
+
+def kinds(peer: Listener) -> list[RenderingKind]:
+    return [rendering.kind for rendering in peer.got]
+
+
+def read(rendering: Rendering) -> Dataset:
+    return dcmread(BytesIO(rendering.data))
+
+
+async def test_each_destination_is_told_what_it_has_of_a_deleted_study(objects: MemoryStore):
+    to = peers()
+    gateway = gateway_on(objects, ALL, to)
+    await brought(gateway, *BROUGHT)
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        assert not [key for key in objects.objects if key.startswith("results/S1/images/")]
+        await until(lambda: are_over(gateway))
+    assert kinds(to["pacs"]) == [SR, NOTE]
+    report, note = map(read, to["pacs"].got)
+    assert (report.PatientID, note.PatientID) == ("P-7", "P-7")
+    assert b"Withdrawn: the study was deleted." in to["pacs"].got[0].data
+    [study] = report.PredecessorDocumentsSequence
+    assert "2.25.1" in str(study)
+    assert "2.25.1" in str(note.CurrentRequestedProcedureEvidenceSequence)
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113037"
+    [transaction] = [json.loads(each.data) for each in to["record"].got]
+    assert transaction["entry"][0]["resource"]["status"] == "entered-in-error"
+    [message] = [each.data for each in to["ris"].got]
+    assert b"|||||D|||" in message
+    assert b"|||||P|||" not in message
+    assert not [key for key, data in objects.objects.items() if b"P-7" in data]
+
+
+async def test_each_withdrawal_is_on_record_with_its_study(objects: MemoryStore):
+    gateway = gateway_on(objects, ALL, peers())
+    await brought(gateway, told("ris", ORU, "CONTROL"))
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        await until(lambda: are_over(gateway))
+    [record] = [json.loads(line) for line in gateway.sink.lines]
+    assert (record["operation"], record["studies"]) == ("delivery: withdraw", ["S1"])
+    assert record["disclosed"]["patient_ref"]
+
+
+@pytest.mark.parametrize("reason", [Reason.RETENTION, Reason.REQUEST])
+async def test_what_nobody_has_and_what_is_old_is_not_withdrawn(
+    objects: MemoryStore, reason: Reason
+):
+    gateway = gateway_on(objects, ALL, peers())
+    items = BROUGHT if reason is Reason.RETENTION else (told("pacs", SR, state=STATE.WAITING),)
+    await brought(gateway, *items)
+    await gateway.deletion().delete("S1", reason)
+    assert await objects.keys(WITHDRAWALS) == []
+    assert await objects.keys(DELIVERIES) == []
+
+
+@pytest.mark.parametrize("state", [STATE.SENT, STATE.PARKED])
+async def test_what_a_destination_may_have_is_withdrawn(objects: MemoryStore, state: STATE):
+    to = peers()
+    gateway = gateway_on(objects, ALL, to)
+    await brought(gateway, told("ris", ORU, "CONTROL", state=state))
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        await until(lambda: are_over(gateway))
+    assert kinds(to["ris"]) == [ORU]
+
+
+async def test_a_destination_that_takes_no_notes_gets_the_report_alone(objects: MemoryStore):
+    pacs = Listener()
+    gateway = gateway_on(objects, routing(dicom("pacs", 1)), {"pacs": pacs})
+    await brought(gateway, *BROUGHT[:2])
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        await until(lambda: are_over(gateway))
+    assert kinds(pacs) == [SR]
+
+
+async def test_a_withdrawal_that_is_refused_is_parked_and_can_be_discarded(objects: MemoryStore):
+    to = peers()
+    gateway = gateway_on(objects, ALL, to)
+    await brought(gateway, BROUGHT[0])
+    to["pacs"].errors = [DeliveryRefusedError("no")]
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        await until(lambda: is_parked(gateway))
+        assert not await are_over(gateway)
+        [item] = await gateway.parking.items(after="", limit=10)
+        assert gateway.lines.owns(item)
+        assert gateway.lines.study_of(item) == "S1"
+        await gateway.lines.discard(item)
+        assert await are_over(gateway)
+    assert kinds(to["pacs"]) == [NOTE]
+
+
+async def is_parked(gateway: Gateway) -> bool:
+    parked = await gateway.parking.items(after="", limit=10)
+    return bool(parked) and await not_on_the_way(gateway)
+
+
+async def not_on_the_way(gateway: Gateway) -> bool:
+    return not await gateway.objects.keys(DELIVERIES)
+
+
+async def test_a_parked_withdrawal_can_be_retried(objects: MemoryStore):
+    to = peers()
+    gateway = gateway_on(objects, ALL, to)
+    await brought(gateway, BROUGHT[3])
+    to["ris"].errors = [DeliveryRefusedError("AE")]
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        await until(lambda: is_parked(gateway))
+        [item] = await gateway.parking.items(after="", limit=10)
+        assert (await gateway.lines.retry(item)).study is None
+        await until(lambda: are_over(gateway))
+    assert kinds(to["ris"]) == [ORU]
+
+
+# --- a study that comes again --------------------------------------------------------------------
+
+
+async def test_a_study_that_comes_again_is_brought_after_its_withdrawal(objects: MemoryStore):
+    pacs = Listener(*[DeliveryUnansweredError("silence")] * 2)
+    document = routing(PACS | {"renderings": ["structured-report", "rejection-note"]})
+    gateway = gateway_on(objects, document, {"pacs": pacs})
+    await brought(gateway, *BROUGHT[:2])
+    deletion = gateway.deletion(closed_s=0.0)
+    await deletion.delete("S1", Reason.REQUEST)
+    await deletion.sweep()
+    await gateway.outbox.promise(await gateway.complete())
+    assert all(item.after for item in await gateway.items())
+    async with gateway.running():
+
+        async def is_brought() -> bool:
+            return await gateway.states() == {"pacs": "acknowledged"}
+
+        await until(is_brought)
+    assert kinds(pacs) == [SR, NOTE, SR]
+
+
+async def test_a_study_that_comes_again_has_withdrawals_of_its_own(objects: MemoryStore):
+    first, second = [await withdrawn(objects) for _ in range(2)]
+    assert [len(uids) for uids in first] == [len(uids) for uids in second] == [1, 1]
+    for before, after in zip(first, second, strict=True):
+        assert before != after
+
+
+async def withdrawn(objects: MemoryStore) -> list[list[str]]:
+    """Delete the study; return the identifiers of the report and of the message about it."""
+    to = peers()
+    gateway = gateway_on(objects, routing(dicom("pacs", 1), RIS), to)
+    await brought(gateway, BROUGHT[0], BROUGHT[3])
+    deletion = gateway.deletion(closed_s=0.0)
+    async with gateway.running():
+        await deletion.delete("S1", Reason.REQUEST)
+        await until(lambda: are_over(gateway))
+    await deletion.sweep()
+    return [[each.uid for each in to[name].got] for name in ("pacs", "ris")]
+
+
+async def test_a_withdrawal_that_a_newer_result_overtook_is_not_sent(objects: MemoryStore):
+    to = peers()
+    to["ris"].errors = [DeliveryRefusedError("AE")]
+    gateway = gateway_on(objects, ALL, to)
+    await brought(gateway, BROUGHT[3])
+    deletion = gateway.deletion(closed_s=0.0)
+    async with gateway.running():
+        await deletion.delete("S1", Reason.REQUEST)
+        await until(lambda: is_parked(gateway))
+        await deletion.sweep()
+        await brought(gateway, BROUGHT[3])
+        [item] = await gateway.parking.items(after="", limit=10)
+        await gateway.lines.retry(item)
+        await until(lambda: are_over(gateway))
+    assert to["ris"].got == []
+
+
+# --- kills ---------------------------------------------------------------------------------------
+
+
+async def test_a_deletion_that_is_killed_anywhere_is_withdrawn_or_was_none():
+    ended = []
+    for dies_at in range(2, 60):
+        objects = MemoryStore()
+        await brought(gateway_on(objects, ONE), BROUGHT[3])
+        dying = MortalStore(objects.objects, dies_at)
+        await dying.kills(gateway_on(dying, ONE).deletion().delete("S1", Reason.REQUEST))
+        ended.append(await is_ended(objects))
+        if not dying.died.is_set():
+            break
+    assert {True, False} == set(ended)
+    assert not dying.died.is_set()
+
+
+async def is_ended(objects: MemoryStore) -> bool:
+    """Have another gateway end a deletion; return True if the study was closed."""
+    to = peers()
+    gateway = gateway_on(objects, ONE, to)
+    deletion = gateway.deletion(closed_s=0.0)
+    is_deleted = (await gateway.documents.read("S1")).closing is not None
+    async with gateway.running():
+        await deletion.sweep()
+        await until(lambda: not_on_the_way(gateway))
+    await deletion.sweep()
+    assert await objects.keys("work/") == []
+    assert kinds(to["ris"]) == ([ORU] if is_deleted else [])
+    assert is_deleted == (await deletion.was_deleted("S1"))
+    assert is_deleted != bool(await objects.keys("results/S1/"))
+    return is_deleted
+
+
+async def test_what_was_prepared_by_a_slower_deletion_is_left_to_none(objects: MemoryStore):
+    gateway = gateway_on(objects, ALL)
+    await brought(gateway, *BROUGHT)
+    record = await gateway.record()
+    closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
+    name = await gateway.withdrawals.prepare(closing, record)
+    assert name == withdrawal_id("S1", NOW)
+    await gateway.withdrawals.sweep()  # of a deletion that was asked for long ago
+    assert await objects.keys(WITHDRAWALS) == []
