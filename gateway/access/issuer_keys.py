@@ -146,7 +146,7 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         try:
-            keys = tuple(_usable_keys(await self._source.fetch()))
+            keys = tuple(usable_keys(await self._source.fetch()))
             if not keys:
                 raise IssuerUnavailableError("its key set has no key that may sign")  # noqa: TRY301 - one end for all faults
         except IssuerUnavailableError as error:
@@ -160,7 +160,7 @@ class IssuerKeys:
         self._fetched_at = self._clock()
 
 
-def _usable_keys(document: bytes) -> Iterator[tuple[str | None, PublicKey]]:
+def usable_keys(document: bytes) -> Iterator[tuple[str | None, PublicKey]]:
     """Yield the document's public keys for signatures, by id; what else is in it is passed over."""
     try:
         found = json.loads(document)["keys"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import httpx
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from gateway import __version__
 from gateway.app.server import AddressUnavailableError, run, serve, serve_with_triton
@@ -23,6 +20,8 @@ from gateway.app.tls import CertificateError
 from gateway.cli.accept import accept
 from gateway.cli.banner import banner
 from gateway.cli.deliveries import deliveries
+from gateway.cli.doctor import doctor
+from gateway.cli.environment import read_settings
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
 from gateway.cli.keys import keys
 from gateway.cli.models import models
@@ -32,14 +31,14 @@ from gateway.cli.report import report
 from gateway.cli.rules import rules
 from gateway.cli.verify import reindex_store, verify_store
 from gateway.errors import InvalidMetadataError
-from gateway.observability import logs
 from gateway.schemas.metadata import parse_document
-from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 from gateway.studies.imaging import is_dicom
 from gateway.triton.embedded import EmbeddedTriton, SidecarError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from gateway.settings import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,7 +53,7 @@ def main() -> None:
 @main.command()
 def up() -> None:
     """Run the gateway and a real Triton on this machine."""
-    settings = _settings()
+    settings = read_settings()
     try:
         came_up = run(serve_with_triton(settings, _announce_all(settings)))
     except (SidecarError, CertificateError, AddressUnavailableError, StartError) as error:
@@ -65,7 +64,7 @@ def up() -> None:
 @main.command("serve")
 def serve_command() -> None:
     """Run the gateway alone, in front of a Triton that runs elsewhere."""
-    settings = _settings()
+    settings = read_settings()
     try:
         came_up = run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
     except (CertificateError, AddressUnavailableError, StartError) as error:
@@ -133,9 +132,9 @@ def verify(*, as_json: bool, reindex: bool) -> None:
     with 2 if the store does not answer.
     """
     if reindex:
-        reindex_store(_settings().store)
+        reindex_store(read_settings().store)
         return
-    sys.exit(0 if verify_store(_settings().store, as_json=as_json) else 1)
+    sys.exit(0 if verify_store(read_settings().store, as_json=as_json) else 1)
 
 
 main.add_command(accept)
@@ -144,29 +143,9 @@ main.add_command(deliveries)
 main.add_command(models)
 main.add_command(report)
 main.add_command(probe)
+main.add_command(doctor)
 main.add_command(keys)
 main.add_command(rules)
-
-
-def _settings() -> Settings:
-    """Return the settings; end the command with every fault they have."""
-    faults = [f"{name}: no such setting" for name in unknown_names(os.environ)]
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        faults += [
-            f"{PREFIX}{DELIMITER.join(str(step) for step in item['loc']).upper()}: {item['msg']}"
-            if item["loc"]
-            else item["msg"].removeprefix("Value error, ")
-            for item in error.errors()
-            if item["type"] != "extra_forbidden"  # an unknown name, listed above
-        ]
-    except SettingsError as error:  # a group's own name, which is unknown as well
-        faults = faults or [str(error)]
-    if faults:
-        raise click.ClickException("the settings are not valid\n  " + "\n  ".join(faults))
-    logs.configure(settings.logs)
-    return settings
 
 
 def _announce_all(settings: Settings) -> Callable[[str, EmbeddedTriton], None]:

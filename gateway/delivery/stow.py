@@ -153,7 +153,7 @@ class StowTransport:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> _Answer:
-        context, authorization = await asyncio.to_thread(self._opening)
+        context, authorization = await asyncio.to_thread(self.opening)
         timeout = aiohttp.ClientTimeout(total=deadline.remaining_s(), sock_connect=_CONNECT_S)
         try:
             async with (
@@ -166,7 +166,11 @@ class StowTransport:
                     method,
                     self._root + path,
                     data=None if body is None else BytesIO(body),  # bytes would be sent at once
-                    headers={"Accept": _JSON, "User-Agent": "RadStream"}
+                    headers={
+                        "Accept": _JSON,
+                        "Accept-Encoding": "identity",
+                        "User-Agent": "RadStream",
+                    }
                     | authorization
                     | (headers or {}),
                     timeout=timeout,
@@ -182,7 +186,7 @@ class StowTransport:
         except (aiohttp.ClientError, OSError, ValueError) as error:  # among them the end of time
             raise DeliveryUnansweredError("it did not answer in time", is_sent=True) from error
 
-    def _opening(self) -> tuple[ssl.SSLContext | bool, dict[str, str]]:
+    def opening(self) -> tuple[ssl.SSLContext | bool, dict[str, str]]:
         """Return the TLS context and the credentials of a request, from their files.
 
         Raises

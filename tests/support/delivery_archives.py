@@ -205,12 +205,16 @@ class WebArchive:
         )
 
     async def search(self, request: web.Request) -> web.StreamResponse:
-        """Answer QIDO-RS."""
+        """Answer QIDO-RS, compressed for who takes that, as Orthanc does."""
         if self.searches is not None:
             return web.Response(status=self.searches)
         uid = request.query["SOPInstanceUID"]
         found = [{"00080018": {"vr": "UI", "Value": [uid]}}] if uid in self.held else []
-        return web.Response(body=json.dumps(found).encode(), content_type="application/dicom+json")
+        answer = web.Response(
+            body=json.dumps(found).encode(), content_type="application/dicom+json"
+        )
+        answer.enable_compression()
+        return answer
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """Answer QIDO-RS for studies, of which there are none."""

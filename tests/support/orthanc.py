@@ -83,10 +83,16 @@ async def running_orthanc(
     own_dimse_port: int | None = None,
     *,
     title: str = "ORTHANC",
+    **changes: Any,
 ) -> AsyncIterator[Orthanc]:
     """An Orthanc that forwards to the DICOMweb server there, or to the port of loopback.
 
     Associations that call it by another title are rejected.
+
+    Parameters
+    ----------
+    changes
+        Further settings of Orthanc's own, such as `DicomAlwaysAllowEcho`.
     """
     port = free_port()
     configuration = {
@@ -108,7 +114,7 @@ async def running_orthanc(
             "Enable": True,
             "Servers": {"radstream": {"Url": dicomweb_url}} if dicomweb_url else {},
         },
-    }
+    } | changes
     (folder / "orthanc.json").write_text(json.dumps(configuration))
     with (folder / "orthanc.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(

@@ -1,0 +1,1 @@
+"""The doctor: checks of the installation against its settings, each naming what to change."""

@@ -1,0 +1,60 @@
+"""The examination of an installation: every part, in order, one broken document and all."""
+
+from pathlib import Path
+
+from gateway.doctor.examination import examine
+from gateway.doctor.findings import Check, Finding, Outcome, Side
+from gateway.settings import AccessSettings, RoutingSettings, Settings
+from tests.support.aws import free_port
+from tests.support.gateway import LiveGateway, settings_for
+
+
+async def found(settings: Settings, url: str | None = None) -> list[Finding]:
+    return [each async for each in examine(settings, url)]
+
+
+async def test_a_running_gateway_has_no_fault(gateway: LiveGateway):
+    findings = await found(gateway.settings, gateway.url)
+    assert [each for each in findings if each.outcome is Outcome.FAULT] == []
+    checks = list(dict.fromkeys(each.check for each in findings))
+    assert checks == [
+        *(Check.ROUTING, Check.MACHINE, Check.LISTENER, Check.DICOM_LISTENER, Check.STORE),
+        *(Check.TRITON, Check.TELEMETRY, Check.CLOCKS),
+    ]
+
+
+async def test_a_bad_routing_document_is_named_by_its_place(tmp_path: Path):
+    path = tmp_path / "routing.json"
+    path.write_text(
+        '{"schema": "radstream.routing/1", "destinations": '
+        '[{"name": "pacs", "kind": "dicom", "host": "pacs", "port": 104}]}'
+    )
+    settings = settings_for(f"127.0.0.1:{free_port()}", tmp_path / "store")
+    issuer = f"http://127.0.0.1:{free_port()}"
+    settings = settings.model_copy(
+        update={
+            "routing": RoutingSettings(file=path),
+            "access": AccessSettings(issuer=issuer, audience="radstream"),
+        }
+    )
+    findings = {each.check: each for each in await found(settings)}
+    routing = findings[Check.ROUTING]
+    assert (routing.outcome, routing.side) == (Outcome.FAULT, Side.GATEWAY)
+    assert "/destinations/0/dicom/ae_title: Field required" in routing.detail
+    assert findings[Check.IDENTITY].outcome is Outcome.FAULT
+    assert findings[Check.TRITON].outcome is Outcome.FAULT
+    assert Check.LISTENER not in findings
+
+
+async def test_destinations_are_looked_at_beside_one_another(tmp_path: Path):
+    path = tmp_path / "routing.json"
+    path.write_text(
+        '{"schema": "radstream.routing/1", "destinations": ['
+        '{"name": "a", "kind": "hl7", "host": "a.invalid", "port": 2575},'
+        '{"name": "b", "kind": "hl7", "host": "b.invalid", "port": 2575}]}'
+    )
+    settings = settings_for(f"127.0.0.1:{free_port()}", tmp_path / "store")
+    settings = settings.model_copy(update={"routing": RoutingSettings(file=path)})
+    findings = [each for each in await found(settings) if each.check is Check.DESTINATION]
+    assert [each.target for each in findings] == ["a", "b"]
+    assert "/destinations/1/host" in (findings[1].change or "")

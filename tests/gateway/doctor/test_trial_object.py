@@ -1,0 +1,54 @@
+"""The test patient's object, and archives that do not take or keep it."""
+
+from io import BytesIO
+
+import pytest
+from pydicom import dcmread
+
+from gateway.delivery.dicom_store import DicomTransport
+from gateway.doctor.findings import FaultError, Outcome, Side
+from gateway.doctor.trial_object import PATIENT_ID, store_and_find, trial_object
+from gateway.schemas.routing import DicomDestination
+from gateway.settings import DimseSettings
+from tests.support.delivery_archives import TITLE, Archive, archive
+
+
+async def stored(pacs: Archive) -> str:
+    destination = DicomDestination(
+        name="pacs", kind="dicom", ae_title=TITLE, host="127.0.0.1", port=pacs.port
+    )
+    transport = DicomTransport(destination, DimseSettings(), at_once=1)
+    try:
+        return await store_and_find(transport, "pacs", TITLE)
+    finally:
+        transport.close()
+
+
+def test_objects_of_a_destination_are_of_one_study():
+    first, second = (dcmread(BytesIO(trial_object("pacs").data)) for _ in range(2))
+    assert first.PatientID == PATIENT_ID
+    assert first.StudyInstanceUID == second.StudyInstanceUID
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert first.pixel_array.shape == (16, 16)
+
+
+async def test_an_archive_that_answers_no_search():
+    with archive() as pacs:
+        assert await stored(pacs) == "accepted; it answers no search for it"
+    assert sum(pacs.held.values()) == 1
+
+
+async def test_an_archive_that_refuses():
+    with archive() as pacs:
+        pacs.statuses.append(0xA900)
+        with pytest.raises(FaultError, match="status A900") as caught:
+            await stored(pacs)
+    assert caught.value.side is Side.PEER
+
+
+async def test_an_archive_that_accepts_and_keeps_nothing():
+    with archive(finds=True) as pacs:
+        pacs.loses = True
+        with pytest.raises(FaultError, match="does not have it") as caught:
+            await stored(pacs)
+    assert caught.value.outcome is Outcome.WARNING
