@@ -12,6 +12,8 @@ from gateway.console.routes import (
     send,
     sign_in,
     studies,
+    study,
+    study_files,
     unknown_page,
 )
 from gateway.console.sessions import Sessions
@@ -26,7 +28,15 @@ def add_console(app: FastAPI, settings: ConsoleSettings) -> None:
     """Add the console's routes to an application, and the keys of its sessions."""
     app.state.console_sessions = Sessions([key.get_secret_value() for key in settings.session_keys])
     for router in (
-        *(sign_in.router, studies.files, studies.router, queue.router, destinations.router),
+        *(
+            sign_in.router,
+            studies.router,
+            study.router,
+            study_files.pictures,
+            study_files.router,
+            queue.router,
+            destinations.router,
+        ),
         *(models.router, send.uploads, send.router, live.numbers, live.router),
         unknown_page.router,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -11,7 +12,15 @@ from starlette.exceptions import HTTPException
 from gateway import errors
 from gateway.console.access import visitor
 from gateway.console.pages import page
-from gateway.problems import FRAMEWORK, URN, kind_of, problem_of, values_of
+from gateway.problems import (
+    FRAMEWORK,
+    UNEXPECTED,
+    URN,
+    as_problem,
+    kind_of,
+    problem_of,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -20,6 +29,8 @@ if TYPE_CHECKING:
 
     from gateway.access.callers import Caller
     from gateway.http.dependencies import Gateway
+
+log = structlog.get_logger()
 
 UNAUTHENTICATED = (errors.CredentialsMissingError, errors.CredentialsInvalidError)
 
@@ -43,6 +54,9 @@ class PageRoute(APIRoute):
                 return problem_page(request, gateway, errors.StudyNotFoundError())
             except HTTPException as error:
                 return _not_found(request, gateway, error.status_code)
+            except Exception:  # as `UnexpectedErrors` does for the API
+                log.exception("request.unexpected_error")
+                return _unexpected(request, gateway)
 
         return handle_with_pages
 
@@ -85,6 +99,19 @@ def problem_page(request: Request, gateway: Gateway, error: errors.RadStreamErro
         caller=_visitor(request, gateway),
         status=kind.status,
         headers=retry,
+    )
+
+
+def _unexpected(request: Request, gateway: Gateway) -> Response:
+    """Return the answer to an unexpected error: an id to find it by, and nothing else."""
+    problem = as_problem(UNEXPECTED, request.state.request_id, UNEXPECTED.detail)
+    return page(
+        request,
+        gateway,
+        "problem",
+        {"kind": UNEXPECTED.name, "problem": problem},
+        caller=_visitor(request, gateway),
+        status=UNEXPECTED.status,
     )
 
 

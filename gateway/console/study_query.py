@@ -32,6 +32,8 @@ class AskedStudies:
         study_id, accession number, patient's id or Study Instance UID.
     sender, label, state
         Name of the sender, label of a positive finding, state.
+    made
+        Study Date (0008,0020).
     first, last
         Days (UTC) of receipt.
     cursor
@@ -42,6 +44,7 @@ class AskedStudies:
     sender: str = ""
     label: str = ""
     state: Status | None = None
+    made: dt.date | None = None
     first: dt.date | None = None
     last: dt.date | None = None
     cursor: Position | None = None
@@ -57,6 +60,7 @@ class AskedStudies:
             senders=(self.sender,) if self.sender else (),
             positive=(self.label,) if self.label else (),
             states=(self.state,) if self.state else (),
+            study_dates=None if self.made is None else DateRange(self.made, self.made),
             received=self._received(today),
         )
 
@@ -69,6 +73,7 @@ class AskedStudies:
             "sender": self.sender,
             "label": self.label,
             "state": self.state or "",
+            "made": self.made or "",
             "from": first or "",
             "to": last or "",
             "cursor": cursor,
@@ -96,6 +101,8 @@ def asked_studies(parameters: Mapping[str, str]) -> AskedStudies:
     faulty = "state"
     try:
         state = Status(fields["state"]) if fields.get("state") else None
+        faulty = "made"
+        made = dt.date.fromisoformat(fields["made"]) if fields.get("made") else None
         faulty = "from"
         first = dt.date.fromisoformat(fields["from"]) if fields.get("from") else None
         faulty = "to"
@@ -110,6 +117,7 @@ def asked_studies(parameters: Mapping[str, str]) -> AskedStudies:
         sender=fields.get("sender", ""),
         label=fields.get("label", ""),
         state=state,
+        made=made,
         first=first,
         last=last,
         cursor=position,

@@ -15,7 +15,16 @@ from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key
 from tests.support.delivery import delivering, web
 from tests.support.dimse import free_port
-from tests.support.gateway import LiveGateway, client_of, running_gateway, settings_for, until
+from tests.support.gateway import (
+    LiveGateway,
+    client_of,
+    metadata,
+    multipart,
+    running_gateway,
+    settings_for,
+    until,
+)
+from tests.support.models import flat_png
 
 
 def with_console(settings: Settings, **groups: object) -> Settings:
@@ -84,3 +93,13 @@ async def listed(console: LiveGateway, query: str, studies: int) -> httpx.Respon
 
     await until(has_them)
     return answers[-1]
+
+
+async def sent(console: LiveGateway, *levels: int, **attributes: str) -> str:
+    """The study_id of a study of flat images."""
+    document = metadata(**attributes)
+    images = [flat_png(level) for level in levels]
+    answer = await console.client.post("/v1/studies", **multipart(document, *images))
+    assert answer.status_code == 200
+    study_id: str = document["study_id"]
+    return study_id

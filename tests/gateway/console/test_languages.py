@@ -6,11 +6,15 @@ from string import Formatter
 
 import pytest
 
+from gateway.access.callers import CallerKind
 from gateway.console.destination_states import Health
 from gateway.console.languages import LANGUAGES, chosen, language
 from gateway.delivery.destination_check import Step
 from gateway.errors import Refusal
 from gateway.problems import all_kinds
+from gateway.routing.rules import Outcome as RuleOutcome
+from gateway.schemas.audit import AuditAction, AuditOutcome
+from gateway.schemas.feedback import Judgement
 from gateway.schemas.parked import Half
 from gateway.schemas.result import DeliveryState, Mode, RenderingKind, Status
 from gateway.schemas.telemetry import Stage
@@ -36,12 +40,21 @@ MADE = {
     *(f"check.{step}" for step in Step),
     *(f"age.{unit}" for unit in ("seconds", "minutes", "hours", "days")),
     *("destinations.none.next", "destinations.none.unset", "delivery.again", "delivery.send"),
+    *(f"feedback.{judgement}" for judgement in Judgement),
+    *(f"feedback.told.{judgement}" for judgement in Judgement),
+    *(f"rules.outcome.{outcome}" for outcome in RuleOutcome),
+    *("rules.holds", "rules.fails", "rules.applies", "rules.not_applies"),
+    *(f"audit.action.{action}" for action in AuditAction),
+    *(f"audit.outcome.{outcome}" for outcome in AuditOutcome),
+    *("audit.scope", "audit.elsewhere"),
+    *(f"agent.{kind}" for kind in CallerKind),
     *("destination.test.well", "destination.test.fault", "check.passed", "check.faulty"),
     *(f"language.{tag}" for tag in LANGUAGES),
     *(
         f"problem_page.{kind}"
         for kind in (
             *("scope-missing", "study-not-found", "study-deleted", "stale-form", "not-found"),
+            "internal",
         )
     ),
     *(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.console.routes import models
 from tests.support.gateway import LiveGateway, metadata, multipart
 from tests.support.models import flat_png
 
@@ -37,3 +38,18 @@ async def test_a_deleted_study_is_told_from_an_unknown_one(console: LiveGateway)
 async def test_an_error_names_the_request_for_the_operator(console: LiveGateway):
     answer = await console.client.get("/console/studies/none", headers={"X-Request-ID": "here-1"})
     assert "<code>here-1</code>" in answer.text
+
+
+async def test_an_unexpected_error_is_a_page_with_an_id_and_nothing_else(
+    console: LiveGateway, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("P-7 Ann Doe")
+
+    monkeypatch.setattr(models, "page", broken)
+    answer = await console.client.get("/console/models", headers={"X-Request-ID": "here-2"})
+    assert answer.status_code == 500
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Internal server error" in answer.text
+    assert "<code>here-2</code>" in answer.text
+    assert "Ann Doe" not in answer.text
