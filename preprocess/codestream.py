@@ -4,18 +4,20 @@ A codestream's header is compared with the data set before anything is allocated
 is held to what it declares: the more lenient ones fill what is missing in silence.
 """
 
+import itertools
+import struct
 import zlib
 from collections.abc import Callable
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.uid import HTJ2KLossless, HTJ2KLosslessRPCL, RLELossless
 
 from preprocess import jpeg, jpeg2000
 from preprocess.colour import ColourModel, labelled
 from preprocess.errors import (
     CorruptImageError,
-    PreprocessError,
     TruncatedImageError,
     UnsupportedImageError,
 )
@@ -30,6 +32,8 @@ _EOI = b"\xff\xd9"
 # Entropy-coded bytes that a decoder in need of more would turn into pixels.
 _PROBE = bytes(range(0x11, 0x91, 2)) * 2
 _TAIL = 16
+# Number of segments, and 15 offsets from the beginning of the frame.
+_RLE_HEADER = struct.Struct("<16I")
 _TAKEN_JPEG = frozenset((jpeg.JpegCoding.DCT, jpeg.JpegCoding.LOSSLESS, jpeg.JpegCoding.JPEG_LS))
 
 
@@ -194,17 +198,41 @@ def _check_sum(codestream: bytes, image: ImagePixel) -> int:
 
 
 def _decode_rle(codestream: bytes, image: ImagePixel) -> StoredSamples:
-    """Return samples of an RLE frame (PS3.5, Annex G); colour comes plane by plane."""
-    dtype = np.dtype(f"u{image.bits_allocated // 8}")
-    planes = (image.samples_per_pixel, image.rows, image.columns)
-    out = bytearray(int(np.prod(planes)) * dtype.itemsize)
+    """Return samples of an RLE frame (PS3.5, Annex G): planes of bytes, the high ones first.
+
+    Not imagecodecs' dicomrle_decode: it reads where the header's offsets point, beyond the frame,
+    too, and takes segments of wrong lengths whose sum is right.
+    """
+    item_bytes, pixels = image.bits_allocated // 8, image.rows * image.columns
+    samples = np.empty((image.samples_per_pixel, pixels, item_bytes), np.uint8)
+    segments = _rle_segments(codestream, image.samples_per_pixel * item_bytes)
+    for index, segment in enumerate(segments):
+        plane, byte = divmod(index, item_bytes)
+        samples[plane, :, item_bytes - 1 - byte] = _unpacked(segment, pixels)
+    planes = samples.view(f"<u{item_bytes}").reshape(-1, image.rows, image.columns)
+    return planes[0] if not image.colour else np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def _rle_segments(codestream: bytes, count: int) -> list[bytes]:
+    """Return the segments that the header of an RLE frame tells of (PS3.5, G.5)."""
+    if len(codestream) < _RLE_HEADER.size:
+        raise TruncatedImageError
+    found, *offsets = _RLE_HEADER.unpack_from(codestream)
+    bounds = [*offsets[:count], len(codestream)]
+    if found != count or bounds[0] != _RLE_HEADER.size:
+        raise CorruptImageError("an RLE frame has other segments than its data set declares")
+    if any(start >= end for start, end in itertools.pairwise(bounds)):
+        raise CorruptImageError("an RLE frame is cut off, or its segments lie beyond it")
+    return [codestream[start:end] for start, end in itertools.pairwise(bounds)]
+
+
+def _unpacked(segment: bytes, size: int) -> NDArray[np.uint8]:
+    """Return the bytes of an RLE segment, which are to be so many (PS3.5, G.3)."""
+    out = bytearray(size)
     try:
-        decoded = imagecodecs.dicomrle_decode(codestream, dtype, out=out)
-    except PreprocessError:
-        raise
+        decoded = imagecodecs.packbits_decode(segment, out=out)
     except Exception as error:  # see _decoded
         raise CorruptImageError("a compressed frame is damaged or incomplete") from error
-    if len(decoded) != len(out):
+    if len(decoded) != size:
         raise TruncatedImageError
-    samples = np.frombuffer(out, dtype).reshape(planes)
-    return samples[0] if not image.colour else np.ascontiguousarray(samples.transpose(1, 2, 0))
+    return np.frombuffer(out, np.uint8)

@@ -5,6 +5,7 @@ The stored values come first; cells are made of them by PS3.5 8.1.1, and codestr
 
 import io
 import re
+import struct
 
 import imagecodecs
 import numpy as np
@@ -21,9 +22,18 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
-from preprocess import CorruptImageError, PreprocessError, UnsupportedImageError, decode
+from preprocess import (
+    CorruptImageError,
+    PreprocessError,
+    TruncatedImageError,
+    UnsupportedImageError,
+    decode,
+)
+from preprocess.codestream import _decode_rle
+from preprocess.image import ImagePixel
 from tests.preprocess import codestreams, dicoms
 from tests.preprocess.codestreams import CODECS, Codec
 
@@ -452,3 +462,49 @@ def test_partial_range_in_a_compressed_frame_is_refused():
     fields = {"PhotometricInterpretation": "YBR_PARTIAL_422"}
     with pytest.raises(UnsupportedImageError, match="partial range"):
         decode(dicoms.write(dicoms.compressed(picture, stream, **fields), JPEGBaseline8Bit))
+
+
+def test_an_rle_frame_is_read_within_its_bounds():
+    """What lies behind a frame in memory is no part of it, wherever its header points."""
+    cells = RNG.integers(0, 65536, (24, 40), np.uint16)
+    whole = codestreams.rle(cells)
+    image = ImagePixel(24, 40, 1, 1, "MONOCHROME2", 16, 16, 15, signed=False, planar=False)
+    np.testing.assert_array_equal(_decode_rle(whole, image), cells)
+    (second,) = struct.unpack_from("<I", whole, 8)
+    for cut in (second, second - 20, 100, 64):
+        with pytest.raises(CorruptImageError, match="beyond it"):
+            _decode_rle(memoryview(whole)[:cut], image)
+    for cut in (63, 0):
+        with pytest.raises(TruncatedImageError):
+            _decode_rle(memoryview(whole)[:cut], image)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "words"),
+    [
+        ((2, 64, 1 << 31), "beyond it"),
+        ((2, 64, 64), "beyond it"),
+        ((2, 64, 63), "beyond it"),
+        ((2, 60, 200), "other segments"),
+        ((2, 1 << 31, 200), "other segments"),
+        ((1, 64), "other segments"),
+        ((4, 64, 70, 80, 90), "other segments"),
+        ((0,), "other segments"),
+    ],
+)
+def test_an_rle_header_that_is_not_its_frames_is_refused(offsets: tuple[int, ...], words: str):
+    cells = RNG.integers(0, 65536, (24, 40), np.uint16)
+    header = struct.pack("<16I", *offsets, *[0] * (16 - len(offsets)))
+    frame = header + codestreams.rle(cells)[64:]
+    with pytest.raises(CorruptImageError, match=words):
+        decode(dicoms.write(dicoms.compressed(cells, frame), RLELossless))
+
+
+def test_rle_segments_have_the_length_of_the_picture_each():
+    """Not in sum: bytes that one lacks and another has too many would shift the picture."""
+    cells = RNG.integers(0, 65536, (24, 40), np.uint16)
+    high, low = (part.astype(np.uint8).tobytes() for part in (cells >> 8, cells & 255))
+    parts = [imagecodecs.packbits_encode(part) for part in (high + b"\x07", low[:-1])]
+    header = struct.pack("<16I", 2, 64, 64 + len(parts[0]), *[0] * 13)
+    with pytest.raises(PreprocessError):
+        decode(dicoms.write(dicoms.compressed(cells, header + b"".join(parts)), RLELossless))
