@@ -221,6 +221,8 @@ class Refusal(StrEnum):
     FOREIGN_TOKEN = "The token is of another issuer, for another audience or of nobody."  # noqa: S105 - no secret
     EXPIRED_TOKEN = "The token has expired, or is not valid yet."  # noqa: S105 - no secret
     EXPIRED_SESSION = "The session has ended. Sign in again."
+    STALE_SIGN_IN = "The sign-in took too long, or was begun in another browser. Sign in again."
+    SIGN_IN_REFUSED = "The identity provider did not sign the person in for this gateway."
 
 
 @dataclass(eq=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gateway.access.callers import ANONYMOUS, Caller, Scope
+from gateway.access.callers import ANONYMOUS, Caller, CallerKind, Scope
 from gateway.errors import (
     CredentialsAmbiguousError,
     CredentialsInvalidError,
@@ -17,9 +18,10 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gateway.access.api_keys import KeyRing
+    from gateway.access.identity_provider import IdentityProvider, Person, SignInAttempt
     from gateway.access.tokens import Tokens
     from gateway.observability.metrics import Metrics
 
@@ -33,19 +35,29 @@ class Authentication:
         Counts who is refused, by reason.
     tokens
         None where no tokens are taken.
+    provider
+        None where people do not sign in with it.
 
     Attributes
     ----------
     keys : KeyRing or None
         The keys of this moment; None where none are taken.
+    provider : IdentityProvider or None
+        The provider that people sign in with.
     """
 
     def __init__(
-        self, metrics: Metrics, *, keys: KeyRing | None = None, tokens: Tokens | None = None
+        self,
+        metrics: Metrics,
+        *,
+        keys: KeyRing | None = None,
+        tokens: Tokens | None = None,
+        provider: IdentityProvider | None = None,
     ) -> None:
         self._metrics = metrics
         self._tokens = tokens
         self.keys = keys
+        self.provider = provider
 
     @property
     def is_asked(self) -> bool:
@@ -88,6 +100,39 @@ class Authentication:
             if self.keys is None:
                 raise CredentialsInvalidError(Refusal.NOT_TAKEN)
             return self.keys.holder(key_id, dt.datetime.now(dt.UTC))
+
+    async def person(self, attempt: SignInAttempt | None, answer: Mapping[str, str]) -> Person:
+        """Return the person whom the provider has signed in; see `IdentityProvider.person`.
+
+        Parameters
+        ----------
+        attempt
+            None where the browser has begun none, or too long ago.
+
+        Raises
+        ------
+        CredentialsInvalidError, IssuerUnavailableError
+        """
+        with self._counted():
+            if self.provider is None:
+                raise CredentialsInvalidError(Refusal.NOT_TAKEN)
+            if attempt is None:
+                raise CredentialsInvalidError(Refusal.STALE_SIGN_IN)
+            return await self.provider.person(attempt, answer)
+
+    def person_signed_in(self, person: Person) -> Caller:
+        """Return the caller who signed in with the provider, which is asked again in time.
+
+        Raises
+        ------
+        CredentialsInvalidError
+        """
+        with self._counted():
+            if self.provider is None:
+                raise CredentialsInvalidError(Refusal.NOT_TAKEN)
+            if person.ends_at <= time.time():
+                raise CredentialsInvalidError(Refusal.EXPIRED_SESSION)
+            return Caller(person.subject, frozenset(person.scopes), CallerKind.TOKEN)
 
     def check_scope(self, caller: Caller, scope: Scope) -> None:
         """Let the caller pass who has the scope.

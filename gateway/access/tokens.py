@@ -95,10 +95,33 @@ class Tokens:
             header.get("kid"), header["alg"], lambda key: _claims(token, key)
         )
         self._check(claims)
+        if not self._is_for_here(claims):
+            raise CredentialsInvalidError(Refusal.FOREIGN_TOKEN)
         return Caller(claims["sub"], frozenset(self._scopes(claims)), CallerKind.TOKEN)
 
+    async def subject(self, id_token: str, *, client_id: str, nonce: str) -> str:
+        """Return the person whom an ID token for a client and one sign-in is about.
+
+        Raises
+        ------
+        CredentialsInvalidError
+        IssuerUnavailableError
+        """
+        header = _header(id_token)
+        claims = await self._keys.proven(
+            header.get("kid"), header["alg"], lambda key: _claims(id_token, key)
+        )
+        self._check(claims)
+        audience, party = claims.get("aud"), claims.get("azp", client_id)
+        named = audience if isinstance(audience, list) else [audience]
+        # OpenID Connect Core 1.0, 3.1.3.7, steps 3 to 5 and 11.
+        if client_id not in named or party != client_id or claims.get("nonce") != nonce:
+            raise CredentialsInvalidError(Refusal.FOREIGN_TOKEN)
+        subject: str = claims["sub"]
+        return subject
+
     def _check(self, claims: dict[str, Any]) -> None:
-        """Check the claims against the clock, the issuer and the audience."""
+        """Check the claims against the clock and the issuer."""
         try:
             self._claims.validate(claims)
         except MissingClaimError as error:
@@ -110,8 +133,6 @@ class Tokens:
             ) from error
         subject = claims["sub"]
         if not isinstance(subject, str) or not 1 <= len(subject) <= _LONGEST_SUBJECT:
-            raise CredentialsInvalidError(Refusal.FOREIGN_TOKEN)
-        if not self._is_for_here(claims):
             raise CredentialsInvalidError(Refusal.FOREIGN_TOKEN)
 
     def _is_for_here(self, claims: Mapping[str, Any]) -> bool:

@@ -57,6 +57,8 @@ def visitor(request: Request, gateway: Gateway) -> Caller:
     if COOKIE not in request.cookies:
         raise CredentialsMissingError
     session = session_of(request)
+    if session is not None and session.person is not None:
+        return access.person_signed_in(session.person)
     return access.session_holder(None if session is None else session.key_id)
 
 

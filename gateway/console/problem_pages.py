@@ -79,7 +79,12 @@ def sign_in_page(
         request,
         gateway,
         "sign_in",
-        {"reason": reason, "goal": goal},
+        {
+            "reason": reason,
+            "goal": goal,
+            "takes_keys": gateway.authentication.keys is not None,
+            "has_provider": gateway.authentication.provider is not None,
+        },
         caller=None,
         status=kind.status,
         headers={"WWW-Authenticate": (kind.challenge or "").format(**values_of(error))},

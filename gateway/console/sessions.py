@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import TypeAdapter
 
+from gateway.access.identity_provider import Person, SignInAttempt
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COOKIE = "radstream_session"
 LIFETIME_S = 8 * 3600
+ATTEMPT_COOKIE = "radstream_sign_in"
+ATTEMPT_LIFETIME_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +30,20 @@ class Session:
     Parameters
     ----------
     key_id
-        Id of the API key; its secret is not kept.
+        Id of the API key; its secret is not kept. None of a person whom the provider signed in.
+    person
+        That person; no token is kept.
     csrf
         Token that every form of the session carries.
     """
 
-    key_id: str
+    key_id: str | None = None
+    person: Person | None = None
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
 
 _SESSION = TypeAdapter(Session)
+_ATTEMPT = TypeAdapter(SignInAttempt)
 
 
 class Sessions:
@@ -58,6 +66,18 @@ class Sessions:
     def open(self, cookie: str) -> Session | None:
         """Return the session; None where it has ended, or was not made here."""
         try:
-            return _SESSION.validate_json(self._keys.decrypt(cookie, ttl=LIFETIME_S))
+            session = _SESSION.validate_json(self._keys.decrypt(cookie, ttl=LIFETIME_S))
+        except (InvalidToken, ValueError):
+            return None
+        return None if session.key_id is None and session.person is None else session
+
+    def seal_attempt(self, attempt: SignInAttempt) -> str:
+        """Return the value of the cookie that keeps a sign-in until the provider answers."""
+        return self._keys.encrypt(_ATTEMPT.dump_json(attempt)).decode()
+
+    def open_attempt(self, cookie: str) -> SignInAttempt | None:
+        """Return the sign-in; None where it took too long, or was not begun here."""
+        try:
+            return _ATTEMPT.validate_json(self._keys.decrypt(cookie, ttl=ATTEMPT_LIFETIME_S))
         except (InvalidToken, ValueError):
             return None

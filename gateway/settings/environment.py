@@ -93,6 +93,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _has_a_provider(self) -> Self:
+        if self.console.client_id is not None and self.access.issuer is None:
+            raise ValueError(
+                f"{PREFIX}CONSOLE{DELIMITER}CLIENT_ID needs {PREFIX}ACCESS{DELIMITER}ISSUER"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_senders(self) -> Self:
         # Where it is not said, `radstream up` listens.
         may_listen = self.dimse.listen is not False

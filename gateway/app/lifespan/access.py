@@ -9,6 +9,8 @@ import structlog
 
 from gateway.access.api_keys import KeyFileError, KeyRing
 from gateway.access.authentication import Authentication
+from gateway.access.callers import Scope
+from gateway.access.identity_provider import IdentityProvider
 from gateway.access.issuer_keys import IssuerKeys
 from gateway.access.jwks import JwksEndpoint
 from gateway.access.key_file import read_keys
@@ -33,36 +35,56 @@ async def open_access(context: LifespanContext) -> Authentication:
         There is to be a key file, and it cannot be read.
     """
     settings, metrics = context.settings.access, context.metrics
-    tokens = await _tokens(context)
+    tokens, provider = await _tokens(context)
     if settings.key_file is None:
-        return Authentication(metrics, tokens=tokens)
+        return Authentication(metrics, tokens=tokens, provider=provider)
     try:
         keys = KeyRing(read_keys(settings.key_file))
     except KeyFileError as error:
         log.exception("access.key_file_broken", reason=str(error))
         raise
-    authentication = Authentication(metrics, keys=keys, tokens=tokens)
+    authentication = Authentication(metrics, keys=keys, tokens=tokens, provider=provider)
     await context.run("key file", _follow(settings.key_file, authentication, metrics))
     return authentication
 
 
-async def _tokens(context: LifespanContext) -> Tokens | None:
+async def _tokens(context: LifespanContext) -> tuple[Tokens | None, IdentityProvider | None]:
     settings = context.settings.access
     if settings.issuer is None:
-        return None
+        return None, None
     session = await context.stack.enter_async_context(
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
     )
     source = JwksEndpoint(session, issuer=settings.issuer, jwks_url=settings.jwks_url)
     keys = IssuerKeys(source, context.metrics)
     await context.run("issuer keys", keys.refresh_for_ever())
-    return Tokens(
+    tokens = Tokens(
         keys,
         issuer=settings.issuer,
         audience=settings.audience,
         client_ids=settings.client_ids,
         scope_prefix=settings.scope_prefix,
         leeway_s=settings.leeway_s,
+    )
+    return tokens, _provider(context, session, tokens, settings.issuer)
+
+
+def _provider(
+    context: LifespanContext, session: aiohttp.ClientSession, tokens: Tokens, issuer: str
+) -> IdentityProvider | None:
+    client, prefix = context.settings.console, context.settings.access.scope_prefix
+    if client.client_id is None or client.redirect_uri is None:
+        return None
+    secret = client.client_secret
+    return IdentityProvider(
+        session,
+        tokens,
+        issuer=issuer,
+        client_id=client.client_id,
+        client_secret=None if secret is None else secret.get_secret_value(),
+        redirect_uri=client.redirect_uri,
+        scopes=client.provider_scopes or tuple(f"{prefix}{scope}" for scope in Scope),
+        parameters=client.provider_parameters,
     )
 
 

@@ -1,5 +1,7 @@
 """One credential proves a caller; each refusal has a reason that is counted."""
 
+import time
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -7,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.access.authentication import Authentication
 from gateway.access.callers import ANONYMOUS, Caller, CallerKind, Scope
+from gateway.access.identity_provider import Person
 from gateway.errors import (
     CredentialsAmbiguousError,
     CredentialsInvalidError,
@@ -99,3 +102,21 @@ def test_a_scope_that_is_not_granted_is_refused():
     with pytest.raises(ScopeMissingError):
         authentication.check_scope(CALLER, Scope.OPERATE)
     assert counted(metrics, "scope") == 1
+
+
+async def test_a_person_is_asked_for_again_in_time_and_only_where_there_is_a_provider():
+    metrics = Metrics(CollectorRegistry())
+    person = Person("reader-7", (Scope.STUDIES_READ,), time.time() + 60)
+    with pytest.raises(CredentialsInvalidError) as caught:
+        Authentication(metrics).person_signed_in(person)
+    assert caught.value.refusal is Refusal.NOT_TAKEN
+    authentication = Authentication(metrics, provider=cast("Any", object()))
+    caller = authentication.person_signed_in(person)
+    assert caller == Caller("reader-7", frozenset({Scope.STUDIES_READ}), CallerKind.TOKEN)
+    with pytest.raises(CredentialsInvalidError) as caught:
+        authentication.person_signed_in(replace(person, ends_at=time.time() - 1))
+    assert caught.value.refusal is Refusal.EXPIRED_SESSION
+    with pytest.raises(CredentialsInvalidError) as caught:
+        await authentication.person(None, {})
+    assert caught.value.refusal is Refusal.STALE_SIGN_IN
+    assert counted(metrics, "stale_sign_in") == 1

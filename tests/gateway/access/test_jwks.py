@@ -55,7 +55,7 @@ async def test_a_key_set_that_cannot_be_read_is_an_issuer_away(
 async def test_an_issuer_that_sends_a_byte_now_and_then_is_away(
     issuer: Issuer, session: aiohttp.ClientSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("gateway.access.jwks._TIMEOUT", aiohttp.ClientTimeout(total=0.5))
+    monkeypatch.setattr("gateway.access.discovery.TIMEOUT", aiohttp.ClientTimeout(total=0.5))
     sent = 0
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

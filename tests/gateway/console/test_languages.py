@@ -57,11 +57,7 @@ MADE = {
             "internal",
         )
     ),
-    *(
-        f"refusal.{refusal.name.lower()}"
-        for refusal in Refusal
-        if not refusal.name.endswith("_TOKEN")
-    ),
+    *(f"refusal.{refusal.name.lower()}" for refusal in Refusal),
     *(f"live.{name}" for name in ("rate", "median", "slow", "errors", "in_flight")),
     *(f"live.{name}" for name in ("pending", "waiting", "parked")),
     *(f"live.{unit}" for unit in ("per_minute", "seconds", "studies", "halves", "items")),

@@ -5,6 +5,8 @@ import time
 import pytest
 from cryptography.fernet import Fernet
 
+from gateway.access.callers import Scope
+from gateway.access.identity_provider import Person, SignInAttempt
 from gateway.console.sessions import LIFETIME_S, Session, Sessions
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
@@ -43,3 +45,15 @@ def test_a_session_ends():
 
 def test_a_sealed_document_that_is_no_session_is_none():
     assert Sessions([OLD]).open(Fernet(OLD).encrypt(b'{"user": 1}').decode()) is None
+
+
+def test_a_person_and_an_attempt_are_kept_as_they_were():
+    sessions = Sessions()
+    session = Session(person=Person("reader-7", (Scope.STUDIES_READ,), 1.5))
+    assert sessions.open(sessions.seal(session)) == session
+    attempt = SignInAttempt("/console/studies")
+    sealed = sessions.seal_attempt(attempt)
+    assert attempt.verifier not in sealed
+    assert sessions.open_attempt(sealed) == attempt
+    assert sessions.open_attempt(sessions.seal(session)) is None
+    assert Sessions().open_attempt(sealed) is None

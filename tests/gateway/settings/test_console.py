@@ -29,3 +29,29 @@ def test_a_console_beyond_loopback_needs_keys_for_its_sessions(tmp_path):
         Settings(console=ConsoleSettings(enabled=True), **groups)
     Settings(console=ConsoleSettings(enabled=True, session_keys=(KEY,)), **groups)
     Settings(**groups)
+
+
+@pytest.mark.parametrize(
+    ("client", "fault"),
+    [
+        ({"client_secret": "s"}, "need client_id"),
+        ({"client_id": "c"}, "needs redirect_uri"),
+        ({"client_id": "c", "redirect_uri": "https://x/console"}, "must end with"),
+        ({"client_id": "c", "redirect_uri": "https://x/console/sign-in/callback?a"}, "must end"),
+        ({"client_id": "c", "redirect_uri": "http://x/console/sign-in/callback"}, "https"),
+    ],
+)
+def test_a_client_of_the_provider_is_whole(client: dict[str, str], fault: str):
+    with pytest.raises(ValidationError, match=fault):
+        ConsoleSettings(**client)
+
+
+def test_a_client_needs_a_provider():
+    client = ConsoleSettings(
+        client_id="c", redirect_uri="https://x.example/radstream/console/sign-in/callback"
+    )
+    with pytest.raises(ValidationError, match="RADSTREAM_ACCESS__ISSUER"):
+        Settings(console=client)
+    Settings(
+        console=client, access=AccessSettings(issuer="https://id.example", audience="radstream")
+    )
