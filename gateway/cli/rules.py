@@ -200,7 +200,7 @@ def _mark(*, holds: bool) -> str:
 
 def _decided(decision: Decision) -> str:
     parts = [decision.outcome.value, *decision.rules]
-    parts += [f"{arm} {arm.mode.value}" for arm in decision.models]
+    parts += [f"{arm} {arm.mode.value}" for arm in (*decision.models, *decision.shadows)]
     parts += [f"to {name}" for name in decision.destinations]
     return ", ".join(parts)
 

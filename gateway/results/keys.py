@@ -15,6 +15,8 @@ under ``work/withdrawals/!{study_id}!{time}/``:
     Objects that work of the study needs until it is done; see `gateway.work.keys`.
 ``images/{sha256}/{model}-{version}.heatmap.png``
     The heat map, for a sender who reads the store; ``.heatmap-{frame}`` where there are several.
+``shadows/{sha256}/{model}-{version}.json``
+    A `ShadowReading`, which the study's document does not name; see `gateway.results.shadows`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from gateway.results.documents import Reading
+    from gateway.schemas.result import ModelVersion
 
 _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
 
@@ -100,3 +103,13 @@ def heatmap_key(reading: Reading, index: int) -> str:
     frame = f"-{index + 1}" if len(reading.frames) > 1 else ""
     folder = image_folder(reading.study_id, reading.sha256)
     return f"{folder}{reading.model.name}-{reading.model.version}.heatmap{frame}.png"
+
+
+def shadows_folder(study_id: str) -> str:
+    """Return what the keys of all readings by shadow models of a study begin with."""
+    return f"{study_folder(study_id)}shadows/"
+
+
+def shadow_key(study_id: str, sha256: str, model: ModelVersion) -> str:
+    """Return the key of a shadow model's reading of an image."""
+    return f"{shadows_folder(study_id)}{sha256}/{model.name}-{model.version}.json"

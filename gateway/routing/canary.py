@@ -39,7 +39,12 @@ class Arm:
 
 
 def arm_of(model: RuleModel, study_id: str) -> Arm:
-    """Return the model that reads a study's images: the rule's own, or its canary."""
+    """Return the model that reads a study's images: the rule's own, or its canary.
+
+    A shadow model reads those of all studies.
+    """
+    if model.mode == "shadow":
+        return Arm(model.name, model.version, Mode.SHADOW)
     canary = model.canary
     if canary is not None and _place(model.name, study_id) * 100 < canary.percent:
         return Arm(canary.name or model.name, canary.version, Mode.CANARY)

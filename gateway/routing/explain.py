@@ -32,7 +32,7 @@ def explained(routes: Routes, facts: Facts, sha256: str | None = None) -> ImageR
         outcome=decision.outcome.value,
         models=tuple(
             RoutedModel(name=arm.name, version=arm.version, mode=arm.mode.value)
-            for arm in decision.models
+            for arm in (*decision.models, *decision.shadows)
         ),
         destinations=decision.destinations,
         rules=tuple(

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.routing.canary import arm_of
 from gateway.routing.conditions import holds, keywords
+from gateway.schemas.result import Mode
 from gateway.schemas.routing_rules import Otherwise, Rule, RuleCompletion
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Decision:
         out.
     models
         The models that are to read it, each once; none where contracts decide.
+    shadows
+        Models whose readings of it are only compared with the others.
     destinations
         Names of the destinations of its results.
     completion
@@ -100,6 +103,7 @@ class Decision:
     outcome: Outcome
     rules: tuple[str, ...] = ()
     models: tuple[Arm, ...] = ()
+    shadows: tuple[Arm, ...] = ()
     destinations: tuple[str, ...] = ()
     completion: RuleCompletion = field(default_factory=RuleCompletion)
 
@@ -160,12 +164,12 @@ def _together(
     completions = [part.completion for part in parts if part.completion is not None]
     quiet = (each.quiet_s for each in completions if each.quiet_s is not None)
     expected = (each.expected_instances for each in completions if each.expected_instances)
+    arms = dict.fromkeys(arm_of(model, study_id) for part in parts for model in part.models)
     return Decision(
         outcome,
         names,
-        models=tuple(
-            dict.fromkeys(arm_of(model, study_id) for part in parts for model in part.models)
-        ),
+        models=tuple(arm for arm in arms if arm.mode is not Mode.SHADOW),
+        shadows=tuple(arm for arm in arms if arm.mode is Mode.SHADOW),
         destinations=tuple(dict.fromkeys(name for part in parts for name in part.destinations)),
         completion=RuleCompletion(
             quiet_s=next(quiet, None), expected_instances=next(expected, None)

@@ -79,6 +79,7 @@ class Mode(StrEnum):
 
     LIVE = "live"
     CANARY = "canary"
+    SHADOW = "shadow"  # of readings that nothing shows
 
 
 class Finding(_Wire):

@@ -49,8 +49,8 @@ class ImageRouting(_Wire):
         description="`contracts` without rules; `rules`, `otherwise`, `no_rule` or `kept_out`."
     )
     models: tuple[RoutedModel, ...] = Field(
-        description="Models that read it where their contracts take it; none where the contracts "
-        "decide."
+        description="Models that read it where their contracts take it, those of `mode` shadow "
+        "last; no others where the contracts decide."
     )
     destinations: tuple[str, ...]
     rules: tuple[RuleExplanation, ...]

@@ -226,12 +226,18 @@ class RuleModel(_Part):
     version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = Field(
         None, description="Version; if unset, the newest one."
     )
-    mode: Literal["live"] = Field("live", description="Part that the model plays.")
+    mode: Literal["live", "shadow"] = Field(
+        "live",
+        description="Part that the model plays: readings of a `shadow` model are kept and compared "
+        "with the others, and shown nowhere.",
+    )
     canary: Canary | None = None
 
     @model_validator(mode="after")
-    def _differs_from_its_canary(self) -> Self:
+    def _is_sound(self) -> Self:
         canary = self.canary
+        if self.mode == "shadow" and (self.version is None or canary is not None):
+            raise ValueError("a shadow model names its version, and has no canary")
         if canary is None:
             return self
         if self.version is None:
@@ -262,8 +268,8 @@ class Otherwise(_Part):
     models: tuple[RuleModel, ...] = Field(
         (),
         max_length=16,
-        description="Models that read the image; where no rule names one, the accepting model of "
-        "the highest priority does.",
+        description="Models that read the image; where no rule names one that is not a shadow, the "
+        "accepting model of the highest priority does.",
     )
     destinations: tuple[Name, ...] = Field(
         (), max_length=32, description="Names of the destinations that get the results."
@@ -272,7 +278,10 @@ class Otherwise(_Part):
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
-        if len({model.name for model in self.models}) != len(self.models):
+        named = {
+            (model.name, model.version if model.mode == "shadow" else None) for model in self.models
+        }
+        if len(named) != len(self.models):
             raise ValueError("names a model twice")
         if len(set(self.destinations)) != len(self.destinations):
             raise ValueError("names a destination twice")

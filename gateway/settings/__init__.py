@@ -23,6 +23,7 @@ from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
 from gateway.settings.models import AcceptanceSettings
 from gateway.settings.observability import LogSettings, TracingSettings
+from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
 from gateway.settings.telemetry import TelemetrySettings
 from gateway.settings.triton import TritonSettings
@@ -49,6 +50,7 @@ __all__ = [
     "RetentionSettings",
     "RoutingSettings",
     "Settings",
+    "ShadowSettings",
     "StoreSettings",
     "TelemetrySettings",
     "TracingSettings",

@@ -22,6 +22,7 @@ from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
 from gateway.settings.models import AcceptanceSettings
 from gateway.settings.observability import LogSettings, TracingSettings
+from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
 from gateway.settings.telemetry import TelemetrySettings
 from gateway.settings.triton import TritonSettings
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     acceptance: AcceptanceSettings = AcceptanceSettings()
     store: StoreSettings = StoreSettings()
     routing: RoutingSettings = RoutingSettings()
+    shadow: ShadowSettings = ShadowSettings()
     dimse: DimseSettings = DimseSettings()
     dropfolder: DropFolderSettings = DropFolderSettings()
     pending: PendingSettings = PendingSettings()

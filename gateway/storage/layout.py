@@ -64,8 +64,8 @@ class Place:
 PLACES = (
     Place(
         RESULTS,
-        "studies: the document of each, its images, heat maps and renderings, and images that wait "
-        "to be processed",
+        "studies: the document of each, its images, heat maps and renderings, images that wait to "
+        "be processed, and readings by shadow models",
         "results",
         "when the study is deleted",
     ),

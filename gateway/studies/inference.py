@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.results.documents import FrameReading
-    from gateway.studies.preparation import PreparedFrame
+    from gateway.studies.preparation import PreparedFrame, PreparedImage
     from gateway.studies.readings import FreshImage
     from gateway.studies.taken_images import TakenImage
     from gateway.triton.protocol import InferenceServer
@@ -123,6 +123,28 @@ class Inference:
             self._infer(frame, item.model, deadline, awaited=awaited)
             for frame in item.prepared.frames
         )
+
+    async def read_unnoticed(
+        self, prepared: PreparedImage, model: ServedModel, deadline: Deadline
+    ) -> list[FrameReading]:
+        """Return the model's readings of an image that no sender waits for, frame by frame.
+
+        It is asked once, and a failure is the caller's alone: it raises no doubt about the model,
+        which would have all others looked at.
+
+        Raises
+        ------
+        RadStreamError
+            See `read_image`.
+        """
+        readings = []
+        for frame in prepared.frames:
+            call = frame.call
+            output = await self._server.infer(
+                call.name, call.version, call.inputs, model.outputs, deadline=deadline
+            )
+            readings.append(frame_reading(frame, model, output))
+        return readings
 
     async def _infer(
         self, frame: PreparedFrame, model: ServedModel, deadline: Deadline, *, awaited: bool

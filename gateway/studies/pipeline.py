@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from gateway.studies.readings import FreshImage, MissedReading
     from gateway.studies.recorder import StudyRecorder
     from gateway.studies.refused_images import RefusedImage
+    from gateway.studies.shadow_queue import ShadowQueue
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study
     from gateway.studies.taken_images import TakenImage
@@ -68,6 +69,7 @@ class Pipeline:
         imaging: Imaging,
         results: ResultStore,
         promises: ReadingPromises,
+        shadows: ShadowQueue,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         recorder: StudyRecorder,
@@ -78,6 +80,7 @@ class Pipeline:
         self._images = ImageIntake(imaging, results)
         self._results = results
         self._promises = promises
+        self._shadows = shadows
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._recorder = recorder
@@ -185,6 +188,7 @@ class Pipeline:
         self._recorder.tell_readings(
             study, [(items[each.sha256, each.model], each) for each in first]
         )
+        self._shadows.offer(taken, first)
         return Answer(
             added.result,
             replayed=not first,

@@ -88,7 +88,7 @@ def image_reading(
         Of the image's object in the store.
     """
     metadata, contract = item.image.metadata, item.model.contract
-    reason = _not_applicable(item.model, metadata)
+    reason = not_applicable(item.model, metadata)
     uids = item.image.uids
     return Reading(
         study_id=metadata.study_id,
@@ -114,10 +114,7 @@ def image_reading(
         study_instance_uid=uids.study_instance_uid,
         series_instance_uid=uids.series_instance_uid,
         sop_instance_uid=uids.sop_instance_uid,
-        frames=tuple(
-            frame if reason is None and frame.not_applicable is None else _without_verdict(frame)
-            for frame in frames
-        ),
+        frames=judged(reason, frames),
         dropped_as=study.dropped_as,
         sender=study.caller,
         route=study.route.value,
@@ -132,7 +129,7 @@ def _unusable(item: FreshImage) -> tuple[ResultWarning, ...]:
     )
 
 
-def _not_applicable(model: ServedModel, metadata: StudyMetadata) -> str | None:
+def not_applicable(model: ServedModel, metadata: StudyMetadata) -> str | None:
     """Return why a model is not applicable to such a study; None where it is."""
     reasons = [
         doubt.reason for doubt in model.doubts(metadata) if doubt.outcome is not Outcome.WARN
@@ -154,6 +151,20 @@ def _doubts(
             detail=f"{item.image.part}: {item.model.name} {said}; {_MEANINGLESS}",
         )
         for pointer, said in told.items()
+    )
+
+
+def judged(reason: str | None, frames: Iterable[FrameReading]) -> tuple[FrameReading, ...]:
+    """Return the readings of frames; nothing is positive where the model is not applicable.
+
+    Parameters
+    ----------
+    reason
+        See `not_applicable`.
+    """
+    return tuple(
+        frame if reason is None and frame.not_applicable is None else _without_verdict(frame)
+        for frame in frames
     )
 
 

@@ -18,8 +18,10 @@ from gateway.results.keys import (
     image_key,
     page_key,
     pointers_folder,
+    shadows_folder,
     study_folder,
 )
+from gateway.results.shadows import ShadowReading
 from gateway.storage.layout import CALLBACKS, DELIVERIES, PARKED, READINGS, SUBMISSIONS
 from gateway.verification.findings import Kind, Look
 from gateway.work.documents import (
@@ -140,6 +142,7 @@ class _StudyLook:
                 images.add(reading.sha256)
                 self._reading(reading, key)
         await self._work(record)
+        await self._shadows()
         marks = pointers_folder(self._study_id)  # one without its pointer is of a death between
         self._named.update(key for key in self._look.keys if key.startswith(marks))
         for entry in record.open_images:
@@ -182,6 +185,13 @@ class _StudyLook:
         for key in [key for key in self._look.keys if key.startswith(folder)]:
             self._named.add(key)
             await self._look.document(document, key)
+
+    async def _shadows(self) -> None:
+        """Look at readings by shadow models, which the document does not list."""
+        folder = shadows_folder(self._study_id)
+        for key in [key for key in self._look.keys if key.startswith(folder)]:
+            self._named.add(key)
+            await self._look.document(ShadowReading, key)
 
     def _reading(self, reading: Reading, referrer: str) -> None:
         if reading.study_id != self._study_id:

@@ -12,6 +12,8 @@ from gateway.dimse.commitment_messages import ActionStatus
 from gateway.dimse.connections import ENDS
 from gateway.errors import RadStreamError, Refusal
 from gateway.observability.metrics.delivery import OUTCOMES
+from gateway.observability.metrics.shadow import DROPPED
+from gateway.results.shadows import VERDICTS
 from gateway.results.tombstone import Reason
 from gateway.routing.rules import BUILT_IN
 from gateway.routing.rules import Outcome as RoutingOutcome
@@ -92,6 +94,14 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         },
         "radstream_routed_images": {"outcome": set(RoutingOutcome)},
         "radstream_rule_images": {"rule": chosen["rule"] | {rule.name for rule in BUILT_IN}},
+        "radstream_shadow_dropped": {"reason": set(DROPPED)},
+        "radstream_shadow_readings": {
+            "model": chosen["model"],
+            "version": chosen["version"],
+            "outcome": {"read", "failed"},
+        },
+        "radstream_agreement_pairs": {**_pair(chosen), "verdicts": set(VERDICTS)},
+        "radstream_agreement_difference": _pair(chosen),
         "radstream_stow_instances": {
             "reason": {"0000"} | {f"{reason:04X}" for reason in FailureReason}
         },
@@ -123,6 +133,16 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         # The operator's own: the ids in the key file, and the certificate.
         "radstream_credential_expires_timestamp_seconds": {"credential": chosen["credential"]},
         "radstream_telemetry_dropped": {"reason": {"queue_full", "spool_full", "damaged"}},
+    }
+
+
+def _pair(chosen: Labels) -> Labels:
+    return {
+        "shadow": chosen["model"],
+        "shadow_version": chosen["version"],
+        "model": chosen["model"],
+        "version": chosen["version"],
+        "label": chosen["label"],
     }
 
 

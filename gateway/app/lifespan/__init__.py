@@ -97,6 +97,7 @@ async def _opened(context: LifespanContext, certificate: ServedCertificate | Non
         *drop_folder_work(context, storage, processing, folder, audit),
         *backlog_work(settings, backlogs, catalog, storage, audit),
         *_store_work(settings, metrics, storage, audit, lines),
+        ("shadow readings", processing.shadows.run()),
     ):
         await context.run(name, work)
     parked_reports = await open_dimse(

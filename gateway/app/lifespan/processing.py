@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.admission.admission import Admission
+from gateway.admission.idle_turns import IdleTurns
 from gateway.app.lifespan.telemetry import open_telemetry
+from gateway.deferred.shadow_readings import ShadowReadings
 from gateway.models.registry import ModelRegistry
 from gateway.pictures.pictures import Pictures
 from gateway.problems import problem_of
 from gateway.renderings.reports import Reports
+from gateway.results.shadows import Shadows
 from gateway.results.tombstones import Tombstones
 from gateway.storage.layout import READINGS
 from gateway.studies.imaging import Imaging
@@ -21,6 +24,7 @@ from gateway.studies.owed_readings import ReadingPromises
 from gateway.studies.pipeline import Pipeline
 from gateway.studies.process import StudyProcessor
 from gateway.studies.recorder import StudyRecorder
+from gateway.studies.shadow_queue import ShadowQueue
 from gateway.triton.client import TritonClient
 from gateway.triton.restart_flag import RestartFlag
 from gateway.work.claims import CLOCK_SKEW_S, Claims
@@ -52,6 +56,7 @@ class Processing:
     pictures: Pictures
     reports: Reports
     routing: Routing
+    shadows: ShadowReadings
 
 
 async def open_processing(
@@ -72,12 +77,15 @@ async def open_processing(
     )
     choice = ModelChoice(models, routing, imaging, metrics)
     promises = _promises(context, storage)
+    inference = Inference(triton, models, metrics)
+    waiting = ShadowQueue(settings.shadow.queue, metrics)
     pipeline = Pipeline(
         choice=choice,
-        inference=Inference(triton, models, metrics),
+        inference=inference,
         imaging=imaging,
         results=storage.results,
         promises=promises,
+        shadows=waiting,
         metrics=metrics,
         pseudonyms=context.pseudonyms,
         recorder=recorder,
@@ -99,6 +107,18 @@ async def open_processing(
         pictures=pictures,
         reports=Reports(storage.results, imaging, pictures, Tombstones(storage.objects)),
         routing=routing,
+        shadows=ShadowReadings(
+            waiting,
+            turns=IdleTurns(lambda: admission.studies.used > 0, settings.shadow.share),
+            models=models,
+            imaging=imaging,
+            inference=inference,
+            results=storage.results,
+            kept=Shadows(storage.objects, storage.results),
+            recorder=recorder,
+            metrics=metrics,
+            timeout_s=settings.http.request_timeout_s,
+        ),
     )
 
 

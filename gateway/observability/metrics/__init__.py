@@ -20,6 +20,7 @@ from gateway.observability.metrics.dropfolder import DropFolderMetrics
 from gateway.observability.metrics.http import HttpMetrics
 from gateway.observability.metrics.process import ImagingMetrics, ProcessMetrics
 from gateway.observability.metrics.routing import RoutingMetrics
+from gateway.observability.metrics.shadow import ShadowMetrics
 from gateway.observability.metrics.studies import StudyMetrics
 from gateway.observability.metrics.telemetry import TelemetryMetrics
 from gateway.observability.metrics.triton import TritonMetrics
@@ -43,6 +44,7 @@ class Metrics:
         self.dicomweb = DicomWebMetrics(registry)
         self.dimse = DimseMetrics(registry)
         self.routing = RoutingMetrics(registry)
+        self.shadow = ShadowMetrics(registry)
         self.dropfolder = DropFolderMetrics(registry)
         self.backlog = BacklogMetrics(registry)
         self.delivery = DeliveryMetrics(registry)

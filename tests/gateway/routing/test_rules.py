@@ -107,3 +107,37 @@ def test_the_keywords_of_all_rules_are_known():
     assert "QualityControlImage" in Rules(RoutingDocument.model_validate(document)).keywords
     without = Rules(RoutingDocument.model_validate({"schema": "radstream.routing/1"}))
     assert without.keywords == {"Manufacturer", "ManufacturerModelName"}
+
+
+def test_shadow_models_stand_apart_from_those_that_read():
+    rule = CHEST | {
+        "models": [
+            {"name": "cxr"},
+            {"name": "cxr", "version": "2", "mode": "shadow"},
+            {"name": "cxr", "version": "3", "mode": "shadow"},
+        ]
+    }
+    decision = decided(rule)
+    assert list(map(str, decision.models)) == ["cxr"]
+    assert list(map(str, decision.shadows)) == ["cxr version 2", "cxr version 3"]
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        [{"name": "cxr", "mode": "shadow"}],
+        [{"name": "cxr", "version": "1", "mode": "shadow"}] * 2,
+        [
+            {
+                "name": "cxr",
+                "version": "1",
+                "mode": "shadow",
+                "canary": {"version": "2", "percent": 1},
+            }
+        ],
+    ],
+    ids=["without version", "twice", "with canary"],
+)
+def test_what_is_no_shadow_is_refused(models: list[dict[str, Any]]):
+    with pytest.raises(ValueError, match=r"shadow|twice"):
+        decided(CHEST | {"models": models})

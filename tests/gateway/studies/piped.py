@@ -24,6 +24,7 @@ from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
 from gateway.studies.model_choice import ModelChoice
 from gateway.studies.pipeline import Pipeline
+from gateway.studies.shadow_queue import ShadowQueue
 from gateway.studies.study import Route, Study, StudyImage
 from gateway.triton.client import TritonClient
 from preprocess import Limits
@@ -46,6 +47,7 @@ class Parts:
         self.models = ModelRegistry(client, self.metrics, refresh_s=5, probe_timeout_s=10)
         self.results = ResultStore(objects, StudyDocuments(objects))
         self.routing = routing or Routing()
+        self.shadows = ShadowQueue(100, self.metrics)
         imaging = Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics)
         self.pipeline = Pipeline(
             choice=ModelChoice(self.models, self.routing, imaging, self.metrics),
@@ -53,6 +55,7 @@ class Parts:
             imaging=imaging,
             results=self.results,
             promises=promises_on(objects),
+            shadows=self.shadows,
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
             recorder=self.told,

@@ -145,3 +145,17 @@ async def test_a_mark_of_an_instance_may_lack_its_pointer(objects: ObjectStore):
     await fill(objects)
     await objects.delete("instances/1.2.3.4.json")
     assert await found(objects) == set()
+
+
+async def test_readings_by_shadow_models_are_looked_at(objects: ObjectStore):
+    await fill(objects)
+    kept, broken = (f"results/S1/shadows/{SHA256}/cxr-{version}.json" for version in "23")
+    await put(
+        objects,
+        kept,
+        b'{"schema": "radstream.shadow/1", "study_id": "S1", "sha256": "0", "timings_ms": {}, '
+        b'"model": {"name": "cxr", "version": "2"}, "completed_at": "2026-01-31T12:00:00Z", '
+        b'"frames": [], "pairs": []}',
+    )
+    await put(objects, broken, b"{}")
+    assert await found(objects) == {(Kind.UNREADABLE_DOCUMENT, broken)}
