@@ -45,17 +45,25 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
     type=click.File("w", encoding="utf-8", lazy=True),
     help="Write a page with plots and all rows to this file as well.",
 )
+@click.option(
+    "--store",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the object store, or a copy of it: studies whose findings a shadow model would "
+    "change are listed by their study_id.",
+)
 def report(
     folder: Path,
+    *,
     since: dt.datetime | None,
     until: dt.datetime | None,
     given: tuple[str, ...],
     page_file: TextIO | None,
+    store: Path | None,
 ) -> None:
     """Answer Athena's named queries from the telemetry files of this machine.
 
     Studies and their outcomes, latency by stage, a comparison of models, the cost of a thousand
-    images.
+    images, and the agreement of shadow models.
     """
     reporting = _reporting()
     paid = _paid(given, reporting.prices())
@@ -68,7 +76,11 @@ def report(
             "RADSTREAM_TELEMETRY__KIND is file and RADSTREAM_TELEMETRY__FOLDER is that folder"
         ) from error
     with closing(opened) as records:
-        found = reporting.answers(records, since=since.date() if since else None, paid=paid)
+        first = since.date() if since else None
+        found = reporting.answers(records, since=first, paid=paid)
+        found["agreement"] = reporting.agreement(records, since=first)
+        if store is not None:
+            found["changed_cases"] = reporting.changed_cases(store)
         about = records.described()
     if not found["summary"].records()[0]["submissions"]:
         raise click.ClickException(f"no study came to its end in these days; {folder} has {about}")

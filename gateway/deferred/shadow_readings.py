@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import Reading
     from gateway.results.shadows import Shadows
     from gateway.results.store import ResultStore
+    from gateway.routing.canary_watch import CanaryWatch
     from gateway.studies.imaging import Imaging
     from gateway.studies.inference import Inference
     from gateway.studies.recorder import StudyRecorder
@@ -63,7 +64,7 @@ class ShadowReadings:
         Read an image.
     results, kept
         The readings that are shown, and those of shadow models.
-    recorder, metrics
+    recorder, metrics, canaries
         Told of them.
     timeout_s
         Seconds that a turn may take.
@@ -81,6 +82,7 @@ class ShadowReadings:
         kept: Shadows,
         recorder: StudyRecorder,
         metrics: Metrics,
+        canaries: CanaryWatch,
         timeout_s: float,
     ) -> None:
         self._waiting = waiting
@@ -92,6 +94,7 @@ class ShadowReadings:
         self._kept = kept
         self._recorder = recorder
         self._metrics = metrics.shadow
+        self._canaries = canaries
         self._timeout_s = timeout_s
 
     async def run(self) -> NoReturn:
@@ -194,6 +197,13 @@ class ShadowReadings:
             self._metrics.differences.labels(*labels).observe(
                 pair.shadow_probability - pair.probability
             )
+            if pair.positive is not None and pair.shadow_positive is not None:
+                self._canaries.compared(
+                    (model.name, model.version),
+                    (pair.model.name, pair.model.version),
+                    pair.label,
+                    (pair.positive, pair.shadow_positive),
+                )
 
 
 def _kept(reading: Reading, shown: Sequence[Reading]) -> ShadowReading:

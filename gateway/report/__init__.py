@@ -1,9 +1,21 @@
 """Athena's named queries, asked of the telemetry files of one machine. Needs the extra `report`."""
 
+from gateway.report.agreement import agreement, changed_cases
 from gateway.report.answers import QueryResult, answers
 from gateway.report.page import page
 from gateway.report.questions import Question, prices, questions
 from gateway.report.records import Records
 from gateway.report.terminal import lines
 
-__all__ = ["QueryResult", "Question", "Records", "answers", "lines", "page", "prices", "questions"]
+__all__ = [
+    "QueryResult",
+    "Question",
+    "Records",
+    "agreement",
+    "answers",
+    "changed_cases",
+    "lines",
+    "page",
+    "prices",
+    "questions",
+]

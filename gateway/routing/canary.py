@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from gateway.schemas.result import Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gateway.schemas.routing_rules import RuleModel
 
 _BUCKETS = 2**64
@@ -38,17 +40,30 @@ class Arm:
         return self.name if self.version is None else f"{self.name} version {self.version}"
 
 
-def arm_of(model: RuleModel, study_id: str) -> Arm:
+def arm_of(model: RuleModel, study_id: str, rolled_back: Collection[str] = ()) -> Arm:
     """Return the model that reads a study's images: the rule's own, or its canary.
 
     A shadow model reads those of all studies.
+
+    Parameters
+    ----------
+    rolled_back
+        See `canary_key`; such a canary reads none.
     """
     if model.mode == "shadow":
         return Arm(model.name, model.version, Mode.SHADOW)
     canary = model.canary
-    if canary is not None and _place(model.name, study_id) * 100 < canary.percent:
+    if canary is None or canary_key(model) in rolled_back:
+        return Arm(model.name, model.version, Mode.LIVE)
+    if _place(model.name, study_id) * 100 < canary.percent:
         return Arm(canary.name or model.name, canary.version, Mode.CANARY)
     return Arm(model.name, model.version, Mode.LIVE)
+
+
+def canary_key(model: RuleModel) -> str:
+    """Return the key of a canary: another one after any edit of its model's entry."""
+    form = model.model_dump_json(by_alias=True, exclude_unset=True)
+    return hashlib.sha256(form.encode()).hexdigest()[:32]
 
 
 def _place(name: str, study_id: str) -> float:

@@ -10,7 +10,7 @@ from gateway.routing.senders import Senders
 from gateway.schemas.routing import RoutingDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 NO_ROUTING = RoutingDocument.model_validate({"schema": "radstream.routing/1"})
 """The document of a gateway that has none."""
@@ -23,6 +23,8 @@ class Routes:
     ----------
     document
         The document.
+    rolled_back
+        See `Rules`.
 
     Attributes
     ----------
@@ -32,10 +34,10 @@ class Routes:
         See `digest_of`.
     """
 
-    def __init__(self, document: RoutingDocument) -> None:
+    def __init__(self, document: RoutingDocument, rolled_back: Collection[str] = ()) -> None:
         self.document = document
         self.senders = Senders(document)
-        self.rules = Rules(document)
+        self.rules = Rules(document, rolled_back)
         self.digest = digest_of(document)
 
 
@@ -46,11 +48,17 @@ class Routing:
     ----------
     document
         The document at the start; None where no file is named.
+
+    Attributes
+    ----------
+    rolled_back
+        Keys of canaries that read nothing, whichever document is in force.
     """
 
     def __init__(self, document: RoutingDocument | None = None) -> None:
         self.is_set = document is not None
-        self.routes = Routes(document or NO_ROUTING)
+        self.rolled_back: set[str] = set()
+        self.routes = Routes(document or NO_ROUTING, self.rolled_back)
         self._followers: list[Callable[[Routes], None]] = []
 
     @property
@@ -64,7 +72,7 @@ class Routing:
 
     def replace(self, document: RoutingDocument) -> None:
         """Put another document in force."""
-        self.routes = Routes(document)
+        self.routes = Routes(document, self.rolled_back)
         for follower in self._followers:
             follower(self.routes)
 

@@ -13,7 +13,7 @@ from gateway.schemas.result import Mode
 from gateway.schemas.routing_rules import Otherwise, Rule, RuleCompletion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from gateway.routing.canary import Arm
     from gateway.routing.conditions import Facts
@@ -118,6 +118,8 @@ class Rules:
     ----------
     document
         The document.
+    rolled_back
+        Keys of canaries that read nothing.
 
     Attributes
     ----------
@@ -129,13 +131,14 @@ class Rules:
         Time zone of their times of day.
     """
 
-    def __init__(self, document: RoutingRules) -> None:
+    def __init__(self, document: RoutingRules, rolled_back: Collection[str] = ()) -> None:
         built_in = [rule for rule in BUILT_IN if rule.name not in document.rules_off]
         has_rules = document.has_rules
         self.all: tuple[Rule, ...] = (*built_in, *document.rules) if has_rules else (OWN_RESULTS,)
         self.keywords = frozenset(word for rule in self.all for word in keywords(rule.when))
         self.zone = ZoneInfo(document.time_zone)
         self._document = document
+        self._rolled_back = rolled_back
 
     def decide(self, facts: Facts) -> Decision:
         """Return what follows for an image."""
@@ -150,28 +153,29 @@ class Rules:
             return UNRULED
         if applying:
             names = tuple(rule.name for rule in applying)
-            return _together(Outcome.RULES, applying, names, facts)
+            return self._together(Outcome.RULES, applying, names, facts)
         if self._document.otherwise is not None:
-            return _together(Outcome.OTHERWISE, [self._document.otherwise], (), facts)
+            return self._together(Outcome.OTHERWISE, [self._document.otherwise], (), facts)
         return Decision(Outcome.NO_RULE)
 
-
-def _together(
-    outcome: Outcome, parts: Sequence[Otherwise], names: tuple[str, ...], facts: Facts
-) -> Decision:
-    """Return all that follows of several rules; of completion, what the first one says."""
-    study_id = str(facts.metadata.get("study_id", ""))
-    completions = [part.completion for part in parts if part.completion is not None]
-    quiet = (each.quiet_s for each in completions if each.quiet_s is not None)
-    expected = (each.expected_instances for each in completions if each.expected_instances)
-    arms = dict.fromkeys(arm_of(model, study_id) for part in parts for model in part.models)
-    return Decision(
-        outcome,
-        names,
-        models=tuple(arm for arm in arms if arm.mode is not Mode.SHADOW),
-        shadows=tuple(arm for arm in arms if arm.mode is Mode.SHADOW),
-        destinations=tuple(dict.fromkeys(name for part in parts for name in part.destinations)),
-        completion=RuleCompletion(
-            quiet_s=next(quiet, None), expected_instances=next(expected, None)
-        ),
-    )
+    def _together(
+        self, outcome: Outcome, parts: Sequence[Otherwise], names: tuple[str, ...], facts: Facts
+    ) -> Decision:
+        """Return all that follows of several rules; of completion, what the first one says."""
+        study_id = str(facts.metadata.get("study_id", ""))
+        completions = [part.completion for part in parts if part.completion is not None]
+        quiet = (each.quiet_s for each in completions if each.quiet_s is not None)
+        expected = (each.expected_instances for each in completions if each.expected_instances)
+        arms = dict.fromkeys(
+            arm_of(model, study_id, self._rolled_back) for part in parts for model in part.models
+        )
+        return Decision(
+            outcome,
+            names,
+            models=tuple(arm for arm in arms if arm.mode is not Mode.SHADOW),
+            shadows=tuple(arm for arm in arms if arm.mode is Mode.SHADOW),
+            destinations=tuple(dict.fromkeys(name for part in parts for name in part.destinations)),
+            completion=RuleCompletion(
+                quiet_s=next(quiet, None), expected_instances=next(expected, None)
+            ),
+        )

@@ -204,6 +204,41 @@ Condition = Annotated[
 ]
 
 
+class RollBack(_Part):
+    """Limits beyond which a canary is rolled back, until a person edits its model."""
+
+    readings: int = Field(
+        50,
+        ge=10,
+        le=10_000,
+        description="Latest readings of the canary, or findings of a label, that a gateway holds "
+        "to the limits; before there are as many, none is rolled back.",
+    )
+    failed_percent: float | None = Field(
+        None, ge=0, lt=100, description="Share of images that it may fail to read."
+    )
+    not_applicable_percent: float | None = Field(
+        None, ge=0, lt=100, description="Share of images that it may be not applicable to."
+    )
+    infer_ms: float | None = Field(
+        None, gt=0, description="Milliseconds that 95 in 100 of its inferences may take."
+    )
+    kappa: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="Least agreement, by label, with the model in whose place it reads, of its "
+        "readings as a shadow model.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        limits = (self.failed_percent, self.not_applicable_percent, self.infer_ms, self.kappa)
+        if all(limit is None for limit in limits):
+            raise ValueError("needs a limit")
+        return self
+
+
 class Canary(_Part):
     """Model version that reads the images of a share of the studies in place of another."""
 
@@ -216,6 +251,9 @@ class Canary(_Part):
         le=100,
         description="Share of the studies, chosen by a hash of the `study_id`: a larger one adds "
         "to a smaller one.",
+    )
+    roll_back: RollBack | None = Field(
+        None, description="Limits beyond which its share becomes 0 by itself."
     )
 
 

@@ -20,6 +20,7 @@ SUBMISSIONS = f"{WORK}submissions/"
 CALLBACKS = f"{WORK}callbacks/"
 DELIVERIES = f"{WORK}deliveries/"
 READINGS = f"{WORK}readings/"
+ROLL_BACKS = f"{WORK}roll-backs/"
 COMMITMENTS = f"{WORK}commitments/"
 COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
@@ -105,6 +106,7 @@ PLACES = (
         "results",
         "when the study is complete",
     ),
+    Place(ROLL_BACKS, "canaries that were rolled back", "routing", "kept"),
     Place(
         COMMITMENTS,
         "requests for storage commitment that are not reported on yet",

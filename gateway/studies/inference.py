@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
-FAILURES = (*_MODEL_ERRORS, InferenceOverloadedError, DeadlineExceededError)
+MODEL_ERRORS = (InferenceUnavailableError, InferenceFailedError, ContractError)
+"""Failures that speak against a model, and not of the load."""
+FAILURES = (*MODEL_ERRORS, InferenceOverloadedError, DeadlineExceededError)
 """Failures of one model, which say nothing of another."""
 # Of what a request has left, for models of which others read the same image.
 _SHARE_OF_DEADLINE = 0.75
@@ -182,7 +183,7 @@ class Inference:
             reading = frame_reading(frame, model, output)
         except RadStreamError as error:
             self._metrics.triton.errors.labels(error.label).inc()
-            if isinstance(error, _MODEL_ERRORS):
+            if isinstance(error, MODEL_ERRORS):
                 log.warning("model.failed", model=frame.call.name, reason=str(error))
                 self._models.failed(model, error, began)
             raise

@@ -25,6 +25,7 @@ from gateway.runtime.concurrency import together
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
 from gateway.studies.answer import Answer
+from gateway.studies.canary_outcomes import note_failure, note_outcomes
 from gateway.studies.readings import distinct, image_reading, key_of
 from gateway.studies.recorder import in_common
 from gateway.studies.refused_images import PART_ERRORS, in_order, raise_all
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import FrameReading, Reading
     from gateway.results.image_writes import ImageWrites
     from gateway.results.store import Added, Known, ResultStore
+    from gateway.routing.canary_watch import CanaryWatch
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.result import Finding
     from gateway.studies.imaging import Imaging
@@ -70,6 +72,7 @@ class Pipeline:
         results: ResultStore,
         promises: ReadingPromises,
         shadows: ShadowQueue,
+        canaries: CanaryWatch,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         recorder: StudyRecorder,
@@ -81,6 +84,7 @@ class Pipeline:
         self._results = results
         self._promises = promises
         self._shadows = shadows
+        self._canaries = canaries
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._recorder = recorder
@@ -166,7 +170,8 @@ class Pipeline:
                     made, failed = await self._inference.read_images(
                         taken, deadline, awaited=awaited
                     )
-        except BaseException:
+        except BaseException as error:
+            note_failure(self._canaries, taken, error)
             await writes.remove()
             raise
         with stages.time(Stage.STORE):
@@ -189,6 +194,7 @@ class Pipeline:
             study, [(items[each.sha256, each.model], each) for each in first]
         )
         self._shadows.offer(taken, first)
+        note_outcomes(self._canaries, first, missed)
         return Answer(
             added.result,
             replayed=not first,

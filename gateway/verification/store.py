@@ -15,6 +15,7 @@ from gateway.results.documents import CompletionEntry, StudyDocument
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.results.withdrawn_study import WithdrawnStudy
+from gateway.routing.roll_back import RolledBack
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
 from gateway.storage import layout
@@ -117,6 +118,7 @@ class Verification:
             layout.INSTANCES: partial(_look_at_document, InstancePointer),
             layout.BINDINGS: partial(_look_at_document, Binding),
             layout.DELETIONS: partial(_look_at_document, Closing),
+            layout.ROLL_BACKS: partial(_look_at_document, RolledBack),
         }
         for root, look in by_key.items():
             for digit in "0123456789abcdef":  # there may be a binding for each image that ever came

@@ -34,6 +34,7 @@ def dashboard() -> Dashboard:
             "Requests": _requests(),
             "Latency": _latency(),
             "Findings": _findings(),
+            "Agreement of shadow models": _agreement(),
         },
         variables=(model,),
     )
@@ -189,5 +190,56 @@ def _findings() -> list[Panel]:
                 "(rate(radstream_findings_total{TRITON}[$__rate_interval]))"
             },
             span=12,
+        ),
+    ]
+
+
+def _agreement() -> list[Panel]:
+    labels = "shadow, shadow_version, model, version, label"
+    legend = "{{shadow}} {{shadow_version}}, {{model}} {{version}}, {{label}}"
+    pairs = "radstream_agreement_pairs_total"
+    judged = 'verdicts!="not_applicable"'
+    n = f"sum by ({labels}) (increase({pairs}{{TRITON, {judged}}}[$__range]))"
+
+    def count(verdicts: str) -> str:
+        """Pairs of these verdicts, none where there were only others."""
+        found = f'increase({pairs}{{TRITON, verdicts=~"{verdicts}"}}[$__range])'
+        return f"(sum by ({labels}) ({found}) or 0 * {n})"
+
+    def alike(shown: str, shadow: str) -> str:
+        """Pairs that would be alike by chance, times the number of all."""
+        return f"{count(shown)} * {count(shadow)}"
+
+    chance = (
+        f"({alike('both_positive|only_shown', 'both_positive|only_shadow')}"
+        f" + {alike('both_negative|only_shadow', 'both_negative|only_shown')}) / {n}"
+    )
+    difference = "radstream_agreement_difference_bucket{TRITON}[$__range]"
+    return [
+        lines(
+            "Cohen's kappa",
+            "Agreement beyond chance of a shadow model with the one whose reading is shown, over "
+            "the time shown. Few pairs tell little: radstream report has n and intervals.",
+            "short",
+            {legend: f"({count('both_positive|both_negative')} - {chance}) / ({n} - {chance})"},
+        ),
+        lines(
+            "Verdicts that would change",
+            "Share of the pairs in which one of the two alone is positive.",
+            "percentunit",
+            {
+                f"{legend}: shown alone": f"{count('only_shown')} / {n}",
+                f"{legend}: shadow alone": f"{count('only_shadow')} / {n}",
+            },
+        ),
+        lines(
+            "Difference of probability",
+            "By the shadow model less the one that is shown: the median, and the middle 95 of 100.",
+            "short",
+            {
+                f"{legend}: {words}": f"histogram_quantile({share}, sum by ({labels}, le) "
+                f"(increase({difference})))"
+                for share, words in ((0.025, "2.5 %"), (0.5, "median"), (0.975, "97.5 %"))
+            },
         ),
     ]

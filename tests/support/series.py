@@ -94,6 +94,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         },
         "radstream_routed_images": {"outcome": set(RoutingOutcome)},
         "radstream_rule_images": {"rule": chosen["rule"] | {rule.name for rule in BUILT_IN}},
+        "radstream_canary_rolled_back": {"model": chosen["model"], "version": chosen["version"]},
         "radstream_shadow_dropped": {"reason": set(DROPPED)},
         "radstream_shadow_readings": {
             "model": chosen["model"],

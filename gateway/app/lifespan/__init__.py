@@ -98,6 +98,7 @@ async def _opened(context: LifespanContext, certificate: ServedCertificate | Non
         *backlog_work(settings, backlogs, catalog, storage, audit),
         *_store_work(settings, metrics, storage, audit, lines),
         ("shadow readings", processing.shadows.run()),
+        ("canary roll-back", processing.roll_backs.run()),
     ):
         await context.run(name, work)
     parked_reports = await open_dimse(

@@ -15,6 +15,8 @@ from gateway.problems import problem_of
 from gateway.renderings.reports import Reports
 from gateway.results.shadows import Shadows
 from gateway.results.tombstones import Tombstones
+from gateway.routing.canary_watch import CanaryWatch
+from gateway.routing.roll_back import RollBacks
 from gateway.storage.layout import READINGS
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
@@ -57,6 +59,7 @@ class Processing:
     reports: Reports
     routing: Routing
     shadows: ShadowReadings
+    roll_backs: RollBacks
 
 
 async def open_processing(
@@ -79,6 +82,7 @@ async def open_processing(
     promises = _promises(context, storage)
     inference = Inference(triton, models, metrics)
     waiting = ShadowQueue(settings.shadow.queue, metrics)
+    canaries = CanaryWatch(routing)
     pipeline = Pipeline(
         choice=choice,
         inference=inference,
@@ -86,6 +90,7 @@ async def open_processing(
         results=storage.results,
         promises=promises,
         shadows=waiting,
+        canaries=canaries,
         metrics=metrics,
         pseudonyms=context.pseudonyms,
         recorder=recorder,
@@ -107,6 +112,14 @@ async def open_processing(
         pictures=pictures,
         reports=Reports(storage.results, imaging, pictures, Tombstones(storage.objects)),
         routing=routing,
+        roll_backs=RollBacks(
+            routing,
+            canaries,
+            objects=storage.objects,
+            audit=audit,
+            metrics=metrics,
+            every_s=settings.pending.sweep_s,
+        ),
         shadows=ShadowReadings(
             waiting,
             turns=IdleTurns(lambda: admission.studies.used > 0, settings.shadow.share),
@@ -117,6 +130,7 @@ async def open_processing(
             kept=Shadows(storage.objects, storage.results),
             recorder=recorder,
             metrics=metrics,
+            canaries=canaries,
             timeout_s=settings.http.request_timeout_s,
         ),
     )

@@ -35,6 +35,13 @@ class RoutingMetrics:
             "store at the last sweep.",
             registry=registry,
         )
+        self.canary_rolled_back = Gauge(
+            "radstream_canary_rolled_back",
+            "1 while a canary of the routing document is rolled back, by its model; 0 while it "
+            "reads. Only canaries with `roll_back`.",
+            ["model", "version"],
+            registry=registry,
+        )
         self.rules = Counter(
             "radstream_rule_images_total",
             "Decisions on images in which a rule of the routing document applied, by rule.",

@@ -14,6 +14,7 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
+from gateway.routing.canary_watch import CanaryWatch
 from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
@@ -48,6 +49,7 @@ class Parts:
         self.results = ResultStore(objects, StudyDocuments(objects))
         self.routing = routing or Routing()
         self.shadows = ShadowQueue(100, self.metrics)
+        self.canaries = CanaryWatch(self.routing)
         imaging = Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics)
         self.pipeline = Pipeline(
             choice=ModelChoice(self.models, self.routing, imaging, self.metrics),
@@ -56,6 +58,7 @@ class Parts:
             results=self.results,
             promises=promises_on(objects),
             shadows=self.shadows,
+            canaries=self.canaries,
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
             recorder=self.told,

@@ -1,0 +1,44 @@
+"""Outcomes of canaries, as the watch over them counts them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.schemas.result import Mode
+from gateway.studies.inference import MODEL_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.results.documents import Reading
+    from gateway.routing.canary_watch import CanaryWatch
+    from gateway.studies.readings import MissedReading
+    from gateway.studies.taken_images import TakenImage
+
+
+def note_failure(canaries: CanaryWatch, taken: Sequence[TakenImage], error: BaseException) -> None:
+    """Note images of a request that fails by the fault of its models."""
+    if not isinstance(error, MODEL_ERRORS):
+        return
+    for each in taken:
+        for item in each.fresh:
+            if item.mode is Mode.CANARY:
+                canaries.failed(item.model.name, item.model.version)
+
+
+def note_outcomes(
+    canaries: CanaryWatch, readings: Sequence[Reading], missed: Sequence[MissedReading]
+) -> None:
+    """Note what canaries read, and what they could not though others did."""
+    for reading in readings:
+        if reading.mode is Mode.CANARY:
+            reasons = [reading.not_applicable, *(each.not_applicable for each in reading.frames)]
+            canaries.read(
+                reading.model.name,
+                reading.model.version,
+                not_applicable=any(reasons),
+                infer_ms=reading.timings_ms["infer"],
+            )
+    for item in missed:
+        if item.mode is Mode.CANARY and isinstance(item.error, MODEL_ERRORS):
+            canaries.failed(item.name, item.version)
