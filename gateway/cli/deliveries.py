@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
@@ -19,11 +21,15 @@ def deliveries() -> None:
 @deliveries.command("list")
 @url_option
 @api_key_option
+@click.option("--json", "as_json", is_flag=True, help="Print each delivery whole, a line each.")
 @click.argument("study_id")
-def list_command(url: str, api_key: str | None, study_id: str) -> None:
+def list_command(url: str, api_key: str | None, study_id: str, *, as_json: bool) -> None:
     """List what became of a study's results at each destination."""
     with gateway_client(url, api_key) as client:
         for item in ask(client, "GET", f"/v1/studies/{study_id}").json().get("deliveries", ()):
+            if as_json:
+                click.echo(json.dumps(item))
+                continue
             parked = f"  parked {item['parked']}" if "parked" in item else ""
             click.echo(
                 f"{item['at']}  {item['destination']}  {item['rendering']}  {item['state']}  "
@@ -42,13 +48,16 @@ def list_command(url: str, api_key: str | None, study_id: str) -> None:
     type=click.Choice([kind.value for kind in RenderingKind]),
     help="Only form of the results.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print each delivery whole, a line each.")
 @click.argument("study_ids", nargs=-1, required=True)
 def resend(
+    *,
     url: str,
     api_key: str | None,
     destination: str | None,
     rendering: str | None,
     study_ids: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Bring the results of studies to their destinations again."""
     given = {"destination": destination, "rendering": rendering}
@@ -57,4 +66,7 @@ def resend(
         for study_id in study_ids:
             answer = ask(client, "POST", f"/v1/studies/{study_id}/deliveries", params=query)
             for item in answer.json()["deliveries"]:
+                if as_json:
+                    click.echo(json.dumps({"study_id": study_id, **item}))
+                    continue
                 click.echo(f"{study_id}  {item['destination']}  {item['rendering']}  waiting")

@@ -19,6 +19,7 @@ from gateway.app.start_failures import StartError
 from gateway.app.tls import CertificateError
 from gateway.cli.accept import accept
 from gateway.cli.banner import banner
+from gateway.cli.completion import completion
 from gateway.cli.deliveries import deliveries
 from gateway.cli.doctor import doctor
 from gateway.cli.environment import read_settings
@@ -29,6 +30,7 @@ from gateway.cli.parked import parked
 from gateway.cli.probe import probe
 from gateway.cli.report import report
 from gateway.cli.rules import rules
+from gateway.cli.studies import studies, study, verdict
 from gateway.cli.verify import reindex_store, verify_store
 from gateway.errors import InvalidMetadataError
 from gateway.schemas.metadata import parse_document
@@ -144,6 +146,9 @@ main.add_command(models)
 main.add_command(report)
 main.add_command(probe)
 main.add_command(doctor)
+main.add_command(studies)
+main.add_command(study)
+main.add_command(completion)
 main.add_command(keys)
 main.add_command(rules)
 
@@ -190,12 +195,6 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     )
 
 
-def _verdict(finding: dict[str, Any]) -> str:
-    if "positive" not in finding:
-        return "not applicable"
-    return "positive" if finding["positive"] else "negative"
-
-
 def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
     """Return the answer as text for a person, one line for each finding."""
     names = ", ".join(file.name for file in group)
@@ -209,7 +208,7 @@ def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
             total = reading["timings_ms"]["total"]
             lines += [
                 f"  image {image['number']}  {finding['label']:<20} {finding['probability']:.3f}"
-                f"  {_verdict(finding)}  {total:.0f} ms"
+                f"  {verdict(finding)}  {total:.0f} ms"
                 for finding in reading["findings"]
             ]
     return "\n".join(lines)

@@ -27,8 +27,9 @@ class ProbeError(Exception):
 @click.command()
 @url_option
 @click.option("--model", "names", multiple=True, help="Only this model; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print each model's outcome, a line each.")
 @api_key_option
-def probe(url: str, names: Sequence[str], api_key: str | None) -> None:
+def probe(url: str, names: Sequence[str], api_key: str | None, *, as_json: bool) -> None:
     """Send the golden image of every ready model as a study, and check its result.
 
     Each goes the way of any study, is stored, and is looked up again. The gateway removes these
@@ -43,13 +44,18 @@ def probe(url: str, names: Sequence[str], api_key: str | None) -> None:
         for model in ready:
             reference = _reference(model)
             began = time.monotonic()
+            fault = None
             try:
                 _probe(client, model)
             except ProbeError as error:
                 failed += 1
-                click.echo(f"{reference}: {error}", err=True)
+                fault = str(error)
+            took_ms = round((time.monotonic() - began) * 1000)
+            if as_json:
+                click.echo(json.dumps({"model": reference, "fault": fault, "took_ms": took_ms}))
             else:
-                click.echo(f"{reference}: ok, {(time.monotonic() - began) * 1000:.0f} ms")
+                told = fault or f"ok, {took_ms} ms"
+                click.echo(f"{reference}: {told}", err=fault is not None)
     sys.exit(1 if failed else 0)
 
 

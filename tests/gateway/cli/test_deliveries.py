@@ -1,5 +1,6 @@
 """`radstream deliveries`: what became of results, in lines, and once more on demand."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,14 @@ async def test_deliveries_are_listed_and_made_again(triton: EmbeddedTriton, tmp_
             code, out, _ = await run_command("deliveries", "list", study, *at)
             assert code == 0
             assert out.endswith("vna  structured-report  confirmed  1 attempts")
+            _, out, _ = await run_command("deliveries", "list", study, "--json", *at)
+            assert json.loads(out.splitlines()[-1])["state"] == "confirmed"
             only = ("--destination", "vna", "--rendering", "structured-report")
             code, out, _ = await run_command("deliveries", "resend", study, *only, *at)
             assert (code, out) == (0, f"{study}  vna  structured-report  waiting")
             await until(lambda: vna.held.total() == 2, 60)
+            _, out, _ = await run_command("deliveries", "resend", study, "--json", *only, *at)
+            assert json.loads(out)["study_id"] == study
 
 
 async def test_a_study_that_is_not_there_is_told(gateway: LiveGateway):

@@ -1,6 +1,7 @@
 """`radstream probe` as a process, through a real gateway to a real Triton, and what it leaves."""
 
 import copy
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -72,6 +73,12 @@ async def test_golden_study_is_read_anew_each_time_and_counted_as_its_keys(probe
     labels = {"caller": "probe", "outcome": "completed"}
     assert await probed.gateway.metric("radstream_caller_studies_total", **labels) == 2
     assert len(probed.kept()) == 2
+    _, out, _ = await probed.probe("--json")
+    assert json.loads(out) | {"took_ms": 1} == {
+        "model": "brightness/1",
+        "fault": None,
+        "took_ms": 1,
+    }
 
 
 async def test_it_fails_where_no_study_would_get_an_answer(probed: Probed):
