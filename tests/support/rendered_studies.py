@@ -5,6 +5,7 @@ that no standard knows.
 """
 
 import base64
+import hashlib
 import io
 import subprocess
 import warnings
@@ -20,14 +21,18 @@ from pydicom import dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation, XRayAngiographicImageStorage
 
 from gateway.renderings.heat_maps import heat_maps
+from gateway.renderings.rejection_note import rejection_note
+from gateway.renderings.rejections import Rejection
 from gateway.renderings.revisions import present
 from gateway.renderings.secondary_capture import secondary_capture
 from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
+from gateway.renderings.words import Withdrawal
 from gateway.results.documents import FrameReading, Reading, StudyRecord
+from gateway.results.withdrawn_study import CaptureReference
 from tests.support.dicom import file_of, radiograph
 from tests.support.dicom_validators import dciodvfy, pixelmed
-from tests.support.readings import PNEUMONIA, frame, reading
+from tests.support.readings import NOON, PNEUMONIA, frame, reading
 from tests.support.tools import tool
 
 if TYPE_CHECKING:
@@ -75,6 +80,21 @@ class RenderedStudy:
 
     originals: dict[str, bytes]
     readings: list[Reading]
+
+
+def sample_study(sample: Path) -> RenderedStudy:
+    """The study of a DICOM file, with a finding that is marked and one that is not."""
+    data = sample.read_bytes()
+    header = dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
+    size = {"rows": header.Rows, "columns": header.Columns}
+    sha256 = hashlib.sha256(data).hexdigest()
+    readings = [
+        reading(
+            1, frame(probability, **size), sha256=sha256, model={"name": "cxr", "version": name}
+        )
+        for name, probability in (("1", 0.9), ("2", 0.1))
+    ]
+    return RenderedStudy({sha256: data}, readings)
 
 
 @st.composite
@@ -131,13 +151,26 @@ def rendered(study: RenderedStudy) -> Iterator[tuple[str, bytes]]:
     """Yield the objects of a study, each with the name of its IOD."""
     headers: dict[str, Dataset] = {}
     for sha256, data in study.originals.items():
-        header = source_header(dcmread(io.BytesIO(data), stop_before_pixels=True))
+        header = source_header(dcmread(io.BytesIO(data), stop_before_pixels=True, force=True))
         assert header is not None
         headers[sha256] = header
-    revision = present(StudyRecord.begun("S1"), "1.2.3", study.readings)
+    *_, header = headers.values()
+    revision = present(StudyRecord.begun("S1"), header.StudyInstanceUID, study.readings)
     yield "Comprehensive3DSR", structured_report(study.readings, headers, revision)
-    for heat_map in heat_maps(study.readings, headers):
+    shown = [*heat_maps(study.readings, headers)]
+    for heat_map in shown:
         yield "SCImage", secondary_capture(heat_map, np.zeros((8, 320, 3), np.uint8))
+    references = (heat_map.reference() for heat_map in shown)
+    captures = tuple(
+        CaptureReference(
+            series_instance_uid=reference.SeriesInstanceUID,
+            sop_instance_uid=reference.SOPInstanceUID,
+            corrections=0,
+        )
+        for reference in references
+    )
+    rejection = Rejection({}, Withdrawal.DELETED, (revision.sop_instance_uid,), captures)
+    yield "KeyObjectSelectionDocument", rejection_note(rejection, header, NOON)
 
 
 def faults(study: RenderedStudy, folder: Path, *, slowly: bool = False) -> list[str]:

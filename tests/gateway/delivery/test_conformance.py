@@ -11,6 +11,7 @@ from gateway.delivery.conformance import check
 from gateway.delivery.transport import Rendering
 from gateway.errors import RenderingNotConformantError
 from gateway.schemas.result import RenderingKind
+from tests.gateway.renderings.test_rejection_note import note
 from tests.support.delivery import report
 from tests.support.dicom import file_of, radiograph
 
@@ -51,6 +52,19 @@ def test_each_fault_of_a_report_is_told(change: Callable[[FileDataset], object],
     with pytest.raises(RenderingNotConformantError) as caught:
         check(with_change(change))
     assert any(told in reason for reason in caught.value.reasons)
+
+
+def test_a_rejection_note_needs_the_objects_that_it_names():
+    data = note()
+    uid = str(dcmread(io.BytesIO(data)).SOPInstanceUID)
+    check(Rendering(RenderingKind.REJECTION_NOTE, uid, "application/dicom", data))
+    dataset = dcmread(io.BytesIO(data))
+    del dataset.CurrentRequestedProcedureEvidenceSequence
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    with pytest.raises(RenderingNotConformantError) as caught:
+        check(Rendering(RenderingKind.REJECTION_NOTE, uid, "application/dicom", file.getvalue()))
+    assert any("Evidence" in reason for reason in caught.value.reasons)
 
 
 def image(**changes: object) -> Rendering:

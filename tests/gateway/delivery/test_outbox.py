@@ -51,6 +51,17 @@ async def test_a_rendering_that_none_makes_is_not_promised(objects: MemoryStore)
     assert item.rendering is RenderingKind.STRUCTURED_REPORT
 
 
+@pytest.mark.parametrize("former", [(), ({"patient_id": "P-6"},)])
+async def test_a_rejection_note_is_promised_once_a_patient_turned_out_to_be_wrong(
+    objects: MemoryStore, former: tuple[dict[str, str], ...]
+):
+    note = RenderingKind.REJECTION_NOTE
+    document = routing(dicom("pacs", 1, renderings=["structured-report", "rejection-note"]))
+    gateway = Gateway(objects, document, kinds=tuple(RenderingKind))
+    await gateway.outbox.promise(await gateway.complete(former=former))
+    assert (note in [item.rendering for item in await gateway.items()]) == bool(former)
+
+
 async def test_without_destinations_nothing_is_written(objects: MemoryStore):
     gateway = Gateway(objects, routing())
     record = await gateway.complete()

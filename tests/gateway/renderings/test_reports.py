@@ -28,9 +28,11 @@ from gateway.results.tombstones import Tombstones
 from gateway.results.view import picture_key
 from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.metadata import StudyMetadata, validate_document
+from gateway.schemas.result import RenderingKind
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
 from tests.gateway.renderings.test_revisions import told
+from tests.support.deletion import deletion_on
 from tests.support.dicom import file_of, radiograph
 from tests.support.models import flat_png
 from tests.support.readings import NOON, frame, reading
@@ -41,6 +43,7 @@ METADATA = validate_document(
 )
 
 DIM = frame(0.1)
+CAPTURE = RenderingKind.SECONDARY_CAPTURE
 FORM, SYSTEMS = MessageForm(), IdentifierSystems()
 
 
@@ -221,6 +224,48 @@ async def test_what_a_pacs_got_of_a_wrong_patient_is_withdrawn(
         dcmread(io.BytesIO(new))
     )
     assert await reports.secondary_capture("S1", 2) == new
+
+
+async def test_what_a_pacs_got_of_a_wrong_patient_is_rejected(
+    results: ResultStore, documents: StudyDocuments, reports: Reports
+):
+    original = radiograph(StudyInstanceUID="1.2.3", PatientID="P-7", PatientName="Wrong^A")
+    await add(results, file_of(original), study_instance_uid="1.2.3")
+    assert await reports.rejection_notes("S1", "pacs") == []
+    [old] = [dcmread(io.BytesIO(each)) async for each in reports.secondary_captures("S1")]
+    item = told("pacs", str(old.SOPInstanceUID)).model_copy(update={"rendering": CAPTURE})
+    await documents.change_known("S1", lambda record: record.changed(deliveries=(item,)))
+    original.PatientID, original.PatientName = "P-8", "Right^B"
+    right = METADATA.model_copy(update={"patient_id": "P-8"})
+    await add(results, file_of(original), right, study_instance_uid="1.2.3")
+    [data] = await reports.rejection_notes("S1", "pacs")
+    note = dcmread(io.BytesIO(data))
+    assert (note.PatientID, note.PatientName) == ("P-7", "Wrong^A")
+    assert reported(data, captures=True) == instances(old)
+    assert [data] == await reports.rejection_notes("S1", "pacs")
+    assert await reports.rejection_notes("S1", "vna") == []
+
+
+async def test_a_study_that_came_again_after_its_deletion_makes_other_objects(
+    objects: MemoryStore, results: ResultStore, reports: Reports
+):
+    image = file_of(radiograph(StudyInstanceUID="1.2.3"))
+    made = []
+    for reason in (Reason.RETENTION, Reason.REQUEST, None):
+        await add(results, image)
+        captures = [dcmread(io.BytesIO(each)) async for each in reports.secondary_captures("S1")]
+        report = await reports.structured_report("S1")
+        assert reported(report, captures=True) == instances(*captures)
+        uids = instances(dcmread(io.BytesIO(report)), *captures)
+        made.append((uids, (await reports.oru_messages("S1", FORM, "ris"))[0][0]))
+        if reason is not None:
+            deletion = deletion_on(objects, closed_s=0.0)
+            await deletion.delete("S1", reason)
+            await deletion.sweep()
+    first, after_retention, after_request = made
+    assert first == after_retention
+    assert not first[0] & after_request[0]
+    assert first[1] != after_request[1]
 
 
 async def test_a_message_has_the_patient_of_the_newest_instance(

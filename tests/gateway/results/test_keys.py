@@ -13,6 +13,9 @@ from gateway.results.keys import (
     new_image_name,
     page_key,
     study_folder,
+    withdrawal_id,
+    withdrawals_of,
+    withdrawn_study,
 )
 from gateway.schemas.result import ModelVersion
 
@@ -55,3 +58,11 @@ def test_each_image_that_is_written_has_a_name_of_its_own(media_type: str, endin
     names = {new_image_name(media_type) for _ in range(100)}
     assert len(names) == 100
     assert all(re.fullmatch(rf"image-[0-9a-f]{{8}}\.{ending}", name) for name in names)
+
+
+def test_a_withdrawal_has_the_name_of_its_study_and_is_none():
+    name = withdrawal_id("S-1", NOON)
+    assert document_key(name) == "work/withdrawals/!S-1!20260131T120000000000Z/result.json"
+    assert document_key(name).startswith(withdrawals_of("S-1"))
+    assert not document_key(name).startswith(withdrawals_of("S"))
+    assert (withdrawn_study(name), withdrawn_study("S-1")) == ("S-1", None)

@@ -56,6 +56,15 @@ def test_work_for_each_destination_is_a_kind_of_its_own():
     assert destination_of(parked_key(CALLBACKS, WORK)) is None
 
 
+def test_work_of_a_withdrawal_is_kept_apart_from_studies():
+    work = WorkId("!1.2.840-7!20260131T081502133250Z", WORK.id)
+    kind = delivery_kind("pacs")
+    parked = parked_key(kind, work)
+    assert parked == f"work/withdrawals/{work.study_id}/deliveries/pacs/{work.id}"
+    assert (of_parked(kind, parked), destination_of(parked)) == (work, "pacs")
+    assert of_entry(kind, entry_key(kind, work, CAME)) == (work, to_the_second(CAME))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_parked_items_name_work_of_their_kind_alone(kind: str):
     key = parked_key(kind, WORK)
