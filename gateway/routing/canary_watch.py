@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gateway.schemas.routing_rules import RollBack, RuleModel
 
 _PERCENTILE = 0.95
+# Findings that one of two models calls positive: with fewer, kappa is about single images.
+_LEAST_POSITIVE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class _Latest:
                 cells[True, True], cells[True, False], cells[False, True], cells[False, False]
             )
             kappa = verdicts.kappa()
+            if verdicts.n - verdicts.both_negative < _LEAST_POSITIVE:
+                continue
             if kappa is not None and kappa.value < least:
                 return f"kappa {kappa.value:.3f} of {verdicts.n} findings of {label}"
         return None

@@ -70,13 +70,20 @@ def test_a_canary_that_is_not_applicable_or_slow_is_told():
 
 
 def test_agreement_is_that_of_the_version_in_shadow_with_the_one_in_whose_place_it_reads():
-    _, watch, told = watched(kappa=0.6)
+    _, watch, told = watched(kappa=0.6, readings=20)
     for shown in ("1", "3"):
-        for number in range(10):
-            verdicts = (number % 2 == 0, number in {0, 1, 2, 3})
+        for number in range(20):
+            verdicts = (number % 2 == 0, number < 10)
             watch.compared(("cxr", "2"), ("cxr", shown), "pneumonia", verdicts)
-    # Observed 5 of 10, by chance 0.5.
-    assert told == ["kappa 0.000 of 10 findings of pneumonia"]
+    # Observed 10 of 20, by chance a half.
+    assert told == ["kappa 0.000 of 20 findings of pneumonia"]
+
+
+def test_few_positive_findings_say_nothing_of_agreement():
+    _, watch, told = watched(kappa=0.6)
+    for number in range(100):
+        watch.compared(("cxr", "2"), ("cxr", "1"), "pneumonia", (number % 10 == 0, False))
+    assert told == []
 
 
 def test_an_edit_gives_the_canary_its_share_again():
