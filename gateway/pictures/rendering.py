@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gateway.vocabulary.statements import statement
 from preprocess import GreyRange, Resample
 from preprocess.geometry import resample
 
@@ -25,7 +26,6 @@ FULL_RANGE = GreyRange()
 _MARGIN = 64  # rows under the picture, for its words and the colour bar
 _OPACITY = 0.55
 _STEPS = 256
-_VERDICTS = {True: "positive", False: "negative", None: "not applicable"}
 _INK = (235, 235, 235)
 
 # Inferno: lightness grows evenly along it, so equal steps of evidence look like equal steps, in
@@ -36,6 +36,8 @@ _COLOURS: NDArray[np.uint8] = np.ascontiguousarray(
     )[:, ::-1],  # OpenCV's colours are blue first
     dtype=np.uint8,
 )
+# Grey where the model is not applicable: such a map must not look like one that means something.
+_GREYS: NDArray[np.uint8] = np.repeat(np.arange(_STEPS, dtype=np.uint8)[:, None], 3, axis=1)
 
 
 def preview_png(frame: Frame, shown: GreyRange = FULL_RANGE) -> bytes:
@@ -118,9 +120,9 @@ def heatmap_png(
         (rows, columns) of the activation map for this finding: each cell's share of the evidence,
         in the model's own unit. What speaks against the finding (below 0) stays clear.
     finding
-        Named under the picture. Without `full`, its probability sets how strong the colours are:
-        full from its threshold up, fainter below, so that a negative picture's brightest cell does
-        not look like a finding.
+        Told under the picture. Where the model is not applicable, the map is grey. Without `full`,
+        its probability sets how strong the colours are: full from its threshold up, fainter below,
+        so that a negative picture's brightest cell does not look like a finding.
     covers
         Top, left, bottom and right of what the cells are spread evenly over, in fractions of the
         picture. What the model did not see stays clear.
@@ -141,12 +143,13 @@ def heatmap_png(
     rows, columns = grey.shape
     strength = _strength(cells, finding, full)
     smooth = _spread(strength, covers, (rows, columns))
-    coloured = cv2.applyColorMap(cv2.convertScaleAbs(smooth, alpha=_STEPS - 1), _COLOURS[:, None])
+    scale = _GREYS if finding.positive is None else _COLOURS
+    coloured = cv2.applyColorMap(cv2.convertScaleAbs(smooth, alpha=_STEPS - 1), scale[:, None])
     opacity = np.float32(_OPACITY) * cv2.sqrt(smooth)
     blended = cv2.blendLinear(cv2.merge([grey] * 3), coloured, 1.0 - opacity, opacity)
     canvas = Image.new("RGB", (max(columns, 320), rows + _MARGIN))
     canvas.paste(Image.fromarray(blended), (0, 0))
-    _legend(canvas, rows, finding)
+    _legend(canvas, rows, finding, scale)
     return _png(canvas)
 
 
@@ -200,17 +203,16 @@ def _spread(
     return spread
 
 
-def _legend(canvas: Image.Image, top: int, finding: Finding) -> None:
+def _legend(canvas: Image.Image, top: int, finding: Finding, scale: NDArray[np.uint8]) -> None:
     draw = ImageDraw.Draw(canvas)
-    name = finding.code.display if finding.code else finding.label
-    verdict = _VERDICTS[finding.positive]
-    words = f"{name}: {finding.probability:.2f} ({verdict}, threshold {finding.threshold:.2f})"
+    said = statement(finding.label, finding.positive)
+    words = f"{said}: {finding.probability:.2f} (threshold {finding.threshold:.2f})"
     draw.text((12, top + 6), words, fill=_INK, font=ImageFont.load_default(16))
     small = ImageFont.load_default(12)
     least, most = "no evidence", "strongest"
     left = 12 + math.ceil(draw.textlength(least, small)) + 6
     right = canvas.width - 12 - math.ceil(draw.textlength(most, small)) - 6
-    bar = np.repeat(_COLOURS[np.linspace(0, _STEPS - 1, right - left).astype(int)][None], 10, 0)
+    bar = np.repeat(scale[np.linspace(0, _STEPS - 1, right - left).astype(int)][None], 10, 0)
     canvas.paste(Image.fromarray(np.ascontiguousarray(bar)), (left, top + 40))
     draw.text((12, top + 38), least, fill=_INK, font=small)
     draw.text((right + 6, top + 38), most, fill=_INK, font=small)

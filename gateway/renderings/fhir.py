@@ -21,8 +21,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from gateway.renderings.identifiers import derived_uid, derived_uuid
-from gateway.renderings.words import NOT_REVIEWED, incompleteness, model_name
-from gateway.schemas.result import Verdict
+from gateway.renderings.words import NOT_REVIEWED, incompleteness, model_name, said_of
+from gateway.vocabulary.statements import finding_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,8 +156,9 @@ class StudyResources:
     def report(self, images: list[ImageResult], results: list[str]) -> Resource:
         """Return the study's report."""
         said = [
-            f"{finding.label}: {_verdict(reading, finding)} ({finding.probability:.3f}, threshold "
-            f"{finding.threshold:g}), image {image.number}, by {model_name(reading.model)}."
+            f"{said_of(finding, reading.applicable.reason)} Image {image.number}, by "
+            f"{model_name(reading.model)}: {finding.probability:.3f}, threshold "
+            f"{finding.threshold:g}."
             for image, reading in _readings(images)
             for finding in reading.findings
         ]
@@ -193,14 +194,12 @@ class StudyResources:
 
     def observation(self, image: ImageResult, reading: ReadingResult, finding: Finding) -> Resource:
         """Return a finding."""
-        code: Resource = {"text": finding.label}
+        code: Resource = {"text": f"Probability of {finding_name(finding.label)}"}
         if finding.code is not None:
             code["coding"] = [finding.code.model_dump(mode="json")]
         notes = [NOT_REVIEWED, f"Image {image.number}, SHA-256 {image.sha256}."]
         if image.sop_instance_uid is not None:
             notes.append(f"SOP Instance UID {image.sop_instance_uid}.")
-        if reading.applicable.verdict is Verdict.NOT_APPLICABLE:
-            notes.append(f"The model is not made for this image: {reading.applicable.reason}")
         frame = str(image.frame or 1)
         return {
             **self._head(
@@ -217,7 +216,10 @@ class StudyResources:
             "issued": reading.completed_at.isoformat(),
             "valueQuantity": _quantity(finding.probability),
             **_interpretation(finding),
-            "note": [{"text": " ".join(notes)}],
+            "note": [
+                {"text": said_of(finding, reading.applicable.reason)},
+                {"text": " ".join(notes)},
+            ],
             "method": {"text": "Probability by a machine-learning model"},
             "device": {"reference": self._device_url(reading.model)},
             "component": [
@@ -269,12 +271,6 @@ def _readings(images: list[ImageResult]) -> Iterator[tuple[ImageResult, ReadingR
 
 def _model_key(model: ModelDescription) -> tuple[str, str]:
     return model.name, model.version
-
-
-def _verdict(reading: ReadingResult, finding: Finding) -> str:
-    if reading.applicable.verdict is Verdict.NOT_APPLICABLE or finding.positive is None:
-        return "model not applicable"
-    return "positive" if finding.positive else "negative"
 
 
 def _interpretation(finding: Finding) -> Resource:

@@ -21,9 +21,14 @@ from typing import TYPE_CHECKING
 
 from gateway.renderings.hl7_encoding import Encoder, FormattedText
 from gateway.renderings.identifiers import derived_uid
-from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, incompleteness, model_name
+from gateway.renderings.words import (
+    NOT_REVIEWED,
+    WITHDRAWN,
+    incompleteness,
+    model_name,
+    said_of,
+)
 from gateway.schemas.hl7 import Observation
-from gateway.schemas.result import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -223,7 +228,7 @@ class _Message:
         if self._study.study_instance_uid is not None:
             yield {2: "ST", 3: _STUDY, 5: self._study.study_instance_uid, 11: "O"}, []
         for image, reading, sub_id, finding in _findings(self._study):
-            notes = [_of_image(image, reading)]
+            notes = [said_of(finding, reading.applicable.reason), _of_image(image, reading)]
             for observation in self._form.observations:
                 yield {**self._common(reading, sub_id), **_value(observation, finding)}, notes
                 notes = []
@@ -278,8 +283,6 @@ def _of_image(image: ImageResult, reading: ReadingResult) -> str:
     said = [f"Image {image.number}, read by {model_name(reading.model)}."]
     if image.sop_instance_uid is not None:
         said.append(f"SOP Instance UID {image.sop_instance_uid}.")
-    if reading.applicable.verdict is Verdict.NOT_APPLICABLE:
-        said.append(f"The model is not made for this image: {reading.applicable.reason}")
     return " ".join(said)
 
 

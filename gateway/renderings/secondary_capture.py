@@ -26,6 +26,7 @@ from pydicom.valuerep import DA, TM
 from gateway.renderings.equipment import MAKER, SOFTWARE, contributing_equipment, written
 from gateway.renderings.source_header import UNICODE, frame_numbers
 from gateway.renderings.words import NOT_REVIEWED, model_name
+from gateway.vocabulary.statements import finding_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,8 @@ def secondary_capture(heat_map: HeatMap, picture: NDArray[np.uint8]) -> bytes:
         capture.Laterality = header.get("Laterality")
     capture.ImageComments = notice
     capture.DerivationDescription = (
-        f"Heat map of {heat_map.finding.label} by {model}, drawn over the image. {NOT_REVIEWED}"
+        f"Evidence for {finding_name(heat_map.finding.label)} by {model}, drawn over the image. "
+        f"{NOT_REVIEWED}"
     )
     capture.SourceImageSequence = [_source(heat_map)]
     return written(capture, [reading.model], completed_at)

@@ -27,7 +27,8 @@ from gateway.renderings.heat_maps import heat_maps
 from gateway.renderings.identifiers import derived_uid
 from gateway.renderings.revisions import report_series
 from gateway.renderings.source_header import UNICODE, frame_numbers
-from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, model_name
+from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, model_name, said_of
+from gateway.vocabulary.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -198,6 +199,14 @@ class _FindingOfFrame:
     def group(self, *, with_region: bool) -> _Group:
         """Return the measurement group, which refers to the heat map of the finding."""
         group = self._with_region() if with_region else self._without_region()
+        reason = self.reading.not_applicable or self.frame.not_applicable
+        group[0].ContentSequence.append(
+            sr.TextContentItem(
+                name=codes.DCM.Comment,
+                value=said_of(self.finding, reason),
+                relationship_type=sr.RelationshipTypeValues.CONTAINS,
+            )
+        )
         if self.heat_map is not None:
             reference = self.heat_map.reference()
             group[0].ContentSequence.append(
@@ -253,10 +262,11 @@ class _FindingOfFrame:
 
     def _tracking(self) -> sr.TrackingIdentifier:
         model, label = model_name(self.reading.model), self.finding.label
+        said = statement(label, self.finding.positive)
         image = self.reading.number + self.index
         return sr.TrackingIdentifier(
             uid=derived_uid("finding", self.reading.sha256, str(self.index), model, label),
-            identifier=f"{label}, image {image}, {model}",
+            identifier=f"{said}, image {image}, {model}",
         )
 
     def _code(self) -> sr.CodedConcept:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gateway.vocabulary.statements import statement
+
 if TYPE_CHECKING:
-    from gateway.schemas.result import ModelVersion, StudyResult
+    from gateway.schemas.result import Finding, ModelVersion, StudyResult
 
 NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
 
@@ -27,6 +29,20 @@ WITHDRAWN = {
 def model_name(model: ModelVersion) -> str:
     """Return the name of a model with its version."""
     return f"{model.name} {model.version}"
+
+
+def said_of(finding: Finding, not_applicable: str | None) -> str:
+    """Return the sentence that a finding comes to.
+
+    Parameters
+    ----------
+    not_applicable
+        Cause of the model's not being applicable; None where it is, or none is known.
+    """
+    said = statement(finding.label, finding.positive)
+    if finding.positive is not None:
+        return f"{said}."
+    return f"{said}: the model {not_applicable or 'is not made for this image'}."
 
 
 def incompleteness(study: StudyResult) -> str | None:

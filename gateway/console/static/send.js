@@ -100,6 +100,15 @@ function verdictOf(finding) {
   return finding.positive ? texts.textPositive : texts.textNegative;
 }
 
+function statementOf(finding) {
+  if (finding.positive === undefined) return said(texts.saysNotApplicable, finding);
+  return said(finding.positive ? texts.saysPositive : texts.saysNegative, finding);
+}
+
+function said(text, finding) {
+  return text.replace("{label}", () => finding.label.replaceAll("_", " "));
+}
+
 function showResult(shown, result) {
   shown.state.textContent = "";
   const link = element("a", `${texts.textOpen} ${result.study_id}`);
@@ -111,7 +120,7 @@ function showResult(shown, result) {
       for (const finding of reading.findings) {
         const line = element("div", undefined, finding.positive ? "line positive" : "line");
         line.append(
-          element("strong", finding.code?.display ?? finding.label),
+          element("strong", statementOf(finding)),
           element("span", verdictOf(finding), "verdict"),
           element("span", share.format(finding.probability), "share"),
         );

@@ -31,7 +31,11 @@ MADE = {
     *(f"rendering.{kind}" for kind in RenderingKind),
     *(f"stage.{stage}" for stage in Stage if stage is not Stage.TOTAL),
     *(f"problem.{kind.name}" for kind in all_kinds()),
-    *(f"verdict.{verdict}" for verdict in ("positive", "negative", "not_applicable")),
+    *(
+        f"{kind}.{verdict}"
+        for kind in ("says", "verdict")
+        for verdict in ("positive", "negative", "not_applicable")
+    ),
     *(f"model.{state}" for state in ("ready", "refused", "unavailable")),
     *(f"nav.{section}" for section in ("studies", "send", "queue", "models", "live")),
     "nav.destinations",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gateway.pictures.rendering import heatmap_png, preview_png
-from gateway.schemas.result import Code, Finding
+from gateway.schemas.result import Finding
 from preprocess import (
     Frame,
     FullRange,
@@ -273,16 +273,27 @@ def test_picture_of_any_form_has_its_legend_below(size: tuple[int, int]):
 
 
 def test_legend_tells_findings_apart():
-    code = Code(system="http://snomed.info/sct", code="233604007", display="Pneumonia")
     legends = {
         pixels(heatmap_png(flat(64, 64), one_hot(0, 0), each))[64:].tobytes()
         for each in (
             finding(0.75),
             finding(0.25),
-            finding(0.75).model_copy(update={"code": code}),
+            finding(0.75).model_copy(update={"label": "other"}),
+            finding(0.75).model_copy(update={"positive": None}),
         )
     }
-    assert len(legends) == 3
+    assert len(legends) == 4
+
+
+def test_the_map_of_a_model_that_is_not_applicable_is_grey():
+    without_verdict = finding(0.75).model_copy(update={"positive": None})
+    coloured, grey = (
+        pixels(heatmap_png(flat(64, 64), one_hot(3, 4), each)).astype(int)
+        for each in (finding(0.75), without_verdict)
+    )
+    assert (np.ptp(grey, axis=2) == 0).all()
+    assert np.ptp(coloured[:64, :64], axis=2).max() > 50
+    assert len(np.unique(grey[:64, :64])) > 2  # the evidence is drawn still
 
 
 def test_colour_bar_rises_evenly_in_lightness():

@@ -50,8 +50,8 @@ def test_the_report_is_preliminary_and_names_patient_order_and_study():
     assert report["basedOn"][0]["identifier"]["value"] == "A-9"
     assert report["basedOn"][0]["identifier"]["type"]["coding"][0]["code"] == "ACSN"
     assert report["conclusion"] == (
-        "Made by a machine. Not reviewed by a physician. Not for clinical use. pneumonia: positive "
-        "(0.900, threshold 0.86), image 1, by cxr 1."
+        "Made by a machine. Not reviewed by a physician. Not for clinical use. Suggests "
+        "pneumonia. Image 1, by cxr 1: 0.900, threshold 0.86."
     )
     [imaging] = resources(bundle, "ImagingStudy")
     assert imaging["identifier"][0] == {"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}
@@ -62,7 +62,9 @@ def test_a_finding_has_probability_threshold_and_verdict(probability: float, cod
     bundle = fhir_bundle(study(image(1, reading(probability))), IDENTITY)
     [found] = resources(bundle, "Observation")
     assert found["status"] == "preliminary"
-    assert found["code"] == {"text": "pneumonia", "coding": [CODE]}
+    assert found["code"] == {"text": "Probability of pneumonia", "coding": [CODE]}
+    said = "Suggests pneumonia." if code == "POS" else "Does not suggest pneumonia."
+    assert found["note"][0] == {"text": said}
     assert found["valueQuantity"]["value"] == probability
     assert found["component"][0]["valueQuantity"]["value"] == 0.86
     assert found["interpretation"][0]["coding"][0]["code"] == code
@@ -72,15 +74,16 @@ def test_a_finding_has_probability_threshold_and_verdict(probability: float, cod
 
 
 def test_a_model_that_is_not_applicable_gives_no_verdict():
-    reason = "It is made for AP views."
+    reason = "was made for AP views, not for another view"
     none = reading(applicable={"verdict": "not_applicable", "reason": reason})
     none["findings"] = [{"label": "pneumonia", "probability": 0.9, "threshold": 0.86}]
     bundle = fhir_bundle(study(image(1, none)), IDENTITY)
     assert faults(bundle) == []
     [found] = resources(bundle, "Observation")
     assert "interpretation" not in found
-    assert reason in found["note"][0]["text"]
-    assert "model not applicable" in resources(bundle, "DiagnosticReport")[0]["conclusion"]
+    said = f"No verdict on pneumonia: the model {reason}."
+    assert found["note"][0] == {"text": said}
+    assert said in resources(bundle, "DiagnosticReport")[0]["conclusion"]
 
 
 def test_two_versions_of_a_model_are_two_devices_and_two_observations():
@@ -98,7 +101,7 @@ def test_two_versions_of_a_model_are_two_devices_and_two_observations():
 def test_a_superseded_image_is_left_out():
     bundle = fhir_bundle(study(image(1, superseded_by="f" * 64), image(2)), IDENTITY)
     [found] = resources(bundle, "Observation")
-    assert "Image 2" in found["note"][0]["text"]
+    assert "Image 2" in found["note"][1]["text"]
 
 
 def test_a_study_without_results_is_registered():

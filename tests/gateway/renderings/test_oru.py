@@ -125,17 +125,19 @@ def test_a_finding_has_verdict_probability_and_threshold_all_preliminary(
     assert notes(message) == [
         "Made by a machine. Not reviewed by a physician.",
         "Not for clinical use.",
+        "Suggests pneumonia." if flag else "Does not suggest pneumonia.",
         "Image 1, read by cxr 1. SOP Instance UID 1.2.3.4.",
     ]
 
 
 def test_a_model_that_is_not_applicable_gives_no_verdict():
-    none = reading(applicable={"verdict": "not_applicable", "reason": "It is made for AP views."})
+    reason = "was made for AP views, not for another view"
+    none = reading(applicable={"verdict": "not_applicable", "reason": reason})
     none["findings"] = [{"label": "nodule", "probability": 0.9, "threshold": 0.86}]
     message = validated(oru_message(study(image(1, none)), IDENTITY, None, FORM))
     [verdict, *_] = observations(message)
     assert verdict == [*("nodule^nodule^99RADSTREAM", "1.1.1", "385432009^Not applicable^SCT", "P")]
-    assert "It is made for AP views." in notes(message)[-1]
+    assert notes(message)[-2] == f"No verdict on nodule: the model {reason}."
 
 
 def test_a_picture_without_dicom_has_patient_and_order_by_the_metadata():
