@@ -23,6 +23,7 @@ from gateway.cli.completion import completion
 from gateway.cli.deliveries import deliveries
 from gateway.cli.doctor import doctor
 from gateway.cli.environment import read_settings
+from gateway.cli.feedback import feedback
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
 from gateway.cli.keys import keys
 from gateway.cli.models import models
@@ -140,6 +141,7 @@ def verify(*, as_json: bool, reindex: bool) -> None:
 
 
 main.add_command(accept)
+main.add_command(feedback)
 main.add_command(parked)
 main.add_command(deliveries)
 main.add_command(models)

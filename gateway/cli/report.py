@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from contextlib import closing
 from pathlib import Path
@@ -9,15 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.judged_studies import judged_studies
 from gateway.settings import DELIMITER, PREFIX, TelemetrySettings
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Collection
     from types import ModuleType
     from typing import TextIO
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
+# As the named queries have it where no day is given.
+_DAYS = 30
 _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
 
 
@@ -51,6 +55,14 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
     help="Folder of the object store, or a copy of it: studies whose findings a shadow model would "
     "change are listed by their study_id.",
 )
+@click.option(
+    "--feedback",
+    "judged",
+    is_flag=True,
+    help="Ask the gateway for the feedback on its studies as well, and tell how models agree.",
+)
+@url_option
+@api_key_option
 def report(
     folder: Path,
     *,
@@ -59,6 +71,9 @@ def report(
     given: tuple[str, ...],
     page_file: TextIO | None,
     store: Path | None,
+    judged: bool,
+    url: str,
+    api_key: str | None,
 ) -> None:
     """Answer Athena's named queries from the telemetry files of this machine.
 
@@ -84,6 +99,11 @@ def report(
         about = records.described()
     if not found["summary"].records()[0]["submissions"]:
         raise click.ClickException(f"no study came to its end in these days; {folder} has {about}")
+    if judged:
+        last = (until or dt.datetime.now(dt.UTC)).date()
+        began = since.date() if since else last - dt.timedelta(days=_DAYS)
+        with gateway_client(url, api_key) as client:
+            found |= reporting.reader_agreement(judged_studies(client, began, last))
     for line in reporting.lines(found, about):
         click.echo(line)
     if page_file is not None:

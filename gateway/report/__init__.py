@@ -4,6 +4,7 @@ from gateway.report.agreement import agreement, changed_cases
 from gateway.report.answers import QueryResult, answers
 from gateway.report.page import page
 from gateway.report.questions import Question, prices, questions
+from gateway.report.reader_agreement import reader_agreement
 from gateway.report.records import Records
 from gateway.report.terminal import lines
 
@@ -18,4 +19,5 @@ __all__ = [
     "page",
     "prices",
     "questions",
+    "reader_agreement",
 ]

@@ -1,0 +1,110 @@
+"""`radstream feedback`: what reports say of studies, brought to the gateway."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import httpx
+
+from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.schemas.feedback import Judgement, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NEEDED = {"label", "judgement"}
+_KNOWN = _NEEDED | {"study_id", "accession_number", "author", "source"}
+
+
+class LineError(Exception):
+    """Fault of a line, for which it was left out."""
+
+
+@click.group()
+def feedback() -> None:
+    """Bring judgements on the findings of studies.
+
+    `radstream report --feedback` tells of them.
+    """
+
+
+@feedback.command("import")
+@url_option
+@api_key_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_command(url: str, api_key: str | None, file: Path) -> None:
+    """Bring the judgements of a CSV, such as of reports; may be repeated.
+
+    Columns: study_id or accession_number, label, judgement (agree, disagree, present, absent) and,
+    if wanted, author and source (report if left out). A line at fault is told and left out; the
+    status is 1 then. The key needs studies:feedback, and studies:read for accession numbers.
+    """
+    brought = failed = 0
+    with (
+        file.open(encoding="utf-8-sig", newline="") as lines,
+        gateway_client(url, api_key) as client,
+    ):
+        reader = csv.DictReader(lines)
+        columns = set(reader.fieldnames or ())
+        if not columns >= _NEEDED or not columns & {"study_id", "accession_number"}:
+            raise click.ClickException(
+                f"{file} needs the columns study_id or accession_number, label and judgement"
+            )
+        if columns - _KNOWN:
+            unknown = ", ".join(sorted(columns - _KNOWN))
+            raise click.ClickException(f"{file} has columns that are not known: {unknown}")
+        for row in reader:
+            try:
+                _bring(client, {name: (row[name] or "").strip() for name in columns})
+                brought += 1
+            except LineError as error:
+                failed += 1
+                click.echo(f"line {reader.line_num}: {error}", err=True)
+    click.echo(f"judgements brought: {brought}, left out: {failed}")
+    sys.exit(1 if failed else 0)
+
+
+def _bring(client: httpx.Client, row: Mapping[str, str]) -> None:
+    study_id = row.get("study_id") or _study_of(client, row.get("accession_number", ""))
+    document: dict[str, Any] = {
+        "label": row["label"],
+        "judgement": row["judgement"].lower(),
+        "source": row.get("source") or Source.REPORT,
+    }
+    if row["judgement"].lower() not in set(Judgement):
+        raise LineError(f"the judgement is none of {', '.join(Judgement)}")
+    if row.get("author"):
+        document["author"] = row["author"]
+    try:
+        response = client.post(f"/v1/studies/{study_id}/feedback", json=document)
+    except httpx.TransportError as error:
+        raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
+    if response.is_success:
+        return
+    try:
+        problem = response.json()
+        faults = "; ".join(
+            f"{each['pointer']} {each['detail']}" for each in problem.get("errors", ())
+        )
+        told = f"{problem['title']}. {faults or problem['detail']}"
+    except (ValueError, KeyError) as error:
+        told = f"{client.base_url} answers {response.status_code}"
+        raise click.ClickException(told) from error
+    if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        raise click.ClickException(told)
+    raise LineError(told)
+
+
+def _study_of(client: httpx.Client, accession_number: str) -> str:
+    """Return the id of the only study of an order."""
+    if not accession_number:
+        raise LineError("there is neither a study_id nor an accession_number")
+    found = ask(client, "GET", "/v1/studies", {"accession_number": accession_number}).json()
+    studies = [str(each["study_id"]) for each in found["studies"]]
+    if len(studies) != 1:
+        raise LineError(f"{len(studies) or 'no'} studies have this accession number")
+    return studies[0]
