@@ -111,6 +111,13 @@ class InvalidMetadataError(RadStreamError, label="InvalidMetadataError"):
 
 
 @dataclass(eq=False)
+class InvalidAcceptanceError(RadStreamError, label="InvalidAcceptanceError"):
+    """The acceptance is none of the model version as it is served; every fault is listed."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
 class InvalidFeedbackError(RadStreamError, label="InvalidFeedbackError"):
     """The judgement on a study is none, or one on nothing that was found; every fault is listed."""
 

@@ -283,6 +283,13 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "No image of the study is a DICOM instance with Study, Series and SOP Instance UID, so "
         "there is no DICOM report of it. Get its results as JSON or FHIR.",
     ),
+    errors.InvalidAcceptanceError: ProblemKind(
+        "invalid-acceptance",
+        422,
+        "Invalid acceptance",
+        "Send the page of this version as it is served, with its signature; 'errors' lists what "
+        "is amiss.",
+    ),
     errors.InvalidFeedbackError: ProblemKind(
         "invalid-feedback",
         422,

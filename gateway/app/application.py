@@ -24,6 +24,7 @@ from gateway.http.middleware.request_metrics import RequestMetrics
 from gateway.http.middleware.security_headers import SecurityHeaders
 from gateway.http.middleware.unexpected_errors import UnexpectedErrors
 from gateway.http.routes import (
+    acceptances,
     deliveries,
     documentation,
     events,
@@ -38,6 +39,7 @@ from gateway.http.routes import (
 from gateway.observability.metrics import Metrics, process_registry
 from gateway.observability.otlp import Tracing
 from gateway.runtime.health import Health
+from gateway.schemas.acceptance import AcceptanceRequest
 from gateway.schemas.events import S3Event
 from gateway.schemas.feedback import FeedbackRequest
 from gateway.schemas.metadata import StudyMetadata
@@ -133,7 +135,7 @@ def create_app(
             retrieve_routes,
             search_routes,
         ),
-        *(events, parked, models, health, documentation),
+        *(events, parked, models, acceptances, health, documentation),
     ):
         app.include_router(routes.router)
     if settings.console.enabled:
@@ -238,6 +240,7 @@ def _publish_schemas(app: FastAPI) -> None:
         [
             *((Problem, "serialization"), (StudyMetadata, "validation")),
             *((S3Event, "validation"), (FeedbackRequest, "validation")),
+            (AcceptanceRequest, "validation"),
         ],
         ref_template="#/components/schemas/{model}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import httpx
+from pydantic import ValidationError
 
 from gateway.acceptance.labels import LabelsError, data_sha256, read_labels
 from gateway.acceptance.measure import difference, figures
@@ -22,8 +25,6 @@ from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import httpx
 
     from gateway.acceptance.labels import LabelledStudy
     from gateway.acceptance.measure import StudyOutcome
@@ -51,6 +52,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     default=Path(),
     help="Folder for the page; the current one if not given.",
 )
+@click.option("--approve", "approved", type=_FILE, help="Accept the version of this page (JSON).")
+@click.option("--by", "person", help="Name of the person who accepts it.")
 @click.option("--verify", "verified", type=_FILE, help="Check the signature of this page alone.")
 @click.option(
     "--key-file",
@@ -68,12 +71,17 @@ def accept(
     repository: Path | None,
     *,
     out: Path,
+    approved: Path | None,
+    person: str | None,
     verified: Path | None,
     key_file: Path | None,
     url: str,
     api_key: str | None,
 ) -> None:
     """Run a site's own labelled studies through the gateway, and write a page of it.
+
+    With --approve, the version of a page is accepted under a person's name, which takes the scope
+    operate; where the gateway requires acceptance, it reads studies from then on.
 
     FOLDER has DICOM files, pictures with sidecars, or a folder of these for each study. The gateway
     removes the studies after a quarter of an hour. The key needs the scopes studies:write and
@@ -82,8 +90,12 @@ def accept(
     if verified is not None:
         _verify(verified, key_file)
         return
+    if approved is not None:
+        with gateway_client(url, api_key) as client:
+            _approve(client, approved, person)
+        return
     if folder is None or labels is None:
-        raise click.UsageError("FOLDER and --labels are needed, or --verify")
+        raise click.UsageError("FOLDER and --labels are needed, or --verify, or --approve")
     with gateway_client(url, api_key) as client:
         asked = _models(client, model, compare)
         known = [each["label"] for each in asked[0]["contract"]["output"]["labels"]]
@@ -263,3 +275,31 @@ def _verify(verified: Path, key_file: Path | None) -> None:
     if not valid:
         raise click.ClickException(f"{verified} is not as it was signed by this key")
     click.echo(f"{verified}: the signature is valid")
+
+
+def _approve(client: httpx.Client, approved: Path, person: str | None) -> None:
+    if not person:
+        raise click.UsageError("--by is needed: the name of the person who accepts the version")
+    text = approved.read_bytes().decode("utf-8", "replace")
+    try:
+        about = AcceptancePage.model_validate_json(text).accepted
+    except ValidationError as error:
+        raise click.ClickException(f"{approved} is no acceptance page in JSON") from error
+    document: dict[str, Any] = {"page": text, "accepted_by": person}
+    signature = signature_file(approved)
+    if signature.exists():
+        document["signature"] = base64.b64encode(signature.read_bytes()).decode()
+    path = f"/v1/models/{about.name}/versions/{about.version}/acceptance"
+    try:
+        response = client.post(path, json=document)
+        answer = response.json()
+    except (httpx.TransportError, ValueError) as error:
+        raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
+    if not response.is_success:
+        faults = (
+            "; ".join(f"{each['pointer']} {each['detail']}" for each in answer["errors"])
+            if (answer.get("errors"))
+            else answer.get("detail")
+        )
+        raise click.ClickException(f"{answer.get('title')}. {faults}")
+    click.echo(f"{about.name} {about.version} is accepted by {answer['accepted_by']}")

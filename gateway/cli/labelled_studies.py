@@ -14,8 +14,7 @@ import httpx
 from gateway.acceptance.attributes import grouped, stated_by_dicom, stated_by_sidecar
 from gateway.acceptance.measure import StudyOutcome
 from gateway.errors import InvalidMetadataError
-from gateway.results.probe_studies import PROBE_PREFIX
-from gateway.schemas.metadata import parse_document
+from gateway.schemas.metadata import PROBE_PREFIX, parse_document
 from gateway.studies.imaging import is_dicom
 
 if TYPE_CHECKING:

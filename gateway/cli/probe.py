@@ -14,7 +14,7 @@ import click
 import httpx
 
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
-from gateway.results.probe_studies import PROBE_PREFIX
+from gateway.schemas.metadata import PROBE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -172,7 +172,7 @@ class ShadowReadings:
         UnknownModelError, InferenceUnavailableError, NoModelAcceptsError
         """
         asked = ModelReference(name=image.arm.name, version=image.arm.version)
-        model = self._models.select(metadata.model_copy(update={"model": asked}))
+        model = self._models.select(metadata.model_copy(update={"model": asked}), is_shown=False)
         if not model.accepts(metadata):
             raise not_accepted(metadata, [model])
         return model

@@ -15,6 +15,7 @@ from gateway.deferred.submissions import Submissions
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.webhooks import Callbacks
 from gateway.dropfolder.delivery import Deliveries
+from gateway.models.acceptances import Acceptances
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
@@ -45,6 +46,7 @@ class Gateway:
     admission: Admission
     authentication: Authentication
     audit: Audit
+    acceptances: Acceptances
     models: ModelRegistry
     results: ResultStore
     imaging: Imaging

@@ -16,10 +16,12 @@ from gateway.models.recovery import Recovery
 from gateway.models.reload_waits import ReloadWaits
 from gateway.models.selection import ModelState, State, accepting
 from gateway.models.states import ModelStates
+from gateway.schemas.metadata import PROBE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.models.acceptances import Acceptances
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.runtime.deadline import Deadline
@@ -53,6 +55,8 @@ class ModelRegistry:
         The supervisor of Triton's process; None where it cannot be started anew from here.
     restart_after_s
         Seconds without an answer of any model until Triton is started anew.
+    acceptances
+        Acceptances of versions, where some may be needed.
     waiting_limit
         Frames that may wait at once for a model to be reloaded. Their studies keep their places
         among those at work, of which the studies of a healthy model need some.
@@ -69,9 +73,11 @@ class ModelRegistry:
         host: TritonHost | None = None,
         restart_after_s: float = 60.0,
         waiting_limit: int = 32,
+        acceptances: Acceptances | None = None,
     ) -> None:
         self._server = server
         self._metrics = metrics
+        self._acceptances = acceptances
         self._refresh_s = refresh_s
         self._probe_timeout_s = probe_timeout_s
         self._use_ensembles = use_ensembles
@@ -109,16 +115,21 @@ class ModelRegistry:
         """Return True if every model is ready that was."""
         return self._reachable and self._standing() == {State.READY}
 
-    def select(self, metadata: StudyMetadata) -> ServedModel:
+    def select(self, metadata: StudyMetadata, *, is_shown: bool = True) -> ServedModel:
         """Return the model that reads such a study.
 
         The newest version of the accepting model with the highest priority, unless the metadata
         name another.
 
+        Parameters
+        ----------
+        is_shown
+            False for a shadow, which needs no acceptance.
+
         Raises
         ------
         UnknownModelError
-            The metadata name a model that is not served.
+            The metadata name a model that is not served, or not accepted where that is needed.
         NoModelAcceptsError
             No contract takes the modality, body part and view.
         InvalidMetadataError
@@ -126,10 +137,25 @@ class ModelRegistry:
         InferenceUnavailableError
             The model is not ready, or none is.
         """
-        chosen = accepting(self.states(), metadata)
+        chosen = accepting(self._serving(metadata) if is_shown else self.states(), metadata)
         if not self._reachable or chosen.state is not State.READY or chosen.served is None:
             raise InferenceUnavailableError(f"model {chosen.name} is not ready")
         return chosen.served
+
+    def _serving(self, metadata: StudyMetadata) -> Sequence[ModelState]:
+        """Return the states of the versions that may read such a study.
+
+        Where acceptance is needed, the others read studies that are removed soon and shown to
+        no reader: of probes, and of the run that their acceptance rests on.
+        """
+        acceptances = self._acceptances
+        if acceptances is None or metadata.study_id.startswith(PROBE_PREFIX):
+            return self.states()
+        return [
+            state
+            for state in self.states()
+            if state.served is None or acceptances.lets_serve(state.served)
+        ]
 
     def ask(self) -> None:
         """Raise where Triton is known to be away, before anything is done for a study.
@@ -194,7 +220,7 @@ class ModelRegistry:
         RadStreamError
             As `select`.
         """
-        state = accepting(self.states(), metadata)
+        state = accepting(self._serving(metadata), metadata)
         await self._waits.outlast_loss(state, error, deadline, known_after_s=_SAID_READY_FOR_S)
 
     async def watch(self) -> NoReturn:
@@ -230,6 +256,8 @@ class ModelRegistry:
 
     async def _look(self) -> None:
         began = time.monotonic()
+        if self._acceptances is not None and self._acceptances.required:
+            await self._acceptances.refresh()
         try:
             await self._take_stock()
         except RadStreamError as error:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from gateway.audit.trail import GATEWAY
 from gateway.results.retention import unchanged_for
 from gateway.schemas.audit import AuditAction
+from gateway.schemas.metadata import PROBE_PREFIX
 
 if TYPE_CHECKING:
     from gateway.audit.trail import Audit
     from gateway.results.catalog import StudyCatalog
     from gateway.results.deletion import Deletion
 
-# What their ids begin with; docs/integrate.md reserves it.
-PROBE_PREFIX = "radstream-probe-"
 PROBES_KEPT_S = 900.0
 
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+
+from gateway.errors import Fault, InvalidAcceptanceError
+from gateway.schemas.strict_json import pointer
 
 ACCEPTANCE_SCHEMA = "radstream.acceptance/1"
 _SHA256 = r"^[0-9a-f]{64}$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 
 class _Part(BaseModel):
@@ -153,3 +165,61 @@ class AcceptancePage(_Part):
     def accepted(self) -> MeasuredVersion:
         """Return the version that the page is about; another is there to be compared with."""
         return self.versions[0]
+
+
+class AcceptanceRequest(BaseModel):
+    """A page that a person accepts, as it is sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page: str = Field(description="Page as `radstream accept` wrote it, the JSON file's text.")
+    signature: Base64Bytes | None = Field(
+        None,
+        description="Content of the page's `.sig`, in base64; needed where the gateway has a key.",
+    )
+    accepted_by: str = Field(
+        min_length=1, max_length=64, pattern=_PRINTABLE, description="Name of the person."
+    )
+
+    @field_validator("page")
+    @classmethod
+    def _is_a_page(cls, text: str) -> str:
+        try:
+            AcceptancePage.model_validate_json(text)
+        except ValidationError as error:
+            # Of its content nothing is repeated.
+            raise ValueError("is no acceptance page of this version") from error
+        return text
+
+    def document(self) -> AcceptancePage:
+        """Return the page."""
+        return AcceptancePage.model_validate_json(self.page)
+
+
+class AcceptanceReport(BaseModel):
+    """An acceptance that was stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    contract_sha256: str = Field(description="Contract that it holds for.")
+    accepted_by: str
+    accepted_at: AwareDatetime
+    is_signature_checked: bool = Field(description="True if the gateway has a key to check it by.")
+
+
+def parse_acceptance(body: bytes | bytearray) -> AcceptanceRequest:
+    """Return the acceptance in a request's body.
+
+    Raises
+    ------
+    InvalidAcceptanceError
+        With every fault, each with its JSON pointer.
+    """
+    try:
+        return AcceptanceRequest.model_validate_json(bytes(body))
+    except ValidationError as error:
+        raise InvalidAcceptanceError(
+            tuple(Fault(pointer(item["loc"]), str(item["msg"])) for item in error.errors())
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
@@ -249,7 +250,7 @@ class Contract(_Part):
     output: OutputContract
     golden: Golden
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Return the SHA-256 of the contract, in whatever order it was written."""
         document = self.model_dump(mode="json", by_alias=True)

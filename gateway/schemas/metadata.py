@@ -33,6 +33,8 @@ _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]
 # Who a message of pydantic's is about; here the pointer says it.
 _SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) (?=should )")
 
+# Ids of studies that are removed soon begin with it; docs/integrate.md reserves it.
+PROBE_PREFIX = "radstream-probe-"
 STUDY_ID_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
 _STUDY_ID = re.compile(STUDY_ID_PATTERN)
 

@@ -20,6 +20,11 @@ class ModelReport(BaseModel):
     )
     reason: str | None = Field(None, description="The reason that it is not ready.")
     contract: Contract | None = None
+    is_accepted: bool | None = Field(
+        None,
+        description="True if a person has accepted the version under this contract; absent where "
+        "it is not known, since no acceptance is required.",
+    )
     contract_sha256: str | None = Field(
         None, description="SHA-256 of the contract: an acceptance holds for this one alone."
     )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, Field
 
-from gateway.results.probe_studies import PROBE_PREFIX
 from gateway.results.search_attributes import study_attributes
 from gateway.results.view import study_status, study_summary
+from gateway.schemas.metadata import PROBE_PREFIX
 from gateway.schemas.result import Status, study_path
 from gateway.schemas.stored_document import Counts, StoredDocument
 from gateway.schemas.study_list import StudySummary

@@ -21,7 +21,7 @@ from gateway.settings.environment import (
 )
 from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
-from gateway.settings.models import AcceptanceSettings
+from gateway.settings.models import AcceptanceSettings, ModelSettings
 from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
@@ -46,6 +46,7 @@ __all__ = [
     "HttpSettings",
     "LimitSettings",
     "LogSettings",
+    "ModelSettings",
     "PendingSettings",
     "RetentionSettings",
     "RoutingSettings",

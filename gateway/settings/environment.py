@@ -20,7 +20,7 @@ from gateway.settings.dimse import DimseSettings, RoutingSettings
 from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
-from gateway.settings.models import AcceptanceSettings
+from gateway.settings.models import AcceptanceSettings, ModelSettings
 from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     admission: AdmissionSettings = AdmissionSettings()
     triton: TritonSettings = TritonSettings()
+    models: ModelSettings = ModelSettings()
     acceptance: AcceptanceSettings = AcceptanceSettings()
     store: StoreSettings = StoreSettings()
     routing: RoutingSettings = RoutingSettings()

@@ -9,6 +9,16 @@ from pydantic import Field
 from gateway.settings.group import SettingsGroup
 
 
+class ModelSettings(SettingsGroup):
+    """Models that serve."""
+
+    require_acceptance: bool = Field(
+        False,
+        description="Only model versions that a person has accepted with their page (`radstream "
+        "accept --approve`) read studies.",
+    )
+
+
 class AcceptanceSettings(SettingsGroup):
     """Pages of `radstream accept`."""
 

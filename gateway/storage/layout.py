@@ -26,6 +26,7 @@ COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
 WITHDRAWALS = f"{WORK}withdrawals/"
 AUDIT = "audit/"
+ACCEPTANCES = "acceptances/"
 IMAGES = "images/"
 
 
@@ -147,6 +148,12 @@ PLACES = (
         "when each destination took them, or by `discard`",
     ),
     Place(DELETED, "tombstones of deleted studies", "results", "kept"),
+    Place(
+        ACCEPTANCES,
+        "acceptances of model versions, each with its page",
+        "models",
+        "kept",
+    ),
     Place(
         AUDIT,
         "audit records: the caller, the operation and the study",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
+from gateway.models.acceptances import Acceptance
 from gateway.results.documents import CompletionEntry, StudyDocument
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
@@ -103,6 +104,7 @@ class Verification:
             layout.COMMITMENTS: partial(_look_at_entries, layout.COMMITMENTS, OwedReport),
             layout.DELETED: _look_at_deletion,
             layout.WAITING: _look_at_waiting,
+            layout.ACCEPTANCES: _look_at_acceptances,
             layout.WITHDRAWALS: _look_at_withdrawal,
         }
         for prefix, look in by_folder.items():
@@ -196,6 +198,14 @@ async def _look_at_withdrawal(objects: ObjectStore, name: str) -> Look:
     look = Look(objects, await objects.keys(f"{layout.WITHDRAWALS}{name}/"))
     for key in look.keys:
         await look.document(_OF_WITHDRAWAL.get(key.rpartition("/")[2], PendingDelivery), key)
+    return look
+
+
+async def _look_at_acceptances(objects: ObjectStore, model: str) -> Look:
+    """Return what is amiss with the acceptances of a model."""
+    look = Look(objects, await objects.keys(f"{layout.ACCEPTANCES}{model}/"))
+    for key in look.keys:
+        await look.document(Acceptance, key)
     return look
 
 

@@ -52,6 +52,7 @@ LABELS = (
     "InferenceOverloadedError",
     "InferenceUnavailableError",
     "InstanceNotFoundError",
+    "InvalidAcceptanceError",
     "InvalidCallbackError",
     "InvalidEventError",
     "InvalidFeedbackError",

@@ -112,6 +112,7 @@ async def _opened(context: LifespanContext, certificate: ServedCertificate | Non
         admission=processing.admission,
         authentication=authentication,
         audit=audit,
+        acceptances=processing.acceptances,
         models=processing.models,
         results=storage.results,
         imaging=processing.imaging,

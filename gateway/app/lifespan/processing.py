@@ -9,6 +9,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.idle_turns import IdleTurns
 from gateway.app.lifespan.telemetry import open_telemetry
 from gateway.deferred.shadow_readings import ShadowReadings
+from gateway.models.acceptances import Acceptances
 from gateway.models.registry import ModelRegistry
 from gateway.pictures.pictures import Pictures
 from gateway.problems import problem_of
@@ -50,6 +51,7 @@ class Processing:
     """The parts that every study passes through, wherever it comes in, and those that show it."""
 
     admission: Admission
+    acceptances: Acceptances
     models: ModelRegistry
     choice: ModelChoice
     promises: ReadingPromises
@@ -68,7 +70,8 @@ async def open_processing(
     """Open the way that ends in `storage`. A Triton that does not answer is waited for."""
     settings, metrics = context.settings, context.metrics
     triton = _triton(context)
-    models = await _models(context, triton)
+    acceptances = Acceptances(storage.objects, required=settings.models.require_acceptance)
+    models = await _models(context, triton, acceptances)
     imaging = _imaging(context)
     recorder = await _recorder(context)
     admission = Admission(
@@ -98,6 +101,7 @@ async def open_processing(
     pictures = Pictures(storage.results, imaging, at_once=settings.limits.image_threads)
     return Processing(
         admission=admission,
+        acceptances=acceptances,
         models=models,
         choice=choice,
         promises=promises,
@@ -154,7 +158,9 @@ def _triton(context: LifespanContext) -> TritonClient:
     return triton
 
 
-async def _models(context: LifespanContext, server: InferenceServer) -> ModelRegistry:
+async def _models(
+    context: LifespanContext, server: InferenceServer, acceptances: Acceptances
+) -> ModelRegistry:
     settings = context.settings.triton
     host = context.triton_host
     if host is None and settings.restart_flag is not None:
@@ -168,6 +174,7 @@ async def _models(context: LifespanContext, server: InferenceServer) -> ModelReg
         host=host,
         restart_after_s=settings.restart_after_s,
         waiting_limit=max(1, context.settings.admission.studies // 2),
+        acceptances=acceptances,
     )
     await models.refresh()
     await context.run("models", models.watch())

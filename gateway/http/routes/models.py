@@ -25,6 +25,7 @@ async def list_models(gateway: GatewayDependency) -> ModelList:
                 state=state.state,
                 reason=state.reason or None,
                 contract=state.served.contract if state.served else None,
+                is_accepted=gateway.acceptances.known(state.served) if state.served else None,
                 contract_sha256=state.served.contract.sha256 if state.served else None,
             )
             for state in gateway.models.states()

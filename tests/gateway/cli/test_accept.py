@@ -107,6 +107,15 @@ async def test_a_page_is_written_signed_and_verified(versions: LiveGateway, site
     for ending in (".json", ".html"):
         verify = ("accept", "--verify", str(only(folder, ending)), "--key-file", public)
         assert (await radstream(*verify))[0] == 0
+    approve = ("accept", "--approve", str(only(folder, ".json")), "--url", versions.url)
+    assert (await radstream(*approve))[0] == 2
+    code, out, err = await radstream(*approve, "--by", "Dr. A")
+    assert (code, out) == (0, "brightness 1 is accepted by Dr. A\n"), err
+    told = (await versions.client.get("/v1/models")).json()
+    accepted = {each["version"] for each in told["models"] if "is_accepted" in each}
+    assert accepted == {"1"}
+    not_json = ("accept", "--approve", str(only(folder, ".html")), "--by", "Dr. A")
+    assert (await radstream(*not_json, "--url", versions.url))[0] == 1
     html = only(folder, ".html")
     html.write_text(html.read_text().replace("1.000", "0.999", 1))
     code, _, err = await radstream("accept", "--verify", str(html), "--key-file", public)

@@ -10,7 +10,7 @@ from gateway.acceptance.labels import LabelledStudy
 from gateway.acceptance.measure import StudyOutcome
 from gateway.cli.gateway_client import gateway_client
 from gateway.cli.labelled_studies import NoAnswerError, outcomes
-from gateway.results.probe_studies import PROBE_PREFIX
+from gateway.schemas.metadata import PROBE_PREFIX
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import LiveGateway
 from tests.support.models import flat_png, probability

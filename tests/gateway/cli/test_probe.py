@@ -11,7 +11,7 @@ import pytest
 
 from gateway.access.callers import Scope
 from gateway.cli.probe import ProbeError, check
-from gateway.results.probe_studies import PROBE_PREFIX
+from gateway.schemas.metadata import PROBE_PREFIX
 from gateway.settings import AccessSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key

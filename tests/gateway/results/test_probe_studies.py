@@ -6,7 +6,8 @@ from prometheus_client import CollectorRegistry
 from gateway.audit.trail import Audit
 from gateway.observability.metrics import Metrics
 from gateway.results.catalog import StudyCatalog
-from gateway.results.probe_studies import PROBE_PREFIX, ProbeStudies
+from gateway.results.probe_studies import ProbeStudies
+from gateway.schemas.metadata import PROBE_PREFIX
 from gateway.storage.protocol import ObjectStore
 from tests.support.audit import Trail
 from tests.support.deletion import deletion_on

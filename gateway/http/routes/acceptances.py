@@ -1,0 +1,135 @@
+"""Acceptance of model versions over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+
+from gateway import errors
+from gateway.acceptance.signature import SignatureKeyError, is_valid
+from gateway.access.callers import Caller, Scope
+from gateway.errors import Fault, InvalidAcceptanceError
+from gateway.http.dependencies import GatewayDependency
+from gateway.http.problems import documented
+from gateway.http.requests.access import require
+from gateway.http.requests.body import read_body
+from gateway.http.requests.preferences import REQUEST_TIMEOUT, deadline_of, share_of
+from gateway.models.acceptances import Acceptance
+from gateway.schemas.acceptance import AcceptanceReport, AcceptanceRequest, parse_acceptance
+from gateway.schemas.audit import AuditChange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path as KeyFile
+
+    from gateway.models.served_model import ServedModel
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+# Pages name studies: this is a hundred thousand of them.
+_BODY_BYTES = 8 * 2**20
+
+_ACCEPTANCE: dict[str, Any] = {
+    "parameters": [REQUEST_TIMEOUT],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/AcceptanceRequest"}}
+        },
+    },
+}
+
+
+@router.post(
+    "/{name}/versions/{version}/acceptance",
+    summary="Accept a model version",
+    response_model_exclude_none=True,
+    responses=documented(
+        errors.BodyTooLargeError,
+        errors.ContentCodingError,
+        errors.InvalidAcceptanceError,
+        errors.InvalidQueryError,
+        errors.UnknownModelError,
+        errors.OverloadedError,
+        errors.RequestTooSlowError,
+        errors.StoreError,
+        errors.DeadlineExceededError,
+    ),
+    openapi_extra=_ACCEPTANCE,
+)
+async def accept_version(
+    name: Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")],
+    version: Annotated[str, Path(pattern=r"^[0-9]{1,18}$")],
+    request: Request,
+    gateway: GatewayDependency,
+    caller: Annotated[Caller, Depends(require(Scope.OPERATE))],
+) -> AcceptanceReport:
+    """Store the acceptance page of a model version, which a named person accepts.
+
+    It holds for the contract that the page was made of. Where acceptance is required, the version
+    serves from now on, at other gateways on the same store within `RADSTREAM_TRITON__REFRESH_S`.
+    """
+    http = gateway.settings.http
+    with gateway.admission.slot(share_of(caller, request)) as slot:
+        deadline = deadline_of(request, http.request_timeout_s)
+        body = await read_body(request, _BODY_BYTES, slot=slot, deadline=deadline, pace=http)
+    sent = parse_acceptance(body)
+    served = {
+        (state.name, state.version): state.served
+        for state in gateway.models.states()
+        if state.served is not None
+    }
+    model = served.get((name, version))
+    if model is None:
+        known = tuple(f"{each[0]} version {each[1]}" for each in sorted(served))
+        raise errors.UnknownModelError(f"{name} version {version}", known)
+    key_file = gateway.settings.acceptance.key_file
+    faults = [*_faults(sent, model), *_signature_faults(sent, key_file)]
+    if faults:
+        raise InvalidAcceptanceError(tuple(faults))
+    acceptance = Acceptance(
+        name=name,
+        version=version,
+        contract_sha256=model.contract.sha256,
+        accepted_by=sent.accepted_by,
+        accepted_at=dt.datetime.now(dt.UTC),
+        caller=caller.name,
+        page=sent.page,
+        signature=None if sent.signature is None else base64.b64encode(sent.signature),
+    )
+    await gateway.acceptances.add(acceptance)
+    request.state.act.document = hashlib.sha256(sent.page.encode()).hexdigest()
+    pointer = f"/models/{name}/{version}/accepted_by"
+    request.state.act.changes = (AuditChange(pointer=pointer, after=sent.accepted_by),)
+    return AcceptanceReport(
+        name=name,
+        version=version,
+        contract_sha256=acceptance.contract_sha256,
+        accepted_by=acceptance.accepted_by,
+        accepted_at=acceptance.accepted_at,
+        is_signature_checked=key_file is not None,
+    )
+
+
+def _faults(sent: AcceptanceRequest, model: ServedModel) -> Iterator[Fault]:
+    about = sent.document().accepted
+    if (about.name, about.version) != (model.name, model.version):
+        yield Fault("/page", "is about another model version")
+    elif about.contract_sha256 != model.contract.sha256:
+        yield Fault("/page", "is about another contract than the one that is served")
+
+
+def _signature_faults(sent: AcceptanceRequest, key_file: KeyFile | None) -> Iterator[Fault]:
+    if key_file is None:
+        return
+    try:
+        valid = is_valid(sent.page.encode(), sent.signature or b"", key_file)
+    except SignatureKeyError:
+        yield Fault("/signature", "cannot be checked: the gateway cannot read its key")
+        return
+    if not valid:
+        yield Fault("/signature", "is not that of the page by the gateway's key")
