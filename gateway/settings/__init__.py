@@ -22,6 +22,7 @@ from gateway.settings.environment import (
 from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
 from gateway.settings.models import AcceptanceSettings, ModelSettings
+from gateway.settings.monitoring import MonitoringSettings
 from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
@@ -47,6 +48,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "ModelSettings",
+    "MonitoringSettings",
     "PendingSettings",
     "RetentionSettings",
     "RoutingSettings",

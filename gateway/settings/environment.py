@@ -21,6 +21,7 @@ from gateway.settings.dropfolder import DropFolderSettings
 from gateway.settings.http import HttpSettings
 from gateway.settings.limits import AdmissionSettings, LimitSettings
 from gateway.settings.models import AcceptanceSettings, ModelSettings
+from gateway.settings.monitoring import MonitoringSettings
 from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     callbacks: CallbackSettings = CallbackSettings()
     retention: RetentionSettings = RetentionSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     tracing: TracingSettings = TracingSettings()
     audit: AuditSettings = AuditSettings()
     logs: LogSettings = LogSettings()

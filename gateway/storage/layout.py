@@ -25,6 +25,8 @@ COMMITMENTS = f"{WORK}commitments/"
 COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
 WITHDRAWALS = f"{WORK}withdrawals/"
+MINUTES = "monitoring/minutes/"
+MODELS = "monitoring/models/"
 AUDIT = "audit/"
 ACCEPTANCES = "acceptances/"
 IMAGES = "images/"
@@ -152,6 +154,18 @@ PLACES = (
         ACCEPTANCES,
         "acceptances of model versions, each with its page",
         "models",
+        "kept",
+    ),
+    Place(
+        MINUTES,
+        "counts of readings by gateway, model version and minute, and the claim of their merging",
+        "monitoring",
+        "when they are merged",
+    ),
+    Place(
+        MODELS,
+        "health of model versions: reference, latest window, signals of drift, days",
+        "monitoring",
         "kept",
     ),
     Place(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.models.acceptances import Acceptance
+from gateway.monitoring.counts import ReadingCounts
+from gateway.monitoring.documents import ModelHealth
 from gateway.results.documents import CompletionEntry, StudyDocument
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
@@ -106,6 +108,8 @@ class Verification:
             layout.WAITING: _look_at_waiting,
             layout.ACCEPTANCES: _look_at_acceptances,
             layout.WITHDRAWALS: _look_at_withdrawal,
+            layout.MINUTES: partial(_look_at_entries, layout.MINUTES, ReadingCounts),
+            layout.MODELS: partial(_look_at_entries, layout.MODELS, ModelHealth),
         }
         for prefix, look in by_folder.items():
             async for names in _batches(self._folders(prefix)):
@@ -161,7 +165,7 @@ async def _steady(look: _LookAt, objects: ObjectStore, name: str) -> Look:
 async def _look_at_entries(
     kind: str, document: type[BaseModel], objects: ObjectStore, due: str
 ) -> Look:
-    """Return what is amiss with the entries of work that is due in one second."""
+    """Return what is amiss with the documents of one folder, as of work due in one second."""
     look = Look(objects, await objects.keys(f"{kind}{due}/"))
     for key in look.keys:
         await look.document(document, key)

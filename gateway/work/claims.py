@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from gateway.work.documents import Claim
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from gateway.storage.presence import Presence
-    from gateway.work.keys import WorkId
 
 # A claim outlives its work's deadline by more than the clocks of two gateways differ.
 CLOCK_SKEW_S = 10.0
@@ -43,14 +44,14 @@ class Claims:
         self._lease_s = lease_s
         self._presence = presence
         self._name = secrets.token_hex(16) if presence is None else presence.name
-        self._met: dict[tuple[WorkId, str], float] = {}
+        self._met: dict[tuple[Hashable, str], float] = {}
 
     def new(self) -> Claim:
         """Return a claim of this gateway, unlike every other."""
         expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lease_s)
         return Claim(owner=f"{self._name}.{secrets.token_hex(8)}", expires_at=expires_at)
 
-    async def is_over(self, work: WorkId, claim: Claim) -> bool:
+    async def is_over(self, work: Hashable, claim: Claim) -> bool:
         """Return True if the claim is this gateway's, or holds it back no longer.
 
         The clock of its owner may have been set: it is waited for no longer than a claim

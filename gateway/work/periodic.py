@@ -22,6 +22,7 @@ class Sweep(StrEnum):
     COMPLETION = "completion"
     DELETIONS = "deletions"
     DROP_FOLDER = "drop folder"
+    MONITORING = "monitoring"
     PARKED = "parked"
     PROBES = "probes"
     RETENTION = "retention"

@@ -18,6 +18,7 @@ EXCEPTIONS = {
     "gateway/app/lifespan/delivery.py": WIRING,
     "gateway/app/lifespan/dimse.py": WIRING,
     "gateway/app/lifespan/dropfolder.py": WIRING,
+    "gateway/app/lifespan/monitoring.py": WIRING,
     "gateway/app/lifespan/processing.py": WIRING,
     "gateway/app/lifespan/storage.py": WIRING,
 }

@@ -11,6 +11,8 @@ from gateway.dimse.associate_request import Rejection
 from gateway.dimse.commitment_messages import ActionStatus
 from gateway.dimse.connections import ENDS
 from gateway.errors import RadStreamError, Refusal
+from gateway.monitoring.features import FEATURES
+from gateway.monitoring.signals import NOT_APPLICABLE
 from gateway.observability.metrics.delivery import OUTCOMES
 from gateway.observability.metrics.shadow import DROPPED
 from gateway.results.shadows import VERDICTS
@@ -62,6 +64,12 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
     statuses = {str(status.value) for status in HTTPStatus} | {"499"}
     methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"}
     destination = {"destination": chosen["destination"]}
+    version = {"model": chosen["model"], "version": chosen["version"]}
+    by_label = {
+        f"{name}/{label}" for name in ("positive", "probability") for label in chosen["label"]
+    }
+    unusual = {f"unusual/{name}" for name, each in FEATURES.items() if each.is_ordered}
+    signal = version | {"signal": {NOT_APPLICABLE} | set(FEATURES) | unusual | by_label}
     ways_in, errors = set(Route), {error.label for error in _subclasses(RadStreamError)}
     return {
         "radstream_http_requests": {"route": routes, "method": methods, "status": statuses},
@@ -126,6 +134,11 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
             "outcome": {"reloaded", "refused", "hung"},
         },
         "radstream_model_ready": {"model": chosen["model"], "version": chosen["version"]},
+        "radstream_model_signal": signal,
+        "radstream_model_drift_alarm": signal,
+        "radstream_monitored_readings": version,
+        "radstream_model_reference_whole": version,
+        "radstream_monitoring_dropped_readings": {"reason": {"store", "late"}},
         "radstream_auth_failures": {
             "reason": {refusal.name.lower() for refusal in Refusal}
             | {"missing", "ambiguous", "issuer_unavailable", "scope"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.admission.admission import Admission
 from gateway.admission.idle_turns import IdleTurns
+from gateway.app.lifespan.monitoring import open_monitoring
 from gateway.app.lifespan.telemetry import open_telemetry
 from gateway.deferred.shadow_readings import ShadowReadings
 from gateway.models.acceptances import Acceptances
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
+    from gateway.monitoring.minutes import MinuteCounts
     from gateway.routing.in_force import Routing
+    from gateway.schemas.reading_event import Event
     from gateway.triton.protocol import InferenceServer
 
 # One caller alone gets half: more than the six that a browser asks for at once, on any machine.
@@ -73,7 +76,7 @@ async def open_processing(
     acceptances = Acceptances(storage.objects, required=settings.models.require_acceptance)
     models = await _models(context, triton, acceptances)
     imaging = _imaging(context)
-    recorder = await _recorder(context)
+    recorder = await _recorder(context, await open_monitoring(context, storage, audit))
     admission = Admission(
         bytes_limit=settings.admission.bytes,
         studies_limit=settings.admission.studies,
@@ -194,11 +197,17 @@ def _imaging(context: LifespanContext) -> Imaging:
     return imaging
 
 
-async def _recorder(context: LifespanContext) -> StudyRecorder:
+async def _recorder(context: LifespanContext, minutes: MinuteCounts) -> StudyRecorder:
+    telemetry = await context.stack.enter_async_context(
+        open_telemetry(context.settings.telemetry, context.metrics)
+    )
+
+    def emit(event: Event) -> None:
+        telemetry(event)
+        minutes.count(event)
+
     return StudyRecorder(
-        await context.stack.enter_async_context(
-            open_telemetry(context.settings.telemetry, context.metrics)
-        ),
+        emit,
         metrics=context.metrics,
         pseudonyms=context.pseudonyms,
         problem_of=problem_of,

@@ -18,6 +18,7 @@ from gateway.observability.metrics.dicomweb import DicomWebMetrics
 from gateway.observability.metrics.dimse import DimseMetrics
 from gateway.observability.metrics.dropfolder import DropFolderMetrics
 from gateway.observability.metrics.http import HttpMetrics
+from gateway.observability.metrics.monitoring import MonitoringMetrics
 from gateway.observability.metrics.process import ImagingMetrics, ProcessMetrics
 from gateway.observability.metrics.routing import RoutingMetrics
 from gateway.observability.metrics.shadow import ShadowMetrics
@@ -51,6 +52,7 @@ class Metrics:
         self.triton = TritonMetrics(registry)
         self.imaging = ImagingMetrics(registry)
         self.telemetry = TelemetryMetrics(registry)
+        self.monitoring = MonitoringMetrics(registry)
         self.process = ProcessMetrics(registry)
 
     def __iter__(self) -> Iterator[MetricWrapperBase]:

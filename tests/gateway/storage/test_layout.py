@@ -22,7 +22,8 @@ def test_keys_stay_where_gateways_of_other_versions_look_for_them():
         *("results/", "instances/", "work/submissions/", "work/readings/", "work/callbacks/"),
         *("work/deliveries/", "work/completion/", "work/roll-backs/"),
         *("work/commitments/", "parked/", "pairing/waiting/", "pairing/bindings/", "index/"),
-        *("work/deletions/", "work/withdrawals/", "deleted/", "acceptances/", "audit/", "images/"),
+        *("work/deletions/", "work/withdrawals/", "deleted/", "acceptances/"),
+        *("monitoring/minutes/", "monitoring/models/", "audit/", "images/"),
     ]
 
 

@@ -1,0 +1,1 @@
+"""Monitoring of models in their place: counts of readings, drift from a reference, alarms."""

@@ -1,0 +1,61 @@
+"""Documents of the health of models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from gateway.monitoring.counts import ReadingCounts, merged
+from gateway.monitoring.cusum import Evidence
+from gateway.schemas.stored_document import Counts, StoredDocument
+
+
+class Signal(StoredDocument):
+    """State of one thing that is watched."""
+
+    value: float = Field(description="Distance, or evidence.")
+    low: float | None = Field(None, description="Lower bound of a distance, by 95 %.")
+    high: float | None = Field(None, description="Upper bound of a distance, by 95 %.")
+    limit: float = Field(description="Value of the lower bound, or evidence, that is an alarm.")
+    n: int = Field(description="Number of readings it is of.")
+    alarm_since: AwareDatetime | None = Field(None, description="Minute in which an alarm began.")
+
+
+class Day(StoredDocument):
+    """Counts of a day (UTC)."""
+
+    day: str
+    readings: int = 0
+    not_applicable: int = 0
+    positive: Counts = Field({}, description="Positive findings by label.")
+    verdicts: Counts = Field({}, description="Findings with a verdict by label.")
+
+
+class ModelHealth(StoredDocument):
+    """Health of one model version."""
+
+    schema_: Literal["radstream.model-health/1"] = Field("radstream.model-health/1", alias="schema")
+    model: str
+    version: str
+    merged_until: AwareDatetime | None = Field(None, description="Latest minute that is in it.")
+    merged_keys: tuple[str, ...] = Field((), description="Objects of minutes that came in last.")
+    late_readings: int = Field(0, description="Readings whose minute came too late to be in it.")
+    readings: int = 0
+    reference: ReadingCounts = ReadingCounts()
+    reference_since: AwareDatetime | None = None
+    reference_until: AwareDatetime | None = Field(None, description="None until it is whole.")
+    since_reference: int = Field(0, description="Readings after the reference.")
+    blocks: tuple[ReadingCounts, ...] = Field((), description="Full blocks, oldest first.")
+    block: ReadingCounts = Field(ReadingCounts(), description="The block that is being filled.")
+    evidence: dict[str, Evidence] = Field({}, description="Evidence by share.")
+    signals: dict[str, Signal] = Field({}, description="State by signal.")
+    days: tuple[Day, ...] = ()
+
+    def alarms(self) -> dict[str, Signal]:
+        """Return the signals that are in alarm."""
+        return {name: each for name, each in self.signals.items() if each.alarm_since is not None}
+
+    def window(self) -> ReadingCounts:
+        """Return the counts of the latest full blocks."""
+        return merged(self.blocks)

@@ -1,0 +1,186 @@
+"""Merging of all gateways' minutes into the health of each model version.
+
+One gateway at a time merges, under a claim; each takes part in turn should another end. The claim
+saves work alone: a model's health is changed by compare-and-swap and says up to which minute it
+has been merged, so that a minute counts once.
+
+``monitoring/minutes/claim.json``
+    The claim.
+``monitoring/models/{model}/{version}.json``
+    Health of a model version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
+from gateway.monitoring.counts import ReadingCounts, merged
+from gateway.monitoring.documents import ModelHealth
+from gateway.monitoring.health import REFERENCE_READINGS, advanced
+from gateway.monitoring.minutes import minute_of, now
+from gateway.runtime.concurrency import together
+from gateway.storage.documents import MEDIA_TYPE, read_document, read_or_none, stored_form
+from gateway.storage.layout import MINUTES, MODELS
+from gateway.work.documents import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gateway.monitoring.minutes import Minute, MinuteCounts
+    from gateway.observability.metrics.monitoring import MonitoringMetrics
+    from gateway.storage.protocol import ObjectStore
+    from gateway.work.claims import Claims
+
+log = structlog.get_logger()
+
+CLAIM = f"{MINUTES}claim.json"
+GRACE = dt.timedelta(seconds=120)
+"""Time after a minute's end in which gateways write their counts of it."""
+
+
+def health_key(model: str, version: str) -> str:
+    """Return the key of a model version's health."""
+    return f"{MODELS}{model}/{version}.json"
+
+
+class HealthMerge:
+    """The merging of minutes, and the metrics of the healths.
+
+    Parameters
+    ----------
+    objects
+        The store.
+    minutes, claims
+        Of this gateway.
+    metrics
+        Shows the healths.
+    reference_readings
+        Number of a version's first readings that make its reference.
+    clock
+        Returns the time.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        minutes: MinuteCounts,
+        claims: Claims,
+        metrics: MonitoringMetrics,
+        *,
+        reference_readings: int = REFERENCE_READINGS,
+        clock: Callable[[], dt.datetime] = now,
+    ) -> None:
+        self._objects = objects
+        self._minutes = minutes
+        self._claims = claims
+        self._metrics = metrics
+        self._reference_readings = reference_readings
+        self._clock = clock
+
+    async def sweep(self) -> None:
+        """Write this gateway's minutes, merge what is due unless another does, show all healths."""
+        await self._minutes.write()
+        if await self._claimed():
+            await self._merge()
+        self._show(await healths(self._objects))
+
+    async def _claimed(self) -> bool:
+        """Return True if this gateway is to merge."""
+        try:
+            stored = await self._objects.read_tagged(CLAIM)
+        except ObjectNotFoundError:
+            tag = None
+        else:
+            tag = stored.tag
+            try:
+                claim = read_document(Claim, CLAIM, stored.data)
+            except UnreadableDocumentError:  # logged; a claim is no more than that
+                claim = None
+            if claim is not None and not await self._claims.is_over(CLAIM, claim):
+                return False
+        data = stored_form(self._claims.new())
+        return await self._objects.swap(CLAIM, data, tag=tag, media_type=MEDIA_TYPE) is not None
+
+    async def _merge(self) -> None:
+        due: defaultdict[tuple[str, str], defaultdict[dt.datetime, list[str]]]
+        due = defaultdict(partial(defaultdict, list))
+        until = self._clock() - GRACE - dt.timedelta(minutes=1)
+        for key in await self._objects.keys(MINUTES):
+            minute: Minute | None = minute_of(key)
+            if minute is not None and minute.began <= until:
+                due[minute.model, minute.version][minute.began].append(key)
+        for (model, version), minutes in due.items():
+            try:
+                await self._merge_model(model, version, minutes)
+            except UnreadableDocumentError:  # logged; the other models are merged
+                continue
+
+    async def _merge_model(
+        self, model: str, version: str, minutes: Mapping[dt.datetime, Sequence[str]]
+    ) -> None:
+        """Merge minutes of one model version, in their order."""
+        key = health_key(model, version)
+        try:
+            stored = await self._objects.read_tagged(key)
+        except ObjectNotFoundError:
+            tag, health = None, ModelHealth(model=model, version=version)
+        else:
+            tag, health = stored.tag, read_document(ModelHealth, key, stored.data)
+        keys = [each for minute in sorted(minutes) for each in minutes[minute]]
+        late = 0
+        for minute in sorted(minutes):
+            new = [each for each in minutes[minute] if each not in health.merged_keys]
+            counts = merged([each for name in new if (each := await self._read(name)) is not None])
+            if health.merged_until is not None and minute <= health.merged_until:
+                late += counts.readings
+                continue
+            # Bootstrapping takes the processor for tens of milliseconds.
+            health = await asyncio.to_thread(
+                advanced, health, minute, counts, reference_readings=self._reference_readings
+            )
+        changes = {"merged_keys": tuple(keys), "late_readings": health.late_readings + late}
+        data = stored_form(health.model_copy(update=changes))
+        if await self._objects.swap(key, data, tag=tag, media_type=MEDIA_TYPE) is None:
+            return  # another gateway was at it
+        self._metrics.dropped.labels("late").inc(late)
+        await together(self._objects.purge(each) for each in keys)
+
+    async def _read(self, key: str) -> ReadingCounts | None:
+        """Return a minute's counts; None where they cannot be read."""
+        try:
+            return await read_or_none(self._objects, ReadingCounts, key)
+        except UnreadableDocumentError:  # logged
+            return None
+
+    def _show(self, found: Sequence[ModelHealth]) -> None:
+        for gauge in (self._metrics.signal, self._metrics.alarm):
+            gauge.clear()
+        for health in found:
+            names = (health.model, health.version)
+            self._metrics.readings.labels(*names).set(health.readings)
+            is_whole = health.reference_until is not None
+            self._metrics.reference_whole.labels(*names).set(is_whole)
+            for name, signal in health.signals.items():
+                value = signal.value if signal.low is None else signal.low
+                self._metrics.signal.labels(*names, name).set(value / signal.limit)
+                self._metrics.alarm.labels(*names, name).set(signal.alarm_since is not None)
+
+
+async def healths(objects: ObjectStore) -> list[ModelHealth]:
+    """Return the health of each model version that can be read, by model and version."""
+    found = []
+    for key in await objects.keys(MODELS):
+        try:
+            health = await read_or_none(objects, ModelHealth, key)
+        except UnreadableDocumentError:  # logged
+            continue
+        if health is not None:
+            found.append(health)
+    return sorted(found, key=lambda each: (each.model, int(each.version)))
