@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from helm.dashboards import capacity, ingestion, models, service
+from helm.dashboards import capacity, ingestion, model_health, models, service
 from helm.dashboards.panels import to_json
 
 FOLDER = Path(__file__).parents[1] / "radstream/dashboards"
@@ -13,6 +13,7 @@ def documents() -> dict[str, str]:
     return {
         "service.json": to_json(service.dashboard()),
         "models.json": to_json(models.dashboard()),
+        "model-health.json": to_json(model_health.dashboard()),
         "ingestion.json": to_json(ingestion.dashboard()),
         "capacity.json": to_json(capacity.dashboard()),
     }

@@ -1,6 +1,7 @@
 """Real Prometheus, gateway and Triton under a mixed load: every panel shows something."""
 
 import asyncio
+import datetime as dt
 import itertools
 import json
 import re
@@ -15,6 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.monitoring.documents import ModelHealth, Signal
+from gateway.monitoring.merge import health_key
+from gateway.storage.documents import create_document
+from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.aws import CREDENTIALS
 from tests.support.gateway import (
@@ -55,9 +60,13 @@ async def watched(
     triton: EmbeddedTriton, s3_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
-    (folder / "drop").mkdir()
+    for name in ("drop", "store"):
+        (folder / name).mkdir()
     (folder / "routing.json").write_text(json.dumps(ROUTING))
     keys = folder / "keys.json"
+    health = drifted_health()
+    key = health_key(health.model, health.version)
+    await create_document(FolderStore(folder / "store"), key, health)
     async with kinesis(s3_url) as client, front(s3_url) as before:
         environment = CREDENTIALS | {
             "RADSTREAM_ACCESS__KEY_FILE": str(keys),
@@ -72,6 +81,7 @@ async def watched(
             "RADSTREAM_DROPFOLDER__SWEEP_S": "0.5",
             "RADSTREAM_DROPFOLDER__WAITING_DEADLINE_S": "3",
             "RADSTREAM_PENDING__SWEEP_S": "0.5",
+            "RADSTREAM_MONITORING__SWEEP_S": "0.5",
             "RADSTREAM_TELEMETRY__KIND": "kinesis",
             "RADSTREAM_TELEMETRY__STUDY_REF_KEY": "a key of more than thirty-two characters",
             "RADSTREAM_TELEMETRY__STREAM_NAME": await make_stream(client),
@@ -95,6 +105,14 @@ async def watched(
                     under_load(sender, folder / "drop", before),
                 ):
                     yield Watched(prometheus, targets["radstream"], began)
+
+
+def drifted_health() -> ModelHealth:
+    """The health of a model as another gateway has left it: weeks of readings."""
+    names = ("mean", "view", "probability/bright", "positive/bright", "unusual/mean")
+    begun = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+    signals = {name: Signal(value=0.1, limit=0.2, n=500, alarm_since=begun) for name in names}
+    return ModelHealth(model="brightness", version="1", readings=9000, signals=signals)
 
 
 async def new_key(keys: Path) -> str:
