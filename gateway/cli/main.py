@@ -25,6 +25,7 @@ from gateway.cli.doctor import doctor
 from gateway.cli.environment import read_settings
 from gateway.cli.feedback import feedback
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.health import health
 from gateway.cli.keys import keys
 from gateway.cli.models import models
 from gateway.cli.parked import parked
@@ -151,6 +152,7 @@ main.add_command(doctor)
 main.add_command(studies)
 main.add_command(study)
 main.add_command(completion)
+main.add_command(health)
 main.add_command(keys)
 main.add_command(rules)
 

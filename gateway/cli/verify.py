@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.opened_store import StoreNotReadError, opened_store
 from gateway.errors import StoreUnavailableError
 from gateway.results.study_documents import StudyDocuments
 from gateway.search.changed_studies import ChangedStudies
 from gateway.search.study_index import StudyIndex
-from gateway.storage.folder import FolderStore
-from gateway.storage.object_client import encryption
-from gateway.storage.s3 import S3Store, s3_client
 from gateway.verification.store import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from gateway.settings import StoreSettings
-    from gateway.storage.protocol import ObjectStore
-
-
-class StoreNotVerifiedError(click.ClickException):
-    """The walk did not come to its end, whatever was found until then."""
-
-    exit_code = 2
 
 
 def verify_store(settings: StoreSettings, *, as_json: bool) -> bool:
@@ -37,13 +25,13 @@ def verify_store(settings: StoreSettings, *, as_json: bool) -> bool:
 
     Raises
     ------
-    StoreNotVerifiedError
+    StoreNotReadError
         The store does not answer.
     """
     try:
         return asyncio.run(_verify(settings, as_json=as_json))
     except StoreUnavailableError as error:
-        raise StoreNotVerifiedError(f"the store does not answer: {error.reason}") from error
+        raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
 
 
 def reindex_store(settings: StoreSettings) -> None:
@@ -51,13 +39,13 @@ def reindex_store(settings: StoreSettings) -> None:
 
     Raises
     ------
-    StoreNotVerifiedError
+    StoreNotReadError
         The store does not answer.
     """
     try:
         counts = asyncio.run(_reindex(settings))
     except StoreUnavailableError as error:
-        raise StoreNotVerifiedError(f"the store does not answer: {error.reason}") from error
+        raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
     click.echo(
         f"search index: entries added {counts['missing']}, corrected {counts['stale']}, "
         f"removed {counts['gone']}, right {counts['same']}",
@@ -66,7 +54,7 @@ def reindex_store(settings: StoreSettings) -> None:
 
 
 async def _reindex(settings: StoreSettings) -> dict[str, int]:
-    async with _opened(settings, is_written=True) as objects:
+    async with opened_store(settings, is_written=True) as objects:
         changed = ChangedStudies()
         documents = StudyDocuments(objects)
         return await StudyIndex(objects, documents, changed).reconciliation.reindex()
@@ -74,7 +62,7 @@ async def _reindex(settings: StoreSettings) -> dict[str, int]:
 
 async def _verify(settings: StoreSettings, *, as_json: bool) -> bool:
     faults = notes = 0
-    async with _opened(settings) as objects:
+    async with opened_store(settings) as objects:
         verification = Verification(objects)
         async for finding in verification.findings():
             faults += finding.is_fault
@@ -90,30 +78,3 @@ async def _verify(settings: StoreSettings, *, as_json: bool) -> bool:
         err=as_json,
     )
     return not faults
-
-
-@asynccontextmanager
-async def _opened(
-    settings: StoreSettings, *, is_written: bool = False
-) -> AsyncIterator[ObjectStore]:
-    """Yield the store. A folder is not made; nothing in it is tidied where it is only read of."""
-    if settings.kind == "folder":
-        if not settings.folder.is_dir():
-            raise StoreNotVerifiedError(f"there is no folder {settings.folder}")
-        folder = FolderStore(settings.folder)
-        if is_written:
-            await folder.open()
-        yield folder
-        return
-    async with s3_client(
-        region=settings.region,
-        endpoint=settings.endpoint,
-        connections=settings.connections,
-        timeout_s=settings.timeout_s,
-    ) as client:
-        yield S3Store(
-            client,
-            settings.results_bucket or "",
-            timeout_s=settings.timeout_s,
-            encryption=encryption(settings.sse, settings.kms_key_id),
-        )

@@ -80,8 +80,8 @@ def _drift() -> list[Panel]:
         "Output": (
             "probability/.*|positive/.*|not_applicable",
             (
-                "Probabilities, share of positive findings, and of readings that are not applicable. "
-                "These alone: other diseases, or another model."
+                "Probabilities, share of positive findings, share of readings that are not "
+                "applicable. These alone: other diseases, or another model."
             ),
         ),
         "Unusual readings": (

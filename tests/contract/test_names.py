@@ -22,7 +22,8 @@ def test_errors_keep_the_labels_that_dashboards_ask_for():
 
 def test_sweeps_keep_their_names_in_the_audit_trail():
     assert set(Sweep) == {
-        *("completion", "deletions", "drop folder", "parked", "probes", "retention"),
+        *("completion", "deletions", "drop folder", "monitoring", "parked", "probes"),
+        "retention",
     }
 
 

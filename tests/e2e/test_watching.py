@@ -60,13 +60,14 @@ async def watched(
     triton: EmbeddedTriton, s3_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
-    for name in ("drop", "store"):
-        (folder / name).mkdir()
+    (folder / "drop").mkdir()
     (folder / "routing.json").write_text(json.dumps(ROUTING))
     keys = folder / "keys.json"
     health = drifted_health()
     key = health_key(health.model, health.version)
-    await create_document(FolderStore(folder / "store"), key, health)
+    objects = FolderStore(folder / "store")
+    await objects.open()
+    await create_document(objects, key, health)
     async with kinesis(s3_url) as client, front(s3_url) as before:
         environment = CREDENTIALS | {
             "RADSTREAM_ACCESS__KEY_FILE": str(keys),

@@ -1,0 +1,104 @@
+"""`radstream health`: what models are sent and say, against their reference."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.environment import read_settings
+from gateway.cli.opened_store import StoreNotReadError, opened_store
+from gateway.errors import StoreUnavailableError
+from gateway.monitoring.merge import healths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gateway.monitoring.documents import ModelHealth
+    from gateway.settings import StoreSettings
+
+_COLUMNS = (
+    *("model", "version", "readings", "reference_readings", "signal"),
+    *("value", "low", "high", "limit", "n", "alarm_since"),
+)
+
+
+@click.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="A table, all that is known, or a line for each signal.",
+)
+def health(form: str) -> None:
+    """Tell the drift of each model version from its reference.
+
+    Reads the store that the settings name, as RADSTREAM_STORE__FOLDER; no gateway need run. Status
+    1 if a signal is in alarm, 2 if the store does not answer.
+    """
+    found = _read(read_settings().store)
+    if form == "json":
+        click.echo(json.dumps([_exported(each) for each in found], indent=2))
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for each in found for row in _rows(each))
+    else:
+        for line in _lines(found):
+            click.echo(line)
+    sys.exit(any(each.alarms() for each in found))
+
+
+def _read(settings: StoreSettings) -> Sequence[ModelHealth]:
+    async def read() -> Sequence[ModelHealth]:
+        async with opened_store(settings) as objects:
+            return await healths(objects)
+
+    try:
+        return asyncio.run(read())
+    except StoreUnavailableError as error:
+        raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
+
+
+def _exported(found: ModelHealth) -> dict[str, Any]:
+    """Return a health without what is of use to gateways alone."""
+    internal = {"merged_keys", "block", "blocks", "evidence"}
+    return {
+        **found.model_dump(mode="json", by_alias=True, exclude=internal),
+        "window": found.window().model_dump(mode="json"),
+    }
+
+
+def _rows(found: ModelHealth) -> Iterator[dict[str, Any]]:
+    for name, signal in sorted(found.signals.items()):
+        yield {
+            "model": found.model,
+            "version": found.version,
+            "readings": found.readings,
+            "reference_readings": found.reference.readings,
+            "signal": name,
+            **signal.model_dump(mode="json"),
+        }
+
+
+def _lines(found: Sequence[ModelHealth]) -> Iterator[str]:
+    if not found:
+        yield "No model has been read since monitoring began."
+    for each in found:
+        yield f"{each.model} {each.version}: {each.readings:,} readings"
+        if each.reference_until is None:
+            yield f"  not enough data: the reference has {each.reference.readings:,} readings"
+        for name, signal in sorted(each.signals.items()):
+            bounds = "" if signal.low is None else f" ({signal.low:.3f} to {signal.high:.3f})"
+            since = signal.alarm_since
+            alarm = "" if since is None else f"  ALARM since {since:%Y-%m-%d %H:%M} UTC"
+            yield (
+                f"  {name:<28} {signal.value:.3f}{bounds}, limit {signal.limit:g}, "
+                f"n {signal.n:,}{alarm}"
+            )
