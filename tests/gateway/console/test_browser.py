@@ -136,7 +136,8 @@ async def test_a_person_sends_files(console: LiveGateway, tmp_path: Path) -> Non
         *("one.png", "two.png + two.json", "lone.json", "broken.png", "wrong.png + wrong.json"),
         hostile,
     }
-    assert "positive" in answers["one.png"]["answer"]
+    assert "Suggests bright" in answers["one.png"]["answer"]
+    assert "Does not suggest bright" in answers["two.png + two.json"]["answer"]
     assert answers["two.png + two.json"]["link"].endswith(document["study_id"])
     assert "No picture has the name" in answers["lone.json"]["answer"]
     assert "Damaged image" in answers["broken.png"]["answer"]
