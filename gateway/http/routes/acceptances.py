@@ -62,8 +62,10 @@ _ACCEPTANCE: dict[str, Any] = {
     openapi_extra=_ACCEPTANCE,
 )
 async def accept_version(
-    name: Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")],
-    version: Annotated[str, Path(pattern=r"^[0-9]{1,18}$")],
+    name: Annotated[
+        str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$", description="The model's name.")
+    ],
+    version: Annotated[str, Path(pattern=r"^[0-9]{1,18}$", description="Its version.")],
     request: Request,
     gateway: GatewayDependency,
     caller: Annotated[Caller, Depends(require(Scope.OPERATE))],
