@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -61,7 +61,7 @@ class ListQuery(BaseModel):
     modality: list[str] = Field(
         [], description="Modality (0008,0060) of any image; several: any of these."
     )
-    feedback: bool | None = Field(
+    feedback: Literal["true", "false"] | None = Field(
         None, description="true: with feedback on their findings; false: without."
     )
     from_: Day | None = Field(
@@ -153,7 +153,7 @@ async def _search(request: Request, gateway: Gateway, query: ListQuery) -> Study
             senders=tuple(query.sender),
             states=tuple(query.state),
             modalities=tuple(query.modality),
-            judged=query.feedback,
+            judged=None if query.feedback is None else query.feedback == "true",
             received=query.received(dt.datetime.now(dt.UTC).date()),
         ),
         limit=query.limit,
