@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.routed_files import Arrival, ReadFile, RoutedFiles, UnroutableFileError, files_in
 from gateway.routing.conditions import Facts
 from gateway.routing.document import RoutingFileError, read_routing
 from gateway.routing.explain import explained
 from gateway.routing.in_force import Routes
 from gateway.settings import DELIMITER, PREFIX
+from gateway.studies.routed_files import (
+    Arrival,
+    ReadFile,
+    RoutedFiles,
+    UnroutableFileError,
+    files_in,
+)
 from gateway.studies.study import Route
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class Form(dict[str, str]):
         return [value for field, value in self.pairs if field == name]
 
 
-async def read_form(request: Request, gateway: Gateway) -> Form:
+async def read_form(request: Request, gateway: Gateway, *, most_bytes: int = _MOST_BYTES) -> Form:
     """Return the fields of a form in application/x-www-form-urlencoded.
 
     Raises
@@ -53,8 +53,8 @@ async def read_form(request: Request, gateway: Gateway) -> Form:
     body = bytearray()
     async for piece in body_pieces(request, gateway.settings.http):
         body += piece
-        if len(body) > _MOST_BYTES:
-            raise BodyTooLargeError(_MOST_BYTES)
+        if len(body) > most_bytes:
+            raise BodyTooLargeError(most_bytes)
     try:
         return Form(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError as error:

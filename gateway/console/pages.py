@@ -39,6 +39,7 @@ _SECTIONS = (
     ("send", Scope.STUDIES_WRITE),
     ("queue", Scope.OPERATE),
     ("destinations", Scope.OPERATE),
+    ("rules", Scope.OPERATE),
     ("models", Scope.STUDIES_READ),
     ("live", Scope.OPERATE),
 )
@@ -92,6 +93,19 @@ def _here(request: Request, gateway: Gateway) -> str:
         return gateway.links.path(ROOT)
     query = f"?{request.url.query}" if request.url.query else ""
     return gateway.links.path(request.url.path) + query
+
+
+def fragment(
+    request: Request, gateway: Gateway, template: str, values: Mapping[str, object]
+) -> HTMLResponse:
+    """Return a part of a page, for a script of the page to put in its place."""
+    language = language_of(request)
+    shown = (
+        _templates()
+        .get_template(f"{template}.html")
+        .render(values, t=language.text, language=language, root=gateway.links.path(ROOT))
+    )
+    return HTMLResponse(shown, headers=HEADERS)
 
 
 def page(

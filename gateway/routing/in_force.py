@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -53,12 +54,18 @@ class Routing:
     ----------
     rolled_back
         Keys of canaries that read nothing, whichever document is in force.
+    since
+        Time from which the document has been in force.
+    fault
+        Reason why the file's present content is not; None where it is.
     """
 
     def __init__(self, document: RoutingDocument | None = None) -> None:
         self.is_set = document is not None
         self.rolled_back: set[str] = set()
         self.routes = Routes(document or NO_ROUTING, self.rolled_back)
+        self.since = dt.datetime.now(dt.UTC)
+        self.fault: str | None = None
         self._followers: list[Callable[[Routes], None]] = []
 
     @property
@@ -73,6 +80,7 @@ class Routing:
     def replace(self, document: RoutingDocument) -> None:
         """Put another document in force."""
         self.routes = Routes(document, self.rolled_back)
+        self.since = dt.datetime.now(dt.UTC)
         for follower in self._followers:
             follower(self.routes)
 

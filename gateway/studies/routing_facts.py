@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.errors import RadStreamError
@@ -10,11 +11,12 @@ from gateway.routing.explain import explained
 from gateway.studies.study import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Collection, Iterable
 
     from gateway.results.documents import Reading
     from gateway.results.store import ResultStore
     from gateway.routing.in_force import Routes, Routing
+    from gateway.routing.rules import Decision
     from gateway.schemas.routing_explanation import ImageRouting
     from gateway.studies.imaging import Imaging
     from gateway.studies.study import Study, StudyImage
@@ -39,6 +41,28 @@ async def facts_of(study: Study, image: StudyImage, routes: Routes, imaging: Ima
         ae_title=_ae_title(routes, study.route.value, study.caller),
         dicom=dicom,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rerouted:
+    """What two documents say of an image.
+
+    Parameters
+    ----------
+    reading
+        One of the image.
+    before, after
+        By the document in force, and by the other one.
+    """
+
+    reading: Reading
+    before: Decision
+    after: Decision
+
+    @property
+    def differs(self) -> bool:
+        """Return True if anything else would become of the image."""
+        return self.before != self.after
 
 
 class RoutingExplanations:
@@ -79,12 +103,36 @@ class RoutingExplanations:
             ]
         )
 
-    async def _facts(self, reading: Reading, routes: Routes) -> Facts:
+    async def compared(self, readings: Iterable[Reading], other: Routes) -> AsyncIterator[Rerouted]:
+        """Yield what the document in force and another one say of the images of these readings.
+
+        The store is asked for the bytes of each DICOM image.
+        """
+        routes = self._routing.routes
+        keywords = routes.rules.keywords | other.rules.keywords
+        seen: set[tuple[str, str]] = set()
+        for reading in readings:
+            image = (reading.study_id, reading.sha256)
+            if image in seen:
+                continue
+            seen.add(image)
+            facts = await self._facts(reading, routes, keywords)
+            title = _ae_title(other, facts.route, facts.sender)
+            yield Rerouted(
+                reading,
+                routes.rules.decide(facts),
+                other.rules.decide(replace(facts, ae_title=title)),
+            )
+
+    async def _facts(
+        self, reading: Reading, routes: Routes, keywords: Collection[str] | None = None
+    ) -> Facts:
         dicom: dict[str, tuple[str, ...]] = {}
-        if routes.rules.keywords and reading.sop_instance_uid is not None:
+        keywords = routes.rules.keywords if keywords is None else keywords
+        if keywords and reading.sop_instance_uid is not None:
             try:
                 data = await self._results.image(reading)
-                dicom = await self._imaging.dicom_values("image", data, routes.rules.keywords)
+                dicom = await self._imaging.dicom_values("image", data, keywords)
             except RadStreamError:  # told where the image itself is asked for
                 dicom = {}
         route, sender = reading.route or "", reading.sender or ""

@@ -53,11 +53,13 @@ async def _follow(path: Path, routing: Routing, context: LifespanContext, audit:
             document = read_routing(path)
         except RoutingFileError as error:
             valid.set(0)
+            routing.fault = str(error)
             log.exception("routing.file_broken", reason=str(error))
             act = Act(caller=GATEWAY, reason=str(error))
             await _record(audit, act, _CHANGE, AuditAction.UPDATE, AuditOutcome.REFUSED)
             continue
         valid.set(1)
+        routing.fault = None
         found = changes_between(routing.document, document)
         if not found:
             continue

@@ -28,6 +28,8 @@ _OWN_ACTIONS = {
     "/console/destinations/{name}/discard": AuditAction.DELETE,
     "/console/destinations/{name}/retry": AuditAction.EXECUTE,
     "/console/destinations/{name}/test": AuditAction.EXECUTE,
+    "/console/rules/compare": AuditAction.READ,
+    "/console/rules/explain": AuditAction.READ,
     "/console/studies/{study_id}/deliveries": AuditAction.EXECUTE,
     "/v1/parked/{parked_id}/retry": AuditAction.EXECUTE,
     "/v1/studies/{study_id}/deliveries": AuditAction.EXECUTE,
@@ -36,7 +38,7 @@ _OWN_ACTIONS = {
 _OF_NO_STUDY = {
     *("/metrics", "/v1/models"),
     *("/console/models", "/console/send", "/console/live", "/console/live/numbers.json"),
-    "/console/destinations",
+    *("/console/destinations", "/console/rules", "/console/rules/explain"),
 }
 _REFUSALS = {401, 403}
 _FIRST_ERROR = 400

@@ -10,7 +10,7 @@ from tests.support.access import remove_key
 from tests.support.gateway import LiveGateway, audit_trail, client_of, metadata, multipart, until
 from tests.support.models import flat_png
 
-PAGES = ("studies", "send", "queue", "destinations", "models", "live")
+PAGES = ("studies", "send", "queue", "destinations", "rules", "models", "live")
 
 
 async def test_without_keys_the_console_is_open_and_says_so(console: LiveGateway):
@@ -41,7 +41,7 @@ async def test_a_session_sees_what_its_key_allows(keyed: KeyedConsole):
     key, _ = keyed.key(Scope.STUDIES_READ)
     async with keyed.signed_in(key) as client:
         assert (await client.get("/console/studies")).status_code == 200
-        for section in ("queue", "destinations", "live", "send"):
+        for section in ("queue", "destinations", "rules", "live", "send"):
             answer = await client.get(f"/console/{section}")
             assert answer.status_code == 403
             assert "Your key does not allow this page" in answer.text

@@ -21,7 +21,7 @@ BROWSER = Path(__file__).parent / "browser"
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGES = (
     *("/console/studies", "/console/send", "/console/queue", "/console/models", "/console/live"),
-    *("/console/destinations", "/console/destinations/vna"),
+    *("/console/destinations", "/console/destinations/vna", "/console/rules"),
     *("/console/studies/none", "/console/nowhere", "/console/studies?q=none&state=failed"),
 )
 

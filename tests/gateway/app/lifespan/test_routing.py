@@ -38,8 +38,10 @@ async def test_a_change_is_taken_without_a_restart_and_a_broken_one_is_not(
     value = context.metrics.registry.get_sample_value
     await until(lambda: value("radstream_routing_file_valid") == 0)
     assert routing.routes.digest == changed
+    assert routing.fault is not None
     file.write_bytes(good)
     await until(lambda: value("radstream_routing_file_valid") == 1)
+    assert routing.fault is None
     read, change, refused = audit_trail(context.settings)
     assert (read["operation"], read["document"]) == ("routing document: read", first)
     assert (change["operation"], change["outcome"]) == ("routing document: change", "success")

@@ -141,6 +141,7 @@ async def test_a_model_that_is_not_applicable_stands_apart(console: LiveGateway)
         del finding["positive"]
     path.write_text(json.dumps(document))
     page = (await console.client.get(f"/console/studies/{study_id}")).text
+    assert 'class="chip apart">not applicable</span>' in page
     apart = page[page.index('class="apart"') :]
     assert "&lt;b&gt;it is no chest&lt;/b&gt;" in apart
     assert 'value="present"' in apart

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.cli.routed_files import ReadFile, files_in
+from gateway.studies.routed_files import ReadFile, files_in
 
 
 def test_a_sidecar_is_no_image_by_itself(tmp_path: Path):

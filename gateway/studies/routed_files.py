@@ -100,12 +100,14 @@ class RoutedFiles:
     ----------
     arrival
         The way in which they are taken to come.
+    limits
+        Limits of images; the usual ones without.
     """
 
-    def __init__(self, arrival: Arrival) -> None:
+    def __init__(self, arrival: Arrival, limits: Limits | None = None) -> None:
         metrics = Metrics(CollectorRegistry())
         self._arrival = arrival
-        self._imaging = Imaging(threads=1, limits=Limits(), metrics=metrics)
+        self._imaging = Imaging(threads=1, limits=limits or Limits(), metrics=metrics)
         recorder = _Unrecorded(
             lambda _: None,
             metrics=metrics,
