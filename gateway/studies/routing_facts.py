@@ -45,7 +45,7 @@ async def facts_of(study: Study, image: StudyImage, routes: Routes, imaging: Ima
 
 @dataclass(frozen=True, slots=True)
 class Rerouted:
-    """What two documents say of an image.
+    """Decisions of two documents on an image.
 
     Parameters
     ----------

@@ -175,6 +175,8 @@ def _label(rule: str) -> str:
         ("/v1/studies", True),
         ("/v1/studies/", True),
         ("/console/send/study", True),
+        ("/console/rules/explain", True),
+        ("/console/rules/compare", False),
         ("/console/send/samples", False),
         ("/console/sign-in", False),
         ("/v1/studies/S-1", False),

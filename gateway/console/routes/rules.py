@@ -107,8 +107,12 @@ async def _compared(gateway: Gateway, edited: Routes) -> dict[str, Any]:
         name_study(entry.study_id)
         try:
             readings += await gateway.results.readings(entry.study_id)
-        except (errors.UnreadableDocumentError, errors.StudyBeingDeletedError):
-            continue  # told on the study's own page
+        except (
+            errors.StudyNotFoundError,
+            errors.StudyBeingDeletedError,
+            errors.UnreadableDocumentError,
+        ):
+            continue  # it has no image yet, or none any more
         if len(readings) >= _IMAGES:
             break
     rerouted: list[Rerouted] = []

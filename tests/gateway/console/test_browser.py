@@ -89,6 +89,7 @@ async def test_pages_are_accessible_and_whole(console: LiveGateway) -> None:
     bright = await sent(console, flat_png(250))
     long_name = await sent(console, flat_png(20), study_id="W" * 64)
     paths = [f"/console/studies/{each}" for each in (bright, long_name, await parked(console))]
+    paths += [f"/console/studies/{bright}/audit"]
     paths.append(f"/console/studies/{await hostile_instance(console)}")
     found = await driven("pages.js", console.url, json.dumps([*views(*PAGES, *paths)]))
     assert {view["path"]: view["faults"] for view in found if view["faults"]} == {}

@@ -39,7 +39,7 @@ MADE = {
     *(f"model.{state}" for state in ("ready", "refused", "unavailable")),
     *(f"nav.{section}" for section in ("studies", "send", "queue", "models", "live")),
     *("nav.destinations", "nav.rules", "rules.all", "rules.any", "rules.not"),
-    *("rules.stale", "rules.in_force"),
+    *("rules.stale", "rules.in_force", "model.part", "model.part.all"),
     *(f"destination.{health}" for health in Health),
     *(f"destination.kind.{kind}" for kind in ("dicom", "stow", "fhir", "hl7")),
     *(f"check.{step}" for step in Step),

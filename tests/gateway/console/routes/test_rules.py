@@ -13,6 +13,7 @@ from gateway.access.callers import Scope
 from gateway.settings import RoutingSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.console.conftest import KeyedConsole, listed, sent, with_console
+from tests.gateway.console.routes.test_queue import parked
 from tests.support.gateway import (
     LiveGateway,
     audit_trail,
@@ -98,6 +99,12 @@ async def test_rules_are_shown_in_order_with_what_follows_of_them(site: Site):
     assert "&lt;script&gt;alert(1)" in page
 
 
+async def test_a_model_is_shown_with_its_part_in_the_rules(site: Site):
+    page = (await site.gateway.client.get("/console/models")).text
+    assert "87.5 % of the studies of “chest”" in page
+    assert "all studies of “Otherwise”" in page
+
+
 async def test_a_broken_file_is_told_until_it_is_mended(site: Site):
     site.file.write_text('{"schema": "radstream.routing/1", "rules": 7}')
 
@@ -148,7 +155,9 @@ async def test_a_change_tells_which_recent_studies_would_go_another_way(site: Si
     fields = {"accession_number": "RULED"}
     chest = await sent(site.gateway, 250, body_part="CHEST", study_id="ruled-a", **fields)
     other = await sent(site.gateway, 250, study_id="ruled-other", **fields)
+    failed = await parked(site.gateway)  # it has no image
     await listed(site.gateway, "q=RULED", 2)
+    await listed(site.gateway, f"q={failed}", 1)
     assert "The document is the same" in await site.compare(DOCUMENT)
     edited = json.loads(json.dumps(DOCUMENT))
     edited["rules"][1]["when"] = {"field": "metadata.body_part", "present": False}
@@ -162,7 +171,7 @@ async def test_a_change_tells_which_recent_studies_would_go_another_way(site: Si
     assert (site.gateway.settings.routing.file or site.file).read_text() == json.dumps(DOCUMENT)
     record = audit_trail(site.gateway.settings)[-1]
     assert (record["operation"], record["action"]) == ("POST /console/rules/compare", "R")
-    assert set(record["studies"]) == {chest, other}
+    assert set(record["studies"]) == {chest, other, failed}
 
 
 async def test_what_is_no_document_is_told_with_its_places(site: Site):
