@@ -16,6 +16,7 @@ from gateway.routing.conditions import Facts
 from gateway.routing.document import RoutingFileError, read_routing
 from gateway.routing.explain import explained
 from gateway.routing.in_force import Routes
+from gateway.schemas.routing_rules import Lane
 from gateway.settings import DELIMITER, PREFIX
 from gateway.studies.routed_files import (
     Arrival,
@@ -184,6 +185,8 @@ def _lines(file: Path, routing: ImageRouting) -> Iterator[str]:
         yield f"  model {model.name}{version}, {model.mode}"
     if routing.destinations:
         yield f"  destinations {', '.join(routing.destinations)}"
+    if routing.lane is not Lane.ROUTINE:
+        yield f"  lane {routing.lane}"
     for rule in routing.rules:
         kind = ", built in" if rule.built_in else ""
         effect = ", keeps out" if rule.keeps_out else ""
@@ -208,6 +211,8 @@ def _decided(decision: Decision) -> str:
     parts = [decision.outcome.value, *decision.rules]
     parts += [f"{arm} {arm.mode.value}" for arm in (*decision.models, *decision.shadows)]
     parts += [f"to {name}" for name in decision.destinations]
+    if decision.lane is not Lane.ROUTINE:
+        parts.append(f"lane {decision.lane}")
     return ", ".join(parts)
 
 
@@ -227,6 +232,7 @@ def _faults(routes: Routes, example: Example) -> Iterator[str]:
         "rules": decision.rules,
         "models": tuple(map(str, decision.models)),
         "destinations": decision.destinations,
+        "lane": decision.lane,
     }
     for name, value in found.items():
         expected = getattr(example.expect, name)

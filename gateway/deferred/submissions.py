@@ -23,9 +23,10 @@ from gateway.errors import (
 from gateway.observability.tracing import continued, spanned, traceparent
 from gateway.results.completion import NoCompletionOpenError, is_open
 from gateway.results.study_documents import Seen
+from gateway.routing.rules import most_urgent
 from gateway.runtime.concurrency import both, to_its_end
 from gateway.schemas.not_processed import told
-from gateway.schemas.routing_rules import NO_COMPLETION, RuleCompletion
+from gateway.schemas.routing_rules import NO_COMPLETION
 from gateway.studies.process import Received, StudySource, Turn
 from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
 from gateway.studies.study import Route
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
     from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
     from gateway.results.submissions import StudySubmissions
+    from gateway.routing.rules import Decision
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.problem import Problem
+    from gateway.schemas.routing_rules import RuleCompletion
     from gateway.studies.imaging import Imaging
     from gateway.studies.model_choice import ModelChoice
     from gateway.studies.process import AdmittedStudy, StudyProcessor
@@ -128,8 +131,13 @@ class Submissions:
             See `Intake.study`.
         """
         study = await admitted.identify()
-        completion = await self._check_images(study, keep_unaccepted=keep_unaccepted)
-        work = WorkId.new(study.metadata.study_id, study.received_at)
+        decisions = await self._check_images(study, keep_unaccepted=keep_unaccepted)
+        completion = next(
+            (each.completion for each in decisions if each.completion != NO_COMPLETION),
+            NO_COMPLETION,
+        )
+        lane = most_urgent(decision.lane for decision in decisions)
+        work = WorkId.new(study.metadata.study_id, study.received_at, lane)
         await self._pending.check_room(work.study_id)
         submission = _submission(study, admitted.received.document, callback)
         with self._worker.passing_over(work):
@@ -192,19 +200,19 @@ class Submissions:
         await self._entries.forget(work)
         await self._entries.remove(work, to_the_second(work.received_at))
 
-    async def _check_images(self, study: Study, *, keep_unaccepted: bool) -> RuleCompletion:
+    async def _check_images(self, study: Study, *, keep_unaccepted: bool) -> list[Decision]:
         """Refuse a study of which no image can be processed, as far as that is seen by now.
 
-        Return what the rules say of its completion, for the first image that they say it of.
+        Return what follows of the rules for its images.
         """
-        completions: list[RuleCompletion] = []
+        decisions: list[Decision] = []
         errors = await self._imaging.header_errors(study.images)
         refused = list(study.refused)
         for image in study.images:
             error: PartError | None = None
             try:
                 decision = await self._choice.decide(study, image)
-                completions.append(decision.completion)
+                decisions.append(decision)
                 await self._choice.by(decision, image)
             except PART_ERRORS as found:
                 error = found
@@ -217,7 +225,7 @@ class Submissions:
                 refused.append(RefusedImage(image.part, error))
         if len(refused) == len(study.parts):
             raise_all(in_order(study.parts, refused))
-        return next((each for each in completions if each != NO_COMPLETION), NO_COMPLETION)
+        return decisions
 
 
 class ProcessSubmission:
@@ -260,7 +268,7 @@ class ProcessSubmission:
             spanned(self._tracer, "submission", context=request),
         ):
             answer = await self._studies.process(source, deadline)
-        self._metrics.studies.tell_freshness(route, document.received_at)
+        self._metrics.studies.tell_freshness(route, document.received_at, work.lane)
         if answer.record is not None:
             self._completions.ended(answer.record, work.id)
         if document.callback is not None:

@@ -35,6 +35,7 @@ def explained(routes: Routes, facts: Facts, sha256: str | None = None) -> ImageR
             for arm in (*decision.models, *decision.shadows)
         ),
         destinations=decision.destinations,
+        lane=decision.lane,
         rules=tuple(
             RuleExplanation(
                 name=rule.name,

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from gateway.routing.canary import arm_of
 from gateway.routing.conditions import holds, keywords
 from gateway.schemas.result import Mode
-from gateway.schemas.routing_rules import Otherwise, Rule, RuleCompletion
+from gateway.schemas.routing_rules import Lane, Otherwise, Rule, RuleCompletion
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from gateway.routing.canary import Arm
     from gateway.routing.conditions import Facts
@@ -98,6 +98,8 @@ class Decision:
         Names of the destinations of its results.
     completion
         Completion of its study, as far as the rules say it.
+    lane
+        Lane in which its study waits.
     """
 
     outcome: Outcome
@@ -106,6 +108,7 @@ class Decision:
     shadows: tuple[Arm, ...] = ()
     destinations: tuple[str, ...] = ()
     completion: RuleCompletion = field(default_factory=RuleCompletion)
+    lane: Lane = Lane.ROUTINE
 
 
 UNRULED = Decision(Outcome.CONTRACTS)
@@ -178,4 +181,10 @@ class Rules:
             completion=RuleCompletion(
                 quiet_s=next(quiet, None), expected_instances=next(expected, None)
             ),
+            lane=most_urgent(part.lane for part in parts if part.lane is not None),
         )
+
+
+def most_urgent(lanes: Iterable[Lane]) -> Lane:
+    """Return the most urgent of lanes; the routine one of none."""
+    return min(lanes, key=list(Lane).index, default=Lane.ROUTINE)

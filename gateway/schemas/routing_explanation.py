@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.schemas.routing_rules import Lane
+
 
 class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -53,4 +55,5 @@ class ImageRouting(_Wire):
         "last; no others where the contracts decide."
     )
     destinations: tuple[str, ...]
+    lane: Lane = Field(description="Lane in which its study waits.")
     rules: tuple[RuleExplanation, ...]

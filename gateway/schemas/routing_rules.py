@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -300,6 +301,14 @@ NO_COMPLETION = RuleCompletion()
 """Nothing that rules say of completion."""
 
 
+class Lane(StrEnum):
+    """Lane in which a study waits for its turn, the most urgent one first."""
+
+    STAT = "stat"
+    ROUTINE = "routine"
+    RESEARCH = "research"
+
+
 class Otherwise(_Part):
     """Consequences for images of which no rule's condition holds."""
 
@@ -313,6 +322,11 @@ class Otherwise(_Part):
         (), max_length=32, description="Names of the destinations that get the results."
     )
     completion: RuleCompletion | None = None
+    lane: Lane | None = Field(
+        None,
+        description="Lane in which the study waits where it is processed after its acceptance; of "
+        "several the most urgent one, and `routine` without any.",
+    )
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
@@ -335,10 +349,15 @@ class Rule(Otherwise):
         False, description="Keeps the images out: they are refused, whatever other rules say."
     )
 
+    @property
+    def has_consequences(self) -> bool:
+        """True if something follows besides that the images are kept out."""
+        return any((self.models, self.destinations, self.completion, self.lane))
+
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        if self.keeps_out and (self.models or self.destinations or self.completion):
-            raise ValueError("a rule that keeps out has no models, destinations or completion")
+        if self.keeps_out and self.has_consequences:
+            raise ValueError("a rule that keeps out has no other consequences")
         return self
 
 
@@ -351,6 +370,7 @@ class Expectation(_Part):
         None, description="Models that read it: `cxr`, or `cxr version 2`."
     )
     destinations: tuple[Name, ...] | None = None
+    lane: Lane | None = None
 
 
 class Example(_Part):

@@ -29,6 +29,11 @@ class WorkDocument(StoredDocument):
         None, description="Start of the first attempt, or of the first after an operator's retry."
     )
 
+    @property
+    def share(self) -> str:
+        """Label of the sender whose share of the turns it takes."""
+        return ""
+
 
 class SubmittedPart(StoredDocument):
     """An image that waits to be processed."""
@@ -50,6 +55,11 @@ class Submission(WorkDocument):
     route: str = Field("rest", description="Route by which it came.")
     context: Names = Field(description="Log fields of the request.")
     traceparent: str | None = Field(None, description="Trace context of the request.")
+
+    @property
+    def share(self) -> str:
+        """See `WorkDocument.share`."""
+        return self.caller
 
 
 class PendingCallback(WorkDocument):

@@ -8,7 +8,8 @@
 ``results/{study_id}/{kind}/{id}/``
     Objects that the work needs, such as images; `job.json` is that of work that failed for good.
 
-An id begins with the time, to the microsecond, at which the work came.
+An id begins with the time, to the microsecond, at which the work came. Where the work does not wait
+in the routine lane, the name of its own follows, so that a listing tells it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import secrets
 from dataclasses import dataclass
 from functools import cached_property
 
+from gateway.schemas.routing_rules import Lane
 from gateway.storage.layout import (
     CALLBACKS,
     DELIVERIES,
@@ -50,9 +52,10 @@ class WorkId:
     id: str
 
     @classmethod
-    def new(cls, study_id: str, received_at: dt.datetime) -> WorkId:
+    def new(cls, study_id: str, received_at: dt.datetime, lane: Lane = Lane.ROUTINE) -> WorkId:
         """Return a name that nothing has."""
-        return cls(study_id, f"{received_at:{_MICROSECOND}}-{secrets.token_hex(6)}")
+        mark = "" if lane is Lane.ROUTINE else f"{lane}-"
+        return cls(study_id, f"{received_at:{_MICROSECOND}}-{mark}{secrets.token_hex(6)}")
 
     @classmethod
     def derived(cls, study_id: str, received_at: dt.datetime, *parts: str) -> WorkId:
@@ -64,6 +67,12 @@ class WorkId:
     def received_at(self) -> dt.datetime:
         """Return the time at which the work came."""
         return received_at(self.id)
+
+    @property
+    def lane(self) -> Lane:
+        """Return the lane in which the work waits."""
+        name = self.id.partition("-")[2].rpartition("-")[0]
+        return Lane(name) if name in set(Lane) else Lane.ROUTINE
 
 
 def received_at(work_id: str) -> dt.datetime:

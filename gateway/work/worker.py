@@ -48,6 +48,7 @@ from gateway.runtime.periodic import repeat
 from gateway.work.documents import WorkDocument
 from gateway.work.keys import WorkId, parked_key
 from gateway.work.states import Standing
+from gateway.work.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -106,6 +107,8 @@ class _Piece(Generic[T]):
         Its entry's.
     entry
         As this gateway wrote it, and no other has since.
+    share
+        Label of the sender whose share of the turns it takes, where that is known.
     ended
         Attempts of this gateway that ended though the store took no note of it.
     """
@@ -113,6 +116,7 @@ class _Piece(Generic[T]):
     work: WorkId
     due: dt.datetime
     entry: Entry[T] | None = None
+    share: str = ""
     ended: int = 0
 
 
@@ -167,7 +171,7 @@ class Worker(Generic[T]):
         self._parking = parking
         self._problem_of = problem_of
         self._count = count
-        self._turns = asyncio.Semaphore(at_once)
+        self._turns = Turns(at_once)
         self._timeout_s = timeout_s
         self._sweep_s = sweep_s
         self._give_up_s = give_up_s
@@ -194,9 +198,10 @@ class Worker(Generic[T]):
         entry
             Of work that this gateway has just promised.
         """
+        share = "" if entry is None else entry.document.share
         if self._queue.qsize() >= _MOST_AT_HAND:
             entry = None
-        self._queue.put_nowait(_Piece(work, due, entry))
+        self._queue.put_nowait(_Piece(work, due, entry, share))
 
     async def run(self) -> NoReturn:
         """Work for ever."""
@@ -228,7 +233,10 @@ class Worker(Generic[T]):
             while True:
                 pause_s: float | None = _BACKOFF.wait_s(attempts)
                 try:
-                    async with self._turns, self._circuit.turn():
+                    async with (
+                        self._turns.turn(piece.work.lane, piece.share),
+                        self._circuit.turn(),
+                    ):
                         pause_s = await self._attempt(piece)
                 except RadStreamError as error:  # the store's: nothing could be kept of it
                     piece.entry = None

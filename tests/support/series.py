@@ -20,6 +20,7 @@ from gateway.results.tombstone import Reason
 from gateway.routing.rules import BUILT_IN
 from gateway.routing.rules import Outcome as RoutingOutcome
 from gateway.schemas.events import Outcome
+from gateway.schemas.routing_rules import Lane
 from gateway.schemas.telemetry import Stage
 from gateway.settings import Settings
 from gateway.studies.dicom_instance import FailureReason
@@ -84,6 +85,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         },
         "radstream_study_seconds": {"route": ways_in},
         "radstream_study_freshness_seconds": {"route": ways_in},
+        "radstream_lane_seconds": {"lane": set(Lane)},
         "radstream_stage_seconds": {"stage": set(Stage)},
         "radstream_images": {"media_type": set(MediaType), "outcome": {"read", "replayed"}},
         "radstream_findings": {

@@ -14,6 +14,7 @@ from gateway.results.submissions import StudySubmissions, without
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.problem import Problem
+from gateway.schemas.routing_rules import Lane
 from gateway.storage.layout import READINGS, SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.owed_readings import ReadingPromises
@@ -118,9 +119,9 @@ class Works:
     async def promise(self, work: WorkId, **attributes: str) -> StudyRecord:
         return await self.states.promise(work, metadata(work.study_id, **attributes), 1, Seen())
 
-    async def add(self, study_id: str = "S1") -> WorkId:
+    async def add(self, study_id: str = "S1", lane: Lane = Lane.ROUTINE) -> WorkId:
         """Promise work that nobody takes: a sweep finds it."""
-        work = WorkId.new(study_id, dt.datetime.now(dt.UTC))
+        work = WorkId.new(study_id, dt.datetime.now(dt.UTC), lane)
         await self.write(work)
         await self.promise(work)
         return work

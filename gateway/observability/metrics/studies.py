@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.observability.metrics.buckets import FRESHNESS_SECONDS, SECONDS
+from gateway.schemas.routing_rules import Lane
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -53,6 +54,16 @@ class StudyMetrics:
         routes = ("rest", "event", "folder", "stow", "dimse")
         for route in routes:  # late results may be the first after a restart
             self.freshness_seconds.labels(route)
+        self.lane_seconds = Histogram(
+            "radstream_lane_seconds",
+            "Seconds from the durable acceptance of a study that is processed later to its stored "
+            "result, by lane.",
+            ["lane"],
+            buckets=FRESHNESS_SECONDS,
+            registry=registry,
+        )
+        for lane in Lane:
+            self.lane_seconds.labels(lane)
         self.stage_seconds = Histogram(
             "radstream_stage_seconds",
             "Seconds a study's stage took.",
@@ -78,7 +89,11 @@ class StudyMetrics:
         self.ended.labels(route, outcome).inc()
         self.by_caller.labels(caller, outcome).inc()
 
-    def tell_freshness(self, route: str, accepted_at: dt.datetime) -> None:
-        """Count a study that has its result now."""
-        age_s = (dt.datetime.now(dt.UTC) - accepted_at).total_seconds()
-        self.freshness_seconds.labels(route).observe(max(0.0, age_s))  # clocks may differ
+    def tell_freshness(
+        self, route: str, accepted_at: dt.datetime, lane: Lane | None = None
+    ) -> None:
+        """Count a study that has its result now; in its lane, where it waited in one."""
+        age_s = max(0.0, (dt.datetime.now(dt.UTC) - accepted_at).total_seconds())  # clocks differ
+        self.freshness_seconds.labels(route).observe(age_s)
+        if lane is not None:
+            self.lane_seconds.labels(lane).observe(age_s)

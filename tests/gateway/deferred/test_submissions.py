@@ -25,6 +25,7 @@ from gateway.results.documents import StudyRecord
 from gateway.results.submissions import MOST_SUBMISSIONS, with_submissions
 from gateway.results.tombstone import Reason
 from gateway.results.view import study_result
+from gateway.schemas.routing_rules import Lane
 from gateway.storage.layout import CALLBACKS
 from gateway.studies.dicom_instance import FailureReason, failure_reason
 from gateway.work.keys import WorkId, to_the_second
@@ -105,9 +106,20 @@ async def test_rules_say_when_a_study_is_complete():
     completion = {"quiet_s": 7, "expected_instances": 3}
     rule = {"name": "all", "when": {"all": []}, "completion": completion}
     gateway = DeferredGateway(MemoryStore(), routes=("rest",), routing=routing(rule))
-    found = (await gateway.accept("S1")).record.completion
+    accepted = await gateway.accept("S1")
+    found = accepted.record.completion
     assert found is not None
     assert (found.quiet_s, found.expected) == (7, 3)
+
+
+async def test_a_study_waits_in_the_most_urgent_lane_that_rules_say():
+    rules = [
+        {"name": name, "when": {"all": []}, "lane": lane}
+        for name, lane in (("trial", "research"), ("emergency", "stat"))
+    ]
+    accepted = await DeferredGateway(MemoryStore(), routing=routing(*rules)).accept("S1")
+    assert accepted.work.lane is Lane.STAT
+    assert (await DeferredGateway(MemoryStore()).accept("S1")).work.lane is Lane.ROUTINE
 
 
 async def test_what_no_rule_takes_is_not_accepted():

@@ -8,6 +8,7 @@ import pytest
 from gateway.routing.conditions import Facts
 from gateway.routing.rules import BUILT_IN, OWN_RESULTS, Decision, Outcome, Rules
 from gateway.schemas.routing import RoutingDocument
+from gateway.schemas.routing_rules import Lane
 
 ARCHIVE: dict[str, Any] = {"kind": "stow", "url": "https://archive.example.org"}
 DOCUMENT: dict[str, Any] = {
@@ -49,6 +50,17 @@ def test_all_rules_that_match_apply_and_the_first_ones_completion_counts():
     assert decision.destinations == ("pacs", "ward")
     assert (decision.completion.quiet_s, decision.completion.expected_instances) == (60, 2)
     assert decided(CHEST, NIGHT).rules == ("chest",)
+
+
+def test_the_most_urgent_lane_counts():
+    lanes = [dict(CHEST, name=lane, lane=lane) for lane in ("research", "stat", "routine")]
+    assert decided(lanes[0]).lane is Lane.RESEARCH
+    assert decided(CHEST, lanes[0]).lane is Lane.RESEARCH
+    assert decided(*lanes).lane is Lane.STAT
+    assert decided(CHEST).lane is Lane.ROUTINE
+    assert decided(otherwise={"lane": "stat"}).lane is Lane.STAT
+    with pytest.raises(ValueError, match="no other consequences"):
+        decided({"name": "out", "when": {"all": []}, "keeps_out": True, "lane": "stat"})
 
 
 def test_what_no_rule_matches_is_otherwise_or_no_rule():

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from gateway.schemas.routing_rules import Lane
 from gateway.storage.layout import CALLBACKS, DELIVERIES, SUBMISSIONS
 from gateway.work.keys import (
     KINDS,
@@ -28,6 +29,15 @@ def test_a_name_has_the_time_at_which_its_work_came():
     assert WorkId.new("S1", CAME) != WorkId.new("S1", CAME)
     with pytest.raises(ValueError, match="does not match"):
         received_at("no time")
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_name_tells_the_lane_in_which_its_work_waits(lane: Lane):
+    work = WorkId.new("S1", CAME, lane)
+    found = of_entry(SUBMISSIONS, entry_key(SUBMISSIONS, work, CAME))
+    assert found is not None
+    assert (found[0].lane, found[0].received_at) == (lane, CAME)
+    assert WorkId.derived("S1", CAME, "pacs").lane is Lane.ROUTINE
 
 
 def test_entries_are_listed_in_the_order_of_their_times():

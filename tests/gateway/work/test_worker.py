@@ -14,6 +14,7 @@ from gateway.errors import (
     StoreUnavailableError,
     UnknownModelError,
 )
+from gateway.schemas.routing_rules import Lane
 from gateway.storage.layout import SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
 from gateway.work.documents import Claim
@@ -63,6 +64,22 @@ async def test_done_work_leaves_nothing(gateways: Make, objects: MemoryStore):
     gateway.take(work)
     await until(lambda: not left(objects))
     assert job.done == [work.id]
+
+
+async def test_urgent_work_that_another_gateway_left_is_done_first(
+    gateways: Make, objects: MemoryStore
+):
+    left_behind = Works(objects, Job())
+    works = [
+        await left_behind.add(f"S{number}", lane)
+        for number, lane in enumerate([Lane.RESEARCH, Lane.RESEARCH, Lane.ROUTINE, Lane.STAT])
+    ]
+    job = Job()
+    gateways(job, at_once=1)
+    await until(lambda: len(job.done) == len(works))
+    first, trial, ward, emergency = (work.id for work in works)
+    # The first one that a sweep finds has its turn before the others stand in line.
+    assert job.done == [first, emergency, ward, trial]
 
 
 async def test_work_is_tried_again_until_it_is_done(gateways: Make, objects: MemoryStore):
