@@ -257,6 +257,13 @@ class ScopeMissingError(RadStreamError, label="ScopeMissingError"):
 
 
 @dataclass(eq=False)
+class TenancyError(RadStreamError, label="TenancyError"):
+    """The caller belongs to no tenant where it must, or to one where it must not."""
+
+    reason: str
+
+
+@dataclass(eq=False)
 class ForeignOriginError(RadStreamError, label="ForeignOriginError"):
     """Authentication is off, and the request is not from a program on this machine."""
 

@@ -170,6 +170,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "It lacks the scope {scope}. The operator gives scopes to keys, the issuer to tokens.",
         challenge=f'{_REALM}, error="insufficient_scope", scope="{{scope}}"',
     ),
+    errors.TenancyError: ProblemKind("tenancy", 403, "Not for this caller's tenant", "{reason}"),
     errors.ForeignOriginError: ProblemKind(
         "foreign-origin",
         403,

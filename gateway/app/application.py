@@ -12,7 +12,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway import __version__, errors
 from gateway.app.lifespan import open_gateway
+from gateway.console.access import visitor
 from gateway.console.application import add_console
+from gateway.console.pages import ROOT as CONSOLE
 from gateway.dicomweb import retrieve_routes, search_routes
 from gateway.dicomweb import routes as dicomweb
 from gateway.http import problems
@@ -23,6 +25,7 @@ from gateway.http.middleware.request_context import RequestContext
 from gateway.http.middleware.request_metrics import RequestMetrics
 from gateway.http.middleware.security_headers import SecurityHeaders
 from gateway.http.middleware.unexpected_errors import UnexpectedErrors
+from gateway.http.requests.access import caller_of
 from gateway.http.routes import (
     acceptances,
     deliveries,
@@ -50,8 +53,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from typing import Any
 
+    from fastapi import Request
     from opentelemetry.trace import Tracer
 
+    from gateway.access.callers import Caller
     from gateway.app.tls import ServedCertificate
     from gateway.http.dependencies import Gateway
     from gateway.settings import Settings
@@ -65,6 +70,7 @@ _REFUSALS = (
     errors.CredentialsAmbiguousError,
     errors.CredentialsInvalidError,
     errors.ScopeMissingError,
+    errors.TenancyError,
     errors.ForeignOriginError,
     errors.IssuerUnavailableError,
     errors.AuditUnavailableError,
@@ -138,12 +144,27 @@ def create_app(
         *(events, parked, models, acceptances, health, documentation),
     ):
         app.include_router(routes.router)
+    app.state.caller_of = _caller_of
     if settings.console.enabled:
         add_console(app, settings.console)
     documentation.mount_assets(app)
     _add_middleware(app, settings, process_metrics, process_health, tracing.tracer)
     _publish_schemas(app)
     return app
+
+
+async def _caller_of(request: Request, gateway: Gateway) -> Caller:
+    """Return the caller of a request: the session's on pages of the console, else the credential's.
+
+    Raises
+    ------
+    RadStreamError
+        There is none.
+    """
+    route: str = request.scope["route"].path
+    if route.startswith(f"{CONSOLE}/"):
+        return visitor(request, gateway)
+    return await caller_of(request, gateway)
 
 
 def _bare_app(settings: Settings, lifespan: Lifespan) -> FastAPI:

@@ -39,7 +39,9 @@ class StudyRecords:
     is_whole: bool
 
 
-def records_of(folder: Path, study_id: str, *, since: dt.date) -> StudyRecords:
+def records_of(
+    folder: Path, study_id: str, *, since: dt.date, tenant: str | None = None
+) -> StudyRecords:
     """Return the records of a study. Blocks while files are read.
 
     Parameters
@@ -48,6 +50,8 @@ def records_of(folder: Path, study_id: str, *, since: dt.date) -> StudyRecords:
         Of the trail's files.
     since
         Day (UTC) before which there are none.
+    tenant
+        Tenant of the study: another's of the same study_id is another study.
 
     Raises
     ------
@@ -61,7 +65,8 @@ def records_of(folder: Path, study_id: str, *, since: dt.date) -> StudyRecords:
         with path.open("rb") as file:
             size = path.stat().st_size
             file.seek(max(0, size - left))  # the rest of a line is no record
-            found += _records(file, name, study_id)
+            records = _records(file, name, study_id)
+            found += [record for record in records if record.tenant == tenant]
         left -= size
         if left < 0 or len(found) > _MOST_RECORDS:
             break

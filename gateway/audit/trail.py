@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import datetime as dt
 import time
 from contextvars import ContextVar
@@ -68,6 +69,8 @@ class Act:
         new in it.
     disclosed
         Results that were sent to a destination.
+    tenant
+        Tenant whose studies it is about.
     """
 
     caller: Caller | None = None
@@ -83,6 +86,7 @@ class Act:
     reason: str | None = None
     changes: tuple[AuditChange, ...] = ()
     disclosed: AuditDisclosure | None = None
+    tenant: str | None = None
 
     def trace_id(self) -> str | None:
         """Return the trace of the act, or of all that handled a study; None where many did."""
@@ -127,6 +131,13 @@ def note_unrouted(outcome: str) -> None:
         act.unrouted = outcome
 
 
+def note_tenant(tenant: str) -> None:
+    """Note the tenant whose studies the present act is about."""
+    act = _acting.get()
+    if act is not None:
+        act.tenant = tenant
+
+
 class Audit:
     """The audit trail, which takes the records of acts.
 
@@ -146,6 +157,13 @@ class Audit:
         self._instance = instance
         self._refusals = _Allowance(_REFUSALS_A_SECOND, _REFUSALS_AT_ONCE)
         self._left_out = 0
+        self._tenant: str | None = None
+
+    def of_tenant(self, tenant: str | None) -> Audit:
+        """Return the same trail for work on a tenant's studies, which its records name."""
+        part = copy.copy(self)
+        part._tenant = tenant  # noqa: SLF001 - a copy of its own
+        return part
 
     async def record(
         self,
@@ -189,6 +207,7 @@ class Audit:
             reason=act.reason,
             changes=act.changes or None,
             disclosed=act.disclosed,
+            tenant=act.tenant or self._tenant,
             instance=self._instance,
             left_out=left_out,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -14,10 +15,16 @@ from gateway.errors import StoreUnavailableError
 from gateway.results.study_documents import StudyDocuments
 from gateway.search.changed_studies import ChangedStudies
 from gateway.search.study_index import StudyIndex
+from gateway.storage.layout import TENANTS, tenant_prefix
+from gateway.storage.tenant_store import TenantStore
 from gateway.verification.store import Verification
 
 if TYPE_CHECKING:
     from gateway.settings import StoreSettings
+    from gateway.storage.protocol import ObjectStore
+
+# More than a gateway may have, of those that were taken out of its settings.
+_TENANTS = 1000
 
 
 def verify_store(settings: StoreSettings, *, as_json: bool) -> bool:
@@ -54,27 +61,39 @@ def reindex_store(settings: StoreSettings) -> None:
 
 
 async def _reindex(settings: StoreSettings) -> dict[str, int]:
+    counts: Counter[str] = Counter()
     async with opened_store(settings, is_written=True) as objects:
-        changed = ChangedStudies()
-        documents = StudyDocuments(objects)
-        return await StudyIndex(objects, documents, changed).reconciliation.reindex()
+        for _, part in await _parts(objects):
+            changed = ChangedStudies()
+            documents = StudyDocuments(part)
+            counts += await StudyIndex(part, documents, changed).reconciliation.reindex()
+    return counts
 
 
 async def _verify(settings: StoreSettings, *, as_json: bool) -> bool:
-    faults = notes = 0
+    counts: Counter[str] = Counter()
     async with opened_store(settings) as objects:
-        verification = Verification(objects)
-        async for finding in verification.findings():
-            faults += finding.is_fault
-            notes += not finding.is_fault
-            severity = "fault" if finding.is_fault else "note"
-            if as_json:
-                click.echo(json.dumps({"severity": severity, **asdict(finding)}))
-            else:
-                click.echo(f"{severity}  {finding.kind}  {finding.key}  {finding.detail}")
-    click.echo(
-        f"studies: {verification.studies}, objects: {verification.checked}, "
-        f"faults: {faults}, notes: {notes}",
-        err=as_json,
-    )
-    return not faults
+        for prefix, part in await _parts(objects):
+            verification = Verification(part)
+            async for found in verification.findings():
+                finding = replace(found, key=f"{prefix}{found.key}")
+                counts["faults" if finding.is_fault else "notes"] += 1
+                severity = "fault" if finding.is_fault else "note"
+                if as_json:
+                    click.echo(json.dumps({"severity": severity, **asdict(finding)}))
+                else:
+                    click.echo(f"{severity}  {finding.kind}  {finding.key}  {finding.detail}")
+            counts["studies"] += verification.studies
+            counts["objects"] += verification.checked
+    names = ("studies", "objects", "faults", "notes")
+    click.echo(", ".join(f"{name}: {counts[name]}" for name in names), err=as_json)
+    return not counts["faults"]
+
+
+async def _parts(objects: ObjectStore) -> list[tuple[str, ObjectStore]]:
+    """Return the store, and the part of each tenant that it has, each with its prefix."""
+    tenants = await objects.folders(TENANTS, after="", limit=_TENANTS)
+    return [
+        ("", objects),
+        *((tenant_prefix(tenant), TenantStore(objects, tenant)) for tenant in tenants),
+    ]

@@ -17,7 +17,7 @@ from gateway.errors import (
     RadStreamError,
     StaleFormError,
 )
-from gateway.http.dependencies import Gateway, GatewayDependency
+from gateway.http.dependencies import Gateway, GatewayDependency, Reach, check_reach
 from gateway.http.requests.access import is_local
 
 if TYPE_CHECKING:
@@ -41,6 +41,20 @@ def session_of(request: Request) -> Session | None:
 
 
 def visitor(request: Request, gateway: Gateway) -> Caller:
+    """Return the caller of a session, which is looked at once; see `_visitor`."""
+    state = request.state
+    if not hasattr(state, "visitor"):
+        try:
+            state.visitor = _visitor(request, gateway)
+        except RadStreamError as error:
+            state.visitor = error
+    if isinstance(state.visitor, RadStreamError):
+        raise state.visitor
+    caller: Caller = state.visitor
+    return caller
+
+
+def _visitor(request: Request, gateway: Gateway) -> Caller:
     """Return the caller of a session; on loopback without keys there is none, and all may enter.
 
     Raises
@@ -63,8 +77,8 @@ def visitor(request: Request, gateway: Gateway) -> Caller:
 
 
 @cache
-def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Return a dependency that gives the session's caller, who has this scope."""
+def require(scope: Scope, reach: Reach = Reach.TENANT) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency that gives the session's caller, who has this scope within this reach."""
 
     async def caller(request: Request, gateway: GatewayDependency) -> Caller:
         act = request.state.act
@@ -72,6 +86,7 @@ def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         try:
             act.caller = found = visitor(request, gateway)
             gateway.authentication.check_scope(found, scope)
+            check_reach(request, gateway, found, reach)
         except RadStreamError as error:
             log.info("request.refused", error=error.label, scope=scope)
             raise
@@ -104,3 +119,4 @@ Scripted = Depends(_checked)
 StudyReader = Annotated[Caller, Depends(require(Scope.STUDIES_READ))]
 StudyWriter = Annotated[Caller, Depends(require(Scope.STUDIES_WRITE))]
 Operator = Annotated[Caller, Depends(require(Scope.OPERATE))]
+Watcher = Annotated[Caller, Depends(require(Scope.OPERATE, Reach.ALL))]

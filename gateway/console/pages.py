@@ -81,6 +81,14 @@ def _templates() -> Environment:
     )
 
 
+def _sections(gateway: Gateway, caller: Caller | None) -> list[str]:
+    """Return the sections that a person may see; what tells of all tenants is no tenant's."""
+    if caller is None:
+        return []
+    hidden = {"live"} if gateway.of(caller).tenant is not None else set()
+    return [name for name, scope in _SECTIONS if scope in caller.scopes and name not in hidden]
+
+
 def language_of(request: Request) -> Language:
     """Return the language that a person reads."""
     accepted = request.headers.get("accept-language", "")
@@ -145,7 +153,7 @@ def page(
             static=f"{root}/static/{assets().digest}",
             here=_here(request, gateway),
             section=template,
-            sections=[name for name, scope in _SECTIONS if scope in scopes],
+            sections=_sections(gateway, caller),
             caller=caller,
             scopes=scopes,
             is_open=caller is ANONYMOUS,

@@ -56,6 +56,11 @@ class Peer:
     sender: Sender | None = None
 
     @property
+    def tenant(self) -> str | None:
+        """Return the tenant that it sends for; None where there are no tenants."""
+        return None if self.sender is None else self.sender.tenant
+
+    @property
     def corrects_identity(self) -> bool:
         """Return True if it may correct the identity of a study."""
         return self.sender is not None and self.sender.corrects_identity

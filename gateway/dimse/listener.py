@@ -29,7 +29,7 @@ from gateway.studies.dicom_instance import FailureReason, InstanceUids
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from concurrent.futures import Future
 
     from pynetdicom.dimse_primitives import C_STORE, N_ACTION
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     from gateway.access.callers import Caller
     from gateway.dimse.association_reports import DueReport
-    from gateway.dimse.commitment_requests import CommitmentRequests
-    from gateway.dimse.instances import InstanceStore
+    from gateway.dimse.intake import DicomIntake
     from gateway.observability.metrics import Metrics
     from gateway.routing.senders import Senders
     from gateway.settings import DimseSettings
@@ -79,10 +78,9 @@ class DicomListener:
     ----------
     settings
         Address, title and limits.
-    store
-        Takes the instances, on the event loop that this is made on.
-    commitments
-        Takes requests for storage commitment, there too.
+    intakes
+        Take what senders of each tenant send, on the event loop that this is made on; under None
+        what those do who have none.
     senders
         Applications that may send; None where whoever reaches the listener may.
     context
@@ -101,8 +99,7 @@ class DicomListener:
     def __init__(
         self,
         settings: DimseSettings,
-        store: InstanceStore,
-        commitments: CommitmentRequests,
+        intakes: Mapping[str | None, DicomIntake],
         *,
         senders: Senders | None,
         context: Callable[[], ssl.SSLContext | None],
@@ -111,8 +108,7 @@ class DicomListener:
     ) -> None:
         self.senders = senders
         self._settings = settings
-        self._store = store
-        self._commitments = commitments
+        self._intakes = intakes
         self._metrics = metrics.dimse
         self._loop = asyncio.get_running_loop()
         self._entity = make_entity(
@@ -211,7 +207,8 @@ class DicomListener:
 
     def _record(self, peer: Peer, *, accepted: bool) -> None:
         with suppress(RuntimeError):  # the loop is closed
-            self._on_loop(self._store.record_association(peer, accepted=accepted))
+            store = self._intakes[peer.tenant].store
+            self._on_loop(store.record_association(peer, accepted=accepted))
 
     # --- in an association's thread --------------------------------------------------------------
 
@@ -247,7 +244,8 @@ class DicomListener:
             InstanceUids(sop_class_uid=str(class_uid), sop_instance_uid=str(instance_uid)),
         )
         try:
-            return self._on_loop(self._store.store(peer, instance)).result(), None
+            store = self._intakes[peer.tenant].store
+            return self._on_loop(store.store(peer, instance)).result(), None
         except Exception:
             log.exception("dimse.unexpected_error")
             return FailureReason.PROCESSING_FAILURE, None
@@ -257,12 +255,13 @@ class DicomListener:
     ) -> DueReport | None:
         """Take a request for storage commitment, and set the status of its response."""
         status, due = ActionStatus.PROCESSING_FAILURE, None
+        commitments = self._intakes[peer.tenant].commitments
         try:
             asked = read_request(request, context.transfer_syntax[0])
-            status, work = self._on_loop(self._commitments.accept(peer, asked)).result()
+            status, work = self._on_loop(commitments.accept(peer, asked)).result()
             if work is not None:
-                report = self._on_loop(self._commitments.report(peer, asked))
-                due = self._commitments.due(work, report)
+                report = self._on_loop(commitments.report(peer, asked))
+                due = commitments.due(work, report)
         except ActionRefusedError as error:
             status = error.status
         except Exception:

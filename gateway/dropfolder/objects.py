@@ -21,7 +21,7 @@ from gateway.schemas.parked import Half
 from gateway.studies.imaging import is_dicom
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from gateway.storage.protocol import ObjectStore, Reserve, Tagged
     from gateway.studies.study import Route
@@ -108,6 +108,9 @@ class Inbox:
         Way in of its studies.
     image_bytes, metadata_bytes
         Lengths of the longest image and sidecar taken.
+    is_ours
+        Returns True for the path, below the root, of an object that is to be taken; the others
+        are as though they did not exist. None takes all.
     """
 
     def __init__(
@@ -118,7 +121,9 @@ class Inbox:
         route: Route,
         image_bytes: int,
         metadata_bytes: int,
+        is_ours: Callable[[str], bool] | None = None,
     ) -> None:
+        self._is_ours = is_ours
         self.route = route
         self._objects = objects
         self._prefix = prefix
@@ -131,9 +136,11 @@ class Inbox:
 
     def find(self, key: str) -> Dropped | None:
         """Return the object that the key names; None where it is no image and no sidecar."""
-        if not key.startswith(self._prefix):
+        path = key.removeprefix(self._prefix)
+        is_ours = self._is_ours is None or self._is_ours(path)
+        if not (key.startswith(self._prefix) and is_ours):
             return None
-        *folders, name = key.removeprefix(self._prefix).split("/")
+        *folders, name = path.split("/")
         if len(folders) > 1 or any(step[:1] in {"", "."} for step in (*folders, name)):
             return None  # too deep, an empty step, or a hidden file: half-copied ones often are
         folder = _composed(folders[0]) if folders else None

@@ -23,6 +23,7 @@ are there anyway.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import secrets
@@ -42,6 +43,21 @@ class Pseudonyms:
     def __init__(self, key: str | None) -> None:
         self._key = key.encode() if key is not None else secrets.token_bytes(32)
         self._lasts = key is not None
+
+    def of_tenant(self, tenant: str | None) -> Pseudonyms:
+        """Return the names for a tenant's studies: other ones for a study_id that others use too.
+
+        Parameters
+        ----------
+        tenant
+            Name of the tenant; None returns these.
+        """
+        if tenant is None:
+            return self
+        part = copy.copy(self)
+        secret = hmac.new(self._key, f"tenant\0{tenant}".encode(), hashlib.sha256).digest()
+        part._key = secret  # noqa: SLF001 - a copy of its own
+        return part
 
     def study_ref(self, study_id: str) -> str:
         """Return 32 hexadecimal digits of HMAC-SHA-256 (RFC 2104)."""

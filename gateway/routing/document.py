@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from gateway.routing.tenants import tenant_faults
 from gateway.schemas.routing import RoutingDocument
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 _MOST_BYTES = 4 * 2**20
@@ -18,14 +20,26 @@ class RoutingFileError(Exception):
     """The file is no routing document; the message says why, and quotes nothing of it."""
 
 
-def read_routing(path: Path) -> RoutingDocument:
+def read_routing(path: Path, tenants: Collection[str] = ()) -> RoutingDocument:
     """Return the document in the file.
+
+    Parameters
+    ----------
+    tenants
+        Tenants of the gateway; see `tenant_faults`.
 
     Raises
     ------
     RoutingFileError
-        It cannot be read, or is no routing document.
+        It cannot be read, is no routing document, or is none for these tenants.
     """
+    document = _read(path)
+    for fault in tenant_faults(document, tenants):
+        raise RoutingFileError(fault)
+    return document
+
+
+def _read(path: Path) -> RoutingDocument:
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)

@@ -9,6 +9,7 @@ from gateway.access.callers import DROP_FOLDER_LABEL, Caller, CallerKind, Scope
 
 if TYPE_CHECKING:
     from gateway.schemas.routing import RoutingDocument, Sender
+    from gateway.schemas.routing_senders import NamedSender
 
 
 class Senders:
@@ -34,8 +35,9 @@ class Senders:
                 if each.token_subject
             },
         }
-        folders = {each.prefix: each.name for each in others if each.prefix}
+        folders = {each.prefix: each for each in others if each.prefix}
         self._folders = sorted(folders.items(), key=lambda item: -len(item[0]))
+        self._tenants = {each.name: each.tenant for each in document.senders if each.tenant}
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -70,8 +72,28 @@ class Senders:
         path
             Of a file, below the drop folder's root.
         """
-        names = (name for folder, name in self._folders if path.startswith(folder))
-        return next(names, DROP_FOLDER_LABEL)
+        sender = self._at(path)
+        return DROP_FOLDER_LABEL if sender is None else sender.name
+
+    def tenant_of(self, caller: Caller) -> str | None:
+        """Return the tenant of a caller; None for one that belongs to none."""
+        name = self._names.get((caller.kind, caller.name))
+        return None if name is None else self._tenants.get(name)
+
+    def tenant_of_object(self, path: str) -> str | None:
+        """Return the tenant of whoever drops files here; None where nobody's folder fits.
+
+        Parameters
+        ----------
+        path
+            See `name_of_object`.
+        """
+        sender = self._at(path)
+        return None if sender is None else sender.tenant
+
+    def _at(self, path: str) -> NamedSender | None:
+        """Return the sender of the longest folder that the path lies in."""
+        return next((each for folder, each in self._folders if path.startswith(folder)), None)
 
     def named(self, name: str) -> Sender | None:
         """Return the sender of this name; None if there is none."""

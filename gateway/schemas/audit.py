@@ -116,5 +116,6 @@ class AuditRecord(StoredDocument):
     disclosed: AuditDisclosure | None = Field(
         None, description="Results that were sent to a destination."
     )
+    tenant: str | None = Field(None, description="Tenant whose studies it is about.")
     instance: str
     left_out: int = 0

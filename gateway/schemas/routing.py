@@ -22,7 +22,7 @@ from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing_rules import RoutingRules
 from gateway.schemas.routing_senders import NamedSender
 from gateway.schemas.telemetry import CALLER_PATTERN
-from gateway.settings import AE_TITLE_PATTERN
+from gateway.settings import AE_TITLE_PATTERN, TENANT_PATTERN
 
 DESTINATION_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 HOST_PATTERN = r"^[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
@@ -56,6 +56,9 @@ class Sender(BaseModel):
 
     name: Annotated[str, StringConstraints(pattern=CALLER_PATTERN)] = Field(
         description="Name in metrics and the audit trail."
+    )
+    tenant: Annotated[str, StringConstraints(pattern=TENANT_PATTERN)] | None = Field(
+        None, description="Tenant that it belongs to; needed where the gateway has tenants."
     )
     ae_title: Annotated[str, StringConstraints(pattern=AE_TITLE_PATTERN)] = Field(
         description="Calling AE title."
@@ -100,6 +103,9 @@ class _Destination(BaseModel):
 
     name: Annotated[str, StringConstraints(pattern=DESTINATION_PATTERN)] = Field(
         description="Name in metrics, in the audit trail and in each study's `deliveries`."
+    )
+    tenant: Annotated[str, StringConstraints(pattern=TENANT_PATTERN)] | None = Field(
+        None, description="Tenant whose results it gets; needed where the gateway has tenants."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway.schemas.telemetry import CALLER_PATTERN
+from gateway.settings import TENANT_PATTERN
 
 _Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]{0,511}$")]
 
@@ -21,6 +22,9 @@ class NamedSender(BaseModel):
 
     name: Annotated[str, StringConstraints(pattern=CALLER_PATTERN)] = Field(
         description="Name in rules, in metrics, in telemetry and with what it sent."
+    )
+    tenant: Annotated[str, StringConstraints(pattern=TENANT_PATTERN)] | None = Field(
+        None, description="Tenant that it belongs to; needed where the gateway has tenants."
     )
     key: Annotated[str, StringConstraints(pattern=CALLER_PATTERN)] | None = Field(
         None, description="Name of an API key."

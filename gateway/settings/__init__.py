@@ -27,6 +27,7 @@ from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
 from gateway.settings.telemetry import TelemetrySettings
+from gateway.settings.tenancy import TENANT_PATTERN, TenancySettings
 from gateway.settings.triton import TritonSettings
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "CLIENT_KEY",
     "DELIMITER",
     "PREFIX",
+    "TENANT_PATTERN",
     "AcceptanceSettings",
     "AccessSettings",
     "AdmissionSettings",
@@ -56,6 +58,7 @@ __all__ = [
     "ShadowSettings",
     "StoreSettings",
     "TelemetrySettings",
+    "TenancySettings",
     "TracingSettings",
     "TritonSettings",
     "setting_names",

@@ -26,6 +26,7 @@ from gateway.settings.observability import LogSettings, TracingSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.settings.store import RetentionSettings, StoreSettings
 from gateway.settings.telemetry import TelemetrySettings
+from gateway.settings.tenancy import TenancySettings
 from gateway.settings.triton import TritonSettings
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     routing: RoutingSettings = RoutingSettings()
     shadow: ShadowSettings = ShadowSettings()
+    tenancy: TenancySettings = TenancySettings()
     dimse: DimseSettings = DimseSettings()
     dropfolder: DropFolderSettings = DropFolderSettings()
     pending: PendingSettings = PendingSettings()
@@ -113,6 +115,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}DIMSE{DELIMITER}HOST is not loopback, so senders must be listed: set "
                 f"{PREFIX}ROUTING{DELIMITER}FILE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tells_tenants_apart(self) -> Self:
+        if self.tenancy.is_on and not (self.access.is_asked and self.routing.file is not None):
+            raise ValueError(
+                f"{PREFIX}TENANCY{DELIMITER}TENANTS needs authentication "
+                f"({PREFIX}ACCESS{DELIMITER}KEY_FILE or {PREFIX}ACCESS{DELIMITER}ISSUER) and "
+                f"{PREFIX}ROUTING{DELIMITER}FILE, which names the tenant of each sender"
             )
         return self
 

@@ -30,6 +30,9 @@ MODELS = "monitoring/models/"
 AUDIT = "audit/"
 ACCEPTANCES = "acceptances/"
 IMAGES = "images/"
+TENANTS = "tenants/"
+# No tenant can have this name (`TENANT_PATTERN`).
+_NOBODY = "_nobody"
 
 
 class Bucket(StrEnum):
@@ -178,6 +181,18 @@ PLACES = (
     Place(IMAGES, "dropped files", None, "never by RadStream", Bucket.IMAGES),
 )
 """In the order of a study."""
+
+
+def tenant_prefix(tenant: str | None) -> str:
+    """Return the prefix below which all places of the store lie for a tenant.
+
+    Parameters
+    ----------
+    tenant
+        Its name; None is nobody's part, in which nothing lies.
+    """
+    return f"{TENANTS}{tenant or _NOBODY}/"
+
 
 STORE = tuple(place.prefix for place in PLACES if place.bucket is Bucket.RESULTS)
 """Prefixes of the object store itself."""

@@ -47,7 +47,7 @@ _OF_WITHDRAWAL: dict[str, type[BaseModel]] = {
     "result.json": StudyDocument,
     "study.json": WithdrawnStudy,
 }
-_ROOTS = {prefix.partition("/")[0] for prefix in layout.STORE}
+_ROOTS = {prefix.partition("/")[0] for prefix in (*layout.STORE, layout.TENANTS)}
 
 # A folder store goes through all names of a folder for each page of them.
 _PAGE = 10_000

@@ -15,12 +15,11 @@ LOGIC = (
 WIRING = "puts together parts that have tests of their own, in every test with a gateway"
 EXCEPTIONS = {
     "gateway/app/lifespan/deferred.py": WIRING,
-    "gateway/app/lifespan/delivery.py": WIRING,
     "gateway/app/lifespan/dimse.py": WIRING,
     "gateway/app/lifespan/dropfolder.py": WIRING,
     "gateway/app/lifespan/monitoring.py": WIRING,
+    "gateway/app/lifespan/part.py": WIRING,
     "gateway/app/lifespan/processing.py": WIRING,
-    "gateway/app/lifespan/storage.py": WIRING,
 }
 
 

@@ -88,6 +88,7 @@ LABELS = (
     "StudyConflictError",
     "StudyDeletedError",
     "StudyNotFoundError",
+    "TenancyError",
     "TooManyPartsError",
     "TooManyPicturesError",
     "UnknownModelError",

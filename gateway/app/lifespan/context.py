@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.app.lifespan.background import running
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Collection, Coroutine
     from contextlib import AsyncExitStack
 
     from opentelemetry.trace import Tracer
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.runtime.health import Health
     from gateway.settings import Settings
     from gateway.triton.protocol import TritonHost
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class LifespanContext:
         The supervisor of Triton's process, where the gateway runs it itself.
     instance
         Host name of this gateway.
+    tenant
+        Tenant whose part is opened; None for the whole gateway, or where there are no tenants.
+    counted
+        By tenant, what there was of each kind at its last sweep; one for all tenants.
     """
 
     settings: Settings
@@ -45,6 +51,34 @@ class LifespanContext:
     stack: AsyncExitStack
     triton_host: TritonHost | None = None
     instance: str = field(default_factory=socket.gethostname)
+    tenant: str | None = None
+    counted: dict[str, dict[str | None, Collection[Any]]] = field(default_factory=dict)
+
+    def of_tenant(self, tenant: str | None) -> LifespanContext:
+        """Return the context that a tenant's part is opened in; None returns this one."""
+        if tenant is None:
+            return self
+        return replace(self, tenant=tenant, pseudonyms=self.pseudonyms.of_tenant(tenant))
+
+    def counting(
+        self, kind: str, keep: Callable[[Collection[T]], None]
+    ) -> Callable[[Collection[T]], None]:
+        """Return what takes a tenant's share of a metric that is kept of all tenants together.
+
+        Parameters
+        ----------
+        kind
+            Name of what is counted.
+        keep
+            Takes what all tenants have of it.
+        """
+        parts = self.counted.setdefault(kind, {})
+
+        def count(found: Collection[T]) -> None:
+            parts[self.tenant] = found
+            keep([item for part in parts.values() for item in part])
+
+        return count
 
     async def run(self, name: str, work: Coroutine[object, object, object]) -> None:
         """Run the work beside the requests from now on, until the stack is closed."""

@@ -1,4 +1,4 @@
-"""Opens the delivery of results to destinations."""
+"""Puts together the delivery of results to destinations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.schemas.result import RenderingKind
 
 
-async def open_delivery(
+def make_delivery(
     context: LifespanContext,
     storage: StudyStorage,
     processing: Processing,
@@ -67,6 +67,4 @@ async def open_delivery(
     outbox = Outbox(storage.documents, chosen, lines, withdrawals=withdrawals, kinds=made.keys())
     storage.deletion.follow(withdrawals)
     storage.completions.follow(outbox)
-    await context.run("deliveries", lines.run())
-    await context.run("outbox", outbox.run())
     return outbox, lines

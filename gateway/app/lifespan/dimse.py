@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +15,7 @@ from gateway.dimse.commitment_reports import CommitmentReports
 from gateway.dimse.commitment_requests import CommitmentRequests
 from gateway.dimse.commitment_work import OWED_FOR, OwedReport, SendReport
 from gateway.dimse.instances import InstanceStore
+from gateway.dimse.intake import DicomIntake
 from gateway.dimse.listener import DicomListener, DicomListenerError
 from gateway.dimse.report_sender import REPORT_S, ReportSender
 from gateway.problems import problem_of
@@ -27,7 +29,7 @@ from gateway.work.states import WorkStates
 from gateway.work.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.processing import Processing
@@ -48,7 +50,26 @@ _SWITCH_S = 0.0005
 _REPORTS_AT_ONCE = 4
 
 
-async def open_dimse(
+@dataclass(frozen=True, slots=True)
+class DicomPart:
+    """Parts for a tenant's DICOM senders, or for all where there are no tenants.
+
+    Parameters
+    ----------
+    intake
+        Takes what they send.
+    worker
+        Sends them their reports; to be run.
+    owner
+        Owner of its parked items.
+    """
+
+    intake: DicomIntake
+    worker: Worker[OwedReport]
+    owner: ParkedOwner
+
+
+def make_dimse(
     context: LifespanContext,
     storage: StudyStorage,
     processing: Processing,
@@ -56,17 +77,11 @@ async def open_dimse(
     audit: Audit,
     *,
     routing: Routing,
-) -> tuple[ParkedOwner, ...]:
-    """Open the listener, where there is to be one; return what its parked items belong to.
-
-    Raises
-    ------
-    DicomListenerError
-    """
+) -> DicomPart | None:
+    """Return what takes instances from the listener; None where there is to be no listener."""
     settings = context.settings.dimse
     if not settings.is_on:
-        return ()
-    certificate = _certificate(settings)
+        return None
     instances = Instances(storage.objects)
     store = InstanceStore(
         DicomStore(
@@ -84,18 +99,42 @@ async def open_dimse(
     reports = CommitmentReports(
         StorageCommitment(instances, storage.results, submissions), audit, context.metrics.dimse
     )
-    entries, worker = _owed_reports(context, storage, reports, lambda: listener.senders)
+    entries, worker = _owed_reports(context, storage, reports, lambda: _senders(routing))
     commitments = CommitmentRequests(reports, entries, worker, audit)
-    listener = _listener(context, store, commitments, certificate, routing)
-    await context.run("reports on storage commitment", worker.run())
+    owner = ParkedWork(storage.parking, entries, WorkStates(), worker)
+    return DicomPart(DicomIntake(store, commitments), worker, owner)
+
+
+async def open_dimse(
+    context: LifespanContext, intakes: Mapping[str | None, DicomIntake], routing: Routing
+) -> None:
+    """Open the listener, where there is to be one.
+
+    Parameters
+    ----------
+    intakes
+        By tenant; none where there is to be no listener.
+    routing
+        The whole routing document.
+
+    Raises
+    ------
+    DicomListenerError
+    """
+    if not intakes:
+        return
+    certificate = _certificate(context.settings.dimse)
+    listener = _listener(context, intakes, certificate, routing)
     await _serve(context, listener, certificate)
-    return (ParkedWork(storage.parking, entries, WorkStates(), worker),)
+
+
+def _senders(routing: Routing) -> Senders | None:
+    return routing.routes.senders if routing.is_set else None
 
 
 def _listener(
     context: LifespanContext,
-    store: InstanceStore,
-    commitments: CommitmentRequests,
+    intakes: Mapping[str | None, DicomIntake],
     certificate: ServedCertificate | None,
     routing: Routing,
 ) -> DicomListener:
@@ -103,9 +142,8 @@ def _listener(
     try:
         listener = DicomListener(
             settings,
-            store,
-            commitments,
-            senders=routing.routes.senders if routing.is_set else None,
+            intakes,
+            senders=_senders(routing),
             context=lambda: None if certificate is None else certificate.context,
             metrics=context.metrics,
             on_fault=lambda: context.health.fail("DICOM listener"),
@@ -144,6 +182,7 @@ def _owed_reports(
     senders: Callable[[], Senders | None],
 ) -> tuple[Entries[OwedReport], Worker[OwedReport]]:
     """Return the reports on storage commitment that are owed, and what sends them."""
+    gauge = context.metrics.dimse.owed_reports
     entries = Entries(
         storage.objects,
         kind=COMMITMENTS,
@@ -156,7 +195,7 @@ def _owed_reports(
         SendReport(reports, ReportSender(context.settings.dimse), senders),
         parking=storage.parking,
         problem_of=problem_of,
-        count=lambda came: context.metrics.dimse.owed_reports.set(len(came)),
+        count=context.counting("owed reports", lambda came: gauge.set(len(came))),
         at_once=_REPORTS_AT_ONCE,
         timeout_s=REPORT_S,
         sweep_s=context.settings.pending.sweep_s,

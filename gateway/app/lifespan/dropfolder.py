@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.app.lifespan.stores import make_inbox
+from gateway.app.lifespan.stores import make_inbox, part_of_drop_folder
 from gateway.dropfolder.binding import Bindings
-from gateway.dropfolder.delivery import Deliveries, DropFolder
+from gateway.dropfolder.delivery import DropFolder
 from gateway.dropfolder.delivery_order import Lanes
 from gateway.dropfolder.dropped_images import DroppedImages
 from gateway.dropfolder.lone_halves import LoneHalves
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
     from gateway.app.lifespan.context import LifespanContext
-    from gateway.app.lifespan.processing import Processing
+    from gateway.app.lifespan.processing import Engine, Processing
     from gateway.app.lifespan.storage import StudyStorage
+    from gateway.app.lifespan.stores import Stores
     from gateway.audit.trail import Audit
     from gateway.dropfolder.objects import Inbox
+    from gateway.dropfolder.tenants import ObjectIntake
+    from gateway.routing.in_force import Routing
 
 # Images of the drop folder under way at once: one is worked on while others are fetched and stored.
 _IMAGES_A_THREAD = 4
@@ -77,35 +80,68 @@ def make_drop_folder(
     return DropFolder(inbox, pairing, turns, records, lone_halves, outcomes)
 
 
-def drop_folder_work(
+def make_settled_folder(
     context: LifespanContext,
     storage: StudyStorage,
     processing: Processing,
     folder: DropFolder,
     audit: Audit,
+    *,
+    routing: Routing,
+) -> DropFolder:
+    """Return what of a drop folder is taken without anybody's asking: files that are whole.
+
+    A person who has something tried again has seen to it that it is whole; nobody else has.
+
+    Parameters
+    ----------
+    routing
+        The whole routing document.
+    """
+    watched = storage.watched
+    if watched is None:
+        return folder
+    files = SettledFiles(context.settings.dropfolder.folder, watched.is_whole)
+    inbox = part_of_drop_folder(context, files, routing)
+    return make_drop_folder(context, storage, processing, audit, turns=folder.turns, inbox=inbox)
+
+
+def collector_work(
+    context: LifespanContext, stores: Stores, engine: Engine, deliveries: ObjectIntake, audit: Audit
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
-    """Yield the background tasks of the drop folder, each with its name; none without one."""
-    settings, watched = context.settings, storage.watched
-    if watched is not None:
-        # A person who has something tried again has seen to it that it is whole; nobody else has.
-        files = SettledFiles(settings.dropfolder.folder, watched.is_whole)
-        inbox = make_inbox(settings, files)
-        turns = folder.turns
-        folder = make_drop_folder(context, storage, processing, audit, turns=turns, inbox=inbox)
-        collector = Collector(
-            Deliveries(folder),
-            inbox=inbox,
-            lanes=Lanes(inbox, processing.imaging),
-            ledger=watched.ledger,
-            audit=audit,
-            at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
-        )
-        yield "drop folder", collector.collect(watched.settled())
-    if watched is not None or settings.store.kind == "s3":
+    """Yield the task that brings the files of a watched folder; none where none is watched."""
+    settings, watched = context.settings, stores.watched
+    if watched is None:
+        return
+    inbox = make_inbox(settings, SettledFiles(settings.dropfolder.folder, watched.is_whole))
+    collector = Collector(
+        deliveries,
+        inbox=inbox,
+        lanes=Lanes(inbox, engine.imaging),
+        ledger=watched.ledger,
+        audit=audit,
+        at_once=_IMAGES_A_THREAD * settings.limits.image_threads,
+    )
+    yield "drop folder", collector.collect(watched.settled())
+
+
+def drop_folder_work(
+    context: LifespanContext, storage: StudyStorage, folder: DropFolder, audit: Audit
+) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
+    """Yield the background tasks of the drop folder, each with its name; none without one.
+
+    Parameters
+    ----------
+    folder
+        See `make_settled_folder`.
+    """
+    settings = context.settings
+    if storage.watched is not None or settings.store.kind == "s3":
+        keep_waiting = context.metrics.dropfolder.keep_waiting
         sweep = DropFolderSweep(
             folder,
             waiting_deadline_s=settings.dropfolder.waiting_deadline_s,
-            count=context.metrics.dropfolder.keep_waiting,
+            count=context.counting("waiting halves", keep_waiting),
         )
         every_s = settings.dropfolder.sweep_s
         yield "sweep", sweep_for_ever(Sweep.DROP_FOLDER, sweep, audit, every_s)

@@ -11,21 +11,19 @@ from gateway.work.periodic import Sweep, sweep_for_ever
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext
-    from gateway.app.lifespan.storage import StudyStorage
+    from gateway.app.lifespan.stores import Stores
     from gateway.audit.trail import Audit
 
 
-async def open_monitoring(
-    context: LifespanContext, storage: StudyStorage, audit: Audit
-) -> MinuteCounts:
+async def open_monitoring(context: LifespanContext, stores: Stores, audit: Audit) -> MinuteCounts:
     """Return the counts of this gateway's readings; what is in them at the end is written then."""
     settings, metrics = context.settings.monitoring, context.metrics.monitoring
-    minutes = MinuteCounts(storage.objects, metrics)
+    minutes = MinuteCounts(stores.objects, metrics)
     context.stack.push_async_callback(minutes.write, whole_only=False)
     # Who merges goes on merging: its claim outlives its next sweep.
-    claims = Claims(lease_s=3 * settings.sweep_s + CLOCK_SKEW_S, presence=storage.presence)
+    claims = Claims(lease_s=3 * settings.sweep_s + CLOCK_SKEW_S, presence=stores.presence)
     merge = HealthMerge(
-        storage.objects,
+        stores.objects,
         minutes,
         claims,
         metrics,

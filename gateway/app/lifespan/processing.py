@@ -37,8 +37,11 @@ from gateway.work.entries import Entries
 from preprocess import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.storage import StudyStorage
+    from gateway.app.lifespan.stores import Stores
     from gateway.audit.trail import Audit
     from gateway.monitoring.minutes import MinuteCounts
     from gateway.routing.in_force import Routing
@@ -67,16 +70,37 @@ class Processing:
     roll_backs: RollBacks
 
 
-async def open_processing(
-    context: LifespanContext, storage: StudyStorage, audit: Audit, routing: Routing
-) -> Processing:
-    """Open the way that ends in `storage`. A Triton that does not answer is waited for."""
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts of the way that know nothing of any study: all tenants share them.
+
+    Parameters
+    ----------
+    admission, acceptances, models, inference, imaging
+        Limits, models and their acceptances, and what runs them and decodes.
+    emit
+        Takes events of telemetry.
+    """
+
+    admission: Admission
+    acceptances: Acceptances
+    models: ModelRegistry
+    inference: Inference
+    imaging: Imaging
+    emit: Callable[[Event], None]
+
+
+async def open_engine(context: LifespanContext, stores: Stores, audit: Audit) -> Engine:
+    """Open what studies are processed by. A Triton that does not answer is waited for.
+
+    What is kept of models is kept of all tenants together.
+    """
     settings, metrics = context.settings, context.metrics
     triton = _triton(context)
-    acceptances = Acceptances(storage.objects, required=settings.models.require_acceptance)
+    acceptances = Acceptances(stores.objects, required=settings.models.require_acceptance)
     models = await _models(context, triton, acceptances)
     imaging = _imaging(context)
-    recorder = await _recorder(context, await open_monitoring(context, storage, audit))
+    emit = await _emit(context, await open_monitoring(context, stores, audit))
     admission = Admission(
         bytes_limit=settings.admission.bytes,
         studies_limit=settings.admission.studies,
@@ -84,9 +108,24 @@ async def open_processing(
         background_share=settings.admission.background_share,
         metrics=metrics,
     )
+    inference = Inference(triton, models, metrics)
+    return Engine(admission, acceptances, models, inference, imaging, emit)
+
+
+def make_processing(
+    context: LifespanContext,
+    engine: Engine,
+    storage: StudyStorage,
+    audit: Audit,
+    routing: Routing,
+) -> Processing:
+    """Return the way that ends in `storage`."""
+    settings, metrics = context.settings, context.metrics
+    models, imaging, admission = engine.models, engine.imaging, engine.admission
+    recorder = _recorder(context, engine)
     choice = ModelChoice(models, routing, imaging, metrics)
     promises = _promises(context, storage)
-    inference = Inference(triton, models, metrics)
+    inference = engine.inference
     waiting = ShadowQueue(settings.shadow.queue, metrics)
     canaries = CanaryWatch(routing)
     pipeline = Pipeline(
@@ -104,7 +143,7 @@ async def open_processing(
     pictures = Pictures(storage.results, imaging, at_once=settings.limits.image_threads)
     return Processing(
         admission=admission,
-        acceptances=acceptances,
+        acceptances=engine.acceptances,
         models=models,
         choice=choice,
         promises=promises,
@@ -129,7 +168,10 @@ async def open_processing(
         ),
         shadows=ShadowReadings(
             waiting,
-            turns=IdleTurns(lambda: admission.studies.used > 0, settings.shadow.share),
+            turns=IdleTurns(
+                lambda: admission.studies.used > 0,
+                settings.shadow.share / max(1, len(settings.tenancy.tenants)),
+            ),
             models=models,
             imaging=imaging,
             inference=inference,
@@ -197,7 +239,7 @@ def _imaging(context: LifespanContext) -> Imaging:
     return imaging
 
 
-async def _recorder(context: LifespanContext, minutes: MinuteCounts) -> StudyRecorder:
+async def _emit(context: LifespanContext, minutes: MinuteCounts) -> Callable[[Event], None]:
     telemetry = await context.stack.enter_async_context(
         open_telemetry(context.settings.telemetry, context.metrics)
     )
@@ -206,8 +248,12 @@ async def _recorder(context: LifespanContext, minutes: MinuteCounts) -> StudyRec
         telemetry(event)
         minutes.count(event)
 
+    return emit
+
+
+def _recorder(context: LifespanContext, engine: Engine) -> StudyRecorder:
     return StudyRecorder(
-        emit,
+        engine.emit,
         metrics=context.metrics,
         pseudonyms=context.pseudonyms,
         problem_of=problem_of,

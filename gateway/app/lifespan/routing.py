@@ -38,7 +38,7 @@ async def open_routing(context: LifespanContext, audit: Audit) -> Routing:
     path = context.settings.routing.file
     if path is None:
         return Routing()
-    routing = Routing(read_routing(path))
+    routing = Routing(read_routing(path, context.settings.tenancy.tenants))
     act = Act(caller=GATEWAY, document=routing.routes.digest)
     await _record(audit, act, _READ, AuditAction.READ)
     await context.run("routing document", _follow(path, routing, context, audit))
@@ -50,7 +50,7 @@ async def _follow(path: Path, routing: Routing, context: LifespanContext, audit:
     valid = context.metrics.routing.file_valid
     async for _ in changes([path]):
         try:
-            document = read_routing(path)
+            document = read_routing(path, context.settings.tenancy.tenants)
         except RoutingFileError as error:
             valid.set(0)
             routing.fault = str(error)

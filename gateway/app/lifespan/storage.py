@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.app.lifespan.stores import make_inbox, open_presence, open_stores, open_watched
+from gateway.app.lifespan.stores import part_of_drop_folder, part_of_store
 from gateway.dropfolder.pair_records import PairRecords
 from gateway.dropfolder.parked_objects import ParkedAndWaiting
 from gateway.dropfolder.waiting import WaitingHalves
@@ -22,8 +22,10 @@ from gateway.work.parked import Parking
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.context import LifespanContext
+    from gateway.app.lifespan.stores import Stores
     from gateway.dropfolder.objects import Inbox
     from gateway.dropfolder.watched_folder.folder import WatchedFolder
+    from gateway.routing.in_force import Routing
     from gateway.storage.presence import Presence
     from gateway.storage.protocol import ObjectStore
 
@@ -60,17 +62,17 @@ class StudyStorage:
     watched: WatchedFolder | None
 
 
-async def open_storage(context: LifespanContext) -> StudyStorage:
-    """Open all that is kept of studies, in the store that the settings name.
+def make_storage(context: LifespanContext, stores: Stores, routing: Routing) -> StudyStorage:
+    """Return all that is kept of studies, in the part of the store that is open to the context.
 
-    Raises
-    ------
-    StoreUnavailableError
+    Parameters
+    ----------
+    routing
+        The whole routing document.
     """
-    objects, dropped = await open_stores(context)
-    watched = open_watched(context)
+    objects = part_of_store(context, stores)
     parking, waiting = Parking(objects, problem_of), WaitingHalves(objects)
-    inbox = make_inbox(context.settings, dropped)
+    inbox = part_of_drop_folder(context, stores.dropped, routing)
     changed = ChangedStudies()
     documents = StudyDocuments(objects, changed=changed.note)
     index = StudyIndex(objects, documents, changed)
@@ -102,6 +104,6 @@ async def open_storage(context: LifespanContext) -> StudyStorage:
         ),
         documents=documents,
         index=index,
-        presence=open_presence(context),
-        watched=watched,
+        presence=stores.presence,
+        watched=stores.watched,
     )

@@ -33,7 +33,7 @@ async def list_destinations(
 ) -> Response:
     """Show how each destination stands."""
     values = {
-        "states": destination_states(gateway.metrics, gateway.routing.document),
+        "states": _states(gateway),
         "is_set": gateway.routing.is_set,
     }
     return page(request, gateway, "destinations", values, caller=caller)
@@ -91,8 +91,15 @@ async def discard(
     return RedirectResponse(gateway.links.path(f"{ROOT}/destinations/{name}?{outcome}"), 303)
 
 
+def _states(gateway: Gateway) -> list[DestinationState]:
+    """Return the states that may be seen: the metrics have the destinations of all tenants."""
+    states = destination_states(gateway.metrics, gateway.routing.document)
+    is_shared = gateway.tenant is not None
+    return [state for state in states if state.destination is not None or not is_shared]
+
+
 def _state(gateway: Gateway, name: str) -> DestinationState:
-    for state in destination_states(gateway.metrics, gateway.routing.document):
+    for state in _states(gateway):
         if state.name == name:
             return state
     raise HTTPException(404)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.console.access import Operator
+from gateway.console.access import Watcher
 from gateway.console.live_numbers import live_numbers
 from gateway.console.pages import ROOT, page
 from gateway.console.problem_pages import PageRoute
@@ -17,12 +17,12 @@ numbers = APIRouter(prefix=f"{ROOT}/live", include_in_schema=False)
 
 
 @router.get("")
-async def show_live(request: Request, gateway: GatewayDependency, caller: Operator) -> Response:
+async def show_live(request: Request, gateway: GatewayDependency, caller: Watcher) -> Response:
     """Show the page, which asks for its numbers every five seconds while it is looked at."""
     return page(request, gateway, "live", {}, caller=caller)
 
 
 @numbers.get("/numbers.json")
-async def read_numbers(gateway: GatewayDependency, _caller: Operator) -> dict[str, Any]:
+async def read_numbers(gateway: GatewayDependency, _caller: Watcher) -> dict[str, Any]:
     """Return the numbers of this moment."""
     return live_numbers(gateway.metrics)

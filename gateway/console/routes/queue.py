@@ -41,10 +41,12 @@ async def show_queue(
         pending = (await gateway.search.find(query, limit=_PENDING)).entries
         for entry in pending:
             name_study(entry.study_id)
+    # The metric counts the halves of all tenants.
+    waiting = live_numbers(gateway.metrics)["waiting"] if gateway.tenant is None else None
     values = {
         "pending": pending,
         "parked": parked,
-        "waiting_halves": int(live_numbers(gateway.metrics)["waiting"]),
+        "waiting_halves": waiting if waiting is None else int(waiting),
         "after": after,
         "following": parked[-1].id if len(parked) == PAGE else None,
         "done": done,

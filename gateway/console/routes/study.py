@@ -92,7 +92,11 @@ async def show_audit_trail(
     found = StudyRecords((), is_whole=False)
     if audit.kind == "file":
         found = await asyncio.to_thread(
-            records_of, audit.folder, study_id, since=result.received_at.date()
+            records_of,
+            audit.folder,
+            study_id,
+            since=result.received_at.date(),
+            tenant=gateway.tenant,
         )
     values = {"study_id": study_id, "found": found, "is_file": audit.kind == "file"}
     return page(request, gateway, "audit", values, caller=caller)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from gateway.audit.trail import Audit
-    from gateway.dropfolder.delivery import Deliveries
     from gateway.dropfolder.delivery_order import Lanes
     from gateway.dropfolder.objects import Inbox
+    from gateway.dropfolder.tenants import ObjectIntake
     from gateway.dropfolder.watched_folder.folder import Settled
     from gateway.dropfolder.watched_folder.ledger import Ledger
 
@@ -65,7 +65,7 @@ class Collector:
 
     def __init__(
         self,
-        deliveries: Deliveries,
+        deliveries: ObjectIntake,
         *,
         inbox: Inbox,
         lanes: Lanes,

@@ -43,6 +43,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.DeliveryUnansweredError("it rejected the association"),
         errors.CredentialsInvalidError(errors.Refusal.UNKNOWN_KEY),
         errors.ScopeMissingError("studies:read"),
+        errors.TenancyError("The routing document names no tenant for this caller."),
         errors.IssuerUnavailableError("it does not answer"),
         errors.AuditUnavailableError("the disk is full"),
         errors.UnsupportedImagesError(

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from gateway.access.callers import Caller, Scope
 from gateway.errors import ForeignOriginError, RadStreamError
-from gateway.http.dependencies import Gateway, GatewayDependency
+from gateway.http.dependencies import Gateway, GatewayDependency, Reach, check_reach
 from gateway.runtime.addresses import is_loopback
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
 
 
 @cache
-def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Return a dependency that gives the caller, who has this scope.
+def require(scope: Scope, reach: Reach = Reach.TENANT) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency that gives the caller, who has this scope within this reach.
 
     It runs before a body is read. One scope has one dependency, so that a route and its router
     may both name it and the caller is asked once.
@@ -51,7 +51,7 @@ def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         _bearer: object = Security(_BEARER, scopes=[scope]),
     ) -> Caller:
         try:
-            return await _allowed(request, gateway, scope)
+            return await _allowed(request, gateway, scope, reach)
         except RadStreamError as error:
             log.info("request.refused", error=error.label, scope=scope)
             raise
@@ -62,18 +62,38 @@ def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 async def require_for_metrics(request: Request, gateway: GatewayDependency) -> None:
     """Require the scope of an operator, unless the settings open the metrics to all."""
     if not gateway.settings.access.metrics_open:
-        await _allowed(request, gateway, Scope.OPERATE)
+        await _allowed(request, gateway, Scope.OPERATE, Reach.ALL)
 
 
-async def _allowed(request: Request, gateway: Gateway, scope: Scope) -> Caller:
+async def caller_of(request: Request, gateway: Gateway) -> Caller:
+    """Return the caller that the request's credential proves, which is looked at once.
+
+    Raises
+    ------
+    RadStreamError
+        See `Authentication.caller`.
+    """
+    state = request.state
+    if not hasattr(state, "identity"):
+        keys, tokens = (request.headers.getlist(name) for name in ("x-api-key", "authorization"))
+        try:
+            state.identity = await gateway.authentication.caller(keys, tokens)
+        except RadStreamError as error:
+            state.identity = error
+    if isinstance(state.identity, RadStreamError):
+        raise state.identity
+    caller: Caller = state.identity
+    return caller
+
+
+async def _allowed(request: Request, gateway: Gateway, scope: Scope, reach: Reach) -> Caller:
     access = gateway.authentication
     request.state.act.scope = scope
     if not access.is_asked and not is_local(request):
         raise ForeignOriginError
-    headers = request.headers
-    caller = await access.caller(headers.getlist("x-api-key"), headers.getlist("authorization"))
-    request.state.act.caller = caller
+    request.state.act.caller = caller = await caller_of(request, gateway)
     access.check_scope(caller, scope)
+    check_reach(request, gateway, caller, reach)
     return caller
 
 

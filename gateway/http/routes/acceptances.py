@@ -13,7 +13,7 @@ from gateway import errors
 from gateway.acceptance.signature import SignatureKeyError, is_valid
 from gateway.access.callers import Caller, Scope
 from gateway.errors import Fault, InvalidAcceptanceError
-from gateway.http.dependencies import GatewayDependency
+from gateway.http.dependencies import GatewayDependency, Reach
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.http.requests.body import read_body
@@ -68,7 +68,7 @@ async def accept_version(
     version: Annotated[str, Path(pattern=r"^[0-9]{1,18}$", description="Its version.")],
     request: Request,
     gateway: GatewayDependency,
-    caller: Annotated[Caller, Depends(require(Scope.OPERATE))],
+    caller: Annotated[Caller, Depends(require(Scope.OPERATE, Reach.ALL))],
 ) -> AcceptanceReport:
     """Store the acceptance page of a model version, which a named person accepts.
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 
 from gateway import errors
 from gateway.access.callers import Caller, Scope
-from gateway.http.dependencies import GatewayDependency
+from gateway.http.dependencies import GatewayDependency, Reach
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.http.requests.body import read_body
@@ -49,7 +49,7 @@ _EVENT: dict[str, Any] = {
 async def take_event(
     request: Request,
     gateway: GatewayDependency,
-    caller: Annotated[Caller, Depends(require(Scope.EVENTS_WRITE))],
+    caller: Annotated[Caller, Depends(require(Scope.EVENTS_WRITE, Reach.NO_STUDY))],
 ) -> Delivery:
     """Process an "Object Created" event of the images bucket, exactly as EventBridge sends it.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from gateway.access.callers import Scope
-from gateway.http.dependencies import GatewayDependency
+from gateway.http.dependencies import GatewayDependency, Reach
 from gateway.http.requests.access import require
 from gateway.schemas.models import ModelList, ModelReport
 
 router = APIRouter(
-    prefix="/v1/models", tags=["models"], dependencies=[Depends(require(Scope.STUDIES_READ))]
+    prefix="/v1/models",
+    tags=["models"],
+    dependencies=[Depends(require(Scope.STUDIES_READ, Reach.NO_STUDY))],
 )
 
 

@@ -72,3 +72,15 @@ def test_so_many_bytes_are_read_and_no_more(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(study_records, "_MOST_BYTES", len(last) + 20)
     write(tmp_path, "2026-01-31-1", line(0, "S1"), last)
     assert told(tmp_path) == (["act 1"], False)
+
+
+def test_a_study_of_another_tenant_is_another_study(tmp_path: Path):
+    north = line(1, "S1").replace('"instance"', '"tenant":"north","instance"')
+    write(tmp_path, "2026-01-31-1", line(0, "S1"), north)
+    assert told(tmp_path) == (["act 0"], True)
+    found = {
+        tenant: records_of(tmp_path, "S1", since=DAY, tenant=tenant).records
+        for tenant in ("north", "south")
+    }
+    assert [record.operation for record in found["north"]] == ["act 1"]
+    assert found["south"] == ()

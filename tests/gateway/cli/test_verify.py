@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_a_clean_folder_ends_with_status_0_and_stays_as_it_is(folder: Path):
         "studies: 1, objects: 19, faults: 0, notes: 0\n",
     )
     assert sorted(folder.rglob("*")) == before
+
+
+def test_parts_of_tenants_are_looked_over_too(folder: Path, tmp_path: Path):
+    shared = tmp_path / "shared"
+    for tenant in ("north", "south"):
+        shutil.copytree(folder, shared / "tenants" / tenant)
+    answer = verify(folder=str(shared))
+    assert (answer.exit_code, answer.stdout) == (
+        0,
+        "studies: 2, objects: 38, faults: 0, notes: 0\n",
+    )
+    (shared / "tenants/south" / OBJECT).write_bytes(b"another")
+    faulty = verify(folder=str(shared))
+    assert faulty.exit_code == 1
+    assert f"fault  altered-image  tenants/south/{OBJECT}  " in faulty.stdout
 
 
 def test_a_fault_ends_with_status_1_and_a_note_does_not(folder: Path):

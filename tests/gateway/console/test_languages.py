@@ -59,7 +59,7 @@ MADE = {
         f"problem_page.{kind}"
         for kind in (
             *("scope-missing", "study-not-found", "study-deleted", "stale-form", "not-found"),
-            "internal",
+            *("internal", "tenancy"),
         )
     ),
     *(f"refusal.{refusal.name.lower()}" for refusal in Refusal),

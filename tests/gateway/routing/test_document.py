@@ -30,3 +30,13 @@ def test_a_broken_file_says_why_and_quotes_nothing(tmp_path: Path):
 def test_a_file_without_end_is_not_read_to_it():
     with pytest.raises(RoutingFileError, match="more than"):
         read_routing(Path("/dev/zero"))
+
+
+def test_a_document_that_names_no_tenant_is_none_where_there_are_tenants(tmp_path: Path):
+    path = tmp_path / "routing.json"
+    path.write_text(document(CT))
+    assert len(read_routing(path).senders) == 1
+    with pytest.raises(RoutingFileError, match="/senders/0: names no tenant"):
+        read_routing(path, ["north"])
+    path.write_text(document(CT | {"tenant": "north"}))
+    assert read_routing(path, ["north"]).senders[0].tenant == "north"

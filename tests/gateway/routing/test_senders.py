@@ -66,3 +66,16 @@ def test_of_several_prefixes_that_fit_the_longest_counts():
     assert found.name_of_object("D-1/front.png") == "dropfolder"
     assert found.find("CT 3", "10.1.2.9") is not None
     assert found.named("hospital-c") is None  # which is no DICOM sender
+
+
+def test_tenants_follow_from_keys_and_from_the_longest_folder():
+    known = senders(
+        {"name": "a", "key": "ris", "tenant": "north"},
+        {"name": "a", "prefix": "A", "tenant": "north"},
+        {"name": "b", "prefix": "AB", "tenant": "south"},
+    )
+    assert known.tenant_of(Caller("ris", frozenset(), CallerKind.KEY)) == "north"
+    assert known.tenant_of(Caller("ris", frozenset(), CallerKind.TOKEN)) is None
+    assert known.tenant_of(ANONYMOUS) is None
+    found = [known.tenant_of_object(path) for path in ("A1/x", "AB1/x", "C/x")]
+    assert found == ["north", "south", None]

@@ -1,31 +1,30 @@
-"""Work of the gateway's parts runs until the gateway is closed, and its failure is known."""
+"""The context of a tenant: its own names for studies, and metrics of all tenants together."""
 
-import asyncio
+from collections.abc import Collection
 
 from tests.gateway.app.lifespan.conftest import InContext
-from tests.support.gateway import until
 
 
-async def test_work_runs_until_the_stack_is_closed(in_context: InContext):
-    context, ended = in_context(), asyncio.Event()
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    await context.run("work", work())
-    await asyncio.sleep(0)
-    assert not ended.is_set()
-    await context.stack.aclose()
-    assert ended.is_set()
-
-
-async def test_work_that_fails_is_told_by_its_name(in_context: InContext):
-    async def work() -> None:
-        raise RuntimeError
-
+def test_metrics_count_what_all_tenants_have(in_context: InContext):
     context = in_context()
-    await context.run("sweep", work())
-    await until(lambda: context.health.failed == "sweep")
+    kept: list[list[int]] = []
+
+    def keep(found: Collection[int]) -> None:
+        kept.append(sorted(found))
+
+    north, south = (context.of_tenant(name).counting("things", keep) for name in ("north", "south"))
+    other = context.counting("other things", keep)
+    north([1, 2])
+    south([3])
+    north([4])
+    other([9])
+    assert kept == [[1, 2], [1, 2, 3], [3, 4], [9]]
+
+
+def test_a_study_id_of_two_tenants_has_two_names(in_context: InContext):
+    context = in_context()
+    north, south = (context.of_tenant(name).pseudonyms for name in ("north", "south"))
+    names = {each.study_ref("S-1") for each in (north, south, context.pseudonyms)}
+    assert len(names) == 3
+    assert north.study_ref("S-1") == context.of_tenant("north").pseudonyms.study_ref("S-1")
+    assert context.of_tenant(None) is context
