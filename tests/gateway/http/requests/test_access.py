@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from gateway.access.callers import Scope
 from gateway.access.key_file import read_keys
 from gateway.app.application import create_app
+from gateway.http.dependencies import Reach
 from gateway.http.requests.access import require, require_for_metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.settings import AccessSettings, Settings
@@ -54,7 +55,12 @@ def scope_of(route: RouteContext) -> Scope | None:
     dependencies = set(calls(route.dependant))
     if require_for_metrics in dependencies:
         return Scope.OPERATE
-    scopes = [scope for scope in Scope if require(scope) in dependencies]
+    scopes = [
+        scope
+        for scope in Scope
+        if require(scope) in dependencies
+        or any(require(scope, reach) in dependencies for reach in Reach)
+    ]
     assert len(scopes) <= 1, route.path
     return scopes[0] if scopes else None
 
