@@ -62,8 +62,11 @@ from tests.support.telemetry import Told
 from tests.support.work import promises_on
 
 if TYPE_CHECKING:
+    from gateway.deferred.shadow_readings import ShadowReadings
+    from gateway.models.acceptances import Acceptances
     from gateway.models.registry import ModelRegistry
     from gateway.pictures.pictures import Pictures
+    from gateway.routing.roll_back import RollBacks
 
 
 @dataclass
@@ -287,15 +290,18 @@ def gateway_on(
     )
     pictures = cast("Pictures", NoPictures(results))
     processing = Processing(
-        admission,
-        NO_MODELS,
-        ModelChoice(NO_MODELS, Routing(), imaging, metrics),
-        promises_on(objects),
-        imaging,
-        studies,
-        pictures,
-        Reports(results, imaging, pictures, Tombstones(objects)),
-        routing or Routing(),
+        admission=admission,
+        acceptances=cast("Acceptances", None),  # no route asks
+        models=NO_MODELS,
+        choice=ModelChoice(NO_MODELS, Routing(), imaging, metrics),
+        promises=promises_on(objects),
+        imaging=imaging,
+        studies=studies,
+        pictures=pictures,
+        reports=Reports(results, imaging, pictures, Tombstones(objects)),
+        routing=routing or Routing(),
+        shadows=cast("ShadowReadings", None),  # nothing runs beside
+        roll_backs=cast("RollBacks", None),
     )
     settings = Settings(http=HttpSettings(request_timeout_s=timeout_s))
     context = LifespanContext(settings, metrics, Health(), NO_TRACER, pseudonyms, AsyncExitStack())

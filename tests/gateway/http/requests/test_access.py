@@ -65,12 +65,14 @@ def scope_of(route: RouteContext) -> Scope | None:
     return scopes[0] if scopes else None
 
 
-def expected_scope(path: str, method: str) -> Scope | None:
+def expected_scope(path: str, method: str) -> Scope | None:  # noqa: PLR0911 - one for each scope
     match path.split("/")[1:]:
         case ["v1", "parked", *_] | ["metrics"] | ["v1", "studies", _, "deliveries"]:
             return Scope.OPERATE
-        case ["v1", "studies", _] if method == "DELETE":
+        case ["v1", "studies", _] | ["v1", "models", *_] if method != "GET":
             return Scope.OPERATE
+        case ["v1", "studies", _, "feedback"]:
+            return Scope.STUDIES_FEEDBACK
         case ["v1", "events", *_]:
             return Scope.EVENTS_WRITE
         case ["v1" | "dicomweb", "studies", *_] if method != "GET":
