@@ -126,8 +126,11 @@ async def running_orthanc(
             async def is_ready() -> bool:
                 assert process.returncode is None, (folder / "orthanc.log").read_text()
                 try:
+                    if own_dimse_port is not None:  # which it opens after HTTP's
+                        _, writer = await asyncio.open_connection("127.0.0.1", own_dimse_port)
+                        writer.close()
                     return (await client.get("/system")).is_success
-                except httpx.TransportError:
+                except (httpx.TransportError, OSError):
                     return False
 
             await until(is_ready)
