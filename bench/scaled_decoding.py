@@ -17,7 +17,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from gateway.models.build import newest_version, read_model
+from gateway.models.build import newest_version
+from gateway.models.config_file import parameters_of, read_config
+from gateway.models.contract_versions import contract_of
 from gateway.models.contracts import probabilities
 from gateway.schemas.contract import Contract
 from preprocess import Frame, decode, measure, to_tensor
@@ -44,9 +46,10 @@ def reduced(data: bytes, reduction: int) -> Frame:
 
 def reader(folder: Path) -> tuple[Contract, Callable[[np.ndarray], np.ndarray]]:
     """Return a model's contract, and what gives its probabilities for a tensor."""
-    _, contract = read_model(folder)
+    version = newest_version(folder)
+    contract = contract_of(parameters_of(read_config(folder)), version)
     model = onnxruntime.InferenceSession(
-        folder / newest_version(folder) / "model.onnx", providers=["CPUExecutionProvider"]
+        folder / version / "model.onnx", providers=["CPUExecutionProvider"]
     )
 
     def read(tensor: np.ndarray) -> np.ndarray:

@@ -90,6 +90,7 @@ async def as_curl(client: httpx.AsyncClient, command: str) -> httpx.Response:
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-F", dest="parts", action="append", default=[])
     parser.add_argument("--data-binary", dest="body")
+    parser.add_argument("-d", dest="text")
     given = parser.parse_args(shlex.split(command.replace("\\\n", " "), comments=True)[1:])
     parts = dict(part.split("=", 1) for part in given.parts)
     if parts:
@@ -97,6 +98,8 @@ async def as_curl(client: httpx.AsyncClient, command: str) -> httpx.Response:
         document, _, content_type = parts["metadata"].partition(";type=")
         assert content_type in {"", "application/json"}
         sent = multipart(document.encode(), image)
+    elif given.text:
+        sent = {"content": given.text.encode()}
     elif given.body:
         sent = {"content": (ROOT / given.body.removeprefix("@")).read_bytes()}
     else:
@@ -190,9 +193,10 @@ async def test_readmes_request_is_answered_with_a_finding(client: httpx.AsyncCli
 
 async def test_requests_of_the_integrators_page_are_answered_as_it_says(client: httpx.AsyncClient):
     answers = [await as_curl(client, each) for each in curl_commands("docs/integrate.md")]
-    assert [answer.status_code for answer in answers] == [*[200] * 7, 202, 200, 204]
-    [multipart_answer, *_, fhir, report, accepted, deferred, _] = answers
+    assert [answer.status_code for answer in answers] == [*[200] * 8, 202, 200, 204]
+    [multipart_answer, *_, fhir, report, judged, accepted, deferred, _] = answers
     assert multipart_answer.json()["status"] == "completed"
+    assert judged.json()["feedback"][0]["judgement"] == "disagree"
     assert deferred.url.path == accepted.headers["location"]
     assert fhir.json()["resourceType"] == "Bundle"
     assert report.headers["content-type"] == "application/dicom"

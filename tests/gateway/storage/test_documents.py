@@ -15,6 +15,10 @@ from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocumentError
+from gateway.models.acceptances import Acceptance
+from gateway.monitoring.counts import FindingCounts, ReadingCounts
+from gateway.monitoring.cusum import Evidence
+from gateway.monitoring.documents import Day, ModelHealth, Signal
 from gateway.problems import problem_of
 from gateway.results.documents import (
     ActivationMap,
@@ -33,8 +37,12 @@ from gateway.results.documents import (
     StudyRecord,
 )
 from gateway.results.instances import InstancePointer
+from gateway.results.shadows import ReadingPair, ShadowFrame, ShadowReading
 from gateway.results.tombstone import Closing, Indexed, Reason, Tombstone
+from gateway.results.withdrawn_study import CaptureReference, WithdrawnStudy
+from gateway.routing.roll_back import RolledBack
 from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
+from gateway.schemas.feedback import Feedback
 from gateway.schemas.not_processed import NotProcessed, NotProcessedDocument
 from gateway.schemas.parked import Half, ParkedItem
 from gateway.schemas.problem import Problem, ProblemFault
@@ -42,6 +50,7 @@ from gateway.schemas.result import (
     SCHEMA,
     Code,
     Finding,
+    Mode,
     ModelVersion,
     RenderingKind,
     ResultWarning,
@@ -144,6 +153,16 @@ RECORD = StudyRecord(
 
 MISSING = MissingReading(sha256="00", name="cxr", problem="model-failed", since=NOON)
 
+SHADOW_FRAME = ShadowFrame(findings=(FINDING,))
+PAIR = ReadingPair(
+    model=MODEL, mode=Mode.LIVE, label="bright", probability=0.5, shadow_probability=0.6
+)
+FEEDBACK = Feedback(label="bright", judgement="agree", present=True, author="Dr. Weber", at=NOON)
+CAPTURE = CaptureReference(series_instance_uid="1.2", sop_instance_uid="1.2.3", corrections=0)
+COUNTS = ReadingCounts(readings=1, features={"view": {"AP": 1}})
+SIGNAL = Signal(value=0.1, limit=0.2, n=100)
+DAY = Day(day="2026-01-31", readings=1)
+
 EXAMPLES: dict[type[BaseModel], BaseModel] = {
     type(example): example
     for example in (
@@ -202,6 +221,44 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         ParkedItem(id="0" * 32, parked_at=NOON, half=Half.IMAGE, key="a.png", problem=PROBLEM),
         WaitingHalf(key="a.png", since=NOON),
         Binding(study="00"),
+        SHADOW_FRAME,
+        PAIR,
+        ShadowReading(
+            study_id="S1",
+            sha256="00",
+            model=MODEL,
+            completed_at=NOON,
+            timings_ms={"total": 1.0},
+            frames=(SHADOW_FRAME,),
+            pairs=(PAIR,),
+        ),
+        Acceptance(
+            name="m",
+            version="1",
+            contract_sha256="00",
+            accepted_by="Dr. Weber",
+            accepted_at=NOON,
+            caller="key",
+            page="{}",
+            signature=base64.b64encode(b"signed"),
+        ),
+        RolledBack(model="m", version="2", reason="kappa", at=NOON),
+        FEEDBACK,
+        CAPTURE,
+        WithdrawnStudy(requested_at=NOON, record=RECORD, captures=(CAPTURE,)),
+        COUNTS,
+        FindingCounts(verdicts=1, probability={"0.5": 1}),
+        Evidence(rise=1.0),
+        SIGNAL,
+        DAY,
+        ModelHealth(
+            model="m",
+            version="1",
+            reference=COUNTS,
+            blocks=(COUNTS,),
+            signals={"mean": SIGNAL},
+            days=(DAY,),
+        ),
         Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST),
         Tombstone(deleted_at=NOON, reason=Reason.RETENTION, older_versions_kept=False),
         AuditRecord(
