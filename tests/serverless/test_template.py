@@ -421,7 +421,7 @@ def test_the_gateway_may_not_write_images_nor_delete_records_of_deletion(dev: Pa
     ]
     assert not [pair for pair in allowed if pair[0] == "s3:PutObject" and "ImagesBucket" in pair[1]]
     deleted = {resource for action, resource in allowed if action.startswith("s3:DeleteObject")}
-    assert len(deleted) == 7
+    assert len(deleted) == 13
     assert all("ResultsBucket" in resource for resource in deleted)
     assert not [resource for resource in deleted if "/deleted/" in resource]
 
