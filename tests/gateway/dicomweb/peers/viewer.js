@@ -119,6 +119,6 @@ function isDrawn(page, colour = 0) {
 }
 
 main().catch((error) => {
-  console.error(error, said.slice(-40).join("\n"));
+  console.error(said.slice(-20).join("\n"), error);
   process.exit(1);
 });
