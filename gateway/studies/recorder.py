@@ -15,7 +15,7 @@ from gateway import __version__
 from gateway.audit.trail import name_study
 from gateway.errors import CallerGoneError, RadStreamError, log_fields
 from gateway.observability.tracing import NO_TRACER, exemplar, spanned, trace_id
-from gateway.schemas.metadata import is_study_id
+from gateway.schemas.metadata import PROBE_PREFIX, is_study_id
 from gateway.schemas.telemetry import Stage, StageStatus, TelemetryEvent
 from gateway.studies.reading_events import reading_events
 from gateway.studies.stage_timer import Stages
@@ -175,7 +175,12 @@ class StudyRecorder:
             )
 
     def tell_readings(self, study: Study, made: Iterable[tuple[FreshImage, Reading]]) -> None:
-        """Tell of readings that were made and stored, each with the image it was made of."""
+        """Tell of readings that were made and stored, each with the image it was made of.
+
+        Those of probes and of acceptances are no work of the model's: they would look like drift.
+        """
+        if study.metadata.study_id.startswith(PROBE_PREFIX):
+            return
         try:
             common = {
                 "study_ref": self._pseudonyms.study_ref(study.metadata.study_id),

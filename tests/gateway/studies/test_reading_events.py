@@ -41,6 +41,11 @@ async def test_a_reading_that_was_stored_before_is_not_told_again(parts: Parts):
     assert len(parts.told.readings) == 1
 
 
+async def test_readings_of_probes_and_acceptances_are_not_told(parts: Parts):
+    await parts.read(WHITE, study_id="radstream-probe-accept-00")
+    assert parts.told.readings == []
+
+
 async def test_telemetry_that_fails_ends_no_study(parts: Parts, monkeypatch: pytest.MonkeyPatch):
     def refuse(_: object) -> None:
         raise RuntimeError
