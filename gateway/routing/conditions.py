@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.schemas.metadata import document_date
-from gateway.schemas.routing_rules import (
+from gateway.schemas.routing_conditions import (
     DICOM,
     METADATA,
     TIME_OF_DAY,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from zoneinfo import ZoneInfo
 
-    from gateway.schemas.routing_rules import Range
+    from gateway.schemas.routing_conditions import Range
 
 Found = str | int | float | bool
 

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.routing.conditions import holds
 from gateway.routing.rules import BUILT_IN
+from gateway.schemas.routing_conditions import TIME_OF_DAY, Comparison, parts_of
 from gateway.schemas.routing_explanation import (
     ConditionExplanation,
     ImageRouting,
     RoutedModel,
     RuleExplanation,
 )
-from gateway.schemas.routing_rules import TIME_OF_DAY, Comparison, parts_of
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from gateway.routing.conditions import Facts
     from gateway.routing.in_force import Routes
-    from gateway.schemas.routing_rules import Condition, Range
+    from gateway.schemas.routing_conditions import Condition, Range
 
 
 def explained(routes: Routes, facts: Facts, sha256: str | None = None) -> ImageRouting:

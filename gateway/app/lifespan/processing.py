@@ -166,22 +166,37 @@ def make_processing(
             metrics=metrics,
             every_s=settings.pending.sweep_s,
         ),
-        shadows=ShadowReadings(
-            waiting,
-            turns=IdleTurns(
-                lambda: admission.studies.used > 0,
-                settings.shadow.share / max(1, len(settings.tenancy.tenants)),
-            ),
-            models=models,
-            imaging=imaging,
-            inference=inference,
-            results=storage.results,
-            kept=Shadows(storage.objects, storage.results),
-            recorder=recorder,
-            metrics=metrics,
-            canaries=canaries,
-            timeout_s=settings.http.request_timeout_s,
+        shadows=_shadows(
+            context, engine, storage, recorder=recorder, waiting=waiting, canaries=canaries
         ),
+    )
+
+
+def _shadows(
+    context: LifespanContext,
+    engine: Engine,
+    storage: StudyStorage,
+    *,
+    recorder: StudyRecorder,
+    waiting: ShadowQueue,
+    canaries: CanaryWatch,
+) -> ShadowReadings:
+    settings, admission = context.settings, engine.admission
+    return ShadowReadings(
+        waiting,
+        turns=IdleTurns(
+            lambda: admission.studies.used > 0,
+            settings.shadow.share / max(1, len(settings.tenancy.tenants)),
+        ),
+        models=engine.models,
+        imaging=engine.imaging,
+        inference=engine.inference,
+        results=storage.results,
+        kept=Shadows(storage.objects, storage.results),
+        recorder=recorder,
+        metrics=context.metrics,
+        canaries=canaries,
+        timeout_s=settings.http.request_timeout_s,
     )
 
 

@@ -25,7 +25,7 @@ from gateway.routing.explain import explained, worded
 from gateway.routing.in_force import Routes
 from gateway.routing.rules import BUILT_IN
 from gateway.schemas.routing import RoutingDocument
-from gateway.schemas.routing_rules import parts_of
+from gateway.schemas.routing_conditions import parts_of
 from gateway.schemas.strict_json import pointer
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.search.query import StudyQuery

@@ -43,6 +43,29 @@ class StudyMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._make_freshness(registry)
+        self.stage_seconds = Histogram(
+            "radstream_stage_seconds",
+            "Seconds a study's stage took.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.images = Counter(
+            "radstream_images_total",
+            "Images answered, by media type: processed, or replayed from the store.",
+            ["media_type", "outcome"],
+            registry=registry,
+        )
+        self.findings = Counter(
+            "radstream_findings_total",
+            "Findings by model, version, label and verdict: true, false or not_applicable.",
+            ["model", "version", "label", "positive"],
+            registry=registry,
+        )
+
+    def _make_freshness(self, registry: CollectorRegistry) -> None:
+        """Make the metrics of studies whose senders do not wait."""
         self.freshness_seconds = Histogram(
             "radstream_study_freshness_seconds",
             "Seconds from a study's durable acceptance (its 202, or the later half in the drop "
@@ -64,25 +87,6 @@ class StudyMetrics:
         )
         for lane in Lane:
             self.lane_seconds.labels(lane)
-        self.stage_seconds = Histogram(
-            "radstream_stage_seconds",
-            "Seconds a study's stage took.",
-            ["stage"],
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self.images = Counter(
-            "radstream_images_total",
-            "Images answered, by media type: processed, or replayed from the store.",
-            ["media_type", "outcome"],
-            registry=registry,
-        )
-        self.findings = Counter(
-            "radstream_findings_total",
-            "Findings by model, version, label and verdict: true, false or not_applicable.",
-            ["model", "version", "label", "positive"],
-            registry=registry,
-        )
 
     def count(self, route: str, caller: str, outcome: str) -> None:
         """Count a study that ended."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from gateway.routing.conditions import Facts, holds, keywords, matches
-from gateway.schemas.routing_rules import Condition
+from gateway.schemas.routing_conditions import Condition
 from tests.support.attacks import TEXTS
 
 CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)

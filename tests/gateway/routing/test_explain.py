@@ -10,7 +10,7 @@ from gateway.routing.conditions import Facts
 from gateway.routing.explain import explained, worded
 from gateway.routing.in_force import Routes
 from gateway.schemas.routing import RoutingDocument
-from gateway.schemas.routing_rules import Condition
+from gateway.schemas.routing_conditions import Condition
 
 FACTS = Facts(
     {"study_id": "S1", "modality": "DX"}, dt.datetime(2026, 1, 31, 8, tzinfo=dt.UTC), "rest", "key"
