@@ -43,7 +43,7 @@ RUN python3 -m pip --python /opt/radstream/bin/python uninstall --yes \
  && /opt/radstream/bin/python -c "\
 import gateway.cli.main, imagecodecs, opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.http; \
 assert all(getattr(imagecodecs, name).available \
-           for name in ('DICOMRLE', 'HTJ2K', 'JPEG2K', 'JPEG8', 'JPEGLS'))"
+           for name in ('PACKBITS', 'HTJ2K', 'JPEG2K', 'JPEG8', 'JPEGLS'))"
 
 # --- the files of Debian that Python and the wheels need, and no others ----------------------------
 FROM debian AS root

@@ -408,9 +408,7 @@ async def test_parked_image_is_told_in_its_study_beyond_a_restart_until_it_is_me
 
 def studies_told(settings: Settings) -> int:
     """How many studies telemetry has been told the end of."""
-    files = settings.telemetry.folder.glob("*.jsonl")
-    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return sum(event["stage"] == "total" for event in events)
+    return sum(event["stage"] == "total" for event in events_in(settings.telemetry.folder))
 
 
 async def test_gateway_takes_over_from_a_killed_one_at_once_and_in_order(

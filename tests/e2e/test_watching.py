@@ -32,9 +32,10 @@ from tests.support.gateway import (
     until,
 )
 from tests.support.kinesis import Front, front, kinesis, make_stream
-from tests.support.models import flat_png
+from tests.support.models import flat_png, write_model, write_repository
 from tests.support.pairing import sidecar
 from tests.support.prometheus import Prometheus, queries_of, running_prometheus
+from tests.support.triton import running_triton
 
 DASHBOARDS = {
     path.stem: json.loads(path.read_text())
@@ -43,6 +44,16 @@ DASHBOARDS = {
 ROUTING = {
     "schema": "radstream.routing/1",
     "destinations": [{"name": "vna", "kind": "stow", "url": "http://127.0.0.1:1/"}],
+    "rules": [
+        {
+            "name": "all",
+            "when": {"all": []},
+            "models": [
+                {"name": "brightness"},
+                {"name": "second", "version": "1", "mode": "shadow"},
+            ],
+        }
+    ],
 }
 
 
@@ -56,8 +67,17 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
+async def two_models(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTriton]:
+    """A Triton with a model in silent trial beside the one whose readings are shown."""
+    repository = write_repository(tmp_path_factory.mktemp("models"))
+    write_model(repository, "second")
+    async with running_triton(repository) as triton:
+        yield triton
+
+
+@pytest.fixture(scope="module")
 async def watched(
-    triton: EmbeddedTriton, s3_url: str, tmp_path_factory: pytest.TempPathFactory
+    two_models: EmbeddedTriton, s3_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     (folder / "drop").mkdir()
@@ -73,7 +93,7 @@ async def watched(
             "RADSTREAM_ACCESS__KEY_FILE": str(keys),
             "RADSTREAM_ACCESS__METRICS_OPEN": "true",
             "RADSTREAM_HTTP__PORT": "0",
-            "RADSTREAM_TRITON__URL": triton.grpc_url,
+            "RADSTREAM_TRITON__URL": two_models.grpc_url,
             "RADSTREAM_STORE__FOLDER": str(folder / "store"),
             "RADSTREAM_ROUTING__FILE": str(folder / "routing.json"),
             "RADSTREAM_DROPFOLDER__FOLDER": str(folder / "drop"),
@@ -83,6 +103,7 @@ async def watched(
             "RADSTREAM_DROPFOLDER__WAITING_DEADLINE_S": "3",
             "RADSTREAM_PENDING__SWEEP_S": "0.5",
             "RADSTREAM_MONITORING__SWEEP_S": "0.5",
+            "RADSTREAM_SHADOW__SHARE": "1",
             "RADSTREAM_TELEMETRY__KIND": "kinesis",
             "RADSTREAM_TELEMETRY__STUDY_REF_KEY": "a key of more than thirty-two characters",
             "RADSTREAM_TELEMETRY__STREAM_NAME": await make_stream(client),
@@ -98,7 +119,7 @@ async def watched(
                 await until(lambda: is_ready(sender))
                 targets = {
                     "radstream": url.removeprefix("http://"),
-                    "radstream-triton": triton.metrics_url.split("/")[2],
+                    "radstream-triton": two_models.metrics_url.split("/")[2],
                 }
                 began = time.time()
                 async with (
@@ -154,7 +175,7 @@ async def send_studies(client: httpx.AsyncClient) -> None:
         headers = {3: {"Prefer": "respond-async"}, 6: {"X-API-Key": "none of ours"}}.get(turn, {})
         response = await client.post("/v1/studies", headers=headers, **multipart(document, picture))
         assert response.status_code == (200, 200, 200, 202, 415, 422, 401)[turn], response.text
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5 if turn == 6 else 0.05)  # shadow models wait for a pause
 
 
 async def drop_files(drop: Path) -> None:
@@ -214,7 +235,10 @@ async def test_what_can_be_chosen_at_the_top_is_there_and_narrows_the_panels(
             path = f"label/{label}/values"
             chosen[variable["name"]] = await watched.prometheus.ask(path, **{"match[]": series})
     assert chosen.pop("namespace") == []  # there is none on one machine
-    assert chosen in ({"instance": [watched.gateway]}, {"model": ["brightness"]})
+    models = {"models": ["brightness", "second"], "model-health": ["brightness"]}
+    assert chosen == (
+        {"model": models[dashboard]} if dashboard in models else {"instance": [watched.gateway]}
+    )
     await show(watched, dashboard, **{name: values[0] for name, values in chosen.items()})
 
 
