@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from gateway.triton.protocol import RepositoryEntry
 
 _URL = f"{PREFIX}TRITON{DELIMITER}URL"
+# Of an address that nobody has set, a gateway with an embedded Triton may need none.
+_DEFAULT = "the default; a gateway of `radstream up` has a Triton of its own"
+_OF_DEFAULT = (Side.EITHER, f"{_URL}, or start Triton there", Outcome.WARNING)
 _TIMEOUT_S = 15.0
 _OK = 200
 
@@ -42,7 +45,10 @@ async def triton_findings(settings: TritonSettings, clocks: Clocks) -> AsyncIter
                 client, _TIMEOUT_S, use_ensembles=settings.placement == "triton"
             )
         except RadStreamError as error:
-            yield (await _unreachable(settings.url, clocks, error)).of(Check.TRITON, settings.url)
+            fault = await _unreachable(settings.url, clocks, error)
+            if "url" not in settings.model_fields_set and "nothing listens" in fault.detail:
+                fault = FaultError(f"{fault.detail}, {_DEFAULT}", *_OF_DEFAULT)
+            yield fault.of(Check.TRITON, settings.url)
             return
         served = len(inventory.models)
         yield Finding(Check.TRITON, settings.url, Outcome.OK, f"answers, model versions: {served}")

@@ -52,5 +52,13 @@ async def test_another_server_and_none_at_all():
     assert "is another HTTP server" in other.detail
     [none] = await found(f"127.0.0.1:{free_port()}")
     assert "nothing listens" in none.detail
+    assert none.outcome is Outcome.FAULT
     [odd] = await found("triton")
     assert "is no host:port" in odd.detail
+
+
+async def test_a_default_that_nobody_set_may_be_left_to_the_embedded_triton():
+    unset = TritonSettings.model_construct(_fields_set=set(), url=f"127.0.0.1:{free_port()}")
+    [none] = [each async for each in triton_findings(unset, Clocks())]
+    assert none.outcome is Outcome.WARNING
+    assert "`radstream up` has a Triton of its own" in none.detail
