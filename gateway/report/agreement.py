@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
-from gateway.agreement import Differences, Verdicts
+from gateway.acceptance.agreement import Differences, Verdicts
 from gateway.report.answers import QueryResult
 from gateway.report.questions import Question
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.agreement import Verdicts
+from gateway.acceptance.agreement import Verdicts
 from gateway.routing.canary import canary_key
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gateway.agreement import Differences, Verdicts
+from gateway.acceptance.agreement import Differences, Verdicts
 
 
 def test_kappa_by_hand():
