@@ -86,7 +86,11 @@ async def test_a_result_that_is_refused_is_told_with_its_reason_and_sent_again(s
 
     asked = (site.gateway.client, study_id)
     await until(has_it)
-    assert item not in await site.page("/pacs")
+
+    async def is_gone() -> bool:  # a moment after its study's document says that it went
+        return item not in await site.page("/pacs")
+
+    await until(is_gone)
     acts = {each["operation"]: each for each in audit_trail(site.gateway.settings)}
     retried = acts["POST /console/destinations/{name}/retry"]
     assert (retried["action"], retried["studies"]) == ("E", [study_id])
@@ -98,8 +102,12 @@ async def test_a_result_that_is_refused_is_told_with_its_reason_and_sent_again(s
     )
     assert answer.headers["location"] == f"/console/studies/{study_id}"
     await until(lambda: sum(site.pacs.held.values()) > before)
-    page = (await site.gateway.client.get(f"/console/studies/{study_id}")).text
-    assert "acknowledged" in page
+
+    async def is_told() -> bool:
+        page = await site.gateway.client.get(f"/console/studies/{study_id}")
+        return "acknowledged" in page.text
+
+    await until(is_told)
 
 
 async def test_what_is_parked_is_discarded_and_another_destinations_is_not_listed(site: Site):
