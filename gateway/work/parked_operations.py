@@ -84,7 +84,8 @@ class ParkedWork(Generic[T]):
         document = await self._entries.job(work)
         if document is None:
             raise ParkedItemNotFoundError
-        due = to_the_second(dt.datetime.now(dt.UTC))
+        # The next second: who parked it may be about to remove the entry of this one.
+        due = to_the_second(dt.datetime.now(dt.UTC)) + dt.timedelta(seconds=1)
         await self._entries.revive(work, document, due)
         await self._states.revived(work, due)
         await self._parking.discard(item.id)

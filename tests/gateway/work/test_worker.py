@@ -106,6 +106,18 @@ async def test_what_fails_for_good_is_parked_with_its_problem_and_left_alone(
     assert job.entered == 1
 
 
+async def test_retry_has_another_entry_than_the_attempt_that_failed(gateways: Make):
+    """Who parked the work may remove that attempt's entry after the retry, in the same second."""
+    gateway = gateways(Job(errors=[UnknownModelError("m", ())]))
+    work = await gateway.add()
+    await until(lambda: _failed(gateway, work))
+    await gateway.die()
+    before = to_the_second(dt.datetime.now(dt.UTC))
+    [item] = await gateway.parking.items(after="", limit=None)
+    await gateway.parked.retry(item)
+    assert max(due for found, due in await gateway.entries.due() if found == work) > before
+
+
 async def test_retry_whose_entry_another_gateway_meets_first_is_left_to_it(gateways: Make):
     job = Job(errors=[UnknownModelError("m", ())])
     gateway = gateways(job)
