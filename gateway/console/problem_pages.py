@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from gateway.access.callers import Caller
     from gateway.http.dependencies import Gateway
+    from gateway.problems import ProblemKind
+    from gateway.schemas.problem import Problem
 
 log = structlog.get_logger()
 
@@ -93,31 +96,13 @@ def sign_in_page(
 
 def problem_page(request: Request, gateway: Gateway, error: errors.RadStreamError) -> Response:
     """Return an error as a page."""
-    kind = kind_of(error)
-    problem = problem_of(error, request.state.request_id)
-    retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else None
-    return page(
-        request,
-        gateway,
-        "problem",
-        {"kind": kind.name, "problem": problem},
-        caller=_visitor(request, gateway),
-        status=kind.status,
-        headers=retry,
-    )
+    return _page_of(request, gateway, kind_of(error), problem_of(error, request.state.request_id))
 
 
 def _unexpected(request: Request, gateway: Gateway) -> Response:
     """Return the answer to an unexpected error: an id to find it by, and nothing else."""
     problem = as_problem(UNEXPECTED, request.state.request_id, UNEXPECTED.detail)
-    return page(
-        request,
-        gateway,
-        "problem",
-        {"kind": UNEXPECTED.name, "problem": problem},
-        caller=_visitor(request, gateway),
-        status=UNEXPECTED.status,
-    )
+    return _page_of(request, gateway, UNEXPECTED, problem)
 
 
 def problem_name(problem_type: str) -> str:
@@ -127,13 +112,21 @@ def problem_name(problem_type: str) -> str:
 
 def _not_found(request: Request, gateway: Gateway, status: int) -> Response:
     kind = FRAMEWORK.get(status, FRAMEWORK[404])
+    return _page_of(request, gateway, replace(kind, status=status), None)
+
+
+def _page_of(
+    request: Request, gateway: Gateway, kind: ProblemKind, problem: Problem | None
+) -> Response:
+    retry = {"Retry-After": str(kind.retry_after_s)} if kind.retry_after_s is not None else None
     return page(
         request,
         gateway,
         "problem",
-        {"kind": kind.name, "problem": None},
+        {"kind": kind.name, "problem": problem},
         caller=_visitor(request, gateway),
-        status=status,
+        status=kind.status,
+        headers=retry,
     )
 
 

@@ -6,10 +6,30 @@ import ssl
 from typing import TYPE_CHECKING
 
 from gateway.errors import DeliveryUnansweredError
+from gateway.schemas.routing import DestinationTls, DicomDestination, Hl7Destination
 
 if TYPE_CHECKING:
-    from gateway.schemas.routing import DestinationTls, DicomDestination
+    from gateway.schemas.routing import Destination
     from gateway.settings import DimseSettings
+
+
+def context_to(destination: Destination, listener: DimseSettings) -> ssl.SSLContext | None:
+    """Return the context of a new connection to a destination; None where it is without TLS.
+
+    Blocks while files are read.
+
+    Raises
+    ------
+    DeliveryUnansweredError
+        See `client_context`.
+    """
+    if isinstance(destination, DicomDestination):
+        return dicom_context(destination, listener)
+    if isinstance(destination, Hl7Destination):
+        return None if destination.tls is None else client_context(destination.tls)
+    if not destination.url.startswith("https://"):
+        return None
+    return client_context(destination.tls or DestinationTls())
 
 
 def client_context(tls: DestinationTls, *, check_host: bool = True) -> ssl.SSLContext:

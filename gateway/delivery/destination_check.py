@@ -9,28 +9,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from gateway.delivery.client_tls import client_context, dicom_context
+from gateway.delivery.client_tls import context_to
 from gateway.delivery.transports import new_transport
 from gateway.errors import DeadlineExceededError, DeliveryRefusedError, DeliveryUnansweredError
-from gateway.schemas.routing import (
-    DestinationTls,
-    DicomDestination,
-    Hl7Destination,
-)
+from gateway.runtime.peer_connection import peer_certificate
+from gateway.schemas.routing import DicomDestination, Hl7Destination
 
 if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.routing import Destination
     from gateway.settings import DimseSettings
-
-_GOODBYE_S = 1.0
 
 
 class Step(StrEnum):
@@ -80,7 +74,7 @@ async def check_destination(
         await _connect(host, port, deadline)
         steps.append(CheckedStep(step, True, f"port {port} of {host} takes connections"))
         step = Step.TLS
-        context = await asyncio.to_thread(_context, destination, listener)
+        context = await asyncio.to_thread(context_to, destination, listener)
         if context is not None:
             detail = await _connect(host, port, deadline, context)
             steps.append(CheckedStep(step, True, detail))
@@ -106,16 +100,6 @@ def address_of(destination: Destination) -> tuple[str, int]:
     return url.host or "", url.port or 0
 
 
-def _context(destination: Destination, listener: DimseSettings) -> ssl.SSLContext | None:
-    if isinstance(destination, DicomDestination):
-        return dicom_context(destination, listener)
-    if isinstance(destination, Hl7Destination):
-        return None if destination.tls is None else client_context(destination.tls)
-    if URL(destination.url).scheme != "https":
-        return None
-    return client_context(destination.tls or DestinationTls())
-
-
 async def _connect(
     host: str, port: int, deadline: Deadline, context: ssl.SSLContext | None = None
 ) -> str:
@@ -126,19 +110,12 @@ async def _connect(
     _FailedStepError
     """
     try:
-        async with asyncio.timeout(deadline.remaining_s()):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
+        certificate = await peer_certificate(host, port, context, deadline.remaining_s())
     except OSError as error:
         raise _FailedStepError(_worded(error, host, port)) from error
-    session = writer.get_extra_info("ssl_object")
-    certificate = None if session is None else session.getpeercert()
-    until = certificate.get("notAfter") if certificate else None
-    writer.close()
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_GOODBYE_S):
-            await writer.wait_closed()
-    writer.transport.abort()
-    return f"its certificate is trusted, until {until}" if until else "it speaks TLS"
+    if certificate is None:
+        return ""
+    return f"its certificate is trusted, until {certificate.not_valid_after_utc:%Y-%m-%d}"
 
 
 def _worded(error: OSError, host: str, port: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from gateway.delivery.access_tokens import AccessTokens
-from gateway.delivery.client_tls import client_context, dicom_context
+from gateway.delivery.client_tls import context_to
 from gateway.delivery.dicom_store import DicomTransport
 from gateway.delivery.stow import StowTransport
 from gateway.doctor.dicom_peers import DicomPeer, echo
@@ -20,7 +20,6 @@ from gateway.doctor.trial_object import store_and_find
 from gateway.doctor.web_peers import address_of, check_allowed, get
 from gateway.errors import DeliveryUnansweredError
 from gateway.schemas.routing import (
-    DestinationTls,
     DicomDestination,
     FhirDestination,
     Hl7Destination,
@@ -81,21 +80,21 @@ class DestinationCheck:
         return Finding(Check.DESTINATION, destination.name, Outcome.OK, detail)
 
     async def _detail(self, line: str, destination: Destination) -> str:
+        context = await asyncio.to_thread(context_to, destination, self.listener)
         match destination:
             case DicomDestination():
-                return await self._dicom(line, destination)
+                return await self._dicom(line, destination, context)
             case StowDestination():
-                return await self._stow(line, destination)
+                return await self._stow(line, destination, context)
             case FhirDestination():
-                return await self._fhir(line, destination)
+                return await self._fhir(line, destination, context)
             case Hl7Destination():
-                return await self._hl7(line, destination)
+                return await self._hl7(line, destination, context)
 
-    async def _dicom(self, line: str, to: DicomDestination) -> str:
+    async def _dicom(self, line: str, to: DicomDestination, context: ssl.SSLContext | None) -> str:
         address = Address(to.host, to.port, f"{line}/host and port", _authorities(line))
         transport = DicomTransport(to, self.listener, at_once=1)
         try:
-            context = await asyncio.to_thread(dicom_context, to, self.listener)
             await (connect(address) if context is None else shake_hands(address, context))
             calling = to.calling_ae_title or self.listener.ae_title
             peer = DicomPeer(address, to.ae_title, calling, f"{line}/ae_title", context)
@@ -107,11 +106,10 @@ class DestinationCheck:
         finally:
             transport.close()
 
-    async def _stow(self, line: str, to: StowDestination) -> str:
+    async def _stow(self, line: str, to: StowDestination, context: ssl.SSLContext | None) -> str:
         address = address_of(to.url, f"{line}/url", _authorities(line))
         transport = StowTransport(to)
         _, headers = await asyncio.to_thread(transport.opening)
-        context = await self._context(to.url, to.tls)
         url = f"{to.url.rstrip('/')}/studies?limit=1"
         accept = {"Accept": "application/dicom+json"}
         answer = await get(url, address, self.clocks, context=context, headers=accept | headers)
@@ -127,9 +125,8 @@ class DestinationCheck:
             return f"DICOMweb answers {answer.status}"
         return f"STOW-RS of a test patient {await store_and_find(transport, to.name, to.url)}"
 
-    async def _fhir(self, line: str, to: FhirDestination) -> str:
+    async def _fhir(self, line: str, to: FhirDestination, context: ssl.SSLContext | None) -> str:
         address = address_of(to.url, f"{line}/url", _authorities(line))
-        context = await self._context(to.url, to.tls)
         headers = {"Accept": "application/fhir+json"}
         if to.client_credentials is not None:
             headers["Authorization"] = f"Bearer {await _token(line, to, context)}"
@@ -152,18 +149,10 @@ class DestinationCheck:
             )
         return f"FHIR {version}, {to.release}{_NOT_SENT if self.stores else ''}"
 
-    async def _hl7(self, line: str, to: Hl7Destination) -> str:
+    async def _hl7(self, line: str, to: Hl7Destination, context: ssl.SSLContext | None) -> str:
         address = Address(to.host, to.port, f"{line}/host and port", _authorities(line))
-        if to.tls is None:
-            await connect(address)
-        else:
-            await shake_hands(address, await asyncio.to_thread(client_context, to.tls))
+        await (connect(address) if context is None else shake_hands(address, context))
         return f"MLLP takes connections{_NOT_SENT if self.stores else ''}"
-
-    async def _context(self, url: str, tls: DestinationTls | None) -> ssl.SSLContext | None:
-        if not url.startswith("https://"):
-            return None
-        return await asyncio.to_thread(client_context, tls or DestinationTls())
 
 
 def _authorities(line: str) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import socket
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from gateway.doctor.findings import FaultError, Outcome, Side
+from gateway.runtime.peer_connection import peer_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cryptography import x509
 
 CONNECT_S = 5.0
 # A renewal that has not come by then is late: public authorities renew 30 days ahead.
@@ -70,10 +69,10 @@ async def shake_hands(address: Address, context: ssl.SSLContext) -> dt.datetime 
     ------
     FaultError
     """
-    data = await _opened(address, context)
-    if data is None:
+    certificate = await _opened(address, context)
+    if certificate is None:
         return None
-    until = x509.load_der_x509_certificate(data).not_valid_after_utc
+    until = certificate.not_valid_after_utc
     check_end(until, f"the certificate of {address}", Side.PEER, f"renew it on {address.host}")
     return until
 
@@ -93,14 +92,9 @@ def check_end(until: dt.datetime, what: str, side: Side, change: str) -> None:
         raise FaultError(detail, side, change, Outcome.WARNING)
 
 
-async def _opened(address: Address, context: ssl.SSLContext | None) -> bytes | None:
-    """Return the peer's certificate in DER, if there is one."""
-    server_hostname = None if context is None else address.host
+async def _opened(address: Address, context: ssl.SSLContext | None) -> x509.Certificate | None:
     try:
-        async with asyncio.timeout(CONNECT_S):
-            _, writer = await asyncio.open_connection(
-                address.host, address.port, ssl=context, server_hostname=server_hostname
-            )
+        return await peer_certificate(address.host, address.port, context, CONNECT_S)
     except ssl.SSLError as error:
         raise _tls_fault(address, error) from error
     except TimeoutError as error:
@@ -111,14 +105,6 @@ async def _opened(address: Address, context: ssl.SSLContext | None) -> bytes | N
         ) from error
     except OSError as error:
         raise _connection_fault(address, error) from error
-    try:
-        tls = writer.get_extra_info("ssl_object")
-        return None if tls is None else tls.getpeercert(binary_form=True)
-    finally:
-        writer.close()
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(1.0):
-                await writer.wait_closed()
 
 
 def _connection_fault(address: Address, error: OSError) -> FaultError:

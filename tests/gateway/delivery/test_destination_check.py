@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
 from pydantic import TypeAdapter
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
@@ -140,14 +141,17 @@ async def test_a_receiver_of_messages_is_connected_to_and_sent_nothing():
 async def test_tls_tells_until_when_the_certificate_holds_or_why_it_is_not_trusted(tmp_path: Path):
     authority, other = trustme.CA(), trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(serving)
+    certificate = authority.issue_cert("localhost")
+    certificate.configure_cert(serving)
+    (shown,) = x509.load_pem_x509_certificates(certificate.cert_chain_pems[0].bytes())
     for name, each in (("known", authority), ("other", other)):
         each.cert_pem.write_to_path(str(tmp_path / name))
     with archive(classes=ECHOING, context=serving) as pacs:
         asked = dicom("pacs", pacs.port, tls={"authorities": tmp_path / "known"})
         steps = await check(**asked)
         assert told(steps) == [("connection", True), ("tls", True), ("answer", True)]
-        assert "GMT" in steps[1].detail
+        until = f"{shown.not_valid_after_utc:%Y-%m-%d}"
+        assert steps[1].detail == f"its certificate is trusted, until {until}"
         steps = await check(**asked | {"tls": {"authorities": tmp_path / "other"}})
         assert told(steps) == [("connection", True), ("tls", False)]
         assert steps[1].detail.startswith("its certificate is not trusted: ")
