@@ -168,7 +168,7 @@ def test_command(document: Path) -> None:
 
 def _routes(path: Path) -> Routes:
     try:
-        return Routes(read_routing(path))
+        return Routes(read_routing(path, tenants=None))
     except RoutingFileError as error:
         raise click.ClickException(f"{path} is no routing document: {error}") from error
 
@@ -223,6 +223,7 @@ def _faults(routes: Routes, example: Example) -> Iterator[str]:
             received_at=example.received_at,
             route=example.route,
             sender=example.sender,
+            tenant=example.tenant or routes.tenant_of(example.sender),
             ae_title=example.ae_title,
             dicom=example.dicom,
         )

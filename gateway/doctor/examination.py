@@ -70,7 +70,7 @@ def _routing(settings: Settings) -> tuple[RoutingDocument | None, Finding]:
         detail = "there is none: no senders, rules or destinations"
         return None, Finding(Check.ROUTING, line, Outcome.SKIPPED, detail)
     try:
-        document = read_routing(path)
+        document = read_routing(path, settings.tenancy.tenants)
     except RoutingFileError as error:
         detail, change = f"it is no routing document: {error}", f"{path}: {error}"
         return None, Finding(Check.ROUTING, str(path), Outcome.FAULT, detail, Side.GATEWAY, change)

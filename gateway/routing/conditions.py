@@ -52,6 +52,8 @@ class Facts:
         Time of arrival, and the way in.
     sender
         Name of the sender, as it is configured.
+    tenant
+        The tenant that it belongs to, where there are tenants.
     ae_title
         Its AE title, where it is a DICOM sender.
     dicom
@@ -62,6 +64,7 @@ class Facts:
     received_at: dt.datetime
     route: str
     sender: str
+    tenant: str | None = None
     ae_title: str | None = None
     dicom: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

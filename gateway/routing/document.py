@@ -20,13 +20,13 @@ class RoutingFileError(Exception):
     """The file is no routing document; the message says why, and quotes nothing of it."""
 
 
-def read_routing(path: Path, tenants: Collection[str] = ()) -> RoutingDocument:
+def read_routing(path: Path, tenants: Collection[str] | None = ()) -> RoutingDocument:
     """Return the document in the file.
 
     Parameters
     ----------
     tenants
-        Tenants of the gateway; see `tenant_faults`.
+        Tenants of the gateway, of which it names no other; see `tenant_faults`.
 
     Raises
     ------

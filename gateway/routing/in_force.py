@@ -26,6 +26,8 @@ class Routes:
         The document.
     rolled_back
         See `Rules`.
+    tenant
+        The tenant for which it holds; None for all.
 
     Attributes
     ----------
@@ -35,11 +37,21 @@ class Routes:
         See `digest_of`.
     """
 
-    def __init__(self, document: RoutingDocument, rolled_back: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        document: RoutingDocument,
+        rolled_back: Collection[str] = (),
+        tenant: str | None = None,
+    ) -> None:
         self.document = document
+        self._tenant = tenant
         self.senders = Senders(document)
         self.rules = Rules(document, rolled_back)
         self.digest = digest_of(document)
+
+    def tenant_of(self, sender: str) -> str | None:
+        """Return the tenant of a sender's images, even of one that the document had before."""
+        return self._tenant or self.senders.tenant_of_name(sender)
 
 
 class Routing:
@@ -49,6 +61,8 @@ class Routing:
     ----------
     document
         The document at the start; None where no file is named.
+    tenant
+        See `Routes`.
 
     Attributes
     ----------
@@ -60,10 +74,11 @@ class Routing:
         Reason why the file's present content is not; None where it is.
     """
 
-    def __init__(self, document: RoutingDocument | None = None) -> None:
+    def __init__(self, document: RoutingDocument | None = None, tenant: str | None = None) -> None:
         self.is_set = document is not None
+        self.tenant = tenant
         self.rolled_back: set[str] = set()
-        self.routes = Routes(document or NO_ROUTING, self.rolled_back)
+        self.routes = self.routes_of(document or NO_ROUTING)
         self.since = dt.datetime.now(dt.UTC)
         self.fault: str | None = None
         self._followers: list[Callable[[Routes], None]] = []
@@ -73,13 +88,17 @@ class Routing:
         """The document in force."""
         return self.routes.document
 
+    def routes_of(self, document: RoutingDocument) -> Routes:
+        """Return another document as it would hold here."""
+        return Routes(document, self.rolled_back, self.tenant)
+
     def follow(self, follower: Callable[[Routes], None]) -> None:
         """Call the follower with the routes that hold from each change on."""
         self._followers.append(follower)
 
     def replace(self, document: RoutingDocument) -> None:
         """Put another document in force."""
-        self.routes = Routes(document, self.rolled_back)
+        self.routes = self.routes_of(document)
         self.since = dt.datetime.now(dt.UTC)
         for follower in self._followers:
             follower(self.routes)

@@ -80,6 +80,10 @@ class Senders:
         name = self._names.get((caller.kind, caller.name))
         return None if name is None else self._tenants.get(name)
 
+    def tenant_of_name(self, name: str) -> str | None:
+        """Return the tenant of the senders of a configured name; None for none."""
+        return self._tenants.get(name)
+
     def tenant_of_object(self, path: str) -> str | None:
         """Return the tenant of whoever drops files here; None where nobody's folder fits.
 

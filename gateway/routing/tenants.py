@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gateway.schemas.routing import RoutingDocument
 
 
-def tenant_faults(document: RoutingDocument, tenants: Collection[str]) -> Iterator[str]:
+def tenant_faults(document: RoutingDocument, tenants: Collection[str] | None) -> Iterator[str]:
     """Yield what keeps a document from being in force beside these tenants.
 
     Where there are tenants, what names none could be anybody's: it is refused, and with it the
@@ -21,9 +21,13 @@ def tenant_faults(document: RoutingDocument, tenants: Collection[str]) -> Iterat
     Parameters
     ----------
     tenants
-        Those of the settings; none where studies belong to no tenant.
+        Those of the settings; none where studies belong to no tenant. None away from any gateway:
+        those that the document names.
     """
     named: dict[str, str | None] = {}
+    if tenants is None:
+        all_items = (*document.senders, *document.destinations)
+        tenants = {item.tenant for item in all_items if item.tenant is not None}
     for kind, items in (("senders", document.senders), ("destinations", document.destinations)):
         for index, item in enumerate(items):
             if item.tenant is None and tenants:
@@ -45,7 +49,7 @@ def routing_of(routing: Routing, tenant: str | None) -> Routing:
     """
     if tenant is None:
         return routing
-    part = Routing(_narrowed(routing.document, tenant))
+    part = Routing(_narrowed(routing.document, tenant), tenant)
 
     def take(routes: Routes) -> None:
         part.replace(_narrowed(routes.document, tenant))

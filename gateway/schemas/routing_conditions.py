@@ -66,8 +66,8 @@ def _is_known(field: str) -> str:
 _FieldName = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(metadata(\.[A-Za-z0-9_-]{1,64}){1,4}|dicom\.[A-Za-z0-9]{1,64}|sender|route"
-        r"|ae_title|time_of_day)$"
+        pattern=r"^(metadata(\.[A-Za-z0-9_-]{1,64}){1,4}|dicom\.[A-Za-z0-9]{1,64}|sender|tenant"
+        r"|route|ae_title|time_of_day)$"
     ),
     AfterValidator(_is_known),
 ]
@@ -115,8 +115,8 @@ class Comparison(RoutingPart):
 
     field: _FieldName = Field(
         description="`metadata.` and a field of the metadata document, or a path of names in it; "
-        "`dicom.` and a keyword; `sender`, the configured name; `route`; `ae_title`, the "
-        "sender's; `time_of_day` of arrival."
+        "`dicom.` and a keyword; `sender`, the configured name; `tenant`, the sender's; `route`; "
+        "`ae_title`, the sender's; `time_of_day` of arrival."
     )
     equals: Value | None = Field(None, description="Value, text without regard to case.")
     in_: tuple[Value, ...] | None = Field(

@@ -211,6 +211,7 @@ class Example(RoutingPart):
         {}, description="Values of DICOM attributes by keyword."
     )
     sender: Text = "anonymous"
+    tenant: Text | None = Field(None, description="Tenant; if unset, that of the sender.")
     route: Text = "rest"
     ae_title: Text | None = None
     received_at: AwareDatetime = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)

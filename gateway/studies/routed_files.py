@@ -130,7 +130,7 @@ class RoutedFiles:
         """
         try:
             if file.data is None:
-                return self._of_document(file.document or b"")
+                return self._of_document(file.document or b"", routes)
             arrival = self._arrival
             study = await self._intake.study(
                 file.document,
@@ -146,10 +146,11 @@ class RoutedFiles:
             faults = [f"{fault.pointer} {fault.detail}" for fault in problem.errors or ()]
             raise UnroutableFileError("; ".join([problem.title, *faults])) from error
 
-    def _of_document(self, document: bytes) -> Facts:
+    def _of_document(self, document: bytes, routes: Routes) -> Facts:
         metadata = worded(parse_document(document)).document
         arrival = self._arrival
-        return Facts(metadata, arrival.at, arrival.route.value, arrival.sender)
+        tenant = routes.tenant_of(arrival.sender)
+        return Facts(metadata, arrival.at, arrival.route.value, arrival.sender, tenant)
 
 
 def files_in(folder: Path) -> Iterator[Path]:

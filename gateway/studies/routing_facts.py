@@ -38,6 +38,7 @@ async def facts_of(study: Study, image: StudyImage, routes: Routes, imaging: Ima
         received_at=study.received_at,
         route=study.route.value,
         sender=study.caller,
+        tenant=routes.tenant_of(study.caller),
         ae_title=_ae_title(routes, study.route.value, study.caller),
         dicom=dicom,
     )
@@ -117,11 +118,16 @@ class RoutingExplanations:
                 continue
             seen.add(image)
             facts = await self._facts(reading, routes, keywords)
-            title = _ae_title(other, facts.route, facts.sender)
+            sender = facts.sender
+            there = replace(
+                facts,
+                tenant=other.tenant_of(sender),
+                ae_title=_ae_title(other, facts.route, sender),
+            )
             yield Rerouted(
                 reading,
                 routes.rules.decide(facts),
-                other.rules.decide(replace(facts, ae_title=title)),
+                other.rules.decide(there),
             )
 
     async def _facts(
@@ -141,6 +147,7 @@ class RoutingExplanations:
             received_at=reading.received_at,
             route=route,
             sender=sender,
+            tenant=routes.tenant_of(sender),
             ae_title=_ae_title(routes, route, sender),
             dicom=dicom,
         )

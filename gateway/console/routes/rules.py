@@ -95,7 +95,7 @@ async def compare_document(
         return page(request, gateway, "rules", values, caller=caller, status=422)
     values["changes"] = changes(gateway.routing.document, document)
     if Scope.STUDIES_READ in caller.scopes:
-        values |= await _compared(gateway, Routes(document, gateway.routing.rolled_back))
+        values |= await _compared(gateway, gateway.routing.routes_of(document))
     return page(request, gateway, "rules", values, caller=caller)
 
 

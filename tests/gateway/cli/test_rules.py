@@ -149,3 +149,20 @@ def test_what_is_no_document_is_told_in_a_sentence(command: str, tmp_path: Path)
     code, out = run(command, broken, *more)
     assert code == 1
     assert "is no routing document" in out
+
+
+def test_the_tenant_of_a_sender_stands_in_the_document(tmp_path: Path):
+    rule = {"name": "of-north", "when": {"field": "tenant", "equals": "north"}}
+    senders = [{"name": "ris", "key": "ris", "tenant": "north"}]
+    examples = [
+        {"name": "of a sender", "sender": "ris", "expect": {"rules": ["of-north"]}},
+        {"name": "of a tenant", "tenant": "north", "expect": {"rules": ["of-north"]}},
+        {"name": "of none", "expect": {"outcome": "no_rule"}},
+    ]
+    routing = document(tmp_path / "routing.json", rule, senders=senders, examples=examples)
+    code, out = run("test", routing)
+    assert code == 0, out
+    metadata = tmp_path / "metadata.json"
+    metadata.write_text(json.dumps(METADATA))
+    _, out = run("explain", metadata, "--document", routing, "--sender", "ris")
+    assert "+ rule of-north\n    + tenant equals north  [north]\n" in out

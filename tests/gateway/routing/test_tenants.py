@@ -1,10 +1,12 @@
 """The routing document beside tenants: whole or refused, and narrowed to each of them."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
 
-from gateway.routing.in_force import Routing
+from gateway.routing.conditions import Facts
+from gateway.routing.in_force import Routes, Routing
 from gateway.routing.tenants import routing_of, tenant_faults
 from gateway.schemas.routing import RoutingDocument
 
@@ -84,3 +86,21 @@ def test_a_tenant_has_its_own_senders_and_destinations_alone():
     assert [each.name for each in north.document.destinations] == ["c"]
     assert (south.document.destinations, south.document.otherwise) == ((), None)
     assert routing_of(whole, None) is whole
+
+
+def test_rules_may_ask_for_the_tenant_of_a_sender_even_of_one_that_is_gone():
+    rule = {"name": "of-north", "when": {"field": "tenant", "equals": "north"}}
+    whole = Routing(document(senders=[KEY, CT], rules=[rule], otherwise={}))
+    now = dt.datetime.now(dt.UTC)
+
+    def applying(routes: Routes, sender: str) -> tuple[str, ...]:
+        facts = Facts({}, now, "rest", sender, routes.tenant_of(sender))
+        return routes.rules.decide(facts).rules
+
+    assert applying(whole.routes, "ris") == ("of-north",)
+    assert applying(whole.routes, CT["name"]) == applying(whole.routes, "unknown") == ()
+    north, south = (routing_of(whole, tenant) for tenant in TENANTS)
+    whole.replace(document(rules=[rule], otherwise={}))
+    assert applying(north.routes, "ris") == ("of-north",)
+    assert applying(north.routes_of(whole.document), "ris") == ("of-north",)
+    assert applying(south.routes, CT["name"]) == ()
