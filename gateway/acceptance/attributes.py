@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import pydicom
-from pydicom.errors import InvalidDicomError
-
 from gateway.vocabulary.ages import age_named, years
+from preprocess import PreprocessError, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,17 +21,16 @@ _BANDS = (
 )
 _OLDEST = "65 years and older"
 _SEXES = {"M": "M", "F": "F", "O": "O", "MALE": "M", "FEMALE": "F"}
-_TAGS = ("PatientSex", "PatientAge", "ManufacturerModelName")
+_KEYWORDS = {"sex": "PatientSex", "age": "PatientAge", "device": "ManufacturerModelName"}
 
 
 def stated_by_dicom(data: bytes) -> dict[str, str]:
     """Return what a DICOM file states: Patient's Sex, Patient's Age, Manufacturer's Model Name."""
     try:
-        header = pydicom.dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=list(_TAGS))
-    except (InvalidDicomError, EOFError, ValueError):  # the gateway says what is amiss with it
+        values = read_values(data, _KEYWORDS.values())
+    except PreprocessError:  # the gateway says what is amiss with it
         return {}
-    values = zip(("sex", "age", "device"), (header.get(tag) for tag in _TAGS), strict=True)
-    return {name: str(value).strip() for name, value in values if value}
+    return {name: values[word][0] for name, word in _KEYWORDS.items() if word in values}
 
 
 def stated_by_sidecar(document: Mapping[str, Any]) -> dict[str, str]:

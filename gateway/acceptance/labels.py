@@ -62,20 +62,28 @@ def read_labels(folder: Path, file: Path, known: Collection[str]) -> list[Labell
     LabelsError
         With every fault.
     """
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
-        columns = list(reader.fieldnames or ())
-        labels = [name for name in columns if name not in {_STUDY, *ATTRIBUTES}]
-        faults = list(_column_faults(columns, labels, known))
-        if faults:
-            raise LabelsError("\n".join(faults))
-        studies: dict[str, LabelledStudy] = {}
-        for row in reader:
-            try:
-                study = _study(folder, row, labels, studies)
-                studies[study.name] = study
-            except LabelsError as error:
-                faults.append(f"line {reader.line_num}: {error}")
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return _studies(folder, csv.DictReader(lines), known)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LabelsError(f"it is no CSV in UTF-8: {error}") from error
+
+
+def _studies(
+    folder: Path, reader: csv.DictReader[str], known: Collection[str]
+) -> list[LabelledStudy]:
+    columns = list(reader.fieldnames or ())
+    labels = [name for name in columns if name not in {_STUDY, *ATTRIBUTES}]
+    faults = list(_column_faults(columns, labels, known))
+    if faults:
+        raise LabelsError("\n".join(faults))
+    studies: dict[Path, LabelledStudy] = {}
+    for row in reader:
+        try:
+            path = _path(folder, (row[_STUDY] or "").strip(), studies)
+            studies[path] = _study(path, row, labels)
+        except LabelsError as error:
+            faults.append(f"line {reader.line_num}: {error}")
     if not studies and not faults:
         faults.append("there is no study")
     if faults:
@@ -104,20 +112,25 @@ def _column_faults(
     for name in labels:
         if name not in known:
             yield f"column '{name}' is no label of the model: {', '.join(sorted(known))}"
+    for name in dict.fromkeys(columns):
+        if columns.count(name) > 1:
+            yield f"column '{name}' stands twice"
 
 
-def _study(
-    folder: Path, row: Mapping[str, Any], labels: Sequence[str], taken: Collection[str]
-) -> LabelledStudy:
-    name = (row[_STUDY] or "").strip()
+def _path(folder: Path, name: str, taken: Collection[Path]) -> Path:
     root = folder.resolve()
     path = (root / name).resolve()
     if not name or not path.is_relative_to(root) or path == root:
         raise LabelsError("'study' names no file or folder within the folder")
-    if name in taken:
-        raise LabelsError(f"{name} stands twice")
     if not path.exists():
         raise LabelsError(f"there is no {name}")
+    if path in taken:
+        raise LabelsError(f"{name} stands twice")
+    return path
+
+
+def _study(path: Path, row: Mapping[str, Any], labels: Sequence[str]) -> LabelledStudy:
+    name = row[_STUDY].strip()
     files = (path,) if path.is_file() else tuple(_images(path))
     if not files:
         raise LabelsError(f"{name} has no files")

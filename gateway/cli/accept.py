@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 import httpx
@@ -289,7 +290,9 @@ def _approve(client: httpx.Client, approved: Path, person: str | None) -> None:
     signature = signature_file(approved)
     if signature.exists():
         document["signature"] = base64.b64encode(signature.read_bytes()).decode()
-    path = f"/v1/models/{about.name}/versions/{about.version}/acceptance"
+    # A page from elsewhere must not choose another route for the key.
+    name, version = (quote(each, safe="") for each in (about.name, about.version))
+    path = f"/v1/models/{name}/versions/{version}/acceptance"
     try:
         response = client.post(path, json=document)
         answer = response.json()

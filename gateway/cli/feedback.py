@@ -6,11 +6,12 @@ import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 import httpx
 
-from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
 from gateway.schemas.feedback import Judgement, Source
 
 if TYPE_CHECKING:
@@ -43,33 +44,40 @@ def import_command(url: str, api_key: str | None, file: Path) -> None:
     if wanted, author and source (report if left out). A line at fault is told and left out; the
     status is 1 then. The key needs studies:feedback, and studies:read for accession numbers.
     """
-    brought = failed = 0
-    with (
-        file.open(encoding="utf-8-sig", newline="") as lines,
-        gateway_client(url, api_key) as client,
-    ):
-        reader = csv.DictReader(lines)
-        columns = set(reader.fieldnames or ())
-        if not columns >= _NEEDED or not columns & {"study_id", "accession_number"}:
-            raise click.ClickException(
-                f"{file} needs the columns study_id or accession_number, label and judgement"
-            )
-        if columns - _KNOWN:
-            unknown = ", ".join(sorted(columns - _KNOWN))
-            raise click.ClickException(f"{file} has columns that are not known: {unknown}")
-        for row in reader:
-            try:
-                _bring(client, {name: (row[name] or "").strip() for name in columns})
-                brought += 1
-            except LineError as error:
-                failed += 1
-                click.echo(f"line {reader.line_num}: {error}", err=True)
-    click.echo(f"judgements brought: {brought}, left out: {failed}")
+    try:
+        with (
+            file.open(encoding="utf-8-sig", newline="") as lines,
+            gateway_client(url, api_key) as client,
+        ):
+            failed = _import(client, csv.DictReader(lines), file)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.ClickException(f"{file} is no CSV in UTF-8: {error}") from error
     sys.exit(1 if failed else 0)
 
 
+def _import(client: httpx.Client, reader: csv.DictReader[str], file: Path) -> int:
+    """Bring each line; return the number of those that were left out."""
+    brought = failed = 0
+    columns = set(reader.fieldnames or ())
+    if not columns >= _NEEDED or not columns & {"study_id", "accession_number"}:
+        raise click.ClickException(
+            f"{file} needs the columns study_id or accession_number, label and judgement"
+        )
+    if columns - _KNOWN:
+        unknown = ", ".join(sorted(columns - _KNOWN))
+        raise click.ClickException(f"{file} has columns that are not known: {unknown}")
+    for row in reader:
+        try:
+            _bring(client, {name: (row[name] or "").strip() for name in columns})
+            brought += 1
+        except LineError as error:
+            failed += 1
+            click.echo(f"line {reader.line_num}: {error}", err=True)
+    click.echo(f"judgements brought: {brought}, left out: {failed}")
+    return failed
+
+
 def _bring(client: httpx.Client, row: Mapping[str, str]) -> None:
-    study_id = row.get("study_id") or _study_of(client, row.get("accession_number", ""))
     document: dict[str, Any] = {
         "label": row["label"],
         "judgement": row["judgement"].lower(),
@@ -79,12 +87,26 @@ def _bring(client: httpx.Client, row: Mapping[str, str]) -> None:
         raise LineError(f"the judgement is none of {', '.join(Judgement)}")
     if row.get("author"):
         document["author"] = row["author"]
+    study_id = row.get("study_id") or _study_of(client, row.get("accession_number", ""))
+    # A file from elsewhere must not choose another route for the key.
+    path = f"/v1/studies/{quote(study_id, safe='')}/feedback"
+    _answer(client, "POST", path, json=document)
+
+
+def _answer(client: httpx.Client, method: str, path: str, **content: Any) -> Any:
+    """Return the document in the answer.
+
+    Raises
+    ------
+    LineError
+        It is a problem of this line alone.
+    """
     try:
-        response = client.post(f"/v1/studies/{study_id}/feedback", json=document)
+        response = client.request(method, path, **content)
     except httpx.TransportError as error:
         raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
     if response.is_success:
-        return
+        return response.json()
     try:
         problem = response.json()
         faults = "; ".join(
@@ -103,7 +125,7 @@ def _study_of(client: httpx.Client, accession_number: str) -> str:
     """Return the id of the only study of an order."""
     if not accession_number:
         raise LineError("there is neither a study_id nor an accession_number")
-    found = ask(client, "GET", "/v1/studies", {"accession_number": accession_number}).json()
+    found = _answer(client, "GET", "/v1/studies", params={"accession_number": accession_number})
     studies = [str(each["study_id"]) for each in found["studies"]]
     if len(studies) != 1:
         raise LineError(f"{len(studies) or 'no'} studies have this accession number")

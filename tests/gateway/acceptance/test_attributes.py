@@ -41,6 +41,8 @@ def test_a_data_set_and_a_sidecar_state_them():
         "sender": "unknown",
     }
     assert stated_by_dicom(b"no data set") == {}
+    broken = b"\x10\x00\x40\x00US\x03\x00abc"  # Patient's Sex as a number of an odd length
+    assert "sex" not in stated_by_dicom(file_of(radiograph()) + broken)
     sidecar = stated_by_sidecar({"patient_sex": "male", "view": "ap", "patient_id": "P"})
     assert sidecar == {"sex": "male", "view": "ap"}
     assert (grouped(sidecar)["sex"], grouped(sidecar)["view"]) == ("M", "AP")

@@ -39,14 +39,15 @@ def test_a_study_is_a_file_or_a_folder_with_its_truth_and_attributes(folder: Pat
         ("study\na.png\n", ["there is no column for a label: the model has pneumonia"]),
         ("study,mass\n", ["column 'mass' is no label of the model: pneumonia"]),
         ("study,pneumonia\n", ["there is no study"]),
+        ("study,pneumonia,pneumonia\na.png,1,0\n", ["column 'pneumonia' stands twice"]),
         (
-            "study,pneumonia\na.png,2\n../labels.csv,1\nc.png,1\nempty,1\nb.dcm,1\nb.dcm,1\n,1\n",
+            "study,pneumonia\na.png,2\n../labels.csv,1\nc.png,1\nempty,1\nb.dcm,1\ntwo/../b.dcm,1\n,1\n",
             [
                 "line 2: 'pneumonia' is 2",
                 "line 3: 'study' names no file",
                 "line 4: there is no c.png",
                 "line 5: empty has no files",
-                "line 7: b.dcm stands twice",
+                "line 7: two/../b.dcm stands twice",
                 "line 8: 'study' names no file",
             ],
         ),
@@ -59,6 +60,16 @@ def test_every_fault_is_told(folder: Path, text: str, faults: list[str]):
     assert len(told) == len(faults)
     for line, fault in zip(told, faults, strict=True):
         assert line.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    "content", ["study,pneumonia\nbürger.png,1\n".encode("cp1252"), b"study,x\n" + b"a" * 2**18]
+)
+def test_a_file_that_is_no_csv_is_told(folder: Path, content: bytes):
+    file = folder.parent / "labels.csv"
+    file.write_bytes(content)
+    with pytest.raises(LabelsError, match="no CSV in UTF-8"):
+        read_labels(folder, file, {"pneumonia", "x"})
 
 
 def test_the_hash_is_of_names_and_bytes_in_any_order(folder: Path):

@@ -116,6 +116,13 @@ async def test_a_page_is_written_signed_and_verified(versions: LiveGateway, site
     assert accepted == {"1"}
     not_json = ("accept", "--approve", str(only(folder, ".html")), "--by", "Dr. A")
     assert (await radstream(*not_json, "--url", versions.url))[0] == 1
+    elsewhere = site.parent / "page.json"
+    document = json.loads(only(folder, ".json").read_text())
+    document["versions"][0]["name"] = "../models/brightness"
+    elsewhere.write_text(json.dumps(document))
+    page_of = ("accept", "--approve", str(elsewhere), "--by", "Dr. A", "--url", versions.url)
+    code, _, err = await radstream(*page_of)
+    assert (code, "Not found" in err) == (1, True), err
     html = only(folder, ".html")
     html.write_text(html.read_text().replace("1.000", "0.999", 1))
     code, _, err = await radstream("accept", "--verify", str(html), "--key-file", public)

@@ -50,12 +50,14 @@ async def test_reports_are_brought_by_study_or_order_and_agreement_follows(
         ",A-NONE,bright,present,\n"
         ",,bright,present,\n"
         f"{dark},,bright,perhaps,\n"
+        f"../studies/{dark},,bright,absent,\n"  # a way to whatever the key opens
+        f",{'A' * 65},bright,present,\n"
     )
     code, out, err = await brought(gateway, tmp_path / "reports.csv", text)
     assert code == 1
-    assert out == "judgements brought: 2, left out: 4\n"
+    assert out == "judgements brought: 2, left out: 6\n"
     assert [line.partition(":")[0] for line in err.splitlines()] == [
-        *("line 4", "line 5", "line 6", "line 7"),
+        *("line 4", "line 5", "line 6", "line 7", "line 8", "line 9"),
     ]
     [item] = (await client.get(f"/v1/studies/{bright}")).json()["feedback"]
     assert (item["author"], item["source"], item["present"]) == ("Dr. A", "report", False)
@@ -85,3 +87,8 @@ async def test_a_file_that_is_no_list_of_judgements_is_refused(
         code, _, err = await brought(gateway, tmp_path / "reports.csv", text)
         assert code == 1
         assert message in err
+    file = tmp_path / "reports.csv"
+    file.write_bytes("study_id,label,judgement,author\nx,y,agree,Jäger\n".encode("cp1252"))
+    result = CliRunner().invoke(main, ["feedback", "import", str(file), "--url", gateway.url])
+    assert result.exit_code == 1
+    assert "is no CSV in UTF-8" in result.stderr
