@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Base64Bytes, Field
 
 from gateway.errors import StoreError
 from gateway.schemas.stored_document import StoredDocument
-from gateway.storage.documents import replace_document
+from gateway.storage.documents import read_or_none, replace_document
 from gateway.storage.layout import ACCEPTANCES
 
 if TYPE_CHECKING:
@@ -69,9 +69,21 @@ class Acceptances:
 
     async def add(self, acceptance: Acceptance) -> None:
         """Store an acceptance, in the place of an earlier one of the same version and contract."""
-        place = f"{acceptance.name}/{acceptance.version}/{acceptance.contract_sha256}"
-        await replace_document(self._objects, f"{ACCEPTANCES}{place}.json", acceptance)
+        key = _key(acceptance.name, acceptance.version, acceptance.contract_sha256)
+        await replace_document(self._objects, key, acceptance)
         await self.refresh()
+
+    async def of(self, model: ServedModel) -> Acceptance | None:
+        """Return the acceptance of the version under the contract that it has now.
+
+        Raises
+        ------
+        StoreError
+        """
+        if not self.holds(model):
+            return None
+        key = _key(model.name, model.version, model.contract.sha256)
+        return await read_or_none(self._objects, Acceptance, key)
 
     def holds(self, model: ServedModel) -> bool:
         """Return True if the version is accepted under the contract that it has now."""
@@ -86,3 +98,7 @@ class Acceptances:
     def lets_serve(self, model: ServedModel) -> bool:
         """Return True if the version is accepted, or needs no acceptance."""
         return not self.required or self.holds(model)
+
+
+def _key(name: str, version: str, contract_sha256: str) -> str:
+    return f"{ACCEPTANCES}{name}/{version}/{contract_sha256}.json"

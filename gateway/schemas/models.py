@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from enum import StrEnum
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from gateway.schemas.acceptance import Difference, Interval, OperatingPoint
 from gateway.schemas.contract import Contract
+from gateway.schemas.result import Mode
+
+MODEL_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
+VERSION_PATTERN = r"^[0-9]{1,18}$"
+
+
+class SignatureState(StrEnum):
+    """Signature of an acceptance page, held against the gateway's key."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNCHECKED = "unchecked"  # the gateway has no key, or cannot read it
+    NONE = "none"
+
+
+class ModelPart(BaseModel):
+    """A part that a rule gives to a model version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rule: str = Field(description="Name of the rule; `otherwise` where none applies.")
+    version: str | None = Field(None, description="Version that it names; absent is the newest.")
+    mode: Mode
+    percent: float = Field(description="Share of the rule's studies.")
+    is_rolled_back: bool = Field(
+        False, description="True of a canary whose limits made its share 0."
+    )
 
 
 class ModelReport(BaseModel):
@@ -28,6 +58,9 @@ class ModelReport(BaseModel):
     contract_sha256: str | None = Field(
         None, description="SHA-256 of the contract: an acceptance holds for this one alone."
     )
+    parts: tuple[ModelPart, ...] = Field(
+        (), description="Parts that the rules of the routing document give to the version."
+    )
 
 
 class ModelList(BaseModel):
@@ -36,3 +69,77 @@ class ModelList(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     models: tuple[ModelReport, ...]
+
+
+class AcceptedLabel(BaseModel):
+    """Key figures of one label of an acceptance page."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    studies: int = Field(description="Number of studies with truth and verdict.")
+    positive: int = Field(description="Number of those that have the finding.")
+    is_enough: bool = Field(description="False under 20 studies.")
+    auc: Interval | None = None
+    operating_point: OperatingPoint
+
+
+class AcceptedFigures(BaseModel):
+    """Key figures of an acceptance page; no study is named."""
+
+    model_config = ConfigDict(frozen=True)
+
+    made_at: AwareDatetime = Field(description="Time at which the page was made.")
+    studies: int = Field(description="Number of studies in the site's list.")
+    read: int = Field(description="Number of studies with a verdict.")
+    not_applicable: int
+    failed: int
+    labels: tuple[AcceptedLabel, ...]
+    compared_with: str | None = Field(
+        None, description="Name and version with which the page compares the accepted version."
+    )
+    differences: tuple[Difference, ...] = ()
+
+
+class AcceptedVersion(BaseModel):
+    """The acceptance of a model version, under the contract that it has now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accepted_by: str = Field(description="Name of the person.")
+    accepted_at: AwareDatetime
+    caller: str = Field(description="Name of the caller that brought it.")
+    signature: SignatureState
+    figures: AcceptedFigures | None = Field(
+        None, description="Absent where another release wrote the page in another form."
+    )
+
+
+class ShadowAgreement(BaseModel):
+    """Verdicts of a shadow model on a label beside those that are shown of the same images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shadow: str = Field(description="Name and version of the shadow model.")
+    shown: str = Field(description="Name and version of the model whose readings are shown.")
+    label: str
+    pairs: int = Field(description="Number of findings on which both have a verdict.")
+    both_positive: int
+    only_shown: int = Field(
+        description="Number that the model which is shown alone calls positive."
+    )
+    only_shadow: int
+    both_negative: int
+    not_applicable: int = Field(description="Number of findings on which one has no verdict.")
+    kappa: Interval | None = Field(
+        None, description="Cohen's kappa; absent where chance alone explains the verdicts."
+    )
+
+
+class ModelDetails(ModelReport):
+    """A model version with its acceptance and its agreement with others."""
+
+    acceptance: AcceptedVersion | None = None
+    agreement: tuple[ShadowAgreement, ...] = Field(
+        (), description="Counts of this gateway since its start, as shadow or beside one."
+    )

@@ -21,6 +21,7 @@ from gateway.http.requests.preferences import REQUEST_TIMEOUT, deadline_of, shar
 from gateway.models.acceptances import Acceptance
 from gateway.schemas.acceptance import AcceptanceReport, AcceptanceRequest, parse_acceptance
 from gateway.schemas.audit import AuditChange
+from gateway.schemas.models import MODEL_PATTERN, VERSION_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +63,8 @@ _ACCEPTANCE: dict[str, Any] = {
     openapi_extra=_ACCEPTANCE,
 )
 async def accept_version(
-    name: Annotated[
-        str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$", description="The model's name.")
-    ],
-    version: Annotated[str, Path(pattern=r"^[0-9]{1,18}$", description="Its version.")],
+    name: Annotated[str, Path(pattern=MODEL_PATTERN, description="The model's name.")],
+    version: Annotated[str, Path(pattern=VERSION_PATTERN, description="Its version.")],
     request: Request,
     gateway: GatewayDependency,
     caller: Annotated[Caller, Depends(require(Scope.OPERATE, Reach.ALL))],

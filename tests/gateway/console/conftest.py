@@ -12,6 +12,7 @@ from gateway.access.api_keys import KeyEntry
 from gateway.access.callers import Scope
 from gateway.settings import AccessSettings, ConsoleSettings, Settings
 from gateway.triton.embedded import EmbeddedTriton
+from tests.gateway.http.test_model_reports import page_of
 from tests.support.access import add_key
 from tests.support.delivery import delivering, web
 from tests.support.dimse import free_port
@@ -103,3 +104,12 @@ async def sent(console: LiveGateway, *levels: int, **attributes: str) -> str:
     assert answer.status_code == 200
     study_id: str = document["study_id"]
     return study_id
+
+
+async def accept_brightness(console: LiveGateway, person: str) -> None:
+    """Have the model accepted by a person, on a page with figures."""
+    path = "/v1/models/brightness/versions/1"
+    report = (await console.client.get(path)).json()
+    sent = {"page": page_of(report["contract_sha256"]), "accepted_by": person}
+    answer = await console.client.post(f"{path}/acceptance", json=sent)
+    assert answer.status_code == 200

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gateway.access.callers import Scope
-from tests.gateway.console.conftest import KeyedConsole
+from tests.gateway.console.conftest import KeyedConsole, accept_brightness
 from tests.support.dicom import file_of, radiograph
 from tests.support.dicomweb import is_processed, store
 from tests.support.gateway import LiveGateway, metadata, multipart, until
@@ -22,6 +22,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 PAGES = (
     *("/console/studies", "/console/send", "/console/queue", "/console/models", "/console/live"),
     *("/console/destinations", "/console/destinations/vna", "/console/rules"),
+    "/console/models/brightness/1",
     *("/console/studies/none", "/console/nowhere", "/console/studies?q=none&state=failed"),
 )
 
@@ -86,6 +87,7 @@ async def hostile_instance(console: LiveGateway) -> str:
 
 
 async def test_pages_are_accessible_and_whole(console: LiveGateway) -> None:
+    await accept_brightness(console, HOSTILE)
     bright = await sent(console, flat_png(250))
     long_name = await sent(console, flat_png(20), study_id="W" * 64)
     paths = [f"/console/studies/{each}" for each in (bright, long_name, await parked(console))]

@@ -15,6 +15,7 @@ from gateway.problems import all_kinds
 from gateway.routing.rules import Outcome as RuleOutcome
 from gateway.schemas.audit import AuditAction, AuditOutcome
 from gateway.schemas.feedback import Judgement
+from gateway.schemas.models import SignatureState
 from gateway.schemas.parked import Half
 from gateway.schemas.result import DeliveryState, Mode, RenderingKind, Status
 from gateway.schemas.telemetry import Stage
@@ -37,6 +38,8 @@ MADE = {
         for verdict in ("positive", "negative", "not_applicable")
     ),
     *(f"model.{state}" for state in ("ready", "refused", "unavailable")),
+    *("model.accepted", "model.not_accepted"),
+    *(f"model.signature.{state}" for state in SignatureState),
     *(f"nav.{section}" for section in ("studies", "send", "queue", "models", "live")),
     *("nav.destinations", "nav.rules", "rules.all", "rules.any", "rules.not"),
     *("rules.stale", "rules.in_force", "model.part", "model.part.all"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.routing.canary import canary_key
+from gateway.schemas.models import ModelPart
 from gateway.schemas.result import Mode
 
 if TYPE_CHECKING:
@@ -14,31 +14,6 @@ if TYPE_CHECKING:
     from gateway.schemas.routing_rules import RoutingRules
 
 OTHERWISE = "otherwise"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPart:
-    """A part of a model version.
-
-    Parameters
-    ----------
-    rule
-        Name of the rule that gives it; `OTHERWISE` where none applies.
-    version
-        Version that is named; None is the newest.
-    mode
-        The part.
-    percent
-        Share of the rule's studies, from 0 to 100.
-    is_rolled_back
-        True of a canary whose limits made its share 0.
-    """
-
-    rule: str
-    version: str | None
-    mode: Mode
-    percent: float
-    is_rolled_back: bool = False
 
 
 def model_parts(
@@ -60,9 +35,17 @@ def model_parts(
             canary = model.canary
             is_back = canary is not None and canary_key(model) in rolled_back
             share = 0.0 if canary is None or is_back else canary.percent
-            own = ModelPart(rule, model.version, Mode(model.mode), 100.0 - share)
+            own = ModelPart(
+                rule=rule, version=model.version, mode=Mode(model.mode), percent=100.0 - share
+            )
             found.setdefault(model.name, []).append(own)
             if canary is not None:
-                part = ModelPart(rule, canary.version, Mode.CANARY, share, is_back)
+                part = ModelPart(
+                    rule=rule,
+                    version=canary.version,
+                    mode=Mode.CANARY,
+                    percent=share,
+                    is_rolled_back=is_back,
+                )
                 found.setdefault(canary.name or model.name, []).append(part)
     return found
