@@ -28,6 +28,8 @@ CUSTOM = {
     ("s3", "rm"): {"recursive"},
     ("s3", "sync"): {"delete"},
 }
+# Files that the pages write in the checkout.
+MADE = {"api-keys.json", "cluster.yaml", "values.yaml", "import.json", "kept.json"}
 _HERE_DOCUMENT = re.compile(r"<<EOF.*?^EOF$", re.MULTILINE | re.DOTALL)
 EKSCTL = {
     ("create", "cluster"): {"config-file"},
@@ -144,7 +146,6 @@ def test_eksctl_is_asked_for_what_it_documents():
 
 
 def test_every_file_named_is_there_or_made_on_the_way():
-    made = {"api-keys.json", "cluster.yaml", "values.yaml", "import.json", "kept.json"}
     named = set()
     for page in PAGES:
         for block in blocks(page):
@@ -153,7 +154,36 @@ def test_every_file_named_is_there_or_made_on_the_way():
                 re.findall(r"(?<![\w/.])((?:helm|serverless|tests|docker)/[\w./-]+)", block)
             )
     assert len(named) > 8
-    assert not {name for name in named - made if not (ROOT / name).exists()}
+    assert not {name for name in named - MADE if not (ROOT / name).exists()}
+
+
+def test_git_leaves_out_what_the_pages_make():
+    """Keys and addresses of an account are among it."""
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {f"/{name}" for name in MADE} <= set(ignored)
+
+
+def test_images_are_built_for_the_nodes_platform():
+    """A laptop with an ARM processor would build images that no node of the cluster starts."""
+    built = [words for _, words in commands("docker") if "build" in words]
+    assert len(built) > 1
+    for words in built:
+        assert words[words.index("--platform") + 1] == "linux/amd64"
+
+
+def test_each_part_is_removed_before_what_it_holds_on_to():
+    [removal] = [block for block in blocks(ROOT / "docs/deploy-eks.md") if "eksctl delete" in block]
+    order = (
+        "helm uninstall radstream",
+        "kubectl wait --for=delete ingress/radstream",  # The load balancer has the web ACL.
+        "serverless remove",  # Its interfaces are in the cluster's network.
+        "eksctl delete cluster",
+        "aws acm delete-certificate",
+        "aws kms schedule-key-deletion",  # All else is encrypted with the key.
+    )
+    places = [removal.index(each) for each in order]
+    assert places == sorted(places)
+    assert removal.index("kubectl delete persistentvolumeclaim") < removal.index("eksctl delete")
 
 
 # --- the cluster ----------------------------------------------------------------------------------
