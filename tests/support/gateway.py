@@ -69,6 +69,14 @@ class LiveGateway:
         """A sample's value now; 0 where there is none yet."""
         return metric((await self.client.get("/metrics")).text, name, **labels)
 
+    async def comes_to(self, value: float, name: str, **labels: str) -> None:
+        """Wait until a sample has the value: work is counted after its outcome is stored."""
+
+        async def is_reached() -> bool:
+            return await self.metric(name, **labels) == value
+
+        await until(is_reached)
+
 
 class _Server(GatewayServer):
     """Leaves signals to pytest."""

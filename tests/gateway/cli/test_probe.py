@@ -71,7 +71,7 @@ async def test_golden_study_is_read_anew_each_time_and_counted_as_its_keys(probe
         assert (code, err) == (0, "")
         assert re.fullmatch(r"brightness/1: ok, \d+ ms", out)
     labels = {"caller": "probe", "outcome": "completed"}
-    assert await probed.gateway.metric("radstream_caller_studies_total", **labels) == 2
+    await probed.gateway.comes_to(2, "radstream_caller_studies_total", **labels)
     assert len(probed.kept()) == 2
     _, out, _ = await probed.probe("--json")
     assert json.loads(out) | {"took_ms": 1} == {

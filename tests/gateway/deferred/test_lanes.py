@@ -75,5 +75,5 @@ async def test_a_study_in_stat_passes_a_flood_of_research(
     # Two were at work as they came; what is taken beside them may end before.
     assert order.index("stat-1") <= 3, order
     assert order.index("ward-1") <= 4, order
-    assert await gateway.metric("radstream_lane_seconds_count", lane="stat") == 1
-    assert await gateway.metric("radstream_lane_seconds_count", lane="research") == FLOOD
+    await gateway.comes_to(1, "radstream_lane_seconds_count", lane="stat")
+    await gateway.comes_to(FLOOD, "radstream_lane_seconds_count", lane="research")

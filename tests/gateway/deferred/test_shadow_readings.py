@@ -121,7 +121,7 @@ async def test_its_reading_is_kept_compared_and_shown_nowhere(tmp_path: Path):
         assert [each["model"]["name"] for each in again["images"][0]["readings"]] == ["brightness"]
         assert "second" not in (await gateway.client.get("/v1/studies")).text
         verdicts = {**PAIR, "label": "bright", "verdicts": "only_shown"}
-        assert await gateway.metric("radstream_agreement_pairs_total", **verdicts) == 1
+        await gateway.comes_to(1, "radstream_agreement_pairs_total", **verdicts)
         assert await gateway.metric("radstream_findings_total", **_second()) == 0
     told = readings_in(gateway.settings.telemetry.folder)
     found = {event["mode"]: event for event in told}

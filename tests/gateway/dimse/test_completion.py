@@ -62,7 +62,7 @@ async def test_a_study_is_complete_after_a_quiet_time_and_opened_again_by_a_late
         assert second["reopened"] == 1
         assert second["completed_at"] > second["last_instance_at"] > first["completed_at"]
         name = "radstream_studies_complete_total"
-        assert await listener.gateway.metric(name, by="quiet") == 2
+        await listener.gateway.comes_to(2, name, by="quiet")
 
 
 async def test_a_study_is_complete_with_the_last_of_as_many_as_its_sender_says(
@@ -76,7 +76,7 @@ async def test_a_study_is_complete_with_the_last_of_as_many_as_its_sender_says(
             await send(listener, dataset)
         assert (await completion(listener, study))["expected_instances"] == 2
         name = "radstream_studies_complete_total"
-        assert await listener.gateway.metric(name, by="count") == 1
+        await listener.gateway.comes_to(1, name, by="count")
 
 
 async def test_the_next_gateway_completes_what_one_left(triton: EmbeddedTriton, tmp_path: Path):

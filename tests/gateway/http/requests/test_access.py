@@ -303,13 +303,9 @@ async def test_callers_are_counted_by_the_names_of_their_keys_and_by_nothing_els
         await send({"Authorization": f"Bearer {token[:-4]}AAAA"}, 401)
 
     name = "radstream_caller_studies_total"
-
-    async def is_counted() -> bool:
-        return await guarded.metric(name, caller="hospital a", outcome="completed") == 2
-
-    await until(is_counted)
-    assert await guarded.metric(name, caller="hospital b", outcome="InvalidMetadataError") == 1
-    assert await guarded.metric(name, caller="oidc", outcome="completed") == 2
+    await guarded.comes_to(2, name, caller="hospital a", outcome="completed")
+    await guarded.comes_to(1, name, caller="hospital b", outcome="InvalidMetadataError")
+    await guarded.comes_to(2, name, caller="oidc", outcome="completed")
     text = (await guarded.get("/metrics", **{"X-API-Key": guarded.all_scopes})).text
     callers = {
         sample.labels["caller"]

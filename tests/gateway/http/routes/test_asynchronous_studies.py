@@ -132,11 +132,11 @@ async def test_what_waits_for_triton_is_pending_with_its_progress_and_listed(
         page = (await client.get("/v1/studies", params={"limit": 200})).json()
         [summary] = [item for item in page["studies"] if item["study_id"] == study_id]
         assert (summary["status"], summary["images"]) == ("pending", 0)
-        await until(lambda: _is(gateway.metric("radstream_pending_studies"), 1))
+        await gateway.comes_to(1, "radstream_pending_studies")
         await until(lambda: _grows(gateway, "radstream_pending_studies_oldest_age_seconds"))
     result = await came_to(client, study_id, "completed")
     assert len(result["images"]) == 1
-    await until(lambda: _is(gateway.metric("radstream_pending_studies"), 0))
+    await gateway.comes_to(0, "radstream_pending_studies")
 
 
 async def test_freshness_of_an_accepted_study_counts_from_its_acceptance_whoever_took_it(
@@ -164,17 +164,13 @@ async def test_freshness_of_an_accepted_study_counts_from_its_acceptance_whoever
     promised = StudySubmissions(StudyDocuments(store))
     await promised.promise(work, StudyMetadata.model_validate(document), 1, Seen())
     await came_to(gateway.client, study_id, "completed")
-    await until(lambda: _is(gateway.metric(f"{name}_count", **route), before + 1))
+    await gateway.comes_to(before + 1, f"{name}_count", **route)
     assert await gateway.metric(f"{name}_sum", **route) >= 7200
     assert await gateway.metric(f"{name}_bucket", **route, le="60.0") == before
 
 
 async def _grows(gateway: LiveGateway, name: str) -> bool:
     return await gateway.metric(name) > 0
-
-
-async def _is(metric: Any, value: float) -> bool:
-    return bool(await metric == value)
 
 
 @pytest.mark.parametrize(
@@ -336,8 +332,8 @@ async def test_sender_is_told_once_the_study_is_read(calling: LiveGateway, recei
     await until(
         lambda: not [path for path in calling.stored() if path.startswith("work/callbacks/")]
     )
-    assert await calling.metric("radstream_callbacks_total", outcome="delivered") == 1
-    assert await calling.metric("radstream_callbacks_total", outcome="refused") == 2
+    await calling.comes_to(1, "radstream_callbacks_total", outcome="delivered")
+    await calling.comes_to(2, "radstream_callbacks_total", outcome="refused")
 
 
 async def test_sender_is_told_which_images_could_not_be_processed(
