@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import io
 from typing import TYPE_CHECKING
 
 import structlog
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from gateway.errors import RadStreamError, StudyBeingDeletedError, log_fields
 from gateway.renderings.rejections import capture_references
-from gateway.renderings.source_header import source_header
+from gateway.renderings.source_header import header_of
 from gateway.results.deliveries import is_on_its_way, next_for, with_deliveries
 from gateway.results.documents import DeliveryItem, StudyRecord
 from gateway.results.keys import (
@@ -56,7 +53,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# The header of an image stands before its pixels.
+# The header of an image stands before its pixels, most often within this; a deflated one is
+# readable as a whole alone.
 _BEGINNING_BYTES = 64 << 10
 _MOST = 1000
 # Whoever has been deleting a study for so long has died over it.
@@ -205,14 +203,17 @@ class Withdrawals:
         """Return the header of the newest image that has a readable one."""
         for reading in reversed(readings):
             if reading.media_type == MediaType.DICOM:
+                key = image_key(reading)
                 try:
-                    data = await self._objects.beginning(image_key(reading), _BEGINNING_BYTES)
+                    beginning = await self._objects.beginning(key, _BEGINNING_BYTES)
+                    header = await asyncio.to_thread(header_of, beginning)
+                    if header is None and len(beginning) == _BEGINNING_BYTES:
+                        header = await asyncio.to_thread(header_of, await self._objects.read(key))
                 except RadStreamError as error:
                     log.warning("withdrawal.image_unreadable", **log_fields(error))
                     continue
-                header = await asyncio.to_thread(_header_of, data)
                 if header is not None:
-                    return header
+                    return header.to_json_dict()
         return None
 
     async def _purge(self, name: str) -> None:
@@ -258,12 +259,3 @@ def _items(name: str, withdrawn: WithdrawnStudy) -> Iterator[DeliveryItem]:
 def _without_maps(reading: Reading) -> Reading:
     frames = (frame.model_copy(update={"activation_map": None}) for frame in reading.frames)
     return reading.model_copy(update={"frames": tuple(frames)})
-
-
-def _header_of(data: bytes) -> dict[str, object] | None:
-    try:
-        original = dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
-        header = source_header(original)
-    except (InvalidDicomError, AttributeError, KeyError, ValueError, EOFError, OSError):
-        return None
-    return None if header is None else header.to_json_dict()

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from gateway.errors import (
     NoDicomContextError,
@@ -26,7 +24,7 @@ from gateway.renderings.identifiers import changes_before
 from gateway.renderings.oru import oru_message
 from gateway.renderings.rejections import capture_references, rejections
 from gateway.renderings.revisions import newest, present, with_patient, withdrawals
-from gateway.renderings.source_header import source_header
+from gateway.renderings.source_header import header_of
 from gateway.results.submissions import with_submissions
 from gateway.results.view import study_result, superseded
 from preprocess import MediaType
@@ -265,7 +263,7 @@ class Reports:
         if reading.media_type != MediaType.DICOM:
             return None
         data = await self._results.image(reading)
-        return await self._imaging.run(partial(_header_of, data))
+        return await self._imaging.run(partial(header_of, data))
 
     async def _capture(self, heat_map: HeatMap) -> bytes:
         async with self._turn:
@@ -315,13 +313,6 @@ class _StudyInstances:
     def headers(self) -> dict[str, Dataset]:
         """Return the headers with the patient of the study's identity."""
         return with_patient(self.sent_headers, self.record.identity)
-
-
-def _header_of(data: bytes) -> Dataset | None:
-    try:
-        return source_header(dcmread(BytesIO(data), stop_before_pixels=True, force=True))
-    except InvalidDicomError:
-        return None
 
 
 def _render(

@@ -12,10 +12,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import struct
 import unicodedata
+import zlib
+from io import BytesIO
 from typing import TYPE_CHECKING
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
@@ -36,8 +41,30 @@ _MULTI_FRAME = (
     "Tomosynthesis",
 )
 
+# What pydicom raises on malformed bytes, when it parses them or when a value is asked for.
+_MALFORMED = (
+    *(AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+    *(BytesLengthException, InvalidDicomError, struct.error, zlib.error),
+)
+
 UNICODE = "ISO_IR 192"
 """Specific Character Set (0008,0005) of all renderings: any patient's name fits in it."""
+
+
+def header_of(data: bytes) -> Dataset | None:
+    """Return the attributes that renderings of an image take over, in Unicode.
+
+    None is returned where they cannot be read; see `source_header`.
+
+    Parameters
+    ----------
+    data
+        The image's file, or so much of its beginning as has them.
+    """
+    try:
+        return source_header(dcmread(BytesIO(data), stop_before_pixels=True, force=True))
+    except _MALFORMED:
+        return None
 
 
 def source_header(original: Dataset) -> Dataset | None:
@@ -94,7 +121,7 @@ def _orientation(original: Dataset) -> list[str] | None:
     """Return the directions of rows and columns, Patient Orientation (0020,0020)."""
     try:
         value = original.get("PatientOrientation")
-    except (ValueError, TypeError, NotImplementedError):
+    except _MALFORMED:
         return None
     if not isinstance(value, MultiValue):
         return None
@@ -107,7 +134,7 @@ def _text(original: Dataset, keyword: str) -> str:
     """Return a value as text; the first one of several, and nothing for one that is unreadable."""
     try:
         value = original.get(keyword)
-    except (ValueError, TypeError, NotImplementedError):
+    except _MALFORMED:
         return ""
     if isinstance(value, MultiValue):
         value = value[0] if value else None

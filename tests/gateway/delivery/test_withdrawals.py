@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
@@ -19,6 +21,7 @@ from gateway.schemas.result import DeliveryState, RenderingKind
 from gateway.schemas.routing import RoutingDocument
 from gateway.storage.layout import DELIVERIES, WITHDRAWALS
 from tests.gateway.renderings.test_reports import add
+from tests.preprocess import dicoms
 from tests.support.delivery import NOW, Gateway, Peer, dicom, routing
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
@@ -83,9 +86,12 @@ def gateway_on(
     return Gateway(objects, document, to, kinds=tuple(RenderingKind))
 
 
-async def brought(gateway: Gateway, *items: DeliveryItem) -> None:
+IMAGE = file_of(radiograph(StudyInstanceUID="1.2.3", PatientID="P-7"))
+
+
+async def brought(gateway: Gateway, *items: DeliveryItem, image: bytes = IMAGE) -> None:
     """Have the study S1 of a radiograph, of which destinations have something."""
-    await add(gateway.results, file_of(radiograph(StudyInstanceUID="1.2.3", PatientID="P-7")))
+    await add(gateway.results, image)
     await gateway.documents.change_known("S1", lambda record: record.changed(deliveries=items))
 
 
@@ -124,6 +130,19 @@ async def test_each_destination_is_told_what_it_has_of_a_deleted_study(objects: 
     assert b"|||||D|||" in message
     assert b"|||||P|||" not in message
     assert not [key for key, data in objects.objects.items() if b"P-7" in data]
+
+
+async def test_a_study_of_a_deflated_file_is_withdrawn_and_deleted(objects: MemoryStore):
+    to = peers()
+    gateway = gateway_on(objects, ALL, to)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)
+    data_set = radiograph(StudyInstanceUID="1.2.3", Rows=300, Columns=300)
+    data_set.PixelData = noise.tobytes()
+    await brought(gateway, *BROUGHT, image=dicoms.write(data_set, DeflatedExplicitVRLittleEndian))
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        await until(lambda: are_over(gateway))
+    assert kinds(to["pacs"]) == [SR, NOTE]
 
 
 async def test_each_withdrawal_is_on_record_with_its_study(objects: MemoryStore):

@@ -4,7 +4,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from gateway.renderings.source_header import source_header
+from gateway.renderings.source_header import header_of, source_header
 from tests.support.dicom import file_of, radiograph
 
 # pydicom warns of what senders write; in the gateway that is an event without words.
@@ -40,6 +40,23 @@ def test_an_unusable_value_is_left_empty(keyword: str, value: str, taken: str):
     header = source_header(stored(**{keyword: value}))
     assert header is not None
     assert header[keyword].value == taken
+
+
+@pytest.mark.parametrize("vr", ["US", "FL", "SV", "SQ", "ZZ"])
+def test_a_value_that_cannot_be_parsed_is_left_empty(vr: str):
+    whole = file_of(radiograph(PatientSex="F"))
+    plain = b"\x10\x00\x40\x00CS\x02\x00F "
+    length = b"\x00\x00\x03\x00\x00\x00" if vr in {"SV", "SQ"} else b"\x03\x00"
+    broken = whole.replace(plain, b"\x10\x00\x40\x00" + vr.encode() + length + b"abc")
+    assert broken != whole
+    header = header_of(broken)
+    assert header is not None
+    assert header.PatientSex == ""
+
+
+def test_a_file_that_cannot_be_parsed_has_no_header():
+    for data in (b"", b"\x10\x00\x40\x00", file_of(radiograph())[:400]):
+        assert header_of(data) is None
 
 
 def test_what_is_missing_is_empty():
