@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from gateway.errors import BodyTooLargeError, ForeignOriginError, MalformedRequestError
+from gateway.errors import (
+    BodyTooLargeError,
+    ForeignOriginError,
+    MalformedRequestError,
+    StaleFormError,
+)
 from gateway.http.requests.access import is_local
 from gateway.http.requests.body import body_pieces
 
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 64 * 2**10
 _MOST_FIELDS = 500
+# Values of Sec-Fetch-Site, which a page cannot write, for forms of these pages and for addresses
+# that a person typed. Browsers send it over TLS and on loopback.
+_OWN = {"same-origin", "none"}
 
 
 class Form(dict[str, str]):
@@ -46,10 +54,15 @@ async def read_form(request: Request, gateway: Gateway, *, most_bytes: int = _MO
     ------
     ForeignOriginError
         Without keys: the form is of another site.
+    StaleFormError
+        The form is of another site, also where there is no session yet that it could be of: it
+        would sign a person in as somebody else.
     BodyTooLargeError, MalformedRequestError
     """
     if not gateway.authentication.is_asked and not is_local(request):
         raise ForeignOriginError
+    if request.headers.get("sec-fetch-site", "none") not in _OWN:
+        raise StaleFormError
     body = bytearray()
     async for piece in body_pieces(request, gateway.settings.http):
         body += piece

@@ -84,6 +84,18 @@ async def test_a_form_without_the_sessions_token_is_refused(keyed: KeyedConsole)
         assert answer.json()["type"] == "urn:radstream:problem:stale-form"
 
 
+@pytest.mark.parametrize(
+    ("site", "status"), [("same-origin", 303), ("same-site", 403), ("cross-site", 403)]
+)
+async def test_no_other_site_signs_a_person_in(keyed: KeyedConsole, site: str, status: int):
+    key, _ = keyed.key(Scope.STUDIES_READ)
+    async with keyed.signed_in(key) as client:  # so that the key is known
+        headers = {"Sec-Fetch-Site": site}
+        answer = await client.post("/console/sign-in", data={"key": key}, headers=headers)
+    assert answer.status_code == status
+    assert ("set-cookie" in answer.headers) == (status == 303)
+
+
 async def test_each_view_of_a_study_is_in_the_audit_trail(keyed: KeyedConsole):
     key, _ = keyed.key(Scope.STUDIES_READ, Scope.STUDIES_WRITE)
     document = metadata()
