@@ -56,7 +56,7 @@ log = structlog.get_logger()
 # The header of an image stands before its pixels, most often within this; a deflated one is
 # readable as a whole alone.
 _BEGINNING_BYTES = 64 << 10
-_MOST = 1000
+_PAGE = 1000
 # Whoever has been deleting a study for so long has died over it.
 _ABANDONED = dt.timedelta(hours=1)
 _STUDY = "study.json"
@@ -149,18 +149,21 @@ class Withdrawals:
 
     async def sweep(self) -> None:
         """Remove the withdrawals that all destinations have taken."""
-        for name in await self._objects.folders(WITHDRAWALS, after="", limit=_MOST):
-            try:
-                record = (await self._documents.read(name)).record
-            except RadStreamError as error:
-                log.warning("withdrawal.unreadable", **log_fields(error))
-                continue
-            if record is None:
-                is_over = await self._is_left(name)
-            else:
-                is_over = not any(map(_is_open, record.deliveries))
-            if is_over:
-                await self._purge(name)
+        after = ""
+        while names := await self._objects.folders(WITHDRAWALS, after=after, limit=_PAGE):
+            for name in names:
+                try:
+                    if await self._is_over(name):
+                        await self._purge(name)
+                except RadStreamError as error:
+                    log.warning("withdrawal.unreadable", **log_fields(error))
+            after = names[-1]
+
+    async def _is_over(self, name: str) -> bool:
+        record = (await self._documents.read(name)).record
+        if record is None:
+            return await self._is_left(name)
+        return not any(map(_is_open, record.deliveries))
 
     async def _is_left(self, name: str) -> bool:
         """Return True if no deletion is to promise it any more: its gateway died, or was slower."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Senders:
                 if each.token_subject
             },
         }
-        folders = {each.prefix: each for each in others if each.prefix}
+        folders = {_composed(each.prefix): each for each in others if each.prefix}
         self._folders = sorted(folders.items(), key=lambda item: -len(item[0]))
         self._tenants = {each.name: each.tenant for each in document.senders if each.tenant}
 
@@ -97,11 +98,17 @@ class Senders:
 
     def _at(self, path: str) -> NamedSender | None:
         """Return the sender of the longest folder that the path lies in."""
+        path = _composed(path)
         return next((each for folder, each in self._folders if path.startswith(folder)), None)
 
     def named(self, name: str) -> Sender | None:
         """Return the sender of this name; None if there is none."""
         return self._by_name.get(name)
+
+
+def _composed(path: str) -> str:
+    """Return the spelling that names of files are compared in: macOS gives them decomposed."""
+    return unicodedata.normalize("NFC", path)
 
 
 def caller_of(sender: Sender) -> Caller:

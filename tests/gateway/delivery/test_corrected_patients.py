@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.delivery.test_mllp import hl7_receiver
 from tests.support.dicom import radiograph
 from tests.support.dimse import LiveListener, associated, dimse_settings, running_listener, store
-from tests.support.fhir_server import running_fhir_server
+from tests.support.fhir_server import FhirServer, running_fhir_server
 from tests.support.gateway import brisk, until
 
 pytestmark = pytest.mark.server
@@ -44,14 +46,14 @@ async def are_brought(listener: LiveListener, study_id: str, items: int) -> None
     await until(are_brought)
 
 
-async def test_what_was_brought_of_a_deleted_study_is_withdrawn(
-    triton: EmbeddedTriton, tmp_path: Path
-):
-    received: list[hl7.Message] = []
-    study = generate_uid()
-    routing = tmp_path / "routing.json"
+@asynccontextmanager
+async def running(
+    triton: EmbeddedTriton, folder: Path, received: list[hl7.Message]
+) -> AsyncIterator[tuple[LiveListener, FhirServer]]:
+    """A gateway that brings results to a FHIR server, and to a receiver of HL7 v2."""
+    routing = folder / "routing.json"
     settings = brisk(
-        dimse_settings(tmp_path, triton.grpc_url),
+        dimse_settings(folder, triton.grpc_url),
         routing=RoutingSettings(file=routing),
         completion=CompletionSettings(quiet_s=1),
     )
@@ -67,17 +69,26 @@ async def test_what_was_brought_of_a_deleted_study_is_withdrawn(
         routing.write_text(json.dumps(document))
         async with running_listener(settings) as listener:
             await until(listener.gateway.is_ready)
-            await send(listener, radiograph(StudyInstanceUID=study, PatientID="P-7"))
-            await are_brought(listener, study, 1)
-            answer = await listener.gateway.client.delete(f"/v1/studies/{study}")
-            assert answer.status_code == 204
+            yield listener, record
 
-            async def are_withdrawn() -> bool:
-                reports = record.held("DiagnosticReport")
-                is_told = [report["status"] for report in reports] == ["entered-in-error"]
-                return is_told and len(received) == 2
 
-            await until(are_withdrawn)
+async def test_what_was_brought_of_a_deleted_study_is_withdrawn(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    received: list[hl7.Message] = []
+    study = generate_uid()
+    async with running(triton, tmp_path, received) as (listener, record):
+        await send(listener, radiograph(StudyInstanceUID=study, PatientID="P-7"))
+        await are_brought(listener, study, 1)
+        answer = await listener.gateway.client.delete(f"/v1/studies/{study}")
+        assert answer.status_code == 204
+
+        async def are_withdrawn() -> bool:
+            reports = record.held("DiagnosticReport")
+            is_told = [report["status"] for report in reports] == ["entered-in-error"]
+            return is_told and len(received) == 2
+
+        await until(are_withdrawn)
     assert [said(message) for message in received] == [("P-7", {"P"}), ("P-7", {"D"})]
 
 
@@ -92,28 +103,11 @@ async def test_the_wrong_patients_record_is_cleared_and_the_right_ones_is_filled
 ):
     received: list[hl7.Message] = []
     study = generate_uid()
-    routing = tmp_path / "routing.json"
-    settings = brisk(
-        dimse_settings(tmp_path, triton.grpc_url),
-        routing=RoutingSettings(file=routing),
-        completion=CompletionSettings(quiet_s=1),
-    )
-    async with running_fhir_server() as record, hl7_receiver("AA", received) as port:
-        document: dict[str, Any] = {
-            "schema": "radstream.routing/1",
-            "senders": [PACS],
-            "destinations": [
-                {"name": "record", "kind": "fhir", "url": record.url},
-                {"name": "ris", "kind": "hl7", "host": "127.0.0.1", "port": port},
-            ],
-        }
-        routing.write_text(json.dumps(document))
-        async with running_listener(settings) as listener:
-            await until(listener.gateway.is_ready)
-            for times, patient in enumerate(("P-7", "P-8"), 1):
-                named = {"PatientID": patient, "PatientName": patient, "AccessionNumber": "A1"}
-                await send(listener, radiograph(StudyInstanceUID=study, **named))
-                await are_brought(listener, study, times)
+    async with running(triton, tmp_path, received) as (listener, record):
+        for times, patient in enumerate(("P-7", "P-8"), 1):
+            named = {"PatientID": patient, "PatientName": patient, "AccessionNumber": "A1"}
+            await send(listener, radiograph(StudyInstanceUID=study, **named))
+            await are_brought(listener, study, times)
     assert [said(message) for message in received] == [
         *(("P-7", {"P"}), ("P-7", {"W"}), ("P-8", {"P"}))
     ]

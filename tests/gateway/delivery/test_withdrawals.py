@@ -13,7 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
-from gateway.results.documents import DeliveryItem
+from gateway.results.documents import DeliveryItem, StudyRecord
 from gateway.results.keys import withdrawal_id
 from gateway.results.tombstone import Closing, Reason
 from gateway.runtime.deadline import Deadline
@@ -331,3 +331,19 @@ async def test_what_was_prepared_by_a_slower_deletion_is_left_to_none(objects: M
     assert name == withdrawal_id("S1", NOW)
     await gateway.withdrawals.sweep()  # of a deletion that was asked for long ago
     assert await objects.keys(WITHDRAWALS) == []
+
+
+async def test_what_is_over_goes_however_many_are_parked(objects: MemoryStore):
+    gateway = gateway_on(objects, ALL)
+    parked = told("pacs", SR, state=STATE.PARKED)
+    for number in range(1001):
+        name = withdrawal_id(f"A{number}", NOW)
+        record = StudyRecord.begun(name).changed(deliveries=(parked,))
+        await gateway.documents.change(name, lambda _, record=record: record)
+    await brought(gateway, *BROUGHT)
+    closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
+    over = await gateway.withdrawals.prepare(closing, await gateway.record())
+    await gateway.withdrawals.sweep()
+    names = await objects.folders(WITHDRAWALS, after="", limit=2000)
+    assert len(names) == 1001
+    assert over not in names

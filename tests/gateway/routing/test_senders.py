@@ -68,6 +68,12 @@ def test_of_several_prefixes_that_fit_the_longest_counts():
     assert found.named("hospital-c") is None  # which is no DICOM sender
 
 
+def test_a_folder_is_one_however_its_name_is_spelt():
+    found = senders({"name": "ward", "prefix": "K"}, {"name": "koeln", "prefix": "K\u00f6ln/"})
+    for path in ("K\u00f6ln/1.dcm", "Ko\u0308ln/1.dcm"):
+        assert found.name_of_object(path) == "koeln"
+
+
 def test_tenants_follow_from_keys_and_from_the_longest_folder():
     known = senders(
         {"name": "a", "key": "ris", "tenant": "north"},
