@@ -20,6 +20,7 @@ from gateway.errors import (
     StudyBeingDeletedError,
     StudyNotFoundError,
     UnknownModelError,
+    log_fields,
 )
 from gateway.models.selection import not_accepted
 from gateway.results.shadows import ShadowFrame, ShadowReading, pairs_of
@@ -110,9 +111,9 @@ class ShadowReadings:
             self._metrics.dropped.labels("study_gone").inc()
         except _NOT_TAKEN as error:
             self._metrics.dropped.labels("not_taken").inc()
-            log.info("shadow.not_taken", model=str(arm), reason=str(error))
+            log.info("shadow.not_taken", model=str(arm), **log_fields(error))
         except RadStreamError as error:
-            log.warning("shadow.failed", model=str(arm), reason=str(error))
+            log.warning("shadow.failed", model=str(arm), **log_fields(error))
             self._metrics.readings.labels(arm.name, arm.version, "failed").inc()
         except Exception:  # a trial ends no other, whatever its model answers
             log.exception("shadow.unexpected_error", model=str(arm))

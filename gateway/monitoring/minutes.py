@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import RadStreamError
+from gateway.errors import RadStreamError, log_fields
 from gateway.monitoring.counts import Tally
 from gateway.storage.documents import create_document
 from gateway.storage.layout import MINUTES
@@ -126,5 +126,5 @@ class MinuteCounts:
                 await create_document(self._objects, key, tally.counts())
             except RadStreamError as error:
                 self._tallies.setdefault(minute, tally)
-                log.warning("monitoring.minute_not_written", reason=str(error))
+                log.warning("monitoring.minute_not_written", **log_fields(error))
                 return

@@ -15,7 +15,12 @@ import structlog
 from pydantic import AwareDatetime, Field
 
 from gateway.audit.trail import GATEWAY, Act
-from gateway.errors import AuditUnavailableError, StoreUnavailableError, UnreadableDocumentError
+from gateway.errors import (
+    AuditUnavailableError,
+    StoreUnavailableError,
+    UnreadableDocumentError,
+    log_fields,
+)
 from gateway.routing.canary import canary_key
 from gateway.schemas.audit import AuditAction, AuditChange, AuditOutcome
 from gateway.schemas.stored_document import StoredDocument
@@ -88,7 +93,7 @@ class RollBacks:
             try:
                 await self._look()
             except StoreUnavailableError as error:  # in force here all the same, and tried again
-                log.warning("canary.roll_back_not_stored", reason=str(error))
+                log.warning("canary.roll_back_not_stored", **log_fields(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._every_s):
                     await self._due.wait()

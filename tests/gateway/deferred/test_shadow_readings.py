@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.settings import RoutingSettings, ShadowSettings, TritonSettings
 from tests.gateway.studies.test_taken_images import with_contracts
@@ -62,11 +63,11 @@ class Asked:
 
 @asynccontextmanager
 async def running(
-    folder: Path, refresh_s: float = 300, **shadow: Any
+    folder: Path, refresh_s: float = 300, brightness: Any = None, **shadow: Any
 ) -> AsyncIterator[tuple[ScriptedTriton, LiveGateway]]:
     triton = ScriptedTriton()
     triton.index = answers(indexed(("brightness", "1", "READY"), ("second", "1", "READY")))
-    triton.config = with_contracts()
+    triton.config = with_contracts(brightness=brightness or {})
     file = folder / "routing.json"
     file.write_text(json.dumps({"schema": "radstream.routing/1", "rules": [RULE]}))
     async with serving(triton) as url:
@@ -211,3 +212,14 @@ async def test_a_model_that_is_away_reads_nothing(tmp_path: Path):
         await until(is_away)
         assert (await send(gateway, 10))["status"] == "completed"
         await counted(gateway, "radstream_shadow_dropped_total", 1, reason="not_taken")
+
+
+async def test_a_picture_that_it_does_not_take_is_told_without_the_senders_words(tmp_path: Path):
+    accepts = {"modalities": ["CR", "DX"], "body_parts": ["CHEST", "KNEE"], "views": ["AP", "PA"]}
+    with capture_logs() as logs:
+        async with running(tmp_path, brightness={"accepts": accepts}) as (_, gateway):
+            await send(gateway, 10, body_part="KNEE")
+            await counted(gateway, "radstream_shadow_dropped_total", 1, reason="not_taken")
+    [told] = [entry for entry in logs if entry["event"] == "shadow.not_taken"]
+    assert told["error"] == "NoModelAcceptsError"
+    assert "KNEE" not in str(told)
