@@ -23,7 +23,9 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Interval(_Part):

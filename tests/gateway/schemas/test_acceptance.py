@@ -1,6 +1,7 @@
 """Acceptances as they are sent."""
 
 import json
+import math
 
 import pytest
 
@@ -24,6 +25,14 @@ PAGE = {
     "labels_sha256": "0" * 64,
     "versions": [VERSION, VERSION | {"version": "1"}],
 }
+# Neither number is JSON: no answer that told of them could be written.
+ENDLESS = {
+    "label": "pneumonia",
+    "studies": 0,
+    "auc": {"value": math.nan, "low": 0, "high": math.inf},
+    "only_first_right": 0,
+    "only_second_right": 0,
+}
 
 
 def test_a_page_is_about_its_first_version_and_stays_as_it_was_written():
@@ -40,6 +49,7 @@ def test_a_page_is_about_its_first_version_and_stays_as_it_was_written():
         ({"page": "{"}, "/page"),
         ({"page": json.dumps(PAGE | {"versions": []})}, "/page"),
         ({"page": json.dumps(PAGE | {"patient": "CANARY"})}, "/page"),
+        ({"page": json.dumps(PAGE | {"differences": [ENDLESS]})}, "/page"),
         ({"accepted_by": "a\nb"}, "/accepted_by"),
         ({"signature": "A"}, "/signature"),
         ({"reason": "x"}, "/reason"),
