@@ -153,6 +153,19 @@ class ReportUnansweredError(RadStreamError, label="ReportUnansweredError"):
 
 
 @dataclass(eq=False)
+class StudyIncompleteError(RadStreamError, label="StudyIncompleteError"):
+    """A study ended without all that rules expect of it, and its results are held back.
+
+    Parameters
+    ----------
+    missing
+        Number of instances, and the views.
+    """
+
+    missing: tuple[str, ...]
+
+
+@dataclass(eq=False)
 class DeliveryRefusedError(RadStreamError, label="DeliveryRefusedError"):
     """A destination will never take a result as it is; the reason holds nothing of a patient."""
 

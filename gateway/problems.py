@@ -124,6 +124,12 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Storage commitment report failed",
         "The sender did not take the report: {reason}.",
     ),
+    errors.StudyIncompleteError: ProblemKind(
+        "study-incomplete",
+        409,
+        "Study incomplete",
+        "Its results are held back; missing: {missing}. Retry it to deliver what there is.",
+    ),
     errors.DeliveryRefusedError: ProblemKind(
         "delivery-refused",
         502,

@@ -176,8 +176,7 @@ class Submissions:
         self, work: WorkId, study: Study, seen: Seen, completion: RuleCompletion
     ) -> StudyRecord:
         """Return the record with the submission, and with its part in the study's completion."""
-        expected = completion.expected_instances or study.expected_instances
-        arrival = self._completions.arrival(work, study.route, expected, completion.quiet_s)
+        arrival = self._completions.arrival(work, study.route, study.expected_instances, completion)
         has_entry = False
         while True:
             if arrival is not None and not has_entry and not is_open(seen.record):

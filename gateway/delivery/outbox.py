@@ -125,9 +125,14 @@ class Outbox:
                 log.warning("delivery.not_promised", **log_fields(error))
 
     async def promise(self, record: StudyRecord) -> None:
-        """Promise what a complete study brings to the destinations of now, unless that was done."""
+        """Promise what a complete study brings to the destinations of now, once.
+
+        What is held back is not promised.
+        """
         completion = record.completion
-        if completion is None or completion.completed_at is None or completion.delivered:
+        if completion is None or completion.completed_at is None:
+            return
+        if completion.delivered or completion.held:
             return
         destinations = await self._chosen.of(record) if self._chosen.are_any else ()
         items = [*self._items(record, destinations, completion.work, completion.completed_at)]
@@ -137,7 +142,7 @@ class Outbox:
 
         def change(record: StudyRecord) -> StudyRecord:
             now = record.completion
-            if now is None or now.work != completion.work or now.delivered:
+            if now is None or now.work != completion.work or now.delivered or now.held:
                 return record  # it was opened again, or another gateway was faster
             listed = with_deliveries(record, items)
             return listed.changed(completion=now.model_copy(update={"delivered": True}))

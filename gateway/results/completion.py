@@ -1,9 +1,9 @@
 """Completion of studies whose images come one by one.
 
 A study is complete once nothing of it is pending, no model is asked again for a reading, and either
-as many instances came as its sender said, or none came for a while. Its document has the state; the
-swap that adds an image, or ends its processing, changes it with the rest, so that it is complete
-once, whatever dies.
+all instances and views came that are expected of it, or none came for a while. Its document has the
+state; the swap that adds an image, or ends its processing, changes it with the rest, so that it is
+complete once, whatever dies.
 
 The first image that opens a study's completion writes an entry before that swap,
 ``work/completion/{due}/{id}.{study_id}``, whose id the document then has. A sweep looks at the
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,6 +25,7 @@ from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.documents import Completion, CompletionEntry
 from gateway.results.search_attributes import study_attributes
 from gateway.results.view import is_awaited
+from gateway.schemas.routing_rules import NO_COMPLETION
 from gateway.storage.documents import create_document
 from gateway.storage.layout import COMPLETION
 from gateway.work.keys import WorkId, entry_key, of_entry
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.documents import StudyRecord
+    from gateway.results.held_studies import HeldStudies, Promises
     from gateway.results.study_documents import StudyDocuments
+    from gateway.schemas.routing_rules import RuleCompletion
     from gateway.storage.protocol import ObjectStore
 
 log = structlog.get_logger()
@@ -60,26 +63,19 @@ class Arrival:
         Time of it.
     expected
         Number of the study's instances, where a rule or its sender says it.
-    quiet_s
-        Seconds of the study's quiet time, where a rule says it.
+    rule
+        Completion of the study, as far as rules say it.
     """
 
     work: WorkId
     at: dt.datetime
     expected: int | None
-    quiet_s: float | None = None
+    rule: RuleCompletion = NO_COMPLETION
 
-
-class Promises(Protocol):
-    """Promises of what is brought to destinations, made once a study is complete."""
-
-    def note(self, study_id: str) -> None:
-        """Promise what the study brings, soon; where that fails, its entry tells again."""
-        ...
-
-    async def promise(self, record: StudyRecord) -> None:
-        """Promise what a complete study brings, unless that was done."""
-        ...
+    @property
+    def holds(self) -> bool:
+        """Return True if results of an incomplete study are held back."""
+        return self.rule.if_incomplete == "hold"
 
 
 class NoCompletionOpenError(Exception):
@@ -107,7 +103,9 @@ def arrived(record: StudyRecord, arrival: Arrival, *, has_entry: bool) -> Comple
             update={
                 "last_instance_at": last_at,
                 "expected": max(expected, default=None),
-                "quiet_s": arrival.quiet_s or before.quiet_s,
+                "quiet_s": arrival.rule.quiet_s or before.quiet_s,
+                "expected_views": arrival.rule.expected_views or before.expected_views,
+                "holds": arrival.holds or before.holds,
             }
         )
     if not has_entry:
@@ -116,13 +114,15 @@ def arrived(record: StudyRecord, arrival: Arrival, *, has_entry: bool) -> Comple
         work=arrival.work.id,
         last_instance_at=arrival.at,
         expected=arrival.expected,
-        quiet_s=arrival.quiet_s,
+        quiet_s=arrival.rule.quiet_s,
+        expected_views=arrival.rule.expected_views,
+        holds=arrival.holds,
         reopened=0 if before is None else before.reopened + 1,
     )
 
 
 def counted(record: StudyRecord, by: str | None) -> StudyRecord:
-    """Return the record, complete where all instances that its sender told of are processed.
+    """Return the record, complete where all that is expected of it is processed.
 
     Parameters
     ----------
@@ -130,13 +130,27 @@ def counted(record: StudyRecord, by: str | None) -> StudyRecord:
         Id of the submission that ends with it.
     """
     completion = record.completion
-    if completion is None or not completion.expected or not is_open(record) or _waits(record):
+    if completion is None or not is_open(record) or _waits(record):
         return record
-    processed = sum(study_attributes(record).series.values())
-    failed = sum(item.images for item in record.failed) + len(record.open_images)
-    if processed + failed < completion.expected:
+    if not completion.expected and not completion.expected_views:
+        return record
+    if any(missing_of(record)):
         return record
     return _completed(record, completion, by or completion.work, counted=True)
+
+
+def missing_of(record: StudyRecord) -> tuple[int, tuple[str, ...]]:
+    """Return the number of instances, and the views, that are expected and did not come.
+
+    An image that failed has come; its view is one that nothing was read of.
+    """
+    completion, found = record.completion, study_attributes(record)
+    if completion is None:
+        return 0, ()
+    failed = sum(item.images for item in record.failed) + len(record.open_images)
+    came = sum(found.series.values()) + failed
+    views = tuple(view for view in completion.expected_views if view not in found.views)
+    return max(0, (completion.expected or 0) - came), views
 
 
 class Completions:
@@ -150,6 +164,8 @@ class Completions:
         Seconds since its last image after which a study is complete.
     routes
         Routes of studies that complete.
+    held
+        Keeps those that are held back.
     metrics, pseudonyms
         Told of completions; stand for studies in the log.
     """
@@ -161,6 +177,7 @@ class Completions:
         *,
         quiet_s: float,
         routes: Collection[str],
+        held: HeldStudies,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
     ) -> None:
@@ -168,6 +185,7 @@ class Completions:
         self._documents = documents
         self._quiet = dt.timedelta(seconds=quiet_s)
         self._routes = routes
+        self._held = held
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._promises: Promises | None = None
@@ -175,21 +193,27 @@ class Completions:
     def follow(self, promises: Promises) -> None:
         """Have the deliveries of each complete study promised from now on."""
         self._promises = promises
+        self._held.follow(promises)
 
     def arrival(
-        self, work: WorkId, route: str, expected: int | None, quiet_s: float | None = None
+        self, work: WorkId, route: str, expected: int | None, rule: RuleCompletion = NO_COMPLETION
     ) -> Arrival | None:
         """Return the arrival that a submission is; None on a route whose studies do not complete.
 
         Its completion has the submission's name.
+
+        Parameters
+        ----------
+        expected
+            Number of the study's instances, where its sender says it; a rule's counts before it.
         """
         if route not in self._routes:
             return None
-        return Arrival(work, work.received_at, expected, quiet_s)
+        return Arrival(work, work.received_at, rule.expected_instances or expected, rule)
 
     async def open(self, arrival: Arrival) -> None:
         """Write the entry of a completion, before the document has it."""
-        await self._write(arrival.work, arrival.at + self._quiet_of(arrival.quiet_s))
+        await self._write(arrival.work, arrival.at + self._quiet_of(arrival.rule.quiet_s))
 
     async def sweep(self) -> None:
         """Complete the studies that are quiet."""
@@ -221,12 +245,18 @@ class Completions:
             return
         how = "count" if completion.counted else "quiet"
         self._metrics.backlog.studies_complete.labels(how).inc()
-        log.info(
-            "study.all_arrived",
-            study_ref=self._pseudonyms.study_ref(record.study_id),
-            by=how,
-            reopened=completion.reopened,
-        )
+        study_ref = self._pseudonyms.study_ref(record.study_id)
+        log.info("study.all_arrived", study_ref=study_ref, by=how, reopened=completion.reopened)
+        if completion.missing_instances or completion.missing_views:
+            action = "hold" if completion.holds else "deliver"
+            self._metrics.backlog.studies_incomplete.labels(action).inc()
+            log.warning(
+                "study.incomplete",
+                study_ref=study_ref,
+                missing_instances=completion.missing_instances,
+                missing_views=completion.missing_views,
+                action=action,
+            )
 
     async def _look(self, work: WorkId, due: dt.datetime, now: dt.datetime) -> None:
         """Complete a study, or look again later."""
@@ -248,8 +278,10 @@ class Completions:
                 if is_open(record):  # an image came meanwhile
                     await self._write(work, max(now + quiet, due + _SECOND))
                 self.tell(record, work.id)
-        if record is not None and not is_open(record) and self._promises is not None:
-            await self._promises.promise(record)
+        if record is not None and not is_open(record):
+            await self._held.settle(record)
+            if self._promises is not None:
+                await self._promises.promise(record)
         await self._objects.purge(entry_key(COMPLETION, work, due))
 
     def _ended(self, work: WorkId) -> Callable[[StudyRecord], StudyRecord]:
@@ -283,6 +315,15 @@ def _waits(record: StudyRecord) -> bool:
 def _completed(
     record: StudyRecord, completion: Completion, by: str, *, counted: bool = False
 ) -> StudyRecord:
-    now = dt.datetime.now(dt.UTC)
-    ended = completion.model_copy(update={"completed_at": now, "ended_by": by, "counted": counted})
+    instances, views = missing_of(record)
+    ended = completion.model_copy(
+        update={
+            "completed_at": dt.datetime.now(dt.UTC),
+            "ended_by": by,
+            "counted": counted,
+            "missing_instances": instances,
+            "missing_views": views,
+            "held": completion.holds and bool(instances or views),
+        }
+    )
     return record.changed(completion=ended)

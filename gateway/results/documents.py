@@ -133,6 +133,7 @@ class SearchAttributes(StoredDocument):
     body_parts: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
     series: Counts = Field({}, description="Number of instances by Series Instance UID.")
     warnings: int = 0
 
@@ -200,8 +201,17 @@ class Completion(StoredDocument):
     quiet_s: float | None = Field(
         None, description="Seconds of its quiet time, where rules say it; else the settings do."
     )
+    expected_views: tuple[str, ...] = Field((), description="Views that rules expect.")
+    holds: bool = Field(
+        False, description="True if rules hold its results back where it ends incomplete."
+    )
     completed_at: AwareDatetime | None = None
     ended_by: str | None = Field(None, description="Id of the work that completed it.")
+    missing_instances: int = Field(0, description="Number of those that it was completed without.")
+    missing_views: tuple[str, ...] = ()
+    held: bool = Field(
+        False, description="True while its results are held back; the parked item tells of it."
+    )
     counted: bool = Field(
         False, description="True if all expected instances had come, and not a quiet time."
     )

@@ -35,6 +35,7 @@ def search_attributes(readings: Sequence[Reading], begun: int = 0) -> SearchAttr
         body_parts=_distinct(reading.metadata.get("body_part") for reading in readings),
         senders=_distinct(reading.sender for reading in readings),
         routes=_distinct(reading.route for reading in readings),
+        views=_distinct(reading.metadata.get("view") for reading in readings),
         series=dict(series),
         warnings=sum(len(reading.warnings) for reading in readings),
     )
@@ -56,6 +57,7 @@ def study_attributes(record: StudyRecord) -> SearchAttributes:
         body_parts=_distinct(value for part in parts for value in part.body_parts),
         senders=_distinct(value for part in parts for value in part.senders),
         routes=_distinct(value for part in parts for value in part.routes),
+        views=_distinct(value for part in parts for value in part.views),
         series=dict(series),
         warnings=sum(part.warnings for part in parts),
     )

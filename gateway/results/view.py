@@ -126,6 +126,10 @@ def _completion(record: StudyRecord) -> StudyCompletion | None:
         completed_at=completion.completed_at,
         last_instance_at=completion.last_instance_at,
         expected_instances=completion.expected,
+        expected_views=completion.expected_views or None,
+        missing_instances=completion.missing_instances or None,
+        missing_views=completion.missing_views or None,
+        held=completion.held or None,
         reopened=completion.reopened,
     )
 

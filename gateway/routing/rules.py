@@ -167,8 +167,6 @@ class Rules:
         """Return all that follows of several rules; of completion, what the first one says."""
         study_id = str(facts.metadata.get("study_id", ""))
         completions = [part.completion for part in parts if part.completion is not None]
-        quiet = (each.quiet_s for each in completions if each.quiet_s is not None)
-        expected = (each.expected_instances for each in completions if each.expected_instances)
         arms = dict.fromkeys(
             arm_of(model, study_id, self._rolled_back) for part in parts for model in part.models
         )
@@ -178,11 +176,17 @@ class Rules:
             models=tuple(arm for arm in arms if arm.mode is not Mode.SHADOW),
             shadows=tuple(arm for arm in arms if arm.mode is Mode.SHADOW),
             destinations=tuple(dict.fromkeys(name for part in parts for name in part.destinations)),
-            completion=RuleCompletion(
-                quiet_s=next(quiet, None), expected_instances=next(expected, None)
-            ),
+            completion=_first_of_each(completions),
             lane=most_urgent(part.lane for part in parts if part.lane is not None),
         )
+
+
+def _first_of_each(completions: Sequence[RuleCompletion]) -> RuleCompletion:
+    """Return of each field what the first of them says that says anything."""
+    said: dict[str, object] = {}
+    for completion in reversed(completions):
+        said |= {name: value for name, value in completion if value is not None and value != ()}
+    return RuleCompletion.model_validate(said)
 
 
 def most_urgent(lanes: Iterable[Lane]) -> Lane:

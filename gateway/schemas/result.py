@@ -306,7 +306,18 @@ class StudyCompletion(_Wire):
     )
     last_instance_at: AwareDatetime = Field(description="Time of arrival of its last image.")
     expected_instances: int | None = Field(
-        None, description="Number of Study Related Instances (0020,1208), as its sender says."
+        None,
+        description="Number of its instances, as its sender (0020,1208) or a rule says.",
+    )
+    expected_views: tuple[str, ...] | None = Field(None, description="Views, as a rule says.")
+    missing_instances: int | None = Field(
+        None, description="Number of instances that it was completed without."
+    )
+    missing_views: tuple[str, ...] | None = Field(
+        None, description="Views that it was completed without."
+    )
+    held: bool | None = Field(
+        None, description="True while its results are held back, until an operator decides."
     )
     reopened: int = Field(0, description="Number of times that a late image opened it again.")
 

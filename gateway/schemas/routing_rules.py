@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.schemas.metadata import View
 from gateway.schemas.routing_conditions import (
     DEEPEST,
     MOST_CONDITIONS,
@@ -31,6 +32,7 @@ from gateway.schemas.routing_conditions import (
 )
 from gateway.schemas.telemetry import CALLER_PATTERN
 
+_Views = Annotated[tuple[View, ...], Field(max_length=8)]
 Name = Annotated[str, StringConstraints(pattern=CALLER_PATTERN)]
 
 
@@ -123,6 +125,13 @@ class RuleCompletion(RoutingPart):
     )
     expected_instances: int | None = Field(
         None, ge=1, le=10000, description="Number of instances with which a study is complete."
+    )
+    expected_views: _Views = Field((), description="Views with which a study is complete.")
+    if_incomplete: Literal["deliver", "hold"] | None = Field(
+        None,
+        description="Action where the quiet time is over and expected instances or views are "
+        "missing: `deliver` what there is, which is the default, or `hold` it, parked, until an "
+        "operator retries the item or the rest comes.",
     )
 
 

@@ -40,6 +40,7 @@ LABELS = (
     "CredentialsMissingError",
     "DeadlineExceededError",
     "DeliveryRefusedError",
+    "StudyIncompleteError",
     "DeliveryUnansweredError",
     "DeliveryUnfinishedError",
     "ForeignBucketError",

@@ -30,6 +30,7 @@ from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of
 from gateway.renderings.reports import Reports
 from gateway.results.documents import FrameReading, Reading, StudyRecord
+from gateway.results.held_studies import HeldStudies
 from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request
 from gateway.results.store import ResultStore
@@ -276,6 +277,7 @@ def gateway_on(
         *(objects, results, parking, records, inbox, deletion),
         submissions=StudySubmissions(StudyDocuments(objects)),
         completions=completions_on(objects),
+        held=HeldStudies(StudyDocuments(objects), parking),
         documents=StudyDocuments(objects),
         index=IndexingGateway(objects).index,
         presence=None,

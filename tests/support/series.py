@@ -126,6 +126,7 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_dropfolder_deliveries": {"route": ways_in, "outcome": set(Outcome)},
         "radstream_callbacks": {"outcome": {"delivered", "refused", "given_up"}},
         "radstream_studies_complete": {"by": {"quiet", "count"}},
+        "radstream_studies_incomplete": {"action": {"deliver", "hold"}},
         "radstream_studies_deleted": {"reason": set(Reason)},
         "radstream_admission_rejected": {
             "reason": {"studies", "bytes", "caller", "line", "pictures", "connections"}

@@ -64,6 +64,7 @@ async def make_backlogs(
         ParkedWork(storage.parking, submissions, storage.submissions, reader),
         ParkedWork(storage.parking, notices, states, notifier),
         ParkedWork(storage.parking, processing.promises.entries, owed, asker),
+        storage.held,
     )
     return Backlogs(submissions, reader, notifier, callbacks, asker, owners)
 

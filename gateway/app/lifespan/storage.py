@@ -12,6 +12,7 @@ from gateway.dropfolder.waiting import WaitingHalves
 from gateway.problems import problem_of
 from gateway.results.completion import Completions
 from gateway.results.deletion import Deletion
+from gateway.results.held_studies import HeldStudies
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.submissions import StudySubmissions
@@ -56,6 +57,7 @@ class StudyStorage:
     deletion: Deletion
     submissions: StudySubmissions
     completions: Completions
+    held: HeldStudies
     documents: StudyDocuments
     index: StudyIndex
     presence: Presence | None
@@ -85,7 +87,7 @@ def make_storage(context: LifespanContext, stores: Stores, routing: Routing) -> 
         metrics=context.metrics,
         pseudonyms=context.pseudonyms,
     )
-    results = ResultStore(objects, documents)
+    results, held = ResultStore(objects, documents), HeldStudies(documents, parking)
     return StudyStorage(
         objects,
         results,
@@ -99,9 +101,11 @@ def make_storage(context: LifespanContext, stores: Stores, routing: Routing) -> 
             documents,
             quiet_s=context.settings.completion.quiet_s,
             routes=context.settings.completion.routes,
+            held=held,
             metrics=context.metrics,
             pseudonyms=context.pseudonyms,
         ),
+        held=held,
         documents=documents,
         index=index,
         presence=stores.presence,

@@ -38,6 +38,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.InvalidCallbackError("it does not begin with https://"),
         errors.CallbackUnansweredError("its status was 503"),
         errors.ReportUnansweredError("it rejected the association"),
+        errors.StudyIncompleteError(("1 instance", "view LATERAL")),
         errors.DeliveryRefusedError("it answered C-STORE with status 0122"),
         errors.RenderingNotConformantError(("PatientID is missing",)),
         errors.DeliveryUnansweredError("it rejected the association"),

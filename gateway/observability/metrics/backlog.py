@@ -52,12 +52,22 @@ class BacklogMetrics:
             self.callbacks.labels(outcome)
         self.studies_complete = Counter(
             "radstream_studies_complete_total",
-            "Studies that became complete: by a quiet time, or by the count of their instances.",
+            "Studies that became complete: by a quiet time, or by the "
+            "coming of all that was expected.",
             ["by"],
             registry=registry,
         )
         for how in ("quiet", "count"):
             self.studies_complete.labels(how)
+        self.studies_incomplete = Counter(
+            "radstream_studies_incomplete_total",
+            "Studies that became complete without all instances or views that are expected, by "
+            "what is done with their results: deliver, or hold.",
+            ["action"],
+            registry=registry,
+        )
+        for action in ("deliver", "hold"):
+            self.studies_incomplete.labels(action)
         self.studies_deleted = Counter(
             "radstream_studies_deleted_total",
             "Studies deleted, by reason.",

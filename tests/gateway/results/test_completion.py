@@ -15,6 +15,7 @@ from gateway.results.completion import (
     arrived,
     counted,
     is_open,
+    missing_of,
 )
 from gateway.results.documents import (
     Completion,
@@ -25,9 +26,10 @@ from gateway.results.documents import (
 )
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason
+from gateway.schemas.routing_rules import RuleCompletion
 from gateway.storage.layout import COMPLETION
 from gateway.work.keys import WorkId
-from tests.support.completion import completions_on
+from tests.support.completion import Promised, completions_on
 from tests.support.gateway import until
 from tests.support.readings import reading
 from tests.support.store import MemoryStore, MortalStore
@@ -198,7 +200,7 @@ def test_without_an_entry_none_is_opened():
 
 async def test_a_quiet_time_that_rules_give_counts_before_the_settings(store: Store):
     at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=30)
-    brief = Arrival(WorkId.new("S1", at), at, None, quiet_s=5)
+    brief = Arrival(WorkId.new("S1", at), at, None, RuleCompletion(quiet_s=5))
     await store.add(brief)
     await store.completions(quiet_s=3600).sweep()
     assert (await store.completion()).completed_at is not None
@@ -206,7 +208,7 @@ async def test_a_quiet_time_that_rules_give_counts_before_the_settings(store: St
 
 async def test_a_longer_quiet_time_of_the_rules_is_waited_for(store: Store):
     at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=90)
-    await store.add(Arrival(WorkId.new("S1", at), at, None, quiet_s=3600))
+    await store.add(Arrival(WorkId.new("S1", at), at, None, RuleCompletion(quiet_s=3600)))
     await store.completions(quiet_s=60).sweep()
     assert (await store.completion()).completed_at is None
     await store.add(arrival(at))  # an image of which no rule says it keeps what was said
@@ -222,3 +224,26 @@ def test_a_study_that_owes_readings_waits_for_them():
     done = counted(record.changed(missing_readings=()), "w").completion
     assert done is not None
     assert (done.completed_at is not None, done.ended_by) == (True, "w")
+
+
+def test_a_study_is_complete_with_the_views_that_a_rule_expects():
+    rule = RuleCompletion.model_validate({"expected_views": ["PA", "LATERAL"]})
+    came = Arrival(WorkId.new("S1", NOW), NOW, None, rule)
+    readings = (reading(1, metadata={"view": "PA"}), reading(2, metadata={"view": "LATERAL"}))
+    opened = begun(completion=arrived(begun(), came, has_entry=True), readings=readings[:1])
+    assert missing_of(opened) == (0, ("LATERAL",))
+    assert is_open(counted(opened, "a"))
+    assert not is_open(counted(opened.changed(readings=readings), "a"))
+
+
+async def test_a_study_that_ends_incomplete_tells_so_and_is_delivered(store: Store):
+    promises = Promised()
+    await store.add(arrival(LONG_AGO, expected=3), readings=(reading(1, series_instance_uid="1"),))
+    completions = store.completions()
+    completions.follow(promises)
+    await completions.sweep()
+    completion = await store.completion()
+    assert (completion.missing_instances, completion.held) == (2, False)
+    assert promises.studies == ["S1"]
+    incomplete = store.metrics.backlog.studies_incomplete
+    assert incomplete.labels("deliver")._value.get() == 1
