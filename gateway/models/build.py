@@ -36,7 +36,7 @@ def build_placements(model_repository: Path, name: str) -> list[Path]:
     model_repository
         Triton's; what is written are models of their own in it.
     name
-        Of a model with a contract; its newest version is taken.
+        Of a model with a contract; the newest version that Triton serves is taken.
 
     Returns
     -------
@@ -77,8 +77,20 @@ def models_with_contract(model_repository: Path) -> list[str]:
 
 
 def newest_version(folder: Path) -> str:
-    """Return the highest version in the model's folder; ContractError if it has none."""
-    versions = [path.name for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()]
+    """Return the highest version in the model's folder that Triton serves.
+
+    Raises
+    ------
+    ContractError
+        The model cannot be read, or no version of it is served.
+    """
+    policy = read_config(folder).version_policy
+    named = {str(each) for each in policy.specific.versions}
+    versions = [
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and path.name.isdecimal() and (not named or path.name in named)
+    ]
     if not versions:
         raise ContractError(f"{folder.name} has no version")
     return max(versions, key=int)

@@ -79,6 +79,17 @@ def test_the_newest_version_is_taken(repository: Path) -> None:
     ]
 
 
+def test_a_version_that_triton_does_not_serve_is_passed_over(repository: Path) -> None:
+    folder = repository / "brightness"
+    (folder / "10").mkdir()
+    served = config(folder)
+    served.version_policy.specific.versions.append(1)
+    (folder / "config.pbtxt").write_text(text_format.MessageToString(served))
+    build(repository)
+    steps = config(repository / "brightness_uint8").ensemble_scheduling.step
+    assert steps[1].model_version == 1
+
+
 def test_the_graph_is_that_of_the_newest_versions_contract(repository: Path) -> None:
     write_version(repository / "brightness", "2", {"input": {"range": [-1, 1]}})
     build(repository)
