@@ -18,19 +18,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-Z_95 = 1.959963984540054
-"""Standard normal deviate of a two-sided interval of 95 percent."""
+from gateway.acceptance.statistics import Z_95, Estimate
+
 # Beyond, the exact test and the one of chi-squared tell the same, and the latter sooner.
 _MOST_EXACT = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its interval of 95 percent."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
     Scores = NDArray[np.float64]
 
-# Of the standard normal distribution: two-sided 95 %.
-_Z = 1.959963984540054
+Z_95 = 1.959963984540054
+"""Standard normal deviate of a two-sided interval at 95 %."""
 # Fewer say nothing that an interval of half the range would not say.
 ENOUGH = 20
 BINS = 10
@@ -94,12 +94,23 @@ def proportion(count: int, total: int) -> Estimate | None:
     ----------
     Newcombe, Statistics in Medicine 17 (1998) 857: method 3.
     """
+    return Estimate(count / total, *wilson(count, total)) if total else None
+
+
+def wilson(count: int, total: int, z: float = Z_95) -> tuple[float, float]:
+    """Return the bounds of a share by Wilson's score; of nothing it may be any.
+
+    Parameters
+    ----------
+    z
+        Standard normal deviate of the two-sided interval.
+    """
     if total == 0:
-        return None
+        return 0.0, 1.0
     share = count / total
-    middle = (count + _Z**2 / 2) / (total + _Z**2)
-    half = _Z * math.sqrt(share * (1 - share) * total + _Z**2 / 4) / (total + _Z**2)
-    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))
+    middle = (count + z**2 / 2) / (total + z**2)
+    half = z * math.sqrt(share * (1 - share) * total + z**2 / 4) / (total + z**2)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def auc(truth: Flags, scores: Scores) -> Estimate | None:
@@ -122,7 +133,7 @@ def auc(truth: Flags, scores: Scores) -> Estimate | None:
     def is_within(area: float) -> bool:
         spread = 1 + more * ((1 - area) / (2 - area) + area / (1 + area))
         variance = area * (1 - area) * spread / (with_finding * without)
-        return bool(abs(value - area) <= _Z * math.sqrt(variance))
+        return bool(abs(value - area) <= Z_95 * math.sqrt(variance))
 
     return Estimate(
         float(value), _bound(float(value), 0.0, is_within), _bound(float(value), 1.0, is_within)

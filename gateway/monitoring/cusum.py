@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gateway.acceptance.statistics import wilson
 from gateway.schemas.stored_document import StoredDocument
 
 LIMIT = 10.0
@@ -46,7 +47,7 @@ class ShareWatch:
 
     def after(self, evidence: Evidence, found: int, n: int) -> Evidence:
         """Return the evidence after so many more readings, of which `found` are of the kind."""
-        low, high = wilson(*self.share)
+        low, high = wilson(*self.share, _Z)
         rise = min(high + SHIFT, (1 + high) / 2)
         fall = max(low - SHIFT, low / 2)
         return Evidence(
@@ -55,16 +56,6 @@ class ShareWatch:
             if self.falls and low > _LEAST_SHARE
             else 0.0,
         )
-
-
-def wilson(found: int, n: int) -> tuple[float, float]:
-    """Return the bounds of a share by Wilson's score, each of which holds with 99.5 %."""
-    if n == 0:
-        return 0.0, 1.0
-    share, squared = found / n, _Z**2
-    middle = (share + squared / (2 * n)) / (1 + squared / n)
-    width = _Z / (1 + squared / n) * math.sqrt(share * (1 - share) / n + squared / (4 * n**2))
-    return max(0.0, middle - width), min(1.0, middle + width)
 
 
 def _sum(evidence: float, usual: float, changed: float, found: int, n: int) -> float:

@@ -1,5 +1,7 @@
 """Figures equal scikit-learn's; intervals equal those of the papers that they are taken from."""
 
+import math
+
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
@@ -21,6 +23,7 @@ from gateway.acceptance.statistics import (
     predictive_values,
     proportion,
     roc_points,
+    wilson,
 )
 
 
@@ -137,3 +140,12 @@ def test_predictive_values_follow_prevalence():
     assert predictive_values(0.9, 0.8, 0.01) == pytest.approx((0.009 / 0.207, 0.792 / 0.793))
     assert predictive_values(0.0, 1.0, 0.1) == (None, pytest.approx(0.9))
     assert predictive_values(1.0, 0.0, 0.1) == (pytest.approx(0.1), None)
+
+
+def test_bounds_of_a_share_are_wilsons():
+    # (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) with z = 2.576, p = 0.1, n = 100
+    z = 2.576
+    middle, width = 0.1 + z**2 / 200, z * math.sqrt(0.0009 + z**2 / 40_000)
+    expected = ((middle - width) / (1 + z**2 / 100), (middle + width) / (1 + z**2 / 100))
+    assert wilson(10, 100, z) == pytest.approx(expected)
+    assert wilson(0, 0) == (0.0, 1.0)

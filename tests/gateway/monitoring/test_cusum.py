@@ -1,12 +1,11 @@
 """A changed share is noticed soon, and one as it ever was is not."""
 
-import math
-
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from gateway.monitoring.cusum import LIMIT, SHIFT, Evidence, ShareWatch, wilson
+from gateway.acceptance.statistics import wilson
+from gateway.monitoring.cusum import LIMIT, SHIFT, Evidence, ShareWatch
 
 
 def run(watch: ShareWatch, share: float, readings: int, *, seed: int) -> int | None:
@@ -21,7 +20,7 @@ def run(watch: ShareWatch, share: float, readings: int, *, seed: int) -> int | N
 
 def test_evidence_is_the_logarithm_of_the_likelihoods_ratio():
     watch = ShareWatch((300, 1000))
-    _, high = wilson(300, 1000)
+    _, high = wilson(300, 1000, 2.576)
     found, n = 14, 20
     truth = [1] * found + [0] * (n - found)
     usual, changed = ([[1 - share, share]] * n for share in (high, high + SHIFT))
@@ -62,12 +61,3 @@ def test_evidence_goes_when_the_share_is_as_before():
     alarmed = watch.after(Evidence(), 100, 100)
     assert alarmed.rise == LIMIT
     assert watch.after(alarmed, 60, 300).rise == 0
-
-
-def test_bounds_of_a_share_are_wilsons():
-    # (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) with z = 2.576, p = 0.1, n = 100
-    z = 2.576
-    middle, width = 0.1 + z**2 / 200, z * math.sqrt(0.0009 + z**2 / 40_000)
-    expected = ((middle - width) / (1 + z**2 / 100), (middle + width) / (1 + z**2 / 100))
-    assert wilson(10, 100) == pytest.approx(expected)
-    assert wilson(0, 0) == (0.0, 1.0)
