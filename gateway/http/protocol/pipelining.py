@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from gateway.http.protocol import direct_bodies
 from gateway.http.protocol.connections import BoundedProtocol
+from gateway.http.protocol.direct_bodies import DirectBody
 
 if TYPE_CHECKING:
     import asyncio
@@ -144,11 +146,34 @@ class PipeliningProtocol(BoundedProtocol):
         super().on_headers_complete()
         lengths = [value for name, value in self.headers if name == b"content-length"]
         self._body_left = int(lengths[0]) if lengths else 0
+        # With TLS the bytes are copied out of their records anyway.
+        if self._body_left >= direct_bodies.LEAST_BYTES and self.scheme == "http":
+            direct_bodies.offer(self.scope, self)  # type: ignore[arg-type]  # a dict
 
     def on_body(self, body: bytes) -> None:
         """Take some of the body."""
         self._body_left = max(0, self._body_left - len(body))
         super().on_body(body)
+
+    def direct_body(self, room: memoryview) -> DirectBody | None:
+        """Return the rest of the body on its way into the room; see `direct_bodies`."""
+        is_next = self.cycle is self._running and not self.cycle.body and not self._unparsed
+        is_open = is_next and not self.transport.is_closing() and not self.flow.is_held
+        if not is_open or len(room) != self._body_left or len(room) < direct_bodies.LEAST_BYTES:
+            return None
+        self.flow.resume_reading()
+        return DirectBody(self, room)
+
+    def end_direct_body(self, received: memoryview, *, is_whole: bool) -> None:
+        """Take the transport back; the parser learns of what it has not seen."""
+        self.transport.set_protocol(self)
+        if is_whole:
+            self._body_left = 0
+            self.parser.begin_anew()  # type: ignore[attr-defined]  # of `NeverUpgrading`
+            self.on_message_complete()
+        elif self.parser is not None:
+            self.parser.feed_data(received)
+            self.cycle.body.clear()  # its reader has it, or does not want it any more
 
     def _on_slow_head(self) -> None:
         if self.flow.is_held:  # the rest of it is not read, here

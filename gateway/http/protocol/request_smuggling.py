@@ -66,9 +66,10 @@ class NeverUpgrading:
     ) -> None:
         self._callbacks = callbacks
         self._head = head
-        self._begin()
+        self.begin_anew()
 
-    def _begin(self) -> None:
+    def begin_anew(self) -> None:
+        """Forget what was parsed: a request begins with the next byte."""
         self._parser = httptools.HttpRequestParser(self._callbacks)
         # As uvicorn has it: what follows a request that closes the connection is no fault of it.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -90,5 +91,5 @@ class NeverUpgrading:
             method, target, version, headers = self._head()
             lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
             lines += [name + b": " + value for name, value in headers if name != b"upgrade"]
-            self._begin()
+            self.begin_anew()
             self.feed_data(b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :])

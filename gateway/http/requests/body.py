@@ -12,13 +12,15 @@ from gateway.errors import (
     DeadlineExceededError,
     RequestTooSlowError,
 )
+from gateway.http.protocol.direct_bodies import direct_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from fastapi import Request
 
     from gateway.admission.admission import Slot
+    from gateway.http.protocol.direct_bodies import DirectBody
     from gateway.runtime.deadline import Deadline
     from gateway.settings import HttpSettings
 
@@ -65,15 +67,31 @@ async def read_body(
     if declared > limit_bytes:
         raise BodyTooLargeError(limit_bytes)
     slot.hold_bytes(declared)
-    began = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     latest = began + deadline.remaining_s()
-    patience = asyncio.timeout_at(min(began + pace.body_grace_s, latest))
+
+    def due(size: int) -> float:
+        return min(began + pace.body_grace_s + size / pace.body_bytes_per_s, latest)
+
+    size, more = 0, True
+    patience = asyncio.timeout_at(due(0))
     try:
         async with patience:
             body = bytearray(declared)  # at once: to grow it is to move it, again and again
-            async for size in _received(request, body, limit_bytes, slot):
-                due = began + pace.body_grace_s + size / pace.body_bytes_per_s
-                patience.reschedule(min(due, latest))
+            while more:
+                piece, more = await _next(request)
+                size += len(piece)
+                if size > limit_bytes:
+                    raise BodyTooLargeError(limit_bytes)
+                slot.hold_bytes(size)
+                _put(piece, body, size)
+                patience.reschedule(due(size))
+                rest = direct_body(request.scope, memoryview(body)[size:]) if more else None
+                if rest is not None:
+                    patience.reschedule(None)
+                    await _arrival(rest, declared, due)
+                    more = False
             return body
     except TimeoutError as error:
         if deadline.remaining_s() == 0:
@@ -81,28 +99,55 @@ async def read_body(
         raise RequestTooSlowError("body") from error
 
 
-async def _received(
-    request: Request, body: bytearray, limit_bytes: int, slot: Slot
-) -> AsyncIterator[int]:
-    """Fill the body, and yield its bytes so far after each piece."""
-    size, more = 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
+def _put(piece: bytes, body: bytearray, end: int) -> None:
+    """Put a piece into the body, where it ends at this place."""
+    if end > len(body):  # nobody announced it
+        body += piece
+        return
+    with memoryview(body) as view:
+        view[end - len(piece) : end] = piece
+
+
+async def _next(request: Request) -> tuple[bytes, bool]:
+    """Return the next piece of the body, and True if more is to come.
+
+    Raises
+    ------
+    CallerGoneError
+        The connection closed before the body's end.
+    """
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise CallerGoneError
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _arrival(rest: DirectBody, declared: int, due: Callable[[int], float]) -> None:
+    """Return once the rest of a body is there; its pace is looked at when it may be too slow.
+
+    Parameters
+    ----------
+    declared
+        Bytes of the whole body.
+    due
+        Returns when a body of which so much is there is too slow, by the loop's clock.
+
+    Raises
+    ------
+    CallerGoneError
+    TimeoutError
+        It came more slowly than is waited for.
+    """
+    now = asyncio.get_running_loop().time
+    try:
+        while not rest.ended.done():
+            if (left_s := due(declared - rest.left) - now()) <= 0:
+                raise TimeoutError
+            await asyncio.wait([rest.ended], timeout=left_s)
+        if rest.left:
             raise CallerGoneError
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit_bytes:
-            raise BodyTooLargeError(limit_bytes)
-        slot.hold_bytes(size)
-        if size > len(body):  # nobody announced it
-            body += piece
-        else:
-            with memoryview(body) as view:
-                view[size - len(piece) : size] = piece
-        more = message.get("more_body", False)
-        if more:
-            yield size
+    finally:
+        rest.close()
 
 
 async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[bytes]:
@@ -130,15 +175,11 @@ async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[byt
         began = clock()
         try:
             async with asyncio.timeout(allowed_s - waited_s):
-                message = await request.receive()
+                piece, more = await _next(request)
         except TimeoutError as error:
             raise RequestTooSlowError("body") from error
         waited_s += clock() - began
-        if message["type"] == "http.disconnect":
-            raise CallerGoneError
-        piece = message.get("body", b"")
         size += len(piece)
-        more = message.get("more_body", False)
         if piece:
             yield piece
 

@@ -1,0 +1,181 @@
+"""Bodies received past the parser, over real connections, on both event loops."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+from fastapi import Request
+from prometheus_client import CollectorRegistry
+
+from gateway.admission.admission import Admission
+from gateway.errors import CallerGoneError, RequestTooSlowError
+from gateway.http.protocol.direct_bodies import LEAST_BYTES
+from gateway.http.protocol.pipelining import serving
+from gateway.http.requests.body import read_body
+from gateway.observability.metrics import Metrics
+from gateway.runtime.deadline import Deadline
+from gateway.settings import HttpSettings
+from tests.support.connections import Connection, head
+
+BODY = random.Random(15).randbytes(1_400_003)  # noqa: S311 - no secret
+PATIENT = HttpSettings(port=0)
+LOOPS = pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+
+Scope = MutableMapping[str, Any]
+Loop = Callable[[], asyncio.AbstractEventLoop]
+Scenario = Callable[["Served", Connection], Awaitable[None]]
+
+
+class Served:
+    """An application that reads bodies, and says what it read."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self.pieces = 0
+        self.errors: asyncio.Queue[Exception] = asyncio.Queue()
+        self._settings = settings
+        self._admission = Admission(
+            bytes_limit=10**8,
+            studies_limit=2,
+            pictures_limit=1,
+            metrics=Metrics(CollectorRegistry()),
+        )
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        async def counted() -> Any:
+            self.pieces += 1
+            return await receive()
+
+        status, answer = 200, b""
+        with self._admission.slot("someone") as slot:
+            try:
+                body = await read_body(
+                    Request(scope, counted),
+                    10**7,
+                    slot=slot,
+                    deadline=Deadline.after(60),
+                    pace=self._settings,
+                )
+                del body[:1]  # nobody holds it any more
+                answer = hashlib.sha256(BODY[:1] + body).hexdigest().encode()
+            except (CallerGoneError, RequestTooSlowError) as error:
+                status, answer = 408, b"no"
+                self.errors.put_nowait(error)
+        fields = [(b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": answer})
+
+
+@asynccontextmanager
+async def served(settings: HttpSettings) -> AsyncIterator[tuple[Served, Connection]]:
+    """The application behind a server, and a connection to it."""
+    app = Served(settings)
+    protocol = serving(settings, on_refused=lambda: None, on_unread=lambda: None)
+    config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_config=None)
+    config.load()
+    state = uvicorn.Server(config).server_state
+    server = await asyncio.get_running_loop().create_server(
+        lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        yield app, Connection(reader, writer)
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+
+
+def run(loop: Loop, scenario: Scenario, settings: HttpSettings = PATIENT) -> None:
+    async def main() -> None:
+        async with served(settings) as (app, connection):
+            await scenario(app, connection)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())
+
+
+def digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
+
+
+@LOOPS
+def test_a_long_body_comes_whole_and_in_few_pieces(loop: Loop):
+    async def scenario(app: Served, connection: Connection) -> None:
+        await connection.send(head(f"Content-Length: {len(BODY)}"))
+        for at in range(0, len(BODY), 50_000):
+            await connection.send(BODY[at : at + 50_000])
+        assert (await connection.answer()).endswith(digest(BODY))
+        assert app.pieces == 1
+
+    run(loop, scenario)
+
+
+@LOOPS
+@pytest.mark.parametrize("size", [1, LEAST_BYTES - 1, LEAST_BYTES, LEAST_BYTES + 1, 300_000])
+def test_requests_follow_each_other_on_one_connection(loop: Loop, size: int):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        body = BODY[:size]
+        one = head(f"Content-Length: {size}") + body
+        await connection.send(one)
+        assert (await connection.answer()).endswith(digest(body))
+        await connection.send(one * 3)  # sent before the answers
+        for _ in range(3):
+            assert (await connection.answer()).endswith(digest(body))
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_caller_that_waits_for_leave_gets_it(loop: Loop):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        await connection.send(head(f"Content-Length: {len(BODY)}", "Expect: 100-continue"))
+        assert await connection.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await connection.send(BODY)
+        assert (await connection.answer()).endswith(digest(BODY))
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_body_whose_caller_goes_is_given_up(loop: Loop):
+    async def scenario(app: Served, connection: Connection) -> None:
+        await connection.send(head(f"Content-Length: {len(BODY)}") + BODY[:700_000])
+        connection.writer.close()
+        assert isinstance(await app.errors.get(), CallerGoneError)
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_body_that_stops_coming_is_given_up_and_its_rest_read_past(loop: Loop):
+    async def scenario(app: Served, connection: Connection) -> None:
+        one = head(f"Content-Length: {len(BODY)}") + BODY
+        await connection.send(one[:700_000])
+        assert isinstance(await app.errors.get(), RequestTooSlowError)
+        assert (await connection.answer()).startswith(b"HTTP/1.1 408 ")
+        await connection.send(one[700_000:] + head("Content-Length: 3") + BODY[:3])
+        assert (await connection.answer()).endswith(digest(BODY[:3]))
+
+    run(loop, scenario, HttpSettings(port=0, body_grace_s=0.2, body_bytes_per_s=2**30))
+
+
+@LOOPS
+def test_a_body_that_comes_slowly_but_fast_enough_is_waited_for(loop: Loop):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        await connection.send(head(f"Content-Length: {len(BODY)}") + BODY[:100_000])
+        for at in range(100_000, len(BODY), 100_000):
+            await connection.send(BODY[at : at + 100_000])
+            await asyncio.sleep(0.1)  # the grace alone would be over
+        assert (await connection.answer()).endswith(digest(BODY))
+
+    run(loop, scenario, HttpSettings(port=0, body_grace_s=1, body_bytes_per_s=20_000))
