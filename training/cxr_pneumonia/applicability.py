@@ -2,12 +2,12 @@
 
     python -m training.cxr_pneumonia.applicability --data DATA --model model.onnx
 
-Of each picture the four networks' last maps, averaged over their places, make 512 features. Two
-distances are added: from the space of the first 128 principal components of the train split, and
-within that space from its middle, each divided by its root mean square over train. The threshold t
-is the distance that one in a hundred pictures of val passes. The score is t / (t + distance), so
-that 0.5 stands for the threshold; it is folded into the graph as a third output, and the others
-stay as they are.
+Of each picture the networks' last maps, 128 channels each, averaged over their places, make the
+features. Two distances are added: from the space of the first quarter of the principal components
+of the train split (128 of 512 for four networks), and within that space from its middle, each
+divided by its root mean square over train. The threshold t is the distance that one in a hundred
+pictures of val passes. The score is t / (t + distance), so that 0.5 stands for the threshold; it is
+folded into the graph as a third output, and the others stay as they are.
 
 The kind of distance and the number of components were chosen on val, on turned, mirrored, inverted
 and cropped copies of it, and on noise; on nothing else.
@@ -27,8 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from training.cxr_pneumonia.dataset import as_input, load_split
 from training.cxr_pneumonia.inference import BATCH
 
-MAPS = tuple(f"/members.{member}/trunk/trunk.7/Relu_output_0" for member in range(4))
-COMPONENTS = 128
+COMPONENTS_SHARE = 4  # of the features, one in so many
 BEYOND_PERCENT = 1
 OUTPUT = "applicability"
 
@@ -39,8 +38,9 @@ Numbers = NDArray[np.float64]
 class Space:
     """The space of the features of train.
 
-    `axes` (512, 128) leads from standardised features to components, which `spread` (128,) divides;
-    `outside` is the root mean square of what is left beside them, `threshold` a distance.
+    `axes` (features, components) leads from standardised features to components, which `spread`
+    (components,) divides; `outside` is the root mean square of what is left beside them,
+    `threshold` a distance.
     """
 
     mean: Numbers
@@ -51,7 +51,7 @@ class Space:
     threshold: float = 0.0
 
     def distances(self, features: Numbers) -> Numbers:
-        """The distances (n,) of features (n, 512)."""
+        """The distances (n,) of features (n, features)."""
         standard = (features - self.mean) / self.deviation
         components = standard @ self.axes
         left = np.maximum((standard**2).sum(1) - (components**2).sum(1), 0)
@@ -60,42 +60,58 @@ class Space:
         return distances
 
 
-def features(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> Numbers:
-    """The features (n, 512) of pictures (n, 224, 224)."""
+def maps_of(model: onnx.ModelProto) -> list[str]:
+    """The tensors that hold the networks' last maps, (n, 128, 14, 14) each."""
+    ends = "/trunk/trunk.7/Relu_output_0"
+    return [name for node in model.graph.node for name in node.output if name.endswith(ends)]
+
+
+def features(model: onnx.ModelProto, pictures: NDArray[np.uint8], cells: int = 1) -> Numbers:
+    """The features (n, networks * 128 * cells * cells) of pictures (n, 224, 224).
+
+    Maps are averaged over so many `cells`, 1, 2, 7 or 14, in each direction.
+    """
     open_model = onnx.ModelProto()
     open_model.CopyFrom(model)
-    for name in MAPS:
+    names = maps_of(model)
+    for name in names:
         open_model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(open_model.SerializeToString(), options)
     found = []
     for start in range(0, len(pictures), BATCH):
-        maps = session.run(MAPS, {"image": as_input(pictures[start : start + BATCH])})
-        found.append(np.concatenate([each.mean((2, 3)) for each in maps], 1))
+        maps = session.run(names, {"image": as_input(pictures[start : start + BATCH])})
+        parts = [
+            each.reshape(*each.shape[:2], cells, each.shape[2] // cells, cells, -1) for each in maps
+        ]
+        found.append(
+            np.concatenate([each.mean((3, 5)).reshape(len(each), -1) for each in parts], 1)
+        )
     return np.concatenate(found).astype(np.float64)
 
 
-def fitted(train: Numbers, val: Numbers) -> Space:
-    """The space of these features of train, with the threshold by those of val."""
+def fitted(train: Numbers, val: Numbers, beyond_percent: float = BEYOND_PERCENT) -> Space:
+    """The space of these features of train, with the threshold that so many of val pass."""
     mean, deviation = train.mean(0), train.std(0) + 1e-6
     standard = (train - mean) / deviation
     variances, axes = np.linalg.eigh(standard.T @ standard / len(standard))
-    largest, others = variances[::-1][:COMPONENTS], variances[::-1][COMPONENTS:]
+    count = len(mean) // COMPONENTS_SHARE
+    largest, others = variances[::-1][:count], variances[::-1][count:]
     space = Space(
         mean,
         deviation,
-        axes[:, ::-1][:, :COMPONENTS],
+        axes[:, ::-1][:, :count],
         np.sqrt(largest),
         float(np.sqrt(others.sum())),
     )
-    threshold = float(np.percentile(space.distances(val), 100 - BEYOND_PERCENT))
+    threshold = float(np.percentile(space.distances(val), 100 - beyond_percent))
     return replace(space, threshold=threshold)
 
 
 def folded(model: onnx.ModelProto, space: Space) -> onnx.ModelProto:
     """The model with the score as a third output, (n, 1); a score that it has is replaced."""
-    graph = model.graph
+    graph, maps = model.graph, maps_of(model)
     kept = [node for node in graph.node if not node.name.startswith(f"{OUTPUT}/")]
     values = [value for value in graph.initializer if not value.name.startswith(f"{OUTPUT}/")]
     outputs = [output for output in graph.output if output.name != OUTPUT]
@@ -109,7 +125,7 @@ def folded(model: onnx.ModelProto, space: Space) -> onnx.ModelProto:
         "nothing": np.array([0.0]),
         "two": np.array([2.0]),
         "size": np.array([len(space.mean)]),
-        "components_size": np.array([COMPONENTS]),
+        "components_size": np.array([len(space.spread)]),
     }
     for name, value in constants.items():
         values.append(numpy_helper.from_array(value.astype(np.float32), f"{OUTPUT}/{name}"))
@@ -119,9 +135,9 @@ def folded(model: onnx.ModelProto, space: Space) -> onnx.ModelProto:
         given = output if output == OUTPUT else f"{OUTPUT}/{output}"
         kept.append(helper.make_node(kind, names, [given], name=f"{OUTPUT}/{output}", **attributes))
 
-    for number, name in enumerate(MAPS):
+    for number, name in enumerate(maps):
         node("ReduceMean", [name], f"map{number}", axes=[2, 3], keepdims=0)
-    node("Concat", [f"map{number}" for number in range(len(MAPS))], "features", axis=1)
+    node("Concat", [f"map{number}" for number in range(len(maps))], "features", axis=1)
     node("Sub", ["features", "mean"], "centred")
     node("Div", ["centred", "deviation"], "standard")
     node("MatMul", ["standard", "axes"], "components")

@@ -101,8 +101,7 @@ def cropped(picture: Picture, margin: int) -> Picture:
     return np.asarray(resampled, dtype=np.uint8)
 
 
-# Every way in which pictures are spoilt to measure robustness. The first four names are those
-# over whose val copies the probabilities are calibrated and the threshold is chosen.
+# Every way in which pictures are spoilt to measure robustness.
 SPOILINGS: dict[str, Callable[[Picture], Picture]] = {
     "untouched": lambda picture: picture,
     "JPEG quality 40": lambda picture: jpeg(picture, 40),
@@ -127,7 +126,11 @@ SPOILINGS: dict[str, Callable[[Picture], Picture]] = {
     "cropped by a tenth on each side": lambda picture: cropped(picture, 22),
     "blurred (sigma 2), then JPEG quality 50": lambda picture: jpeg(blurred(picture, 2.0), 50),
 }
-CALIBRATION_SPOILINGS = tuple(SPOILINGS)[:4]
+# By version of the model: the copies of val that calibrate its probabilities and set its threshold.
+CALIBRATION_SPOILINGS = {
+    1: tuple(SPOILINGS)[:4],
+    2: (*tuple(SPOILINGS)[:4], "cropped by a tenth on each side"),
+}
 
 
 def spoil(pictures: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

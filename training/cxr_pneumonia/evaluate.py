@@ -51,9 +51,14 @@ CELL = SIDE // 14  # pixels of the picture under one cell of the map
 Report = dict[str, Any]
 
 
-def chosen_threshold(model: Classifier, val: Split) -> float:
+# Shares of pictures with pneumonia for which the card tells predictive values.
+PREVALENCES = (0.05, 0.2, 0.5, 0.7)
+
+
+def chosen_threshold(model: Classifier, val: Split, version: int) -> float:
     """The largest threshold that holds the sensitivity over val and its spoilt copies."""
-    copies = [model.probabilities(spoil(val.pictures, name)) for name in CALIBRATION_SPOILINGS]
+    names = CALIBRATION_SPOILINGS[version]
+    copies = [model.probabilities(spoil(val.pictures, name)) for name in names]
     labels = np.tile(val.labels, len(copies))
     return threshold_for(labels, np.concatenate(copies), LEAST_SENSITIVITY)
 
@@ -71,6 +76,18 @@ def figures(split: Split, scores: NDArray[np.float64], threshold: float) -> dict
     return {
         name: bootstrapped(figure, split.labels, scores, split.patients)
         for name, figure in wanted.items()
+    }
+
+
+def predictive_values(found: dict[str, Estimate]) -> dict[str, Report]:
+    """Return what a positive and a negative answer are worth where pneumonia is this frequent."""
+    hit, right = found["sensitivity"].value, found["specificity"].value
+    return {
+        f"{share:.0%}": {
+            "positive": hit * share / (hit * share + (1 - right) * (1 - share)),
+            "negative": right * (1 - share) / (right * (1 - share) + (1 - hit) * share),
+        }
+        for share in PREVALENCES
     }
 
 
@@ -178,11 +195,11 @@ def full_size(model: Classifier, samples: Path, data: Path) -> dict[str, Report]
     return answers
 
 
-def evaluate(path: Path, data: Path, samples: Path | None) -> Report:
+def evaluate(path: Path, data: Path, samples: Path | None, version: int) -> Report:
     """Every figure of the card, ready for JSON."""
     model = Classifier(path)
     val, test = load_split(data, "val"), load_split(data, "test")
-    threshold = chosen_threshold(model, val)
+    threshold = chosen_threshold(model, val, version)
     logits, maps = model.run(as_input(test.pictures))
     report: Report = {
         "threshold": threshold,
@@ -199,6 +216,7 @@ def evaluate(path: Path, data: Path, samples: Path | None) -> Report:
         "model bytes": path.stat().st_size,
         "milliseconds a picture": model.milliseconds_each(),
     }
+    report["predictive values"] = predictive_values(report["test"])
     if samples is not None:
         report["e2e"] = full_size(model, samples, data)
     return report
@@ -227,6 +245,9 @@ def print_report(report: Report) -> None:
         print(f"\n| {title} | |\n| --- | ---: |")
         for name, value in report[title].items():
             print(f"| {name} | {value:.3f} |")
+    print("\n| pneumonias | positive | negative |\n| ---: | ---: | ---: |")
+    for share, values in report["predictive values"].items():
+        print(f"| {share} | {values['positive']:.3f} | {values['negative']:.3f} |")
     for name, row in report.get("e2e", {}).items():
         print(name, *(f"{key} {value:.3f}" for key, value in row.items() if key != "pneumonia"))
     for name in ("largest |mean of map - logit|", "model bytes", "milliseconds a picture"):
@@ -240,9 +261,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of images.zip, labels.csv")
     parser.add_argument("--samples", type=Path, help="folder of the e2e split's full-size files")
     parser.add_argument("--json", type=Path, help="where to write the figures as JSON")
+    parser.add_argument("--version", type=int, choices=CALIBRATION_SPOILINGS, default=1)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    report = evaluate(arguments.model, arguments.data, arguments.samples)
+    report = evaluate(arguments.model, arguments.data, arguments.samples, arguments.version)
     print_report(report)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(plain(report), indent=1) + "\n")

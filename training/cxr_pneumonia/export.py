@@ -17,8 +17,12 @@ OPSET = 17
 IR_VERSION = 8
 
 
-def platt(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> tuple[float, float]:
+def platt(
+    labels: NDArray[np.int64], logits: NDArray[np.float64], *, balanced: bool = False
+) -> tuple[float, float]:
     """Slope and intercept under which the sigmoid of the logits is a probability.
+
+    Balanced, both labels weigh the same, as if half of the pictures showed pneumonia.
 
     References
     ----------
@@ -27,26 +31,30 @@ def platt(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> tuple[float
     positives = int(labels.sum())
     negatives = len(labels) - positives
     target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    weight = np.ones(len(labels))
+    if balanced:
+        weight = len(labels) / 2 / np.where(labels == 1, positives, negatives)
     design = np.column_stack((logits, np.ones_like(logits)))
     line = np.array([1.0, 0.0])
     for _ in range(50):  # Newton; some ten steps suffice
         probability = 1 / (1 + np.exp(-design @ line))
-        spread = probability * (1 - probability)
+        spread = weight * probability * (1 - probability)
         line -= np.linalg.solve(
             design.T @ (design * spread[:, None]) + 1e-6 * np.eye(2),
-            design.T @ (probability - target),
+            design.T @ (weight * (probability - target)),
         )
     return float(line[0]), float(line[1])
 
 
-def calibrated(data: Path, members: list[PneumoniaNet]) -> CalibratedEnsemble:
-    """The members' mean, Platt-scaled over val and its spoilt copies."""
+def calibrated(data: Path, members: list[PneumoniaNet], version: int) -> CalibratedEnsemble:
+    """The members' mean, Platt-scaled over val and its spoilt copies by a version's rule."""
     val = load_split(data, "val")
-    copies = [spoil(val.pictures, name) for name in CALIBRATION_SPOILINGS]
+    copies = [spoil(val.pictures, name) for name in CALIBRATION_SPOILINGS[version]]
     logits = np.concatenate(
         [np.mean([logits_of(member, copy) for member in members], axis=0) for copy in copies]
     )
-    slope, intercept = platt(np.tile(val.labels, len(copies)), logits)
+    labels = np.tile(val.labels, len(copies))
+    slope, intercept = platt(labels, logits, balanced=version > 1)
     print(f"slope {slope:.4f}, intercept {intercept:.4f}")
     return CalibratedEnsemble(members, slope, intercept)
 
@@ -75,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("members", type=Path, nargs="+", help="weights written by train.py")
     parser.add_argument("--data", type=Path, required=True, help="folder of images.zip, labels.csv")
+    parser.add_argument("--version", type=int, choices=CALIBRATION_SPOILINGS, default=1)
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -83,7 +92,7 @@ def main() -> None:
         member = PneumoniaNet()
         member.load_state_dict(torch.load(path, weights_only=True))
         members.append(member.eval())
-    export(calibrated(arguments.data, members), arguments.out)
+    export(calibrated(arguments.data, members, arguments.version), arguments.out)
 
 
 if __name__ == "__main__":
