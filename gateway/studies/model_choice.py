@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.models.registry import ModelRegistry
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
+    from gateway.routing.canary_watch import CanaryWatch
     from gateway.routing.in_force import Routing
     from gateway.routing.rules import Decision
     from gateway.runtime.deadline import Deadline
@@ -86,11 +87,19 @@ class ModelChoice:
         Reads the DICOM attributes that rules ask for.
     metrics
         Told of decisions.
+    canaries
+        Told of canaries that are away while others answer.
     """
 
     def __init__(
-        self, models: ModelRegistry, routing: Routing, imaging: Imaging, metrics: Metrics
+        self,
+        models: ModelRegistry,
+        routing: Routing,
+        imaging: Imaging,
+        metrics: Metrics,
+        canaries: CanaryWatch,
     ) -> None:
+        self._canaries = canaries
         self._models = models
         self._routing = routing
         self._imaging = imaging
@@ -116,7 +125,15 @@ class ModelChoice:
         UnknownModelError, NoModelAcceptsError, InvalidMetadataError, InferenceUnavailableError
             See `ModelRegistry.select`; of all models that are to read it.
         """
-        return await self.by(await self.decide(study, image), image, outlast)
+        decision = await self.decide(study, image)
+        try:
+            return await self.by(decision, image, outlast)
+        except InferenceUnavailableError:
+            if image.metadata.model is None and decision.models and self._models.ready():
+                for absent in self._among(image, decision).absent:
+                    if absent.mode is Mode.CANARY:
+                        self._canaries.failed(absent.model.name, absent.model.version)
+            raise
 
     async def by(
         self, decision: Decision, image: StudyImage, outlast: Deadline | None = None

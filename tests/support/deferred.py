@@ -17,6 +17,7 @@ from gateway.problems import problem_of
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import StudySubmissions
+from gateway.routing.canary_watch import CanaryWatch
 from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.storage.layout import CALLBACKS, SUBMISSIONS
@@ -68,7 +69,7 @@ class DeferredGateway:
         bytes_limit: int = 2**20,
         studies_limit: int = 16,
     ) -> None:
-        metrics = Metrics(CollectorRegistry())
+        metrics, routing = Metrics(CollectorRegistry()), routing or Routing()
         documents = self.documents = StudyDocuments(objects)
         self.objects = objects
         self.results = ResultStore(objects, documents)
@@ -137,7 +138,7 @@ class DeferredGateway:
             results=self.results,
             pending=self.states,
             completions=completions,
-            choice=ModelChoice(taking, routing or Routing(), self.imaging, metrics),
+            choice=ModelChoice(taking, routing, self.imaging, metrics, CanaryWatch(routing)),
             imaging=self.imaging,
         )
 

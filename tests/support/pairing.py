@@ -37,6 +37,7 @@ from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.submissions import StudySubmissions
 from gateway.results.tombstones import Tombstones
+from gateway.routing.canary_watch import CanaryWatch
 from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.runtime.health import Health
@@ -295,7 +296,7 @@ def gateway_on(
         admission=admission,
         acceptances=cast("Acceptances", None),  # no route asks
         models=NO_MODELS,
-        choice=ModelChoice(NO_MODELS, Routing(), imaging, metrics),
+        choice=ModelChoice(NO_MODELS, Routing(), imaging, metrics, CanaryWatch(Routing())),
         promises=promises_on(objects),
         imaging=imaging,
         studies=studies,

@@ -123,11 +123,11 @@ def make_processing(
     settings, metrics = context.settings, context.metrics
     models, imaging, admission = engine.models, engine.imaging, engine.admission
     recorder = _recorder(context, engine)
-    choice = ModelChoice(models, routing, imaging, metrics)
+    canaries = CanaryWatch(routing)
+    choice = ModelChoice(models, routing, imaging, metrics, canaries)
     promises = _promises(context, storage)
     inference = engine.inference
     waiting = ShadowQueue(settings.shadow.queue, metrics)
-    canaries = CanaryWatch(routing)
     pipeline = Pipeline(
         choice=choice,
         inference=inference,

@@ -52,7 +52,7 @@ class Parts:
         self.canaries = CanaryWatch(self.routing)
         imaging = Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics)
         self.pipeline = Pipeline(
-            choice=ModelChoice(self.models, self.routing, imaging, self.metrics),
+            choice=ModelChoice(self.models, self.routing, imaging, self.metrics, self.canaries),
             inference=Inference(client, self.models, self.metrics),
             imaging=imaging,
             results=self.results,

@@ -6,7 +6,11 @@ from typing import Any
 import grpc
 import pytest
 
-from gateway.errors import InferenceFailedError, InferenceOverloadedError
+from gateway.errors import (
+    InferenceFailedError,
+    InferenceOverloadedError,
+    InferenceUnavailableError,
+)
 from tests.gateway.studies.piped import WHITE, Parts, piped, routing
 from tests.gateway.studies.test_taken_images import by_model, with_contracts
 from tests.support.inference import ScriptedTriton, answers, indexed, refuses, serving
@@ -80,3 +84,32 @@ async def test_a_canary_that_fails_beside_another_model_counts(objects: MemorySt
         for _ in range(10):
             assert (await parts.read(WHITE)).is_partial
     assert told == ["100.0 percent of 10 readings failed"]
+
+
+async def test_a_canary_that_is_away_counts_while_others_answer(objects: MemoryStore):
+    triton, told = ScriptedTriton(), list[str]()
+    triton.index = answers(indexed(("brightness", "1", "READY"), ("second", "1", "UNAVAILABLE")))
+    triton.config = with_contracts()
+    rule = {"name": "all", "when": {"all": []}, "models": [canary(failed_percent=50)]}
+    async with serving(triton) as url, piped(url, objects, routing(rule)) as parts:
+        parts.canaries.on_breach = lambda _, reason: told.append(reason)
+        for _ in range(10):
+            with pytest.raises(InferenceUnavailableError):
+                await parts.read(WHITE)
+        assert told == ["100.0 percent of 10 readings failed"]
+        assert {reading.model.name for reading in (await parts.read(WHITE)).readings} == {
+            "brightness"
+        }
+
+
+async def test_a_triton_that_is_away_is_no_fault_of_the_canary(objects: MemoryStore):
+    triton, told = ScriptedTriton(), list[str]()
+    triton.index = answers(indexed(("brightness", "1", "UNAVAILABLE"), ("second", "1", "LOADING")))
+    triton.config = with_contracts()
+    rule = {"name": "all", "when": {"all": []}, "models": [canary(failed_percent=50)]}
+    async with serving(triton) as url, piped(url, objects, routing(rule)) as parts:
+        parts.canaries.on_breach = lambda _, reason: told.append(reason)
+        for _ in range(10):
+            with pytest.raises(InferenceUnavailableError):
+                await parts.read(WHITE)
+    assert told == []
