@@ -223,6 +223,24 @@ class OverloadedError(RadStreamError, label="OverloadedError"):
 
 
 @dataclass(eq=False)
+class QuotaExceededError(RadStreamError, label="QuotaExceededError"):
+    """A tenant sends more than its quota lets it.
+
+    Parameters
+    ----------
+    quota, limit
+        Name of the quota, as the routing document has it, and its number.
+    retry_after_s
+        Seconds until it may have room.
+    """
+
+    tenant: str
+    quota: str
+    limit: int
+    retry_after_s: int
+
+
+@dataclass(eq=False)
 class TooManyPicturesError(RadStreamError, label="TooManyPicturesError"):
     """As many pictures are looked at as are drawn at once, or as one caller may have drawn."""
 

@@ -373,6 +373,14 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
     ),
     errors.OverloadedError: _OVERLOADED,
     errors.InferenceOverloadedError: _OVERLOADED,
+    errors.QuotaExceededError: ProblemKind(
+        "quota-exceeded",
+        429,
+        "Tenant quota exceeded",
+        "Tenant {tenant} has used up its quota {quota} of {limit}. Nothing was stored. Send the "
+        "study again, more slowly.",
+        retry_after_s=1,
+    ),
     errors.TooManyPicturesError: ProblemKind(
         "too-many-pictures",
         503,

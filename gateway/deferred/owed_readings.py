@@ -63,6 +63,7 @@ class AskAgain:
                 partial(self._receive, reading),
                 check=partial(_of_work, work.id, reading),
                 operation="owed readings: read",
+                is_new=False,
             )
             answer = await self._studies.process(source, deadline)
             errors += [item.error for item in answer.missed]

@@ -261,6 +261,7 @@ class ProcessSubmission:
             partial(self._receive, work, document),
             check=partial(_of_submission, work.id),
             operation="pending study: read",
+            is_new=False,
         )
         with (
             structlog.contextvars.bound_contextvars(**document.context),

@@ -28,7 +28,11 @@ def tenant_faults(document: RoutingDocument, tenants: Collection[str] | None) ->
     if tenants is None:
         all_items = (*document.senders, *document.destinations)
         tenants = {item.tenant for item in all_items if item.tenant is not None}
-    for kind, items in (("senders", document.senders), ("destinations", document.destinations)):
+    for kind, items in (
+        ("senders", document.senders),
+        ("destinations", document.destinations),
+        ("quotas", document.quotas),
+    ):
         for index, item in enumerate(items):
             if item.tenant is None and tenants:
                 yield f"/{kind}/{index}: names no tenant"
@@ -59,7 +63,7 @@ def routing_of(routing: Routing, tenant: str | None) -> Routing:
 
 
 def _narrowed(document: RoutingDocument, tenant: str) -> RoutingDocument:
-    """Return the document less senders and destinations of other tenants."""
+    """Return the document less senders, destinations and quotas of other tenants."""
     destinations = tuple(each for each in document.destinations if each.tenant == tenant)
     names = {each.name for each in destinations}
     rules = tuple(
@@ -77,6 +81,7 @@ def _narrowed(document: RoutingDocument, tenant: str) -> RoutingDocument:
         update={
             "senders": tuple(each for each in document.senders if each.tenant == tenant),
             "destinations": destinations,
+            "quotas": tuple(each for each in document.quotas if each.tenant == tenant),
             "rules": rules,
             "otherwise": otherwise,
         }

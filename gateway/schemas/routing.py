@@ -288,12 +288,37 @@ _AnySender = Annotated[
 ]
 
 
+class Quota(BaseModel):
+    """Limits of one tenant, which each gateway holds it to by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
+    studies_at_once: int | None = Field(
+        None, ge=1, le=10_000, description="Studies that it may have at work over HTTP at once."
+    )
+    studies_per_minute: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Studies over HTTP, and instances over DICOM and STOW-RS, that it may send in "
+        "a minute.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        if self.studies_at_once is None and self.studies_per_minute is None:
+            raise ValueError("needs a limit")
+        return self
+
+
 class RoutingDocument(RoutingRules):
     """Senders, rules and destinations: the file that `RADSTREAM_ROUTING__FILE` names."""
 
     schema_: Literal["radstream.routing/1"] = Field(alias="schema")
     senders: tuple[_AnySender, ...] = ()
     destinations: tuple[Destination, ...] = ()
+    quotas: tuple[Quota, ...] = Field((), description="Limits of tenants, one entry for each.")
 
     @property
     def dicom_senders(self) -> tuple[Sender, ...]:
@@ -314,6 +339,13 @@ class RoutingDocument(RoutingRules):
         if len(set(marks)) != len(marks):
             raise ValueError("two senders have the same key, token or folder")
         return self
+
+    @field_validator("quotas")
+    @classmethod
+    def _are_of_different_tenants(cls, quotas: tuple[Quota, ...]) -> tuple[Quota, ...]:
+        if len({quota.tenant for quota in quotas}) != len(quotas):
+            raise ValueError("two quotas are of the same tenant")
+        return quotas
 
     @field_validator("destinations")
     @classmethod

@@ -29,9 +29,10 @@ from gateway.observability.library_warnings import one_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from gateway.admission.admission import Admission, Slot
+    from gateway.admission.tenant_quota import TenantQuota
     from gateway.audit.trail import Audit
     from gateway.models.registry import ModelRegistry
     from gateway.runtime.deadline import Deadline
@@ -86,6 +87,8 @@ class StudySource:
         True if the sender may correct the identity of a study.
     operation
         Name in the audit trail, where no request and no delivery goes on record for it.
+    is_new
+        False of what was accepted before: no quota counts it twice.
     """
 
     route: Route
@@ -97,6 +100,7 @@ class StudySource:
     check: Callable[[Study], Awaitable[Study]] | None = None
     corrects: bool = False
     operation: str | None = None
+    is_new: bool = True
 
 
 class StudyPipeline(Protocol):
@@ -114,6 +118,8 @@ class StudyProcessor:
     ----------
     admission, models, intake, pipeline, audit
         The steps.
+    quota
+        Quota of the tenant whose studies they are; None without tenants.
     """
 
     def __init__(
@@ -124,8 +130,10 @@ class StudyProcessor:
         intake: Intake,
         pipeline: StudyPipeline,
         audit: Audit,
+        quota: TenantQuota | None = None,
     ) -> None:
         self._admission = admission
+        self._quota = quota
         self._models = models
         self._intake = intake
         self._pipeline = pipeline
@@ -155,7 +163,7 @@ class StudyProcessor:
         ------
         InferenceUnavailableError
             The sender waits, and Triton does not answer.
-        OverloadedError
+        OverloadedError, QuotaExceededError
             There is no room for it.
         RadStreamError
             Of whatever brings the bytes.
@@ -187,12 +195,18 @@ class StudyProcessor:
     @asynccontextmanager
     async def _slot(self, source: StudySource) -> AsyncIterator[Slot]:
         """Yield the slot of a study, which has its place unless that is taken with its bytes."""
+        quota = self._quota if source.is_new else None
+        place: AbstractContextManager[None] = nullcontext()
+        if quota is not None and source.turn is Turn.IN_LINE:
+            await quota.wait()
         with self._admission.slot(source.share) as slot:
             if source.turn is Turn.AT_ONCE:
                 slot.check()
+                place = place if quota is None else quota.place()
             elif source.turn is Turn.IN_LINE:
                 await slot.wait()
-            yield slot
+            with place:
+                yield slot
 
 
 class AdmittedStudy:

@@ -40,6 +40,7 @@ LABELS = (
     "CredentialsMissingError",
     "DeadlineExceededError",
     "DeliveryRefusedError",
+    "QuotaExceededError",
     "StudyIncompleteError",
     "DeliveryUnansweredError",
     "DeliveryUnfinishedError",

@@ -128,6 +128,10 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_studies_complete": {"by": {"quiet", "count"}},
         "radstream_studies_incomplete": {"action": {"deliver", "hold"}},
         "radstream_studies_deleted": {"reason": set(Reason)},
+        "radstream_tenant_quota_rejected": {
+            "tenant": set(),
+            "quota": {"studies_at_once", "studies_per_minute"},
+        },
         "radstream_admission_rejected": {
             "reason": {"studies", "bytes", "caller", "line", "pictures", "connections"}
         },

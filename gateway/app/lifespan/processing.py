@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.admission.admission import Admission
 from gateway.admission.idle_turns import IdleTurns
+from gateway.admission.tenant_quota import TenantQuota
 from gateway.app.lifespan.monitoring import open_monitoring
 from gateway.app.lifespan.telemetry import open_telemetry
 from gateway.deferred.shadow_readings import ShadowReadings
@@ -154,6 +155,7 @@ def make_processing(
             intake=Intake(imaging, recorder, metadata_bytes=settings.limits.metadata_bytes),
             pipeline=pipeline,
             audit=audit,
+            quota=_quota(context, routing),
         ),
         pictures=pictures,
         reports=Reports(storage.results, imaging, pictures, Tombstones(storage.objects)),
@@ -169,6 +171,15 @@ def make_processing(
         shadows=_shadows(
             context, engine, storage, recorder=recorder, waiting=waiting, canaries=canaries
         ),
+    )
+
+
+def _quota(context: LifespanContext, routing: Routing) -> TenantQuota | None:
+    """Return the quota of the tenant; None without tenants."""
+    if context.tenant is None:
+        return None
+    return TenantQuota(
+        context.tenant, lambda: next(iter(routing.document.quotas), None), context.metrics
     )
 
 

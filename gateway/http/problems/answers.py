@@ -51,7 +51,9 @@ def response_of(error: errors.RadStreamError, instance: str | None) -> JSONRespo
     """Return the answer an error gets."""
     kind = kind_of(error)
     challenge = kind.challenge and kind.challenge.format(**values_of(error))
-    headers = {"WWW-Authenticate": challenge} if challenge else None
+    headers = {"WWW-Authenticate": challenge} if challenge else {}
+    if isinstance(error, errors.QuotaExceededError):
+        headers["Retry-After"] = str(error.retry_after_s)
     return _response(kind, problem_of(error, instance), headers)
 
 
@@ -68,7 +70,7 @@ def _response(
         problem.model_dump(exclude_none=True),
         status_code=kind.status,
         media_type=PROBLEM_MEDIA_TYPE,
-        headers={**(headers or {}), **retry},
+        headers={**retry, **(headers or {})},
     )
 
 

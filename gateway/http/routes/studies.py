@@ -177,6 +177,7 @@ _SUBMISSION: dict[str, Any] = {
             errors.InferenceFailedError,
             errors.InferenceUnavailableError,
             errors.OverloadedError,
+            errors.QuotaExceededError,
             errors.StoreError,
             errors.UnreadableDocumentError,
             errors.DeadlineExceededError,

@@ -24,6 +24,12 @@ class AdmissionMetrics:
         )
         for reason in REASONS:
             self.rejected.labels(reason)
+        self.quota_refused = Counter(
+            "radstream_tenant_quota_rejected_total",
+            "Studies rejected for the quota of their tenant, by quota.",
+            ["tenant", "quota"],
+            registry=registry,
+        )
         self.background_held = Counter(
             "radstream_background_held_seconds_total",
             "Seconds that studies nobody waits for were held back as the next in line.",
