@@ -68,6 +68,7 @@ _STUDY = ("113014", "DICOM Study", "DCM")
 # Name type code U: the name is not known (chapter 3, 3.4.2.5).
 _NO_NAME: list[Repetition] = [("", "", "", "", "", "", "U")]
 _CONTROL_ID_BYTES = 12  # 20 characters, all that MSH-10 holds
+_NAME_GROUP = 64  # characters
 
 
 def oru_message(
@@ -307,10 +308,12 @@ def _designator(designator: Designator | None) -> tuple[str, ...]:
 def _person_names(name: str) -> list[Repetition]:
     """Return DICOM's groups of a name, each in the order of data type XPN.
 
-    DICOM has the prefix before the suffix (PS3.5, 6.2.1.1), HL7 after it.
+    DICOM has the prefix before the suffix (PS3.5, 6.2.1.1), HL7 after it. A group ends with the
+    64th character, as many as PS3.5 (6.2) allows: a malformed name would make a malformed message.
     """
     found: list[Repetition] = []
-    for group, representation in zip(name.split("="), "AIP", strict=False):
+    for whole, representation in zip(name.split("="), "AIP", strict=False):
+        group = whole[:_NAME_GROUP]
         family, given, middle, prefix, suffix = (*group.split("^"), *[""] * 5)[:5]
         if group.strip("^ "):
             found.append((family, given, middle, suffix, prefix, "", "L", representation))

@@ -247,7 +247,16 @@ def test_each_group_of_a_name_is_a_repetition(name: str, expected: str):
     assert str(patient(5)) == expected
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+def test_a_name_longer_than_dicom_allows_is_cut():
+    known = header(PatientName="A")
+    with pytest.warns(UserWarning, match="exceeds the maximum"):
+        known.PatientName = f"{'A' * 300}=山田^太郎"
+    [patient] = segments(validated(oru_message(study(image()), IDENTITY, known, FORM)), "PID")
+    assert str(patient(5)) == f"{'A' * 64}^^^^^^L^A~山田^太郎^^^^^L^I"
+
+
+# The validator holds texts to 199 characters, escapes (at most eleven for one) included.
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=18)
 
 
 @given(
