@@ -16,10 +16,11 @@ LOCKED := $(PIP) --no-deps --require-hashes
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
 
-# All tests that need no server and nothing but Python's packages, in under two minutes on two
-# cores. More processes than cores, since some tests wait: for a file to settle, for a time-out.
+# All tests that need no server and nothing but Python's packages and are not long, in under two
+# minutes on two cores.
 check: $(VENV)/dev.stamp
-	$(BIN)/pytest --numprocesses 4 --dist loadfile -m "not server"
+	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not server and not long" \
+		tests/bench tests/contract tests/gateway tests/preprocess
 
 test: $(VENV)/dev.stamp $(VENV)/tools.stamp
 	$(BIN)/pytest --numprocesses 2 --dist loadfile

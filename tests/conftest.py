@@ -34,11 +34,12 @@ structlog.configure(
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
-# Behind these fixtures stands a server, or a program that is none of Python's packages; the tests
-# in these folders are about nothing else. Any other test that starts one says so by itself:
-# `@pytest.mark.server`.
+# Behind these fixtures stands a server, or another program; the tests in these folders are about
+# nothing else. Any other test that starts one says so by itself: `@pytest.mark.server`.
 _SERVERS = {
     "triton",
+    "s3_store",
+    "kinesis_sink",
     "own_triton",
     "gateway",
     "zoo",
@@ -55,7 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that `make check` leaves out."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in _FOLDERS or _SERVERS & set(getattr(item, "fixturenames", ())):
+        # Fixtures by their names, also where a parameter names one.
+        used = {*getattr(item, "fixturenames", ())}
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            used |= {each for each in item.callspec.params.values() if isinstance(each, str)}
+        if folder in _FOLDERS or _SERVERS & used:
             item.add_marker("server")
 
 

@@ -20,10 +20,10 @@ from tests.support.attacks import BOMBS, FRAMING, HOST, MARK, SMUGGLED, TEXTS, g
 from tests.support.gateway import (
     Command,
     client_of,
-    files_in,
     metadata,
     multipart,
     running_command,
+    stored_in,
 )
 from tests.support.models import flat_png
 
@@ -138,11 +138,11 @@ def all_faults(survey: Mapping[str, list[Answer]]) -> dict[str, list[str]]:
 
 
 async def test_no_text_does_more_than_text(target: Target):
-    stored = files_in(target.store)
+    stored = stored_in(target.store)
     survey = await target.survey(texts())
     assert all_faults(survey) == {}
     assert {name: len(answers) for name, answers in survey.items() if len(answers) != 1} == {}
-    assert files_in(target.store) == stored
+    assert stored_in(target.store) == stored
     await read_a_study(target)
 
 
@@ -181,7 +181,7 @@ async def test_what_is_kept_of_a_study_is_served_as_data(text: str, target: Targ
         assert answer.status_code == 200
         assert answer.headers["content-type"] in {"application/json", "image/png"}
         assert answer.headers["x-content-type-options"] == "nosniff"
-    own = [key for key in files_in(target.store) if document["study_id"] in key]
+    own = [key for key in stored_in(target.store) if document["study_id"] in key]
     assert own
     assert all(key.startswith(f"results/{document['study_id']}/") for key in own)
 
@@ -219,7 +219,7 @@ async def test_a_trailer_is_no_header(target: Target):
 
 
 async def test_a_short_body_is_no_study(target: Target):
-    stored = files_in(target.store)
+    stored = stored_in(target.store)
     url = target.client.base_url
     _, writer = await asyncio.open_connection(url.host, url.port)
     picture = flat_png(10)
@@ -230,7 +230,7 @@ async def test_a_short_body_is_no_study(target: Target):
     await writer.drain()
     writer.close()
     await read_a_study(target)
-    new = set(files_in(target.store)) - set(stored)
+    new = set(stored_in(target.store)) - set(stored)
     assert len({key.split("/")[1] for key in new}) == 1  # the study that was read
 
 

@@ -46,9 +46,8 @@ class LiveGateway:
     client: httpx.AsyncClient
 
     def stored(self) -> list[str]:
-        """Every file in the store, unfinished ones included; the search index follows by itself."""
-        files = files_in(self.settings.store.folder)
-        return [name for name in files if not name.startswith("index/")]
+        """Every file in the store that a request leaves; see `stored_in`."""
+        return stored_in(self.settings.store.folder)
 
     async def at_rest(self) -> list[str]:
         """Return the stored files once other tests' studies come to an end: three looks agree."""
@@ -291,6 +290,14 @@ def files_in(folder: Path) -> list[str]:
     found = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
     paths = (str(path.relative_to(folder)) for path in found if path.is_file())
     return sorted(path for path in paths if not path.startswith(".gateways/"))
+
+
+def stored_in(folder: Path) -> list[str]:
+    """Every file of a store that a request leaves, unfinished ones included.
+
+    The search index follows within seconds, the minutes of monitoring within one.
+    """
+    return [path for path in files_in(folder) if not path.startswith(("index/", "monitoring/"))]
 
 
 @contextmanager

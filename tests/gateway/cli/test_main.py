@@ -92,6 +92,7 @@ async def test_a_refused_study_is_told_in_words_and_the_rest_is_sent(
     assert out.startswith("black.png: study ")
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("command", [["send", "PICTURE"], ["parked", "list"]])
 async def test_a_gateway_is_looked_for_where_the_settings_say(
     command: list[str], pictures: list[Path]
@@ -103,6 +104,7 @@ async def test_a_gateway_is_looked_for_where_the_settings_say(
     assert "Traceback" not in err
 
 
+@pytest.mark.server
 async def test_a_store_that_cannot_be_written_is_told_in_a_sentence():
     # Nobody makes a folder there, root included.
     variables = {"RADSTREAM_STORE__FOLDER": "/proc/store", "RADSTREAM_HTTP__PORT": "0"}
@@ -126,6 +128,7 @@ async def test_what_answers_but_is_no_gateway_is_named(
     assert err.startswith(f"Error: {url}/v1/studies is no RadStream: its answer, of status 4")
 
 
+@pytest.mark.server
 async def test_strangers_are_not_let_in_unasked():
     code, out, err = await run_command("serve", RADSTREAM_HTTP__HOST="0.0.0.0")  # noqa: S104 - is refused
     assert (code, out) == (1, "")
@@ -139,6 +142,7 @@ async def test_strangers_are_not_let_in_unasked():
     ]
 
 
+@pytest.mark.server
 async def test_every_fault_of_the_settings_stops_the_start():
     code, out, err = await run_command(
         "serve",
@@ -175,6 +179,7 @@ def test_up_names_the_way_round_a_platform_without_triton(
     assert "docker compose up" in result.output
 
 
+@pytest.mark.server
 async def test_up_names_a_model_repository_that_is_not_there(tmp_path: Path):
     code, _, err = await run_command(
         "up", RADSTREAM_TRITON__MODEL_REPOSITORY=str(tmp_path / "none"), RADSTREAM_HTTP__PORT="0"
@@ -207,6 +212,7 @@ async def test_up_runs_triton_and_the_gateway_and_says_where(repository: Path, t
         assert await command.stop() == 0
 
 
+@pytest.mark.server
 async def test_version_and_help():
     code, out, _ = await run_command("--version")
     assert (code, out) == (0, f"radstream, version {__version__}")

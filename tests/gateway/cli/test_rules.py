@@ -110,6 +110,7 @@ def test_images_that_change_between_documents_are_listed_and_no_others(tmp_path:
     assert "rules, chest, cxr live -> rules, chest, new live" in lines[0]
 
 
+@pytest.mark.long
 def test_ten_thousand_headers_are_compared(tmp_path: Path):
     old = document(tmp_path / "old.json", otherwise={})
     new = document(tmp_path / "new.json", CHEST, otherwise={})

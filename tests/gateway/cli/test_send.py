@@ -58,6 +58,7 @@ async def test_a_folder_may_be_one_study(gateway: LiveGateway, folder: Path):
     assert len(json.loads(out)["images"]) == 6
 
 
+@pytest.mark.server
 async def test_a_folder_without_images_and_a_gateway_that_is_away(tmp_path: Path):
     code, _, err = await run_command("send", "--url", "http://127.0.0.1:9", str(tmp_path))
     assert (code, err) == (1, "Error: there are no images in these folders")

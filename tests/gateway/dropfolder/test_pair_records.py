@@ -238,10 +238,12 @@ async def dying_at_each_step(
     assert 8 < died < 80  # it came to its end, too
 
 
+@pytest.mark.long
 async def test_gateway_may_die_at_any_step_of_parking(dropped: MemoryStore):
     await dying_at_each_step(lambda gateway: gateway.deliver(IMAGE), dropped, prepared=False)
 
 
+@pytest.mark.long
 async def test_gateway_may_die_at_any_step_of_mending(dropped: MemoryStore):
     dropped.objects[IMAGE] = GOOD
     await dying_at_each_step(lambda gateway: gateway.deliver(IMAGE), dropped, prepared=True)

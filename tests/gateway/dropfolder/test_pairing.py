@@ -206,6 +206,7 @@ def random_turns(seed: int) -> Callable[[], Awaitable[None]]:
     return turn
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sweeping", [False, True], ids=["patient", "parking"])
 async def test_any_interleaving_of_two_gateways_leaves_a_pair_one_reading(sweeping: bool):
     await asyncio.gather(*(race(seed, sweeping=sweeping) for seed in range(150)))
@@ -238,6 +239,7 @@ async def race(seed: int, *, sweeping: bool) -> None:
     await check_one_reading(objects)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("redelivered", [True, False], ids=["redelivered", "swept"])
 async def test_gateway_may_die_at_any_step(redelivered: bool):
     died = 0

@@ -68,6 +68,7 @@ def test_an_alarm_keeps_its_beginning(sound: ModelHealth):
     assert later.alarms()["mean"].alarm_since == once.alarms()["mean"].alarm_since
 
 
+@pytest.mark.long
 def test_streams_without_a_drift_raise_no_alarm():
     for seed in range(3):
         generator, health = np.random.default_rng(100 + seed), NEW

@@ -42,6 +42,7 @@ def read(data: bytes) -> Dataset:
     return dcmread(io.BytesIO(data))
 
 
+@pytest.mark.server
 def test_the_validator_finds_no_error(tmp_path: Path):
     path = tmp_path / "capture.dcm"
     path.write_bytes(rendered())

@@ -90,10 +90,12 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.server
 def test_the_validator_finds_no_error(file: Path):
     assert dciodvfy(file) == []
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "case", ["marked beside negative", "negative", "two models, one not applicable"]
 )
@@ -103,6 +105,7 @@ def test_the_slow_validator_finds_no_error(case: str, tmp_path: Path):
     assert pixelmed(path) == []
 
 
+@pytest.mark.server
 def test_other_programs_read_it(file: Path):
     subprocess.run([tool("dsrdump"), "-Ec", str(file)], check=True, capture_output=True)
     report = highdicom.sr.srread(file)
@@ -265,6 +268,7 @@ def replaced(withdrawal: Withdrawal | None) -> bytes:
     return structured_report([made], {made.sha256: header}, revision)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("withdrawal", [None, *Withdrawal])
 def test_a_successor_names_its_predecessor(tmp_path: Path, withdrawal: Withdrawal | None):
     path = tmp_path / "report.dcm"
@@ -279,6 +283,7 @@ def test_a_successor_names_its_predecessor(tmp_path: Path, withdrawal: Withdrawa
     assert document.ReferencedSOPInstanceUID == "1.2.3.9.1"
 
 
+@pytest.mark.server
 def test_a_withdrawal_has_no_findings(tmp_path: Path):
     path = tmp_path / "report.dcm"
     path.write_bytes(replaced(Withdrawal.WRONG_PATIENT))
@@ -311,6 +316,7 @@ def test_a_repeat_is_the_same_bytes_and_another_reading_another_object():
     assert later.SeriesInstanceUID == read(once).SeriesInstanceUID
 
 
+@pytest.mark.server
 @settings(
     max_examples=12,
     derandomize=True,
@@ -323,6 +329,7 @@ def test_studies_of_any_kind_make_valid_objects(tmp_path: Path, study: RenderedS
     assert faults(study, tmp_path) == []
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "sample", sorted((ROOT / "tests/data/images").glob("*.dcm")), ids=lambda path: path.stem
 )
