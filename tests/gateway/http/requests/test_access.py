@@ -303,9 +303,21 @@ async def test_callers_are_counted_by_the_names_of_their_keys_and_by_nothing_els
         await send({"Authorization": f"Bearer {token[:-4]}AAAA"}, 401)
 
     name = "radstream_caller_studies_total"
-    await guarded.comes_to(2, name, caller="hospital a", outcome="completed")
-    await guarded.comes_to(1, name, caller="hospital b", outcome="InvalidMetadataError")
-    await guarded.comes_to(2, name, caller="oidc", outcome="completed")
+
+    counts = {
+        ("hospital a", "completed"): 2,
+        ("hospital b", "InvalidMetadataError"): 1,
+        ("oidc", "completed"): 2,
+    }
+
+    async def are_counted() -> bool:
+        found = {
+            (caller, outcome): await guarded.metric(name, caller=caller, outcome=outcome)
+            for caller, outcome in counts
+        }
+        return found == counts
+
+    await until(are_counted)
     text = (await guarded.get("/metrics", **{"X-API-Key": guarded.all_scopes})).text
     callers = {
         sample.labels["caller"]
