@@ -52,6 +52,8 @@ async def test_every_documented_get_has_a_head_of_the_same_fields(
         "frames": "1",
         "frame": "1",
         "frame_list": "1",
+        "name": "brightness",
+        "version": "1",
     }
     for template in paths:
         path = template.format_map(parameters)
