@@ -3,7 +3,9 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.app.application import create_app
 from gateway.settings import Settings
@@ -23,26 +25,50 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = ast.Module | ast.ClassDef | Function
 
 
-def nodes(*folders: str) -> Iterator[tuple[str, ast.AST]]:
-    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", node
+class Definition(NamedTuple):
+    """A module, class or function: its place, its kind, what it is called and described by."""
+
+    at: str
+    kind: type[ast.AST]
+    name: str
+    docstring: str
+    decorators: str
 
 
-def documented(*folders: str) -> Iterator[tuple[str, Documented]]:
-    return ((at, node) for at, node in nodes(*folders) if isinstance(node, Documented))
+@cache
+def read(path: Path) -> tuple[list[Definition], list[tuple[str, str]]]:
+    """Return a file's definitions, and the places and texts that describe something to people."""
+    definitions, texts = [], []
+    for node in ast.walk(ast.parse(path.read_text())):
+        at = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, Documented):
+            name = getattr(node, "name", path.name)
+            decorators = " ".join(map(ast.unparse, getattr(node, "decorator_list", [])))
+            docstring = ast.get_docstring(node) or ""
+            definitions.append(Definition(at, type(node), name, docstring, decorators))
+        elif isinstance(node, ast.keyword) and node.arg in TOLD:
+            texts.append((at, ast.unparse(node.value).lstrip("(f'\"")))
+    return definitions, texts
+
+
+def files(*folders: str) -> Iterator[Path]:
+    return (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def documented(*folders: str) -> Iterator[Definition]:
+    return (each for path in files(*folders) for each in read(path)[0])
 
 
 def test_no_docstring_begins_with_a_question_word():
     found = documented("gateway", "preprocess", "bench", "tests/support")
-    assert [at for at, node in found if QUESTION.match(ast.get_docstring(node) or "")] == []
+    assert [each.at for each in found if QUESTION.match(each.docstring)] == []
 
 
 def test_no_parameter_is_explained_by_a_question_word():
     asked = [
-        f"{at}: {line}"
-        for at, node in documented("gateway", "preprocess", "bench", "tests/support")
-        for line in EXPLANATION.findall(ast.get_docstring(node) or "")
+        f"{each.at}: {line}"
+        for each in documented("gateway", "preprocess", "bench", "tests/support")
+        for line in EXPLANATION.findall(each.docstring)
         if QUESTION.match(line)
     ]
     assert asked == []
@@ -50,22 +76,22 @@ def test_no_parameter_is_explained_by_a_question_word():
 
 def test_functions_docstring_begins_with_a_verb():
     nouns = [
-        at
-        for at, node in documented("gateway", "preprocess")
-        if isinstance(node, Function)
-        and not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+        each.at
+        for each in documented("gateway", "preprocess")
+        if issubclass(each.kind, Function)
+        and "property" not in each.decorators
         # The command's is its help, which names the product.
-        and (at.split(":")[0], node.name) != ("gateway/cli/main.py", "main")
-        and NOUN.match(ast.get_docstring(node) or "")
+        and (each.at.split(":")[0], each.name) != ("gateway/cli/main.py", "main")
+        and NOUN.match(each.docstring)
     ]
     assert nouns == []
 
 
 def test_class_docstring_begins_with_a_noun():
     acts = [
-        at
-        for at, node in documented("gateway", "preprocess")
-        if isinstance(node, ast.ClassDef) and ACT.match(ast.get_docstring(node) or "")
+        each.at
+        for each in documented("gateway", "preprocess")
+        if each.kind is ast.ClassDef and ACT.match(each.docstring)
     ]
     assert acts == []
 
@@ -73,9 +99,8 @@ def test_class_docstring_begins_with_a_noun():
 def test_no_setting_option_or_field_is_described_by_a_question_word():
     asked = [
         at
-        for at, node in nodes("gateway", "preprocess", "bench")
-        if isinstance(node, ast.keyword) and node.arg in TOLD
-        for text in [ast.unparse(node.value).lstrip("(f'\"")]
+        for path in files("gateway", "preprocess", "bench")
+        for at, text in read(path)[1]
         if QUESTION.match(text)
     ]
     assert asked == []
@@ -90,9 +115,5 @@ def test_api_names_its_operations_by_no_question():
 
 
 def test_public_definitions_have_docstrings():
-    public = [
-        node
-        for at, node in documented("gateway", "preprocess")
-        if not (Path(at).name if isinstance(node, ast.Module) else node.name).startswith("_")
-    ]
-    assert sum(ast.get_docstring(node) is not None for node in public) >= 0.96 * len(public)
+    public = [each for each in documented("gateway", "preprocess") if not each.name.startswith("_")]
+    assert sum(bool(each.docstring) for each in public) >= 0.96 * len(public)
