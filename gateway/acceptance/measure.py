@@ -118,10 +118,11 @@ def difference(label: str, first: _Read, second: _Read) -> Difference:
         Threshold and outcomes of each.
     """
     tables = [_table(label, outcomes) for _, outcomes in (first, second)]
-    common = [name for name in tables[0].names if name in set(tables[1].names)]
-    chosen = [[table.names.index(name) for name in common] for table in tables]
+    places = [{name: place for place, name in enumerate(table.names)} for table in tables]
+    common = [name for name in tables[0].names if name in places[1]]
+    chosen = [[of_table[name] for name in common] for of_table in places]
     truth = tables[0].truth[chosen[0]]
-    scores = [table.scores[places] for table, places in zip(tables, chosen, strict=True)]
+    scores = [table.scores[rows] for table, rows in zip(tables, chosen, strict=True)]
     right = [
         (of_one >= threshold) == truth
         for of_one, (threshold, _) in zip(scores, (first, second), strict=True)

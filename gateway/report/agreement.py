@@ -141,7 +141,7 @@ def _cases(file: Path) -> Iterator[tuple[Any, ...]]:
                 f"{reading['model']['name']} {reading['model']['version']}",
                 _verdict(pair["shadow_probability"], is_positive=verdicts[1]),
             )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
         return
 
 

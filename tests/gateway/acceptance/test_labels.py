@@ -63,7 +63,11 @@ def test_every_fault_is_told(folder: Path, text: str, faults: list[str]):
 
 
 @pytest.mark.parametrize(
-    "content", ["study,pneumonia\nbürger.png,1\n".encode("cp1252"), b"study,x\n" + b"a" * 2**18]
+    "content",
+    [
+        "study,pneumonia\nbürger.png,1\n".encode("cp1252"),
+        pytest.param(b"study,x\n" + b"a" * 2**18, id="long"),
+    ],
 )
 def test_a_file_that_is_no_csv_is_told(folder: Path, content: bytes):
     file = folder.parent / "labels.csv"

@@ -65,7 +65,17 @@ def test_what_is_older_than_the_window_is_left_out(tmp_path: Path):
     assert len(rows(tmp_path, *pair, since=FIRST_DAY)) == 1
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"pairs": [{}]}', "[]"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "{}",
+        '{"pairs": [{}]}',
+        "[]",
+        '{"pairs": ["x"]}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
 def test_what_is_no_reading_is_passed_over(tmp_path: Path, content: str):
     folder = tmp_path / "results/S1/shadows/00"
     folder.mkdir(parents=True)
