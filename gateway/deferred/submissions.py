@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from gateway.admission.admission import Slot
-    from gateway.delivery.webhooks import Callbacks
+    from gateway.delivery.callbacks import Callbacks
     from gateway.observability.metrics import Metrics
     from gateway.results.completion import Completions
     from gateway.results.documents import StudyRecord

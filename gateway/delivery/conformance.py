@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from gateway.delivery.dicom_objects import parsed
-from gateway.delivery.message_conformance import message_faults, transaction_faults
+from gateway.delivery.message_conformance import message_faults, notice_faults, transaction_faults
 from gateway.errors import DeliveryRefusedError, RenderingNotConformantError
 from gateway.schemas.result import RenderingKind
 from gateway.studies.dicom_instance import is_uid
@@ -57,6 +57,8 @@ def check(rendering: Rendering) -> None:
             faults = transaction_faults(data, uid)
         case RenderingKind.ORU:
             faults = message_faults(data, uid)
+        case RenderingKind.NOTICE:
+            faults = notice_faults(data, uid)
         case (
             RenderingKind.STRUCTURED_REPORT
             | RenderingKind.SECONDARY_CAPTURE

@@ -23,6 +23,7 @@ from yarl import URL
 
 from gateway.delivery.access_tokens import AccessTokens
 from gateway.delivery.client_tls import client_context
+from gateway.delivery.retry_after import retry_after_s
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.renderings.fhir import URI, Release
 from gateway.renderings.fhir_transaction import (
@@ -227,7 +228,7 @@ class _Call:
             return _Answer(
                 response.status,
                 await _body(response),
-                _seconds(response.headers.get("Retry-After", "")),
+                retry_after_s(response),
             )
 
 
@@ -291,7 +292,3 @@ def _outcome(body: Any) -> str:
         if severity in ("fatal", "error") and isinstance(code, str) and _CODE.fullmatch(code):
             return f", {severity} {code}"
     return ""
-
-
-def _seconds(text: str) -> float | None:
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None  # noqa: PLR2004 - a day

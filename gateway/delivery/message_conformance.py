@@ -1,4 +1,4 @@
-"""The check of HL7 v2 messages and FHIR transactions before they are sent.
+"""The check of HL7 v2 messages, FHIR transactions and notices before they are sent.
 
 As that of DICOM objects it is no validator: it looks for what a receiver needs to file a result,
 and for what would make a physician's of it.
@@ -15,9 +15,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from gateway.renderings.fhir import ENTERED_IN_ERROR
 from gateway.renderings.fhir_transaction import report_identifiers
 from gateway.renderings.words import NOT_REVIEWED
+from gateway.schemas.callback import CallbackBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +53,17 @@ def message_faults(data: bytes, control_id: str) -> Iterator[str]:
     comments = {_field(each, _COMMENT) for each in segments if each[0] == b"NTE"}
     if NOT_REVIEWED.encode() not in comments:
         yield "it does not say that nobody has reviewed it"
+
+
+def notice_faults(data: bytes, delivery: str) -> Iterator[str]:
+    """Yield each fault of a notice that is known by this delivery's id."""
+    try:
+        body = CallbackBody.model_validate_json(data)
+    except ValidationError:
+        yield "it is no notice"
+        return
+    if body.delivery != delivery:
+        yield "its delivery is not that of the rendering"
 
 
 def transaction_faults(data: bytes, told: str) -> Iterator[str]:

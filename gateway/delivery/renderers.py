@@ -18,9 +18,11 @@ from gateway.schemas.routing import FhirDestination, Hl7Destination
 
 if TYPE_CHECKING:
     from gateway.renderings.reports import Reports
+    from gateway.results.links import Links
     from gateway.schemas.routing import Destination
 
 FHIR_MEDIA_TYPE, HL7_MEDIA_TYPE = "application/fhir+json", "application/hl7-v2"
+JSON_MEDIA_TYPE = "application/json"
 
 Renderer = Callable[[str, "Destination"], AsyncGenerator[Rendering]]
 """Yields the objects of a study for a destination, each made once it is asked for."""
@@ -28,23 +30,31 @@ Renderer = Callable[[str, "Destination"], AsyncGenerator[Rendering]]
 Renderers = Mapping[RenderingKind, Renderer]
 
 
-def renderers(reports: Reports) -> Renderers:
-    """Return what makes each kind of rendering."""
-    made = _StudyRenderings(reports)
+def renderers(reports: Reports, links: Links) -> Renderers:
+    """Return what makes each kind of rendering.
+
+    Parameters
+    ----------
+    links
+        Make the paths that notices name.
+    """
+    made = _StudyRenderings(reports, links)
     return {
         RenderingKind.STRUCTURED_REPORT: made.structured_report,
         RenderingKind.SECONDARY_CAPTURE: made.secondary_captures,
         RenderingKind.REJECTION_NOTE: made.rejection_notes,
         RenderingKind.FHIR: made.fhir,
         RenderingKind.ORU: made.oru,
+        RenderingKind.NOTICE: made.notice,
     }
 
 
 class _StudyRenderings:
     """Renderings of a study in its present state."""
 
-    def __init__(self, reports: Reports) -> None:
+    def __init__(self, reports: Reports, links: Links) -> None:
         self._reports = reports
+        self._links = links
 
     async def structured_report(
         self, study_id: str, destination: Destination
@@ -90,6 +100,10 @@ class _StudyRenderings:
         made = await self._reports.oru_messages(study_id, destination.message, destination.name)
         for uid, data in made:
             yield Rendering(RenderingKind.ORU, uid, HL7_MEDIA_TYPE, data)
+
+    async def notice(self, study_id: str, destination: Destination) -> AsyncGenerator[Rendering]:
+        uid, data = await self._reports.notice(study_id, self._links, destination.name)
+        yield Rendering(RenderingKind.NOTICE, uid, JSON_MEDIA_TYPE, data)
 
 
 def dicom_rendering(kind: RenderingKind, data: bytes) -> Rendering:

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import datetime as dt
 import secrets
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -25,13 +23,14 @@ import structlog
 
 from gateway.delivery.client_tls import client_context
 from gateway.delivery.dicom_objects import MEDIA_TYPE, STORED, may_pass, parsed
+from gateway.delivery.retry_after import retry_after_s
+from gateway.delivery.secret_files import secret_in
 from gateway.delivery.stow_answers import lists, store_answer
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.schemas.routing import DestinationTls
 
 if TYPE_CHECKING:
     import ssl
-    from pathlib import Path
 
     from gateway.delivery.transport import Rendering
     from gateway.runtime.deadline import Deadline
@@ -42,8 +41,6 @@ log = structlog.get_logger()
 _JSON = "application/dicom+json"
 _CONNECT_S = 5.0
 _MOST_ANSWER_BYTES = 2**20
-_LONGEST_RETRY_AFTER_S = 3600.0
-_MOST_SECRET_BYTES = 64 * 1024
 _STORED_ALL, _STORED_SOME, _STORED_NONE = 200, 202, 409
 _NO_CONTENT = 204
 # Unauthorized, as of a token that is being renewed; Request Timeout; Too Early; Too Many Requests.
@@ -180,7 +177,7 @@ class StowTransport:
                 found = await response.content.read(_MOST_ANSWER_BYTES)
                 while len(found) < _MOST_ANSWER_BYTES and not response.content.at_eof():
                     found += await response.content.read(_MOST_ANSWER_BYTES - len(found))
-                return _Answer(response.status, found, _retry_after_s(response))
+                return _Answer(response.status, found, retry_after_s(response))
         except (aiohttp.ClientConnectorError, aiohttp.ClientSSLError) as error:
             raise DeliveryUnansweredError("no connection came about") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:  # among them the end of time
@@ -198,9 +195,9 @@ class StowTransport:
         if destination.url.startswith("https://"):
             context = client_context(destination.tls or DestinationTls())
         if destination.bearer_file is not None:
-            return context, {"Authorization": f"Bearer {_secret(destination.bearer_file)}"}
+            return context, {"Authorization": f"Bearer {secret_in(destination.bearer_file)}"}
         if destination.basic is not None:
-            password = _secret(destination.basic.password_file)
+            password = secret_in(destination.basic.password_file)
             pair = base64.b64encode(f"{destination.basic.user}:{password}".encode()).decode()
             return context, {"Authorization": f"Basic {pair}"}
         return context, {}
@@ -212,29 +209,3 @@ def _error(
     if not passes:
         return DeliveryRefusedError(reason)
     return DeliveryUnansweredError(reason, is_sent=True, retry_after_s=answer.retry_after_s)
-
-
-def _secret(path: Path) -> str:
-    """Return the text of a file, less the blanks around it."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MOST_SECRET_BYTES).decode().strip()
-    except (OSError, ValueError) as error:
-        raise DeliveryUnansweredError("the file of its credentials cannot be read") from error
-    if not text or not text.isprintable():
-        raise DeliveryUnansweredError("the file of its credentials has none")
-    return text
-
-
-def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
-    """Return the seconds of Retry-After (RFC 9110, 10.2.3); None where there are none."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        seconds = float(value[:9])
-    else:
-        try:
-            at = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (at.astimezone(dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds()
-    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)

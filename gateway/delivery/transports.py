@@ -9,11 +9,13 @@ from gateway.delivery.fhir_server import FhirServerTransport
 from gateway.delivery.mllp import MllpTransport
 from gateway.delivery.stow import StowTransport
 from gateway.delivery.transport import Transport
+from gateway.delivery.webhook import WebhookTransport
 from gateway.schemas.routing import (
     DicomDestination,
     FhirDestination,
     Hl7Destination,
     StowDestination,
+    WebhookDestination,
 )
 
 if TYPE_CHECKING:
@@ -91,3 +93,5 @@ def new_transport(destination: Destination, listener: DimseSettings) -> Closable
             return FhirServerTransport(destination)
         case Hl7Destination():
             return MllpTransport(destination)
+        case WebhookDestination():
+            return WebhookTransport(destination)

@@ -1,4 +1,4 @@
-"""POSTs to addresses that a sender chose: checked, pinned, bounded, never followed elsewhere.
+"""Signed requests to webhooks: addresses checked and pinned, bounded, never followed elsewhere.
 
 Over aiohttp, which S3's library needs in any case. httpx pins an address in fewer lines (its
 extension `sni_hostname`), but leaves the socket open of a handshake that runs out of time.
@@ -7,9 +7,12 @@ extension `sni_hostname`), but leaves the socket open of a handshake that runs o
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import socket
-import ssl
+import time
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
@@ -17,11 +20,12 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from gateway.delivery.retry_after import retry_after_s
 from gateway.errors import CallbackUnansweredError, InvalidCallbackError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
 
 _Address = IPv4Address | IPv6Address
 
@@ -32,6 +36,52 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST, _UNIQUE_LOCAL = IPv6Network("2000::/3"), IPv6Network("fc00::/7")
 # Where AWS keeps credentials for those who speak IPv6.
 _CLOUD = IPv6Network("fd00:ec2::/32")
+
+
+SIGNATURE_HEADER = "RadStream-Signature"
+DELIVERY_HEADER = "RadStream-Delivery"
+
+
+def signature(secret: str, timestamp: int, body: bytes) -> str:
+    """Return the value of the signature header.
+
+    Parameters
+    ----------
+    timestamp
+        Seconds since 1970 (UTC), signed too, so that a receiver can refuse what is old.
+    """
+    signed = f"{timestamp}.".encode() + body
+    digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"
+
+
+def signed_headers(secret: str, delivery: str, body: bytes) -> dict[str, str]:
+    """Return the header fields of a notice that is sent now.
+
+    Parameters
+    ----------
+    delivery
+        The same in every repetition, to tell them by.
+    """
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "RadStream",
+        DELIVERY_HEADER: delivery,
+        SIGNATURE_HEADER: signature(secret, int(time.time()), body),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """The answer of a webhook, less its body."""
+
+    status: int
+    retry_after_s: float | None
+
+    @property
+    def is_success(self) -> bool:
+        """Return True if the status says so (RFC 9110, 15.3)."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - as it says
 
 
 class Webhook:
@@ -55,27 +105,45 @@ class Webhook:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send the body; return once a status of 2xx was answered. The answer's body is not read.
+        """Send the body; return once a status of 2xx was answered.
+
+        Raises
+        ------
+        InvalidCallbackError, CallbackUnansweredError
+            See `ask`; the latter of another status, too.
+        """
+        answer = await self.ask("POST", url, body, headers)
+        if not answer.is_success:
+            raise CallbackUnansweredError(f"its status was {answer.status}")
+
+    async def ask(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> WebhookAnswer:
+        """Return the answer to a request. Its body is not read.
 
         Raises
         ------
         InvalidCallbackError
             The host has an address that may not be called.
         CallbackUnansweredError
-            No such answer came in time.
+            None came in time. Its cause is an `aiohttp.ClientConnectorError` where nothing was
+            sent.
         """
         target = URL(url)
         with suppress(ValueError):  # a name, which the resolver checks
             _check([ip_address(target.host or "")], private=self._private_addresses)
         try:
-            async with self._session.post(
-                target, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            async with self._session.request(
+                method,
+                target,
+                data=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
             ) as response:
-                status = response.status
+                return WebhookAnswer(response.status, retry_after_s(response))
         except (aiohttp.ClientError, OSError) as error:  # among them what ends the time
             raise CallbackUnansweredError(type(error).__name__) from error
-        if not 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
-            raise CallbackUnansweredError(f"its status was {status}")
 
 
 class _CheckedResolver(AbstractResolver):
@@ -133,7 +201,7 @@ def is_fit(address: _Address, *, private: bool) -> bool:
 
 @asynccontextmanager
 async def webhooks(
-    *, ca_file: Path | None, private_addresses: bool, timeout_s: float
+    *, context: ssl.SSLContext, private_addresses: bool, timeout_s: float
 ) -> AsyncIterator[Webhook]:
     """Yield the client that posts webhooks, until the block ends.
 
@@ -141,8 +209,8 @@ async def webhooks(
 
     Parameters
     ----------
-    ca_file
-        Of the authorities that it trusts; None trusts the system's.
+    context
+        Has the authorities that it trusts.
     private_addresses
         True to allow hosts on private and loopback addresses. Link-local ones are never called:
         clouds keep credentials there.
@@ -150,7 +218,7 @@ async def webhooks(
         Seconds that a call may take.
     """
     connector = aiohttp.TCPConnector(
-        ssl=ssl.create_default_context(cafile=ca_file),
+        ssl=context,
         resolver=_CheckedResolver(private=private_addresses),
         use_dns_cache=False,
         force_close=True,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.delivery.renderers import FHIR_MEDIA_TYPE, HL7_MEDIA_TYPE, dicom_rendering
+from gateway.delivery.renderers import (
+    FHIR_MEDIA_TYPE,
+    HL7_MEDIA_TYPE,
+    JSON_MEDIA_TYPE,
+    dicom_rendering,
+)
 from gateway.delivery.transport import Rendering
 from gateway.renderings.fhir import IdentifierSystems, Release
+from gateway.renderings.notice import deletion_notice
 from gateway.results.keys import withdrawn_study
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing import (
@@ -22,19 +28,27 @@ if TYPE_CHECKING:
     from gateway.delivery.renderers import Renderer, Renderers
     from gateway.delivery.withdrawals import Withdrawals
     from gateway.renderings.withdrawn_results import WithdrawnResults
+    from gateway.results.links import Links
     from gateway.schemas.routing import Destination
 
 
 def with_withdrawals(
-    renderers: Renderers, withdrawals: Withdrawals, results: WithdrawnResults
+    renderers: Renderers, withdrawals: Withdrawals, results: WithdrawnResults, links: Links
 ) -> Renderers:
-    """Return the renderers of studies, which for the name of a withdrawal make that."""
-    made = _WithdrawalRenderings(withdrawals, results)
+    """Return the renderers of studies, which for the name of a withdrawal make that.
+
+    Parameters
+    ----------
+    links
+        Make the paths that notices name.
+    """
+    made = _WithdrawalRenderings(withdrawals, results, links)
     withdrawing: Renderers = {
         RenderingKind.STRUCTURED_REPORT: made.structured_reports,
         RenderingKind.REJECTION_NOTE: made.rejection_notes,
         RenderingKind.FHIR: made.fhir,
         RenderingKind.ORU: made.oru,
+        RenderingKind.NOTICE: made.notice,
     }
     return {  # Secondary Captures are withdrawn by the note
         kind: _either(renderer, withdrawing[kind]) if kind in withdrawing else renderer
@@ -53,9 +67,10 @@ def _either(of_study: Renderer, of_withdrawal: Renderer) -> Renderer:
 class _WithdrawalRenderings:
     """Renderings of withdrawals, by their names."""
 
-    def __init__(self, withdrawals: Withdrawals, results: WithdrawnResults) -> None:
+    def __init__(self, withdrawals: Withdrawals, results: WithdrawnResults, links: Links) -> None:
         self._withdrawals = withdrawals
         self._results = results
+        self._links = links
 
     async def structured_reports(
         self, name: str, destination: Destination
@@ -92,6 +107,14 @@ class _WithdrawalRenderings:
             return
         for uid, data in self._results.oru_messages(study, destination.message, destination.name):
             yield Rendering(RenderingKind.ORU, uid, HL7_MEDIA_TYPE, data)
+
+    async def notice(self, name: str, destination: Destination) -> AsyncGenerator[Rendering]:
+        study = await self._withdrawals.study(name)
+        if study is None or await self._is_overtaken(name, destination, RenderingKind.NOTICE):
+            return
+        study_id, at = study.record.study_id, study.requested_at
+        uid, data = deletion_notice(study_id, self._links, destination.name, at)
+        yield Rendering(RenderingKind.NOTICE, uid, JSON_MEDIA_TYPE, data)
 
     async def _is_overtaken(self, name: str, destination: Destination, kind: RenderingKind) -> bool:
         """Return True if it would withdraw what the destination was told of the study since.

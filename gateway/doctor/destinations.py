@@ -13,17 +13,20 @@ from gateway.delivery.access_tokens import AccessTokens
 from gateway.delivery.client_tls import context_to
 from gateway.delivery.dicom_store import DicomTransport
 from gateway.delivery.stow import StowTransport
+from gateway.delivery.webhook import WebhookTransport
 from gateway.doctor.dicom_peers import DicomPeer, echo
 from gateway.doctor.findings import Check, FaultError, Finding, Outcome, Side
 from gateway.doctor.handshake import Address, connect, shake_hands
 from gateway.doctor.trial_object import store_and_find
 from gateway.doctor.web_peers import address_of, check_allowed, get
-from gateway.errors import DeliveryUnansweredError
+from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
+from gateway.runtime.deadline import Deadline
 from gateway.schemas.routing import (
     DicomDestination,
     FhirDestination,
     Hl7Destination,
     StowDestination,
+    WebhookDestination,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from gateway.settings import DimseSettings
 
 _OK = 200
+_TIMEOUT_S = 10.0
 _RELEASES = {"R4": "4.0", "R5": "5.0"}
 _NOT_SENT = "; no test patient is sent there"
 
@@ -90,6 +94,8 @@ class DestinationCheck:
                 return await self._fhir(line, destination, context)
             case Hl7Destination():
                 return await self._hl7(line, destination, context)
+            case WebhookDestination():
+                return await self._webhook(line, destination, context)
 
     async def _dicom(self, line: str, to: DicomDestination, context: ssl.SSLContext | None) -> str:
         address = Address(to.host, to.port, f"{line}/host and port", _authorities(line))
@@ -153,6 +159,18 @@ class DestinationCheck:
         address = Address(to.host, to.port, f"{line}/host and port", _authorities(line))
         await (connect(address) if context is None else shake_hands(address, context))
         return f"MLLP takes connections{_NOT_SENT if self.stores else ''}"
+
+    async def _webhook(
+        self, line: str, to: WebhookDestination, context: ssl.SSLContext | None
+    ) -> str:
+        address = address_of(to.url, f"{line}/url", _authorities(line))
+        await (connect(address) if context is None else shake_hands(address, context))
+        try:
+            found = await WebhookTransport(to).check(Deadline.after(_TIMEOUT_S))
+        except DeliveryRefusedError as error:
+            change = f"{line}/url, or {line}/secret_file, which the receiver shares"
+            raise FaultError(error.reason, Side.EITHER, change) from error
+        return f"{found}{_NOT_SENT if self.stores else ''}"
 
 
 def _authorities(line: str) -> str:

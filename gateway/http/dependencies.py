@@ -16,8 +16,8 @@ from gateway.admission.admission import Admission
 from gateway.audit.trail import Audit
 from gateway.deferred.dicom_store import DicomStore
 from gateway.deferred.submissions import Submissions
+from gateway.delivery.callbacks import Callbacks
 from gateway.delivery.outbox import Outbox
-from gateway.delivery.webhooks import Callbacks
 from gateway.dropfolder.tenants import ObjectIntake
 from gateway.errors import RadStreamError, TenancyError
 from gateway.models.acceptances import Acceptances

@@ -21,6 +21,7 @@ from gateway.pictures.pictures import finding_of
 from gateway.renderings.corrections import fhir_transactions, oru_messages
 from gateway.renderings.heat_maps import HeatMap, heat_maps
 from gateway.renderings.identifiers import changes_before
+from gateway.renderings.notice import study_notice
 from gateway.renderings.oru import oru_message
 from gateway.renderings.rejections import capture_references, rejections
 from gateway.renderings.revisions import newest, present, with_patient, withdrawals
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from gateway.renderings.rejections import Rejection
     from gateway.renderings.revisions import Revision
     from gateway.results.documents import Reading, StudyRecord
+    from gateway.results.links import Links
     from gateway.results.store import ResultStore
     from gateway.results.tombstones import Tombstones
     from gateway.schemas.hl7 import MessageForm
@@ -196,6 +198,17 @@ class Reports:
         """
         record, _, result = await self._study(study_id)
         return [*fhir_transactions(record, result, systems, release, destination)]
+
+    async def notice(self, study_id: str, links: Links, destination: str) -> tuple[str, bytes]:
+        """Return the notice of a study for a destination; see `study_notice`.
+
+        Raises
+        ------
+        StudyNotFoundError
+        """
+        record, _, result = await self._study(study_id)
+        revision = "" if record.completion is None else record.completion.work
+        return study_notice(result, links, destination, revision)
 
     async def _newest_header(self, readings: Sequence[Reading]) -> Dataset | None:
         """Return the header of the newest image in DICOM; None where there is none."""

@@ -1,8 +1,8 @@
-"""Body of a callback: the end of a study's processing, and where its result is."""
+"""Body of a webhook: the end of a study's processing, and where its result is."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,9 +10,11 @@ from gateway.schemas.not_processed import NotProcessed
 from gateway.schemas.problem import Problem
 from gateway.schemas.result import Status
 
+DELETED: Final = "deleted"
+
 
 class CallbackBody(BaseModel):
-    """The body of a callback. It holds no finding: the receiver reads the study as itself."""
+    """The body of a webhook. It holds no finding: the receiver reads the study as itself."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
@@ -20,8 +22,9 @@ class CallbackBody(BaseModel):
     delivery: str = Field(description="The same in every repetition, to tell them by.")
     study_id: str
     study: str = Field(description="Path of the study's result.")
-    status: Status = Field(
-        description="Outcome for these images: `completed`, `partial` or `failed`."
+    status: Status | Literal["deleted"] = Field(
+        description="Outcome for these images: `completed`, `partial` or `failed`; of the study "
+        "in a notice to a destination, `deleted` too."
     )
     problem: Problem | None = Field(None, description="The reason of the failure.")
     not_processed: tuple[NotProcessed, ...] | None = Field(

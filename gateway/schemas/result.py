@@ -235,6 +235,7 @@ class RenderingKind(StrEnum):
     REJECTION_NOTE = "rejection-note"
     FHIR = "fhir"
     ORU = "oru"
+    NOTICE = "notice"
 
 
 class AskedModel(_Wire):

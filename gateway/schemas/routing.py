@@ -268,8 +268,29 @@ class Hl7Destination(_Destination):
     )
 
 
+class WebhookDestination(_Destination):
+    """Webhook that is told of each study, without findings."""
+
+    kind: Literal["webhook"]
+    url: str = Field(
+        max_length=2048,
+        pattern=r"^https://[^\s@#]+$",
+        description="URL that notices are posted to.",
+    )
+    secret_file: Path = Field(
+        description="File of the secret that notices are signed with, 32 characters or more, read "
+        "again for each."
+    )
+    tls: DestinationTls | None = Field(
+        None, description="Certificate of the gateway, and authorities other than the system's."
+    )
+    renderings: tuple[Literal[RenderingKind.NOTICE], ...] = Field(
+        (RenderingKind.NOTICE,), min_length=1, description="Forms of the results that it takes."
+    )
+
+
 Destination = Annotated[
-    DicomDestination | StowDestination | FhirDestination | Hl7Destination,
+    DicomDestination | StowDestination | FhirDestination | Hl7Destination | WebhookDestination,
     Field(discriminator="kind"),
 ]
 """System that takes results, by the way in which it takes them."""

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from gateway.admission.admission import Admission, Slot
 from gateway.audit.trail import Audit
 from gateway.deferred.submissions import Accepted, ProcessSubmission, Submissions
-from gateway.delivery.webhooks import Callbacks, CallbackStates, SendNotice
+from gateway.delivery.callbacks import Callbacks, CallbackStates, SendNotice
 from gateway.observability.metrics import Metrics
 from gateway.observability.tracing import NO_TRACER
 from gateway.problems import problem_of

@@ -30,6 +30,7 @@ from gateway.renderings.structured_report import structured_report
 from gateway.renderings.withdrawn_results import WithdrawnResults
 from gateway.results.deletion import Deletion
 from gateway.results.documents import Completion, DeliveryItem, StudyRecord
+from gateway.results.links import Links
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstones import Tombstones
@@ -220,7 +221,8 @@ class Gateway:
             lines=self.lines,
         )
         self.imaging = Imaging(threads=1, limits=Limits(), metrics=self.metrics)
-        made |= with_withdrawals(of_studies, self.withdrawals, WithdrawnResults(self.imaging))
+        withdrawn = WithdrawnResults(self.imaging)
+        made |= with_withdrawals(of_studies, self.withdrawals, withdrawn, Links())
         self.outbox = Outbox(
             self.documents,
             All(self.routing),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.deferred.owed_readings import AskAgain
 from gateway.deferred.submissions import ProcessSubmission
+from gateway.delivery.callbacks import Callbacks, CallbackStates, SendNotice
 from gateway.delivery.webhook_client import webhooks
-from gateway.delivery.webhooks import Callbacks, CallbackStates, SendNotice
 from gateway.problems import problem_of
 from gateway.results.links import Links
 from gateway.results.missing_readings import MissingReadingStates
@@ -82,7 +83,7 @@ async def _callbacks(
     )
     sender = await context.stack.enter_async_context(
         webhooks(
-            ca_file=options.ca_file,
+            context=ssl.create_default_context(cafile=options.ca_file),
             private_addresses=options.private_addresses,
             timeout_s=options.timeout_s,
         )

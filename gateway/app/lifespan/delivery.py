@@ -14,6 +14,7 @@ from gateway.delivery.withdrawal_renderers import with_withdrawals
 from gateway.delivery.withdrawals import Withdrawals
 from gateway.problems import problem_of
 from gateway.renderings.withdrawn_results import WithdrawnResults
+from gateway.results.links import Links
 from gateway.results.tombstones import Tombstones
 from gateway.studies.routing_facts import RoutingExplanations
 from gateway.work.claims import CLOCK_SKEW_S, Claims
@@ -63,7 +64,8 @@ def make_delivery(
         storage.objects, storage.documents, storage.results, tombstones=tombstones, lines=lines
     )
     withdrawn = WithdrawnResults(processing.imaging)
-    made |= with_withdrawals(renderers(processing.reports), withdrawals, withdrawn)
+    links = Links(settings.http.path_prefix)
+    made |= with_withdrawals(renderers(processing.reports, links), withdrawals, withdrawn, links)
     outbox = Outbox(storage.documents, chosen, lines, withdrawals=withdrawals, kinds=made.keys())
     storage.deletion.follow(withdrawals)
     storage.completions.follow(outbox)

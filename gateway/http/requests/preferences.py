@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastapi import Request
     from starlette.datastructures import Headers
 
-    from gateway.delivery.webhooks import Callbacks
+    from gateway.delivery.callbacks import Callbacks
 
 CALLBACK_HEADER = "RadStream-Callback"
 RESPOND_ASYNC = "respond-async"

@@ -44,7 +44,7 @@ MADE = {
     *("nav.destinations", "nav.rules", "rules.all", "rules.any", "rules.not"),
     *("rules.stale", "rules.in_force", "model.part", "model.part.all"),
     *(f"destination.{health}" for health in Health),
-    *(f"destination.kind.{kind}" for kind in ("dicom", "stow", "fhir", "hl7")),
+    *(f"destination.kind.{kind}" for kind in ("dicom", "stow", "fhir", "hl7", "webhook")),
     *(f"check.{step}" for step in Step),
     *(f"age.{unit}" for unit in ("seconds", "minutes", "hours", "days")),
     *("destinations.none.next", "destinations.none.unset", "delivery.again", "delivery.send"),

@@ -112,7 +112,7 @@ def test_what_is_no_file_is_told():
         check(Rendering(SR, "1.2", "application/dicom", b"%PDF"))
 
 
-@pytest.mark.parametrize("kind", [RenderingKind.ORU, RenderingKind.FHIR])
+@pytest.mark.parametrize("kind", [RenderingKind.ORU, RenderingKind.FHIR, RenderingKind.NOTICE])
 def test_messages_are_checked_too(kind: RenderingKind):
     with pytest.raises(RenderingNotConformantError):
         check(Rendering(kind, "1", "text/plain", b"{}"))

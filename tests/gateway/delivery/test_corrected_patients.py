@@ -19,6 +19,7 @@ from tests.support.dicom import radiograph
 from tests.support.dimse import LiveListener, associated, dimse_settings, running_listener, store
 from tests.support.fhir_server import FhirServer, running_fhir_server
 from tests.support.gateway import brisk, until
+from tests.support.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.server
 
@@ -34,23 +35,26 @@ async def send(listener: LiveListener, dataset: Dataset) -> None:
     assert await asyncio.to_thread(send) == 0
 
 
-async def are_brought(listener: LiveListener, study_id: str, items: int) -> None:
-    """Return once the study has been brought to both destinations so often."""
+async def are_brought(
+    listener: LiveListener, study_id: str, confirmed: int, acknowledged: int | None = None
+) -> None:
+    """Return once so many items of the study are in each state, as many in both unless given."""
 
     async def are_brought() -> bool:
         view = (await listener.gateway.client.get(f"/v1/studies/{study_id}")).json()
         states = sorted(item["state"] for item in view.get("deliveries", ()))
         assert "parked" not in states, view["deliveries"]
-        return states == ["acknowledged"] * items + ["confirmed"] * items
+        taken = confirmed if acknowledged is None else acknowledged
+        return states == ["acknowledged"] * taken + ["confirmed"] * confirmed
 
     await until(are_brought)
 
 
 @asynccontextmanager
 async def running(
-    triton: EmbeddedTriton, folder: Path, received: list[hl7.Message]
+    triton: EmbeddedTriton, folder: Path, received: list[hl7.Message], *others: dict[str, Any]
 ) -> AsyncIterator[tuple[LiveListener, FhirServer]]:
-    """A gateway that brings results to a FHIR server, and to a receiver of HL7 v2."""
+    """A gateway that brings results to a FHIR server, a receiver of HL7 v2, and others."""
     routing = folder / "routing.json"
     settings = brisk(
         dimse_settings(folder, triton.grpc_url),
@@ -64,6 +68,7 @@ async def running(
             "destinations": [
                 {"name": "record", "kind": "fhir", "url": record.url},
                 {"name": "ris", "kind": "hl7", "host": "127.0.0.1", "port": port},
+                *others,
             ],
         }
         routing.write_text(json.dumps(document))
@@ -77,19 +82,39 @@ async def test_what_was_brought_of_a_deleted_study_is_withdrawn(
 ):
     received: list[hl7.Message] = []
     study = generate_uid()
-    async with running(triton, tmp_path, received) as (listener, record):
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 32)
+    async with (
+        receiving(tmp_path) as orders,
+        running(triton, tmp_path, received, webhook(orders, secret)) as (listener, record),
+    ):
         await send(listener, radiograph(StudyInstanceUID=study, PatientID="P-7"))
-        await are_brought(listener, study, 1)
+        await are_brought(listener, study, 1, acknowledged=2)
         answer = await listener.gateway.client.delete(f"/v1/studies/{study}")
         assert answer.status_code == 204
 
         async def are_withdrawn() -> bool:
             reports = record.held("DiagnosticReport")
             is_told = [report["status"] for report in reports] == ["entered-in-error"]
-            return is_told and len(received) == 2
+            return is_told and len(received) == len(orders.came) == 2
 
         await until(are_withdrawn)
     assert [said(message) for message in received] == [("P-7", {"P"}), ("P-7", {"D"})]
+    notices = [json.loads(body) for _, _, body in orders.came]
+    assert [notice["status"] for notice in notices] == ["completed", "deleted"]
+    assert {notice["study_id"] for notice in notices} == {study}
+    assert "P-7" not in str(orders.came)
+
+
+def webhook(receiver: Receiver, secret: Path) -> dict[str, Any]:
+    """A receiver of notices, as a destination."""
+    return {
+        "name": "orders",
+        "kind": "webhook",
+        "url": receiver.url,
+        "secret_file": str(secret),
+        "tls": {"authorities": str(receiver.ca_file)},
+    }
 
 
 def said(message: hl7.Message) -> tuple[str, set[str]]:

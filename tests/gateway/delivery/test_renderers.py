@@ -9,6 +9,7 @@ from gateway.delivery.transport import Rendering
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
 from gateway.renderings.reports import Reports
+from gateway.results.links import Links
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstones import Tombstones
@@ -23,10 +24,11 @@ from tests.support.models import flat_png
 from tests.support.store import MemoryStore
 
 KINDS = RenderingKind
-[PACS, RECORD, RIS] = routing(
+[PACS, RECORD, RIS, ORDERS] = routing(
     dicom("pacs", 1),
     {"name": "record", "kind": "fhir", "url": "https://fhir.example.org/r4", "release": "R5"},
     {"name": "ris", "kind": "hl7", "host": "ris.example.org", "port": 2575},
+    {"name": "orders", "kind": "webhook", "url": "https://a.example.org/", "secret_file": "/s"},
 ).destinations
 
 
@@ -43,7 +45,7 @@ def results(objects: MemoryStore) -> ResultStore:
 def made_of(results: ResultStore) -> Renderers:
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
     pictures = Pictures(results, imaging, at_once=1)
-    return renderers(Reports(results, imaging, pictures, Tombstones(MemoryStore())))
+    return renderers(Reports(results, imaging, pictures, Tombstones(MemoryStore())), Links())
 
 
 async def made_by(renderer: Renderer, destination: Destination) -> list[Rendering]:
@@ -57,6 +59,7 @@ async def made_by(renderer: Renderer, destination: Destination) -> list[Renderin
         (KINDS.SECONDARY_CAPTURE, PACS),
         (KINDS.FHIR, RECORD),
         (KINDS.ORU, RIS),
+        (KINDS.NOTICE, ORDERS),
     ],
 )
 async def test_a_rendering_is_the_same_object_whenever_it_is_made(

@@ -5,6 +5,7 @@ from gateway.delivery.fhir_server import FhirServerTransport
 from gateway.delivery.mllp import MllpTransport
 from gateway.delivery.stow import StowTransport
 from gateway.delivery.transports import Transports
+from gateway.delivery.webhook import WebhookTransport
 from gateway.routing.in_force import Routing
 from gateway.settings import DimseSettings
 from tests.support.delivery import dicom, routing
@@ -14,6 +15,7 @@ ALL = routing(
     {"name": "vna", "kind": "stow", "url": "https://vna.example.org/"},
     {"name": "record", "kind": "fhir", "url": "https://fhir.example.org/r4"},
     {"name": "ris", "kind": "hl7", "host": "ris.example.org", "port": 2575},
+    {"name": "orders", "kind": "webhook", "url": "https://a.example.org/", "secret_file": "/s"},
 )
 
 
@@ -21,7 +23,13 @@ def test_each_kind_has_its_way():
     transports = Transports(Routing(ALL), DimseSettings())
     found = [transports.to(each.name) for each in ALL.destinations]
     kinds = [type(way[1]) for way in found if way is not None]
-    assert kinds == [DicomTransport, StowTransport, FhirServerTransport, MllpTransport]
+    assert kinds == [
+        DicomTransport,
+        StowTransport,
+        FhirServerTransport,
+        MllpTransport,
+        WebhookTransport,
+    ]
     transports.close()
 
 

@@ -1,7 +1,10 @@
-"""Addresses that a sender chose, and what is not done for them."""
+"""Addresses that are called, what is not done for them, and what a receiver can check."""
 
 import asyncio
+import re
 import socket
+import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from ipaddress import ip_address
@@ -10,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from gateway.delivery.webhook_client import Webhook, is_fit, webhooks
+from gateway.delivery.webhook_client import Webhook, is_fit, signature, webhooks
 from gateway.errors import CallbackUnansweredError, InvalidCallbackError
 from tests.support.receiver import Receiver, receiving
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs/integrate.md"
 NEVER = [
     "169.254.169.254",  # where clouds keep credentials
     "fd00:ec2::254",  # likewise
@@ -54,7 +58,8 @@ def webhook(
     receiver: Receiver | None = None, **changes: Any
 ) -> AbstractAsyncContextManager[Webhook]:
     options: dict[str, Any] = {"private_addresses": True, "timeout_s": 10.0}
-    return webhooks(ca_file=receiver.ca_file if receiver else None, **options | changes)
+    context = ssl.create_default_context(cafile=receiver.ca_file if receiver else None)
+    return webhooks(context=context, **options | changes)
 
 
 @contextmanager
@@ -141,3 +146,31 @@ async def test_address_in_the_url_itself_is_checked_too(address: str):
     async with webhook() as hook:
         with pytest.raises(InvalidCallbackError):
             await hook.post(f"https://{address}/latest/meta-data/", b"", {})
+
+
+def documented_check() -> Any:
+    """What the documentation tells receivers to run."""
+    [snippet] = re.findall(
+        r"```python\n(import hashlib.*?)```", DOCUMENTATION.read_text(), re.DOTALL
+    )
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102 - our own page
+    return names["is_genuine"]
+
+
+def test_documented_check_takes_what_is_genuine_and_nothing_else():
+    is_genuine = documented_check()
+    now, secret, body = int(time.time()), "s" * 32, b'{"study_id": "S1"}'
+    header = signature(secret, now, body)
+    assert re.fullmatch(r"t=\d+,v1=[0-9a-f]{64}", header)
+    assert is_genuine(body, header, secret)
+    assert not is_genuine(body + b" ", header, secret)
+    assert not is_genuine(body, header, "t" * 32)
+    assert not is_genuine(body, header.replace(f"t={now}", f"t={now + 1}"), secret)
+    assert not is_genuine(body, signature(secret, now - 301, body), secret)
+
+
+def test_signature_is_as_another_program_makes_it():
+    # printf '1.x' | openssl dgst -sha256 -hmac key
+    expected = "t=1,v1=fc4913c41a7bf793267e2a384f3261c9436ec2cd097bd745e7b0d99113f510ec"
+    assert signature("key", 1, b"x") == expected

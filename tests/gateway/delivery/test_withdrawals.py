@@ -32,7 +32,13 @@ NOTE, FHIR, ORU = RenderingKind.REJECTION_NOTE, RenderingKind.FHIR, RenderingKin
 PACS = dicom("pacs", 1, renderings=["structured-report", "secondary-capture", "rejection-note"])
 RECORD = {"name": "record", "kind": "fhir", "url": "https://fhir.example.org/r4"}
 RIS = {"name": "ris", "kind": "hl7", "host": "ris.example.org", "port": 2575}
-ALL, ONE = routing(PACS, RECORD, RIS), routing(RIS)
+ORDERS = {
+    "name": "orders",
+    "kind": "webhook",
+    "url": "https://orders.example.org/",
+    "secret_file": "/run/secret",
+}
+ALL, ONE = routing(PACS, RECORD, RIS, ORDERS), routing(RIS)
 STATE = DeliveryState
 
 
@@ -49,7 +55,7 @@ class Listener(Peer):
 
 
 def peers() -> dict[str, Listener]:
-    return {name: Listener() for name in ("pacs", "record", "ris")}
+    return {name: Listener() for name in ("pacs", "record", "ris", "orders")}
 
 
 def told(destination: str, kind: RenderingKind, *uids: str, **changes: Any) -> DeliveryItem:
@@ -72,6 +78,7 @@ BROUGHT = (
     told("pacs", SC, "2.25.2"),
     told("record", FHIR, "urn:uuid:1"),
     told("ris", ORU, "CONTROL"),
+    told("orders", RenderingKind.NOTICE, "D-1"),
 )
 
 
@@ -129,6 +136,8 @@ async def test_each_destination_is_told_what_it_has_of_a_deleted_study(objects: 
     [message] = [each.data for each in to["ris"].got]
     assert b"|||||D|||" in message
     assert b"|||||P|||" not in message
+    [notice] = [json.loads(each.data) for each in to["orders"].got]
+    assert (notice["study_id"], notice["status"]) == ("S1", "deleted")
     assert not [key for key, data in objects.objects.items() if b"P-7" in data]
 
 

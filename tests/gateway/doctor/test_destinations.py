@@ -18,6 +18,7 @@ from tests.gateway.doctor.conftest import ServerUnder, routing_document, web_ser
 from tests.support.delivery_archives import archive
 from tests.support.dimse import free_port
 from tests.support.orthanc import running_orthanc
+from tests.support.receiver import receiving
 
 pytestmark = [
     pytest.mark.server,
@@ -120,6 +121,24 @@ async def test_a_receiver_of_hl7_and_the_authority_of_another(
     assert taken.detail == "MLLP takes connections"
     assert refused.side is Side.GATEWAY
     assert "/destinations/0/tls/authorities" in (refused.change or "")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(405, Outcome.OK), (401, Outcome.FAULT), (503, Outcome.FAULT)]
+)
+async def test_a_webhook_is_asked_and_told_nothing(tmp_path: Path, status: int, outcome: Outcome):
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 32)
+    async with receiving(tmp_path) as receiver:
+        receiver.statuses = [status]
+        tls = {"authorities": str(receiver.ca_file)}
+        finding = await found(
+            kind="webhook", url=receiver.url, secret_file=str(secret), tls=tls, stores=True
+        )
+    assert finding.outcome is outcome
+    assert str(status) in finding.detail
+    assert outcome is Outcome.OK or "/destinations/0/secret_file" in (finding.change or "")
+    assert [body for _, _, body in receiver.came] == [b""]
 
 
 async def test_a_token_that_is_not_to_be_had():

@@ -166,6 +166,24 @@ def test_every_part_of_a_receiver_of_hl7_is_checked(change: dict[str, Any], told
         destinations(RIS | change)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"url": "http://orders.example.org/"}, "url"),
+        ({"url": "https://user:pw@orders.example.org/"}, "url"),
+        ({"secret_file": None}, "secret_file"),
+        ({"secret": "s3cr3t"}, "secret"),
+        ({"renderings": ["oru"]}, "renderings"),
+    ],
+)
+def test_a_webhook_has_a_secret_and_is_told_over_tls(change: dict[str, Any], told: str):
+    orders = {"name": "orders", "kind": "webhook", "url": "https://orders.example.org/?site=1"}
+    named = orders | {"secret_file": "/run/secret"}
+    assert destinations(named).destinations[0].renderings == ("notice",)
+    with pytest.raises(ValidationError, match=told):
+        destinations(named | change)
+
+
 def test_rules_name_destinations_that_there_are():
     rule = {"name": "all", "when": {"all": []}, "destinations": ["pacs"]}
     document = {"schema": "radstream.routing/1", "rules": [rule]}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from gateway.delivery.webhooks import signature
+from gateway.delivery.webhook_client import signature
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import StudySubmissions
 from gateway.schemas.metadata import StudyMetadata

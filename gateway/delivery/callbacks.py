@@ -1,13 +1,11 @@
-"""Webhooks, which tell a sender that a study it sent has come to its end."""
+"""Callbacks: webhooks that tell a sender that what it sent has come to its end."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from gateway.delivery.webhook_client import signed_headers
 from gateway.errors import (
     CallbackUnansweredError,
     InvalidCallbackError,
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
     from gateway.work.keys import WorkId
     from gateway.work.worker import Worker
 
-SIGNATURE_HEADER = "RadStream-Signature"
-DELIVERY_HEADER = "RadStream-Delivery"
-
 _URL_CHARACTERS = 2048
 _HTTPS = 443
 
@@ -50,19 +45,6 @@ class WebhookSender(Protocol):
         InvalidCallbackError, CallbackUnansweredError
         """
         ...
-
-
-def signature(secret: str, timestamp: int, body: bytes) -> str:
-    """Return the value of the signature header.
-
-    Parameters
-    ----------
-    timestamp
-        Seconds since 1970 (UTC), signed too, so that a receiver can refuse what is old.
-    """
-    signed = f"{timestamp}.".encode() + body
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    return f"t={timestamp},v1={digest}"
 
 
 class Callbacks:
@@ -154,13 +136,8 @@ class SendNotice:
             not_processed=document.not_processed,
         )
         data = body.model_dump_json(by_alias=True, exclude_none=True).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "RadStream",
-            DELIVERY_HEADER: work.id,
-            SIGNATURE_HEADER: signature(self._secret, int(time.time()), data),
-        }
         try:
+            headers = signed_headers(self._secret, work.id, data)
             await self._sender.post(document.url, data, headers)
         except CallbackUnansweredError:
             self._metrics.backlog.callbacks.labels("refused").inc()
