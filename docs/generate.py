@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydicom.datadict import dictionary_description
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 
 from gateway.app.application import create_app
 from gateway.cli.main import main
@@ -34,6 +34,8 @@ from gateway.dimse.sop_classes import (
 )
 from gateway.observability.metrics import Metrics
 from gateway.problems import all_kinds
+from gateway.renderings.heat_maps import HEAT_MAP_MODALITY, HEAT_MAP_SERIES_NUMBER
+from gateway.renderings.revisions import REPORT_MODALITY, REPORT_SERIES_NUMBER
 from gateway.schemas.routing import routing_schema
 from gateway.settings import DELIMITER, PREFIX, Settings
 from gateway.storage.layout import PLACES, RESULTS
@@ -201,6 +203,19 @@ def _conformance() -> dict[str, str]:
         "commitment-failures": _statuses(CommitmentFailure),
         "stow-statuses": _statuses(FailureReason),
         "dicomweb-routes": _dicomweb_routes(),
+        "result-objects": _table(
+            ("result", "SOP Class", "UID", "Modality", "Series Number"),
+            *(
+                (name, uid.name, f"`{uid}`", modality, str(number))
+                for name, uid, modality, number in (
+                    ("Report", Comprehensive3DSRStorage, REPORT_MODALITY, REPORT_SERIES_NUMBER),
+                    (
+                        *("Heat map", SecondaryCaptureImageStorage),
+                        *(HEAT_MAP_MODALITY, HEAT_MAP_SERIES_NUMBER),
+                    ),
+                )
+            ),
+        ),
         "dimse": _settings()["dimse"],
         "character-sets": ", ".join(f"`{term}`" for term in defined_terms()) + ".",
         "attributes": _attributes(page),

@@ -40,7 +40,7 @@ def frame_type(transfer_syntax: str) -> str:
 
 
 def choose_instance(
-    accepted: Sequence[AcceptedType], stored: str, *, single: bool
+    accepted: Sequence[AcceptedType], stored: str, *, single: bool, is_fixed: bool = False
 ) -> tuple[AcceptedType, str]:
     """Return the range that an instance is given away by, and in which transfer syntax.
 
@@ -50,6 +50,9 @@ def choose_instance(
         Its transfer syntax.
     single
         True if the request is for one instance, whose answer may have no parts.
+    is_fixed
+        True of an instance that has one form: a compression that is asked for is that of the others
+        of its study, and it comes as it is.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def choose_instance(
     for each in accepted:
         if not each.takes(DICOM) or not (each.is_related or single):
             continue
-        if each.transfer_syntax in {None, "*", stored}:
+        if is_fixed or each.transfer_syntax in {None, "*", stored}:
             return each, stored
         if each.transfer_syntax == ExplicitVRLittleEndian:
             return each, str(ExplicitVRLittleEndian)

@@ -18,6 +18,7 @@ from gateway.dicomweb.media_types import DICOM, AnswerType
 from gateway.dicomweb.related_answer import AnswerPart, MadeAnswer, begun, related_answer
 from gateway.errors import InstanceNotFoundError, NotAcceptableError, RadStreamError
 from gateway.retrieval import data_sets
+from gateway.retrieval.originals import Original
 from gateway.runtime.deadline import Deadline
 from preprocess import UnsupportedImageError
 from preprocess.native import native_frames, stored_frames
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from gateway.admission.admission import Admission
     from gateway.dicomweb.accepted_types import AcceptedType
-    from gateway.retrieval.originals import Original, Originals
+    from gateway.dicomweb.instances import Instance, Instances
     from gateway.studies.imaging import Imaging
     from preprocess import Limits
 
@@ -39,11 +40,11 @@ _CELL_BYTES = 2  # most of a greyscale sample's
 
 
 class Retrieval:
-    """A caller's request for stored instances.
+    """A caller's request for instances.
 
     Parameters
     ----------
-    originals, admission, imaging
+    instances, admission, imaging
         Read them; hold room for their bytes; run what takes long.
     share
         The caller's share of the admission.
@@ -55,7 +56,7 @@ class Retrieval:
 
     def __init__(
         self,
-        originals: Originals,
+        instances: Instances,
         admission: Admission,
         imaging: Imaging,
         *,
@@ -63,14 +64,14 @@ class Retrieval:
         link: Callable[[str], str],
         timeout_s: float,
     ) -> None:
-        self._originals = originals
+        self._instances = instances
         self._admission = admission
         self._imaging = imaging
         self._share = share
         self._link = link
         self._timeout_s = timeout_s
 
-    async def find(self, *uids: str) -> list[Original]:
+    async def find(self, *uids: str) -> list[Instance]:
         """Return the instances of a study, or of one series, or one of them.
 
         Raises
@@ -79,13 +80,13 @@ class Retrieval:
         """
         name_study(uids[0])
         async with Deadline.after(self._timeout_s).bounds("retrieval"):
-            originals = await self._originals.find(*uids)
-        for original in originals:
-            name_study(original.reading.study_id)
-        return originals
+            found = await self._instances.find(*uids)
+        for instance in found:
+            name_study(instance.study_id)
+        return found
 
     async def instances(
-        self, originals: Sequence[Original], accepted: Sequence[AcceptedType], *, single: bool
+        self, found: Sequence[Instance], accepted: Sequence[AcceptedType], *, single: bool
     ) -> Response:
         """Return an answer of whole files, each a part.
 
@@ -98,7 +99,7 @@ class Retrieval:
         ------
         NotAcceptableError
         """
-        parts = self._files(originals, accepted, single=single)
+        parts = self._files(found, accepted, single=single)
         if single and not any(each.is_related for each in accepted):
             part = await anext(parts)
             await parts.aclose()
@@ -106,30 +107,34 @@ class Retrieval:
         return await related_answer(parts, DICOM)
 
     async def _files(
-        self, originals: Sequence[Original], accepted: Sequence[AcceptedType], *, single: bool
+        self, found: Sequence[Instance], accepted: Sequence[AcceptedType], *, single: bool
     ) -> AsyncGenerator[AnswerPart]:
-        for original in originals:
-            async with self._read(original) as data:
-                stored = await self._transfer_syntax(original, data)
-                _, asked = choose_instance(accepted, stored, single=single)
+        for instance in found:
+            async with self._read(instance) as data:
+                stored = await self._transfer_syntax(instance, data)
+                _, asked = choose_instance(
+                    *(accepted, stored),
+                    single=single,
+                    is_fixed=not isinstance(instance, Original),
+                )
                 make = partial(data_sets.whole_file, data)
                 if asked != stored:
                     make = partial(data_sets.uncompressed_file, data, self._imaging.limits)
-                file = await self._made(original, make)
+                file = await self._made(instance, make)
                 content_type = f"{DICOM}; transfer-syntax={asked}"
-                yield AnswerPart(file, content_type, self._link(original.path))
+                yield AnswerPart(file, content_type, self._link(instance.path))
 
-    async def metadata(self, originals: Sequence[Original]) -> Response:
+    async def metadata(self, found: Sequence[Instance]) -> Response:
         """Return an answer of data sets in DICOM JSON, with URIs in the place of bulk data."""
 
         async def pieces() -> AsyncGenerator[bytes]:
             before = b"["
-            for original in originals:
-                url = partial(_bulk_url, self._link(original.path))
-                async with self._read(original) as data:
+            for instance in found:
+                url = partial(_bulk_url, self._link(instance.path))
+                async with self._read(instance) as data:
                     make = partial(data_sets.metadata_of, data, url)
-                    found = await self._made(original, make)
-                yield before + found
+                    attributes = await self._made(instance, make)
+                yield before + attributes
                 before = b","
             yield b"]"
 
@@ -137,7 +142,7 @@ class Retrieval:
 
     async def frames(
         self,
-        original: Original,
+        instance: Instance,
         numbers: Sequence[int],
         accepted: Sequence[AcceptedType],
     ) -> Response:
@@ -154,16 +159,16 @@ class Retrieval:
             There is no frame of a number.
         NotAcceptableError
         """
-        count = len(original.reading.frames)
-        if any(number > count for number in numbers):
+        count = instance.frame_count
+        if not count or any(number > count for number in numbers):
             raise InstanceNotFoundError
         wanted = numbers or range(1, count + 1)
-        async with self._read(original, decoded=True) as data:
-            stored = await self._transfer_syntax(original, data)
+        async with self._read(instance, decoded=True) as data:
+            stored = await self._transfer_syntax(instance, data)
             single = len(wanted) == 1
             chosen, asked = choose_frames(accepted, stored, single=single)
             make = stored_frames if asked == stored else _native
-            found = await self._made(original, partial(make, data, self._imaging.limits))
+            found = await self._made(instance, partial(make, data, self._imaging.limits))
         media_type = OCTETS if asked == ExplicitVRLittleEndian else frame_type(asked)
         content_type = f"{media_type}; transfer-syntax={asked}"
         if not chosen.is_related:
@@ -171,13 +176,13 @@ class Retrieval:
 
         async def parts() -> AsyncGenerator[AnswerPart]:
             for number in wanted:
-                location = self._link(f"{original.path}/frames/{number}")
+                location = self._link(f"{instance.path}/frames/{number}")
                 yield AnswerPart(found[number - 1], content_type, location)
 
         return await related_answer(parts(), media_type)
 
     async def bulk(
-        self, original: Original, tag: BaseTag, accepted: Sequence[AcceptedType]
+        self, instance: Instance, tag: BaseTag, accepted: Sequence[AcceptedType]
     ) -> Response:
         """Return an answer of an attribute's value, as it is stored; of Pixel Data the frames.
 
@@ -188,14 +193,14 @@ class Retrieval:
         NotAcceptableError
         """
         if tag == data_sets.PIXEL_DATA:
-            return await self.frames(original, (), accepted)
+            return await self.frames(instance, (), accepted)
         if not any(each.takes(OCTETS) for each in accepted):
             raise NotAcceptableError(f'multipart/related; type="{OCTETS}"')
-        async with self._read(original) as data:
-            value = await self._made(original, partial(data_sets.bulk_of, data, tag))
+        async with self._read(instance) as data:
+            value = await self._made(instance, partial(data_sets.bulk_of, data, tag))
         if value is None:
             raise InstanceNotFoundError
-        location = _bulk_url(self._link(original.path), f"{tag:08X}")
+        location = _bulk_url(self._link(instance.path), f"{tag:08X}")
 
         async def parts() -> AsyncGenerator[AnswerPart]:
             yield AnswerPart(value, OCTETS, location)
@@ -203,18 +208,16 @@ class Retrieval:
         return await related_answer(parts(), OCTETS)
 
     @asynccontextmanager
-    async def _read(self, original: Original, *, decoded: bool = False) -> AsyncIterator[bytes]:
+    async def _read(self, instance: Instance, *, decoded: bool = False) -> AsyncIterator[bytes]:
         """Yield a file, for which room is held, and with `decoded` for its frames as well."""
         with self._admission.slot(self._share) as slot:
             async with Deadline.after(self._timeout_s).bounds("retrieval"):
-                data = await self._originals.read(original, slot.wait_for_bytes)
+                data = await self._instances.read(instance, slot.wait_for_bytes)
                 if decoded:
-                    frames = original.reading.frames
-                    cells = sum(frame.rows * frame.columns for frame in frames)
-                    await slot.wait_for_bytes(cells * _CELL_BYTES)
+                    await slot.wait_for_bytes(_decoded_bytes(instance, data))
             yield data
 
-    async def _transfer_syntax(self, original: Original, data: bytes) -> str:
+    async def _transfer_syntax(self, instance: Instance, data: bytes) -> str:
         """Return the transfer syntax of a file.
 
         Raises
@@ -224,13 +227,13 @@ class Retrieval:
             the wrong syntax, or none.
         """
         header = await self._made(
-            original, partial(data_sets.read_data_set, data, ("SOPInstanceUID",))
+            instance, partial(data_sets.read_data_set, data, ("SOPInstanceUID",))
         )
         if "SOPInstanceUID" not in header:
-            raise self._originals.damaged(original)
+            raise self._instances.damaged(instance)
         return data_sets.transfer_syntax_of(header)
 
-    async def _made(self, original: Original, make: Callable[[], T]) -> T:
+    async def _made(self, instance: Instance, make: Callable[[], T]) -> T:
         """Return what is made of a file, off the event loop.
 
         Raises
@@ -245,7 +248,15 @@ class Retrieval:
         except (RadStreamError, MemoryError):
             raise
         except Exception as error:  # pydicom has no one class for a damaged file
-            raise self._originals.damaged(original) from error
+            raise self._instances.damaged(instance) from error
+
+
+def _decoded_bytes(instance: Instance, data: bytes) -> int:
+    """Return the room that the frames of a file may take."""
+    if isinstance(instance, Original):
+        cells = sum(frame.rows * frame.columns for frame in instance.reading.frames)
+        return cells * _CELL_BYTES
+    return len(data)  # what is rendered is not compressed
 
 
 def _native(data: bytes, limits: Limits) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ from gateway import errors
 from gateway.access.callers import Caller, Scope
 from gateway.dicomweb.accepted_types import accepted_types
 from gateway.dicomweb.instance_forms import OCTETS
+from gateway.dicomweb.instances import Instance, Instances
 from gateway.dicomweb.media_types import DICOM, RELATED, AnswerType, answer_type
 from gateway.dicomweb.rendered_view import RenderedParameters, RenderedQuery, view_of
 from gateway.dicomweb.retrieval import Retrieval
@@ -87,7 +88,7 @@ async def _retrieval(request: Request, gateway: GatewayDependency, caller: Reade
         if name.endswith("_uid") and not is_uid(value):
             raise errors.MalformedRequestError("The path has an identifier that is no UID.")
     return Retrieval(
-        gateway.originals,
+        Instances(gateway.originals, gateway.reports),
         gateway.admission,
         gateway.imaging,
         share=share,
@@ -104,8 +105,8 @@ async def retrieve_study(
     study_instance_uid: StudyUid, request: Request, retrieval: RetrievalDependency
 ) -> Response:
     """Return all instances of a study, as they are stored or as Accept asks."""
-    originals = await retrieval.find(study_instance_uid)
-    return await retrieval.instances(originals, accepted_types(request.headers), single=False)
+    found = await retrieval.find(study_instance_uid)
+    return await retrieval.instances(found, accepted_types(request.headers), single=False)
 
 
 @_route("/metadata", "Retrieve the metadata of a study", AnswerType.JSON)
@@ -125,8 +126,8 @@ async def retrieve_series(
     retrieval: RetrievalDependency,
 ) -> Response:
     """Return all instances of a series, as they are stored or as Accept asks."""
-    originals = await retrieval.find(study_instance_uid, series_instance_uid)
-    return await retrieval.instances(originals, accepted_types(request.headers), single=False)
+    found = await retrieval.find(study_instance_uid, series_instance_uid)
+    return await retrieval.instances(found, accepted_types(request.headers), single=False)
 
 
 @_route(
@@ -151,69 +152,69 @@ async def _one(
     series_instance_uid: SeriesUid,
     sop_instance_uid: InstanceUid,
     retrieval: RetrievalDependency,
-) -> Original:
-    [original] = await retrieval.find(study_instance_uid, series_instance_uid, sop_instance_uid)
-    return original
+) -> Instance:
+    [instance] = await retrieval.find(study_instance_uid, series_instance_uid, sop_instance_uid)
+    return instance
 
 
-OriginalDependency = Annotated[Original, Depends(_one)]
+InstanceDependency = Annotated[Instance, Depends(_one)]
 
 
 @_route(_INSTANCE, "Retrieve an instance", RELATED, DICOM)
 async def retrieve_instance(
-    original: OriginalDependency, request: Request, retrieval: RetrievalDependency
+    instance: InstanceDependency, request: Request, retrieval: RetrievalDependency
 ) -> Response:
     """Return an instance, in one part or, with `Accept: application/dicom`, by itself."""
-    return await retrieval.instances([original], accepted_types(request.headers), single=True)
+    return await retrieval.instances([instance], accepted_types(request.headers), single=True)
 
 
 @_route(f"{_INSTANCE}/metadata", "Retrieve the metadata of an instance", AnswerType.JSON)
 async def retrieve_instance_metadata(
-    original: OriginalDependency, request: Request, retrieval: RetrievalDependency
+    instance: InstanceDependency, request: Request, retrieval: RetrievalDependency
 ) -> Response:
     """Return the data set of an instance, with URIs in the place of bulk data."""
     _check_json(request)
-    return await retrieval.metadata([original])
+    return await retrieval.metadata([instance])
 
 
 @_route(f"{_INSTANCE}/frames/{{frames}}", "Retrieve frames", RELATED, OCTETS)
 async def retrieve_frames(
-    original: OriginalDependency,
+    instance: InstanceDependency,
     frames: FrameList,
     request: Request,
     retrieval: RetrievalDependency,
 ) -> Response:
     """Return frames: the codestreams as they are stored, or uncompressed where Accept asks."""
     numbers = _numbers(frames)
-    return await retrieval.frames(original, numbers, accepted_types(request.headers))
+    return await retrieval.frames(instance, numbers, accepted_types(request.headers))
 
 
 @_route(f"{_INSTANCE}/bulkdata/{{tag}}", "Retrieve bulk data", RELATED)
 async def retrieve_bulk_data(
-    original: OriginalDependency, tag: BulkTag, request: Request, retrieval: RetrievalDependency
+    instance: InstanceDependency, tag: BulkTag, request: Request, retrieval: RetrievalDependency
 ) -> Response:
     """Return the value of an attribute that metadata have a URI for."""
     if not _TAG.fullmatch(tag):
         raise errors.MalformedRequestError("The path does not end in a tag of eight digits.")
-    return await retrieval.bulk(original, Tag(int(tag, 16)), accepted_types(request.headers))
+    return await retrieval.bulk(instance, Tag(int(tag, 16)), accepted_types(request.headers))
 
 
 @_route(f"{_INSTANCE}/rendered", "Retrieve a rendered instance", PNG, JPEG, more=_PICTURES)
 async def retrieve_rendered_instance(
-    original: OriginalDependency,
+    instance: InstanceDependency,
     query: RenderedQuery,
     request: Request,
     gateway: GatewayDependency,
 ) -> Response:
     """Return an instance as a picture; of several frames the first."""
-    return await _rendered(request, gateway, original, 1, query)
+    return await _rendered(request, gateway, instance, 1, query)
 
 
 @_route(
     f"{_INSTANCE}/frames/{{frame}}/rendered", "Retrieve a rendered frame", PNG, JPEG, more=_PICTURES
 )
 async def retrieve_rendered_frame(
-    original: OriginalDependency,
+    instance: InstanceDependency,
     frame: FrameList,
     query: RenderedQuery,
     request: Request,
@@ -223,17 +224,21 @@ async def retrieve_rendered_frame(
     [number, *others] = _numbers(frame)
     if others:
         raise errors.MalformedRequestError("One frame is rendered at a time.")
-    return await _rendered(request, gateway, original, number, query)
+    return await _rendered(request, gateway, instance, number, query)
 
 
 async def _rendered(
-    request: Request, gateway: Gateway, original: Original, number: int, query: RenderedParameters
+    request: Request, gateway: Gateway, instance: Instance, number: int, query: RenderedParameters
 ) -> Response:
     view = view_of(query, accepted_types(request.headers))
-    if number > len(original.reading.frames):
+    if number > instance.frame_count:
         raise errors.InstanceNotFoundError
     with gateway.admission.picture(request.state.share):
-        drawn = gateway.pictures.rendered(original.reading, number - 1, view)
+        drawn = (
+            gateway.pictures.rendered(instance.reading, number - 1, view)
+            if isinstance(instance, Original)
+            else gateway.reports.drawn(instance, view)
+        )
         picture = await while_connected(request, drawn)
     return Response(picture, media_type=view.media_type)
 

@@ -13,32 +13,25 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset, FileDataset
 
 from gateway.audit.trail import name_study
+from gateway.dicomweb.headers import STUDY_FIELDS, Headers
 from gateway.dicomweb.search_keys import ALL_FIELDS
-from gateway.errors import (
-    MalformedRequestError,
-    RadStreamError,
-    StudyNotFoundError,
-    UnreadableDocumentError,
-)
-from gateway.retrieval.data_sets import json_of, read_header, transfer_syntax_of
+from gateway.errors import MalformedRequestError, StudyNotFoundError, UnreadableDocumentError
+from gateway.renderings.result_objects import ResultObject
+from gateway.retrieval.data_sets import json_of, transfer_syntax_of
+from gateway.retrieval.originals import Original
 from gateway.runtime.concurrency import together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from gateway.admission.admission import Admission
+    from gateway.dicomweb.instances import Instance, Instances
     from gateway.dicomweb.search_keys import SearchKeys
     from gateway.retrieval.data_sets import Attributes
-    from gateway.retrieval.originals import Original, Originals
     from gateway.search.entries import IndexEntry
     from gateway.search.query import DateRange, SearchPage, StudySearch
     from gateway.studies.imaging import Imaging
 
-STUDY_FIELDS = (
-    *("SpecificCharacterSet", "StudyDate", "StudyTime", "AccessionNumber", "StudyDescription"),
-    *("ReferringPhysicianName", "TimezoneOffsetFromUTC", "PatientName", "PatientID"),
-    *("PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID"),
-)
 SERIES_FIELDS = (
     *("SpecificCharacterSet", "Modality", "SeriesDescription", "SeriesInstanceUID"),
     *("SeriesNumber", "BodyPartExamined", "Laterality", "TimezoneOffsetFromUTC"),
@@ -80,7 +73,7 @@ class InstanceSearch:
 
     Parameters
     ----------
-    search, originals, imaging
+    search, instances, imaging
         Find studies, and their instances; run what takes long.
     admission, share
         Hold room for files that are read whole, for the caller's share.
@@ -91,7 +84,7 @@ class InstanceSearch:
     def __init__(
         self,
         search: StudySearch,
-        originals: Originals,
+        instances: Instances,
         imaging: Imaging,
         *,
         admission: Admission,
@@ -99,10 +92,8 @@ class InstanceSearch:
         link: Callable[[str], str],
     ) -> None:
         self._search = search
-        self._originals = originals
-        self._imaging = imaging
-        self._admission = admission
-        self._share = share
+        self._instances = instances
+        self._headers = Headers(instances, imaging, admission=admission, share=share)
         self._link = link
 
     async def studies(self, keys: SearchKeys) -> Found:
@@ -113,39 +104,63 @@ class InstanceSearch:
         MalformedRequestError
             The range of dates is too long.
         """
+        end = keys.offset + keys.limit
+        page = await self._page(keys, _MOST_STUDIES if keys.names_results else end)
+        entries = page.entries
+        if keys.names_results:
+            entries = await self._with_modalities(entries, keys)
+        makers = [partial(self._study, entry, keys) for entry in entries[keys.offset : end]]
+        has_more = page.next is not None or len(entries) > end
+        return Found(await self._each(makers), has_more, page.searched)
+
+    async def _page(self, keys: SearchKeys, limit: int) -> SearchPage:
         try:
-            page = await self._search.find(keys.study_query(), limit=keys.offset + keys.limit)
+            return await self._search.find(keys.study_query(), limit=limit)
         except ValueError as error:
             raise MalformedRequestError(f"StudyDate {error}.") from error
-        entries = page.entries[keys.offset :]
-        items = await self._each([partial(self._study, entry, keys) for entry in entries])
-        return Found(items, page.next is not None, page.searched)
+
+    async def _with_modalities(
+        self, entries: Sequence[IndexEntry], keys: SearchKeys
+    ) -> tuple[IndexEntry, ...]:
+        """Return the studies with a modality that is asked for, as many as the answer needs."""
+        found: list[IndexEntry] = []
+        for start in range(0, len(entries), _HEADERS_AT_ONCE):
+            some = entries[start : start + _HEADERS_AT_ONCE]
+            of_each = await together(self._find(entry.study_instance_uid) for entry in some)
+            found += [
+                entry
+                for entry, instances in zip(some, of_each, strict=True)
+                if _has_modality(entry, instances, keys)
+            ]
+            if len(found) > keys.offset + keys.limit:
+                break
+        return tuple(found)
 
     async def _study(self, entry: IndexEntry, keys: SearchKeys) -> Attributes | None:
-        originals = await self._of(entry.study_instance_uid)
-        if not originals:
+        instances = await self._of(entry.study_instance_uid)
+        if not instances:
             return None
-        data_set = await self._header(originals[0], STUDY_FIELDS, keys)
+        data_set = await self._header(instances[0], STUDY_FIELDS, keys)
         for keyword, value in (
             ("PatientID", entry.patient_id),
             ("AccessionNumber", entry.accession_number),
         ):
             if value is not None:  # as it was corrected, or sent beside the file
                 setattr(data_set, keyword, value)
-        series = {original.series_instance_uid for original in originals}
-        data_set.ModalitiesInStudy = list(entry.modalities)
+        series = {instance.series_instance_uid for instance in instances}
+        data_set.ModalitiesInStudy = _modalities(entry, instances)
         data_set.NumberOfStudyRelatedSeries = len(series)
-        data_set.NumberOfStudyRelatedInstances = len(originals)
+        data_set.NumberOfStudyRelatedInstances = len(instances)
         return self._located(data_set, f"/dicomweb/studies/{entry.study_instance_uid}")
 
     async def series(self, keys: SearchKeys, study: str | None = None) -> Found:
         """Return series, of one study if it is given; see `studies`."""
-        found: list[list[Original]] = []
+        found: list[list[Instance]] = []
         pages: list[SearchPage] = []
-        async for originals in self._matching(keys, study, pages):
-            groups: dict[str, list[Original]] = {}
-            for original in originals:
-                groups.setdefault(original.series_instance_uid, []).append(original)
+        async for instances in self._matching(keys, study, pages):
+            groups: dict[str, list[Instance]] = {}
+            for instance in instances:
+                groups.setdefault(instance.series_instance_uid, []).append(instance)
             found += groups.values()
             if len(found) > keys.offset + keys.limit:
                 break
@@ -155,7 +170,7 @@ class InstanceSearch:
         return _found(items, pages, has_more=len(found) > keys.offset + keys.limit)
 
     async def _one_series(
-        self, group: list[Original], names: Sequence[str], keys: SearchKeys
+        self, group: list[Instance], names: Sequence[str], keys: SearchKeys
     ) -> Attributes | None:
         first = group[0]
         data_set = await self._header(first, names, keys)
@@ -166,10 +181,10 @@ class InstanceSearch:
         self, keys: SearchKeys, study: str | None = None, series: str | None = None
     ) -> Found:
         """Return instances, of one study or one series if they are given; see `studies`."""
-        found: list[Original] = []
+        found: list[Instance] = []
         pages: list[SearchPage] = []
-        async for originals in self._matching(keys, study, pages):
-            found += [each for each in originals if series in {None, each.series_instance_uid}]
+        async for instances in self._matching(keys, study, pages):
+            found += [each for each in instances if series in {None, each.series_instance_uid}]
             if len(found) > keys.offset + keys.limit:
                 break
         page = found[keys.offset : keys.offset + keys.limit]
@@ -178,32 +193,29 @@ class InstanceSearch:
         return _found(items, pages, has_more=len(found) > keys.offset + keys.limit)
 
     async def _instance(
-        self, original: Original, names: Sequence[str], keys: SearchKeys
+        self, instance: Instance, names: Sequence[str], keys: SearchKeys
     ) -> Attributes | None:
-        data_set = await self._header(original, names, keys)
-        return self._located(data_set, original.path)
+        data_set = await self._header(instance, names, keys)
+        return self._located(data_set, instance.path)
 
     async def _matching(
         self, keys: SearchKeys, study: str | None, pages: list[SearchPage]
-    ) -> AsyncIterator[list[Original]]:
+    ) -> AsyncIterator[list[Instance]]:
         """Yield the instances of each study that match; the page of studies joins a list."""
-        uids: list[str | None] = [study]
-        if study is None:
-            limit = min(_MOST_STUDIES, _STUDIES_AT_ONCE + keys.offset)
-            try:
-                page = await self._search.find(keys.study_query(), limit=limit)
-            except ValueError as error:
-                raise MalformedRequestError(f"StudyDate {error}.") from error
-            pages.append(page)
-            uids = [entry.study_instance_uid for entry in page.entries]
-        for uid in uids:
-            originals = await self._of(uid)
-            yield [original for original in originals if await self._matches(original, keys)]
+        if study is not None:
+            yield [each for each in await self._of(study) if await self._matches(each, keys)]
+            return
+        page = await self._page(keys, min(_MOST_STUDIES, _STUDIES_AT_ONCE + keys.offset))
+        pages.append(page)
+        for entry in page.entries:
+            instances = await self._of(entry.study_instance_uid)
+            if _has_modality(entry, instances, keys):
+                yield [each for each in instances if await self._matches(each, keys)]
 
-    async def _matches(self, original: Original, keys: SearchKeys) -> bool:
+    async def _matches(self, instance: Instance, keys: SearchKeys) -> bool:
         for keyword, value in (
-            ("SeriesInstanceUID", original.series_instance_uid),
-            ("SOPInstanceUID", original.sop_instance_uid),
+            ("SeriesInstanceUID", instance.series_instance_uid),
+            ("SOPInstanceUID", instance.sop_instance_uid),
         ):
             if keyword in keys.values and value not in keys.values[keyword]:
                 return False
@@ -215,50 +227,33 @@ class InstanceSearch:
         if not wanted:
             return True
         try:
-            data_set = await self._read(original, tuple(wanted))
+            data_set = (
+                await self._headers.read(instance, tuple(wanted))
+                if isinstance(instance, Original)
+                else instance.attributes
+            )
         except UnreadableDocumentError:
             return False  # nobody can tell any more; the log has it
         return all(data_set.get(keyword) in values for keyword, values in wanted.items())
 
-    async def _of(self, study_instance_uid: str | None) -> list[Original]:
-        """Return the instances of a study; none of one that is gone."""
+    async def _of(self, study_instance_uid: str | None) -> list[Instance]:
+        """Return the instances of a study that is answered with; none of one that is gone."""
+        instances = await self._find(study_instance_uid)
+        for instance in instances:
+            name_study(instance.study_id)
+        return instances
+
+    async def _find(self, study_instance_uid: str | None) -> list[Instance]:
         if study_instance_uid is None:
             return []
         try:
-            originals = await self._originals.find(study_instance_uid)
+            return await self._instances.find(study_instance_uid)
         except StudyNotFoundError:
             return []
-        for original in originals:
-            name_study(original.reading.study_id)
-        return originals
 
-    async def _header(self, original: Original, names: Sequence[str], keys: SearchKeys) -> Dataset:
-        wanted = None if ALL_FIELDS in keys.fields else (*names, *keys.fields)
-        try:
-            return await self._read(original, wanted)
-        except UnreadableDocumentError:  # the log has it
-            return _recorded(original, names)
-
-    async def _read(self, original: Original, names: Sequence[str] | None) -> FileDataset:
-        data = await self._originals.beginning(original)
-        header = await self._parsed(data, names)
-        if header is None:  # private attributes push the others behind the first bytes
-            with self._admission.slot(self._share) as slot:
-                data = await self._originals.read(original, slot.wait_for_bytes)
-                header = await self._parsed(data, names, whole=True)
-        if header is None:
-            raise self._originals.damaged(original)
-        return header
-
-    async def _parsed(
-        self, data: bytes, names: Sequence[str] | None, *, whole: bool = False
-    ) -> FileDataset | None:
-        try:
-            return await self._imaging.run(partial(read_header, data, names, whole=whole))
-        except (RadStreamError, MemoryError):
-            raise
-        except Exception:  # noqa: BLE001 - pydicom has no one class for a file that is cut off
-            return None
+    async def _header(self, instance: Instance, names: Sequence[str], keys: SearchKeys) -> Dataset:
+        more = None if ALL_FIELDS in keys.fields else keys.fields
+        return await self._headers.of(instance, names, more=more)
 
     def _located(self, data_set: Dataset, path: str) -> Attributes:
         plain = Dataset(data_set)
@@ -280,17 +275,15 @@ class InstanceSearch:
         return items
 
 
-def _recorded(original: Original, names: Sequence[str]) -> Dataset:
-    """Return the identifiers of an instance, of those that are asked for."""
-    data_set = Dataset()
-    for keyword, value in (
-        ("StudyInstanceUID", original.study_instance_uid),
-        ("SeriesInstanceUID", original.series_instance_uid),
-        ("SOPInstanceUID", original.sop_instance_uid),
-    ):
-        if keyword in names:
-            setattr(data_set, keyword, value)
-    return data_set
+def _modalities(entry: IndexEntry, instances: Sequence[Instance]) -> list[str]:
+    made = (each.attributes.Modality for each in instances if isinstance(each, ResultObject))
+    return list(dict.fromkeys((*entry.modalities, *made)))
+
+
+def _has_modality(entry: IndexEntry, instances: Sequence[Instance], keys: SearchKeys) -> bool:
+    """Return True where a study has a modality that is asked for, if any is."""
+    wanted = keys.values.get("ModalitiesInStudy")
+    return not wanted or not set(wanted).isdisjoint(_modalities(entry, instances))
 
 
 def _found(items: list[Attributes], pages: Sequence[SearchPage], *, has_more: bool) -> Found:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from gateway.errors import MalformedRequestError
+from gateway.renderings.result_objects import RESULT_MODALITIES
 from gateway.search.query import MOST_DAYS, DateRange, StudyQuery
 from gateway.studies.dicom_instance import is_uid
 
@@ -65,6 +66,18 @@ class SearchKeys:
         found = self.values.get(keyword)
         return found[0] if found else None
 
+    @property
+    def names_results(self) -> bool:
+        """Return True if a modality of reports or heat maps is asked for.
+
+        The index has those of stored instances.
+        """
+        return not RESULT_MODALITIES.isdisjoint(self._modalities)
+
+    @property
+    def _modalities(self) -> tuple[str, ...]:
+        return (*self.values.get("ModalitiesInStudy", ()), *self.values.get("Modality", ()))
+
     def study_query(self) -> StudyQuery:
         """Return the conditions that a study meets.
 
@@ -73,12 +86,11 @@ class SearchKeys:
         MalformedRequestError
         """
         patient_id, accession = self.first("PatientID"), self.first("AccessionNumber")
-        modalities = (*self.values.get("ModalitiesInStudy", ()), *self.values.get("Modality", ()))
         return StudyQuery(
             study_instance_uids=self.values.get("StudyInstanceUID", ()),
             patient_id=None if _is_pattern(patient_id) else patient_id,
             accession_number=None if _is_pattern(accession) else accession,
-            modalities=modalities,
+            modalities=() if self.names_results else self._modalities,
             study_dates=_dates(self.first("StudyDate")),
             accepts=_of_entry(patient_id, accession),
         )

@@ -9,6 +9,7 @@ from pydicom.datadict import dictionary_description
 
 from gateway import errors
 from gateway.access.callers import Caller, Scope
+from gateway.dicomweb.instances import Instances
 from gateway.dicomweb.media_types import AnswerType, answer_type
 from gateway.dicomweb.retrieve_routes import SeriesUid, StudyUid
 from gateway.dicomweb.search import InstanceSearch
@@ -91,7 +92,7 @@ class _Asked:
         self._share = share
         self.search = InstanceSearch(
             gateway.search,
-            gateway.originals,
+            Instances(gateway.originals, gateway.reports),
             gateway.imaging,
             admission=gateway.admission,
             share=share,

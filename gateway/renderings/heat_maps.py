@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from gateway.results.documents import FrameReading, Reading
     from gateway.schemas.result import Finding
 
+HEAT_MAP_SERIES_NUMBER = 991
+HEAT_MAP_MODALITY = "OT"
+_LONGEST_DESCRIPTION = 64  # of a long string (LO), PS3.5, 6.2
+
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
@@ -51,6 +55,17 @@ class HeatMap:
         """Return the finding that is explained."""
         return self.frame.findings[self.label]
 
+    @property
+    def series_description(self) -> str:
+        """Return the description of the series that it is in, with the others of its model."""
+        description = f"Heat maps of {model_name(self.reading.model)}, not reviewed"
+        return description[:_LONGEST_DESCRIPTION]
+
+    @property
+    def instance_number(self) -> int:
+        """Return its number in its series."""
+        return max(1, self.reading.number + self.index)
+
     def reference(self) -> Dataset:
         """Return the identifiers of its Secondary Capture, as evidence of a report has them."""
         study, model = str(self.header.StudyInstanceUID), model_name(self.reading.model)
@@ -62,7 +77,7 @@ class HeatMap:
             *(model, self.finding.label, *self.after),
         )
         reference.SOPClassUID = SecondaryCaptureImageStorage
-        reference.Modality = "OT"
+        reference.Modality = HEAT_MAP_MODALITY
         return reference
 
 

@@ -18,16 +18,19 @@ from gateway.errors import (
     StudyNotFoundError,
 )
 from gateway.pictures.pictures import finding_of
+from gateway.pictures.rendering import colour_picture
 from gateway.renderings.corrections import fhir_transactions, oru_messages
 from gateway.renderings.heat_maps import HeatMap, heat_maps
 from gateway.renderings.identifiers import changes_before
 from gateway.renderings.notice import study_notice
 from gateway.renderings.oru import oru_message
 from gateway.renderings.rejections import capture_references, rejections
+from gateway.renderings.result_objects import result_objects
 from gateway.renderings.revisions import newest, present, with_patient, withdrawals
 from gateway.renderings.source_header import header_of
 from gateway.results.submissions import with_submissions
 from gateway.results.view import study_result, superseded
+from gateway.retrieval.data_sets import read_data_set
 from preprocess import MediaType
 
 if TYPE_CHECKING:
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from gateway.pictures.pictures import Pictures
+    from gateway.pictures.rendering import RenderedView
     from gateway.renderings.fhir import IdentifierSystems, Release
     from gateway.renderings.rejections import Rejection
+    from gateway.renderings.result_objects import ResultObject
     from gateway.renderings.revisions import Revision
     from gateway.results.documents import Reading, StudyRecord
     from gateway.results.links import Links
@@ -136,8 +141,35 @@ class Reports:
         reading, index, read = await self._pictures.find(study_id, number, key)
         if read.activation_map is None:
             raise NoHeatMapError(reading.model.name)
-        place = finding_of(read, label)
-        record, readings = await self._record(study_id)
+        return await self._capture_of(reading, index, finding_of(read, label))
+
+    async def result_objects(
+        self, record: StudyRecord, readings: Sequence[Reading]
+    ) -> list[ResultObject]:
+        """Return the report and the heat maps of a study; see `result_objects`."""
+        deletions = await self._tombstones.requests(record.study_id)
+        return result_objects(record, readings, deletions=deletions)
+
+    async def render(self, result: ResultObject) -> bytes:
+        """Return the DICOM file of a report or heat map, as the study is now.
+
+        Raises
+        ------
+        StudyNotFoundError, NoDicomContextError
+        """
+        heat_map = result.heat_map
+        if heat_map is None:
+            return await self.structured_report(result.study_id)
+        return await self._capture_of(heat_map.reading, heat_map.index, heat_map.label)
+
+    async def drawn(self, result: ResultObject, view: RenderedView) -> bytes:
+        """Return a heat map as a picture for the eye; see `render`."""
+        data = await self.render(result)
+        return await self._imaging.run(partial(_drawn, data, view))
+
+    async def _capture_of(self, reading: Reading, index: int, place: int) -> bytes:
+        """Return the Secondary Capture of a finding in a frame of an image."""
+        record, readings = await self._record(reading.study_id)
         # The name of a patient that was corrected stands in the header of another image.
         study = await self._instances(record, [*(readings if record.former else ()), reading])
         header = study.headers.get(reading.sha256)
@@ -341,6 +373,10 @@ def _noted(rejection: Rejection, header: Dataset, at: dt.datetime) -> bytes:
     from gateway.renderings.rejection_note import rejection_note  # noqa: PLC0415 - as above
 
     return rejection_note(rejection, header, at)
+
+
+def _drawn(data: bytes, view: RenderedView) -> bytes:
+    return colour_picture(read_data_set(data).pixel_array, view)
 
 
 def _captured(heat_map: HeatMap, picture: bytes) -> bytes:

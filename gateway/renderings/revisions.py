@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from gateway.results.documents import Reading, StudyRecord
 
+REPORT_SERIES_NUMBER = 990
+REPORT_MODALITY = "SR"
+REPORT_SERIES_DESCRIPTION = "AI results, not reviewed"
 _HAS = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
 _KIND = RenderingKind.STRUCTURED_REPORT
 _OF_PATIENT = ("PatientName", "PatientBirthDate", "PatientSex")

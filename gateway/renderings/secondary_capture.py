@@ -24,6 +24,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import DA, TM
 
 from gateway.renderings.equipment import MAKER, SOFTWARE, contributing_equipment, written
+from gateway.renderings.heat_maps import HEAT_MAP_SERIES_NUMBER
 from gateway.renderings.source_header import UNICODE, frame_numbers
 from gateway.renderings.words import NOT_REVIEWED, model_name
 from gateway.vocabulary.statements import finding_name
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     from gateway.renderings.heat_maps import HeatMap
 
-_SERIES_NUMBER = 991
-_LONGEST_DESCRIPTION = 64
 _INK, _PAPER, _PADDING, _LETTERS = (255, 221, 119), (0, 0, 0), 12, 14
 _LINE = 18
 
@@ -58,10 +57,10 @@ def secondary_capture(heat_map: HeatMap, picture: NDArray[np.uint8]) -> bytes:
         patient_orientation=("L", "F"),  # demanded; replaced by the image's below
         **{name: header[keyword].value for name, keyword in _OF_STUDY.items()},
         series_instance_uid=reference.SeriesInstanceUID,
-        series_number=_SERIES_NUMBER,
-        series_description=f"Heat maps of {model}, not reviewed"[:_LONGEST_DESCRIPTION],
+        series_number=HEAT_MAP_SERIES_NUMBER,
+        series_description=heat_map.series_description,
         sop_instance_uid=reference.SOPInstanceUID,
-        instance_number=max(1, reading.number + heat_map.index),
+        instance_number=heat_map.instance_number,
         manufacturer=MAKER,
         manufacturer_model_name=MAKER,
         software_versions=SOFTWARE,

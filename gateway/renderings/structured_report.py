@@ -25,7 +25,11 @@ from pydicom.sr.codedict import codes
 from gateway.renderings.equipment import MAKER, SOFTWARE, contributing_equipment, written
 from gateway.renderings.heat_maps import heat_maps
 from gateway.renderings.identifiers import derived_uid
-from gateway.renderings.revisions import report_series
+from gateway.renderings.revisions import (
+    REPORT_SERIES_DESCRIPTION,
+    REPORT_SERIES_NUMBER,
+    report_series,
+)
 from gateway.renderings.source_header import UNICODE, frame_numbers
 from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, model_name, said_of
 from gateway.vocabulary.statements import statement
@@ -40,8 +44,6 @@ if TYPE_CHECKING:
     from gateway.results.documents import FrameReading, Reading
     from gateway.schemas.result import Code, Finding, ModelVersion
 
-_SERIES_NUMBER = 990
-_SERIES_DESCRIPTION = "AI results, not reviewed"
 # PS3.16, 8.1: designators that begin with 99 are private. A label without a code has one of these.
 _PRIVATE_SCHEME = "99RADSTREAM"
 _SCHEMES = {
@@ -80,8 +82,8 @@ def structured_report(
         evidence=[*images, *(heat_map.reference() for heat_map in explanations)],
         content=_content(readings, headers, explanations, revision),
         series_instance_uid=report_series(first.StudyInstanceUID),
-        series_number=_SERIES_NUMBER,
-        series_description=_SERIES_DESCRIPTION,
+        series_number=REPORT_SERIES_NUMBER,
+        series_description=REPORT_SERIES_DESCRIPTION,
         sop_instance_uid=revision.sop_instance_uid,
         instance_number=1,
         manufacturer=MAKER,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import (
-    InstanceNotFoundError,
     ObjectNotFoundError,
     StudyBeingDeletedError,
     StudyNotFoundError,
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway.errors import UnreadableDocumentError
-    from gateway.results.documents import Reading
+    from gateway.results.documents import Reading, StudyRecord
     from gateway.results.store import ResultStore
     from gateway.search.query import StudySearch
     from gateway.storage.protocol import ObjectStore, Reserve
@@ -50,12 +49,46 @@ class Original:
     sop_instance_uid: str
 
     @property
+    def study_id(self) -> str:
+        """Return the id of its study."""
+        return self.reading.study_id
+
+    @property
     def path(self) -> str:
         """Return the path that it is retrieved at."""
-        return (
-            f"/dicomweb/studies/{self.study_instance_uid}/series/{self.series_instance_uid}"
-            f"/instances/{self.sop_instance_uid}"
+        return instance_path(
+            self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid
         )
+
+    @property
+    def frame_count(self) -> int:
+        """Return the number of its frames."""
+        return len(self.reading.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """A study with DICOM instances.
+
+    Parameters
+    ----------
+    record, readings
+        Its record, and the readings that stand; see `superseded`.
+    originals
+        Its instances, in order of arrival.
+    """
+
+    record: StudyRecord
+    readings: tuple[Reading, ...]
+    originals: tuple[Original, ...]
+
+
+def instance_path(study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> str:
+    """Return the path that an instance is retrieved at."""
+    return (
+        f"/dicomweb/studies/{study_instance_uid}/series/{series_instance_uid}"
+        f"/instances/{sop_instance_uid}"
+    )
 
 
 class Originals:
@@ -74,57 +107,39 @@ class Originals:
         self._results = results
         self._search = search
 
-    async def find(
-        self,
-        study_instance_uid: str,
-        series_instance_uid: str | None = None,
-        sop_instance_uid: str | None = None,
-    ) -> list[Original]:
-        """Return the instances of a study, or of one series, or one of them, in order of arrival.
+    async def find(self, study_instance_uid: str) -> list[StoredStudy]:
+        """Return the study of this UID; several where it came under ids of its senders' own.
 
         Raises
         ------
         StudyNotFoundError
             There is none with this UID, or it has no DICOM instance.
-        InstanceNotFoundError
-            The study has no such series or instance.
         """
-        of_study = await self._of_study(study_instance_uid)
-        if not of_study:
-            raise StudyNotFoundError
-        found = [
-            original
-            for original in of_study
-            if series_instance_uid in {None, original.series_instance_uid}
-            and sop_instance_uid in {None, original.sop_instance_uid}
-        ]
-        if not found:
-            raise InstanceNotFoundError
-        return found
-
-    async def _of_study(self, study_instance_uid: str) -> list[Original]:
         # C-STORE and STOW-RS keep it under its UID: no search is needed.
         found = await self._under(study_instance_uid, study_instance_uid)
-        if found:
-            return found
+        if found is not None:
+            return [found]
         query = StudyQuery(study_instance_uids=(study_instance_uid,))
         page = await self._search.find(query, limit=_MOST_STUDIES)
         kept = [await self._under(entry.study_id, study_instance_uid) for entry in page.entries]
-        return [original for of_study in kept for original in of_study]
+        studies = [study for study in kept if study is not None]
+        if not studies:
+            raise StudyNotFoundError
+        return studies
 
-    async def _under(self, study_id: str, study_instance_uid: str) -> list[Original]:
-        """Return the instances that are kept under an id, and are of this study."""
+    async def _under(self, study_id: str, study_instance_uid: str) -> StoredStudy | None:
+        """Return what is kept under an id; None where no instance is of this study."""
         try:
             record = await self._results.record(study_id)
             if record is None:
-                return []
+                return None
             readings = [*await self._results.earlier(record), *record.readings]
         except StudyBeingDeletedError:
-            return []
+            return None
         replaced = superseded(readings, record.standing)
-        return _originals(
-            (reading for reading in readings if reading.sha256 not in replaced), study_instance_uid
-        )
+        standing = tuple(reading for reading in readings if reading.sha256 not in replaced)
+        originals = tuple(_originals(standing, study_instance_uid))
+        return StoredStudy(record, standing, originals) if originals else None
 
     async def read(self, original: Original, reserve: Reserve | None = None) -> bytes:
         """Return the file as it was sent.
@@ -157,16 +172,19 @@ class Originals:
         return self._results.unreadable_image(original.reading)
 
 
+def original_of(reading: Reading) -> Original | None:
+    """Return the instance that a reading is of; None of a picture that is none."""
+    study, series = reading.study_instance_uid, reading.series_instance_uid
+    instance = reading.sop_instance_uid
+    if reading.media_type != MediaType.DICOM or not (study and series and instance):
+        return None
+    return Original(reading, study, series, instance)
+
+
 def _originals(readings: Iterable[Reading], study_instance_uid: str) -> list[Original]:
     """Return the instances among images, each UID once: with the bytes that came last."""
     found: dict[str, Original] = {}
-    for reading in readings:
-        series, instance = reading.series_instance_uid, reading.sop_instance_uid
-        if (
-            reading.media_type == MediaType.DICOM
-            and reading.study_instance_uid == study_instance_uid
-            and series is not None
-            and instance is not None
-        ):
-            found[instance] = Original(reading, study_instance_uid, series, instance)
+    for original in filter(None, map(original_of, readings)):
+        if original.study_instance_uid == study_instance_uid:
+            found[original.sop_instance_uid] = original
     return list(found.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.settings import CompletionSettings
 from gateway.storage.folder import FolderStore
 from gateway.storage.protocol import ObjectStore
 from gateway.triton.embedded import EmbeddedTriton
@@ -23,6 +24,8 @@ async def gateway(
 ) -> AsyncIterator[LiveGateway]:
     """A gateway that is ready."""
     settings = settings_for(triton.grpc_url, tmp_path_factory.mktemp("store"))
+    # No study is quiet for so long: what is made of a complete one comes between no two requests.
+    settings = settings.model_copy(update={"completion": CompletionSettings(quiet_s=3600)})
     async with running_gateway(settings) as gateway:
         await until(gateway.is_ready)
         yield gateway

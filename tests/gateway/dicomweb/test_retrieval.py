@@ -17,6 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.audit.trail import GATEWAY, Audit
 from gateway.dicomweb.accepted_types import AcceptedType, accepted_types
+from gateway.dicomweb.instances import Instance
 from gateway.dicomweb.retrieval import Retrieval
 from gateway.errors import (
     DeadlineExceededError,
@@ -32,7 +33,7 @@ from tests.support.archive import ROOM, SERIES, STUDY, Archive
 from tests.support.audit import Trail
 from tests.support.dicom import file_of, radiograph
 from tests.support.dicomweb import parts_of
-from tests.support.readings import frame
+from tests.support.readings import activation, frame
 
 RELATED = 'multipart/related; type="application/dicom"'
 PIXEL_DATA = Tag(0x7FE00010)
@@ -52,7 +53,7 @@ def archive() -> Iterator[Archive]:
 
 def retrieval_from(archive: Archive, *, timeout_s: float = 20) -> Retrieval:
     return Retrieval(
-        archive.originals,
+        archive.instances,
         archive.admission,
         archive.imaging,
         share="viewer",
@@ -267,3 +268,51 @@ async def test_bulk_data_are_an_attributes_value_and_of_pixels_the_frames(archiv
         await retrieval.bulk(original, Tag(0x00091002), accepting("*/*"))
     with pytest.raises(NotAcceptableError):
         await retrieval.bulk(original, tag, accepting("image/jpeg"))
+
+
+# --- reports and heat maps -----------------------------------------------------------------------
+
+
+async def rendered_in(archive: Archive) -> tuple[Instance, Instance]:
+    """The report and the heat map of a complete study."""
+    image = radiograph(StudyInstanceUID=STUDY)
+    explained = {"activation_map": activation(3, 10)}
+    await archive.add(file_of(image), image.SOPInstanceUID, of_frame=explained)
+    await archive.complete()
+    _, report, heat_map = await archive.instances.find(STUDY)
+    return report, heat_map
+
+
+async def test_a_report_and_a_heat_map_come_as_files_and_as_metadata():
+    archive = Archive(room=10_000_000)
+    found = await rendered_in(archive)
+    answer = await retrieval_from(archive).instances(found, accepting(RELATED), single=False)
+    files = [dcmread(io.BytesIO(part.content)) for part in parts_of(await sent(answer))]
+    assert [file.SOPInstanceUID for file in files] == [each.sop_instance_uid for each in found]
+    compressed = accepting(f"{RELATED}; transfer-syntax={JPEG2000Lossless}")
+    for several in (False, True):  # a compression is asked for of the study's images
+        asked = found if several else found[:1]
+        answer = await retrieval_from(archive).instances(asked, compressed, single=not several)
+        [content_type, *_] = [part.headers["content-type"] for part in parts_of(await sent(answer))]
+        assert content_type == f"application/dicom; transfer-syntax={ExplicitVRLittleEndian}"
+    with pytest.raises(NotAcceptableError):
+        await retrieval_from(archive).instances(found, accepting("image/png"), single=False)
+    metadata = await sent(await retrieval_from(archive).metadata(found))
+    of_report, of_heat_map = metadata.json()
+    assert Dataset.from_json(of_report).ContentSequence == files[0].ContentSequence
+    assert of_heat_map.pop("7FE00010")["BulkDataURI"].endswith("/bulkdata/7FE00010")
+    heat_map = Dataset.from_json(of_heat_map)
+    accepted = accepting("application/octet-stream")
+    frame = await sent(await retrieval_from(archive).frames(found[1], (1,), accepted))
+    assert frame.content == files[1].PixelData[: heat_map.Rows * heat_map.Columns * 3]
+    assert archive.admission.bytes.used == 0
+    archive.imaging.close()
+
+
+async def test_a_report_has_no_frames_and_no_pixels(archive: Archive):
+    report, _ = await rendered_in(archive)
+    accepted = accepting("application/octet-stream")
+    with pytest.raises(InstanceNotFoundError):
+        await retrieval_from(archive).frames(report, (1,), accepted)
+    with pytest.raises(InstanceNotFoundError):
+        await retrieval_from(archive).bulk(report, Tag("PixelData"), accepted)

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
 
 from gateway.audit.trail import GATEWAY, Audit
 from gateway.dicomweb.search import Found, InstanceSearch
@@ -19,6 +23,7 @@ from tests.support.archive import SERIES, STUDY, Archive
 from tests.support.audit import Trail
 from tests.support.deletion import deletion_on
 from tests.support.dicom import file_of, radiograph
+from tests.support.readings import activation
 
 LARGE = 200_000
 
@@ -35,7 +40,7 @@ def archive() -> Iterator[Archive]:
 def search(archive: Archive) -> InstanceSearch:
     return InstanceSearch(
         archive.gateway.index.search,
-        archive.originals,
+        archive.instances,
         archive.imaging,
         admission=archive.admission,
         share="viewer",
@@ -190,3 +195,81 @@ async def test_an_instance_whose_file_is_damaged_is_told_by_its_identifiers(
         *("ONLINE", "UNAVAILABLE", "UNAVAILABLE")
     ]
     assert uids(await instances(search, STUDY, Modality="DX")) == ["1.1"]  # of others who knows
+
+
+# --- reports and heat maps -----------------------------------------------------------------------
+
+
+async def add_explained(archive: Archive, study: str = STUDY, **frame: object) -> None:
+    """A complete study of one image, whose file is cut off within its pixels."""
+    image = radiograph(
+        StudyInstanceUID=study, PatientID="P1", PatientName="Doe^Ann", SeriesInstanceUID="1.1"
+    )
+    await archive.add(
+        file_of(image)[:-20],  # a search reads the header alone: nothing can be rendered of it
+        f"{study}.1",
+        study=study,
+        series="1.1",
+        of_frame={"activation_map": activation(3, 10)} | frame,
+        modality="DX",
+    )
+    await archive.complete(study)
+
+
+async def test_a_study_counts_its_report_and_heat_maps(archive: Archive, search: InstanceSearch):
+    await add_explained(archive)
+    [study] = data_sets(await studies(search))
+    assert study.ModalitiesInStudy == ["DX", "SR", "OT"]
+    assert study.NumberOfStudyRelatedSeries == 3
+    assert study.NumberOfStudyRelatedInstances == 3
+    assert study.PatientName == "Doe^Ann"
+
+
+async def test_report_and_heat_maps_are_series_and_instances(
+    archive: Archive, search: InstanceSearch
+):
+    await add_explained(archive)
+    found = data_sets(await series(search, STUDY))
+    assert [each.Modality for each in found] == ["DX", "SR", "OT"]
+    assert [each.get("SeriesNumber") for each in found[1:]] == [990, 991]
+    assert found[1].SeriesDescription == "AI results, not reviewed"
+    assert [each.NumberOfSeriesRelatedInstances for each in found] == [1, 1, 1]
+    of_report = str(found[1].SeriesInstanceUID)
+    [report] = data_sets(await instances(search, STUDY, of_report))
+    assert report.SOPClassUID == Comprehensive3DSRStorage
+    assert report.InstanceAvailability == "ONLINE"
+    assert report.AvailableTransferSyntaxUID == ExplicitVRLittleEndian
+    assert report.RetrieveURL == (
+        f"https://pacs.test/dicomweb/studies/{STUDY}/series/{of_report}"
+        f"/instances/{report.SOPInstanceUID}"
+    )
+    assert "PatientName" not in report
+    [everything] = data_sets(await instances(search, STUDY, of_report, includefield="all"))
+    assert everything.PatientName == "Doe^Ann"
+
+
+async def test_report_and_heat_maps_are_found_by_their_modality_class_and_uids(
+    archive: Archive, search: InstanceSearch
+):
+    await add_explained(archive)
+    await add_explained(archive, "1.2.4", activation_map=None)
+    assert len((await studies(search, ModalitiesInStudy="SR")).items) == 2
+    with_heat_map = await studies(search, ModalitiesInStudy="OT,CT")
+    assert uids(with_heat_map, "StudyInstanceUID") == [STUDY]
+    assert (await studies(search, ModalitiesInStudy="OT", offset="1")).items == []
+    first = await studies(search, ModalitiesInStudy="SR", limit="1")
+    assert (len(first.items), first.has_more) == (1, True)
+    assert len((await series(search, Modality="SR")).items) == 2
+    assert len((await series(search, Modality="SR", ModalitiesInStudy="OT")).items) == 1
+    assert len((await series(search, Modality="DX", ModalitiesInStudy="OT")).items) == 1
+    [capture] = uids(await instances(search, SOPClassUID=SecondaryCaptureImageStorage))
+    assert uids(await instances(search, STUDY, SOPInstanceUID=capture)) == [capture]
+
+
+async def test_a_study_that_is_not_complete_has_what_was_stored_alone(
+    archive: Archive, search: InstanceSearch
+):
+    image = radiograph(StudyInstanceUID=STUDY)
+    await archive.add(file_of(image), "1.1", modality="DX")
+    assert (await studies(search, ModalitiesInStudy="SR")).items == []
+    assert len((await series(search, STUDY)).items) == 1

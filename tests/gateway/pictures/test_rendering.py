@@ -8,7 +8,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.pictures.rendering import heatmap_png, preview_png
+from gateway.pictures.rendering import (
+    JPEG,
+    PNG,
+    RenderedView,
+    colour_picture,
+    heatmap_png,
+    preview_png,
+)
 from gateway.schemas.result import Finding
 from preprocess import (
     Frame,
@@ -330,3 +337,22 @@ def test_a_fixed_scale_is_the_same_for_every_picture():
     more = pixels(heatmap_png(flat(64, 64), cells, finding(0.1), full=10.0))
     assert (more == pixels(heatmap_png(flat(64, 64), cells * 3, finding(0.1), full=10.0))).all()
     assert (half != more).any()
+
+
+@pytest.mark.parametrize("media_type", [PNG, JPEG])
+def test_a_picture_in_colour_keeps_its_colours_in_the_size_that_is_asked_for(media_type: str):
+    picture = np.zeros((40, 80, 3), np.uint8)
+    picture[:, :40] = (200, 20, 20)
+
+    def drawn(size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        made = colour_picture(picture, RenderedView(media_type, size=size))
+        with Image.open(io.BytesIO(made)) as image:
+            assert image.get_format_mimetype() == media_type
+            return np.asarray(image)
+
+    whole = drawn()
+    assert whole.shape == (40, 80, 3)
+    assert np.allclose(whole[20, 10], (200, 20, 20), atol=6)
+    assert np.allclose(whole[20, 70], 0, atol=6)
+    assert drawn((20, 100)).shape == (10, 20, 3)
+    assert drawn((800, 800)).shape == (40, 80, 3)

@@ -16,6 +16,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from gateway.errors import NoDicomContextError, NoHeatMapError, StudyNotFoundError
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
+from gateway.pictures.rendering import PNG, RenderedView
 from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.renderings.fhir_transaction import report_identifiers
 from gateway.renderings.reports import Reports
@@ -304,3 +305,21 @@ async def test_a_destination_is_told_of_a_study_by_messages_and_by_transactions(
         await reports.oru_messages("S2", FORM, "ris")
     with pytest.raises(StudyNotFoundError):
         await reports.fhir_transactions("S2", SYSTEMS, Release.R4, "record")
+
+
+async def test_a_heat_map_is_drawn_for_the_eye(results: ResultStore, reports: Reports):
+    image = radiograph()
+    await add(
+        results,
+        file_of(image),
+        frames=(frame(rows=6, columns=8),),
+        study_instance_uid=image.StudyInstanceUID,
+        series_instance_uid=image.SeriesInstanceUID,
+        sop_instance_uid=image.SOPInstanceUID,
+    )
+    record = await results.record("S1")
+    assert record is not None
+    _, heat_map = await reports.result_objects(record, record.readings)
+    capture = dcmread(io.BytesIO(await reports.render(heat_map)))
+    drawn = np.asarray(Image.open(io.BytesIO(await reports.drawn(heat_map, RenderedView(PNG)))))
+    assert np.array_equal(drawn, capture.pixel_array)

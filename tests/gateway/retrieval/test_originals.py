@@ -1,7 +1,7 @@
 import pytest
 
-from gateway.errors import InstanceNotFoundError, StudyNotFoundError, UnreadableDocumentError
-from gateway.retrieval.originals import Originals
+from gateway.errors import StudyNotFoundError, UnreadableDocumentError
+from gateway.retrieval.originals import Original, Originals
 from tests.support.search import IndexingGateway
 from tests.support.store import MemoryStore
 
@@ -28,20 +28,23 @@ def originals(gateway: IndexingGateway) -> Originals:
     return Originals(gateway.objects, gateway.results, gateway.index.search)
 
 
-async def test_instances_are_found_by_study_series_and_instance(
+async def found_in(originals: Originals) -> list[Original]:
+    """The instances of the study, whatever ids they came under."""
+    return [each for study in await originals.find(STUDY) for each in study.originals]
+
+
+async def test_instances_of_a_study_are_found_in_order_of_arrival(
     gateway: IndexingGateway, originals: Originals
 ):
     for series, instance in (("1.1", "1.1.1"), ("1.1", "1.1.2"), ("1.2", "1.2.1")):
         await gateway.receive(STUDY, reading=dicom(instance, series=series))
     await gateway.receive(STUDY)  # a PNG
-    found = await originals.find(STUDY)
+    found = await found_in(originals)
     assert [each.sop_instance_uid for each in found] == ["1.1.1", "1.1.2", "1.2.1"]
-    assert len(await originals.find(STUDY, "1.1")) == 2
-    [one] = await originals.find(STUDY, "1.2", "1.2.1")
-    assert one.path == "/dicomweb/studies/1.2.3/series/1.2/instances/1.2.1"
-    for uids in (("1.3",), ("1.2", "1.1.1")):
-        with pytest.raises(InstanceNotFoundError):
-            await originals.find(STUDY, *uids)
+    assert found[2].path == "/dicomweb/studies/1.2.3/series/1.2/instances/1.2.1"
+    assert (found[2].study_id, found[2].frame_count) == (STUDY, 1)
+    [study] = await originals.find(STUDY)
+    assert (study.record.study_id, len(study.readings)) == (STUDY, 4)
 
 
 async def test_of_an_instance_the_bytes_that_came_last_are_given(
@@ -49,7 +52,7 @@ async def test_of_an_instance_the_bytes_that_came_last_are_given(
 ):
     await gateway.receive(STUDY, reading=dicom("1.1", sha256="a" * 64))
     await gateway.receive(STUDY, reading=dicom("1.1", sha256="b" * 64))
-    [found] = await originals.find(STUDY)
+    [found] = await found_in(originals)
     assert found.reading.sha256 == "b" * 64
 
 
@@ -60,7 +63,7 @@ async def test_what_another_file_replaced_in_the_drop_folder_is_not_given(
         reading = dicom(instance, sha256=digest, dropped_as="x")
         await gateway.receive(STUDY, reading=reading)
     await gateway.results.note_standing(STUDY, "x", "b" * 64)
-    assert [each.sop_instance_uid for each in await originals.find(STUDY)] == ["1.2"]
+    assert [each.sop_instance_uid for each in await found_in(originals)] == ["1.2"]
 
 
 async def test_a_study_without_dicom_instances_is_not_found(
@@ -77,7 +80,7 @@ async def test_a_study_is_found_under_every_id_that_it_was_sent_under(
     for study_id, instance in (("S-1", "1.1"), ("S-2", "1.2")):
         await gateway.receive(study_id, reading=dicom(instance))
     await gateway.write()
-    found = await originals.find(STUDY)
+    found = await found_in(originals)
     assert {each.sop_instance_uid for each in found} == {"1.1", "1.2"}
 
 
@@ -85,7 +88,7 @@ async def test_a_missing_file_is_told_from_a_deleted_study(
     gateway: IndexingGateway, originals: Originals
 ):
     await gateway.receive(STUDY, reading=dicom("1.1"))
-    [original] = await originals.find(STUDY)
+    [original] = await found_in(originals)
     for read in (originals.read, originals.beginning):
         with pytest.raises(UnreadableDocumentError):
             await read(original)
