@@ -1,4 +1,4 @@
-"""Reports and heat maps beside what was stored, as clients of others and a PACS do."""
+"""Reports and heat maps beside what was stored, as clients of others, a PACS and a viewer do."""
 
 import asyncio
 import io
@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage, generate_uid
 
 from gateway.settings import CompletionSettings
 from gateway.triton.embedded import EmbeddedTriton
+from tests.gateway.dicomweb.test_javascript_peers import OHIF, PEERS, SAMPLE, run
 from tests.support.dicom import file_of, radiograph
 from tests.support.dicomweb import store
 from tests.support.gateway import (
@@ -149,3 +150,36 @@ async def test_a_late_instance_brings_a_successor(gateway: LiveGateway) -> None:
     [after] = (await client.get(path)).json()
     assert after["00080018"] != before["00080018"]
     assert len((await client.get(f"/dicomweb/studies/{study}/instances?Modality=OT")).json()) == 2
+
+
+def with_a_bright_spot(image: FileDataset) -> bytes:
+    """The file of a radiograph that is bright altogether, and most of all around one place."""
+    samples = image.pixel_array * 0.75
+    rows, columns = np.mgrid[: image.Rows, : image.Columns]
+    samples += 90 * np.exp(-((rows - 450) ** 2 + (columns - 1000) ** 2) / (2 * 110**2))
+    image.set_pixel_data(np.minimum(samples, 255).astype(np.uint8), "MONOCHROME2", 8)
+    image.WindowCenter, image.WindowWidth = 85, 170
+    file = io.BytesIO()
+    image.save_as(file)
+    return file.getvalue()
+
+
+@pytest.mark.timeout(300)  # a browser that draws without a graphics card
+async def test_ohif_shows_the_mark_and_the_heat_map(gateway: LiveGateway, tmp_path: Path) -> None:
+    data = with_a_bright_spot(dcmread(SAMPLE))
+    study = dcmread(io.BytesIO(data), stop_before_pixels=True).StudyInstanceUID
+    assert (await store(gateway.client, data)).status_code == 200
+    await is_complete(gateway.client, study)
+    [image] = (await gateway.client.get(f"/v1/studies/{study}")).json()["images"]
+    assert image["readings"][0]["findings"][0]["positive"]  # else there is no mark
+    radiograph_, mark, heat_map = (tmp_path / f"{name}.png" for name in ("study", "mark", "map"))
+    await run(
+        *(str(PEERS / "viewer.js"), f"{gateway.url}/dicomweb", str(OHIF), study, str(radiograph_)),
+        *("AI results, not reviewed", "mark", str(mark)),
+        *("Heat maps of brightness 1, not reviewed", "colour", str(heat_map)),
+    )
+    viewport = np.s_[160:740, 300:1230]
+    blue, green, red = np.moveaxis(cv2.imread(str(mark))[viewport].astype(int), -1, 0)
+    assert np.sum((green > 200) & (red < 60) & (blue < 60)) > 100  # an arrow and its words
+    blue, green, red = np.moveaxis(cv2.imread(str(heat_map))[viewport].astype(int), -1, 0)
+    assert np.sum(red - blue > 60) > 5000  # the evidence over a grey picture
