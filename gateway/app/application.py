@@ -29,6 +29,7 @@ from gateway.http.requests.access import caller_of
 from gateway.http.routes import (
     acceptances,
     deliveries,
+    destinations,
     documentation,
     events,
     feedback,
@@ -36,6 +37,7 @@ from gateway.http.routes import (
     models,
     parked,
     reports,
+    rules,
     studies,
     study_search,
 )
@@ -141,7 +143,7 @@ def create_app(
             retrieve_routes,
             search_routes,
         ),
-        *(events, parked, models, acceptances, health, documentation),
+        *(destinations, rules, events, parked, models, acceptances, health, documentation),
     ):
         app.include_router(routes.router)
     app.state.caller_of = _caller_of
@@ -185,6 +187,8 @@ def _bare_app(settings: Settings, lifespan: Lifespan) -> FastAPI:
             {"name": "studies", "description": "Send studies and read their results."},
             {"name": "DICOMweb", "description": "Send, retrieve and search studies."},
             {"name": "drop folder", "description": "Studies as files in a bucket or folder."},
+            {"name": "destinations", "description": "Systems that get results."},
+            {"name": "rules", "description": "The routing document."},
             {"name": "models", "description": "The models that process the studies."},
             {"name": "operation", "description": "Health and metrics, for machines."},
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
-import sys
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ from gateway.acceptance.measure import difference, figures
 from gateway.acceptance.page import page, told
 from gateway.acceptance.signature import SignatureKeyError, is_valid, signature_file, signed
 from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.json_output import json_option, tell
 from gateway.cli.labelled_studies import NoAnswerError, outcomes
+from gateway.cli.progress import progress
 from gateway.schemas.acceptance import AcceptancePage, MeasuredVersion, NotRead
 from gateway.settings import DELIMITER, PREFIX
 
@@ -64,6 +66,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @url_option
 @api_key_option
+@json_option("the page with the names of its files, or what --approve or --verify found")
 def accept(
     folder: Path | None,
     labels: Path | None,
@@ -78,6 +81,7 @@ def accept(
     key_file: Path | None,
     url: str,
     api_key: str | None,
+    as_json: bool,
 ) -> None:
     """Run a site's own labelled studies through the gateway, and write a page of it.
 
@@ -89,11 +93,11 @@ def accept(
     studies:read.
     """
     if verified is not None:
-        _verify(verified, key_file)
+        _verify(verified, key_file, as_json=as_json)
         return
     if approved is not None:
         with gateway_client(url, api_key) as client:
-            _approve(client, approved, person)
+            _approve(client, approved, person, as_json=as_json)
         return
     if folder is None or labels is None:
         raise click.UsageError("FOLDER and --labels are needed, or --verify, or --approve")
@@ -118,7 +122,14 @@ def accept(
         ),
         differences=tuple(_differences(asked, read, studies)),
     )
-    _write(document, out, key_file)
+    written = _write(document, out, key_file)
+    if as_json:
+        files = {"files": list(map(str, written)), "is_signed": key_file is not None}
+        form = document.model_dump(mode="json", by_alias=True, exclude_none=True)
+        click.echo(json.dumps({**files, "page": form}))
+        return
+    for path in written:
+        click.echo(f"{path}  {'signed' if key_file is not None else 'not signed'}")
     _tell(document)
 
 
@@ -153,10 +164,8 @@ def _outcomes(
     reference = {"name": model["name"], "version": model["version"]}
     title = f"{model['name']} {model['version']}"
     try:
-        with click.progressbar(
-            outcomes(client, reference, studies), length=len(studies), label=title, file=sys.stderr
-        ) as read:
-            return list(read)
+        with progress(title, len(studies)) as shown:
+            return list(shown.over(outcomes(client, reference, studies)))
     except NoAnswerError as error:
         raise click.ClickException(str(error)) from error
 
@@ -228,13 +237,15 @@ def _files_sha256(repository: Path, model: Mapping[str, Any]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _write(document: AcceptancePage, out: Path, key_file: Path | None) -> None:
+def _write(document: AcceptancePage, out: Path, key_file: Path | None) -> list[Path]:
+    """Write the page in both forms, and sign them; return their files."""
     accepted = document.accepted
     stem = f"acceptance-{accepted.name}-{accepted.version}-{document.made_at:%Y%m%dT%H%M%SZ}"
     data = document.model_dump_json(by_alias=True, exclude_none=True, indent=2).encode() + b"\n"
     digest = hashlib.sha256(data).hexdigest()
     html = page(document, is_signed=key_file is not None, json_sha256=digest).encode()
     out.mkdir(parents=True, exist_ok=True)
+    written = []
     for suffix, content in ((".json", data), (".html", html)):
         path = out / f"{stem}{suffix}"
         path.write_bytes(content)
@@ -243,7 +254,8 @@ def _write(document: AcceptancePage, out: Path, key_file: Path | None) -> None:
                 signature_file(path).write_bytes(signed(content, key_file))
             except SignatureKeyError as error:
                 raise click.ClickException(str(error)) from error
-        click.echo(f"{path}  {'signed' if key_file is not None else 'not signed'}")
+        written.append(path)
+    return written
 
 
 def _tell(document: AcceptancePage) -> None:
@@ -263,7 +275,7 @@ def _tell(document: AcceptancePage) -> None:
             )
 
 
-def _verify(verified: Path, key_file: Path | None) -> None:
+def _verify(verified: Path, key_file: Path | None, *, as_json: bool) -> None:
     if key_file is None:
         raise click.UsageError(f"the key is needed: set {_KEY} or give --key-file")
     signature = signature_file(verified)
@@ -275,10 +287,11 @@ def _verify(verified: Path, key_file: Path | None) -> None:
         raise click.ClickException(str(error)) from error
     if not valid:
         raise click.ClickException(f"{verified} is not as it was signed by this key")
-    click.echo(f"{verified}: the signature is valid")
+    outcome = {"file": str(verified), "is_valid": True}
+    tell(outcome, f"{verified}: the signature is valid", as_json=as_json)
 
 
-def _approve(client: httpx.Client, approved: Path, person: str | None) -> None:
+def _approve(client: httpx.Client, approved: Path, person: str | None, *, as_json: bool) -> None:
     if not person:
         raise click.UsageError("--by is needed: the name of the person who accepts the version")
     text = approved.read_bytes().decode("utf-8", "replace")
@@ -305,4 +318,5 @@ def _approve(client: httpx.Client, approved: Path, person: str | None) -> None:
             else answer.get("detail")
         )
         raise click.ClickException(f"{answer.get('title')}. {faults}")
-    click.echo(f"{about.name} {about.version} is accepted by {answer['accepted_by']}")
+    text = f"{about.name} {about.version} is accepted by {answer['accepted_by']}"
+    tell(answer, text, as_json=as_json)

@@ -7,6 +7,7 @@ import json
 import click
 
 from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.json_output import json_option
 from gateway.schemas.result import RenderingKind
 
 
@@ -21,7 +22,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @url_option
 @api_key_option
-@click.option("--json", "as_json", is_flag=True, help="Print each delivery whole, a line each.")
+@json_option("each delivery whole, a line each")
 @click.argument("study_id")
 def list_command(url: str, api_key: str | None, study_id: str, *, as_json: bool) -> None:
     """List what became of a study's results at each destination."""
@@ -48,7 +49,7 @@ def list_command(url: str, api_key: str | None, study_id: str, *, as_json: bool)
     type=click.Choice([kind.value for kind in RenderingKind]),
     help="Only form of the results.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print each delivery whole, a line each.")
+@json_option("each delivery whole, a line each")
 @click.argument("study_ids", nargs=-1, required=True)
 def resend(
     *,

@@ -14,6 +14,7 @@ import click
 
 from gateway.cli.environment import InvalidSettingsError, read_settings
 from gateway.cli.gateway_client import default_url
+from gateway.cli.json_output import json_option
 from gateway.doctor.examination import examine
 from gateway.doctor.findings import Check, Finding, Outcome, Side
 
@@ -37,7 +38,7 @@ _COLORS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAULT: "red"}
     "again, and put an empty record into the telemetry stream.",
 )
 @click.option("--offline", is_flag=True, help="Leave out the gateway's own listeners: it is down.")
-@click.option("--json", "as_json", is_flag=True, help="Print each finding as JSON, a line each.")
+@json_option("each finding, a line each")
 def doctor(url: str | None, *, stores: bool, offline: bool, as_json: bool) -> None:
     """Check the installation that the settings describe, and say which line to change.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import click
 import httpx
 
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.json_output import json_option, tell
 from gateway.schemas.feedback import Judgement, Source
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def feedback() -> None:
 @url_option
 @api_key_option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def import_command(url: str, api_key: str | None, file: Path) -> None:
+@json_option("the faults, a line each, and then the counts")
+def import_command(url: str, api_key: str | None, file: Path, *, as_json: bool) -> None:
     """Bring the judgements of a CSV, such as of reports; may be repeated.
 
     Columns: study_id or accession_number, label, judgement (agree, disagree, present, absent) and,
@@ -49,13 +52,13 @@ def import_command(url: str, api_key: str | None, file: Path) -> None:
             file.open(encoding="utf-8-sig", newline="") as lines,
             gateway_client(url, api_key) as client,
         ):
-            failed = _import(client, csv.DictReader(lines), file)
+            failed = _import(client, csv.DictReader(lines), file, as_json=as_json)
     except (UnicodeDecodeError, csv.Error) as error:
         raise click.ClickException(f"{file} is no CSV in UTF-8: {error}") from error
     sys.exit(1 if failed else 0)
 
 
-def _import(client: httpx.Client, reader: csv.DictReader[str], file: Path) -> int:
+def _import(client: httpx.Client, reader: csv.DictReader[str], file: Path, *, as_json: bool) -> int:
     """Bring each line; return the number of those that were left out."""
     brought = failed = 0
     columns = set(reader.fieldnames or ())
@@ -72,8 +75,11 @@ def _import(client: httpx.Client, reader: csv.DictReader[str], file: Path) -> in
             brought += 1
         except LineError as error:
             failed += 1
-            click.echo(f"line {reader.line_num}: {error}", err=True)
-    click.echo(f"judgements brought: {brought}, left out: {failed}")
+            fault = {"line": reader.line_num, "fault": str(error)}
+            text = f"line {reader.line_num}: {error}"
+            click.echo(json.dumps(fault) if as_json else text, err=not as_json)
+    counts = {"brought": brought, "left_out": failed}
+    tell(counts, f"judgements brought: {brought}, left out: {failed}", as_json=as_json)
     return failed
 
 

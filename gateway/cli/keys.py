@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
@@ -14,10 +13,13 @@ from pydantic import ValidationError
 from gateway.access.api_keys import KeyDocument, KeyFileError, make_key
 from gateway.access.callers import Scope
 from gateway.access.key_file import change_keys, read_keys
+from gateway.cli.json_output import json_option, tell
 from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from gateway.access.api_keys import KeyEntry
 
 _FILE = click.option(
     "--file",
@@ -46,7 +48,10 @@ def keys() -> None:
     help="A scope of the key; may be given several times.",
 )
 @click.option("--days", type=click.IntRange(1, 3650), help="Days after which the key expires.")
-def create(path: Path, name: str, scopes: Sequence[str], days: int | None) -> None:
+@json_option("the key and its entry")
+def create(
+    path: Path, name: str, scopes: Sequence[str], days: int | None, *, as_json: bool
+) -> None:
     """Create a key for a caller and print it, this once.
 
     Several keys may have one name: make the new one, hand it over, then revoke the old one.
@@ -58,31 +63,29 @@ def create(path: Path, name: str, scopes: Sequence[str], days: int | None) -> No
             name, frozenset(Scope(scope) for scope in scopes), now=now, expires_at=expires_at
         )
         change_keys(path, lambda document: KeyDocument(keys=(*document.keys, entry)))
-    click.echo(key)
+    tell({"key": key, **_told_of(entry)}, key, as_json=as_json)
     click.echo("Only its hash is kept: the key cannot be shown again.", err=True)
 
 
 @keys.command("list")
 @_FILE
-@click.option("--json", "as_json", is_flag=True, help="Print each key's entry, a line each.")
+@json_option("each key's entry, a line each")
 def list_command(path: Path, *, as_json: bool) -> None:
     """List the keys, without their secrets."""
     with _told():
         document = read_keys(path)
     for entry in document.keys:
-        told = entry.model_dump(mode="json", exclude={"sha256"})
-        told["scopes"] = sorted(told["scopes"])
-        if as_json:
-            click.echo(json.dumps(told))
-            continue
+        told = _told_of(entry)
         expires = f"expires {told['expires_at']}" if entry.expires_at else "does not expire"
-        click.echo(f"{entry.id}  {entry.name}  {' '.join(told['scopes'])}  {expires}")
+        line = f"{entry.id}  {entry.name}  {' '.join(told['scopes'])}  {expires}"
+        tell(told, line, as_json=as_json)
 
 
 @keys.command()
 @_FILE
+@json_option("the id of each key that was revoked, a line each")
 @click.argument("ids", nargs=-1, required=True)
-def revoke(path: Path, ids: Sequence[str]) -> None:
+def revoke(path: Path, ids: Sequence[str], *, as_json: bool) -> None:
     """Revoke keys by the ids that `list` shows and that stand in the keys themselves."""
 
     def without(document: KeyDocument) -> KeyDocument:
@@ -94,7 +97,13 @@ def revoke(path: Path, ids: Sequence[str]) -> None:
     with _told():
         change_keys(path, without)
     for key_id in ids:
-        click.echo(f"{key_id}  revoked")
+        tell({"id": key_id}, f"{key_id}  revoked", as_json=as_json)
+
+
+def _told_of(entry: KeyEntry) -> dict[str, Any]:
+    """Return a key's entry without its secret."""
+    told = entry.model_dump(mode="json", exclude={"sha256"})
+    return told | {"scopes": sorted(told["scopes"])}
 
 
 @contextmanager

@@ -15,10 +15,12 @@ from gateway.cli.accept import accept
 from gateway.cli.banner import banner
 from gateway.cli.completion import completion
 from gateway.cli.deliveries import deliveries
+from gateway.cli.destinations import destinations
 from gateway.cli.doctor import doctor
 from gateway.cli.environment import read_settings
 from gateway.cli.feedback import feedback
 from gateway.cli.health import health
+from gateway.cli.json_output import json_option
 from gateway.cli.keys import keys
 from gateway.cli.models import models
 from gateway.cli.parked import parked
@@ -26,6 +28,8 @@ from gateway.cli.probe import probe
 from gateway.cli.report import report
 from gateway.cli.rules import rules
 from gateway.cli.send import send
+from gateway.cli.served_models import list_command as list_models
+from gateway.cli.served_models import show_command as show_model
 from gateway.cli.studies import studies, study
 from gateway.cli.verify import reindex_store, verify_store
 from gateway.triton.embedded import EmbeddedTriton, SidecarError
@@ -68,7 +72,7 @@ def serve_command() -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
+@json_option("each line")
 @click.option(
     "--reindex",
     is_flag=True,
@@ -81,7 +85,7 @@ def verify(*, as_json: bool, reindex: bool) -> None:
     with 2 if the store does not answer.
     """
     if reindex:
-        reindex_store(read_settings().store)
+        reindex_store(read_settings().store, as_json=as_json)
         return
     sys.exit(0 if verify_store(read_settings().store, as_json=as_json) else 1)
 
@@ -91,6 +95,9 @@ main.add_command(feedback)
 main.add_command(send)
 main.add_command(parked)
 main.add_command(deliveries)
+main.add_command(destinations)
+models.add_command(list_models)
+models.add_command(show_model)
 main.add_command(models)
 main.add_command(report)
 main.add_command(probe)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from gateway.cli.json_output import json_option, tell
 from gateway.errors import (
     ContractError,
     ObjectNotFoundError,
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """Prepare, tune, publish and download model repositories."""
+    """List model versions; prepare, tune, publish and download model repositories."""
 
 
 @models.command()
 @click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("names", nargs=-1)
-def build(repository: Path, names: Sequence[str]) -> None:
+@json_option("each folder, a line each")
+def build(repository: Path, names: Sequence[str], *, as_json: bool) -> None:
     """Write the ensembles with which Triton preprocesses images for models.
 
     For the models named, or all that have a contract. Then set RADSTREAM_TRITON__PLACEMENT=triton.
@@ -38,7 +40,7 @@ def build(repository: Path, names: Sequence[str]) -> None:
     try:
         for name in names or models_with_contract(repository):
             for folder in build_placements(repository, name):
-                click.echo(folder)
+                tell({"folder": str(folder)}, str(folder), as_json=as_json)
     except ContractError as error:
         raise click.ClickException(error.reason) from error
 
@@ -46,7 +48,8 @@ def build(repository: Path, names: Sequence[str]) -> None:
 @models.command()
 @click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("target")
-def publish(repository: Path, target: str) -> None:
+@json_option("the digest")
+def publish(repository: Path, target: str, *, as_json: bool) -> None:
     """Upload a repository to s3://BUCKET/PREFIX/DIGEST, and print the digest.
 
     A published repository is never overwritten, and a version of a model has the same contents in
@@ -56,17 +59,19 @@ def publish(repository: Path, target: str) -> None:
 
     _check_source(target)
     try:
-        click.echo(asyncio.run(publish_models(repository, target)))
+        digest = asyncio.run(publish_models(repository, target))
     except ContractError as error:
         raise click.ClickException(error.reason) from error
     except StoreError as error:
         raise click.ClickException(f"{target}: {_said(error)}") from error
+    tell({"digest": digest}, digest, as_json=as_json)
 
 
 @models.command()
 @click.argument("source")
 @click.argument("repository", type=click.Path(file_okay=False, path_type=Path))
-def fetch(source: str, repository: Path) -> None:
+@json_option("the number of files")
+def fetch(source: str, repository: Path, *, as_json: bool) -> None:
     """Download the repository s3://BUCKET/PREFIX/DIGEST and check its digest.
 
     Credentials, region and endpoint are those of AWS's own variables and files.
@@ -78,13 +83,15 @@ def fetch(source: str, repository: Path) -> None:
         fetched = asyncio.run(fetch_models(source, repository))
     except StoreError as error:
         raise click.ClickException(f"{source}: {_said(error)}") from error
-    click.echo(f"{len(fetched)} files from {source}")
+    counts = {"files": len(fetched), "source": source}
+    tell(counts, f"{len(fetched)} files from {source}", as_json=as_json)
 
 
 @models.command()
 @click.argument("repository", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("tuning", type=click.File())
-def tune(repository: Path, tuning: IO[str]) -> None:
+@json_option("each file that was changed, a line each")
+def tune(repository: Path, tuning: IO[str], *, as_json: bool) -> None:
     """Set instances and dynamic batching of models from a JSON file.
 
     For each model any of instances, max_queue_delay_us, preferred_batch_sizes and max_queue_size.
@@ -94,7 +101,7 @@ def tune(repository: Path, tuning: IO[str]) -> None:
 
     try:
         for path in tune_models(repository, read_tunings(tuning.read())):
-            click.echo(path)
+            tell({"file": str(path)}, str(path), as_json=as_json)
     except ContractError as error:
         raise click.ClickException(error.reason) from error
 

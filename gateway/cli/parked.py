@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.json_output import json_option, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def parked() -> None:
 @parked.command("list")
 @url_option
 @api_key_option
-@click.option("--json", "as_json", is_flag=True, help="Print each item whole, a line each.")
+@json_option("each item whole, a line each")
 def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
     """List parked items with their problems."""
     with gateway_client(url, api_key) as client:
@@ -42,30 +43,33 @@ def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
 @parked.command()
 @url_option
 @api_key_option
+@json_option("the outcome of each item whole, a line each")
 @click.argument("ids", nargs=-1, required=True)
-def retry(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
+def retry(url: str, api_key: str | None, ids: tuple[str, ...], *, as_json: bool) -> None:
     """Retry parked items, once the fault is mended."""
     failed = 0
     with gateway_client(url, api_key) as client:
         for parked_id in ids:
             answer = ask(client, "POST", f"/v1/parked/{parked_id}/retry").json()
-            click.echo(f"{parked_id}  {answer['outcome']}  {answer.get('study', '')}".rstrip())
-            for item in answer["parked"]:
-                _tell(item["problem"])
             failed += answer["outcome"] == "parked"
+            line = f"{parked_id}  {answer['outcome']}  {answer.get('study', '')}".rstrip()
+            tell({"id": parked_id, **answer}, line, as_json=as_json)
+            for item in () if as_json else answer["parked"]:
+                _tell(item["problem"])
     sys.exit(1 if failed else 0)
 
 
 @parked.command()
 @url_option
 @api_key_option
+@json_option("the id of each item that was discarded, a line each")
 @click.argument("ids", nargs=-1, required=True)
-def discard(url: str, api_key: str | None, ids: tuple[str, ...]) -> None:
+def discard(url: str, api_key: str | None, ids: tuple[str, ...], *, as_json: bool) -> None:
     """Discard parked items; their objects stay in the drop folder."""
     with gateway_client(url, api_key) as client:
         for parked_id in ids:
             ask(client, "DELETE", f"/v1/parked/{parked_id}")
-            click.echo(f"{parked_id}  discarded")
+            tell({"id": parked_id}, f"{parked_id}  discarded", as_json=as_json)
 
 
 def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:

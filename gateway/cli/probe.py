@@ -14,6 +14,7 @@ import click
 import httpx
 
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.json_output import json_option
 from gateway.schemas.metadata import PROBE_PREFIX
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class ProbeError(Exception):
 @click.command()
 @url_option
 @click.option("--model", "names", multiple=True, help="Only this model; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="Print each model's outcome, a line each.")
+@json_option("each model's outcome, a line each")
 @api_key_option
 def probe(url: str, names: Sequence[str], api_key: str | None, *, as_json: bool) -> None:
     """Send the golden image of every ready model as a study, and check its result.

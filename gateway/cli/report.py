@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.json_output import json_option
 from gateway.cli.judged_studies import judged_studies
+from gateway.cli.progress import progress
 from gateway.settings import DELIMITER, PREFIX, TelemetrySettings
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
 )
 @url_option
 @api_key_option
+@json_option("the rows of each answer by its name")
 def report(
     folder: Path,
     *,
@@ -74,6 +78,7 @@ def report(
     judged: bool,
     url: str,
     api_key: str | None,
+    as_json: bool,
 ) -> None:
     """Answer Athena's named queries from the telemetry files of this machine.
 
@@ -92,7 +97,10 @@ def report(
         ) from error
     with closing(opened) as records:
         first = since.date() if since else None
-        found = reporting.answers(records, since=first, paid=paid)
+        questions = reporting.questions()
+        with progress("questions", len(questions)) as shown:
+            asked = shown.over(questions)
+            found = reporting.answers(records, asked, since=first, paid=paid)
         found["agreement"] = reporting.agreement(records, since=first)
         if store is not None:
             found["changed_cases"] = reporting.changed_cases(store)
@@ -102,13 +110,20 @@ def report(
     if judged:
         last = (until or dt.datetime.now(dt.UTC)).date()
         began = since.date() if since else last - dt.timedelta(days=_DAYS)
-        with gateway_client(url, api_key) as client:
-            found |= reporting.reader_agreement(judged_studies(client, began, last))
-    for line in reporting.lines(found, about):
-        click.echo(line)
+        with (
+            gateway_client(url, api_key) as client,
+            progress("studies with feedback", None) as shown,
+        ):
+            found |= reporting.reader_agreement(shown.over(judged_studies(client, began, last)))
+    if as_json:
+        rows = {name: each.records() for name, each in found.items()}
+        click.echo(json.dumps({"telemetry": str(about), **rows}, default=str))
+    else:
+        for line in reporting.lines(found, about):
+            click.echo(line)
     if page_file is not None:
         page_file.write(reporting.page(found, about, paid))
-        click.echo(f"\nThe page is {page_file.name}")
+        click.echo(f"\nThe page is {page_file.name}", err=as_json)
 
 
 def _reporting() -> ModuleType:

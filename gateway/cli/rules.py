@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+import json
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.json_output import json_option, tell
 from gateway.routing.conditions import Facts
 from gateway.routing.document import RoutingFileError, read_routing
 from gateway.routing.explain import explained
@@ -28,7 +31,7 @@ from gateway.studies.routed_files import (
 from gateway.studies.study import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from gateway.routing.rules import Decision
@@ -41,7 +44,7 @@ _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def rules() -> None:
-    """Explain, compare and test the rules of a routing document."""
+    """Show, explain, compare and test the rules of a routing document."""
 
 
 def _arrival_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +68,17 @@ def _arrival_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @rules.command()
+@url_option
+@api_key_option
+@json_option("the document whole, with its version")
+def show(url: str, api_key: str | None, *, as_json: bool) -> None:
+    """Show the routing document that a gateway has in force."""
+    with gateway_client(url, api_key) as client:
+        report = ask(client, "GET", "/v1/rules").json()
+    tell(report, "\n".join(_report_lines(report)), as_json=as_json)
+
+
+@rules.command()
 @click.argument("files", nargs=-1, required=True, type=_PATH)
 @click.option(
     "--document",
@@ -73,7 +87,7 @@ def _arrival_options(command: Callable[..., Any]) -> Callable[..., Any]:
     required=True,
     help=f"The routing document; by default the one that {_FILE} names.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print each explanation whole, a line each.")
+@json_option("each explanation whole, a line each")
 @_arrival_options
 def explain(
     files: tuple[Path, ...],
@@ -116,19 +130,28 @@ def explain(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of images, with their sidecars, and of metadata documents without images.",
 )
+@json_option("each image that is routed differently, and then the counts, a line each")
 @_arrival_options
 def diff(
-    old: Path, new: Path, *, folder: Path, route: str, sender: str, at: dt.datetime | None
+    old: Path,
+    new: Path,
+    *,
+    folder: Path,
+    route: str,
+    sender: str,
+    at: dt.datetime | None,
+    as_json: bool,
 ) -> None:
     """Print the images that two routing documents route differently, with their study_id."""
     documents = _routes(old), _routes(new)
     with closing(RoutedFiles(_arrival(route, sender, at))) as routed:
-        changed, count = asyncio.run(_compare(routed, folder, documents))
-    click.echo(f"{changed} of {count} images are routed differently")
+        changed, count = asyncio.run(_compare(routed, folder, documents, as_json=as_json))
+    text = f"{changed} of {count} images are routed differently"
+    tell({"changed": changed, "images": count}, text, as_json=as_json)
 
 
 async def _compare(
-    routed: RoutedFiles, folder: Path, documents: tuple[Routes, Routes]
+    routed: RoutedFiles, folder: Path, documents: tuple[Routes, Routes], *, as_json: bool
 ) -> tuple[int, int]:
     """Print the images that documents route differently; return their number, and that of all."""
     count = changed = 0
@@ -145,25 +168,57 @@ async def _compare(
         )
         if was != will_be:
             changed += 1
-            click.echo(f"{facts[1].metadata.get('study_id')}  {path}: {was} -> {will_be}")
+            study_id = facts[1].metadata.get("study_id")
+            named = {"study_id": study_id, "file": str(path), "before": was, "after": will_be}
+            tell(named, f"{study_id}  {path}: {was} -> {will_be}", as_json=as_json)
     return changed, count
 
 
 @rules.command("test")
+@json_option("each example and its faults, and then the counts, a line each")
 @click.argument("document", type=_PATH)
-def test_command(document: Path) -> None:
+def test_command(document: Path, *, as_json: bool) -> None:
     """Run the examples of a routing document; end with status 1 if one fails."""
     routes = _routes(document)
     failed = 0
     for example in routes.document.examples:
         faults = list(_faults(routes, example))
         failed += bool(faults)
-        click.echo(f"{'failed' if faults else 'passed'}  {example.name}")
-        for fault in faults:
-            click.echo(f"        {fault}")
+        lines = [f"{'failed' if faults else 'passed'}  {example.name}"]
+        lines += [f"        {fault}" for fault in faults]
+        tell({"example": example.name, "faults": faults}, "\n".join(lines), as_json=as_json)
     examples = len(routes.document.examples)
-    click.echo(f"{examples - failed} of {examples} examples passed")
+    counts = {"passed": examples - failed, "examples": examples}
+    tell(counts, f"{examples - failed} of {examples} examples passed", as_json=as_json)
     sys.exit(1 if failed else 0)
+
+
+def _report_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    if not report["is_set"]:
+        yield "no routing document is set: the models' contracts decide"
+        return
+    yield f"version {report['version']}, in force since {report['since']}"
+    if "fault" in report:
+        yield f"the file's present content is not in force: {report['fault']}"
+    document = report["document"]
+    for rule in document.get("rules", ()):
+        yield f"rule {rule['name']}: {json.dumps(rule['when'])}"
+        yield from _part_lines(rule)
+    if "otherwise" in document:
+        yield "otherwise"
+        yield from _part_lines(document["otherwise"])
+    for each in document.get("destinations", ()):
+        yield f"destination {each['name']}  {each['kind']}"
+
+
+def _part_lines(part: Mapping[str, Any]) -> Iterator[str]:
+    for model in part.get("models", ()):
+        version = f" version {model['version']}" if "version" in model else ""
+        canary = model.get("canary")
+        share = f", canary {canary['percent']:g} %" if canary else ""
+        yield f"  model {model['name']}{version}, {model.get('mode', 'live')}{share}"
+    if part.get("destinations"):
+        yield f"  destinations {', '.join(part['destinations'])}"
 
 
 def _routes(path: Path) -> Routes:

@@ -15,6 +15,8 @@ import click
 import httpx
 
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.json_output import json_option
+from gateway.cli.progress import progress
 from gateway.cli.studies import verdict
 from gateway.errors import InvalidMetadataError
 from gateway.schemas.metadata import parse_document
@@ -45,7 +47,7 @@ Group = tuple[Path, ...]
     type=click.Path(dir_okay=False, path_type=Path),
     help="File that keeps what was sent; what it has already is left out.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print each result whole, a line each.")
+@json_option("each result whole, a line each")
 @api_key_option
 def send(
     *,
@@ -61,8 +63,7 @@ def send(
     """Send radiographs, or all in folders, and print what was found.
 
     A sidecar beside a file (picture.json for picture.jpg) gives its metadata; a DICOM file brings
-    its own. What was sent before is known by its bytes, and answered from the store. Where results
-    go to a file, the terminal has the progress.
+    its own. What was sent before is known by its bytes, and answered from the store.
     """
     found = tuple(_expanded(files))
     if not found:
@@ -71,7 +72,7 @@ def send(
     sent = Journal(journal)
     groups = [group for group in groups if group not in sent]
     failed = 0
-    with gateway_client(url, api_key) as client, _progress(len(groups)) as step:
+    with gateway_client(url, api_key) as client, progress("sent", len(groups)) as shown:
 
         def post(group: Group) -> httpx.Response:
             return _posted(client, group, _metadata(group[0], study_id, view))
@@ -82,8 +83,8 @@ def send(
             if response.is_success:
                 sent.add(group)
             told = json.dumps(answer) if as_json else _told(group, answer)
-            click.echo(told, err=response.is_error)
-            step()
+            shown.echo(told, err=response.is_error)
+            shown.step()
     sys.exit(1 if failed else 0)
 
 
@@ -138,18 +139,6 @@ def _in_order(
         yield from zip(groups, executor.map(post, groups), strict=True)
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _progress(length: int) -> Iterator[Any]:
-    """Yield a function that counts one more, with a bar where no results are in its way."""
-    if length < 2 or sys.stdout.isatty() or not sys.stderr.isatty():  # noqa: PLR2004 - several
-        yield lambda: None
-        return
-    with click.progressbar(
-        length=length, label="sent", show_pos=True, show_eta=True, file=sys.stderr
-    ) as bar:
-        yield lambda: bar.update(1)
 
 
 def _posted(client: httpx.Client, group: Group, metadata: dict[str, Any]) -> httpx.Response:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.json_output import json_option
 from gateway.schemas.result import Status
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Studies at most.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print each study whole, a line each.")
+@json_option("each study whole, a line each")
 def studies(
     *,
     url: str,
@@ -65,7 +66,7 @@ def studies(
 @click.command()
 @url_option
 @api_key_option
-@click.option("--json", "as_json", is_flag=True, help="Print the study's document whole.")
+@json_option("the study's document whole")
 @click.argument("study_id")
 def study(study_id: str, *, url: str, api_key: str | None, as_json: bool) -> None:
     """Show a study: status, findings of its images, failures, deliveries and warnings."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.opened_store import StoreNotReadError, opened_store
+from gateway.cli.progress import progress
 from gateway.errors import StoreUnavailableError
 from gateway.results.study_documents import StudyDocuments
 from gateway.search.changed_studies import ChangedStudies
@@ -22,6 +23,7 @@ from gateway.verification.store import Verification
 if TYPE_CHECKING:
     from gateway.settings import StoreSettings
     from gateway.storage.protocol import ObjectStore
+    from gateway.verification.findings import Finding
 
 # More than a gateway may have, of those that were taken out of its settings.
 _TENANTS = 1000
@@ -41,7 +43,7 @@ def verify_store(settings: StoreSettings, *, as_json: bool) -> bool:
         raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
 
 
-def reindex_store(settings: StoreSettings) -> None:
+def reindex_store(settings: StoreSettings, *, as_json: bool) -> None:
     """Make the search index anew of the documents, and print what was amiss with it.
 
     Raises
@@ -53,11 +55,17 @@ def reindex_store(settings: StoreSettings) -> None:
         counts = asyncio.run(_reindex(settings))
     except StoreUnavailableError as error:
         raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
-    click.echo(
-        f"search index: entries added {counts['missing']}, corrected {counts['stale']}, "
-        f"removed {counts['gone']}, right {counts['same']}",
-        err=True,
-    )
+    told = {
+        "added": counts["missing"],
+        "corrected": counts["stale"],
+        "removed": counts["gone"],
+        "right": counts["same"],
+    }
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    counted = ", ".join(f"{name} {count}" for name, count in told.items())
+    click.echo(f"search index: entries {counted}", err=True)
 
 
 async def _reindex(settings: StoreSettings) -> dict[str, int]:
@@ -73,21 +81,27 @@ async def _reindex(settings: StoreSettings) -> dict[str, int]:
 async def _verify(settings: StoreSettings, *, as_json: bool) -> bool:
     counts: Counter[str] = Counter()
     async with opened_store(settings) as objects:
-        for prefix, part in await _parts(objects):
-            verification = Verification(part)
-            async for found in verification.findings():
-                finding = replace(found, key=f"{prefix}{found.key}")
-                counts["faults" if finding.is_fault else "notes"] += 1
-                severity = "fault" if finding.is_fault else "note"
-                if as_json:
-                    click.echo(json.dumps({"severity": severity, **asdict(finding)}))
-                else:
-                    click.echo(f"{severity}  {finding.kind}  {finding.key}  {finding.detail}")
-            counts["studies"] += verification.studies
-            counts["objects"] += verification.checked
+        parts = [(prefix, Verification(part)) for prefix, part in await _parts(objects)]
+        studies = sum([await each.count() for _, each in parts])
+        with progress("studies", studies) as shown:
+            for prefix, verification in parts:
+                verification.on_studies = shown.step
+                async for found in verification.findings():
+                    finding = replace(found, key=f"{prefix}{found.key}")
+                    counts["faults" if finding.is_fault else "notes"] += 1
+                    shown.echo(_line(finding, as_json=as_json))
+                counts["studies"] += verification.studies
+                counts["objects"] += verification.checked
     names = ("studies", "objects", "faults", "notes")
     click.echo(", ".join(f"{name}: {counts[name]}" for name in names), err=as_json)
     return not counts["faults"]
+
+
+def _line(finding: Finding, *, as_json: bool) -> str:
+    severity = "fault" if finding.is_fault else "note"
+    if as_json:
+        return json.dumps({"severity": severity, **asdict(finding)})
+    return f"{severity}  {finding.kind}  {finding.key}  {finding.detail}"
 
 
 async def _parts(objects: ObjectStore) -> list[tuple[str, ObjectStore]]:

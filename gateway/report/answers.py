@@ -6,10 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.report.questions import Question, in_duckdb, questions
+from gateway.report.questions import Question, in_duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gateway.report.records import Records
 
@@ -43,11 +43,15 @@ class QueryResult:
 
 
 def answers(
-    records: Records, *, since: dt.date | None, paid: Mapping[str, float]
+    records: Records,
+    asked: Iterable[Question],
+    *,
+    since: dt.date | None,
+    paid: Mapping[str, float],
 ) -> dict[str, QueryResult]:
-    """Return the answers to all named queries by name, in the order of a report."""
+    """Return the answers to named queries by name, in their order."""
     found = {}
-    for question in questions():
+    for question in asked:
         columns, rows = records.ask(in_duckdb(question.sql, since=since, paid=paid))
         found[question.name] = QueryResult(question, columns, rows)
     return found

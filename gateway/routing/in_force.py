@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.routing.rules import Rules
 from gateway.routing.senders import Senders
@@ -102,6 +102,11 @@ class Routing:
         self.since = dt.datetime.now(dt.UTC)
         for follower in self._followers:
             follower(self.routes)
+
+
+def written_form(document: RoutingDocument) -> dict[str, Any]:
+    """Return a document as it was written, without what it leaves to defaults."""
+    return document.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def digest_of(document: RoutingDocument) -> str:

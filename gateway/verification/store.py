@@ -67,12 +67,25 @@ class Verification:
     ----------
     studies, checked
         Studies and objects that were looked at so far.
+    on_studies
+        Told of the number of studies after each few that were looked at.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
         self.studies = 0
         self.checked = 0
+        self.on_studies: Callable[[int], None] = lambda _: None
+
+    async def count(self) -> int:
+        """Return the number of studies that there are to be looked at.
+
+        Raises
+        ------
+        StoreUnavailableError
+            The store cannot be listed.
+        """
+        return sum([1 async for _ in self._folders(layout.RESULTS)])
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Yield what is amiss as it is found.
@@ -87,7 +100,9 @@ class Verification:
                 yield Finding(Kind.ORPHAN_OBJECT, f"{name}/", "RadStream keeps nothing here.")
         async for look, names in self._parts():
             looks = await together(_steady(look, self._objects, name) for name in names)
-            self.studies += len(looks) if look is look_at_study else 0
+            if look is look_at_study:
+                self.studies += len(looks)
+                self.on_studies(len(looks))
             self.checked += sum(len(each.keys) for each in looks)
             for each in looks:
                 for finding in each.findings:

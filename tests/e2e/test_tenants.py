@@ -50,11 +50,14 @@ INSTANCE = (
     "/dicomweb/studies/{study_instance_uid}/series/{series_instance_uid}"
     "/instances/{sop_instance_uid}"
 )
+VERSION = "/v1/models/{name}/versions/{version}"
 # What a tenant's own study does not have.
 LACKING = {
     f"{INSTANCE}/bulkdata/{{tag}}",
     "/console/static/{digest}/{name}",
     "/console/destinations/{name}",
+    "/console/models/{name}/{version}",
+    VERSION,
     "/console/{path:path}",
 }
 OF_ALL = {
@@ -161,10 +164,19 @@ async def test_the_same_routes_show_the_study_to_its_own_tenant(shared: Hospital
 
 
 async def test_who_has_no_tenant_sees_no_study_and_all_numbers(shared: Hospitals, victim: Secrets):
-    open_to_all = {"/", "/docs", "/docs/start.js", "/livez", "/readyz", "/openapi.json"}
+    open_to_all = {
+        "/v1/models",
+        VERSION,
+        "/",
+        "/docs",
+        "/docs/start.js",
+        "/livez",
+        "/readyz",
+        "/openapi.json",
+    }
     async with shared.client("ops") as client:
         for method, path, _ in routes():
-            if path.startswith("/console") or path in open_to_all | OF_ALL | {"/v1/models"}:
+            if path.startswith("/console") or path in open_to_all | OF_ALL:
                 continue
             if path == "/v1/events/s3":
                 continue

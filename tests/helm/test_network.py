@@ -14,7 +14,10 @@ from gateway.settings import ConsoleSettings, Settings
 from tests.helm.conftest import INGRESS
 from tests.support.chart import Release, merged, refusal, render
 
-EXPOSABLE = ["studies", "dicomweb", "models", "events", "parked", "console", "documentation"]
+EXPOSABLE = [
+    *("studies", "dicomweb", "models", "events", "parked", "destinations", "rules", "console"),
+    "documentation",
+]
 CONSOLE = {
     "settings": {"console": {"enabled": True}},
     "secretSettings": {"console": {"session_keys": {"secretName": "s", "key": "k"}}},

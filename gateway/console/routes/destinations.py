@@ -9,20 +9,17 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from gateway.console.access import Operator, check_form
-from gateway.console.destination_states import DestinationState, destination_states
 from gateway.console.forms import read_form
 from gateway.console.pages import ROOT, page
 from gateway.console.parked_items import PAGE, settle_ticked
 from gateway.console.problem_pages import PageRoute, problem_name
-from gateway.delivery.destination_check import check_destination
+from gateway.delivery.destination_states import DestinationState
 from gateway.http.dependencies import Gateway, GatewayDependency
-from gateway.runtime.deadline import Deadline
+from gateway.http.destinations import check, states_of
 from gateway.schemas.routing import DESTINATION_PATTERN
 from gateway.work.keys import destination_of
 
 router = APIRouter(prefix=f"{ROOT}/destinations", include_in_schema=False, route_class=PageRoute)
-
-_CHECK_S = 15.0
 
 Name = Annotated[str, Path(pattern=DESTINATION_PATTERN)]
 
@@ -33,7 +30,7 @@ async def list_destinations(
 ) -> Response:
     """Show how each destination stands."""
     values = {
-        "states": _states(gateway),
+        "states": states_of(gateway),
         "is_set": gateway.routing.is_set,
     }
     return page(request, gateway, "destinations", values, caller=caller)
@@ -66,9 +63,7 @@ async def test_destination(
     state = _state(gateway, name)
     if state.destination is None:
         raise HTTPException(404)
-    steps = await check_destination(
-        state.destination, gateway.settings.dimse, Deadline.after(_CHECK_S)
-    )
+    steps = await check(gateway, state.destination)
     values = await _values(gateway, state)
     return page(request, gateway, "destination", values | {"steps": steps}, caller=caller)
 
@@ -91,15 +86,8 @@ async def discard(
     return RedirectResponse(gateway.links.path(f"{ROOT}/destinations/{name}?{outcome}"), 303)
 
 
-def _states(gateway: Gateway) -> list[DestinationState]:
-    """Return the states that may be seen: the metrics have the destinations of all tenants."""
-    states = destination_states(gateway.metrics, gateway.routing.document)
-    is_shared = gateway.tenant is not None
-    return [state for state in states if state.destination is not None or not is_shared]
-
-
 def _state(gateway: Gateway, name: str) -> DestinationState:
-    for state in _states(gateway):
+    for state in states_of(gateway):
         if state.name == name:
             return state
     raise HTTPException(404)

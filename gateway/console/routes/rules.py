@@ -22,7 +22,7 @@ from gateway.http.requests.preferences import deadline_of, share_of
 from gateway.http.requests.study_request import read_study_request
 from gateway.routing.changes import changes
 from gateway.routing.explain import explained, worded
-from gateway.routing.in_force import Routes
+from gateway.routing.in_force import Routes, written_form
 from gateway.routing.rules import BUILT_IN
 from gateway.schemas.routing import RoutingDocument
 from gateway.schemas.routing_conditions import parts_of
@@ -128,8 +128,7 @@ def _values(gateway: Gateway) -> dict[str, Any]:
     """Return what the page shows, with nothing tried on it."""
     routing = gateway.routing
     document = routing.document
-    form = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    text = json.dumps(form, indent=2, ensure_ascii=False)
+    text = json.dumps(written_form(document), indent=2, ensure_ascii=False)
     return {
         "routing": routing,
         "document": document,

@@ -108,6 +108,8 @@ async def test_a_page_is_written_signed_and_verified(versions: LiveGateway, site
         verify = ("accept", "--verify", str(only(folder, ending)), "--key-file", public)
         assert (await radstream(*verify))[0] == 0
     approve = ("accept", "--approve", str(only(folder, ".json")), "--url", versions.url)
+    valid = json.loads((await radstream(*verify, "--json"))[1])
+    assert valid == {"file": str(only(folder, ".html")), "is_valid": True}
     assert (await radstream(*approve))[0] == 2
     code, out, err = await radstream(*approve, "--by", "Dr. A")
     assert (code, out) == (0, "brightness 1 is accepted by Dr. A\n"), err
@@ -131,9 +133,11 @@ async def test_a_page_is_written_signed_and_verified(versions: LiveGateway, site
 
 
 async def test_two_versions_share_a_page_which_may_be_unsigned(versions: LiveGateway, site: Path):
-    code, out, err = await accept(versions, site, "--compare", "1")
+    code, out, err = await accept(versions, site, "--compare", "1", "--json")
     assert code == 0, err
-    assert "not signed" in out
+    told = json.loads(out)
+    assert (told["is_signed"], len(told["files"])) == (False, 2)
+    assert told["page"]["studies"] == 41
     folder = site.parent / "out"
     page = json.loads(only(folder, ".json").read_text())
     assert [each["version"] for each in page["versions"]] == ["2", "1"]

@@ -38,6 +38,10 @@ def test_a_key_is_shown_once_and_kept_by_its_hash(keys: Callable[..., Result], t
     entry = json.loads(keys("list", "--json").stdout)
     assert "sha256" not in entry
     assert entry["scopes"] == ["operate", "studies:write"]
+    told = json.loads(keys("create", "pacs", "--scope", "operate", "--json").stdout)
+    assert told["key"].split("_")[1] == told["id"]
+    assert "sha256" not in told
+    assert json.loads(keys("revoke", told["id"], "--json").stdout) == {"id": told["id"]}
 
 
 def test_revoking_takes_the_named_keys_and_no_others(keys: Callable[..., Result], tmp_path: Path):

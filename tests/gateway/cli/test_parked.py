@@ -63,6 +63,11 @@ async def test_items_are_discarded_until_one_is_not_there(gateway: LiveGateway, 
     assert err == "Error: Parked item not found. Nothing is parked under this id."
 
 
+async def test_what_was_discarded_is_told_as_json(gateway: LiveGateway, item: str):
+    code, out, _ = await parked(gateway, "discard", item, "--json")
+    assert (code, json.loads(out)) == (0, {"id": item})
+
+
 async def test_what_is_no_gateway_is_named(gateway: LiveGateway):
     url = f"{gateway.url}/docs"
     code, _, err = await run_command("parked", "list", "--url", url)

@@ -1,5 +1,6 @@
 """`radstream report`, from this folder and from a wheel."""
 
+import json
 import os
 import subprocess
 import sys
@@ -42,6 +43,10 @@ def test_a_report_answers_every_question_and_writes_the_page(folder: Path, tmp_p
     assert f"  {SECOND_DAY}  event            1    50.0    50.0    50.0        50.0\n" in out
     assert out.endswith(f"The page is {page}\n")
     assert page.read_text().startswith("<!doctype html>")
+    _, out, _ = report("--folder", folder, "--json")
+    told = json.loads(out)
+    assert told["summary"][0]["submissions"] == 24
+    assert told.keys() >= {question.name for question in questions()}
 
 
 def test_the_folder_is_the_gateways_and_days_and_prices_can_be_chosen(folder: Path):

@@ -108,6 +108,10 @@ def test_images_that_change_between_documents_are_listed_and_no_others(tmp_path:
     assert lines[-1] == "2 of 5 images are routed differently"
     assert sorted(line.split()[0] for line in lines[:-1]) == ["1.2.3", "S1"]
     assert "rules, chest, cxr live -> rules, chest, new live" in lines[0]
+    _, out = run("diff", old, new, "--against", folder, "--json")
+    told = [json.loads(each) for each in out.splitlines()]
+    assert told[0]["after"] == "rules, chest, new live"
+    assert told[-1] == {"changed": 2, "images": 5}
 
 
 @pytest.mark.long
@@ -136,6 +140,11 @@ def test_examples_are_kept_in_the_document(tmp_path: Path):
         0,
         "passed  adult chest\n1 of 1 examples passed\n",
     )
+    _, out = run("test", document(tmp_path / "routing.json", CHEST, examples=[good]), "--json")
+    assert [json.loads(each) for each in out.splitlines()] == [
+        {"example": "adult chest", "faults": []},
+        {"passed": 1, "examples": 1},
+    ]
     code, out = run("test", document(tmp_path / "routing.json", CHEST, examples=[good, bad]))
     assert code == 1
     assert "failed  hand\n        outcome: no_rule, not rules\n" in out

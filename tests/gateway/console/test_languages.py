@@ -7,9 +7,9 @@ from string import Formatter
 import pytest
 
 from gateway.access.callers import CallerKind
-from gateway.console.destination_states import Health
 from gateway.console.languages import LANGUAGES, chosen, language
 from gateway.delivery.destination_check import Step
+from gateway.delivery.destination_states import Health
 from gateway.errors import Refusal
 from gateway.problems import all_kinds
 from gateway.routing.rules import Outcome as RuleOutcome

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.report import Records, answers, page
+from gateway.report import Records, answers, page, questions
 from tests.support.analytics import FIRST_DAY, lines_of, study, two_days, write
 
 VOID = {"meta"}
@@ -49,7 +49,7 @@ class Reader(HTMLParser):
 
 def page_of(folder: Path, lines: list[str], **paid: float) -> str:
     records = Records([write(folder, lines)])
-    found = answers(records, since=None, paid=paid)
+    found = answers(records, questions(), since=None, paid=paid)
     text = page(found, records.described(), paid)
     records.close()
     return text

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gateway.report import Records, answers
+from gateway.report import Records, answers, questions
 from gateway.report.answers import QueryResult
 from gateway.report.plots import plots
 from tests.support.analytics import lines_of, two_days, write
@@ -14,7 +14,7 @@ from tests.support.analytics import lines_of, two_days, write
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, QueryResult]:
     records = Records([write(tmp_path_factory.mktemp("telemetry"), lines_of(two_days()))])
-    result = answers(records, since=None, paid={"instance_hour": 2.0})
+    result = answers(records, questions(), since=None, paid={"instance_hour": 2.0})
     records.close()
     return result
 

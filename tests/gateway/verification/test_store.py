@@ -29,6 +29,9 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
     await fill(objects)
     before = [(key, await objects.read(key)) for key in await objects.keys("")]
     verification = Verification(objects)
+    told: list[int] = []
+    verification.on_studies = told.append
+    assert await verification.count() == 1
     assert [finding async for finding in verification.findings()] == []
     assert (verification.studies, verification.checked) == (1, len(before))
     assert [(key, await objects.read(key)) for key in await objects.keys("")] == before

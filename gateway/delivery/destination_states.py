@@ -90,8 +90,17 @@ class DestinationState:
         return f"{title}{host}:{found.port}"
 
 
-def destination_states(metrics: Metrics, document: RoutingDocument) -> list[DestinationState]:
-    """Return the states of those in the document, in its order, then of those that have a line."""
+def destination_states(
+    metrics: Metrics, document: RoutingDocument, *, is_shared: bool = False
+) -> list[DestinationState]:
+    """Return the states of those in the document, in its order, then of those that have a line.
+
+    Parameters
+    ----------
+    is_shared
+        True where the metrics have destinations of other tenants: then those alone that the
+        document lists.
+    """
     found = metrics.delivery
     items = {
         (labels["destination"], labels["state"]): int(value)
@@ -116,7 +125,11 @@ def destination_states(metrics: Metrics, document: RoutingDocument) -> list[Dest
         for name in dict.fromkeys([*listed, *sorted(oldest)])
     ]
     # A line that the document lists no longer counts as long as something is left on it.
-    return [state for state in states if state.destination or state.waiting or state.parked]
+    return [
+        state
+        for state in states
+        if state.destination or (not is_shared and (state.waiting or state.parked))
+    ]
 
 
 def _samples(metric: MetricWrapperBase) -> list[tuple[dict[str, str], float]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.console.destination_states import DestinationState, Health, destination_states
+from gateway.delivery.destination_states import DestinationState, Health, destination_states
 from gateway.observability.metrics import Metrics
 from gateway.schemas.routing import RoutingDocument
 from tests.support.delivery import dicom, routing, web
@@ -53,6 +53,14 @@ def test_one_that_is_gone_is_told_of_as_long_as_something_is_left_for_it(metrics
     assert list(states(metrics, routing())) == []
     metrics.delivery.keep_parked({"pacs": 1})
     assert list(states(metrics, routing())) == ["pacs"]
+
+
+def test_lines_of_other_tenants_are_not_told(metrics: Metrics):
+    metrics.delivery.keep_parked({"pacs": 1, "vna": 1})
+    own = routing(dicom("pacs", 104))
+    assert [each.name for each in destination_states(metrics, own)] == ["pacs", "vna"]
+    [only] = destination_states(metrics, own, is_shared=True)
+    assert only.name == "pacs"
 
 
 @pytest.mark.parametrize(
