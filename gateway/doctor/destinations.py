@@ -14,6 +14,7 @@ from gateway.delivery.client_tls import context_to
 from gateway.delivery.dicom_store import DicomTransport
 from gateway.delivery.stow import StowTransport
 from gateway.delivery.webhook import WebhookTransport
+from gateway.doctor.character_sets import dicom_reader, web_reader
 from gateway.doctor.dicom_peers import DicomPeer, echo
 from gateway.doctor.findings import Check, FaultError, Finding, Outcome, Side
 from gateway.doctor.handshake import Address, connect, shake_hands
@@ -107,7 +108,7 @@ class DestinationCheck:
             await asyncio.to_thread(echo, peer)
             if not self.stores:
                 return "C-ECHO answered"
-            found = await store_and_find(transport, to.name, to.ae_title)
+            found = await store_and_find(transport, to.name, to.ae_title, dicom_reader(peer))
             return f"C-ECHO answered, C-STORE of a test patient {found}"
         finally:
             transport.close()
@@ -129,7 +130,11 @@ class DestinationCheck:
             )
         if not self.stores:
             return f"DICOMweb answers {answer.status}"
-        return f"STOW-RS of a test patient {await store_and_find(transport, to.name, to.url)}"
+        read = web_reader(
+            to.url.rstrip("/"), address, self.clocks, context=context, headers=accept | headers
+        )
+        found = await store_and_find(transport, to.name, to.url, read)
+        return f"STOW-RS of a test patient {found}"
 
     async def _fhir(self, line: str, to: FhirDestination, context: ssl.SSLContext | None) -> str:
         address = address_of(to.url, f"{line}/url", _authorities(line))

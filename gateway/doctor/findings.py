@@ -17,6 +17,7 @@ class Check(StrEnum):
     ROUTING = "routing"
     DESTINATION = "destination"
     STORE = "store"
+    BUCKET_EVENTS = "bucket-events"
     TRITON = "triton"
     TELEMETRY = "telemetry"
     IDENTITY = "identity-provider"

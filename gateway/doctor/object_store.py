@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _STORE = f"{PREFIX}STORE{DELIMITER}"
+_EVENT_BRIDGE = "EventBridgeConfiguration"
 _PROBE_BYTES = b"radstream doctor"
 _TYPE = "application/octet-stream"
 # Beginnings of S3's codes, or of the library's words; detail, side and change.
@@ -82,6 +83,7 @@ async def store_findings(settings: StoreSettings) -> AsyncIterator[Finding]:
         async with _opened(settings, results, images) as (kept, dropped):
             yield await _finding(results, _Bucket("RESULTS_BUCKET", settings), kept)
             yield await _finding(images, _Bucket("IMAGES_BUCKET", settings), dropped)
+            yield await _events(images, dropped)
     except StoreUnavailableError as error:  # no region, or an unknown profile
         change = f"{_STORE}REGION, AWS_REGION or the profile of AWS_PROFILE"
         yield Finding(Check.STORE, results, Outcome.FAULT, error.reason, Side.GATEWAY, change)
@@ -108,6 +110,33 @@ async def _finding(target: str, bucket: _Bucket, objects: ObjectStore) -> Findin
     except FaultError as error:
         return error.of(Check.STORE, target)
     return Finding(Check.STORE, target, Outcome.OK, f"allows {', '.join(allowed)}")
+
+
+async def _events(target: str, dropped: S3Store) -> Finding:
+    """Return who is told of what is dropped into the bucket, where this role may ask that."""
+    try:
+        receivers = await dropped.event_receivers()
+    except StoreUnavailableError as error:
+        detail = f"s3:GetBucketNotification is not answered: {error.reason}"
+        return Finding(Check.BUCKET_EVENTS, target, Outcome.SKIPPED, detail)
+    if not receivers:
+        return Finding(
+            Check.BUCKET_EVENTS,
+            target,
+            Outcome.WARNING,
+            "it tells nobody of its objects: no dropped file is ever noticed",
+            Side.PEER,
+            f"the properties of {target}: send notifications to Amazon EventBridge, as "
+            "serverless.yml does",
+        )
+    if _EVENT_BRIDGE not in receivers:
+        detail = f"its events go to {', '.join(sorted(receivers))}, and not to EventBridge"
+        change = f"the properties of {target}: send notifications to Amazon EventBridge, unless "
+        change += "something else brings them to /v1/events/s3"
+        warning = Outcome.WARNING
+        return Finding(Check.BUCKET_EVENTS, target, warning, detail, Side.PEER, change)
+    detail = "its events go to EventBridge; the rule and the forwarder behind it are not looked at"
+    return Finding(Check.BUCKET_EVENTS, target, Outcome.OK, detail)
 
 
 class _Bucket:

@@ -10,6 +10,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from gateway.delivery.transport import Rendering
+from gateway.doctor.character_sets import TEXTS
 from gateway.doctor.findings import FaultError, Outcome, Side
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
@@ -17,14 +18,16 @@ from gateway.schemas.result import RenderingKind
 
 if TYPE_CHECKING:
     from gateway.delivery.transport import Transport
+    from gateway.doctor.character_sets import ReadText
 
 PATIENT_ID = "RADSTREAM-TEST"
+_MOST_SHOWN = 64
 _TIMEOUT_S = 30.0
 _SIDE = 16  # rows and columns
 
 
-async def store_and_find(transport: Transport, name: str, peer: str) -> str:
-    """Store the object, ask for it, and return what came of that.
+async def store_and_find(transport: Transport, name: str, peer: str, read: ReadText) -> str:
+    """Store the object, ask for it and for texts, and return what came of that.
 
     Parameters
     ----------
@@ -32,11 +35,13 @@ async def store_and_find(transport: Transport, name: str, peer: str) -> str:
         Of the destination: all objects that it is ever sent are of one study.
     peer
         The archive in words.
+    read
+        Returns the description of a series that the archive has; see `dicom_reader`.
 
     Raises
     ------
     FaultError
-        It did not take the object, or took it and has it not.
+        It did not take the object, or took it and has it not, or has another text.
     """
     trial, deadline = trial_object(name), Deadline.after(_TIMEOUT_S)
     try:
@@ -57,11 +62,43 @@ async def store_and_find(transport: Transport, name: str, peer: str) -> str:
             f"see the rules and the log of {peer}: it may drop or move what it takes",
             Outcome.WARNING,
         )
-    return "accepted and found again"
+    return f"accepted and found again, {await _texts(transport, name, peer, read)}"
 
 
-def trial_object(name: str) -> Rendering:
-    """Return a Secondary Capture of a patient that does not exist, a new one of its study."""
+async def _texts(transport: Transport, name: str, peer: str, read: ReadText) -> str:
+    """Store a series for each character set, and return what came of their descriptions."""
+    for term, text in TEXTS.items():
+        trial, deadline = trial_object(name, (term, text)), Deadline.after(_TIMEOUT_S)
+        try:
+            await transport.send(trial, deadline)
+        except (DeliveryRefusedError, DeliveryUnansweredError) as error:
+            raise FaultError(
+                f"an object in the character set {term} is not stored: {error.reason}",
+                Side.PEER,
+                f"let {peer} take {term}: results carry the character set of their study",
+            ) from error
+        found = await read(*_uids(name, term))
+        if found is None:
+            return "without an answer to a search for its texts"
+        if found != text:
+            raise FaultError(
+                f"it changes texts in {term}: {text!r} comes back as {found[:_MOST_SHOWN]!r}",
+                Side.PEER,
+                f"the character sets of {peer}: have it keep {term}, and answer in it or in UTF-8 "
+                "(ISO_IR 192)",
+                Outcome.WARNING,
+            )
+    return f"texts in {len(TEXTS)} character sets too"
+
+
+def trial_object(name: str, text: tuple[str, str] | None = None) -> Rendering:
+    """Return a Secondary Capture of a patient that does not exist, a new one of its study.
+
+    Parameters
+    ----------
+    text
+        Character set, and a text in it that describes the series, which is one of its own.
+    """
     now = dt.datetime.now(dt.UTC)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
@@ -71,10 +108,13 @@ def trial_object(name: str) -> Rendering:
     dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, uid
     dataset.PatientName, dataset.PatientID = "TEST^RADSTREAM", PATIENT_ID
     dataset.PatientBirthDate = dataset.PatientSex = ""
-    dataset.StudyInstanceUID = generate_uid(entropy_srcs=["radstream doctor", name])
-    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["radstream doctor", name, "series"])
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = _uids(name, text[0] if text else "series")
     dataset.StudyID = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.StudyDescription = dataset.SeriesDescription = "Connection test, no patient"
+    if text is not None:
+        term, dataset.SeriesDescription = text
+        # Code extensions begin with the default repertoire (PS3.3, C.12.1.1.2).
+        dataset.SpecificCharacterSet = ["", term] if term.startswith("ISO 2022") else term
     dataset.StudyDate, dataset.StudyTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     dataset.Modality, dataset.ConversionType = "OT", "WSD"
     dataset.SeriesNumber, dataset.InstanceNumber = "1", "1"
@@ -87,3 +127,9 @@ def trial_object(name: str) -> Rendering:
     dataset.save_as(file, enforce_file_format=True)
     kind = RenderingKind.SECONDARY_CAPTURE
     return Rendering(kind, str(uid), "application/dicom", file.getvalue())
+
+
+def _uids(name: str, series: str) -> tuple[str, str]:
+    """Return the UIDs of a destination's study and of one of its series."""
+    own = ["radstream doctor", name]
+    return generate_uid(entropy_srcs=own), generate_uid(entropy_srcs=[*own, series])

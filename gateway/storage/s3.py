@@ -107,6 +107,18 @@ class S3Store:
         self._timeout_s = timeout_s
         self._objects = ObjectClient(client, bucket, timeout_s=timeout_s, encryption=encryption)
 
+    async def event_receivers(self) -> frozenset[str]:
+        """Return the kinds of receivers that the bucket's events go to, by AWS's names.
+
+        Raises
+        ------
+        StoreUnavailableError
+            There is no such bucket, or that may not be asked.
+        """
+        async with self._calling():
+            answer = await self._client.get_bucket_notification_configuration(Bucket=self._bucket)
+        return frozenset(name for name in answer if "Configuration" in name)
+
     async def open(self, prefix: str) -> None:
         """List a prefix, which a role may do that may not ask for the bucket as a whole.
 

@@ -65,6 +65,8 @@ class Archive:
         Calling AE title of each association.
     loses
         True to answer with success and keep nothing.
+    mangles
+        True to answer with a question mark for each letter that is not of ASCII.
     silent
         Set so that no C-STORE is answered until the archive ends.
     """
@@ -76,6 +78,8 @@ class Archive:
     calling: list[str] = field(default_factory=list)
     arrived: list[str] = field(default_factory=list)
     loses: bool = False
+    mangles: bool = False
+    descriptions: dict[str, str] = field(default_factory=dict)
     silent: threading.Event = field(default_factory=threading.Event)
     _over: threading.Event = field(default_factory=threading.Event)
 
@@ -89,10 +93,20 @@ class Archive:
         if status in {0, 0xB000, 0xB006, 0xB007} and not self.loses:
             self.held[uid] += 1
             self.studies[uid] = _kind_of(event.dataset)
+            described = event.dataset.get("SeriesDescription", "")
+            self.descriptions[event.dataset.SeriesInstanceUID] = str(described)
         return status
 
     def find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         """Answer a C-FIND."""
+        if event.identifier.QueryRetrieveLevel == "SERIES":
+            text = self.descriptions[event.identifier.SeriesInstanceUID]
+            match = Dataset()
+            match.SpecificCharacterSet, match.QueryRetrieveLevel = "ISO_IR 192", "SERIES"
+            mangled = text.encode("ascii", "replace").decode()
+            match.SeriesDescription = mangled if self.mangles else text
+            yield 0xFF00, match
+            return
         uid = event.identifier.SOPInstanceUID
         if uid in self.held:
             match = Dataset()

@@ -46,12 +46,15 @@ async def test_an_orthanc_takes_the_test_patient_both_ways_and_has_it(tmp_path: 
         assert (await found(**dicom(port))).detail == "C-ECHO answered"
         stored = await found(stores=True, **dicom(port))
         assert (
-            stored.detail == "C-ECHO answered, C-STORE of a test patient accepted and found again"
+            stored.detail == "C-ECHO answered, C-STORE of a test patient accepted and found again, "
+            "texts in 4 character sets too"
         )
         url = f"{str(pacs.client.base_url).rstrip('/')}/dicom-web"
         assert (await found(kind="stow", url=url)).detail == "DICOMweb answers 200"
         stowed = await found(kind="stow", url=url, stores=True)
-        assert stowed.detail == "STOW-RS of a test patient accepted and found again"
+        assert stowed.detail == (
+            "STOW-RS of a test patient accepted and found again, texts in 4 character sets too"
+        )
         wrong = await found(kind="stow", url=url.replace("-", ""))
     assert wrong.outcome is Outcome.WARNING
     assert "routing.json: /destinations/0/url" in (wrong.change or "")

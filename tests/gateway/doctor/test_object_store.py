@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.doctor.findings import Finding, Outcome, Side
+from gateway.doctor.findings import Check, Finding, Outcome, Side
 from gateway.doctor.object_store import store_findings
 from gateway.settings import StoreSettings
 from tests.support.s3 import Faults, faults, make_buckets, s3, store_settings
@@ -26,16 +26,39 @@ async def test_buckets_that_allow_all_are_left_as_they_were(s3_url: str):
     settings = store_settings(s3_url)
     async with s3(s3_url) as client:
         await make_buckets(client, settings)
-        results, images = await found(settings)
+        results, images, events = await found(settings)
         left = await client.list_objects_v2(Bucket=settings.results_bucket)
     assert left["KeyCount"] == 0
     assert results.detail == "allows list, create, read, conditional writes, delete"
     assert images.detail == "allows list, read"
+    assert (events.outcome, events.side) == (Outcome.WARNING, Side.PEER)
+    assert "no dropped file is ever noticed" in events.detail
+
+
+async def test_events_are_those_that_the_bucket_sends_and_may_be_asked_for(proxy: Faults):
+    settings = store_settings(proxy.url)
+    await proxy.set()
+    async with s3(proxy.url) as client:
+        await make_buckets(client, settings)
+        bucket = settings.images_bucket
+        await client.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+        [*_, events] = await found(settings)
+        assert (events.check, events.outcome) == (Check.BUCKET_EVENTS, Outcome.OK)
+        error = {"code": "AccessDenied", "status": 403}
+        denied = {"service": "s3", "operation": "GetBucketNotificationConfiguration"}
+        await proxy.set(denied | {"error": error})
+        [*_, events] = await found(settings)
+        await proxy.set()
+    assert (events.outcome, events.side) == (Outcome.SKIPPED, None)
+    assert "s3:GetBucketNotification" in events.detail
 
 
 async def test_a_bucket_that_is_not_there_is_named_by_its_setting(s3_url: str):
     settings = store_settings(s3_url)
-    results, images = await found(settings)
+    results, images, events = await found(settings)
+    assert events.outcome is Outcome.SKIPPED
     assert (results.side, images.side) == (Side.GATEWAY, Side.GATEWAY)
     assert results.detail == "there is no such bucket"
     assert "RADSTREAM_STORE__RESULTS_BUCKET" in (results.change or "")
@@ -69,7 +92,7 @@ async def test_each_request_that_is_denied_is_named(
         await make_buckets(client, settings)
         error = {"code": code, "status": 403}
         await proxy.set({"service": "s3", "operation": operation, "error": error})
-        results, _ = await found(settings)
+        results, *_ = await found(settings)
         await proxy.set()
     assert (results.outcome, results.detail, results.side) == (Outcome.FAULT, detail, side)
     assert change in (results.change or "")
@@ -77,7 +100,7 @@ async def test_each_request_that_is_denied_is_named(
 
 async def test_an_endpoint_where_nothing_listens():
     settings = store_settings("http://127.0.0.1:9", timeout_s=3)
-    [results, _] = await found(settings)
+    [results, *_] = await found(settings)
     assert results.side is Side.EITHER
     assert "RADSTREAM_STORE__ENDPOINT" in (results.change or "")
 

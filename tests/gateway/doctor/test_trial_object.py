@@ -6,7 +6,10 @@ import pytest
 from pydicom import dcmread
 
 from gateway.delivery.dicom_store import DicomTransport
+from gateway.doctor.character_sets import TEXTS, dicom_reader
+from gateway.doctor.dicom_peers import DicomPeer
 from gateway.doctor.findings import FaultError, Outcome, Side
+from gateway.doctor.handshake import Address
 from gateway.doctor.trial_object import PATIENT_ID, store_and_find, trial_object
 from gateway.schemas.routing import DicomDestination
 from gateway.settings import DimseSettings
@@ -19,7 +22,8 @@ async def stored(pacs: Archive) -> str:
     )
     transport = DicomTransport(destination, DimseSettings(), at_once=1)
     try:
-        return await store_and_find(transport, "pacs", TITLE)
+        peer = DicomPeer(Address("127.0.0.1", pacs.port, "", ""), TITLE, "RADSTREAM", "")
+        return await store_and_find(transport, "pacs", TITLE, dicom_reader(peer))
     finally:
         transport.close()
 
@@ -52,3 +56,20 @@ async def test_an_archive_that_accepts_and_keeps_nothing():
         with pytest.raises(FaultError, match="does not have it") as caught:
             await stored(pacs)
     assert caught.value.outcome is Outcome.WARNING
+
+
+async def test_an_archive_that_keeps_texts_in_four_character_sets():
+    with archive(finds=True) as pacs:
+        told = await stored(pacs)
+    assert told == "accepted and found again, texts in 4 character sets too"
+    assert set(pacs.descriptions.values()) > set(TEXTS.values())
+    assert len({study for study, _ in pacs.studies.values()}) == 1
+
+
+async def test_an_archive_that_changes_letters():
+    with archive(finds=True) as pacs:
+        pacs.mangles = True
+        with pytest.raises(FaultError, match="it changes texts in ISO_IR 100") as caught:
+            await stored(pacs)
+    assert (caught.value.outcome, caught.value.side) == (Outcome.WARNING, Side.PEER)
+    assert "'Gr??e, ?bung'" in caught.value.detail
