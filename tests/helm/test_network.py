@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.routing import Mount
@@ -92,6 +93,57 @@ def test_keys_of_sessions_come_from_a_secret():
         each for each in container["env"] if each["name"] == "RADSTREAM_CONSOLE__SESSION_KEYS"
     ]
     assert variable["valueFrom"] == {"secretKeyRef": {"name": "s", "key": "k"}}
+
+
+def test_people_sign_in_with_the_provider_by_the_ingress_and_a_secret():
+    host = "radstream.hospital.example"
+    release = render(
+        merged(
+            merged(INGRESS, CONSOLE),
+            {
+                "settings": {
+                    "console": {
+                        "client_id": "radstream-console",
+                        "redirect_uri": f"https://{host}/console/sign-in/callback",
+                        "provider_parameters": {"audience": "radstream"},
+                    }
+                },
+                "secretSettings": {"console": {"client_secret": {"secretName": "s", "key": "c"}}},
+                "ingress": {"hosts": [host], "expose": ["console"]},
+            },
+        )
+    )
+    container, found = release.container("gateway"), release.one("Ingress")
+    [secret] = [
+        each for each in container["env"] if each["name"] == "RADSTREAM_CONSOLE__CLIENT_SECRET"
+    ]
+    assert secret["valueFrom"] == {"secretKeyRef": {"name": "s", "key": "c"}}
+    console = ConsoleSettings(
+        client_id=release.environment["RADSTREAM_CONSOLE__CLIENT_ID"],
+        redirect_uri=release.environment["RADSTREAM_CONSOLE__REDIRECT_URI"],
+        provider_parameters=json.loads(
+            release.environment["RADSTREAM_CONSOLE__PROVIDER_PARAMETERS"]
+        ),
+    )
+    [rule] = found["spec"]["rules"]
+    way_back = urlsplit(console.redirect_uri)
+    assert rule["host"] == way_back.hostname
+    assert is_covered(str(way_back.path), paths(found))
+    assert is_covered("/console/sign-in/provider", paths(found))
+    assert not is_covered("/v1/studies", paths(found))
+
+
+@pytest.mark.parametrize(
+    "console",
+    [
+        {"client_secret": "written in the values"},
+        {"session_keys": ["written in the values"]},
+    ],
+)
+def test_secrets_of_the_console_do_not_stand_in_the_values(console: dict[str, Any]):
+    assert "console" in refusal(
+        merged(INGRESS, merged(CONSOLE, {"settings": {"console": console}}))
+    )
 
 
 def test_only_what_is_asked_for_is_exposed():

@@ -11,10 +11,21 @@ import numpy as np
 import pytest
 
 from gateway.access.callers import Scope
-from tests.gateway.console.conftest import KeyedConsole, accept_brightness
+from gateway.settings import RoutingSettings
+from gateway.triton.embedded import EmbeddedTriton
+from tests.gateway.console.conftest import KeyedConsole, accept_brightness, with_console
+from tests.support.delivery import web
 from tests.support.dicom import file_of, radiograph
 from tests.support.dicomweb import is_processed, store
-from tests.support.gateway import LiveGateway, metadata, multipart, until
+from tests.support.dimse import free_port
+from tests.support.gateway import (
+    LiveGateway,
+    metadata,
+    multipart,
+    running_gateway,
+    settings_for,
+    until,
+)
 from tests.support.models import flat_png, png
 
 BROWSER = Path(__file__).parent / "browser"
@@ -164,3 +175,36 @@ async def test_pages_follow_while_they_are_looked_at(keyed: KeyedConsole, tmp_pa
         image.write_bytes(flat_png(250))
         document = json.dumps(metadata())
         assert await driven("follow.js", keyed.gateway.url, key, document, str(image)) == []
+
+
+async def test_an_operator_tests_a_destination_and_drops_a_file_on_the_rules(
+    triton: EmbeddedTriton, tmp_path: Path
+) -> None:
+    port = free_port()
+    rule = {
+        "name": "known-patient",
+        "when": {"field": "dicom.PatientID", "equals": HOSTILE},
+        "models": [{"name": "brightness"}],
+        "destinations": ["vna"],
+    }
+    document = {
+        "schema": "radstream.routing/1",
+        "destinations": [web("vna", f"http://127.0.0.1:{port}/dicom-web")],
+        "rules": [rule],
+    }
+    routing = tmp_path / "routing.json"
+    routing.write_text(json.dumps(document))
+    file = tmp_path / f"{HOSTILE}.dcm".replace("/", "")
+    file.write_bytes(file_of(radiograph(PatientID=HOSTILE, PatientName=f"{HOSTILE}^")))
+    settings = with_console(
+        settings_for(triton.grpc_url, tmp_path / "store"), routing=RoutingSettings(file=routing)
+    )
+    async with running_gateway(settings) as gateway:
+        await until(gateway.is_ready)
+        seen = await driven("operate.js", gateway.url, "vna", str(file))
+    assert [(each["scripts"], each["faults"]) for each in seen] == [(0, []), (0, [])]
+    for each in seen:
+        assert f"refuses connections to port {port}" in each["tested"]
+        assert file.name in each["explained"]
+        assert f"dicom.PatientID equals {HOSTILE}" in each["explained"]
+        assert "brightness" in each["explained"]
