@@ -67,6 +67,7 @@ async def store_and_find(transport: Transport, name: str, peer: str, read: ReadT
 
 async def _texts(transport: Transport, name: str, peer: str, read: ReadText) -> str:
     """Store a series for each character set, and return what came of their descriptions."""
+    changed: dict[str, str] = {}
     for term, text in TEXTS.items():
         trial, deadline = trial_object(name, (term, text)), Deadline.after(_TIMEOUT_S)
         try:
@@ -81,13 +82,16 @@ async def _texts(transport: Transport, name: str, peer: str, read: ReadText) -> 
         if found is None:
             return "without an answer to a search for its texts"
         if found != text:
-            raise FaultError(
-                f"it changes texts in {term}: {text!r} comes back as {found[:_MOST_SHOWN]!r}",
-                Side.PEER,
-                f"the character sets of {peer}: have it keep {term}, and answer in it or in UTF-8 "
-                "(ISO_IR 192)",
-                Outcome.WARNING,
-            )
+            changed[term] = found[:_MOST_SHOWN]
+    for term, found in changed.items():
+        raise FaultError(
+            f"its answers to searches change texts in {', '.join(changed)}: "
+            f"{TEXTS[term]!r} comes as {found!r}",
+            Side.PEER,
+            f"the character set in which {peer} answers searches: UTF-8 (ISO_IR 192), such as "
+            "DefaultEncoding of Orthanc; and those that it keeps",
+            Outcome.WARNING,
+        )
     return f"texts in {len(TEXTS)} character sets too"
 
 

@@ -42,7 +42,7 @@ def dicom(port: int, **changes: Any) -> dict[str, Any]:
 
 async def test_an_orthanc_takes_the_test_patient_both_ways_and_has_it(tmp_path: Path):
     port = free_port()
-    async with running_orthanc(tmp_path, own_dimse_port=port) as pacs:
+    async with running_orthanc(tmp_path, own_dimse_port=port, DefaultEncoding="Utf8") as pacs:
         assert (await found(**dicom(port))).detail == "C-ECHO answered"
         stored = await found(stores=True, **dicom(port))
         assert (
@@ -58,6 +58,15 @@ async def test_an_orthanc_takes_the_test_patient_both_ways_and_has_it(tmp_path: 
         wrong = await found(kind="stow", url=url.replace("-", ""))
     assert wrong.outcome is Outcome.WARNING
     assert "routing.json: /destinations/0/url" in (wrong.change or "")
+
+
+async def test_an_orthanc_that_answers_searches_in_latin_1_loses_other_letters(tmp_path: Path):
+    port = free_port()
+    async with running_orthanc(tmp_path, own_dimse_port=port, DefaultEncoding="Latin1"):
+        finding = await found(stores=True, **dicom(port))
+    assert (finding.outcome, finding.side) == (Outcome.WARNING, Side.PEER)
+    assert "change texts in ISO_IR 144, ISO 2022 IR 87, ISO_IR 192: " in finding.detail
+    assert "DefaultEncoding" in (finding.change or "")
 
 
 async def test_a_wrong_title_is_named_by_its_line(tmp_path: Path):
