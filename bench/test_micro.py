@@ -8,20 +8,30 @@ them ratios to `test_calibration` and shows them beside those of another machine
 """
 
 import asyncio
+import datetime as dt
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from pytest_benchmark.fixture import BenchmarkFixture
+from starlette.requests import Request
 
 from bench.serving.work import large_jpeg
+from gateway.access.callers import ANONYMOUS
+from gateway.console.pages import page
+from gateway.console.study_query import AskedStudies, FoundStudies
 from gateway.http.requests.multipart import split
 from gateway.observability.metrics import Metrics
+from gateway.results.links import Links
 from gateway.runtime.deadline import Deadline
+from gateway.schemas.result import Status
+from gateway.search.entries import IndexEntry
 from gateway.storage.folder import FolderStore
 from gateway.telemetry.journal import Journal
 from gateway.telemetry.spool import Spool
@@ -80,6 +90,40 @@ def test_multipart(benchmark: BenchmarkFixture, jpeg: bytes) -> None:
     content_type = f"multipart/form-data; boundary={BOUNDARY}"
     [part] = benchmark(split, body, content_type, limit=4)
     assert len(part.data) == len(jpeg)
+
+
+def test_console_page(benchmark: BenchmarkFixture) -> None:
+    """The page of 50 studies; 100 ms of CPU are its budget, on any machine that serves studies."""
+    now = dt.datetime(2026, 1, 31, 8, 15, tzinfo=dt.UTC)
+    entries = tuple(
+        IndexEntry(
+            study_id=f"{number:064d}",
+            received_at=now,
+            changed_at=now,
+            state=Status.COMPLETED,
+            patient_id=f"P-{number}",
+            accession_number=f"A-{number}",
+            modalities=("DX",),
+            body_parts=("CHEST",),
+            senders=("ward-3",),
+            images=2,
+            positive=("pneumonia",),
+        )
+        for number in range(50)
+    )
+    values = {
+        "asked": AskedStudies(),
+        "found": FoundStudies(entries, (), None, None),
+        "faults": (),
+        "states": list(Status),
+        "labels": ["pneumonia"],
+    }
+    scope = {"type": "http", "method": "GET", "path": "/console/studies"}
+    request = Request(scope | {"query_string": b"", "headers": []})
+    whole: Any = SimpleNamespace(links=Links(""), tenant=None)
+    whole.of = lambda _: whole
+    shown = benchmark(lambda: page(request, whole, "studies", values, caller=ANONYMOUS))
+    assert len(shown.body) < 200_000
 
 
 def test_telemetry_enqueue(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
