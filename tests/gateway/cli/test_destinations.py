@@ -1,19 +1,17 @@
 """`radstream destinations` and `radstream rules show`: what the console shows, as lines."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from gateway.cli.main import main
 from gateway.routing.in_force import digest_of
 from gateway.schemas.routing import RoutingDocument
 from gateway.triton.embedded import EmbeddedTriton
+from tests.support.commands import run_beside
 from tests.support.delivery import delivering, dicom
 from tests.support.delivery_archives import CLASSES, archive
 from tests.support.dimse import free_port
@@ -39,8 +37,7 @@ async def site(triton: EmbeddedTriton, tmp_path: Path) -> AsyncIterator[LiveGate
 
 
 async def run(gateway: LiveGateway, *arguments: str) -> tuple[int, str]:
-    result = await asyncio.to_thread(CliRunner().invoke, main, [*arguments, "--url", gateway.url])
-    return result.exit_code, result.output
+    return await run_beside(*arguments, "--url", gateway.url)
 
 
 async def test_destinations_are_listed_and_tested(site: LiveGateway):

@@ -1,17 +1,15 @@
 """`radstream models list|show`: what the console shows of models."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from gateway.cli.main import main
 from gateway.settings import RoutingSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.http.test_model_reports import accepted
+from tests.support.commands import run_beside
 from tests.support.gateway import LiveGateway, running_gateway, settings_for, until
 
 
@@ -31,10 +29,7 @@ async def ruled(triton: EmbeddedTriton, tmp_path: Path) -> AsyncIterator[LiveGat
 
 
 async def models(gateway: LiveGateway, *arguments: str) -> tuple[int, str]:
-    result = await asyncio.to_thread(
-        CliRunner().invoke, main, ["models", *arguments, "--url", gateway.url]
-    )
-    return result.exit_code, result.output
+    return await run_beside("models", *arguments, "--url", gateway.url)
 
 
 async def test_versions_are_listed_with_their_parts_and_shown_with_their_acceptance(
