@@ -17,7 +17,7 @@ def json_option(told: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     Parameters
     ----------
     told
-        What is printed, such as "each study whole, a line each".
+        Words for the document, such as "each study whole, a line each".
     """
     return click.option("--json", "as_json", is_flag=True, help=f"Print {told}, as JSON.")
 
