@@ -31,12 +31,14 @@ _OWN_ACTIONS = {
     "/console/rules/compare": AuditAction.READ,
     "/console/rules/explain": AuditAction.READ,
     "/console/studies/{study_id}/deliveries": AuditAction.EXECUTE,
+    "/v1/destinations/{name}/test": AuditAction.EXECUTE,
     "/v1/parked/{parked_id}/retry": AuditAction.EXECUTE,
     "/v1/studies/{study_id}/deliveries": AuditAction.EXECUTE,
 }
 # They tell of no study; who was refused there goes on record all the same.
 _OF_NO_STUDY = {
-    *("/metrics", "/v1/models"),
+    *("/metrics", "/v1/models", "/v1/models/{name}/versions/{version}"),
+    *("/v1/destinations", "/v1/rules", "/console/models/{name}/{version}"),
     *("/console/models", "/console/send", "/console/live", "/console/live/numbers.json"),
     *("/console/destinations", "/console/rules", "/console/rules/explain"),
 }

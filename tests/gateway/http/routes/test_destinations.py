@@ -8,7 +8,7 @@ from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key
 from tests.support.delivery import delivering, dicom
 from tests.support.delivery_archives import TITLE
-from tests.support.gateway import running_gateway, until
+from tests.support.gateway import audit_trail, running_gateway, until
 
 
 async def test_a_destination_is_shown_to_an_operator_alone(triton: EmbeddedTriton, tmp_path: Path):
@@ -50,3 +50,14 @@ async def test_a_destination_is_shown_to_an_operator_alone(triton: EmbeddedTrito
         }
         unknown = "/v1/destinations/none/test"
         assert await status("POST", unknown, operator) == 422
+    # What tells of no study is recorded for who was refused alone.
+    assert [
+        (each["operation"], each["action"], each["agent"]["name"])
+        for each in audit_trail(gateway.settings)
+        if "/v1/" in each["operation"]
+    ] == [
+        ("GET /v1/destinations", "R", "reader"),
+        ("GET /v1/rules", "R", "reader"),
+        ("POST /v1/destinations/{name}/test", "E", "reader"),
+        ("POST /v1/destinations/{name}/test", "E", "operator"),
+    ]
