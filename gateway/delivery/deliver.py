@@ -131,6 +131,7 @@ class Deliver:
                 attempts=document.attempts,
                 objects=sending.all_of(item),
                 problem=None,
+                warning=None if state is DeliveryState.CONFIRMED else sending.warning,
             ),
         )
         log.info("delivery.ended", destination=self._name, state=state, attempts=document.attempts)
@@ -217,8 +218,10 @@ class Deliver:
         try:
             async with deadline.bounds("delivery"):
                 held = await transport.is_held(rendering, deadline)
-        except (DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError):
+        except (DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError) as error:
             held = None  # it acknowledged, which is enough
+            sending.warning = getattr(error, "reason", "it could not be asked for it in time")
+            log.warning("delivery.not_confirmed", destination=self._name, reason=sending.warning)
         if held is False:
             self._succeeded("not_held")
             raise DeliveryUnansweredError("it acknowledged it and does not hold it", is_sent=True)
@@ -249,11 +252,14 @@ class _Sending:
         Those that it took in this attempt.
     confirmed
         Number of those that it has for sure.
+    warning
+        The reason why it could not be asked for the last of those that it only acknowledged.
     """
 
     uids: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     confirmed: int = 0
+    warning: str | None = None
 
     @property
     def state(self) -> DeliveryState:

@@ -5,7 +5,7 @@ the answer to no other object.
 
 References
 ----------
-DICOM PS3.4, annexes A (verification) and B (storage), C.4.1 (C-FIND). PS3.7, 9.3.1.
+DICOM PS3.4, annexes A (verification), B (storage) and J (commitment), C.4.1 (C-FIND). PS3.7, 9.3.1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -27,18 +27,27 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from gateway.delivery.client_tls import dicom_context
 from gateway.delivery.dicom_objects import STORED, may_pass, parsed
+from gateway.delivery.storage_commitment import (
+    PUSH_MODEL,
+    AwaitedReports,
+    ReceivedReport,
+    ask_for_commitment,
+    is_committed,
+)
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.threads import in_thread
+from gateway.schemas.routing import CommitmentWait
 from gateway.vocabulary.implementation import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from pynetdicom.association import Association
-    from pynetdicom.events import Event
+    from pynetdicom.events import Event, EventHandlerType
 
     from gateway.delivery.transport import Rendering
     from gateway.runtime.deadline import Deadline
@@ -51,7 +60,7 @@ _FIND = StudyRootQueryRetrieveInformationModelFind
 _CONNECT_S = 5.0
 _NEGOTIATION_S = 15.0
 _RELEASE_S = 1.0
-_SUCCESS = 0x0000
+_SUCCESS, _INVALID_ARGUMENT = 0x0000, 0x0115
 _PENDING = frozenset({0xFF00, 0xFF01})
 # PS3.8, 9.3.3.2: neither the abstract syntax nor any of the transfer syntaxes is supported.
 _UNSUPPORTED = frozenset({3, 4})
@@ -74,12 +83,21 @@ class DicomTransport:
         Has the AE title and the TLS files that the destination leaves unset.
     at_once
         Threads, each of which is at one object.
+    reports
+        Reports on storage commitment that the listener takes; None without one.
     """
 
     def __init__(
-        self, destination: DicomDestination, listener: DimseSettings, *, at_once: int
+        self,
+        destination: DicomDestination,
+        listener: DimseSettings,
+        *,
+        at_once: int,
+        reports: AwaitedReports | None = None,
     ) -> None:
         self._destination = destination
+        self._reports = AwaitedReports() if reports is None else reports
+        self._awaited: set[Future[ReceivedReport]] = set()
         self._listener = listener
         # Not the event loop's own: archives that hang would take all of those.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="c-store")
@@ -88,6 +106,8 @@ class DicomTransport:
     def close(self) -> None:
         """Cut off what is on its way, and end the threads, which the process would wait for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for report in [*self._awaited]:
+            report.cancel()
         for connection in [*self._connections]:
             with suppress(OSError):  # it is over
                 connection.shutdown(socket.SHUT_RDWR)
@@ -97,8 +117,16 @@ class DicomTransport:
         await in_thread(self._threads, lambda: self._store(rendering, deadline))
 
     async def is_held(self, rendering: Rendering, deadline: Deadline) -> bool | None:
-        """Return True if a C-FIND finds the object; None where the archive answers none."""
-        return await in_thread(self._threads, lambda: self._find(rendering, deadline))
+        """Return True if the archive has the object: by storage commitment, or by a C-FIND.
+
+        None where it is to be asked by C-FIND, and answers none.
+
+        Raises
+        ------
+        DeliveryUnansweredError
+        """
+        ask = self._find if self._destination.storage_commitment is None else self._commit
+        return await in_thread(self._threads, lambda: ask(rendering, deadline))
 
     async def check(self, deadline: Deadline) -> str:
         """Ask for a C-ECHO; see `Transport.check`."""
@@ -165,18 +193,61 @@ class DicomTransport:
             raise DeliveryUnansweredError("it did not answer the C-FIND in time")
         return found if status == _SUCCESS else None
 
+    def _commit(self, rendering: Rendering, deadline: Deadline) -> bool:
+        commitment = self._destination.storage_commitment or CommitmentWait()
+        transaction_uid = generate_uid(prefix=None)
+        with ExitStack() as stack:
+            report = stack.enter_context(self._reports.awaiting(transaction_uid))
+            self._awaited.add(report)
+            stack.callback(self._awaited.discard, report)
+            association = stack.enter_context(
+                self._associated(PUSH_MODEL, _SYNTAXES, deadline, self._report_handlers())
+            )
+            if association is None:
+                raise DeliveryUnansweredError("it takes no requests for storage commitment")
+            ask_for_commitment(association, transaction_uid, parsed(rendering.data))
+            wait_s = min(commitment.wait_s, max(0.0, deadline.remaining_s() - _RELEASE_S))
+            return is_committed(report, rendering.uid, wait_s)
+
+    def _report_handlers(self) -> list[EventHandlerType]:
+        """Return what takes a report on the association of its request, once it is answered."""
+        answered: list[ReceivedReport] = []
+
+        def answer(event: Event) -> tuple[int, None]:
+            try:
+                answered.append(ReceivedReport.of(event.event_information))
+            except Exception as error:  # noqa: BLE001 - whatever the decoder meets in a peer's bytes
+                log.warning("delivery.report_unreadable", error=type(error).__qualname__)
+                return _INVALID_ARGUMENT, None
+            return _SUCCESS, None
+
+        def take(_: Event) -> None:
+            while answered:
+                self._reports.take(answered.pop())
+
+        return [(evt.EVT_N_EVENT_REPORT, answer), (evt.EVT_PDU_SENT, take)]
+
     @contextmanager
     def _associated(
-        self, abstract_syntax: UID, transfer_syntaxes: list[UID], deadline: Deadline
+        self,
+        abstract_syntax: UID,
+        transfer_syntaxes: list[UID],
+        deadline: Deadline,
+        handlers: Sequence[EventHandlerType] = (),
     ) -> Iterator[Association | None]:
         """Yield an association for one class; None where the archive does not support that.
+
+        Parameters
+        ----------
+        handlers
+            Of what the archive asks for on it.
 
         Raises
         ------
         DeliveryUnansweredError
         """
         with ExitStack() as stack:
-            association = self._open(abstract_syntax, transfer_syntaxes, deadline, stack)
+            association = self._open(abstract_syntax, transfer_syntaxes, deadline, stack, handlers)
             if not association.is_established:
                 if not _is_unsupported(association):
                     raise DeliveryUnansweredError(_rejection(association))
@@ -200,6 +271,7 @@ class DicomTransport:
         transfer_syntaxes: list[UID],
         deadline: Deadline,
         stack: ExitStack,
+        handlers: Sequence[EventHandlerType],
     ) -> Association:
         """Return an association that was asked for, whatever the answer.
 
@@ -228,7 +300,7 @@ class DicomTransport:
             destination.port,
             ae_title=destination.ae_title,
             tls_args=None if context is None else (context, destination.host),
-            evt_handlers=[(evt.EVT_CONN_OPEN, opened)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, opened), *handlers],
         )
 
     @contextmanager

@@ -19,6 +19,7 @@ from gateway.schemas.routing import (
 )
 
 if TYPE_CHECKING:
+    from gateway.delivery.storage_commitment import AwaitedReports
     from gateway.routing.in_force import Routing
     from gateway.schemas.routing import Destination
     from gateway.settings import DimseSettings
@@ -44,10 +45,15 @@ class Transports:
         Has the destinations.
     listener
         Settings that DICOM destinations share with the listener.
+    reports
+        Reports on storage commitment that the listener takes.
     """
 
-    def __init__(self, routing: Routing, listener: DimseSettings) -> None:
+    def __init__(
+        self, routing: Routing, listener: DimseSettings, reports: AwaitedReports | None = None
+    ) -> None:
         self._routing = routing
+        self._reports = reports
         self._listener = listener
         self._made: dict[str, tuple[Destination, ClosableTransport]] = {}
 
@@ -73,20 +79,22 @@ class Transports:
             transport.close()
 
     def _new(self, destination: Destination) -> ClosableTransport:
-        return new_transport(destination, self._listener)
+        return new_transport(destination, self._listener, self._reports)
 
 
-def new_transport(destination: Destination, listener: DimseSettings) -> ClosableTransport:
+def new_transport(
+    destination: Destination, listener: DimseSettings, reports: AwaitedReports | None = None
+) -> ClosableTransport:
     """Return a way to a destination, which is to be closed.
 
     Parameters
     ----------
-    listener
+    listener, reports
         See `Transports`.
     """
     match destination:
         case DicomDestination():
-            return DicomTransport(destination, listener, at_once=AT_ONCE)
+            return DicomTransport(destination, listener, at_once=AT_ONCE, reports=reports)
         case StowDestination():
             return StowTransport(destination)
         case FhirDestination():

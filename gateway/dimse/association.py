@@ -38,10 +38,10 @@ from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_EVENT_REPORT
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from gateway.dimse.associate_request import MOST_BYTES
-from gateway.dimse.association_reports import QUIET_S, AssociationReports
+from gateway.dimse.association_reports import QUIET_S, AssociationReports, report_answer
 from gateway.dimse.commitment_messages import PUSH_MODEL
 from gateway.dimse.data_sets import ReceivedDataSet
-from gateway.dimse.sop_classes import supported_contexts
+from gateway.dimse.sop_classes import offer_contexts
 from gateway.studies.dicom_instance import is_uid
 from gateway.vocabulary.implementation import (
     IMPLEMENTATION_CLASS_UID,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pynetdicom.dimse_primitives import DimsePrimitiveType
-    from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
+    from pynetdicom.pdu_primitives import P_DATA
     from pynetdicom.presentation import PresentationContext
 
     from gateway.dimse.association_reports import DueReport
@@ -221,6 +221,9 @@ class ServedAssociation(Association):
     act
         Answers an N-ACTION for storage commitment: sets the response's status, and returns the
         report that is due then; None where the peer may not ask.
+    take_report
+        Takes the Event Information of a report on storage commitment; returns the status of the
+        answer.
     on_end
         Called when it is over.
     """
@@ -235,12 +238,14 @@ class ServedAssociation(Association):
         object_bytes: int,
         store: Callable[[C_STORE, PresentationContext, C_STORE], None],
         act: Act | None,
+        take_report: Callable[[N_EVENT_REPORT, PresentationContext], int],
         on_end: Callable[[ServedAssociation], None],
     ) -> None:
         super().__init__(ae, "acceptor")
         self.name = "dimse-association"
         self._store = store
         self._act = act
+        self._take_report = take_report
         self._on_end = on_end
         self._is_ending = False
         self._reports = AssociationReports()
@@ -260,7 +265,7 @@ class ServedAssociation(Association):
         self.acceptor.implementation_class_uid = ae.implementation_class_uid
         self.acceptor.implementation_version_name = ae.implementation_version_name
         self.requestor.address_info = AddressInformation(address, 0)
-        self.bind(evt.EVT_REQUESTED, _offer_contexts, [act is not None])
+        self.bind(evt.EVT_REQUESTED, offer_contexts, [act is not None])
         self.bind(evt.EVT_DIMSE_RECV, _drop_unusable_uids)
 
     def run(self) -> None:
@@ -294,17 +299,15 @@ class ServedAssociation(Association):
 
     def _serve_request(self, msg: DimsePrimitiveType, context_id: int) -> None:
         context = self._accepted_cx.get(context_id)
-        if isinstance(msg, C_STORE) and context is not None and msg.MessageID is not None:
-            self._serve_store(msg, context, context_id)
-        elif isinstance(msg, N_EVENT_REPORT) and msg.MessageIDBeingRespondedTo is not None:
+        if isinstance(msg, N_EVENT_REPORT) and msg.MessageIDBeingRespondedTo is not None:
             self._reports.take(msg)
-        elif (
-            isinstance(msg, N_ACTION)
-            and msg.MessageID is not None
-            and self._act is not None
-            and context is not None
-            and context.abstract_syntax == PUSH_MODEL
-        ):
+        elif context is None or getattr(msg, "MessageID", None) is None:
+            super()._serve_request(msg, context_id)  # type: ignore[arg-type]
+        elif isinstance(msg, C_STORE):
+            self._serve_store(msg, context, context_id)
+        elif context.abstract_syntax == PUSH_MODEL and isinstance(msg, N_EVENT_REPORT):
+            self._serve_report(msg, context, context_id)
+        elif context.abstract_syntax == PUSH_MODEL and isinstance(msg, N_ACTION) and self._act:
             self._serve_action(self._act, msg, context, context_id)
         else:
             super()._serve_request(msg, context_id)  # type: ignore[arg-type]
@@ -344,6 +347,15 @@ class ServedAssociation(Association):
         if report is not None:
             self._reports.add(report, context)
 
+    def _serve_report(
+        self, msg: N_EVENT_REPORT, context: PresentationContext, context_id: int
+    ) -> None:
+        response = report_answer(msg, self._take_report(msg, context))
+        if msg.EventInformation is not None:
+            msg.EventInformation.close()
+        if self.is_established:
+            self.dimse.send_msg(response, context_id)
+
     def _idle(self) -> None:
         """Do what waits until the peer is at nothing."""
         if self._is_ending:
@@ -382,12 +394,3 @@ def _drop_unusable_uids(event: evt.Event) -> None:
             text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
             if not is_uid(text.rstrip("\0 ")):
                 del command[tag]
-
-
-def _offer_contexts(event: evt.Event, commitment: bool) -> None:
-    association = event.assoc
-    request = cast("A_ASSOCIATE", association.requestor.primitive)
-    proposed = [
-        str(context.abstract_syntax) for context in request.presentation_context_definition_list
-    ]
-    association.acceptor.supported_contexts = supported_contexts(proposed, commitment=commitment)

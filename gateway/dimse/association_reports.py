@@ -44,6 +44,17 @@ class DueReport:
     on_answer: Callable[[int | None], None]
 
 
+def report_answer(report: N_EVENT_REPORT, status: int) -> N_EVENT_REPORT:
+    """Return the answer to a peer's report."""
+    answer = N_EVENT_REPORT()
+    answer.MessageIDBeingRespondedTo = report.MessageID
+    answer.AffectedSOPClassUID = report.AffectedSOPClassUID
+    answer.AffectedSOPInstanceUID = report.AffectedSOPInstanceUID
+    answer.EventTypeID = report.EventTypeID
+    answer.Status = status
+    return answer
+
+
 class AssociationReports:
     """Reports of one association, sent one after another."""
 

@@ -10,19 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom import sop_class
 from pynetdicom.dsutils import decode, encode
 
+from gateway.delivery.storage_commitment import ReceivedReport
 from gateway.dimse.data_sets import ReceivedDataSet
 from gateway.studies.dicom_instance import is_uid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydicom.uid import UID
-    from pynetdicom.dimse_primitives import N_ACTION
+    from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
+
+T = TypeVar("T")
 
 PUSH_MODEL = str(sop_class.StorageCommitmentPushModel)  # type: ignore[attr-defined]
 PUSH_MODEL_INSTANCE = str(sop_class.StorageCommitmentPushModelInstance)
@@ -118,7 +123,7 @@ class CommitmentReport:
 
 
 class ActionRefusedError(Exception):
-    """An N-ACTION that asks for no storage commitment, or for too much."""
+    """An N-ACTION that asks for no storage commitment, or for too much; a report that is none."""
 
     def __init__(self, status: ActionStatus) -> None:
         super().__init__(status.name)
@@ -138,13 +143,28 @@ def read_request(action: N_ACTION, transfer_syntax: UID) -> CommitmentRequest:
         raise ActionRefusedError(ActionStatus.NO_SUCH_INSTANCE)
     if action.ActionTypeID != REQUEST_COMMITMENT:
         raise ActionRefusedError(ActionStatus.NO_SUCH_ACTION)
-    information = action.ActionInformation
+    return _read(action.ActionInformation, transfer_syntax, _request)
+
+
+def read_report(report: N_EVENT_REPORT, transfer_syntax: UID) -> ReceivedReport:
+    """Return what the report of an archive says.
+
+    Raises
+    ------
+    ActionRefusedError
+    """
+    if report.AffectedSOPClassUID != PUSH_MODEL:
+        raise ActionRefusedError(ActionStatus.NO_SUCH_CLASS)
+    return _read(report.EventInformation, transfer_syntax, ReceivedReport.of)
+
+
+def _read(information: object, transfer_syntax: UID, take: Callable[[Dataset], T]) -> T:
     if not isinstance(information, ReceivedDataSet):
         raise ActionRefusedError(ActionStatus.NO_SUCH_ARGUMENT)
     if information.size > _MOST_BYTES or information.is_too_large or information.fault is not None:
         raise ActionRefusedError(ActionStatus.RESOURCE_LIMITATION)
     try:
-        return _request(_decoded(information, transfer_syntax))
+        return take(_decoded(information, transfer_syntax))
     except ActionRefusedError:
         raise
     except Exception as error:  # whatever the decoder meets in a peer's bytes

@@ -19,7 +19,12 @@ from pynetdicom import _config
 from gateway.access.callers import ANONYMOUS
 from gateway.dimse.associate_request import Rejection, titles, with_blanks
 from gateway.dimse.association import ServedAssociation, make_entity
-from gateway.dimse.commitment_messages import ActionRefusedError, ActionStatus, read_request
+from gateway.dimse.commitment_messages import (
+    ActionRefusedError,
+    ActionStatus,
+    read_report,
+    read_request,
+)
 from gateway.dimse.connections import ENDS, Connections
 from gateway.dimse.data_sets import ReceivedDataSet, file_head
 from gateway.dimse.instances import Peer, ReceivedInstance
@@ -32,10 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from concurrent.futures import Future
 
-    from pynetdicom.dimse_primitives import C_STORE, N_ACTION
+    from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_EVENT_REPORT
     from pynetdicom.presentation import PresentationContext
 
     from gateway.access.callers import Caller
+    from gateway.delivery.storage_commitment import AwaitedReports
     from gateway.dimse.association_reports import DueReport
     from gateway.dimse.intake import DicomIntake
     from gateway.observability.metrics import Metrics
@@ -87,6 +93,8 @@ class DicomListener:
         Returns the TLS context for a new connection; None for plain DICOM.
     metrics
         Told of connections, associations and instances.
+    reports
+        Reports of archives on storage commitment, which deliveries wait for.
     on_fault
         Called when the listener ends by itself.
 
@@ -104,12 +112,14 @@ class DicomListener:
         senders: Senders | None,
         context: Callable[[], ssl.SSLContext | None],
         metrics: Metrics,
+        reports: AwaitedReports,
         on_fault: Callable[[], None],
     ) -> None:
         self.senders = senders
         self._settings = settings
         self._intakes = intakes
         self._metrics = metrics.dimse
+        self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._entity = make_entity(
             settings.ae_title, pdu_bytes=settings.pdu_bytes, idle_s=settings.idle_s
@@ -199,6 +209,7 @@ class DicomListener:
             object_bytes=self._settings.object_bytes,
             store=lambda *instance: self._answer(peer, *instance),
             act=partial(self._act, peer) if peer.may_ask_for_commitment else None,
+            take_report=self._take_report,
             on_end=self._end,
         )
         with self._lock:
@@ -269,6 +280,16 @@ class DicomListener:
         response.Status = status
         self._metrics.commitment_requests.labels(_label(status)).inc()
         return due
+
+    def _take_report(self, report: N_EVENT_REPORT, context: PresentationContext) -> int:
+        """Take an archive's report on storage commitment; return the status of the answer."""
+        try:
+            received = read_report(report, context.transfer_syntax[0])
+        except ActionRefusedError as error:
+            return error.status
+        is_awaited = self._reports.take(received)
+        log.info("dimse.commitment_reported", awaited=is_awaited)
+        return ActionStatus.SUCCESS
 
     def _end(self, association: ServedAssociation) -> None:
         with self._lock:

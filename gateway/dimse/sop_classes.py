@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydicom.uid import (
     UID,
@@ -19,6 +19,8 @@ from preprocess import TAKEN_TRANSFER_SYNTAXES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pynetdicom import evt
+    from pynetdicom.pdu_primitives import A_ASSOCIATE
     from pynetdicom.presentation import PresentationContext
 
 VERIFICATION = sop_class.Verification  # type: ignore[attr-defined]  # made at run time
@@ -106,7 +108,7 @@ def supported_contexts(proposed: Iterable[str], *, commitment: bool) -> list[Pre
     proposed
         Abstract syntaxes.
     commitment
-        True if the peer may ask for storage commitment.
+        True if the peer may ask for storage commitment, or reports on it.
 
     Notes
     -----
@@ -118,5 +120,29 @@ def supported_contexts(proposed: Iterable[str], *, commitment: bool) -> list[Pre
         if uid in STILL_IMAGES:
             contexts.append(build_context(uid, list(TRANSFER_SYNTAXES)))
         elif uid == VERIFICATION or (commitment and uid == STORAGE_COMMITMENT):
-            contexts.append(build_context(uid, list(_UNCOMPRESSED[:3])))
+            context = build_context(uid, list(_UNCOMPRESSED[:3]))
+            if uid == STORAGE_COMMITMENT:  # whoever reports proposes the role of its provider
+                context.scu_role = context.scp_role = True
+            contexts.append(context)
     return contexts
+
+
+def offer_contexts(event: evt.Event, commitment: bool) -> None:
+    """Have what is supported of a requested association accepted.
+
+    Parameters
+    ----------
+    commitment
+        True if the peer may ask for storage commitment. Whoever proposes the role of its provider
+        may report on it in any case.
+    """
+    requestor = event.assoc.requestor
+    request = cast("A_ASSOCIATE", requestor.primitive)
+    proposed = [
+        str(context.abstract_syntax) for context in request.presentation_context_definition_list
+    ]
+    role = requestor.role_selection.get(STORAGE_COMMITMENT)
+    reports = role is not None and bool(role.scp_role)
+    event.assoc.acceptor.supported_contexts = supported_contexts(
+        proposed, commitment=commitment or reports
+    )

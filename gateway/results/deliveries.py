@@ -113,5 +113,6 @@ def told(study_id: str, item: DeliveryItem) -> StudyDelivery:
         at=item.at,
         objects=item.objects,
         problem=item.problem,
+        warning=item.warning,
         parked=parked,
     )

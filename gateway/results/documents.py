@@ -235,6 +235,7 @@ class DeliveryItem(StoredDocument):
         (), description="Identifiers of what was sent, such as SOP Instance UIDs."
     )
     problem: Problem | None = Field(None, description="Problem of the last attempt.")
+    warning: str | None = Field(None, description="Reason why it is not confirmed.")
     after: tuple[str, ...] = Field(
         (), description="Withdrawals of the study's former life, which the destination gets first."
     )

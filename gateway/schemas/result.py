@@ -286,6 +286,11 @@ class StudyDelivery(_Wire):
         "(0008,0018).",
     )
     problem: Problem | None = Field(None, description="Problem of the last attempt.")
+    warning: str | None = Field(
+        None,
+        description="Reason why what was acknowledged is not confirmed, though the destination "
+        "was asked.",
+    )
     parked: str | None = Field(
         None, description="Id of the parked item, for the operator to retry or discard."
     )

@@ -128,6 +128,14 @@ class _DicomRenderings(_Destination):
     )
 
 
+class CommitmentWait(BaseModel):
+    """Storage commitment that is asked of an archive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wait_s: float = Field(30.0, gt=0, le=300, description="Seconds that its report is waited for.")
+
+
 class DicomDestination(_DicomRenderings):
     """Archive that takes objects by C-STORE."""
 
@@ -146,6 +154,12 @@ class DicomDestination(_DicomRenderings):
         None,
         description="Speaks TLS; what it leaves unset is the listener's. A certificate is held to "
         "its authority, not to the host name.",
+    )
+    storage_commitment: CommitmentWait | None = Field(
+        None,
+        description="Confirms objects by storage commitment, `{}` with the defaults; if unset, by "
+        "C-FIND where it answers one. A report that does not come on the association of its "
+        "request comes to the listener, from a sender of the document.",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.app.lifespan.background import running
+from gateway.delivery.storage_commitment import AwaitedReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
@@ -41,6 +42,8 @@ class LifespanContext:
         Tenant whose part is opened; None for the whole gateway, or where there are no tenants.
     counted
         By tenant, what there was of each kind at its last sweep; one for all tenants.
+    commitment_reports
+        Reports of archives on storage commitment, which deliveries wait for.
     """
 
     settings: Settings
@@ -53,6 +56,7 @@ class LifespanContext:
     instance: str = field(default_factory=socket.gethostname)
     tenant: str | None = None
     counted: dict[str, dict[str | None, Collection[Any]]] = field(default_factory=dict)
+    commitment_reports: AwaitedReports = field(default_factory=AwaitedReports)
 
     def of_tenant(self, tenant: str | None) -> LifespanContext:
         """Return the context that a tenant's part is opened in; None returns this one."""

@@ -38,7 +38,7 @@ def make_delivery(
 ) -> tuple[Outbox, DestinationLines]:
     """Return the outbox, which studies are promised from as they complete, and its lines."""
     settings = context.settings
-    transports = Transports(routing, settings.dimse)
+    transports = Transports(routing, settings.dimse, context.commitment_reports)
     context.stack.callback(transports.close)
     made: dict[RenderingKind, Renderer] = {}
     lines = DestinationLines(

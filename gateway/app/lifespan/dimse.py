@@ -146,6 +146,7 @@ def _listener(
             senders=_senders(routing),
             context=lambda: None if certificate is None else certificate.context,
             metrics=context.metrics,
+            reports=context.commitment_reports,
             on_fault=lambda: context.health.fail("DICOM listener"),
         )
     except OSError as error:

@@ -56,7 +56,9 @@ async def test_a_peer_that_cannot_answer_a_question_has_acknowledged_all_the_sam
     objects: MemoryStore,
 ):
     peer = Peer(held=[DeliveryUnansweredError("silence")])
-    assert (await delivered(Gateway(objects, ONE, {"pacs": peer}))).state == "acknowledged"
+    item = await delivered(Gateway(objects, ONE, {"pacs": peer}))
+    assert (item.state, item.warning, item.problem) == ("acknowledged", "silence", None)
+    assert (item.attempts, len(peer.sent)) == (1, 1)
 
 
 async def test_what_is_acknowledged_and_not_held_is_sent_again(objects: MemoryStore):
