@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +23,7 @@ from gateway.errors import (
 )
 from gateway.problems import problem_of
 from gateway.results.deliveries import (
+    corrections_of,
     delivery_of,
     is_on_its_way,
     with_delivery,
@@ -31,7 +33,7 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import DeliveryState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gateway.delivery.disclosures import Disclosure, Disclosures
     from gateway.delivery.renderers import Renderers
@@ -116,24 +118,20 @@ class Deliver:
             news: dict[str, object] = {"attempts": document.attempts, "problem": problem_of(error)}
             if sending.uids:
                 news |= {"state": DeliveryState.SENT, "objects": sending.all_of(item)}
-            await self._change(work, lambda record: with_delivery(record, work.id, **news))
+            await self._change(work, partial(_attempted, item, record, news, sending))
             raise
         if not sending.uids:  # a later state is brought, or there is nothing to bring
             await self._change(work, lambda record: without_delivery(record, work.id))
             return
         state = sending.state
-        await self._change(
-            work,
-            lambda record: with_delivery(
-                record,
-                work.id,
-                state=state,
-                attempts=document.attempts,
-                objects=sending.all_of(item),
-                problem=None,
-                warning=None if state is DeliveryState.CONFIRMED else sending.warning,
-            ),
-        )
+        news = {
+            "state": state,
+            "attempts": document.attempts,
+            "objects": sending.all_of(item),
+            "problem": None,
+            "warning": None if state is DeliveryState.CONFIRMED else sending.warning,
+        }
+        await self._change(work, partial(_attempted, item, record, news, sending))
         log.info("delivery.ended", destination=self._name, state=state, attempts=document.attempts)
 
     async def failed(self, work: WorkId, document: PendingDelivery, problem: Problem) -> None:
@@ -280,6 +278,18 @@ class _Sending:
         """Note an object that the destination took."""
         self.uids.append(rendering.uid)
         self.acknowledged.append(rendering.uid)
+
+
+def _attempted(
+    item: DeliveryItem,
+    before: StudyRecord,
+    news: Mapping[str, object],
+    sending: _Sending,
+    now: StudyRecord,
+) -> StudyRecord:
+    """Return the record after an attempt that began with it in another state."""
+    sent = {"corrections": corrections_of(item, before, now)} if sending.uids else {}
+    return with_delivery(now, item.id, **news, **sent)
 
 
 async def _may_be_there(transport: Transport, rendering: Rendering, deadline: Deadline) -> bool:

@@ -14,7 +14,7 @@ from gateway.renderings.fhir_transaction import fhir_transaction, report_identif
 from gateway.renderings.oru import control_id, oru_message
 from gateway.renderings.revisions import MAY_HAVE
 from gateway.renderings.words import Withdrawal
-from gateway.results.deliveries import brought
+from gateway.results.deliveries import brought, identities_told
 from gateway.schemas.result import DeliveryState, RenderingKind
 
 if TYPE_CHECKING:
@@ -58,19 +58,20 @@ def oru_messages(
         True of a study that is deleted: what the destination was told is withdrawn.
     """
     wrong = Withdrawal.WRONG_PATIENT
+    numbers = identities_told(record, destination, RenderingKind.ORU, MAY_HAVE)
     withdrawals = {
         control_id(result, identity, wrong, deletions): identity
-        for identity in record.former
-        if identity != record.identity
+        for number, identity in enumerate(record.former)
+        if identity != record.identity and number in numbers
     }
     told = brought(record, destination, RenderingKind.ORU, MAY_HAVE)
     done = brought(record, destination, RenderingKind.ORU, _HAS)
-    due = {uid: identity for uid, identity in withdrawals.items() if told and uid not in done}
+    due = {uid: identity for uid, identity in withdrawals.items() if uid not in done}
     say = partial(oru_message, result, header=header, form=form, deletions=deletions)
     for uid, identity in due.items():
         yield uid, say(identity=identity, withdrawal=wrong)
     if is_deleted:
-        if told and all(uid in told for uid in withdrawals):  # under the last identity, too
+        if len(record.former) in numbers:
             uid = control_id(result, record.identity, Withdrawal.DELETED, deletions)
             yield uid, say(identity=record.identity, withdrawal=Withdrawal.DELETED)
         return
@@ -99,7 +100,7 @@ def fhir_transactions(
         See `fhir_transaction`.
     """
     identities = [*record.former, record.identity]
-    told = brought(record, destination, RenderingKind.FHIR, MAY_HAVE)
+    told = identities_told(record, destination, RenderingKind.FHIR, MAY_HAVE)
     done = brought(record, destination, RenderingKind.FHIR, _HAS)
     for corrections, identity in enumerate(identities):
         withdrawn = is_deleted or corrections < len(record.former)
@@ -107,5 +108,5 @@ def fhir_transactions(
             result, identity, systems, release, corrections=corrections, withdrawn=withdrawn
         )
         _, uid = report_identifiers(transaction)
-        if not withdrawn or (told and uid not in done):
+        if not withdrawn or (corrections in told and uid not in done):
             yield uid, json.dumps(transaction, ensure_ascii=False).encode()

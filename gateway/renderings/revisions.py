@@ -142,21 +142,15 @@ def reports_by_identity(
     There is an item for each identity that turned out to be wrong, and where there is no present
     revision one for the last. One of which the destination has no report lists none.
     """
-    told = _told(record)
     may_have = brought(record, destination, _KIND, MAY_HAVE)
     left_out = {_withdrawn(study, number, deletions) for number in range(len(record.former))}
+    if now is not None:
+        left_out.add(now.sop_instance_uid)
+    identities = [*record.former, *([record.identity] if now is None else [])]
     found: list[tuple[Mapping[str, str | None], list[str]]] = []
-    start = 0
-    for number, identity in enumerate(record.former):
-        uid = _withdrawn(study, number, deletions)
-        end = told.index(uid) if uid in told else len(told)
-        present_one = set() if now is None else {now.sop_instance_uid}
-        under_it = [each for each in told[start:end] if each not in left_out | present_one]
-        start = max(start, end)
+    for number, identity in enumerate(identities):
+        under_it = [uid for uid in _told(record, number) if uid not in left_out]
         found.append((identity, under_it if any(each in may_have for each in under_it) else []))
-    if now is None:
-        last = [each for each in told[start:] if each not in left_out]
-        found.append((record.identity, last if any(each in may_have for each in last) else []))
     return found
 
 
@@ -207,12 +201,19 @@ def newest(readings: Sequence[Reading], headers: Mapping[str, Dataset]) -> list[
     ]
 
 
-def _told(record: StudyRecord) -> list[str]:
-    """Return the UIDs of all reports that a destination may have, oldest first."""
+def _told(record: StudyRecord, number: int | None = None) -> list[str]:
+    """Return the UIDs of all reports that a destination may have, oldest first.
+
+    Parameters
+    ----------
+    number
+        Of corrections of the identity before them; None for all.
+    """
     uids = (
         uid
         for item in record.deliveries
         if item.rendering == _KIND and item.state in MAY_HAVE
+        if number is None or number in item.corrections
         for uid in item.objects
     )
     return list(dict.fromkeys(uids))

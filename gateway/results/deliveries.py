@@ -67,6 +67,33 @@ def brought(
     ]
 
 
+def identities_told(
+    record: StudyRecord,
+    destination: str,
+    rendering: RenderingKind,
+    states: Collection[DeliveryState],
+) -> frozenset[int]:
+    """Return under which identities a destination was told, by the number of corrections before."""
+    return frozenset(
+        number
+        for item in record.deliveries
+        if (item.destination, item.rendering) == (destination, rendering)
+        and item.state in states
+        and item.objects
+        for number in item.corrections
+    )
+
+
+def corrections_of(item: DeliveryItem, before: StudyRecord, now: StudyRecord) -> tuple[int, ...]:
+    """Return the item's corrections after an attempt.
+
+    What was sent is of an identity that the study had between both of its states.
+    """
+    earlier = item.corrections if item.objects else ()
+    attempt = range(len(before.former), len(now.former) + 1)
+    return tuple(sorted({*earlier, *attempt}))
+
+
 def with_deliveries(record: StudyRecord, items: Sequence[DeliveryItem]) -> StudyRecord:
     """Return the record with more items; of those that ended long ago the oldest go."""
     known = {item.id for item in record.deliveries}

@@ -234,6 +234,9 @@ class DeliveryItem(StoredDocument):
     objects: tuple[str, ...] = Field(
         (), description="Identifiers of what was sent, such as SOP Instance UIDs."
     )
+    corrections: tuple[int, ...] = Field(
+        (0,), description="Numbers of corrections of the identity before what was sent."
+    )
     problem: Problem | None = Field(None, description="Problem of the last attempt.")
     warning: str | None = Field(None, description="Reason why it is not confirmed.")
     after: tuple[str, ...] = Field(

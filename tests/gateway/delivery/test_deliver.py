@@ -52,6 +52,17 @@ async def test_what_is_acknowledged_is_confirmed_where_the_peer_can_be_asked(
     assert gateway.attempts("pacs", state) == 1
 
 
+async def test_what_was_sent_is_noted_with_the_corrections_before_it(objects: MemoryStore):
+    wrong = {"patient_id": "P-6"}
+    gateway = Gateway(objects, ONE, {"pacs": Peer()})
+    await gateway.outbox.promise(await gateway.complete(former=(wrong,)))
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+        await gateway.outbox.promise(await gateway.complete(former=(wrong, wrong)))
+        await until(lambda: is_over(gateway))
+    assert [item.corrections for item in await gateway.items()] == [(1,), (2,)]
+
+
 async def test_a_peer_that_cannot_answer_a_question_has_acknowledged_all_the_same(
     objects: MemoryStore,
 ):

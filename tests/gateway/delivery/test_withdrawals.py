@@ -154,6 +154,20 @@ async def test_a_study_of_a_deflated_file_is_withdrawn_and_deleted(objects: Memo
     assert kinds(to["pacs"]) == [SR, NOTE]
 
 
+async def test_a_patient_of_whom_nothing_was_told_is_in_no_withdrawal(objects: MemoryStore):
+    to = peers()
+    gateway = gateway_on(objects, ALL, to)
+    await brought(gateway, told("ris", ORU, "CONTROL", corrections=(1,)))
+    wrong = {"patient_id": "P-6"}
+    await gateway.documents.change_known("S1", lambda record: record.changed(former=(wrong,)))
+    async with gateway.running():
+        await gateway.deletion().delete("S1", Reason.REQUEST)
+        await until(lambda: are_over(gateway))
+    [message] = [each.data for each in to["ris"].got]
+    assert b"P-6" not in message
+    assert b"|||||D|||" in message
+
+
 async def test_each_withdrawal_is_on_record_with_its_study(objects: MemoryStore):
     gateway = gateway_on(objects, ALL, peers())
     await brought(gateway, told("ris", ORU, "CONTROL"))

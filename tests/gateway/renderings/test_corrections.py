@@ -96,8 +96,19 @@ def test_nothing_is_withdrawn_from_a_destination_that_was_told_nothing(items: tu
     assert len([*fhir_transactions(corrected, ONE, SYSTEMS, Release.R4, "ris")]) == 1
 
 
+def test_a_patient_of_whom_the_destination_was_told_nothing_is_not_withdrawn():
+    late = oru(control_id(ONE, BOB), corrections=(1,))
+    corrected = record(late, former=(ANN,)).changed(identity=BOB)
+    [message] = messages(corrected, TWO)
+    assert "PID|1||P-8^" in message
+    fhir = got(RenderingKind.FHIR, "urn:uuid:1", corrections=(1,))
+    later = record(fhir, former=(ANN,)).changed(identity=BOB)
+    assert transactions(later, TWO) == [("preliminary", "P-8")]
+
+
 def test_a_patient_who_was_the_right_one_all_along_is_not_withdrawn():
-    back = record(oru(control_id(ONE, ANN)), former=(ANN, BOB))
+    told_of_bob = oru(control_id(ONE, BOB), corrections=(1,))
+    back = record(oru(control_id(ONE, ANN)), told_of_bob, former=(ANN, BOB))
     [withdrawal, message] = messages(back, ONE)
     assert "PID|1||P-8^" in withdrawal
     assert "PID|1||P-7^" in message
@@ -119,7 +130,7 @@ def test_a_transaction_of_a_wrong_patient_is_withdrawn_once_and_first():
     sent = [uid for uid, _ in fhir_transactions(corrected, TWO, SYSTEMS, Release.R4, "ris")]
     half = corrected.changed(deliveries=(before, got(fhir, *sent, state=STATE.SENT)))
     assert len(transactions(half, TWO)) == 2
-    done = corrected.changed(deliveries=(before, got(fhir, *sent)))
+    done = corrected.changed(deliveries=(before, got(fhir, *sent, corrections=(1,))))
     assert transactions(done, study(image(1, reading(0.1)))) == [("preliminary", "P-8")]
     back = done.changed(former=(ANN, BOB), identity=ANN)
     assert transactions(back, TWO) == [*(("entered-in-error", "P-8"), ("preliminary", "P-7"))]

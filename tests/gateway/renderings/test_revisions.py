@@ -119,6 +119,13 @@ def test_nothing_is_withdrawn_of_an_identity_under_which_nothing_was_told():
     assert gone.identity == WRONG
 
 
+def test_a_report_under_the_right_identity_is_not_withdrawn_with_an_earlier_one():
+    first = told("pacs", "1.1").model_copy(update={"corrections": (1,)})
+    corrected = record(first, former=(WRONG,))
+    assert withdrawn(corrected) == []
+    assert predecessor(present(corrected, STUDY, [reading(2)])) == "1.1"
+
+
 def test_objects_after_a_correction_have_uids_of_their_own():
     assert changes_before() == ()
     assert len({changes_before(*each) for each in ((1, 0), (2, 0), (0, 1), (1, 1))}) == 4
