@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from gateway.errors import RadStreamError, UnreadableDocumentError
-from gateway.renderings.revisions import with_patient
+from gateway.renderings.revisions import OF_PATIENT, with_patient
 from gateway.retrieval.data_sets import read_header
 from gateway.retrieval.originals import Original
 
@@ -74,6 +74,31 @@ class Headers:
             return await self._of_result(instance, wanted)
         except UnreadableDocumentError:  # the log has it
             return _recorded(instance, names)
+
+    async def of_study(
+        self,
+        instances: Sequence[Instance],
+        patient_id: str | None,
+        *,
+        more: Collection[str] | None = (),
+    ) -> Dataset:
+        """Return the attributes of a study, as its first instance has them.
+
+        Where that came with another patient than the study is of now, they are those of its newest
+        instance; where this did too, without that patient's name, birth date and sex.
+        """
+        first, *others = (each for each in instances if isinstance(each, Original))
+        header = await self.of(first, STUDY_FIELDS, more=more)
+        if patient_id is None or header.get("PatientID") in {None, "", patient_id}:
+            return header
+        if others:
+            newest = await self.of(others[-1], STUDY_FIELDS, more=more)
+            if newest.get("PatientID") == patient_id:
+                return newest
+        for keyword in OF_PATIENT:
+            if keyword in header:
+                setattr(header, keyword, "")
+        return header
 
     async def read(self, original: Original, names: Sequence[str] | None) -> FileDataset:
         """Return these attributes of a stored instance, or all of them.

@@ -140,7 +140,7 @@ class InstanceSearch:
         instances = await self._of(entry.study_instance_uid)
         if not instances:
             return None
-        data_set = await self._header(instances[0], STUDY_FIELDS, keys)
+        data_set = await self._headers.of_study(instances, entry.patient_id, more=_more(keys))
         for keyword, value in (
             ("PatientID", entry.patient_id),
             ("AccessionNumber", entry.accession_number),
@@ -252,8 +252,7 @@ class InstanceSearch:
             return []
 
     async def _header(self, instance: Instance, names: Sequence[str], keys: SearchKeys) -> Dataset:
-        more = None if ALL_FIELDS in keys.fields else keys.fields
-        return await self._headers.of(instance, names, more=more)
+        return await self._headers.of(instance, names, more=_more(keys))
 
     def _located(self, data_set: Dataset, path: str) -> Attributes:
         plain = Dataset(data_set)
@@ -273,6 +272,11 @@ class InstanceSearch:
             made = await together(make() for make in makers[start : start + _HEADERS_AT_ONCE])
             items += [item for item in made if item is not None]
         return items
+
+
+def _more(keys: SearchKeys) -> frozenset[str] | None:
+    """Return the attributes that are asked for besides the usual ones; None for all."""
+    return None if ALL_FIELDS in keys.fields else keys.fields
 
 
 def _modalities(entry: IndexEntry, instances: Sequence[Instance]) -> list[str]:

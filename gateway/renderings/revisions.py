@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
     from gateway.results.documents import Reading, StudyRecord
 
+OF_PATIENT = ("PatientName", "PatientBirthDate", "PatientSex")
+"""Attributes that another patient's image tells wrongly of a corrected study."""
+
 REPORT_SERIES_NUMBER = 990
 REPORT_MODALITY = "SR"
 REPORT_SERIES_DESCRIPTION = "AI results, not reviewed"
 _HAS = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
 _KIND = RenderingKind.STRUCTURED_REPORT
-_OF_PATIENT = ("PatientName", "PatientBirthDate", "PatientSex")
 
 MAY_HAVE = _HAS | {DeliveryState.SENT}
 """States of items whose objects the destination may have."""
@@ -181,7 +183,7 @@ def with_patient(
         changed = copy.deepcopy(header)  # a shallow one shares the elements
         if patient and header.PatientID != patient:
             if header.PatientID:
-                for keyword in _OF_PATIENT:
+                for keyword in OF_PATIENT:
                     setattr(changed, keyword, right[-1][keyword].value if right else "")
             changed.PatientID = patient
         if order and is_usable("AccessionNumber", order):

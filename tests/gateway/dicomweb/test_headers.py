@@ -95,3 +95,18 @@ async def test_of_a_file_that_is_gone_the_uids_are_told(archive: Archive, header
         assert not isinstance(header, FileDataset)
         assert keywords(header) == {"SOPInstanceUID"}
         assert header.SOPInstanceUID == each.sop_instance_uid
+
+
+async def test_a_study_has_the_name_of_the_patient_that_it_is_of_now(
+    archive: Archive, headers: Headers
+):
+    found = await archive.instances.find(STUDY)
+    assert (await headers.of_study(found, "P-7")).PatientName == "Doe^Ann"
+    assert (await headers.of_study(found, None)).PatientName == "Doe^Ann"
+    other = await headers.of_study(found, "P-8")
+    assert (other.PatientName, other.StudyDate) == ("", "20260131")
+    image = radiograph(StudyInstanceUID=STUDY, PatientID="P-8", PatientName="Roe^Eve")
+    await archive.add(file_of(image), image.SOPInstanceUID, patient_id="P-7")
+    found = await archive.instances.find(STUDY)
+    assert (await headers.of_study(found, "P-8")).PatientName == "Roe^Eve"
+    assert (await headers.of_study(found, "P-7")).PatientName == "Doe^Ann"

@@ -74,12 +74,12 @@ def uids(found: Found, keyword: str = "SOPInstanceUID") -> list[str]:
 async def test_a_study_is_told_by_its_file_its_index_and_its_number_of_instances(
     archive: Archive, search: InstanceSearch
 ):
-    image = radiograph(StudyInstanceUID=STUDY, PatientID="P0", PatientName="Doe^Ann")
+    image = radiograph(StudyInstanceUID=STUDY, PatientName="Doe^Ann")
     for instance, of_series in (("1.1", SERIES), ("1.2", SERIES), ("1.3", "1.2.3.2")):
         await archive.add(file_of(image), instance, series=of_series, patient_id="P1")
     [study] = data_sets(await studies(search))
     assert str(study.PatientName) == "Doe^Ann"
-    assert study.PatientID == "P1"  # as it was corrected
+    assert study.PatientID == "P1"  # as it was sent beside the file
     assert study.NumberOfStudyRelatedSeries == 2
     assert study.NumberOfStudyRelatedInstances == 3
     assert study.InstanceAvailability == "ONLINE"
