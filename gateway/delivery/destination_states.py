@@ -83,7 +83,7 @@ class DestinationState:
         found: Any = self.destination
         if found is None:
             return ""
-        if found.kind in ("stow", "fhir"):
+        if found.kind not in ("dicom", "hl7"):
             return str(found.url)
         host = f"[{found.host}]" if ":" in found.host else found.host
         title = f"{found.ae_title} · " if found.kind == "dicom" else ""

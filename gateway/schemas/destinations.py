@@ -14,7 +14,8 @@ class DestinationReport(BaseModel):
 
     name: str
     kind: str | None = Field(
-        None, description="dicom, stow, fhir or hl7; absent where the document lists it no longer."
+        None,
+        description="dicom, stow, fhir, hl7 or webhook; absent where it is listed no longer.",
     )
     address: str | None = None
     renderings: tuple[RenderingKind, ...] = ()

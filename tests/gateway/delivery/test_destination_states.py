@@ -70,6 +70,10 @@ def test_lines_of_other_tenants_are_not_told(metrics: Metrics):
         (dicom("a", 104, ae_title="PACS", host="::1"), "PACS · [::1]:104"),
         (web("a", "https://vna.example.org/x"), "https://vna.example.org/x"),
         ({"name": "a", "kind": "hl7", "host": "ris", "port": 2575}, "ris:2575"),
+        (
+            {"name": "a", "kind": "webhook", "url": "https://ris.test/x", "secret_file": "/s"},
+            "https://ris.test/x",
+        ),
     ],
 )
 def test_the_address_is_that_of_the_document(
