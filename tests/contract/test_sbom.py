@@ -140,14 +140,18 @@ def test_the_triton_images_document_names_what_its_recipe_installs():
 
 def test_models_are_told_with_hash_card_data_and_figures():
     repository = ROOT / "model_repository"
-    [model] = made("models", repository)
-    weights = (repository / "cxr_pneumonia/1/model.onnx").read_bytes()
-    assert (model["type"], model["name"], model["version"]) == (
-        "machine-learning-model",
-        "cxr_pneumonia",
-        "1",
-    )
-    assert model["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(weights).hexdigest()}]
+    found = made("models", repository)
+    assert [(each["type"], each["name"], each["version"]) for each in found] == [
+        ("machine-learning-model", "cxr_pneumonia", "1"),
+        ("machine-learning-model", "cxr_pneumonia", "2"),
+    ]
+    values = []
+    for model in found:
+        weights = (repository / f"cxr_pneumonia/{model['version']}/model.onnx").read_bytes()
+        digest = hashlib.sha256(weights).hexdigest()
+        assert model["hashes"] == [{"alg": "SHA-256", "content": digest}]
+        values.append(model["modelCard"]["quantitativeAnalysis"])
+    assert values[0] != values[1]
     urls = [each["url"] for each in model["externalReferences"]]
     assert "https://doi.org/10.17632/rscbjbr9sj" in urls
     card = model["modelCard"]
