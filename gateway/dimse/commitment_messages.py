@@ -155,7 +155,10 @@ def read_report(report: N_EVENT_REPORT, transfer_syntax: UID) -> ReceivedReport:
     """
     if report.AffectedSOPClassUID != PUSH_MODEL:
         raise ActionRefusedError(ActionStatus.NO_SUCH_CLASS)
-    return _read(report.EventInformation, transfer_syntax, ReceivedReport.of)
+    received = _read(report.EventInformation, transfer_syntax, ReceivedReport.of)
+    if not received.transaction_uid:
+        raise ActionRefusedError(ActionStatus.NO_SUCH_ARGUMENT)
+    return received
 
 
 def _read(information: object, transfer_syntax: UID, take: Callable[[Dataset], T]) -> T:

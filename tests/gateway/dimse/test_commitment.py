@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
+from pynetdicom import build_role
+from pynetdicom.ae import ApplicationEntity
 
-from gateway.dimse.commitment_messages import PUSH_MODEL
+from gateway.dimse.commitment_messages import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from gateway.storage.layout import INSTANCES
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.commitment import (
@@ -20,7 +22,7 @@ from tests.support.commitment import (
     sender,
 )
 from tests.support.dicom import radiograph
-from tests.support.dimse import dimse_settings, running_listener, store
+from tests.support.dimse import TITLE, dimse_settings, running_listener, store
 from tests.support.gateway import until
 
 pytestmark = pytest.mark.server
@@ -71,3 +73,26 @@ async def test_a_sender_without_it_is_offered_none(tmp_path: Path):
 
         assert await asyncio.to_thread(send) == [PUSH_MODEL]
     assert not list((tmp_path / "store").rglob(f"{INSTANCES}*"))
+
+
+@pytest.mark.parametrize(
+    ("information", "status"), [(request([(DX, "1.2.3")]), SUCCESS), (None, 0x0114)]
+)
+async def test_an_archive_may_report_though_it_may_not_ask(
+    tmp_path: Path, information: Dataset | None, status: int
+):
+    def report(port: int) -> int:
+        entity = ApplicationEntity("SCU")
+        entity.add_requested_context(PUSH_MODEL)
+        role = build_role(PUSH_MODEL, scp_role=True)
+        association = entity.associate("127.0.0.1", port, ae_title=TITLE, ext_neg=[role])
+        try:
+            answer, _ = association.send_n_event_report(
+                information, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE
+            )
+            return int(answer.Status)
+        finally:
+            association.release()
+
+    async with running_listener(dimse_settings(tmp_path, senders=[WARD])) as listener:
+        assert await asyncio.to_thread(report, listener.port) == status
