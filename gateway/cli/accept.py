@@ -122,6 +122,11 @@ def accept(
         ),
         differences=tuple(_differences(asked, read, studies)),
     )
+    _publish(document, out, key_file, as_json=as_json)
+
+
+def _publish(document: AcceptancePage, out: Path, key_file: Path | None, *, as_json: bool) -> None:
+    """Write the page, and tell of it on standard output."""
     written = _write(document, out, key_file)
     if as_json:
         files = {"files": list(map(str, written)), "is_signed": key_file is not None}
