@@ -63,17 +63,9 @@ async def read_body(
         The connection closed before the body's end.
     """
     _check_coding(request)
-    declared = int(request.headers.get("content-length", "0"))
-    if declared > limit_bytes:
-        raise BodyTooLargeError(limit_bytes)
+    declared = _declared_bytes(request, limit_bytes)
     slot.hold_bytes(declared)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    latest = began + deadline.remaining_s()
-
-    def due(size: int) -> float:
-        return min(began + pace.body_grace_s + size / pace.body_bytes_per_s, latest)
-
+    due = _due_times(deadline, pace)
     size, more = 0, True
     patience = asyncio.timeout_at(due(0))
     try:
@@ -97,6 +89,29 @@ async def read_body(
         if deadline.remaining_s() == 0:
             raise DeadlineExceededError("body") from error
         raise RequestTooSlowError("body") from error
+
+
+def _declared_bytes(request: Request, limit_bytes: int) -> int:
+    """Return the length that the head declares, 0 for none.
+
+    Raises
+    ------
+    BodyTooLargeError
+    """
+    declared = int(request.headers.get("content-length", "0"))
+    if declared > limit_bytes:
+        raise BodyTooLargeError(limit_bytes)
+    return declared
+
+
+def _due_times(deadline: Deadline, pace: HttpSettings) -> Callable[[int], float]:
+    """Return what tells when a body of which so many bytes are there is too slow.
+
+    The time is the event loop's, in seconds.
+    """
+    began = asyncio.get_running_loop().time()
+    latest = began + deadline.remaining_s()
+    return lambda size: min(began + pace.body_grace_s + size / pace.body_bytes_per_s, latest)
 
 
 def _put(piece: bytes, body: bytearray, end: int) -> None:
