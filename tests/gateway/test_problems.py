@@ -66,7 +66,7 @@ def test_kinds_of_one_name_say_the_same():
 
 def test_what_may_be_sent_again_says_when():
     for kind in problems.KINDS.values():
-        assert (kind.retry_after_s is not None) == (kind.status == 503), kind.name
+        assert (kind.retry_after_s is not None) == (kind.status in {429, 503}), kind.name
 
 
 def test_an_error_without_a_kind_is_nobodys_business():
