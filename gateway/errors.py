@@ -487,6 +487,11 @@ class NoRuleError(RadStreamError, label="NoRuleError"):
 
 
 @dataclass(eq=False)
+class ModelSilentError(RadStreamError, label="ModelSilentError"):
+    """All that models found in a study is withheld: a stop rule had silenced them."""
+
+
+@dataclass(eq=False)
 class ContractError(RadStreamError, label="ContractError"):
     """A model's contract is missing, unreadable or does not fit the model's tensors."""
 

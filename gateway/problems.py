@@ -355,6 +355,13 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "No routing rule applies",
         "No rule of the routing document applies to the image, and it has no `otherwise`.",
     ),
+    errors.ModelSilentError: ProblemKind(
+        "model-silent",
+        409,
+        "Model silent",
+        "A stop rule had silenced the model, so no result of it is shown. The images were "
+        "processed; a person has to read them.",
+    ),
     errors.ContractError: ProblemKind(
         "model-failed", 502, "Model failed", "The model broke its contract: {reason}."
     ),

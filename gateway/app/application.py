@@ -34,6 +34,7 @@ from gateway.http.routes import (
     events,
     feedback,
     health,
+    model_health,
     models,
     parked,
     reports,
@@ -143,7 +144,8 @@ def create_app(
             retrieve_routes,
             search_routes,
         ),
-        *(destinations, rules, events, parked, models, acceptances, health, documentation),
+        *(destinations, rules, events, parked, models, acceptances, model_health),
+        *(health, documentation),
     ):
         app.include_router(routes.router)
     app.state.caller_of = _caller_of

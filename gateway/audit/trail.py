@@ -24,14 +24,20 @@ import structlog
 from gateway.access.callers import Caller, CallerKind, Scope
 from gateway.errors import AuditUnavailableError
 from gateway.observability.tracing import trace_id
-from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
+from gateway.schemas.audit import (
+    AuditAction,
+    AuditAgent,
+    AuditChange,
+    AuditOutcome,
+    AuditRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.audit.sinks import AuditSink
     from gateway.observability.metrics import Metrics
-    from gateway.schemas.audit import AuditChange, AuditDisclosure
+    from gateway.schemas.audit import AuditDisclosure
 
 log = structlog.get_logger()
 
@@ -129,6 +135,14 @@ def note_unrouted(outcome: str) -> None:
     act = _acting.get()
     if act is not None:
         act.unrouted = outcome
+
+
+def note_health_change(pointer: str, *, before: str | None, after: str, reason: str) -> None:
+    """Note what the present act changes of a model's health, for the person who does it."""
+    act = _acting.get()
+    if act is not None:
+        act.reason = reason
+        act.changes = (AuditChange(pointer=pointer, before=before, after=after),)
 
 
 def note_tenant(tenant: str) -> None:

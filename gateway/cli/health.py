@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.environment import read_settings
+from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
 from gateway.cli.opened_store import StoreNotReadError, opened_store
 from gateway.errors import StoreUnavailableError
-from gateway.monitoring.merge import healths
+from gateway.monitoring.silences import healths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gateway.monitoring.documents import ModelHealth
     from gateway.settings import StoreSettings
@@ -27,7 +28,21 @@ _COLUMNS = (
 )
 
 
-@click.command()
+def _change_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--reason", required=True, help="Reason, in a sentence."),
+        click.option("--by", required=True, help="Name of the person who does it."),
+        click.argument("version"),
+        click.argument("model"),
+        api_key_option,
+        url_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
 @click.option(
     "--format",
     "form",
@@ -36,12 +51,15 @@ _COLUMNS = (
     show_default=True,
     help="A table, all that is known, or a line for each signal.",
 )
-def health(form: str) -> None:
-    """Tell the drift of each model version from its reference.
+def health(context: click.Context, form: str) -> None:
+    """Tell the drift of each model version from its reference, and arm a silent one again.
 
-    Reads the store that the settings name, as RADSTREAM_STORE__FOLDER; no gateway need run. Status
-    1 if a signal is in alarm, 2 if the store does not answer.
+    Without a command it reads the store that the settings name, as RADSTREAM_STORE__FOLDER; no
+    gateway need run. Status 1 if a signal is in alarm or a version silent, 2 if the store does not
+    answer.
     """
+    if context.invoked_subcommand is not None:
+        return
     found = _read(read_settings().store)
     if form == "json":
         click.echo(json.dumps([_exported(each) for each in found], indent=2))
@@ -52,7 +70,38 @@ def health(form: str) -> None:
     else:
         for line in _lines(found):
             click.echo(line)
-    sys.exit(any(each.alarms() for each in found))
+    sys.exit(any(each.alarms() or each.silence for each in found))
+
+
+@health.command()
+@_change_options
+def rearm(url: str, api_key: str | None, model: str, version: str, *, by: str, reason: str) -> None:
+    """Let a model version be heard again that a stop rule has silenced.
+
+    Its window begins anew, its reference stays. The gateway asks for the scope operate.
+    """
+    answer = _change(url, api_key, f"{model}/versions/{version}/rearm", by, reason)
+    click.echo(f"{model} {version} is heard. It was silent: {answer.get('cause', 'no')}")
+
+
+@health.command()
+@_change_options
+def reference(
+    url: str, api_key: str | None, model: str, version: str, *, by: str, reason: str
+) -> None:
+    """Make the next readings of a model version its reference.
+
+    The gateway asks for the scope operate.
+    """
+    _change(url, api_key, f"{model}/versions/{version}/reference", by, reason)
+    click.echo(f"{model} {version}: its next readings are its reference")
+
+
+def _change(url: str, api_key: str | None, path: str, by: str, reason: str) -> dict[str, Any]:
+    with gateway_client(url, api_key) as client:
+        answer = ask(client, "POST", f"/v1/models/{path}", {"by": by, "reason": reason})
+    changed: dict[str, Any] = answer.json()
+    return changed
 
 
 def _read(settings: StoreSettings) -> Sequence[ModelHealth]:
@@ -68,10 +117,12 @@ def _read(settings: StoreSettings) -> Sequence[ModelHealth]:
 
 def _exported(found: ModelHealth) -> dict[str, Any]:
     """Return a health without what is of use to gateways alone."""
-    internal = {"merged_keys", "block", "blocks", "evidence"}
+    internal = {"merged_keys", "block", "blocks", "evidence", "truth"}
+    judged = found.judged().truth.items()
     return {
         **found.model_dump(mode="json", by_alias=True, exclude=internal),
         "window": found.window().model_dump(mode="json"),
+        "truth": {label: cells.model_dump() for label, cells in judged},
     }
 
 
@@ -92,6 +143,12 @@ def _lines(found: Sequence[ModelHealth]) -> Iterator[str]:
         yield "No model has been read since monitoring began."
     for each in found:
         yield f"{each.model} {each.version}: {each.readings:,} readings"
+        if each.silence is not None:
+            silence = each.silence
+            yield (
+                f"  SILENT since {silence.since:%Y-%m-%d %H:%M} UTC by {silence.rule}: "
+                f"{silence.cause}"
+            )
         if each.reference_until is None:
             yield f"  not enough data: the reference has {each.reference.readings:,} readings"
         for name, signal in sorted(each.signals.items()):

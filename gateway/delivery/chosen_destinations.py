@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.results.view import superseded
+from gateway.results.view import is_withheld, shown
 
 if TYPE_CHECKING:
     from gateway.results.documents import StudyRecord
@@ -35,16 +35,19 @@ class ChosenDestinations:
         self._results = results
 
     async def of(self, record: StudyRecord) -> tuple[Destination, ...]:
-        """Return the destinations of a study: those of the rules for any image that stands."""
+        """Return the destinations of a study: those of the rules for any image that stands.
+
+        A study of which all is withheld has none.
+        """
         document = self._routing.document
         otherwise = () if document.otherwise is None else (document.otherwise,)
-        if not any(part.destinations for part in (*document.rules, *otherwise)):
+        by_rules = any(part.destinations for part in (*document.rules, *otherwise))
+        if not by_rules and not is_withheld(record):
             return document.destinations
-        readings = [*await self._results.earlier(record), *record.readings]
-        replaced = superseded(readings, record.standing)
-        found = await self._explanations.of(
-            reading for reading in readings if reading.sha256 not in replaced
-        )
+        readings = shown([*await self._results.earlier(record), *record.readings], record.standing)
+        if not by_rules:
+            return document.destinations if readings else ()
+        found = await self._explanations.of(readings)
         names = {name for image in found for name in image.destinations}
         return tuple(each for each in document.destinations if each.name in names)
 

@@ -22,6 +22,8 @@ from gateway.dropfolder.tenants import ObjectIntake
 from gateway.errors import RadStreamError, TenancyError
 from gateway.models.acceptances import Acceptances
 from gateway.models.registry import ModelRegistry
+from gateway.monitoring.minutes import MinuteCounts
+from gateway.monitoring.silences import Silences
 from gateway.observability.metrics import Metrics
 from gateway.pictures.pictures import Pictures
 from gateway.renderings.reports import Reports
@@ -69,6 +71,8 @@ class Gateway:
     authentication: Authentication
     audit: Audit
     acceptances: Acceptances
+    minutes: MinuteCounts
+    silences: Silences
     models: ModelRegistry
     results: ResultStore
     imaging: Imaging

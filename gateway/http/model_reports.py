@@ -43,6 +43,7 @@ def model_reports(gateway: Gateway) -> tuple[ModelReport, ...]:
             reason=state.reason or None,
             contract=state.served.contract if state.served else None,
             is_accepted=gateway.acceptances.known(state.served) if state.served else None,
+            is_silent=gateway.silences.is_known_silent(state.name, state.version),
             contract_sha256=state.served.contract.sha256 if state.served else None,
             parts=tuple(
                 part

@@ -27,13 +27,33 @@ class FindingCounts(StoredDocument):
     probability: Counts = Field({}, description="Number of them by bin of the probability.")
 
 
+class TruthCounts(StoredDocument):
+    """Counts of judgements on one label, beside the verdict that was judged.
+
+    A judgement that its author replaces is taken off again, maybe in a later minute: then a number
+    is below 0.
+    """
+
+    true_positive: int = 0
+    false_negative: int = 0
+    false_positive: int = 0
+    true_negative: int = 0
+
+    @property
+    def judgements(self) -> int:
+        """Number of all."""
+        return self.true_positive + self.false_negative + self.false_positive + self.true_negative
+
+
 class ReadingCounts(StoredDocument):
     """Counts of the readings of one model version; each frame is one."""
 
     readings: int = 0
+    failed: int = Field(0, description="Number of images that it did not read, by its own fault.")
     not_applicable: int = Field(0, description="Number of those that have no verdict.")
     features: dict[str, Counts] = Field({}, description="Number of readings by feature and bin.")
     findings: dict[str, FindingCounts] = Field({}, description="Findings by label.")
+    truth: dict[str, TruthCounts] = Field({}, description="Judgements by label.")
 
 
 class Tally:
@@ -45,6 +65,25 @@ class Tally:
         self._features: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._verdicts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._probability: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._failed = 0
+        self._truth: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def fail(self) -> None:
+        """Count an image that was not read."""
+        self._failed += 1
+
+    def judge(self, label: str, *, positive: bool, present: bool, by: int = 1) -> None:
+        """Count a judgement on a verdict.
+
+        Parameters
+        ----------
+        positive, present
+            The verdict, and the truth by the judgement.
+        by
+            -1 takes one off that was counted before.
+        """
+        cell = f"{'true' if positive is present else 'false'}_{_sign(positive=positive)}"
+        self._truth[label][cell] += by
 
     def count(self, event: ReadingEvent) -> None:
         """Count one finding, and its picture with the first finding of each reading."""
@@ -66,13 +105,19 @@ class Tally:
         """Return the counts so far."""
         return ReadingCounts(
             readings=self.readings,
+            failed=self._failed,
             not_applicable=self._not_applicable,
             features={name: dict(bins) for name, bins in self._features.items()},
             findings={
                 label: FindingCounts(**verdicts, probability=dict(self._probability[label]))
                 for label, verdicts in self._verdicts.items()
             },
+            truth={label: TruthCounts(**cells) for label, cells in self._truth.items()},
         )
+
+
+def _sign(*, positive: bool) -> str:
+    return "positive" if positive else "negative"
 
 
 def merged(several: Iterable[ReadingCounts]) -> ReadingCounts:
@@ -80,9 +125,17 @@ def merged(several: Iterable[ReadingCounts]) -> ReadingCounts:
     several = list(several)
     return ReadingCounts(
         readings=sum(each.readings for each in several),
+        failed=sum(each.failed for each in several),
         not_applicable=sum(each.not_applicable for each in several),
         features=_added(each.features for each in several),
         findings=_findings(several),
+        truth={
+            label: TruthCounts(**cells)
+            for label, cells in _added(
+                {label: cells.model_dump() for label, cells in each.truth.items()}
+                for each in several
+            ).items()
+        },
     )
 
 

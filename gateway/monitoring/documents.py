@@ -32,6 +32,14 @@ class Day(StoredDocument):
     verdicts: Counts = Field({}, description="Findings with a verdict by label.")
 
 
+class Silence(StoredDocument):
+    """Fall of a model version to silence: its findings are shown and delivered nowhere."""
+
+    rule: str = Field(description="Name of the stop rule that was broken.")
+    cause: str = Field(description="Limit that it is beyond, in words.")
+    since: AwareDatetime
+
+
 class ModelHealth(StoredDocument):
     """Health of one model version."""
 
@@ -50,6 +58,10 @@ class ModelHealth(StoredDocument):
     block: ReadingCounts = Field(ReadingCounts(), description="The block that is being filled.")
     evidence: dict[str, Evidence] = Field({}, description="Evidence by share.")
     signals: dict[str, Signal] = Field({}, description="State by signal.")
+    truth: tuple[ReadingCounts, ...] = Field(
+        (), description="Judgements alone: the latest 200 to 400, the older ones first."
+    )
+    silence: Silence | None = Field(None, description="None while the version is not silent.")
     days: tuple[Day, ...] = ()
 
     def alarms(self) -> dict[str, Signal]:
@@ -59,3 +71,34 @@ class ModelHealth(StoredDocument):
     def window(self) -> ReadingCounts:
         """Return the counts of the latest full blocks."""
         return merged(self.blocks)
+
+    def latest(self) -> ReadingCounts:
+        """Return the counts of the latest readings, the block that is being filled included."""
+        return merged((*self.blocks, self.block))
+
+    def judged(self) -> ReadingCounts:
+        """Return the latest judgements."""
+        return merged(self.truth)
+
+    def renewed(self) -> ModelHealth:
+        """Return the health as it begins anew without a reference: the next readings make one."""
+        changes = {
+            "reference": ReadingCounts(),
+            "reference_since": None,
+            "reference_until": None,
+            "since_reference": 0,
+            "silence": self.silence,
+        }
+        return self.rearmed().model_copy(update=changes)
+
+    def rearmed(self) -> ModelHealth:
+        """Return the health as it begins anew: heard again, with its reference and days alone."""
+        changes: dict[str, object] = {
+            "silence": None,
+            "blocks": (),
+            "block": ReadingCounts(),
+            "truth": (),
+            "evidence": {},
+            "signals": {},
+        }
+        return self.model_copy(update=changes)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REFERENCE_READINGS = 1000
 """Number of first readings that make the reference."""
+_JUDGEMENTS = 200
 BLOCKS = 2
 BLOCK_READINGS = 250
 """Readings of a block; the latest blocks are a window, which is looked at when one is full."""
@@ -44,28 +45,37 @@ def advanced(
         "merged_until": minute,
         "readings": health.readings + counts.readings,
         "days": _days(health.days, minute, counts),
+        "truth": _truth(health.truth, counts),
     }
+    block = merged((health.block, counts)).model_copy(update={"truth": {}})
+    blocks = health.blocks
+    is_full = block.readings + block.failed >= BLOCK_READINGS
+    if is_full:
+        blocks, block = (*blocks, block)[-BLOCKS:], ReadingCounts()
+    changes |= {"blocks": blocks, "block": block}
     if health.reference_until is None:
         reference = merged((health.reference, counts))
-        is_whole = reference.readings >= reference_readings
-        changes |= {
-            "reference": reference,
-            "reference_since": health.reference_since or minute,
-            "reference_until": minute if is_whole else None,
-        }
+        changes |= {"reference": reference, "reference_since": health.reference_since or minute}
+        if reference.readings >= reference_readings:  # what is compared with it comes after it
+            changes |= {"reference_until": minute, "blocks": (), "block": ReadingCounts()}
         return health.model_copy(update=changes)
     evidence = dict(evidence_after(health, counts))
-    block = merged((health.block, counts))
     n = health.since_reference + counts.readings
     signals = {**health.signals, **share_signals(health, evidence, minute, n=n)}
-    if block.readings >= BLOCK_READINGS:
-        blocks = (*health.blocks, block)[-BLOCKS:]
-        block = ReadingCounts()
-        if len(blocks) == BLOCKS:
-            signals |= distance_signals(health, merged(blocks), minute)
-        changes["blocks"] = blocks
-    changes |= {"evidence": evidence, "block": block, "signals": signals, "since_reference": n}
+    if is_full and len(blocks) == BLOCKS:
+        signals |= distance_signals(health, merged(blocks), minute)
+    changes |= {"evidence": evidence, "signals": signals, "since_reference": n}
     return health.model_copy(update=changes)
+
+
+def _truth(before: tuple[ReadingCounts, ...], counts: ReadingCounts) -> tuple[ReadingCounts, ...]:
+    """Return the latest judgements with those of one more minute."""
+    if not counts.truth:
+        return before
+    *older, last = before or (ReadingCounts(),)
+    if sum(each.judgements for each in last.truth.values()) >= _JUDGEMENTS:
+        older, last = [last], ReadingCounts()
+    return (*older[-1:], merged((last, ReadingCounts(truth=counts.truth))))
 
 
 def _days(days: tuple[Day, ...], minute: dt.datetime, counts: ReadingCounts) -> tuple[Day, ...]:

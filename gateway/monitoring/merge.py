@@ -25,15 +25,17 @@ from gateway.monitoring.counts import ReadingCounts, merged
 from gateway.monitoring.documents import ModelHealth
 from gateway.monitoring.health import REFERENCE_READINGS, advanced
 from gateway.monitoring.minutes import minute_of, now
+from gateway.monitoring.silences import health_key
 from gateway.runtime.concurrency import together
 from gateway.storage.documents import MEDIA_TYPE, read_document, read_or_none, stored_form
-from gateway.storage.layout import MINUTES, MODELS
+from gateway.storage.layout import MINUTES
 from gateway.work.documents import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gateway.monitoring.minutes import Minute, MinuteCounts
+    from gateway.monitoring.silences import Silences
     from gateway.observability.metrics.monitoring import MonitoringMetrics
     from gateway.storage.protocol import ObjectStore
     from gateway.work.claims import Claims
@@ -45,13 +47,8 @@ GRACE = dt.timedelta(seconds=120)
 """Time after a minute's end in which gateways write their counts of it."""
 
 
-def health_key(model: str, version: str) -> str:
-    """Return the key of a model version's health."""
-    return f"{MODELS}{model}/{version}.json"
-
-
 class HealthMerge:
-    """The merging of minutes, and the metrics of the healths.
+    """The merging of minutes, and the stop rules that are held to what comes of it.
 
     Parameters
     ----------
@@ -60,7 +57,9 @@ class HealthMerge:
     minutes, claims
         Of this gateway.
     metrics
-        Shows the healths.
+        Told of readings that are not counted.
+    silences
+        Holds the stop rules to the healths.
     reference_readings
         Number of a version's first readings that make its reference.
     clock
@@ -74,6 +73,7 @@ class HealthMerge:
         claims: Claims,
         metrics: MonitoringMetrics,
         *,
+        silences: Silences,
         reference_readings: int = REFERENCE_READINGS,
         clock: Callable[[], dt.datetime] = now,
     ) -> None:
@@ -81,15 +81,22 @@ class HealthMerge:
         self._minutes = minutes
         self._claims = claims
         self._metrics = metrics
+        self._silences = silences
         self._reference_readings = reference_readings
         self._clock = clock
 
     async def sweep(self) -> None:
-        """Write this gateway's minutes, merge what is due unless another does, show all healths."""
+        """Write this gateway's minutes, and look at all healths.
+
+        What is due is merged, and stop rules are held to it, unless another gateway does.
+        """
         await self._minutes.write()
-        if await self._claimed():
+        merges = await self._claimed()
+        if merges:
             await self._merge()
-        self._show(await healths(self._objects))
+        await self._silences.refresh()
+        if merges:
+            await self._silences.enforce()
 
     async def _claimed(self) -> bool:
         """Return True if this gateway is to merge."""
@@ -158,29 +165,3 @@ class HealthMerge:
             return await read_or_none(self._objects, ReadingCounts, key)
         except UnreadableDocumentError:  # logged
             return None
-
-    def _show(self, found: Sequence[ModelHealth]) -> None:
-        for gauge in (self._metrics.signal, self._metrics.alarm):
-            gauge.clear()
-        for health in found:
-            names = (health.model, health.version)
-            self._metrics.readings.labels(*names).set(health.readings)
-            is_whole = health.reference_until is not None
-            self._metrics.reference_whole.labels(*names).set(is_whole)
-            for name, signal in health.signals.items():
-                value = signal.value if signal.low is None else signal.low
-                self._metrics.signal.labels(*names, name).set(value / signal.limit)
-                self._metrics.alarm.labels(*names, name).set(signal.alarm_since is not None)
-
-
-async def healths(objects: ObjectStore) -> list[ModelHealth]:
-    """Return the health of each model version that can be read, by model and version."""
-    found = []
-    for key in await objects.keys(MODELS):
-        try:
-            health = await read_or_none(objects, ModelHealth, key)
-        except UnreadableDocumentError:  # logged
-            continue
-        if health is not None:
-            found.append(health)
-    return sorted(found, key=lambda each: (each.model, int(each.version)))

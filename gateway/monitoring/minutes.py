@@ -16,6 +16,7 @@ import structlog
 
 from gateway.errors import RadStreamError, log_fields
 from gateway.monitoring.counts import Tally
+from gateway.schemas.reading_event import label_name
 from gateway.storage.documents import create_document
 from gateway.storage.layout import MINUTES
 
@@ -99,14 +100,27 @@ class MinuteCounts:
 
     def count(self, event: Event) -> None:
         """Count an event of a reading, in the minute that it is now; others are none of its own."""
-        if event.schema_ != "radstream.telemetry/2":
-            return
+        if event.schema_ == "radstream.telemetry/2":
+            self._tally(event.model, event.model_version).count(event)
+
+    def fail(self, model: str, version: str) -> None:
+        """Count an image that a model version did not read, by its own fault."""
+        self._tally(model, version).fail()
+
+    def judge(
+        self, model: str, version: str, label: str, *, positive: bool, present: bool, by: int = 1
+    ) -> None:
+        """Count a judgement on a verdict of a model version; see `Tally.judge`."""
+        tally = self._tally(model, version)
+        tally.judge(label_name(label), positive=positive, present=present, by=by)
+
+    def _tally(self, model: str, version: str) -> Tally:
         began = self._clock().replace(second=0, microsecond=0)
-        minute = Minute(began, event.model, event.model_version)
+        minute = Minute(began, model, version)
         if minute not in self._tallies and len(self._tallies) >= _MOST_KEPT:
             oldest = self._tallies.pop(next(iter(self._tallies)))
             self._metrics.dropped.labels("store").inc(oldest.readings)
-        self._tallies.setdefault(minute, Tally()).count(event)
+        return self._tallies.setdefault(minute, Tally())
 
     async def write(self, *, whole_only: bool = True) -> None:
         """Write the minutes that are over, or all; what the store does not take is kept.

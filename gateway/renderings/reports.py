@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gateway.errors import (
+    ModelSilentError,
     NoDicomContextError,
     NoHeatMapError,
     StudyBeingDeletedError,
@@ -29,7 +30,7 @@ from gateway.renderings.result_objects import result_objects
 from gateway.renderings.revisions import newest, present, with_patient, withdrawals
 from gateway.renderings.source_header import header_of
 from gateway.results.submissions import with_submissions
-from gateway.results.view import study_result, superseded
+from gateway.results.view import shown, study_result
 from gateway.retrieval.data_sets import read_data_set
 from preprocess import MediaType
 
@@ -85,6 +86,7 @@ class Reports:
         StudyNotFoundError
         NoDicomContextError
             No image of it is an instance of a patient's study.
+        ModelSilentError
         """
         study = await self._standing(study_id)
         return await self._report(study, study.present)
@@ -273,10 +275,13 @@ class Reports:
         Raises
         ------
         StudyNotFoundError, NoDicomContextError
+        ModelSilentError
+            All of it is withheld.
         """
         record, readings = await self._record(study_id)
-        replaced = superseded(readings, record.standing)
-        standing = [reading for reading in readings if reading.sha256 not in replaced]
+        standing = shown(readings, record.standing)
+        if not standing:
+            raise ModelSilentError
         return await self._instances(record, standing)
 
     async def _instances(self, record: StudyRecord, readings: Sequence[Reading]) -> _StudyInstances:

@@ -46,7 +46,7 @@ SELECT
     coalesce(stddev_samp(shadow.probability - shown.probability), 0)
 FROM readings AS shadow
 JOIN readings AS shown USING (study_ref, image_ref, frame, label)
-WHERE shadow.mode = 'shadow' AND shown.mode <> 'shadow'
+WHERE shadow.mode = 'shadow' AND shown.mode NOT IN ('shadow', 'silent')
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3
 """

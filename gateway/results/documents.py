@@ -69,6 +69,9 @@ class FrameReading(StoredDocument):
     not_applicable: str | None = Field(
         None, description="Cause of the model's not being applicable to this frame."
     )
+    withheld: tuple[Finding, ...] = Field(
+        (), description="Findings of a silent model: nothing shows them."
+    )
 
 
 class Reading(StoredDocument):
@@ -83,6 +86,9 @@ class Reading(StoredDocument):
     object: str = Field(description="Last part of the key of the image.")
     model: ModelVersion
     mode: Mode = Mode.LIVE
+    silent: bool = Field(
+        False, description="True if the model was silent by a stop rule: `findings` are empty."
+    )
     title: str | None = None
     intended_use: str | None = None
     disclaimer: str | None = None
@@ -163,6 +169,7 @@ class PageEntry(StoredDocument):
     completed_at: AwareDatetime
     positive: tuple[str, ...] = Field(description="Labels found positive on it.")
     attributes: SearchAttributes = SearchAttributes()
+    silent: bool = Field(False, description="True if a reading on it is of a silent model.")
 
 
 class PendingImages(StoredDocument):

@@ -73,19 +73,11 @@ def findings_of(result: StudyResult) -> Iterator[tuple[ModelVersion, Finding]]:
 
 
 def _is_present(result: StudyResult, sent: FeedbackRequest) -> bool:
-    found = [
-        (model, finding) for model, finding in findings_of(result) if finding.label == sent.label
-    ]
-    if not found:
+    if all(finding.label != sent.label for _, finding in findings_of(result)):
         raise InvalidFeedbackError((Fault("/label", "is no label of the study's findings"),))
     if sent.judgement in {Judgement.PRESENT, Judgement.ABSENT}:
         return sent.judgement is Judgement.PRESENT
-    by_model: dict[tuple[str, str], bool] = {}
-    for model, finding in found:
-        if finding.positive is not None and _is_meant(model, sent.model):
-            key = model.name, model.version
-            by_model[key] = by_model.get(key, False) or finding.positive
-    said = set(by_model.values())
+    said = set(verdicts_on(result, sent.label, sent.model).values())
     if not said:
         detail = "no model has a verdict to agree or disagree with: send 'present' or 'absent'"
         raise InvalidFeedbackError((Fault("/judgement", detail),))
@@ -93,6 +85,18 @@ def _is_present(result: StudyResult, sent: FeedbackRequest) -> bool:
         detail = "is needed: models differ on the study"
         raise InvalidFeedbackError((Fault("/model", detail),))
     return said.pop() is (sent.judgement is Judgement.AGREE)
+
+
+def verdicts_on(
+    result: StudyResult, label: str, wanted: ModelReference | None = None
+) -> dict[tuple[str, str], bool]:
+    """Return each model version's verdict on a label: positive where it is in any image."""
+    found: dict[tuple[str, str], bool] = {}
+    for model, finding in findings_of(result):
+        if finding.label == label and finding.positive is not None and _is_meant(model, wanted):
+            key = model.name, model.version
+            found[key] = found.get(key, False) or finding.positive
+    return found
 
 
 def _is_meant(model: ModelVersion, wanted: ModelReference | None) -> bool:

@@ -50,6 +50,7 @@ async def write_page(
         completed_at=max(reading.completed_at for reading in readings),
         positive=tuple(positive_labels(readings)),
         attributes=search_attributes(readings, begun),
+        silent=any(reading.silent for reading in readings),
     )
 
 

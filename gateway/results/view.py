@@ -28,8 +28,12 @@ from gateway.schemas.study_list import StudySummary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from gateway.results.documents import FrameReading, Reading, StudyRecord
+    from gateway.results.documents import FrameReading, PageEntry, Reading, StudyRecord
     from gateway.results.documents import MissingReading as MissingReadingDocument
+
+
+SILENT = "model-silent"
+"""Kind of the problem of readings that are not shown."""
 
 
 def picture_key(reading: Reading, index: int) -> str:
@@ -92,7 +96,7 @@ def study_result(
         earlier_images=record.images - len(images) if pages else None,
         images=images,
         not_processed=tuple(map(told, record.open_images)) or None,
-        missing_readings=missing_readings(record) or None,
+        missing_readings=(*missing_readings(record), *_withheld(stand)) or None,
         completion=_completion(record),
         deliveries=study_deliveries(record),
         feedback=record.feedback or None,
@@ -111,6 +115,19 @@ def missing_readings(record: StudyRecord) -> tuple[MissingReading, ...]:
         )
         for item in record.missing_readings
     )
+
+
+def _withheld(readings: Iterable[Reading]) -> Iterator[MissingReading]:
+    """Yield the readings by models that were silent, as ones that are missing."""
+    for reading in readings:
+        if reading.silent:
+            yield MissingReading(
+                sha256=reading.sha256,
+                model=AskedModel(name=reading.model.name, version=reading.model.version),
+                since=reading.completed_at,
+                is_retried=False,
+                problem=problem_of_kind(SILENT),
+            )
 
 
 def is_awaited(item: MissingReadingDocument) -> bool:
@@ -148,6 +165,18 @@ def superseded(readings: Iterable[Reading], standing: Mapping[str, str]) -> dict
         if stands is not None and reading.sha256 not in current:
             replaced[reading.sha256] = stands
     return replaced
+
+
+def shown(readings: Iterable[Reading], standing: Mapping[str, str]) -> list[Reading]:
+    """Return the readings that are shown: neither superseded nor withheld."""
+    readings = list(readings)
+    replaced = superseded(readings, standing)
+    return [each for each in readings if each.sha256 not in replaced and not each.silent]
+
+
+def is_withheld(record: StudyRecord) -> bool:
+    """Return True if something of a study is withheld."""
+    return any(each.silent for each in record.readings) or any(page.silent for page in record.pages)
 
 
 def positive_labels(readings: Iterable[Reading]) -> list[str]:
@@ -212,12 +241,13 @@ def study_status(record: StudyRecord) -> Status:
     return _status(record, [*stand, *record.pages])
 
 
-def _status(record: StudyRecord, stand: Sequence[object]) -> Status:
+def _status(record: StudyRecord, stand: Sequence[Reading | PageEntry]) -> Status:
     if record.pending:
         return Status.PENDING
     if not stand:
         return Status.FAILED if record.failed else Status.PENDING
-    return Status.PARTIAL if record.open_images or record.missing_readings else Status.COMPLETED
+    lacks = record.open_images or record.missing_readings or any(each.silent for each in stand)
+    return Status.PARTIAL if lacks else Status.COMPLETED
 
 
 def _replacements(images: Sequence[ImageResult]) -> Iterator[ResultWarning]:
@@ -268,7 +298,7 @@ def _image(
         preview=f"{path}/preview.png?key={picture_key(first, index)}",
         received_at=first.received_at,
         superseded_by=replaced.get(first.sha256),
-        readings=tuple(_reading(path, *each) for each in found),
+        readings=tuple(_reading(path, *each) for each in found if not each[0].silent),
     )
 
 

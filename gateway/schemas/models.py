@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.schemas.acceptance import Difference, Interval, OperatingPoint
 from gateway.schemas.contract import Contract
@@ -55,11 +56,40 @@ class ModelReport(BaseModel):
         description="True if a person has accepted the version under this contract; absent where "
         "it is not known, since no acceptance is required.",
     )
+    is_silent: bool = Field(
+        False,
+        description="True if a stop rule has silenced the version: its findings are withheld.",
+    )
     contract_sha256: str | None = Field(
         None, description="SHA-256 of the contract: an acceptance holds for this one alone."
     )
     parts: tuple[ModelPart, ...] = Field(
         (), description="Parts that the rules of the routing document give to the version."
+    )
+
+
+_Printable = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class HealthAct(BaseModel):
+    """Person who changes a model version's health, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: _Printable = Field(max_length=64, description="Name of the person who does it.")
+    reason: _Printable = Field(max_length=200, description="Reason, in a sentence.")
+
+
+class HealthChange(BaseModel):
+    """Change of a model version's health by a person."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    by: str = Field(description="Name of the person.")
+    cause: str | None = Field(
+        None, description="Cause for which the version was silent; absent where it was not."
     )
 
 

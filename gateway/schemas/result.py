@@ -80,6 +80,7 @@ class Mode(StrEnum):
     LIVE = "live"
     CANARY = "canary"
     SHADOW = "shadow"  # of readings that nothing shows
+    SILENT = "silent"  # of readings by a model that fell silent, in telemetry alone
 
 
 class Finding(_Wire):

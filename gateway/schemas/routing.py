@@ -21,6 +21,7 @@ from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing_rules import RoutingRules
 from gateway.schemas.routing_senders import NamedSender
+from gateway.schemas.stop_rules import StopRule
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.settings import AE_TITLE_PATTERN, TENANT_PATTERN
 
@@ -354,6 +355,9 @@ class RoutingDocument(RoutingRules):
     senders: tuple[_AnySender, ...] = ()
     destinations: tuple[Destination, ...] = ()
     quotas: tuple[Quota, ...] = Field((), description="Limits of tenants, one entry for each.")
+    stop_rules: tuple[StopRule, ...] = Field(
+        (), max_length=64, description="Limits of models' health, and what follows beyond them."
+    )
 
     @property
     def dicom_senders(self) -> tuple[Sender, ...]:
@@ -388,6 +392,13 @@ class RoutingDocument(RoutingRules):
         if len({destination.name for destination in destinations}) != len(destinations):
             raise ValueError("two destinations have the same name")
         return destinations
+
+    @field_validator("stop_rules")
+    @classmethod
+    def _have_names_of_their_own(cls, rules: tuple[StopRule, ...]) -> tuple[StopRule, ...]:
+        if len({rule.name for rule in rules}) != len(rules):
+            raise ValueError("two stop rules have the same name")
+        return rules
 
     @model_validator(mode="after")
     def _knows_its_destinations(self) -> Self:

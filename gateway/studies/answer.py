@@ -50,8 +50,8 @@ class Answer:
 
     @property
     def is_partial(self) -> bool:
-        """True if not all that was to be read was read."""
-        return bool(self.not_processed or self.missed)
+        """True if not all that was to be read was read and is shown."""
+        return bool(self.not_processed or self.missed) or any(each.silent for each in self.sent)
 
     @property
     def own_result(self) -> StudyResult:

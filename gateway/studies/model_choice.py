@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,13 +17,14 @@ from gateway.errors import (
 )
 from gateway.models.selection import not_accepted
 from gateway.routing.rules import Outcome
-from gateway.schemas.metadata import ModelReference
+from gateway.schemas.metadata import PROBE_PREFIX, ModelReference
 from gateway.schemas.result import Mode
 from gateway.studies.routing_facts import facts_of
 
 if TYPE_CHECKING:
     from gateway.models.registry import ModelRegistry
     from gateway.models.served_model import ServedModel
+    from gateway.monitoring.silences import Silences
     from gateway.observability.metrics import Metrics
     from gateway.routing.canary_watch import CanaryWatch
     from gateway.routing.in_force import Routing
@@ -39,10 +40,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model that is to read an image, and the part that it plays."""
+    """A model that is to read an image, the part that it plays, and whether it is silent."""
 
     model: ServedModel
     mode: Mode = Mode.LIVE
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class ModelChoice:
         Told of decisions.
     canaries
         Told of canaries that are away while others answer.
+    silences
+        Knows which models are silent.
     """
 
     def __init__(
@@ -98,12 +102,15 @@ class ModelChoice:
         imaging: Imaging,
         metrics: Metrics,
         canaries: CanaryWatch,
+        *,
+        silences: Silences,
     ) -> None:
         self._canaries = canaries
         self._models = models
         self._routing = routing
         self._imaging = imaging
         self._metrics = metrics.routing
+        self._silences = silences
 
     async def choose(
         self, study: Study, image: StudyImage, outlast: Deadline | None = None
@@ -124,6 +131,8 @@ class ModelChoice:
             By the rules no model reads it.
         UnknownModelError, NoModelAcceptsError, InvalidMetadataError, InferenceUnavailableError
             See `ModelRegistry.select`; of all models that are to read it.
+        StoreError
+            See `Silences.is_silent`.
         """
         decision = await self.decide(study, image)
         try:
@@ -139,6 +148,20 @@ class ModelChoice:
         self, decision: Decision, image: StudyImage, outlast: Deadline | None = None
     ) -> ChosenModels:
         """Return the models that are to read an image by a decision of the rules; see `choose`."""
+        chosen = await self._chosen(decision, image, outlast)
+        if image.metadata.study_id.startswith(PROBE_PREFIX):  # by which a silent model is judged
+            return chosen
+        targets = [
+            replace(
+                each, silent=await self._silences.is_silent(each.model.name, each.model.version)
+            )
+            for each in chosen.targets
+        ]
+        return replace(chosen, targets=tuple(targets))
+
+    async def _chosen(
+        self, decision: Decision, image: StudyImage, outlast: Deadline | None
+    ) -> ChosenModels:
         if image.metadata.model is not None or not decision.models:
             target = Target(await self._select(image.metadata, outlast))
             return ChosenModels(image, (target,), (), decision)

@@ -22,11 +22,12 @@ from gateway.results.documents import MissingReading
 from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request as ResultRequest
 from gateway.runtime.concurrency import together
+from gateway.schemas.metadata import PROBE_PREFIX
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
 from gateway.studies.answer import Answer
 from gateway.studies.canary_outcomes import note_failure, note_outcomes
-from gateway.studies.readings import distinct, image_reading, key_of
+from gateway.studies.readings import distinct, image_reading, key_of, withheld
 from gateway.studies.recorder import in_common
 from gateway.studies.refused_images import PART_ERRORS, in_order, raise_all
 from gateway.studies.taken_images import ImageIntake, refusal, sizes
@@ -34,6 +35,7 @@ from gateway.studies.taken_images import ImageIntake, refusal, sizes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.monitoring.minutes import MinuteCounts
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.documents import FrameReading, Reading
@@ -73,6 +75,7 @@ class Pipeline:
         promises: ReadingPromises,
         shadows: ShadowQueue,
         canaries: CanaryWatch,
+        minutes: MinuteCounts,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         recorder: StudyRecorder,
@@ -85,6 +88,7 @@ class Pipeline:
         self._promises = promises
         self._shadows = shadows
         self._canaries = canaries
+        self._minutes = minutes
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._recorder = recorder
@@ -162,6 +166,8 @@ class Pipeline:
             for item in reversed(new.values())
         ]
         writes = self._results.write_images(study.metadata.study_id, images)
+        is_probe = study.metadata.study_id.startswith(PROBE_PREFIX)
+        minutes = None if is_probe else self._minutes
         made: Made = []
         failed: list[MissedReading] = []
         try:
@@ -171,15 +177,16 @@ class Pipeline:
                         taken, deadline, awaited=awaited
                     )
         except BaseException as error:
-            note_failure(self._canaries, taken, error)
+            note_failure(self._canaries, minutes, taken, error)
             await writes.remove()
             raise
         with stages.time(Stage.STORE):
             names = {image.sha256: name for image, name in zip(images, writes.names, strict=True)}
-            fresh = [
-                image_reading(study, item, names[item.sha256], frames, stages)
+            read = {
+                key_of(item): image_reading(study, item, names[item.sha256], frames, stages)
                 for item, frames in made
-            ]
+            }
+            fresh = [withheld(reading) for reading in read.values()]
             entries = await self._entries(study, refused, taken)
             missed = [*(item for each in taken for item in each.missed), *failed]
             promised = await self._promise(study, missed)
@@ -188,13 +195,13 @@ class Pipeline:
             added = await self._store(request, known, writes, promised)
         # Where another gateway was first, that one counts.
         first = [item for item in added.readings if item.object in writes.names]
+        counted = {(item.sha256, item.model) for item in first}
         self._count_images(taken, first)
-        items = {key_of(item): item for item, _ in made}
         self._recorder.tell_readings(
-            study, [(items[each.sha256, each.model], each) for each in first]
+            study, [(item, read[key_of(item)]) for item, _ in made if key_of(item) in counted]
         )
         self._shadows.offer(taken, first)
-        note_outcomes(self._canaries, first, missed)
+        note_outcomes(self._canaries, minutes, first, missed)
         return Answer(
             added.result,
             replayed=not first,

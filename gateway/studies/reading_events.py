@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gateway.schemas.reading_event import AgeBand, ReadingEvent, label_name
+from gateway.schemas.result import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +64,7 @@ def _facts(item: FreshImage, reading: Reading, pseudonyms: Pseudonyms) -> dict[s
         "image_ref": pseudonyms.image_ref(reading.sha256),
         "model": reading.model.name,
         "model_version": reading.model.version,
-        "mode": reading.mode,
+        "mode": Mode.SILENT if reading.silent else reading.mode,
         "modality": metadata.modality,
         "body_part": metadata.body_part,
         "view": metadata.view,

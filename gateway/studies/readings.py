@@ -45,6 +45,7 @@ class FreshImage:
     model: ServedModel
     prepared: PreparedImage
     mode: Mode = Mode.LIVE
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def image_reading(
         object=name,
         model=item.model.reference,
         mode=item.mode,
+        silent=item.silent,
         title=contract.title,
         intended_use=contract.summary,
         disclaimer=contract.disclaimer,
@@ -119,6 +121,19 @@ def image_reading(
         sender=study.caller,
         route=study.route.value,
     )
+
+
+def withheld(reading: Reading) -> Reading:
+    """Return a reading as it is stored: of a silent model nothing can be shown of it."""
+    if not reading.silent:
+        return reading
+    frames = tuple(
+        frame.model_copy(
+            update={"findings": (), "activation_map": None, "withheld": frame.findings}
+        )
+        for frame in reading.frames
+    )
+    return reading.model_copy(update={"frames": frames})
 
 
 def _unusable(item: FreshImage) -> tuple[ResultWarning, ...]:

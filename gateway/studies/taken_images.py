@@ -169,7 +169,12 @@ def _taken(
     for target, outcome in outcomes:
         if isinstance(outcome, PreparedImage):
             check_size(chosen.image, outcome.frames)
-            fresh.append(FreshImage(chosen.image, sha256, target.model, outcome, target.mode))
+            fresh.append(
+                FreshImage(
+                    *(chosen.image, sha256, target.model, outcome, target.mode),
+                    silent=target.silent,
+                )
+            )
         else:
             missed.append(MissedReading.of(sha256, target.model, target.mode, outcome))
     if missed and not fresh and not readings:

@@ -64,6 +64,7 @@ LABELS = (
     "InvalidPartsError",
     "InvalidQueryError",
     "KeptOutError",
+    "ModelSilentError",
     "NoRuleError",
     "IssuerUnavailableError",
     "MalformedRequestError",

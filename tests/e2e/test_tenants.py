@@ -63,6 +63,8 @@ LACKING = {
 OF_ALL = {
     *("/metrics", "/console/live", "/console/live/numbers.json"),
     "/v1/models/{name}/versions/{version}/acceptance",
+    "/v1/models/{name}/versions/{version}/rearm",
+    "/v1/models/{name}/versions/{version}/reference",
 }
 
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from gateway.monitoring.documents import ModelHealth, Signal
-from gateway.monitoring.merge import health_key
+from gateway.monitoring.silences import health_key
 from gateway.storage.documents import create_document
 from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton

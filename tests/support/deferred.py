@@ -37,6 +37,7 @@ from tests.support.audit import Trail
 from tests.support.completion import completions_on
 from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
+from tests.support.monitoring import silences_on
 from tests.support.pairing import Readings, StoringPipeline, no_turn
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
@@ -138,7 +139,10 @@ class DeferredGateway:
             results=self.results,
             pending=self.states,
             completions=completions,
-            choice=ModelChoice(taking, routing, self.imaging, metrics, CanaryWatch(routing)),
+            choice=ModelChoice(
+                *(taking, routing, self.imaging, metrics, CanaryWatch(routing)),
+                silences=silences_on(objects),
+            ),
             imaging=self.imaging,
         )
 

@@ -4,10 +4,18 @@ import datetime as dt
 from typing import Any
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
+from gateway.audit.trail import Audit
 from gateway.monitoring.counts import ReadingCounts, Tally
 from gateway.monitoring.documents import ModelHealth
 from gateway.monitoring.health import advanced
+from gateway.monitoring.silences import Silences
+from gateway.observability.metrics import Metrics
+from gateway.observability.metrics.monitoring import MonitoringMetrics
+from gateway.schemas.stop_rules import StopRule
+from gateway.storage.protocol import ObjectStore
+from tests.support.audit import Trail
 from tests.support.telemetry import reading_event
 
 BEGIN = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -21,6 +29,22 @@ SOUND: dict[str, Any] = {
 }
 _AGES = ("1-5", "6-17")
 _DEVICES = tuple(f"{number:032x}" for number in (1 << 96, 2 << 96, 3 << 96))
+
+
+def silences_on(
+    objects: ObjectStore,
+    *rules: dict[str, Any],
+    trail: Trail | None = None,
+    shown: MonitoringMetrics | None = None,
+) -> Silences:
+    """The silences of a store, with these stop rules."""
+    metrics = Metrics(CollectorRegistry())
+    return Silences(
+        objects,
+        lambda: [StopRule.model_validate(rule) for rule in rules],
+        audit=Audit(trail or Trail(), metrics, instance="here"),
+        metrics=shown or metrics.monitoring,
+    )
 
 
 def tallied(*changes: dict[str, Any]) -> ReadingCounts:

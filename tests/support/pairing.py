@@ -58,12 +58,14 @@ from tests.support.audit import Trail
 from tests.support.completion import completions_on
 from tests.support.deletion import deletion_on
 from tests.support.models import flat_png
+from tests.support.monitoring import silences_on
 from tests.support.search import IndexingGateway
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
 from tests.support.work import promises_on
 
 if TYPE_CHECKING:
+    from gateway.app.lifespan.monitoring import Monitoring
     from gateway.deferred.shadow_readings import ShadowReadings
     from gateway.models.acceptances import Acceptances
     from gateway.models.registry import ModelRegistry
@@ -295,8 +297,12 @@ def gateway_on(
     processing = Processing(
         admission=admission,
         acceptances=cast("Acceptances", None),  # no route asks
+        monitoring=cast("Monitoring", None),
         models=NO_MODELS,
-        choice=ModelChoice(NO_MODELS, Routing(), imaging, metrics, CanaryWatch(Routing())),
+        choice=ModelChoice(
+            *(NO_MODELS, Routing(), imaging, metrics, CanaryWatch(Routing())),
+            silences=silences_on(objects),
+        ),
         promises=promises_on(objects),
         imaging=imaging,
         studies=studies,

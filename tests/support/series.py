@@ -145,6 +145,8 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_model_drift_alarm": signal,
         "radstream_monitored_readings": version,
         "radstream_model_reference_whole": version,
+        "radstream_model_silent": version,
+        "radstream_stop_rule_broken": version | {"rule": {"drift"}},
         "radstream_monitoring_dropped_readings": {"reason": {"store", "late"}},
         "radstream_auth_failures": {
             "reason": {refusal.name.lower() for refusal in Refusal}

@@ -75,7 +75,7 @@ async def _opened(context: LifespanContext, certificate: ServedCertificate | Non
     audit = await open_audit(context)
     routing = await open_routing(context, audit)
     stores = await open_all_stores(context)
-    engine = await open_engine(context, stores, audit)
+    engine = await open_engine(context, stores, audit, routing)
     foundation = Foundation(authentication, audit, routing, stores, engine)
     own = await make_part(context, foundation)
     tenants = {

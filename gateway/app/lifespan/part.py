@@ -113,6 +113,8 @@ async def make_part(context: LifespanContext, foundation: Foundation) -> Part:
         authentication=foundation.authentication,
         audit=audit,
         acceptances=processing.acceptances,
+        minutes=processing.monitoring.minutes,
+        silences=processing.monitoring.silences,
         models=processing.models,
         results=storage.results,
         imaging=processing.imaging,

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.app.lifespan.context import LifespanContext
+    from gateway.app.lifespan.monitoring import Monitoring
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.app.lifespan.stores import Stores
     from gateway.audit.trail import Audit
@@ -59,6 +60,7 @@ class Processing:
 
     admission: Admission
     acceptances: Acceptances
+    monitoring: Monitoring
     models: ModelRegistry
     choice: ModelChoice
     promises: ReadingPromises
@@ -81,6 +83,8 @@ class Engine:
         Limits, models and their acceptances, and what runs them and decodes.
     emit
         Takes events of telemetry.
+    monitoring
+        Counts readings, and knows which models are silent.
     """
 
     admission: Admission
@@ -89,9 +93,12 @@ class Engine:
     inference: Inference
     imaging: Imaging
     emit: Callable[[Event], None]
+    monitoring: Monitoring
 
 
-async def open_engine(context: LifespanContext, stores: Stores, audit: Audit) -> Engine:
+async def open_engine(
+    context: LifespanContext, stores: Stores, audit: Audit, routing: Routing
+) -> Engine:
     """Open what studies are processed by. A Triton that does not answer is waited for.
 
     What is kept of models is kept of all tenants together.
@@ -101,7 +108,8 @@ async def open_engine(context: LifespanContext, stores: Stores, audit: Audit) ->
     acceptances = Acceptances(stores.objects, required=settings.models.require_acceptance)
     models = await _models(context, triton, acceptances)
     imaging = _imaging(context)
-    emit = await _emit(context, await open_monitoring(context, stores, audit))
+    monitoring = await open_monitoring(context, stores, audit, routing)
+    emit = await _emit(context, monitoring.minutes)
     admission = Admission(
         bytes_limit=settings.admission.bytes,
         studies_limit=settings.admission.studies,
@@ -110,7 +118,7 @@ async def open_engine(context: LifespanContext, stores: Stores, audit: Audit) ->
         metrics=metrics,
     )
     inference = Inference(triton, models, metrics)
-    return Engine(admission, acceptances, models, inference, imaging, emit)
+    return Engine(admission, acceptances, models, inference, imaging, emit, monitoring)
 
 
 def make_processing(
@@ -125,7 +133,9 @@ def make_processing(
     models, imaging, admission = engine.models, engine.imaging, engine.admission
     recorder = _recorder(context, engine)
     canaries = CanaryWatch(routing)
-    choice = ModelChoice(models, routing, imaging, metrics, canaries)
+    choice = ModelChoice(
+        *(models, routing, imaging, metrics, canaries), silences=engine.monitoring.silences
+    )
     promises = _promises(context, storage)
     inference = engine.inference
     waiting = ShadowQueue(settings.shadow.queue, metrics)
@@ -137,6 +147,7 @@ def make_processing(
         promises=promises,
         shadows=waiting,
         canaries=canaries,
+        minutes=engine.monitoring.minutes,
         metrics=metrics,
         pseudonyms=context.pseudonyms,
         recorder=recorder,
@@ -145,6 +156,7 @@ def make_processing(
     return Processing(
         admission=admission,
         acceptances=engine.acceptances,
+        monitoring=engine.monitoring,
         models=models,
         choice=choice,
         promises=promises,

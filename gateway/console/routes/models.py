@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from gateway.console.access import StudyReader
+from gateway.console.access import StudyReader, Watcher, check_form
+from gateway.console.forms import read_form
 from gateway.console.pages import ROOT, page
 from gateway.console.problem_pages import PageRoute
-from gateway.errors import UnknownModelError
+from gateway.errors import Fault, InvalidQueryError, UnknownModelError
 from gateway.http.dependencies import GatewayDependency
 from gateway.http.model_reports import model_details, model_reports
-from gateway.schemas.models import MODEL_PATTERN, VERSION_PATTERN
+from gateway.http.routes.model_health import Name, Version, rearmed
+from gateway.schemas.models import MODEL_PATTERN, VERSION_PATTERN, HealthAct
+from gateway.schemas.strict_json import pointer
 
 router = APIRouter(prefix=f"{ROOT}/models", include_in_schema=False, route_class=PageRoute)
 
@@ -23,9 +28,13 @@ async def show_models(
     request: Request, gateway: GatewayDependency, caller: StudyReader
 ) -> Response:
     """Show every model version in Triton's repository."""
+    # Their numbers are of all tenants together.
+    healths = gateway.silences.healths if gateway.tenant is None else []
     values = {
         "models": model_reports(gateway),
         "has_rules": gateway.routing.document.has_rules,
+        "healths": {(each.model, each.version): each for each in healths},
+        "broken": gateway.silences.broken,
     }
     return page(request, gateway, "models", values, caller=caller)
 
@@ -45,3 +54,19 @@ async def show_model(
         raise HTTPException(404) from error
     values = {"model": model, "has_rules": gateway.routing.document.has_rules}
     return page(request, gateway, "model", values, caller=caller)
+
+
+@router.post("/{name}/{version}/rearm")
+async def rearm_model(
+    name: Name, version: Version, request: Request, gateway: GatewayDependency, _caller: Watcher
+) -> Response:
+    """Let a silent model version be heard again, by name and with a reason."""
+    form = await read_form(request, gateway)
+    check_form(request, gateway, form.get("csrf"))
+    try:
+        act = HealthAct.model_validate(form)
+    except ValidationError as error:
+        faults = (Fault(pointer(item["loc"]), str(item["msg"])) for item in error.errors())
+        raise InvalidQueryError(tuple(faults)) from error
+    await rearmed(gateway.silences, name, version, act)
+    return RedirectResponse(gateway.links.path(f"{ROOT}/models"), 303)

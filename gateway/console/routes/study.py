@@ -19,7 +19,7 @@ from gateway.console.pages import ROOT, page
 from gateway.console.problem_pages import PageRoute, problem_name
 from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.routes.studies import StudyId
-from gateway.results.feedback import judged
+from gateway.results.judgements import keep_feedback
 from gateway.schemas.feedback import FeedbackRequest, parse_feedback
 from gateway.schemas.result import ImageResult, StudyDelivery, StudyResult
 from gateway.search.query import StudyQuery
@@ -75,8 +75,12 @@ async def give_feedback(
     """Keep a person's judgement on a finding, in the place of an earlier one."""
     form = await read_form(request, gateway)
     check_form(request, gateway, form.get("csrf"))
-    item = judged(await gateway.catalog.result(study_id), _feedback(form), caller.name)
-    await gateway.results.add_feedback(study_id, item)
+    await keep_feedback(
+        *(study_id, _feedback(form), caller.name),
+        catalog=gateway.catalog,
+        results=gateway.results,
+        minutes=gateway.minutes,
+    )
     image = form.get("image", "")
     query = "?" + urlencode({"image": image}) if image.isdecimal() else ""
     return RedirectResponse(gateway.links.path(f"{ROOT}/studies/{study_id}") + query, 303)

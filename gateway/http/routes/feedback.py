@@ -13,7 +13,7 @@ from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.http.requests.body import read_body
 from gateway.http.requests.preferences import REQUEST_TIMEOUT, deadline_of, share_of
-from gateway.results.feedback import judged
+from gateway.results.judgements import keep_feedback
 from gateway.schemas.feedback import StudyFeedback, parse_feedback
 from gateway.schemas.metadata import STUDY_ID_PATTERN
 
@@ -66,6 +66,10 @@ async def give_feedback(
         deadline = deadline_of(request, http.request_timeout_s)
         body = await read_body(request, _BODY_BYTES, slot=slot, deadline=deadline, pace=http)
     sent = parse_feedback(body)
-    item = judged(await gateway.catalog.result(study_id), sent, caller.name)
-    record = await gateway.results.add_feedback(study_id, item)
+    record = await keep_feedback(
+        *(study_id, sent, caller.name),
+        catalog=gateway.catalog,
+        results=gateway.results,
+        minutes=gateway.minutes,
+    )
     return StudyFeedback(feedback=record.feedback)

@@ -33,6 +33,7 @@ _DICOM: dict[int | str, dict[str, Any]] = {
     | documented(
         errors.StudyNotFoundError,
         errors.NoDicomContextError,
+        errors.ModelSilentError,
         errors.InvalidQueryError,
         errors.StoreError,
         errors.UnreadableDocumentError,

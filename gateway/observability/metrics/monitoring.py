@@ -40,6 +40,18 @@ class MonitoringMetrics:
             _MODEL,
             registry=registry,
         )
+        self.silent = Gauge(
+            "radstream_model_silent",
+            "1 while a model version is silent by a stop rule, 0 while it is not.",
+            _MODEL,
+            registry=registry,
+        )
+        self.broken_rule = Gauge(
+            "radstream_stop_rule_broken",
+            "1 while the health of a model version is beyond a stop rule, 0 while it is not.",
+            [*_MODEL, "rule"],
+            registry=registry,
+        )
         self.dropped = Counter(
             "radstream_monitoring_dropped_readings_total",
             "Readings that monitoring does not count: the store did not take their minutes "

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.main import main
 from gateway.monitoring.documents import ModelHealth
-from gateway.monitoring.merge import health_key
+from gateway.monitoring.silences import health_key
 from gateway.storage.documents import create_document
 from gateway.storage.folder import FolderStore
 from tests.support.monitoring import streamed

@@ -9,12 +9,13 @@ from prometheus_client import CollectorRegistry
 from gateway.monitoring.counts import ReadingCounts, merged
 from gateway.monitoring.documents import ModelHealth
 from gateway.monitoring.health import advanced
-from gateway.monitoring.merge import CLAIM, HealthMerge, health_key, healths
+from gateway.monitoring.merge import CLAIM, HealthMerge
 from gateway.monitoring.minutes import Minute, MinuteCounts, minute_key
+from gateway.monitoring.silences import health_key, healths
 from gateway.observability.metrics.monitoring import MonitoringMetrics
 from gateway.storage.documents import create_document
 from gateway.work.claims import Claims
-from tests.support.monitoring import BEGIN, minute_of_readings, tallied
+from tests.support.monitoring import BEGIN, minute_of_readings, silences_on, tallied
 from tests.support.store import MemoryStore
 
 LATER = BEGIN + dt.timedelta(hours=12)
@@ -27,6 +28,7 @@ def merging(objects: MemoryStore, *, reference_readings: int = 100) -> HealthMer
         MinuteCounts(objects, metrics),
         Claims(lease_s=60),
         metrics,
+        silences=silences_on(objects, shown=metrics),
         reference_readings=reference_readings,
         clock=lambda: LATER,
     )

@@ -16,9 +16,9 @@ from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.dropfolder.waiting import WaitingHalves
 from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocumentError
 from gateway.models.acceptances import Acceptance
-from gateway.monitoring.counts import FindingCounts, ReadingCounts
+from gateway.monitoring.counts import FindingCounts, ReadingCounts, TruthCounts
 from gateway.monitoring.cusum import Evidence
-from gateway.monitoring.documents import Day, ModelHealth, Signal
+from gateway.monitoring.documents import Day, ModelHealth, Signal, Silence
 from gateway.problems import problem_of
 from gateway.results.documents import (
     ActivationMap,
@@ -162,6 +162,8 @@ CAPTURE = CaptureReference(series_instance_uid="1.2", sop_instance_uid="1.2.3", 
 COUNTS = ReadingCounts(readings=1, features={"view": {"AP": 1}})
 SIGNAL = Signal(value=0.1, limit=0.2, n=100)
 DAY = Day(day="2026-01-31", readings=1)
+SILENCE = Silence(rule="drift", cause="it drifted", since=NOON)
+TRUTH = TruthCounts(true_positive=1)
 
 EXAMPLES: dict[type[BaseModel], BaseModel] = {
     type(example): example
@@ -251,6 +253,8 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         Evidence(rise=1.0),
         SIGNAL,
         DAY,
+        SILENCE,
+        TRUTH,
         ModelHealth(
             model="m",
             version="1",
@@ -258,6 +262,8 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             blocks=(COUNTS,),
             signals={"mean": SIGNAL},
             days=(DAY,),
+            truth=(ReadingCounts(truth={"bright": TRUTH}),),
+            silence=SILENCE,
         ),
         Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST),
         Tombstone(deleted_at=NOON, reason=Reason.RETENTION, older_versions_kept=False),

@@ -10,6 +10,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from gateway.models.registry import ModelRegistry
+from gateway.monitoring.minutes import MinuteCounts
 from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.results.store import ResultStore
@@ -31,6 +32,7 @@ from gateway.triton.client import TritonClient
 from preprocess import Limits
 from tests.support.inference import ScriptedTriton
 from tests.support.models import flat_png
+from tests.support.monitoring import silences_on
 from tests.support.telemetry import Told
 from tests.support.work import promises_on
 
@@ -50,15 +52,20 @@ class Parts:
         self.routing = routing or Routing()
         self.shadows = ShadowQueue(100, self.metrics)
         self.canaries = CanaryWatch(self.routing)
+        self.minutes = MinuteCounts(objects, self.metrics.monitoring)
         imaging = Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics)
         self.pipeline = Pipeline(
-            choice=ModelChoice(self.models, self.routing, imaging, self.metrics, self.canaries),
+            choice=ModelChoice(
+                *(self.models, self.routing, imaging, self.metrics, self.canaries),
+                silences=silences_on(objects),
+            ),
             inference=Inference(client, self.models, self.metrics),
             imaging=imaging,
             results=self.results,
             promises=promises_on(objects),
             shadows=self.shadows,
             canaries=self.canaries,
+            minutes=self.minutes,
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
             recorder=self.told,
