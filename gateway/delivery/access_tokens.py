@@ -30,7 +30,7 @@ from pydantic import BaseModel, Field, ValidationError
 from gateway.errors import DeliveryUnansweredError
 
 if TYPE_CHECKING:
-    from gateway.schemas.routing import ClientCredentials
+    from gateway.schemas.routing_destinations import ClientCredentials
 
 # A token that ends sooner would not outlive the request that it is for.
 _MARGIN_S = 30.0

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
     from gateway.routing.in_force import Routing
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
     from gateway.studies.routing_facts import RoutingExplanations
 
 

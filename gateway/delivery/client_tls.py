@@ -6,10 +6,10 @@ import ssl
 from typing import TYPE_CHECKING
 
 from gateway.errors import DeliveryUnansweredError
-from gateway.schemas.routing import DestinationTls, DicomDestination, Hl7Destination
+from gateway.schemas.routing_destinations import DestinationTls, DicomDestination, Hl7Destination
 
 if TYPE_CHECKING:
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
     from gateway.settings import DimseSettings
 
 

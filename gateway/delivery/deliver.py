@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from gateway.results.study_documents import StudyDocuments
     from gateway.runtime.circuit import Circuit
     from gateway.schemas.problem import Problem
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
     from gateway.work.documents import PendingDelivery
     from gateway.work.keys import WorkId
 

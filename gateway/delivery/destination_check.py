@@ -19,11 +19,11 @@ from gateway.delivery.client_tls import context_to
 from gateway.delivery.transports import new_transport
 from gateway.errors import DeadlineExceededError, DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.peer_connection import peer_certificate
-from gateway.schemas.routing import DicomDestination, Hl7Destination
+from gateway.schemas.routing_destinations import DicomDestination, Hl7Destination
 
 if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
     from gateway.settings import DimseSettings
 
 

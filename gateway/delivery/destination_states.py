@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics import MetricWrapperBase
 
     from gateway.observability.metrics import Metrics
-    from gateway.schemas.routing import Destination, RoutingDocument
+    from gateway.schemas.routing import RoutingDocument
+    from gateway.schemas.routing_destinations import Destination
 
 _BROUGHT = ("confirmed", "acknowledged")
 

@@ -36,7 +36,7 @@ from gateway.delivery.storage_commitment import (
 )
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.threads import in_thread
-from gateway.schemas.routing import CommitmentWait
+from gateway.schemas.routing_destinations import CommitmentWait
 from gateway.vocabulary.implementation import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from gateway.delivery.transport import Rendering
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.routing import DicomDestination
+    from gateway.schemas.routing_destinations import DicomDestination
     from gateway.settings import DimseSettings
 
 log = structlog.get_logger()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.documents import StudyRecord
     from gateway.schemas.result import RenderingKind
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
 
 _SEND, _WITHDRAW = "delivery: send", "delivery: withdraw"
 

@@ -32,7 +32,7 @@ from gateway.renderings.fhir_transaction import (
     is_withdrawal,
     report_identifiers,
 )
-from gateway.schemas.routing import DestinationTls
+from gateway.schemas.routing_destinations import DestinationTls
 
 if TYPE_CHECKING:
     import ssl
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.delivery.transport import Rendering
     from gateway.renderings.fhir import Resource
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.routing import FhirDestination
+    from gateway.schemas.routing_destinations import FhirDestination
 
 _MOST_ANSWER_BYTES = 8 * 2**20
 # What the server will answer again, however often it is asked. Who may not ask, or asks in the

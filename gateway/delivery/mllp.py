@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gateway.delivery.transport import Rendering
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.routing import Hl7Destination
+    from gateway.schemas.routing_destinations import Hl7Destination
 
 _START, _END, _RETURN = b"\x0b", b"\x1c", b"\r"
 _MOST_ANSWER_BYTES = 64 * 1024

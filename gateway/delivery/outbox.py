@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from gateway.results.documents import StudyRecord
     from gateway.results.study_documents import StudyDocuments
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
     from gateway.work.entries import Entries
 
 log = structlog.get_logger()

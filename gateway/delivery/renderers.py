@@ -14,12 +14,12 @@ from gateway.delivery.transport import Rendering
 from gateway.errors import NoDicomContextError
 from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import FhirDestination, Hl7Destination
+from gateway.schemas.routing_destinations import FhirDestination, Hl7Destination
 
 if TYPE_CHECKING:
     from gateway.renderings.reports import Reports
     from gateway.results.links import Links
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
 
 FHIR_MEDIA_TYPE, HL7_MEDIA_TYPE = "application/fhir+json", "application/hl7-v2"
 JSON_MEDIA_TYPE = "application/json"

@@ -27,14 +27,14 @@ from gateway.delivery.retry_after import retry_after_s
 from gateway.delivery.secret_files import secret_in
 from gateway.delivery.stow_answers import lists, store_answer
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
-from gateway.schemas.routing import DestinationTls
+from gateway.schemas.routing_destinations import DestinationTls
 
 if TYPE_CHECKING:
     import ssl
 
     from gateway.delivery.transport import Rendering
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.routing import StowDestination
+    from gateway.schemas.routing_destinations import StowDestination
 
 log = structlog.get_logger()
 

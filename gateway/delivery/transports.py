@@ -10,7 +10,7 @@ from gateway.delivery.mllp import MllpTransport
 from gateway.delivery.stow import StowTransport
 from gateway.delivery.transport import Transport
 from gateway.delivery.webhook import WebhookTransport
-from gateway.schemas.routing import (
+from gateway.schemas.routing_destinations import (
     DicomDestination,
     FhirDestination,
     Hl7Destination,
@@ -21,7 +21,7 @@ from gateway.schemas.routing import (
 if TYPE_CHECKING:
     from gateway.delivery.storage_commitment import AwaitedReports
     from gateway.routing.in_force import Routing
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
     from gateway.settings import DimseSettings
 
 AT_ONCE = 4

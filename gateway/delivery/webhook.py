@@ -16,7 +16,7 @@ from gateway.errors import (
     DeliveryUnansweredError,
     InvalidCallbackError,
 )
-from gateway.schemas.routing import DestinationTls
+from gateway.schemas.routing_destinations import DestinationTls
 
 if TYPE_CHECKING:
     import ssl
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.delivery.transport import Rendering
     from gateway.delivery.webhook_client import WebhookAnswer
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.routing import WebhookDestination
+    from gateway.schemas.routing_destinations import WebhookDestination
 
 _FEWEST_CHARACTERS = 32
 # What the receiver will answer again, however often it is told: it understands no such notice.

@@ -15,7 +15,7 @@ from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.renderings.notice import deletion_notice
 from gateway.results.keys import withdrawn_study
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import (
+from gateway.schemas.routing_destinations import (
     DicomDestination,
     FhirDestination,
     Hl7Destination,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.delivery.withdrawals import Withdrawals
     from gateway.renderings.withdrawn_results import WithdrawnResults
     from gateway.results.links import Links
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
 
 
 def with_withdrawals(

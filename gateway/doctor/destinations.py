@@ -22,7 +22,7 @@ from gateway.doctor.trial_object import store_and_find
 from gateway.doctor.web_peers import address_of, check_allowed, get
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
-from gateway.schemas.routing import (
+from gateway.schemas.routing_destinations import (
     DicomDestination,
     FhirDestination,
     Hl7Destination,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.doctor.clocks import Clocks
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
     from gateway.settings import DimseSettings
 
 _OK = 200

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gateway.delivery.destination_check import CheckedStep
     from gateway.delivery.destination_states import DestinationState
     from gateway.http.dependencies import Gateway
-    from gateway.schemas.routing import Destination
+    from gateway.schemas.routing_destinations import Destination
 
 _CHECK_S = 15.0
 

@@ -37,7 +37,8 @@ from gateway.results.tombstones import Tombstones
 from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import Destination, RoutingDocument
+from gateway.schemas.routing import RoutingDocument
+from gateway.schemas.routing_destinations import Destination
 from gateway.settings import (
     CompletionSettings,
     DeliverySettings,

@@ -21,7 +21,7 @@ from joserfc.jwk import import_key
 
 from gateway.delivery.access_tokens import AccessTokens
 from gateway.errors import DeliveryUnansweredError
-from gateway.schemas.routing import ClientCredentials
+from gateway.schemas.routing_destinations import ClientCredentials
 from tests.support.fhir_server import CLIENT, SCOPE, SECRET, running_fhir_server
 
 

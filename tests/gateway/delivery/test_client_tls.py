@@ -8,7 +8,7 @@ import trustme
 
 from gateway.delivery.client_tls import client_context
 from gateway.errors import DeliveryUnansweredError
-from gateway.schemas.routing import DestinationTls
+from gateway.schemas.routing_destinations import DestinationTls
 
 
 def test_hosts_are_checked_unless_certificates_name_applications():

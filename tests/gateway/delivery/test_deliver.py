@@ -12,7 +12,7 @@ from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.results.documents import DeliveryItem
 from gateway.results.tombstone import Closing, Reason
 from gateway.runtime.deadline import Deadline
-from gateway.schemas.routing import Destination
+from gateway.schemas.routing_destinations import Destination
 from gateway.storage.layout import DELIVERIES
 from tests.support.delivery import NOW, SR, Gateway, Peer, dicom, report, routing
 from tests.support.gateway import until

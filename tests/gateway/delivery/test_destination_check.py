@@ -14,7 +14,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from gateway.delivery.destination_check import CheckedStep, address_of, check_destination
 from gateway.runtime.deadline import Deadline
-from gateway.schemas.routing import Destination
+from gateway.schemas.routing_destinations import Destination
 from gateway.settings import DimseSettings
 from tests.support.delivery import dicom, web
 from tests.support.delivery_archives import CLASSES, archive, mute, web_archive

@@ -17,7 +17,7 @@ from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import DicomDestination
+from gateway.schemas.routing_destinations import DicomDestination
 from gateway.settings import DimseSettings
 from tests.support.delivery_archives import CLASSES, TITLE, archive, mute, rendering
 from tests.support.gateway import until

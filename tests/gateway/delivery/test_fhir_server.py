@@ -21,7 +21,7 @@ from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.renderings.fhir_transaction import fhir_transaction, report_identifiers
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind, StudyResult
-from gateway.schemas.routing import FhirDestination
+from gateway.schemas.routing_destinations import FhirDestination
 from tests.support.fhir_server import (
     CLIENT,
     SCOPE,

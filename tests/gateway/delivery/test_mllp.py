@@ -22,7 +22,7 @@ from gateway.renderings.oru import oru_message
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import Hl7Destination
+from gateway.schemas.routing_destinations import Hl7Destination
 from tests.support.studies import IDENTITY, image, study
 
 RECEIVER = Path(__file__).parent / "peers" / "hl7_receiver.js"

@@ -14,7 +14,7 @@ from gateway.results.store import ResultStore
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstones import Tombstones
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import Destination
+from gateway.schemas.routing_destinations import Destination
 from gateway.studies.imaging import Imaging
 from preprocess import Limits, MediaType
 from tests.gateway.renderings.test_reports import add

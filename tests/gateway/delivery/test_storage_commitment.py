@@ -20,7 +20,7 @@ from gateway.delivery.dicom_store import DicomTransport
 from gateway.delivery.storage_commitment import PUSH_MODEL, AwaitedReports, ReceivedReport
 from gateway.errors import DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
-from gateway.schemas.routing import DicomDestination
+from gateway.schemas.routing_destinations import DicomDestination
 from gateway.settings import CompletionSettings, DimseSettings, RoutingSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.delivery import all_in, deliveries

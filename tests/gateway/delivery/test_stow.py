@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from gateway.delivery.stow import StowTransport
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
-from gateway.schemas.routing import StowDestination
+from gateway.schemas.routing_destinations import StowDestination
 from tests.support.delivery_archives import failed, mute, rendering, stored, web_archive
 
 

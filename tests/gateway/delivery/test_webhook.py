@@ -14,7 +14,7 @@ from gateway.delivery.webhook_client import signature
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import WebhookDestination
+from gateway.schemas.routing_destinations import WebhookDestination
 from tests.support.receiver import Receiver, receiving
 
 SECRET = "s" * 32

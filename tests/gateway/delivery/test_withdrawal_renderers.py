@@ -7,7 +7,7 @@ from gateway.delivery.withdrawal_renderers import with_withdrawals
 from gateway.renderings.withdrawn_results import WithdrawnResults
 from gateway.results.tombstone import Closing, Reason
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing import Destination
+from gateway.schemas.routing_destinations import Destination
 from tests.gateway.delivery.test_withdrawals import ALL, BROUGHT, brought, gateway_on
 from tests.support.delivery import NOW, dicom, routing
 from tests.support.store import MemoryStore

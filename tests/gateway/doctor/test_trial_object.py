@@ -11,7 +11,7 @@ from gateway.doctor.dicom_peers import DicomPeer
 from gateway.doctor.findings import FaultError, Outcome, Side
 from gateway.doctor.handshake import Address
 from gateway.doctor.trial_object import PATIENT_ID, store_and_find, trial_object
-from gateway.schemas.routing import DicomDestination
+from gateway.schemas.routing_destinations import DicomDestination
 from gateway.settings import DimseSettings
 from tests.support.delivery_archives import TITLE, Archive, archive
 
