@@ -67,7 +67,9 @@ def scope_of(route: RouteContext) -> Scope | None:
 
 def expected_scope(path: str, method: str) -> Scope | None:  # noqa: PLR0911 - one for each scope
     match path.split("/")[1:]:
-        case ["v1", "parked", *_] | ["metrics"] | ["v1", "studies", _, "deliveries"]:
+        case ["v1", "parked" | "destinations" | "rules", *_] | ["metrics"]:
+            return Scope.OPERATE
+        case ["v1", "studies", _, "deliveries"]:
             return Scope.OPERATE
         case ["v1", "studies", _] | ["v1", "models", *_] if method != "GET":
             return Scope.OPERATE
