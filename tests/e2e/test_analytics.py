@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import main
-from gateway.report import QueryResult, Records, answers
+from gateway.report import QueryResult, Records, answers, questions
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import metadata, multipart, running_gateway, settings_for, until
 from tests.support.models import flat_png
@@ -58,7 +58,7 @@ def events(folder: Path) -> Events:
 def found(folder: Path) -> dict[str, QueryResult]:
     """The answers to all queries."""
     records = Records(sorted(folder.glob("*.jsonl")))
-    found = answers(records, since=None, paid={})
+    found = answers(records, questions(), since=None, paid={})
     records.close()
     return found
 
