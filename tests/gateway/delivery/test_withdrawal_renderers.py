@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from gateway.delivery.transport import Rendering
 from gateway.delivery.withdrawal_renderers import with_withdrawals
 from gateway.renderings.withdrawn_results import WithdrawnResults
+from gateway.results.links import Links
 from gateway.results.tombstone import Closing, Reason
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing_destinations import Destination
@@ -13,7 +14,7 @@ from tests.support.delivery import NOW, dicom, routing
 from tests.support.store import MemoryStore
 
 KINDS = RenderingKind
-[PACS, RECORD, RIS] = ALL.destinations
+[PACS, RECORD, RIS, HOOK] = ALL.destinations
 [PLAIN] = routing(dicom("pacs", 1)).destinations
 
 
@@ -33,7 +34,8 @@ async def made(kind: RenderingKind, destination: Destination, *, is_there: bool 
     if not is_there:
         await gateway.withdrawals.drop(closing)
     results = WithdrawnResults(gateway.imaging)
-    renderers = with_withdrawals(dict.fromkeys(KINDS, of_study), gateway.withdrawals, results)
+    studies = dict.fromkeys(KINDS, of_study)
+    renderers = with_withdrawals(studies, gateway.withdrawals, results, Links())
     [plain] = [each async for each in renderers[kind]("S1", destination)]
     assert plain.uid == "S1"
     found = [each async for each in renderers[kind](name, destination)]
@@ -47,6 +49,7 @@ async def test_a_destination_gets_the_withdrawals_of_the_forms_that_it_takes():
     assert await made(KINDS.REJECTION_NOTE, PLAIN) == 0
     assert await made(KINDS.FHIR, RECORD) == 1
     assert await made(KINDS.ORU, RIS) == 1
+    assert await made(KINDS.NOTICE, HOOK) == 1
     for kind in (KINDS.FHIR, KINDS.ORU):
         assert await made(kind, PACS) == 0
 
@@ -57,5 +60,6 @@ async def test_nothing_is_made_of_a_withdrawal_that_is_over():
         (KINDS.REJECTION_NOTE, PACS),
         (KINDS.FHIR, RECORD),
         (KINDS.ORU, RIS),
+        (KINDS.NOTICE, HOOK),
     ):
         assert await made(kind, destination, is_there=False) == 0
