@@ -130,6 +130,7 @@ class Deaths(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let a gateway that lives see everything through, and look what became of it."""
         _, works = self.works(NEVER, abandoned_s=0.0)
+        self.runner.run(until(lambda: _is_all_due(works)))
         for _ in range(2):
             self.runner.run(_passed(works))
         for item in self.runner.run(works.parking.items(after="", limit=None)):
@@ -162,6 +163,12 @@ class Deaths(RuleBasedStateMachine):
         assert not [key for key in self.objects if key.startswith(SUBMISSIONS)]
         left = {key.split("/")[3] for key in self.objects if "/submissions/" in key}
         assert left <= {work.id for work in failed | self.unpromised}
+
+
+async def _is_all_due(works: Works) -> bool:
+    """Return True once what is tried again may be taken, in the second after that was asked."""
+    now = dt.datetime.now(dt.UTC)
+    return all(due <= now for _, due in await works.entries.due())
 
 
 async def _operate(works: Works, item: Any, *, retried: bool) -> None:
