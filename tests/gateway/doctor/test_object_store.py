@@ -9,7 +9,7 @@ import pytest
 from gateway.doctor.findings import Check, Finding, Outcome, Side
 from gateway.doctor.object_store import store_findings
 from gateway.settings import StoreSettings
-from tests.support.s3 import Faults, faults, make_buckets, s3, store_settings
+from tests.support.s3 import Faults, aws_environment, faults, make_buckets, s3, store_settings
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,8 @@ async def test_each_request_that_is_denied_is_named(
 
 async def test_an_endpoint_where_nothing_listens():
     settings = store_settings("http://127.0.0.1:9", timeout_s=3)
-    [results, *_] = await found(settings)
+    with aws_environment():
+        [results, *_] = await found(settings)
     assert results.side is Side.EITHER
     assert "RADSTREAM_STORE__ENDPOINT" in (results.change or "")
 
