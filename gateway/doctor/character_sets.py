@@ -12,11 +12,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
-from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time
     StudyRootQueryRetrieveInformationModelFind,
 )
 
+from gateway.doctor.dicom_peers import associate
 from gateway.doctor.web_peers import get
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ TEXTS = {
 }
 """Text by its character set: Latin-1, Cyrillic, Japanese with code extensions, UTF-8."""
 _DESCRIPTION = "0008103E"
-_TIMEOUT_S = 10.0
 _OK = 200
 
 
@@ -73,21 +72,12 @@ def web_reader(
 
 
 def _found(peer: DicomPeer, study_uid: str, series_uid: str) -> str | None:
-    entity = ApplicationEntity(peer.calling_ae_title)
-    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = _TIMEOUT_S
-    entity.network_timeout = _TIMEOUT_S
-    entity.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
     asked = Dataset()
     asked.SpecificCharacterSet = "ISO_IR 192"
     asked.QueryRetrieveLevel = "SERIES"
     asked.StudyInstanceUID, asked.SeriesInstanceUID = study_uid, series_uid
     asked.SeriesDescription = ""
-    association = entity.associate(
-        peer.address.host,
-        peer.address.port,
-        ae_title=peer.ae_title,
-        tls_args=None if peer.context is None else (peer.context, peer.address.host),
-    )
+    association = associate(peer, StudyRootQueryRetrieveInformationModelFind)
     if not association.is_established:
         return None
     try:

@@ -22,6 +22,7 @@ from gateway.vocabulary.implementation import (
 if TYPE_CHECKING:
     import ssl
 
+    from pydicom.uid import UID
     from pynetdicom.association import Association
 
     from gateway.doctor.handshake import Address
@@ -68,6 +69,22 @@ class RejectedError(FaultError):
     answer: tuple[int, int] | None = None
 
 
+def associate(peer: DicomPeer, sop_class: UID) -> Association:
+    """Return an association that was asked for, established or not. Blocks."""
+    entity = ApplicationEntity(peer.calling_ae_title)
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = _TIMEOUT_S
+    entity.network_timeout = _TIMEOUT_S
+    entity.add_requested_context(sop_class)
+    return entity.associate(
+        peer.address.host,
+        peer.address.port,
+        ae_title=peer.ae_title,
+        tls_args=None if peer.context is None else (peer.context, peer.address.host),
+    )
+
+
 def echo(peer: DicomPeer) -> None:
     """Ask for an association and send a C-ECHO. Blocks.
 
@@ -75,18 +92,7 @@ def echo(peer: DicomPeer) -> None:
     ------
     RejectedError, FaultError
     """
-    entity = ApplicationEntity(peer.calling_ae_title)
-    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = _TIMEOUT_S
-    entity.network_timeout = _TIMEOUT_S
-    entity.add_requested_context(Verification)
-    association = entity.associate(
-        peer.address.host,
-        peer.address.port,
-        ae_title=peer.ae_title,
-        tls_args=None if peer.context is None else (peer.context, peer.address.host),
-    )
+    association = associate(peer, Verification)
     if not association.is_established:
         raise _rejection(peer, association)
     try:

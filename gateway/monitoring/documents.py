@@ -21,6 +21,11 @@ class Signal(StoredDocument):
     n: int = Field(description="Number of readings it is of.")
     alarm_since: AwareDatetime | None = Field(None, description="Minute in which an alarm began.")
 
+    @property
+    def compared(self) -> float:
+        """The number that is held against a limit: a distance's lower bound, or the evidence."""
+        return self.value if self.low is None else self.low
+
 
 class Day(StoredDocument):
     """Counts of a day (UTC)."""

@@ -201,8 +201,7 @@ class Silences:
             metrics.reference_whole.labels(*names).set(health.reference_until is not None)
             metrics.silent.labels(*names).set(health.silence is not None)
             for name, signal in health.signals.items():
-                value = signal.value if signal.low is None else signal.low
-                metrics.signal.labels(*names, name).set(value / signal.limit)
+                metrics.signal.labels(*names, name).set(signal.compared / signal.limit)
                 metrics.alarm.labels(*names, name).set(signal.alarm_since is not None)
             for rule, cause in broken(self._stop_rules(), health):
                 metrics.broken_rule.labels(*names, rule.name).set(cause is not None)

@@ -33,11 +33,8 @@ def _breaches(rule: StopRule, health: ModelHealth) -> Iterator[str]:
 def _signals(rule: StopRule, health: ModelHealth) -> Iterator[str]:
     for name, limit in rule.signals.items():
         signal = health.signals.get(name)
-        if signal is None:
-            continue
-        value = signal.value if signal.low is None else signal.low
-        if value >= limit:
-            yield f"signal {name} is {value:.3f}, its limit {limit:g}"
+        if signal is not None and signal.compared >= limit:
+            yield f"signal {name} is {signal.compared:.3f}, its limit {limit:g}"
 
 
 def _shares(rule: StopRule, health: ModelHealth) -> Iterator[str]:
