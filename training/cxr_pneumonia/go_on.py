@@ -6,36 +6,19 @@ are strangers (`strangers.py`), none of them pneumonia, so that a positive answe
 """
 
 import argparse
-import copy
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
 import torch
-from numpy.random import Generator
-from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from training.cxr_pneumonia.augment import augment
-from training.cxr_pneumonia.dataset import Split, as_input, load_split, spoil
 from training.cxr_pneumonia.network import PneumoniaNet
-from training.cxr_pneumonia.scoring import auc
-from training.cxr_pneumonia.strangers import foreign, stranger
-from training.cxr_pneumonia.train import (
-    BATCH,
-    LABEL_SMOOTHING,
-    WEIGHT_DECAY,
-    balanced_order,
-    follow,
-    logits_of,
-)
+from training.cxr_pneumonia.strangers import foreign
+from training.cxr_pneumonia.train import Phase, train
 
-STRANGERS = 8  # beside the BATCH radiographs of a batch
 ZOOM = 1.5
 RATE = 5e-4
 
@@ -74,61 +57,6 @@ def member_of(model: onnx.ModelProto, number: int) -> PneumoniaNet:
     return network.eval()
 
 
-def batches(
-    split: Split, others: NDArray[np.uint8], rng: Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one epoch of pictures (n, 1, 224, 224) and labels (n,), 1 for pneumonia."""
-    order = balanced_order(split.labels, rng)
-    for start in range(0, len(order) - BATCH + 1, BATCH):
-        chosen = order[start : start + BATCH]
-        pictures = [augment(split.pictures[index], rng, ZOOM) for index in chosen]
-        for _ in range(STRANGERS):
-            picture, _is_radiograph = stranger(split.pictures, others, rng)
-            pictures.append(augment(picture, rng, ZOOM))
-        labels = np.concatenate((split.labels[chosen], np.zeros(STRANGERS, np.int64)))
-        yield torch.from_numpy(as_input(np.stack(pictures))), torch.from_numpy(labels).float()
-
-
-def trained(
-    data: Path, others: NDArray[np.uint8], network: PneumoniaNet, seed: int, epochs: int
-) -> PneumoniaNet:
-    """Return the running average of the network's weights; `network` itself is trained too."""
-    rng = np.random.default_rng(seed)
-    split, val = load_split(data, "train"), load_split(data, "val")
-    cropped = spoil(val.pictures, "cropped by a tenth on each side")
-    # torch's stubs leave this overload out.
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average: PneumoniaNet = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
-    steps = epochs * (2 * (len(split.labels) // 2) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, RATE, total_steps=steps, pct_start=0.15
-    )
-    started, step = time.monotonic(), 0
-    network.dropout.train()  # all else stays as it serves: the normalisation is folded in
-    for epoch in range(epochs):
-        losses = []
-        for pictures, labels in batches(split, others, rng):
-            logits = network(pictures).mean(dim=(1, 2, 3))
-            target = labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2
-            loss = functional.binary_cross_entropy_with_logits(logits, target)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
-            optimiser.step()
-            schedule.step()
-            step += 1
-            follow(average, network, step)
-            losses.append(loss.item())
-        print(
-            f"epoch {epoch + 1}/{epochs}  loss {np.mean(losses):.4f}  "
-            f"val AUC {auc(val.labels, logits_of(average, val.pictures)):.4f}  "
-            f"cropped {auc(val.labels, logits_of(average, cropped)):.4f}  "
-            f"{time.monotonic() - started:.0f} s",
-            flush=True,
-        )
-    return average
-
-
 def main() -> None:
     """Train and save one member."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -146,7 +74,9 @@ def main() -> None:
     network = member_of(onnx.load(arguments.start), arguments.member)
     others = foreign(arguments.foreign)
     print(f"{len(others)} foreign pictures", flush=True)
-    average = trained(arguments.data, others, network, seed, arguments.epochs)
+    network.dropout.train()  # all else stays as it serves: the normalisation is folded in
+    phase = Phase(seed, arguments.epochs, RATE, ZOOM, "cropped by a tenth on each side", others)
+    average = train(arguments.data, network, phase)
     torch.save(average.state_dict(), arguments.out)
 
 

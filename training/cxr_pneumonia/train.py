@@ -1,4 +1,7 @@
-"""Trains one member of the ensemble: one seed, one file of weights."""
+"""Trains one member of the ensemble: one seed, one file of weights.
+
+`go_on.py` trains by the same loop, with strangers in each batch.
+"""
 
 import argparse
 import copy
@@ -19,8 +22,10 @@ from training.cxr_pneumonia.augment import augment
 from training.cxr_pneumonia.dataset import Split, as_input, load_split, spoil
 from training.cxr_pneumonia.network import PneumoniaNet
 from training.cxr_pneumonia.scoring import auc
+from training.cxr_pneumonia.strangers import stranger
 
 BATCH = 32
+STRANGERS = 8  # beside the BATCH radiographs of a batch, where there are any
 WEIGHT_DECAY = 0.03
 AVERAGING = 0.998
 LABEL_SMOOTHING = 0.05
@@ -37,13 +42,36 @@ def balanced_order(labels: NDArray[np.int64], rng: Generator) -> NDArray[np.int6
     return rng.permutation(np.concatenate(draws))
 
 
-def batches(split: Split, rng: Generator, zoom: float) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of augmented pictures (n, 1, 224, 224) and their labels (n,)."""
+@dataclass(frozen=True)
+class Phase:
+    """One phase of training: how long, how fast, and on what beside the radiographs of train.
+
+    Pictures are magnified up to `zoom` times. `watched` names the spoilt copy of val whose AUC is
+    printed after each epoch. With `others`, pictures (n, 224, 224) of other things, each batch has
+    strangers among them, none of them pneumonia.
+    """
+
+    seed: int
+    epochs: int
+    rate: float
+    zoom: float
+    watched: str = "JPEG quality 40"
+    others: NDArray[np.uint8] | None = None
+
+
+def batches(split: Split, rng: Generator, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one epoch of pictures (n, 1, 224, 224) and labels (n,), 1 for pneumonia."""
     order = balanced_order(split.labels, rng)
     for start in range(0, len(order) - BATCH + 1, BATCH):
         chosen = order[start : start + BATCH]
-        pictures = np.stack([augment(split.pictures[index], rng, zoom) for index in chosen])
-        yield torch.from_numpy(as_input(pictures)), torch.from_numpy(split.labels[chosen]).float()
+        pictures = [augment(split.pictures[index], rng, phase.zoom) for index in chosen]
+        labels = split.labels[chosen]
+        if phase.others is not None:
+            for _ in range(STRANGERS):
+                picture, _is_radiograph = stranger(split.pictures, phase.others, rng)
+                pictures.append(augment(picture, rng, phase.zoom))
+            labels = np.concatenate((labels, np.zeros(STRANGERS, np.int64)))
+        yield torch.from_numpy(as_input(np.stack(pictures))), torch.from_numpy(labels).float()
 
 
 def follow(average: PneumoniaNet, network: PneumoniaNet, step: int) -> None:
@@ -68,21 +96,14 @@ def logits_of(network: PneumoniaNet, pictures: NDArray[np.uint8]) -> NDArray[np.
     return torch.cat(parts).double().numpy()
 
 
-@dataclass(frozen=True)
-class Phase:
-    """One phase of training: how long, how fast, and how far pictures are magnified."""
-
-    seed: int
-    epochs: int
-    rate: float
-    zoom: float
-
-
 def train(data: Path, network: PneumoniaNet, phase: Phase) -> PneumoniaNet:
-    """The network's running average over the phase, which also trains `network` itself."""
+    """Return the network's running average over the phase, which also trains `network` itself.
+
+    Its layers stay in the mode, of training or of serving, that they are in.
+    """
     rng = np.random.default_rng(phase.seed)
     split, val = load_split(data, "train"), load_split(data, "val")
-    spoilt = spoil(val.pictures, "JPEG quality 40")
+    spoilt = spoil(val.pictures, phase.watched)
     # torch's stubs leave this overload out.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average: PneumoniaNet = copy.deepcopy(network)
@@ -95,9 +116,8 @@ def train(data: Path, network: PneumoniaNet, phase: Phase) -> PneumoniaNet:
     )
     started, step = time.monotonic(), 0
     for epoch in range(phase.epochs):
-        network.train()
         losses = []
-        for pictures, labels in batches(split, rng, phase.zoom):
+        for pictures, labels in batches(split, rng, phase):
             logits = network(pictures).mean(dim=(1, 2, 3))
             target = labels * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 2
             loss = functional.binary_cross_entropy_with_logits(logits, target)
@@ -111,7 +131,7 @@ def train(data: Path, network: PneumoniaNet, phase: Phase) -> PneumoniaNet:
         print(
             f"epoch {epoch + 1}/{phase.epochs}  loss {np.mean(losses):.4f}  "
             f"val AUC {auc(val.labels, logits_of(average, val.pictures)):.4f}  "
-            f"at JPEG 40 {auc(val.labels, logits_of(average, spoilt)):.4f}  "
+            f"{phase.watched} {auc(val.labels, logits_of(average, spoilt)):.4f}  "
             f"{time.monotonic() - started:.0f} s",
             flush=True,
         )
@@ -137,7 +157,7 @@ def main() -> None:
     if arguments.start is not None:
         network.load_state_dict(torch.load(arguments.start, weights_only=True))
     phase = Phase(arguments.seed, arguments.epochs, arguments.rate, arguments.zoom)
-    average = train(arguments.data, network, phase)
+    average = train(arguments.data, network.train(), phase)
     torch.save(average.state_dict(), arguments.out)
 
 
