@@ -274,6 +274,7 @@ def read_only_folder() -> Iterator[Path]:
     with public_folder() as folder:
         (folder / ".unfinished").mkdir()
         (folder / "a").write_bytes(b"data")
+        (folder / "a").chmod(0o444)  # whatever the umask
         for path in (folder / ".unfinished", folder):
             path.chmod(0o555)
         yield folder

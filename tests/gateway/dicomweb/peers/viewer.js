@@ -67,6 +67,8 @@ async function main() {
   });
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    // A picture is taken between two frames, which take long where a loaded core draws them.
+    page.setDefaultTimeout(120000);
     page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
     page.on("pageerror", (error) => said.push(`error: ${error.message}`));
     page.on("crash", () => said.push("the page crashed"));
