@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from gateway.results.deliveries import (
 )
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import DeliveryState
+from gateway.work.keys import WorkId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,11 +46,12 @@ if TYPE_CHECKING:
     from gateway.schemas.problem import Problem
     from gateway.schemas.routing_destinations import Destination
     from gateway.work.documents import PendingDelivery
-    from gateway.work.keys import WorkId
 
 log = structlog.get_logger()
 
 GONE = "the routing document has no destination of this name"
+# About four minutes of attempts: an archive that files later finds what it was sent before.
+_MOST_LOSSES = 10
 
 
 class Deliver:
@@ -107,7 +109,7 @@ class Deliver:
         item = None if record is None else delivery_of(record, work.id)
         if record is None or item is None or not is_on_its_way(item):
             return
-        sending = _Sending()
+        sending = _Sending(item)
         try:
             await self._bring(record, item, document, sending, deadline)
         except (
@@ -117,19 +119,20 @@ class Deliver:
         ) as error:
             news: dict[str, object] = {"attempts": document.attempts, "problem": problem_of(error)}
             if sending.uids:
-                news |= {"state": DeliveryState.SENT, "objects": sending.all_of(item)}
+                news |= sending.news | {"state": DeliveryState.SENT, "confirmed": ()}
             await self._change(work, partial(_attempted, item, record, news, sending))
             raise
         if not sending.uids:  # a later state is brought, or there is nothing to bring
             await self._change(work, lambda record: without_delivery(record, work.id))
             return
         state = sending.state
-        news = {
+        is_confirmed = state is DeliveryState.CONFIRMED
+        news = sending.news | {
             "state": state,
             "attempts": document.attempts,
-            "objects": sending.all_of(item),
             "problem": None,
-            "warning": None if state is DeliveryState.CONFIRMED else sending.warning,
+            "warning": None if is_confirmed else sending.warning,
+            "confirmed": () if is_confirmed else tuple(sending.confirmed),
         }
         await self._change(work, partial(_attempted, item, record, news, sending))
         log.info("delivery.ended", destination=self._name, state=state, attempts=document.attempts)
@@ -161,9 +164,11 @@ class Deliver:
         if renderer is None:
             raise DeliveryRefusedError(f"no {document.rendering} is made here")
         disclosure = self._disclosures.of(record, destination, document.rendering)
+        work = WorkId(record.study_id, item.id)
         try:
             async with aclosing(renderer(record.study_id, destination)) as renderings:
-                async for rendering in renderings:
+                async for each in renderings:
+                    rendering = replace(each, work=work, revision=item.revision)
                     await self._check(rendering)
                     if item.state is DeliveryState.SENT and await _may_be_there(
                         transport, rendering, deadline
@@ -222,8 +227,13 @@ class Deliver:
             log.warning("delivery.not_confirmed", destination=self._name, reason=sending.warning)
         if held is False:
             self._succeeded("not_held")
+            sending.losses += 1
+            if sending.losses >= _MOST_LOSSES:
+                times = f"{sending.losses} times"
+                raise DeliveryRefusedError(f"it acknowledged it {times} and does not hold it")
             raise DeliveryUnansweredError("it acknowledged it and does not hold it", is_sent=True)
-        sending.confirmed += held is True
+        if held:
+            sending.confirmed.append(rendering.uid)
         self._succeeded(DeliveryState.CONFIRMED if held else DeliveryState.ACKNOWLEDGED)
 
     def _succeeded(self, outcome: str) -> None:
@@ -244,35 +254,46 @@ class _Sending:
 
     Parameters
     ----------
+    item
+        The item before it.
     uids
         Of all that the destination may have.
     acknowledged
         Those that it took in this attempt.
     confirmed
-        Number of those that it has for sure.
+        Those that it has for sure.
+    losses
+        Number of times that it acknowledged one and did not have it, in all attempts.
     warning
         The reason why it could not be asked for the last of those that it only acknowledged.
     """
 
+    item: DeliveryItem
     uids: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
-    confirmed: int = 0
+    confirmed: list[str] = field(default_factory=list)
+    losses: int = field(init=False)
     warning: str | None = None
+
+    def __post_init__(self) -> None:
+        self.losses = self.item.losses
 
     @property
     def state(self) -> DeliveryState:
         """Return the state of an item whose objects were all taken."""
-        are_held = self.confirmed == len(self.uids)
+        are_held = len(self.confirmed) == len(self.uids)
         return DeliveryState.CONFIRMED if are_held else DeliveryState.ACKNOWLEDGED
 
-    def all_of(self, item: DeliveryItem) -> tuple[str, ...]:
-        """Return the objects that the destination may have of all attempts."""
-        return tuple(dict.fromkeys((*item.objects, *self.uids)))
+    @property
+    def news(self) -> dict[str, object]:
+        """Return what changes of the item: objects that the destination may have, and losses."""
+        objects = tuple(dict.fromkeys((*self.item.objects, *self.uids)))
+        return {"objects": objects, "losses": self.losses}
 
     def was_held(self, rendering: Rendering) -> None:
         """Note an object that the destination has of an attempt before."""
         self.uids.append(rendering.uid)
-        self.confirmed += 1
+        self.confirmed.append(rendering.uid)
 
     def was_acknowledged(self, rendering: Rendering) -> None:
         """Note an object that the destination took."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -29,14 +30,14 @@ from gateway.delivery.client_tls import dicom_context
 from gateway.delivery.dicom_objects import STORED, may_pass, parsed
 from gateway.delivery.storage_commitment import (
     PUSH_MODEL,
-    AwaitedReports,
+    Commitments,
     ReceivedReport,
     ask_for_commitment,
     is_committed,
+    report_within,
 )
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.threads import in_thread
-from gateway.schemas.routing_destinations import CommitmentWait
 from gateway.vocabulary.implementation import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
     from gateway.delivery.transport import Rendering
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.routing_destinations import DicomDestination
+    from gateway.schemas.routing_destinations import CommitmentWait, DicomDestination
     from gateway.settings import DimseSettings
 
 log = structlog.get_logger()
@@ -83,8 +84,9 @@ class DicomTransport:
         Has the AE title and the TLS files that the destination leaves unset.
     at_once
         Threads, each of which is at one object.
-    reports
-        Reports on storage commitment that the listener takes; None without one.
+    commitments
+        Storage commitment that archives are asked for; without, a report is taken on the
+        association of its request, and while that is waited for.
     """
 
     def __init__(
@@ -93,10 +95,10 @@ class DicomTransport:
         listener: DimseSettings,
         *,
         at_once: int,
-        reports: AwaitedReports | None = None,
+        commitments: Commitments | None = None,
     ) -> None:
         self._destination = destination
-        self._reports = AwaitedReports() if reports is None else reports
+        self._commitments = commitments or Commitments()
         self._awaited: set[Future[ReceivedReport]] = set()
         self._listener = listener
         # Not the event loop's own: archives that hang would take all of those.
@@ -125,8 +127,9 @@ class DicomTransport:
         ------
         DeliveryUnansweredError
         """
-        ask = self._find if self._destination.storage_commitment is None else self._commit
-        return await in_thread(self._threads, lambda: ask(rendering, deadline))
+        if self._destination.storage_commitment is None:
+            return await in_thread(self._threads, lambda: self._find(rendering, deadline))
+        return await self._is_committed(self._destination.storage_commitment, rendering, deadline)
 
     async def check(self, deadline: Deadline) -> str:
         """Ask for a C-ECHO; see `Transport.check`."""
@@ -193,11 +196,26 @@ class DicomTransport:
             raise DeliveryUnansweredError("it did not answer the C-FIND in time")
         return found if status == _SUCCESS else None
 
-    def _commit(self, rendering: Rendering, deadline: Deadline) -> bool:
-        commitment = self._destination.storage_commitment or CommitmentWait()
-        transaction_uid = generate_uid(prefix=None)
+    async def _is_committed(
+        self, commitment: CommitmentWait, rendering: Rendering, deadline: Deadline
+    ) -> bool:
+        wait_s = min(commitment.wait_s, max(0.0, deadline.remaining_s() - _RELEASE_S))
+
+        async def ask(transaction_uid: str) -> ReceivedReport | None:
+            asking = partial(self._commit, rendering, transaction_uid, wait_s, deadline)
+            return await in_thread(self._threads, asking)
+
+        received = await self._commitments.ask(self._destination.name, rendering, ask)
+        if received is None:
+            reason = f"no report on storage commitment came within {wait_s:.0f} s"
+            raise DeliveryUnansweredError(reason)
+        return is_committed(received, rendering.uid)
+
+    def _commit(
+        self, rendering: Rendering, transaction_uid: str, wait_s: float, deadline: Deadline
+    ) -> ReceivedReport | None:
         with ExitStack() as stack:
-            report = stack.enter_context(self._reports.awaiting(transaction_uid))
+            report = stack.enter_context(self._commitments.awaited.awaiting(transaction_uid))
             self._awaited.add(report)
             stack.callback(self._awaited.discard, report)
             association = stack.enter_context(
@@ -206,24 +224,30 @@ class DicomTransport:
             if association is None:
                 raise DeliveryUnansweredError("it takes no requests for storage commitment")
             ask_for_commitment(association, transaction_uid, parsed(rendering.data))
-            wait_s = min(commitment.wait_s, max(0.0, deadline.remaining_s() - _RELEASE_S))
-            return is_committed(report, rendering.uid, wait_s)
+            return report_within(report, wait_s)
 
     def _report_handlers(self) -> list[EventHandlerType]:
-        """Return what takes a report on the association of its request, once it is answered."""
+        """Return what takes a report on the association of a request.
+
+        The one that is waited for there is taken once it is answered: it ends the association.
+        """
         answered: list[ReceivedReport] = []
 
         def answer(event: Event) -> tuple[int, None]:
             try:
-                answered.append(ReceivedReport.of(event.event_information))
+                received = ReceivedReport.of(event.event_information)
+                if self._commitments.awaited.has(received.transaction_uid):
+                    answered.append(received)
+                    return _SUCCESS, None
+                is_known = self._commitments.take(received)
             except Exception as error:  # noqa: BLE001 - whatever the decoder meets in a peer's bytes
                 log.warning("delivery.report_unreadable", error=type(error).__qualname__)
                 return _INVALID_ARGUMENT, None
-            return _SUCCESS, None
+            return _SUCCESS if is_known else _INVALID_ARGUMENT, None
 
         def take(_: Event) -> None:
             while answered:
-                self._reports.take(answered.pop())
+                self._commitments.take(answered.pop())
 
         return [(evt.EVT_N_EVENT_REPORT, answer), (evt.EVT_PDU_SENT, take)]
 

@@ -19,13 +19,20 @@ from gateway.delivery.deliver import Deliver
 from gateway.delivery.delivery_states import DeliveryStates
 from gateway.delivery.transports import AT_ONCE
 from gateway.errors import RadStreamError, log_fields
-from gateway.results.deliveries import next_for
+from gateway.results.deliveries import delivery_of, next_for, with_delivery
 from gateway.results.keys import withdrawn_study
 from gateway.runtime.circuit import Circuit
+from gateway.schemas.result import DeliveryState
 from gateway.storage.layout import DELIVERIES
 from gateway.work.documents import PendingDelivery
 from gateway.work.entries import Entries
-from gateway.work.keys import WorkId, delivery_kind, destination_of, to_the_second
+from gateway.work.keys import (
+    WorkId,
+    delivery_kind,
+    destination_of,
+    parked_key,
+    to_the_second,
+)
 from gateway.work.parked_operations import ParkedWork
 from gateway.work.worker import Worker
 
@@ -145,6 +152,29 @@ class DestinationLines:
                         await self._new.wait()
                 except TimeoutError:
                     continue
+
+    async def park(
+        self, destination: str, work: WorkId, document: PendingDelivery, error: RadStreamError
+    ) -> None:
+        """Park an item that was acknowledged, and turns out not to be there.
+
+        Parameters
+        ----------
+        document
+            Job of the item, which an operator may have tried again.
+        """
+        entries = self._line(destination).entries
+        parked = await self._parking.park_work(parked_key(entries.kind, work), error)
+        await entries.keep_job(work, parked.parked_at, document)
+
+        def change(record: StudyRecord) -> StudyRecord:
+            item = delivery_of(record, work.id)
+            if item is None or item.state is not DeliveryState.ACKNOWLEDGED:
+                return record
+            state = DeliveryState.PARKED
+            return with_delivery(record, work.id, state=state, problem=parked.problem, warning=None)
+
+        await self._documents.change_known(work.study_id, change)
 
     def owns(self, item: ParkedItem) -> bool:
         """See `ParkedOwner.owns`."""

@@ -1,7 +1,7 @@
 """Storage commitment of archives, which is asked for after C-STORE.
 
 An archive reports on the association of the request or, later, on one that it asks the listener
-for. Who asked waits for either. A report that comes when nobody waits any more changes nothing.
+for. Who asked waits for either; for a report that comes later see `gateway.delivery.late_reports`.
 
 References
 ----------
@@ -10,8 +10,10 @@ DICOM PS3.4, J.3.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from concurrent.futures import CancelledError, Future
+import time
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,17 +23,22 @@ from pydicom.sequence import Sequence
 from pynetdicom import sop_class
 
 from gateway.errors import DeliveryUnansweredError
+from gateway.results.asked_commitments import AskedCommitment, new_transaction_uid
+from gateway.results.keys import withdrawn_study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from pynetdicom.association import Association
+
+    from gateway.delivery.transport import Rendering
+    from gateway.results.asked_commitments import AskedCommitments
 
 PUSH_MODEL = sop_class.StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at run time
 _INSTANCE = str(sop_class.StorageCommitmentPushModelInstance)
 _REQUEST = 1
 _SUCCESS = 0x0000
-_NO_SUCH_INSTANCE = 0x0112
+NO_SUCH_INSTANCE = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +89,107 @@ class AwaitedReports:
             with self._lock:
                 del self._awaited[transaction_uid]
 
+    def has(self, transaction_uid: str) -> bool:
+        """Return True if a report is waited for."""
+        with self._lock:
+            return transaction_uid in self._awaited
+
     def take(self, received: ReceivedReport) -> bool:
         """Take a report; return False where nobody waits for it."""
         with self._lock:
             report = self._awaited.get(received.transaction_uid)
-            if report is None or report.done():
-                return False
+        if report is None:
+            return False
+        try:
             report.set_result(received)
+        except InvalidStateError:  # it has one, or is waited for no more
+            return False
+        return True
+
+
+class Commitments:
+    """Storage commitment that archives are asked for, on the event loop that this is made on.
+
+    Parameters
+    ----------
+    awaited
+        Reports that attempts of this gateway wait for.
+    asked
+        Keeps the requests of all gateways until they are reported on; None for none to be kept.
+    """
+
+    def __init__(
+        self, awaited: AwaitedReports | None = None, asked: AskedCommitments | None = None
+    ) -> None:
+        self.awaited = AwaitedReports() if awaited is None else awaited
+        self._asked = asked
+        self._loop = None if asked is None else asyncio.get_running_loop()
+
+    async def ask(
+        self,
+        destination: str,
+        rendering: Rendering,
+        request: Callable[[str], Awaitable[ReceivedReport | None]],
+    ) -> ReceivedReport | None:
+        """Return the report on an object that an archive was brought; None where none came in time.
+
+        Then the request is kept. That for a withdrawal is not: nothing is known of one that was
+        taken.
+
+        Parameters
+        ----------
+        request
+            Asks under a Transaction UID, and waits.
+
+        Raises
+        ------
+        DeliveryUnansweredError
+        """
+        work, asked = rendering.work, self._asked
+        if asked is None or work is None or withdrawn_study(work.study_id) is not None:
+            return await request(new_transaction_uid(time.time()))
+        note = AskedCommitment(
+            destination=destination,
+            rendering=rendering.kind,
+            revision=rendering.revision,
+            sop_instance_uid=rendering.uid,
+        )
+        transaction_uid = await asked.add(work, note)
+        try:
+            received = await request(transaction_uid)
+        except DeliveryUnansweredError as error:
+            if not error.is_sent:
+                await asked.end(transaction_uid)
+            raise
+        if received is None:  # another gateway may have taken it
+            kept = await asked.report(transaction_uid)
+            if kept is None:
+                return None
+            uids = frozenset([rendering.uid] if kept.committed else [])
+            failed = {} if kept.committed else {rendering.uid: kept.reason}
+            received = ReceivedReport(transaction_uid, uids, failed)
+        await asked.end(transaction_uid)
+        return received
+
+    def take(self, received: ReceivedReport) -> bool:
+        """Take a report; return False where no such request was made. Blocks another thread.
+
+        Raises
+        ------
+        StoreError, UnreadableDocumentError
+        RuntimeError
+            The gateway ends.
+        """
+        if self.awaited.take(received):
             return True
+        if self._asked is None or self._loop is None:
+            return False
+        keeping = self._asked.keep(received.transaction_uid, received.committed, received.failed)
+        try:
+            return asyncio.run_coroutine_threadsafe(keeping, self._loop).result()
+        except RuntimeError:  # the loop is closed
+            keeping.close()
+            raise
 
 
 def ask_for_commitment(association: Association, transaction_uid: str, stored: Dataset) -> None:
@@ -98,7 +198,7 @@ def ask_for_commitment(association: Association, transaction_uid: str, stored: D
     Raises
     ------
     DeliveryUnansweredError
-        The archive does not take the request.
+        The archive does not take the request, or it is not known if it has.
     """
     item, information = Dataset(), Dataset()
     item.ReferencedSOPClassUID = stored.SOPClassUID
@@ -108,36 +208,50 @@ def ask_for_commitment(association: Association, transaction_uid: str, stored: D
     try:
         answer, _ = association.send_n_action(information, _REQUEST, PUSH_MODEL, _INSTANCE)
     except (RuntimeError, ValueError) as error:
-        raise DeliveryUnansweredError("it aborted the association") from error
+        raise DeliveryUnansweredError("it aborted the association", is_sent=True) from error
     if "Status" not in answer:
-        raise DeliveryUnansweredError("it did not answer the request for storage commitment")
+        reason = "it did not answer the request for storage commitment"
+        raise DeliveryUnansweredError(reason, is_sent=True)
     if answer.Status != _SUCCESS:
         status = f"{int(answer.Status):04X}"
         raise DeliveryUnansweredError(f"it answered storage commitment with status {status}")
 
 
-def is_committed(report: Future[ReceivedReport], sop_instance_uid: str, wait_s: float) -> bool:
-    """Return True if an object is committed, and False if the archive has none; blocks until then.
+def report_within(report: Future[ReceivedReport], wait_s: float) -> ReceivedReport | None:
+    """Return the report once it has come; None if it does not in time."""
+    try:
+        return report.result(wait_s)
+    except (TimeoutError, CancelledError):
+        return None if report.cancel() or report.cancelled() else report.result()
+
+
+def is_committed(received: ReceivedReport, sop_instance_uid: str) -> bool:
+    """Return True if a report has an object as committed, and False if the archive has none.
 
     Raises
     ------
     DeliveryUnansweredError
-        No report came in time, or it says neither.
+        It says neither.
     """
-    try:
-        received = report.result(wait_s)
-    except (TimeoutError, CancelledError) as error:
-        reason = f"no report on storage commitment came within {wait_s:.0f} s"
-        raise DeliveryUnansweredError(reason) from error
     if sop_instance_uid in received.committed:
         return True
     if sop_instance_uid not in received.failed:
         raise DeliveryUnansweredError("its report on storage commitment does not name the object")
-    cause = received.failed[sop_instance_uid]
-    if cause == _NO_SUCH_INSTANCE:
+    reason = received.failed[sop_instance_uid]
+    if reason == NO_SUCH_INSTANCE:
         return False
-    words = "unknown" if cause is None else f"{cause:04X}"
-    raise DeliveryUnansweredError(f"it does not commit storage, reason {words}")
+    raise DeliveryUnansweredError(not_committed(reason))
+
+
+def not_committed(reason: int | None) -> str:
+    """Return the words for an object that an archive holds and does not commit.
+
+    Parameters
+    ----------
+    reason
+        Failure Reason (0008,1197); None where it is none.
+    """
+    return f"it does not commit storage, reason {'unknown' if reason is None else f'{reason:04X}'}"
 
 
 def _uid(item: Dataset) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.result import RenderingKind
+    from gateway.work.keys import WorkId
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,16 @@ class Rendering:
         Of the data.
     data
         The object, the same bytes however often it is sent.
+    work, revision
+        The delivery that brings it, where one does, and the state of the study that it brings.
     """
 
     kind: RenderingKind
     uid: str
     media_type: str
     data: bytes
+    work: WorkId | None = None
+    revision: str = ""
 
 
 class Transport(Protocol):

@@ -19,7 +19,7 @@ from gateway.schemas.routing_destinations import (
 )
 
 if TYPE_CHECKING:
-    from gateway.delivery.storage_commitment import AwaitedReports
+    from gateway.delivery.storage_commitment import Commitments
     from gateway.routing.in_force import Routing
     from gateway.schemas.routing_destinations import Destination
     from gateway.settings import DimseSettings
@@ -45,15 +45,15 @@ class Transports:
         Has the destinations.
     listener
         Settings that DICOM destinations share with the listener.
-    reports
-        Reports on storage commitment that the listener takes.
+    commitments
+        Storage commitment that archives are asked for.
     """
 
     def __init__(
-        self, routing: Routing, listener: DimseSettings, reports: AwaitedReports | None = None
+        self, routing: Routing, listener: DimseSettings, commitments: Commitments | None = None
     ) -> None:
         self._routing = routing
-        self._reports = reports
+        self._commitments = commitments
         self._listener = listener
         self._made: dict[str, tuple[Destination, ClosableTransport]] = {}
 
@@ -79,22 +79,22 @@ class Transports:
             transport.close()
 
     def _new(self, destination: Destination) -> ClosableTransport:
-        return new_transport(destination, self._listener, self._reports)
+        return new_transport(destination, self._listener, self._commitments)
 
 
 def new_transport(
-    destination: Destination, listener: DimseSettings, reports: AwaitedReports | None = None
+    destination: Destination, listener: DimseSettings, commitments: Commitments | None = None
 ) -> ClosableTransport:
     """Return a way to a destination, which is to be closed.
 
     Parameters
     ----------
-    listener, reports
+    listener, commitments
         See `Transports`.
     """
     match destination:
         case DicomDestination():
-            return DicomTransport(destination, listener, at_once=AT_ONCE, reports=reports)
+            return DicomTransport(destination, listener, at_once=AT_ONCE, commitments=commitments)
         case StowDestination():
             return StowTransport(destination)
         case FhirDestination():

@@ -6,19 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gateway.delivery.storage_commitment import Commitments
     from gateway.dimse.commitment_requests import CommitmentRequests
     from gateway.dimse.instances import InstanceStore
 
 
 @dataclass(frozen=True, slots=True)
 class DicomIntake:
-    """Intake of instances and of requests for storage commitment, on the event loop.
+    """Intake of instances, and of storage commitment, on the event loop.
 
     Parameters
     ----------
     store, commitments
-        Takes the instances, and the requests.
+        Takes the instances, and the requests for storage commitment.
+    archives
+        Takes reports of archives that the gateway has asked for it.
     """
 
     store: InstanceStore
     commitments: CommitmentRequests
+    archives: Commitments

@@ -28,6 +28,7 @@ from gateway.dimse.commitment_messages import (
 from gateway.dimse.connections import ENDS, Connections
 from gateway.dimse.data_sets import ReceivedDataSet, file_head
 from gateway.dimse.instances import Peer, ReceivedInstance
+from gateway.errors import RadStreamError, log_fields
 from gateway.routing.senders import caller_of
 from gateway.studies.dicom_instance import FailureReason, InstanceUids
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from pynetdicom.presentation import PresentationContext
 
     from gateway.access.callers import Caller
-    from gateway.delivery.storage_commitment import AwaitedReports
     from gateway.dimse.association_reports import DueReport
     from gateway.dimse.intake import DicomIntake
     from gateway.observability.metrics import Metrics
@@ -93,8 +93,6 @@ class DicomListener:
         Returns the TLS context for a new connection; None for plain DICOM.
     metrics
         Told of connections, associations and instances.
-    reports
-        Reports of archives on storage commitment, which deliveries wait for.
     on_fault
         Called when the listener ends by itself.
 
@@ -112,14 +110,12 @@ class DicomListener:
         senders: Senders | None,
         context: Callable[[], ssl.SSLContext | None],
         metrics: Metrics,
-        reports: AwaitedReports,
         on_fault: Callable[[], None],
     ) -> None:
         self.senders = senders
         self._settings = settings
         self._intakes = intakes
         self._metrics = metrics.dimse
-        self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._entity = make_entity(
             settings.ae_title, pdu_bytes=settings.pdu_bytes, idle_s=settings.idle_s
@@ -285,11 +281,18 @@ class DicomListener:
         """Take an archive's report on storage commitment; return the status of the answer."""
         try:
             received = read_report(report, context.transfer_syntax[0])
+            # Archives may serve several tenants; a Transaction UID is one's alone.
+            is_known = any(intake.archives.take(received) for intake in self._intakes.values())
         except ActionRefusedError as error:
             return error.status
-        is_awaited = self._reports.take(received)
-        log.info("dimse.commitment_reported", awaited=is_awaited)
-        return ActionStatus.SUCCESS
+        except RadStreamError as error:
+            log.warning("dimse.commitment_report_lost", **log_fields(error))
+            return ActionStatus.PROCESSING_FAILURE
+        except Exception:
+            log.exception("dimse.unexpected_error")
+            return ActionStatus.PROCESSING_FAILURE
+        log.info("dimse.commitment_reported", known=is_known)
+        return ActionStatus.SUCCESS if is_known else ActionStatus.INVALID_ARGUMENT
 
     def _end(self, association: ServedAssociation) -> None:
         with self._lock:

@@ -22,6 +22,7 @@ import structlog
 from gateway.audit.trail import name_study
 from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
 from gateway.observability.pseudonyms import key_reference
+from gateway.results.asked_commitments import AskedCommitments
 from gateway.results.instances import Instances
 from gateway.results.keys import document_key, images_folder, pages_folder, study_folder
 from gateway.results.tombstone import Closing, Tombstone
@@ -229,6 +230,7 @@ class Deletion:
     async def _purge(self, study_id: str) -> bool:
         """Purge all but the document; return True if nothing is left, not even older versions."""
         await Instances(self._objects).remove_of(study_id)
+        await AskedCommitments(self._objects).remove_of(study_id)
         kept = (kept_folders(kind, study_id) for kind in KINDS)
         folders = (images_folder(study_id), pages_folder(study_id), *kept)
         prefixes = [*folders, *await entries_of(self._objects, study_id)]

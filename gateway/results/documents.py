@@ -246,6 +246,12 @@ class DeliveryItem(StoredDocument):
     )
     problem: Problem | None = Field(None, description="Problem of the last attempt.")
     warning: str | None = Field(None, description="Reason why it is not confirmed.")
+    confirmed: tuple[str, ...] = Field(
+        (), description="Objects that the destination has confirmed, as long as others are not."
+    )
+    losses: int = Field(
+        0, description="Number of times that the destination acknowledged one and did not have it."
+    )
     after: tuple[str, ...] = Field(
         (), description="Withdrawals of the study's former life, which the destination gets first."
     )

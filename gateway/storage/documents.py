@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
-from gateway.storage.layout import CALLBACKS, DELIVERIES, INSTANCES, RESULTS, SUBMISSIONS
+from gateway.storage.layout import ASKED, CALLBACKS, DELIVERIES, INSTANCES, RESULTS, SUBMISSIONS
 
 if TYPE_CHECKING:
     from gateway.storage.protocol import ObjectStore
@@ -99,6 +99,8 @@ def _place(key: str) -> str:
     """Return the key with a star in place of a study_id or a UID, which stand in no log."""
     if key.startswith(INSTANCES):
         return f"{INSTANCES}*"
+    if key.startswith(ASKED):
+        return f"{ASKED}*"
     if key.startswith((SUBMISSIONS, CALLBACKS, DELIVERIES)):
         return f"{key.partition('.')[0]}.*"
     if not key.startswith(RESULTS):

@@ -22,6 +22,7 @@ DELIVERIES = f"{WORK}deliveries/"
 READINGS = f"{WORK}readings/"
 ROLL_BACKS = f"{WORK}roll-backs/"
 COMMITMENTS = f"{WORK}commitments/"
+ASKED = f"{WORK}asked/"
 COMPLETION = f"{WORK}completion/"
 DELETIONS = f"{WORK}deletions/"
 WITHDRAWALS = f"{WORK}withdrawals/"
@@ -118,6 +119,13 @@ PLACES = (
         "requests for storage commitment that are not reported on yet",
         "dimse",
         "when the sender takes the report, or after a day",
+    ),
+    Place(
+        ASKED,
+        "requests for storage commitment that archives have not reported on yet",
+        "results",
+        "when the archive reports in time, or the report is applied; when the study is deleted; "
+        "after seven days",
     ),
     Place(
         PARKED, "parked items", "work", "when the object is processed after all, or by `discard`"

@@ -14,9 +14,11 @@ from pydicom.dataset import Dataset
 
 from gateway.audit.trail import Audit
 from gateway.delivery.disclosures import Disclosures
+from gateway.delivery.late_reports import LateReports
 from gateway.delivery.lines import DestinationLines
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.renderers import Renderer, Renderers, dicom_rendering
+from gateway.delivery.storage_commitment import Commitments
 from gateway.delivery.transport import Rendering
 from gateway.delivery.transports import Transports
 from gateway.delivery.withdrawal_renderers import with_withdrawals
@@ -28,6 +30,7 @@ from gateway.renderings.revisions import present
 from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
 from gateway.renderings.withdrawn_results import WithdrawnResults
+from gateway.results.asked_commitments import AskedCommitments
 from gateway.results.deletion import Deletion
 from gateway.results.documents import Completion, DeliveryItem, StudyRecord
 from gateway.results.links import Links
@@ -167,8 +170,10 @@ class All:
 class Ways(Transports):
     """The ways to peers by name; to all others they are real."""
 
-    def __init__(self, routing: Routing, peers: Mapping[str, Peer]) -> None:
-        super().__init__(routing, DimseSettings())
+    def __init__(
+        self, routing: Routing, peers: Mapping[str, Peer], commitments: Commitments
+    ) -> None:
+        super().__init__(routing, DimseSettings(), commitments)
         self._peers = peers
 
     def _new(self, destination: Destination) -> Any:
@@ -191,7 +196,9 @@ class Gateway:
         self.parking = Parking(objects, problem_of)
         self.metrics = Metrics(CollectorRegistry())
         self.routing = Routing(document)
-        self.transports = Ways(self.routing, peers or {})
+        self.asked = AskedCommitments(objects)
+        self.commitments = Commitments(asked=self.asked)
+        self.transports = Ways(self.routing, peers or {}, self.commitments)
         self.sink = Sink()
         self.kinds = changes.pop("kinds", (SR,))
         self.render: Callable[[str, str], bytes] = changes.pop("render", report)
@@ -213,6 +220,7 @@ class Gateway:
             problem_of=problem_of,
             metrics=self.metrics,
         )
+        self.late = LateReports(self.asked, self.documents, self.lines, sweep_s=0.02)
         self.results = ResultStore(objects, self.documents)
         self.withdrawals = Withdrawals(
             objects,
@@ -282,7 +290,8 @@ class Gateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver until the block ends."""
-        tasks = [asyncio.create_task(self.lines.run()), asyncio.create_task(self.outbox.run())]
+        parts = (self.lines, self.outbox, self.late)
+        tasks = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield
         finally:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.delivery.chosen_destinations import ChosenDestinations
 from gateway.delivery.disclosures import Disclosures
+from gateway.delivery.late_reports import LateReports
 from gateway.delivery.lines import DestinationLines
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.renderers import renderers
+from gateway.delivery.storage_commitment import Commitments
 from gateway.delivery.transports import Transports
 from gateway.delivery.withdrawal_renderers import with_withdrawals
 from gateway.delivery.withdrawals import Withdrawals
 from gateway.problems import problem_of
 from gateway.renderings.withdrawn_results import WithdrawnResults
+from gateway.results.asked_commitments import AskedCommitments
 from gateway.results.links import Links
 from gateway.results.tombstones import Tombstones
 from gateway.studies.routing_facts import RoutingExplanations
@@ -29,16 +33,38 @@ if TYPE_CHECKING:
     from gateway.schemas.result import RenderingKind
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryPart:
+    """Parts that bring results to destinations.
+
+    Parameters
+    ----------
+    outbox, lines
+        Promises what studies bring, and brings it.
+    commitments
+        Takes reports of archives on storage commitment.
+    late
+        Applies those that no attempt waits for.
+    """
+
+    outbox: Outbox
+    lines: DestinationLines
+    commitments: Commitments
+    late: LateReports
+
+
 def make_delivery(
     context: LifespanContext,
     storage: StudyStorage,
     processing: Processing,
     audit: Audit,
     routing: Routing,
-) -> tuple[Outbox, DestinationLines]:
-    """Return the outbox, which studies are promised from as they complete, and its lines."""
+) -> DeliveryPart:
+    """Return the outbox, which studies are promised from as they complete, and what serves it."""
     settings = context.settings
-    transports = Transports(routing, settings.dimse, context.commitment_reports)
+    asked = AskedCommitments(storage.objects)
+    commitments = Commitments(context.commitment_reports, asked)
+    transports = Transports(routing, settings.dimse, commitments)
     context.stack.callback(transports.close)
     made: dict[RenderingKind, Renderer] = {}
     lines = DestinationLines(
@@ -69,4 +95,5 @@ def make_delivery(
     outbox = Outbox(storage.documents, chosen, lines, withdrawals=withdrawals, kinds=made.keys())
     storage.deletion.follow(withdrawals)
     storage.completions.follow(outbox)
-    return outbox, lines
+    late = LateReports(asked, storage.documents, lines, sweep_s=settings.pending.sweep_s)
+    return DeliveryPart(outbox, lines, commitments, late)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.audit.trail import Audit
     from gateway.deferred.submissions import Submissions
+    from gateway.delivery.storage_commitment import Commitments
     from gateway.routing.in_force import Routes, Routing
     from gateway.routing.senders import Senders
     from gateway.settings import DimseSettings
@@ -77,8 +78,15 @@ def make_dimse(
     audit: Audit,
     *,
     routing: Routing,
+    commitments: Commitments,
 ) -> DicomPart | None:
-    """Return what takes instances from the listener; None where there is to be no listener."""
+    """Return what takes instances from the listener; None where there is to be no listener.
+
+    Parameters
+    ----------
+    commitments
+        Storage commitment that archives are asked for.
+    """
     settings = context.settings.dimse
     if not settings.is_on:
         return None
@@ -100,9 +108,9 @@ def make_dimse(
         StorageCommitment(instances, storage.results, submissions), audit, context.metrics.dimse
     )
     entries, worker = _owed_reports(context, storage, reports, lambda: _senders(routing))
-    commitments = CommitmentRequests(reports, entries, worker, audit)
+    requests = CommitmentRequests(reports, entries, worker, audit)
     owner = ParkedWork(storage.parking, entries, WorkStates(), worker)
-    return DicomPart(DicomIntake(store, commitments), worker, owner)
+    return DicomPart(DicomIntake(store, requests, commitments), worker, owner)
 
 
 async def open_dimse(
@@ -146,7 +154,6 @@ def _listener(
             senders=_senders(routing),
             context=lambda: None if certificate is None else certificate.context,
             metrics=context.metrics,
-            reports=context.commitment_reports,
             on_fault=lambda: context.health.fail("DICOM listener"),
         )
     except OSError as error:

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from gateway.access.authentication import Authentication
     from gateway.app.lifespan.context import LifespanContext
     from gateway.app.lifespan.deferred import Backlogs
+    from gateway.app.lifespan.delivery import DeliveryPart
     from gateway.app.lifespan.dimse import DicomPart
     from gateway.app.lifespan.processing import Engine, Processing
     from gateway.app.lifespan.storage import StudyStorage
     from gateway.app.lifespan.stores import Stores
     from gateway.audit.trail import Audit
     from gateway.delivery.lines import DestinationLines
-    from gateway.delivery.outbox import Outbox
     from gateway.dropfolder.delivery import DropFolder
     from gateway.routing.in_force import Routing
     from gateway.settings import Settings
@@ -102,9 +102,17 @@ async def make_part(context: LifespanContext, foundation: Foundation) -> Part:
     )
     backlogs = await make_backlogs(context, storage, processing)
     submissions, catalog = _accepted(storage, processing, backlogs)
-    outbox, lines = make_delivery(context, storage, processing, audit, routing)
-    dicom = make_dimse(context, storage, processing, submissions, audit, routing=routing)
-    owners = (*backlogs.parked_owners, *([dicom.owner] if dicom else ()), lines)
+    delivery = make_delivery(context, storage, processing, audit, routing)
+    dicom = make_dimse(
+        context,
+        storage,
+        processing,
+        submissions,
+        audit,
+        routing=routing,
+        commitments=delivery.commitments,
+    )
+    owners = (*backlogs.parked_owners, *([dicom.owner] if dicom else ()), delivery.lines)
     gateway = Gateway(
         settings=settings,
         metrics=context.metrics,
@@ -125,7 +133,7 @@ async def make_part(context: LifespanContext, foundation: Foundation) -> Part:
         parking=storage.parking,
         parked=_parked(storage, folder, owners),
         submissions=submissions,
-        outbox=outbox,
+        outbox=delivery.outbox,
         dicom_store=_dicom_store(settings, processing, submissions),
         callbacks=backlogs.callbacks,
         catalog=catalog,
@@ -139,8 +147,8 @@ async def make_part(context: LifespanContext, foundation: Foundation) -> Part:
     work = chain(
         drop_folder_work(context, storage, settled, audit),
         backlog_work(settings, backlogs, catalog, storage, audit),
-        _store_work(context, storage, audit, lines),
-        _delivery_work(outbox, lines),
+        _store_work(context, storage, audit, delivery.lines),
+        _delivery_work(delivery),
         _report_work(dicom),
         _model_work(processing),
     )
@@ -157,10 +165,11 @@ def _store_work(
 
 
 def _delivery_work(
-    outbox: Outbox, lines: DestinationLines
+    delivery: DeliveryPart,
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
-    yield "deliveries", lines.run()
-    yield "outbox", outbox.run()
+    yield "deliveries", delivery.lines.run()
+    yield "outbox", delivery.outbox.run()
+    yield "late reports on storage commitment", delivery.late.run()
 
 
 def _report_work(

@@ -2,117 +2,52 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
-from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity
-from pynetdicom.dimse_messages import N_ACTION_RSP
+from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
 from gateway.delivery.dicom_store import DicomTransport
-from gateway.delivery.storage_commitment import PUSH_MODEL, AwaitedReports, ReceivedReport
+from gateway.delivery.storage_commitment import Commitments, ReceivedReport
 from gateway.errors import DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.routing_destinations import DicomDestination
-from gateway.settings import CompletionSettings, DimseSettings, RoutingSettings
+from gateway.settings import CompletionSettings, DimseSettings, RoutingSettings, Settings
+from gateway.storage.layout import ASKED
 from gateway.triton.embedded import EmbeddedTriton
-from tests.support.delivery import all_in, deliveries
+from tests.support.committing_archives import (
+    NO_SUCH_INSTANCE,
+    PROCESSING_FAILURE,
+    SUCCESS,
+    committing,
+    information,
+    report_to,
+)
+from tests.support.delivery import all_in, deliveries, dicom, stow
 from tests.support.delivery_archives import TITLE, rendering
 from tests.support.dicom import radiograph
-from tests.support.dimse import associated, dimse_settings, free_port, running_listener, store
+from tests.support.dimse import dimse_settings, free_port, running_listener
 from tests.support.gateway import brisk, until
 from tests.support.orthanc import running_orthanc
 
-SUCCESS, PROCESSING_FAILURE, NO_SUCH_INSTANCE = 0x0000, 0x0110, 0x0112
-
-
-@dataclass
-class Committing:
-    """An archive that is asked for storage commitment, and reports on the same association.
-
-    Attributes
-    ----------
-    status
-        Of the answer to the request.
-    failure
-        Failure Reason of the object; None commits it.
-    is_silent
-        True to report nothing.
-    changes
-        Of the Event Information.
-    """
-
-    port: int = 0
-    status: int = SUCCESS
-    failure: int | None = None
-    is_silent: bool = False
-    changes: dict[str, Any] = field(default_factory=dict)
-    asked: list[Dataset] = field(default_factory=list)
-    answers: list[int] = field(default_factory=list)
-
-    def act(self, event: evt.Event) -> tuple[int, None]:
-        """Answer the request."""
-        self.asked.append(event.action_information)
-        return self.status, None
-
-    def sent(self, event: evt.Event) -> None:
-        """Report once the request is answered."""
-        if isinstance(event.message, N_ACTION_RSP) and not (self.status or self.is_silent):
-            threading.Thread(target=self._report, args=[event.assoc]).start()
-
-    def _report(self, association: Any) -> None:
-        asked = self.asked[-1]
-        information = Dataset()
-        information.TransactionUID = asked.TransactionUID
-        if self.failure is None:
-            information.ReferencedSOPSequence = asked.ReferencedSOPSequence
-        else:
-            asked.ReferencedSOPSequence[0].FailureReason = self.failure
-            information.FailedSOPSequence = asked.ReferencedSOPSequence
-        for keyword, value in self.changes.items():
-            setattr(information, keyword, value)
-        kind = 1 if self.failure is None else 2
-        with suppress(RuntimeError):  # who waits no more has released the association
-            answer, _ = association.send_n_event_report(information, kind, PUSH_MODEL, PUSH_MODEL)
-            self.answers += [int(answer.Status)] if "Status" in answer else []
-
-
-@contextmanager
-def committing(*, is_offered: bool = True, **changes: Any) -> Iterator[Committing]:
-    """An archive on a free port of loopback."""
-    found = Committing(**changes)
-    entity = ApplicationEntity(TITLE)
-    entity.add_supported_context(
-        PUSH_MODEL if is_offered else DigitalXRayImageStorageForPresentation
-    )
-    server = entity.start_server(
-        ("127.0.0.1", 0),
-        block=False,
-        evt_handlers=[(evt.EVT_N_ACTION, found.act), (evt.EVT_DIMSE_SENT, found.sent)],
-    )
-    found.port = server.server_address[1]
-    try:
-        yield found
-    finally:
-        server.shutdown()
+INVALID_ARGUMENT = 0x0115
 
 
 @contextmanager
 def to(
-    port: int, reports: AwaitedReports | None = None, wait_s: float = 60.0
+    port: int, commitments: Commitments | None = None, wait_s: float = 60.0
 ) -> Iterator[DicomTransport]:
     """The way to the archive."""
     named = {"name": "pacs", "kind": "dicom", "ae_title": TITLE, "host": "127.0.0.1", "port": port}
     destination = named | {"storage_commitment": {"wait_s": wait_s}}
     transport = DicomTransport(
-        DicomDestination.model_validate(destination), DimseSettings(), at_once=1, reports=reports
+        DicomDestination.model_validate(destination),
+        DimseSettings(),
+        at_once=1,
+        commitments=commitments,
     )
     try:
         yield transport
@@ -137,7 +72,7 @@ async def test_what_is_committed_is_held():
 
 
 async def test_a_report_may_come_by_the_listener():
-    sent, reports = rendering(), AwaitedReports()
+    sent, reports = rendering(), Commitments()
     with committing(is_silent=True) as pacs, to(pacs.port, reports) as transport:
         asking = asyncio.create_task(transport.is_held(sent, soon()))
         await until(lambda: bool(pacs.asked))
@@ -186,38 +121,79 @@ async def test_the_end_of_the_gateway_ends_the_wait():
             await asking
 
 
-@pytest.mark.server
-async def test_orthanc_commits_what_it_was_brought(triton: EmbeddedTriton, tmp_path: Path):
-    port, folder = free_port(), tmp_path / "orthanc"
-    folder.mkdir()
-    routing, study = tmp_path / "routing.json", generate_uid()
-    pacs = {"name": "pacs", "ae_title": "ORTHANC", "addresses": ["127.0.0.1"]}
-    where = {"kind": "dicom", "ae_title": "ORTHANC", "host": "127.0.0.1", "port": port}
-    document = {
-        "schema": "radstream.routing/1",
-        "senders": [pacs],
-        "destinations": [{"name": "archive", **where, "storage_commitment": {}}],
-    }
-    routing.write_text(json.dumps(document))
-    settings = brisk(
-        dimse_settings(tmp_path, triton.grpc_url),
-        routing=RoutingSettings(file=routing),
+def archiving(folder: Path, triton_url: str, port: int, **destination: Any) -> Settings:
+    """Settings of a gateway that brings studies to an archive, which reports to its listener."""
+    title = destination.get("ae_title", TITLE)
+    sender = {"name": "pacs", "ae_title": title, "addresses": ["127.0.0.1"]}
+    where = dicom("archive", port, storage_commitment={}) | destination
+    document = {"schema": "radstream.routing/1", "senders": [sender], "destinations": [where]}
+    path = folder / "routing.json"
+    path.write_text(json.dumps(document))
+    return brisk(
+        dimse_settings(folder, triton_url),
+        routing=RoutingSettings(file=path),
         completion=CompletionSettings(quiet_s=1),
     )
 
-    def send(port: int) -> None:
-        contexts = ((DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian),)
-        with associated(port, *contexts, calling="ORTHANC") as association:
-            assert store(association, radiograph(StudyInstanceUID=study)).Status == SUCCESS
 
+@pytest.mark.server
+async def test_a_report_counts_after_the_gateway_that_asked_has_ended(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    study = generate_uid()
+    with committing(is_silent=True) as pacs:
+        changes = {"storage_commitment": {"wait_s": 0.1}}
+        settings = archiving(tmp_path, triton.grpc_url, pacs.port, **changes)
+        async with running_listener(settings) as listener:
+            client = listener.gateway.client
+            await until(listener.gateway.is_ready)
+            await stow(client, radiograph(StudyInstanceUID=study))
+            await until(lambda: all_in(client, study, "acknowledged"))
+            [item] = await deliveries(client, study)
+            assert "no report" in item["warning"]
+        [asked] = pacs.asked
+        report, stranger = information(asked), information(asked, TransactionUID=generate_uid())
+        settings = archiving(tmp_path, triton.grpc_url, pacs.port, **changes)
+        async with running_listener(settings) as listener:
+            client = listener.gateway.client
+            port = listener.port
+            assert await asyncio.to_thread(report_to, port, stranger) == INVALID_ARGUMENT
+            assert await all_in(client, study, "acknowledged")
+            assert await asyncio.to_thread(report_to, port, report) == SUCCESS
+            await until(lambda: all_in(client, study, "confirmed"))
+            [item] = await deliveries(client, study)
+            assert (item["attempts"], item.get("warning")) == (1, None)
+            await until(lambda: none_is_kept(tmp_path))
+            assert await asyncio.to_thread(report_to, port, report) == INVALID_ARGUMENT
+
+
+async def none_is_kept(folder: Path) -> bool:
+    return not [path for path in (folder / "store" / ASKED).rglob("*") if path.is_file()]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("reports_to_another", [False, True])
+async def test_orthanc_commits_what_it_was_brought(
+    triton: EmbeddedTriton, tmp_path: Path, *, reports_to_another: bool
+):
+    """On an association of its own, to the gateway that asked or to another on the store."""
+    port, folder, study = free_port(), tmp_path / "orthanc", generate_uid()
+    folder.mkdir()
+    both = ["structured-report", "secondary-capture"]
+    where = {"ae_title": "ORTHANC", "renderings": both, "storage_commitment": {"wait_s": 10}}
+    asks = archiving(tmp_path, triton.grpc_url, port, **where)
+    takes = archiving(tmp_path, triton.grpc_url, port, **where)
+    reported = takes if reports_to_another else asks
     async with (
-        running_listener(settings) as listener,
-        running_orthanc(folder, dimse_port=listener.port, own_dimse_port=port) as orthanc,
+        running_listener(asks) as listener,
+        running_orthanc(folder, dimse_port=reported.dimse.port, own_dimse_port=port) as orthanc,
     ):
-        await until(listener.gateway.is_ready)
-        await asyncio.to_thread(send, listener.port)
         client = listener.gateway.client
-        await until(lambda: all_in(client, study, "confirmed", "acknowledged"))
+        await until(listener.gateway.is_ready)
+        await stow(client, radiograph(StudyInstanceUID=study))
+        async with running_listener(takes) if reports_to_another else nullcontext():
+            await until(lambda: all_in(client, study, "confirmed", "acknowledged"))
+        await until(lambda: all_in(client, study, "confirmed"))
         found = await deliveries(client, study)
         held = (await orthanc.client.get("/statistics")).json()["CountInstances"]
     assert {(item["state"], item.get("warning")) for item in found} == {("confirmed", None)}

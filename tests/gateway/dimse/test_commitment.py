@@ -76,9 +76,9 @@ async def test_a_sender_without_it_is_offered_none(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("information", "status"), [(request([(DX, "1.2.3")]), SUCCESS), (None, 0x0114)]
+    ("information", "status"), [(request([(DX, "1.2.3")]), 0x0115), (None, 0x0114)]
 )
-async def test_an_archive_may_report_though_it_may_not_ask(
+async def test_an_archive_may_report_though_it_may_not_ask_and_only_on_what_it_was_asked(
     tmp_path: Path, information: Dataset | None, status: int
 ):
     def report(port: int) -> int:

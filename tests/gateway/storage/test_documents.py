@@ -20,6 +20,7 @@ from gateway.monitoring.counts import FindingCounts, ReadingCounts, TruthCounts
 from gateway.monitoring.cusum import Evidence
 from gateway.monitoring.documents import Day, ModelHealth, Signal, Silence
 from gateway.problems import problem_of
+from gateway.results.asked_commitments import AskedCommitment, KeptReport
 from gateway.results.documents import (
     ActivationMap,
     Completion,
@@ -215,6 +216,13 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             transaction_uid="1.2.3",
             references=(("1.2", "1.2.3"),),
         ),
+        AskedCommitment(
+            destination="pacs",
+            rendering=RenderingKind.STRUCTURED_REPORT,
+            revision="00",
+            sop_instance_uid="1.2.3",
+        ),
+        KeptReport(committed=False, reason=0x0112),
         PartHead(revision=1),
         IndexEntry(study_id="S1", received_at=NOON, changed_at=NOON, state=Status.COMPLETED),
         HashKeyDocument(key="0" * 64),

@@ -1,0 +1,119 @@
+"""Archives that are asked for storage commitment, and report as a test tells them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import build_role, evt
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.dimse_messages import N_ACTION_RSP
+
+from gateway.delivery.storage_commitment import PUSH_MODEL
+from gateway.dimse.commitment_messages import PUSH_MODEL_INSTANCE
+from tests.support.delivery_archives import CLASSES, TITLE, Archive
+from tests.support.dimse import TITLE as LISTENER
+
+SUCCESS, PROCESSING_FAILURE, NO_SUCH_INSTANCE = 0x0000, 0x0110, 0x0112
+
+
+@dataclass
+class Committing(Archive):
+    """An archive that is asked for storage commitment, and reports on the same association.
+
+    Attributes
+    ----------
+    status
+        Of the answer to the request.
+    failure
+        Failure Reason of the object; None commits it.
+    is_silent
+        True to report nothing.
+    changes
+        Of the Event Information.
+    asked
+        Action Information of the requests.
+    answers
+        Statuses of the answers to reports.
+    """
+
+    status: int = SUCCESS
+    failure: int | None = None
+    is_silent: bool = False
+    changes: dict[str, Any] = field(default_factory=dict)
+    asked: list[Dataset] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+
+    def act(self, event: evt.Event) -> tuple[int, None]:
+        """Answer the request."""
+        self.asked.append(event.action_information)
+        return self.status, None
+
+    def sent(self, event: evt.Event) -> None:
+        """Report once the request is answered."""
+        if isinstance(event.message, N_ACTION_RSP) and not (self.status or self.is_silent):
+            threading.Thread(target=self._report, args=[event.assoc]).start()
+
+    def _report(self, association: Any) -> None:
+        report = information(self.asked[-1], self.failure, **self.changes)
+        kind = 1 if self.failure is None else 2
+        with suppress(RuntimeError):  # who waits no more has released the association
+            answer, _ = association.send_n_event_report(report, kind, PUSH_MODEL, PUSH_MODEL)
+            self.answers += [int(answer.Status)] if "Status" in answer else []
+
+
+def information(asked: Dataset, failure: int | None = None, **changes: Any) -> Dataset:
+    """Return the Event Information of a report on a request."""
+    found = Dataset()
+    found.TransactionUID = asked.TransactionUID
+    if failure is None:
+        found.ReferencedSOPSequence = asked.ReferencedSOPSequence
+    else:
+        asked.ReferencedSOPSequence[0].FailureReason = failure
+        found.FailedSOPSequence = asked.ReferencedSOPSequence
+    for keyword, value in changes.items():
+        setattr(found, keyword, value)
+    return found
+
+
+def report_to(port: int, report: Dataset, calling: str = TITLE) -> int:
+    """Report on an association of the archive's own; return the status of the answer."""
+    entity = ApplicationEntity(calling)
+    entity.add_requested_context(PUSH_MODEL)
+    association = entity.associate(
+        "127.0.0.1", port, ae_title=LISTENER, ext_neg=[build_role(PUSH_MODEL, scp_role=True)]
+    )
+    assert association.is_established
+    try:
+        kind = 2 if "FailedSOPSequence" in report else 1
+        answer, _ = association.send_n_event_report(report, kind, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        return int(answer.Status)
+    finally:
+        association.release()
+
+
+@contextmanager
+def committing(*, is_offered: bool = True, **changes: Any) -> Iterator[Committing]:
+    """An archive on a free port of loopback."""
+    found = Committing(0, **changes)
+    entity = ApplicationEntity(TITLE)
+    for sop_class in CLASSES:
+        entity.add_supported_context(sop_class)
+    if is_offered:
+        entity.add_supported_context(PUSH_MODEL)
+    server = entity.start_server(
+        ("127.0.0.1", 0),
+        block=False,
+        evt_handlers=[
+            (evt.EVT_C_STORE, found.store),
+            (evt.EVT_N_ACTION, found.act),
+            (evt.EVT_DIMSE_SENT, found.sent),
+        ],
+    )
+    found.port = server.server_address[1]
+    try:
+        yield found
+    finally:
+        server.shutdown()
