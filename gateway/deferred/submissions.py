@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from gateway.studies.refused_images import PartError
     from gateway.studies.study import Study
     from gateway.work.entries import Entries, Entry
+    from gateway.work.turns import Steps
     from gateway.work.worker import Worker
 
 # Share of the gateway that these studies take of when they are processed.
@@ -81,6 +82,8 @@ class Submissions:
         Completes studies that come image by image.
     choice, imaging
         Say what can be said of a study without decoding it.
+    steps
+        Steps of other studies, which give way to an urgent one from here on.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Submissions:
         completions: Completions,
         choice: ModelChoice,
         imaging: Imaging,
+        steps: Steps,
     ) -> None:
         self._entries = entries
         self._worker = worker
@@ -101,6 +105,7 @@ class Submissions:
         self._completions = completions
         self._choice = choice
         self._imaging = imaging
+        self._steps = steps
 
     async def accept(
         self, admitted: AdmittedStudy, callback: str | None, *, keep_unaccepted: bool = False
@@ -140,9 +145,10 @@ class Submissions:
         work = WorkId.new(study.metadata.study_id, study.received_at, lane)
         await self._pending.check_room(work.study_id)
         submission = _submission(study, admitted.received.document, callback)
-        with self._worker.passing_over(work):
-            entry, record = await self._promise(work, study, submission, completion)
-        self._worker.take(work, to_the_second(work.received_at), entry)
+        with self._steps.under_way(lane):
+            with self._worker.passing_over(work):
+                entry, record = await self._promise(work, study, submission, completion)
+            self._worker.take(work, to_the_second(work.received_at), entry)
         return Accepted(work, record)
 
     async def keeps(self, work: WorkId) -> bool:

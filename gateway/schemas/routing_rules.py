@@ -162,8 +162,8 @@ class Otherwise(RoutingPart):
     completion: RuleCompletion | None = None
     lane: Lane | None = Field(
         None,
-        description="Lane in which the study waits where it is processed after its acceptance; of "
-        "several the most urgent one, and `routine` without any.",
+        description="Lane in which the study waits for its turns; of several the most urgent one, "
+        "and `routine` without any.",
     )
 
     @model_validator(mode="after")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -20,30 +22,31 @@ from gateway.errors import (
 from gateway.problems import URN
 from gateway.results.documents import MissingReading
 from gateway.results.image_writes import NewImage
-from gateway.results.joins import Request as ResultRequest
+from gateway.routing.rules import most_urgent
 from gateway.runtime.concurrency import together
 from gateway.schemas.metadata import PROBE_PREFIX
 from gateway.schemas.not_processed import NotProcessedDocument, told
 from gateway.schemas.telemetry import Stage
 from gateway.studies.answer import Answer
 from gateway.studies.canary_outcomes import note_failure, note_outcomes
-from gateway.studies.readings import distinct, image_reading, key_of, withheld
+from gateway.studies.readings import distinct, image_reading, key_of, told_verdict, withheld
 from gateway.studies.recorder import in_common
 from gateway.studies.refused_images import PART_ERRORS, in_order, raise_all
-from gateway.studies.taken_images import ImageIntake, refusal, sizes
+from gateway.studies.taken_images import ImageIntake, refusal, request_of, sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from gateway.monitoring.minutes import MinuteCounts
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.results.documents import FrameReading, Reading
     from gateway.results.image_writes import ImageWrites
+    from gateway.results.joins import Request as ResultRequest
     from gateway.results.store import Added, Known, ResultStore
     from gateway.routing.canary_watch import CanaryWatch
     from gateway.runtime.deadline import Deadline
-    from gateway.schemas.result import Finding
     from gateway.studies.imaging import Imaging
     from gateway.studies.inference import Inference
     from gateway.studies.model_choice import ChosenModels, ModelChoice
@@ -56,10 +59,20 @@ if TYPE_CHECKING:
     from gateway.studies.study import Study
     from gateway.studies.taken_images import TakenImage
     from gateway.work.keys import WorkId
+    from gateway.work.turns import Steps
 
     Made = list[tuple[FreshImage, list[FrameReading]]]
 
 log = structlog.get_logger()
+
+
+class _Way(NamedTuple):
+    """Time, turns and sender's patience of a study on its way; see `Pipeline.process`."""
+
+    deadline: Deadline
+    stages: Stages
+    turn: Callable[[], AbstractAsyncContextManager[None]]
+    awaited: bool
 
 
 class Pipeline:
@@ -76,6 +89,7 @@ class Pipeline:
         shadows: ShadowQueue,
         canaries: CanaryWatch,
         minutes: MinuteCounts,
+        steps: Steps,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
         recorder: StudyRecorder,
@@ -89,6 +103,7 @@ class Pipeline:
         self._shadows = shadows
         self._canaries = canaries
         self._minutes = minutes
+        self._steps = steps
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self._recorder = recorder
@@ -152,14 +167,33 @@ class Pipeline:
     async def _process(
         self, study: Study, deadline: Deadline, stages: Stages, *, awaited: bool
     ) -> Answer:
-        with stages.time(Stage.ADMIT):
-            chosen, refused = await self._choose(study, deadline if awaited else None)
-            targets = [target for each in chosen for target in each.targets]
-            stages.model = in_common(target.model.reference for target in targets)
-            known = await self._results.known(study.metadata, study.seen, corrects=study.corrects)
-        taken, refused = await self._prepare(
-            study, chosen, refused, known, deadline=deadline, stages=stages
-        )
+        with ExitStack() as stack:
+            with stages.time(Stage.ADMIT):
+                chosen, refused = await self._choose(study, deadline if awaited else None)
+                lane = most_urgent(each.decision.lane for each in chosen)
+                stack.enter_context(self._steps.under_way(lane))
+                targets = [target for each in chosen for target in each.targets]
+                stages.model = in_common(target.model.reference for target in targets)
+                known = await self._results.known(
+                    study.metadata, study.seen, corrects=study.corrects
+                )
+            way = _Way(deadline, stages, partial(self._steps.turn, lane, study.caller), awaited)
+            return await self._read(study, chosen, refused, known, way)
+
+    async def _read(
+        self,
+        study: Study,
+        chosen: Sequence[ChosenModels],
+        refused: Sequence[RefusedImage],
+        known: Known,
+        way: _Way,
+    ) -> Answer:
+        """Return what became of a study whose models are known."""
+        stages = way.stages
+        async with way.turn():
+            taken, refused = await self._prepare(
+                study, chosen, refused, known, deadline=way.deadline, stages=stages
+            )
         new = {item.sha256: item for each in reversed(taken) for item in reversed(each.fresh)}
         images = [
             NewImage(item.sha256, item.prepared.media_type, item.image.data)
@@ -172,10 +206,11 @@ class Pipeline:
         failed: list[MissedReading] = []
         try:
             if new:
-                with stages.time(Stage.INFER):
-                    made, failed = await self._inference.read_images(
-                        taken, deadline, awaited=awaited
-                    )
+                async with way.turn():
+                    with stages.time(Stage.INFER):
+                        made, failed = await self._inference.read_images(
+                            taken, way.deadline, awaited=way.awaited
+                        )
         except BaseException as error:
             note_failure(self._canaries, minutes, taken, error)
             await writes.remove()
@@ -191,7 +226,7 @@ class Pipeline:
             missed = [*(item for each in taken for item in each.missed), *failed]
             promised = await self._promise(study, missed)
             owed = [self._owed(study, item, promised) for item in missed]
-            request = _request(study, taken, fresh, owed, entries)
+            request = request_of(study, taken, fresh, owed, entries)
             added = await self._store(request, known, writes, promised)
         # Where another gateway was first, that one counts.
         first = [item for item in added.readings if item.object in writes.names]
@@ -356,35 +391,5 @@ class Pipeline:
                         reading.model.name,
                         reading.model.version,
                         finding.label,
-                        _verdict(finding),
+                        told_verdict(finding),
                     ).inc()
-
-
-def _request(
-    study: Study,
-    taken: Sequence[TakenImage],
-    fresh: Sequence[Reading],
-    owed: Sequence[MissingReading],
-    entries: Sequence[NotProcessedDocument],
-) -> ResultRequest:
-    """Return the request as it is to be stored."""
-    first = {item.sha256: item for item in reversed(fresh)}
-    first |= {each.sha256: each.readings[0] for each in taken if each.readings}
-    return ResultRequest(
-        study.metadata,
-        study.received_at,
-        fresh=fresh,
-        processed={each.part: first[each.sha256] for each in taken},
-        others=[reading for each in taken for reading in each.readings],
-        missing=owed,
-        entries=entries,
-        alone=len(study.parts) == 1,
-        submission=study.submission,
-        asked_again=study.asked_again,
-        corrects=study.corrects,
-    )
-
-
-def _verdict(finding: Finding) -> str:
-    """Return the finding's verdict as metrics have it."""
-    return "not_applicable" if finding.positive is None else str(finding.positive).lower()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.errors import RadStreamError
     from gateway.models.served_model import ServedModel
     from gateway.schemas.metadata import StudyMetadata
-    from gateway.schemas.result import ModelVersion
+    from gateway.schemas.result import Finding, ModelVersion
     from gateway.studies.preparation import PreparedFrame, PreparedImage
     from gateway.studies.stage_timer import Stages
     from gateway.studies.study import Study, StudyImage
@@ -260,3 +260,8 @@ def check_size(image: StudyImage, frames: Sequence[PreparedFrame] | Sequence[Fra
     )
     if faults:
         raise InvalidMetadataError(faults)
+
+
+def told_verdict(finding: Finding) -> str:
+    """Return the finding's verdict as metrics have it."""
+    return "not_applicable" if finding.positive is None else str(finding.positive).lower()

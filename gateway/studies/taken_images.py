@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.results.joins import Request as ResultRequest
 from gateway.runtime.concurrency import together
 from gateway.studies.preparation import PreparedImage
 from gateway.studies.readings import FreshImage, MissedReading, check_size
@@ -13,14 +14,15 @@ from gateway.studies.refused_images import IMAGE_ERRORS, RefusedImage
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-    from gateway.results.documents import FrameReading, Reading
+    from gateway.results.documents import FrameReading, MissingReading, Reading
     from gateway.results.store import Known, ResultStore
     from gateway.runtime.deadline import Deadline
+    from gateway.schemas.not_processed import NotProcessedDocument
     from gateway.studies.imaging import Imaging
     from gateway.studies.model_choice import ChosenModels, Target
     from gateway.studies.preparation import PreparedFrame
     from gateway.studies.refused_images import ImageError, PartError
-    from gateway.studies.study import StudyImage
+    from gateway.studies.study import Study, StudyImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +200,28 @@ def sizes(taken: Sequence[TakenImage]) -> Iterator[tuple[int, int]]:
 def refusal(image: StudyImage, error: PartError) -> RefusedImage:
     """Return an image whose metadata are valid, with the reason that it is refused."""
     return RefusedImage(image.part, error, image.metadata.view, image.uids.sop_instance_uid)
+
+
+def request_of(
+    study: Study,
+    taken: Sequence[TakenImage],
+    fresh: Sequence[Reading],
+    owed: Sequence[MissingReading],
+    entries: Sequence[NotProcessedDocument],
+) -> ResultRequest:
+    """Return the request as it is to be stored."""
+    first = {item.sha256: item for item in reversed(fresh)}
+    first |= {each.sha256: each.readings[0] for each in taken if each.readings}
+    return ResultRequest(
+        study.metadata,
+        study.received_at,
+        fresh=fresh,
+        processed={each.part: first[each.sha256] for each in taken},
+        others=[reading for each in taken for reading in each.readings],
+        missing=owed,
+        entries=entries,
+        alone=len(study.parts) == 1,
+        submission=study.submission,
+        asked_again=study.asked_again,
+        corrects=study.corrects,
+    )

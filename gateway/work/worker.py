@@ -147,6 +147,8 @@ class Worker(Generic[T]):
         Seconds after which a promise that is not made is taken for abandoned.
     circuit
         Circuit of the one system that the job calls: while it is open no attempt begins.
+    turns
+        Its turns, where they are more than `Turns` of this number.
     """
 
     def __init__(
@@ -164,6 +166,7 @@ class Worker(Generic[T]):
         give_up_s: float,
         abandoned_s: float = _ABANDONED_S,
         circuit: Circuit | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._entries = entries
         self._states = states
@@ -171,7 +174,7 @@ class Worker(Generic[T]):
         self._parking = parking
         self._problem_of = problem_of
         self._count = count
-        self._turns = Turns(at_once)
+        self._turns = turns or Turns(at_once)
         self._timeout_s = timeout_s
         self._sweep_s = sweep_s
         self._give_up_s = give_up_s

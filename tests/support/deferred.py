@@ -32,6 +32,7 @@ from gateway.work.documents import PendingCallback, Submission
 from gateway.work.entries import Entries
 from gateway.work.keys import WorkId
 from gateway.work.parked import Parking
+from gateway.work.turns import Steps
 from gateway.work.worker import Worker
 from preprocess import Limits
 from tests.support.audit import Trail
@@ -146,6 +147,7 @@ class DeferredGateway:
                 silences=silences_on(MemoryStore()),  # known from the start in a gateway
             ),
             imaging=self.imaging,
+            steps=Steps(2),
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:

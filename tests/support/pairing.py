@@ -53,6 +53,7 @@ from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
 from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedOperations
+from gateway.work.turns import Steps
 from preprocess import Frame, Limits
 from tests.support.audit import Trail
 from tests.support.completion import completions_on
@@ -305,6 +306,7 @@ def gateway_on(
         ),
         promises=promises_on(objects),
         imaging=imaging,
+        steps=Steps(2),
         studies=studies,
         pictures=pictures,
         reports=Reports(results, imaging, pictures, Tombstones(objects)),

@@ -21,6 +21,7 @@ from gateway.work.documents import OwedReadings, PendingCallback, Submission
 from gateway.work.entries import Entries
 from gateway.work.parked_operations import ParkedWork
 from gateway.work.periodic import Sweep, sweep_for_ever
+from gateway.work.turns import StudyTurns
 from gateway.work.worker import Worker
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def _submissions(
 ) -> tuple[Entries[Submission], Worker[Submission]]:
     settings = context.settings
     timeout_s = settings.http.request_timeout_s
+    at_once = _STUDIES_A_THREAD * settings.limits.image_threads
     submissions = Entries(
         storage.objects,
         kind=SUBMISSIONS,
@@ -139,7 +141,8 @@ def _submissions(
         parking=storage.parking,
         problem_of=problem_of,
         count=context.counting("studies", context.metrics.backlog.keep_studies),
-        at_once=_STUDIES_A_THREAD * settings.limits.image_threads,
+        at_once=at_once,
+        turns=StudyTurns(at_once, processing.steps),
         timeout_s=timeout_s,
         sweep_s=settings.pending.sweep_s,
         give_up_s=settings.pending.give_up_s,

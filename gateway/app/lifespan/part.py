@@ -228,6 +228,7 @@ def _accepted(
         completions=storage.completions,
         choice=processing.choice,
         imaging=processing.imaging,
+        steps=processing.steps,
     )
     return submissions, StudyCatalog(
         storage.objects, results=storage.results, deletion=storage.deletion

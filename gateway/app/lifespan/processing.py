@@ -35,6 +35,7 @@ from gateway.triton.restart_flag import RestartFlag
 from gateway.work.claims import CLOCK_SKEW_S, Claims
 from gateway.work.documents import OwedReadings
 from gateway.work.entries import Entries
+from gateway.work.turns import Steps
 from preprocess import Limits
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Processing:
     choice: ModelChoice
     promises: ReadingPromises
     imaging: Imaging
+    steps: Steps
     studies: StudyProcessor
     pictures: Pictures
     reports: Reports
@@ -79,8 +81,8 @@ class Engine:
 
     Parameters
     ----------
-    admission, acceptances, models, inference, imaging
-        Limits, models and their acceptances, and what runs them and decodes.
+    admission, acceptances, models, inference, imaging, steps
+        Limits, models and their acceptances, what runs them and decodes, and the turns of that.
     emit
         Takes events of telemetry.
     monitoring
@@ -92,6 +94,7 @@ class Engine:
     models: ModelRegistry
     inference: Inference
     imaging: Imaging
+    steps: Steps
     emit: Callable[[Event], None]
     monitoring: Monitoring
 
@@ -118,7 +121,8 @@ async def open_engine(
         metrics=metrics,
     )
     inference = Inference(triton, models, metrics)
-    return Engine(admission, acceptances, models, inference, imaging, emit, monitoring)
+    steps = Steps(settings.limits.image_threads)
+    return Engine(admission, acceptances, models, inference, imaging, steps, emit, monitoring)
 
 
 def make_processing(
@@ -148,6 +152,7 @@ def make_processing(
         shadows=waiting,
         canaries=canaries,
         minutes=engine.monitoring.minutes,
+        steps=engine.steps,
         metrics=metrics,
         pseudonyms=context.pseudonyms,
         recorder=recorder,
@@ -161,6 +166,7 @@ def make_processing(
         choice=choice,
         promises=promises,
         imaging=imaging,
+        steps=engine.steps,
         studies=StudyProcessor(
             admission=admission,
             models=models,

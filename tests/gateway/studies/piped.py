@@ -29,6 +29,7 @@ from gateway.studies.pipeline import Pipeline
 from gateway.studies.shadow_queue import ShadowQueue
 from gateway.studies.study import Route, Study, StudyImage
 from gateway.triton.client import TritonClient
+from gateway.work.turns import Steps
 from preprocess import Limits
 from tests.support.inference import ScriptedTriton
 from tests.support.models import flat_png
@@ -53,6 +54,7 @@ class Parts:
         self.shadows = ShadowQueue(100, self.metrics)
         self.canaries = CanaryWatch(self.routing)
         self.minutes = MinuteCounts(objects, self.metrics.monitoring)
+        self.steps = Steps(2)
         imaging = Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics)
         self.pipeline = Pipeline(
             choice=ModelChoice(
@@ -66,6 +68,7 @@ class Parts:
             shadows=self.shadows,
             canaries=self.canaries,
             minutes=self.minutes,
+            steps=self.steps,
             metrics=self.metrics,
             pseudonyms=Pseudonyms("key"),
             recorder=self.told,

@@ -1,4 +1,7 @@
-"""Turns of work: the urgent lane first, and within a lane one sender after another."""
+"""Turns of work: the urgent lane first, and within a lane one sender after another.
+
+Steps of studies are kept from a lane while a more urgent study is under way.
+"""
 
 import asyncio
 import random
@@ -6,14 +9,15 @@ import random
 import pytest
 
 from gateway.schemas.routing_rules import Lane
-from gateway.work.turns import Turns
+from gateway.work.turns import Steps, StudyTurns, Turns
+from tests.support.gateway import until
 
 
 class Line:
     """Work that waits for its turns, all of which are taken until `end`."""
 
-    def __init__(self, at_once: int = 1) -> None:
-        self.turns = Turns(at_once)
+    def __init__(self, at_once: int = 1, turns: Turns | None = None) -> None:
+        self.turns = turns or Turns(at_once)
         self.served: list[str] = []
         self.gates: list[asyncio.Event] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -109,3 +113,93 @@ async def test_no_turn_is_lost_to_what_gives_up(seed: int):
     await line.add("last 1")
     assert line.served[before:] == ["last 0", "last 1"]
     await line.end()
+
+
+async def test_the_most_urgent_lane_has_a_turn_beyond_those_of_the_others():
+    line = Line(at_once=2)
+    for number in range(3):
+        await line.add(f"ward {number}")
+    await line.add("emergency", Lane.STAT)
+    await line.add("second emergency", Lane.STAT)
+    assert line.served == ["ward 0", "ward 1", "emergency"]
+    assert (await line.end())[3:] == ["second emergency", "ward 2"]
+
+
+class Clock:
+    """Tells the time that it is given."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_steps_of_research_leave_no_long_queue_before_a_model():
+    line = Line(turns=Steps(2))
+    for number in range(3):
+        await line.add(f"trial {number}", Lane.RESEARCH)
+    for number in range(3):
+        await line.add(f"ward {number}")
+    assert line.served == ["trial 0", "trial 1", "ward 0", "ward 1", "ward 2"]
+    await line.end()
+
+
+@pytest.mark.parametrize(("cores", "beside"), [(1, 0), (2, 0), (3, 1), (8, 6)])
+async def test_steps_beside_an_urgent_study_leave_two_free(cores: int, beside: int):
+    steps = Steps(cores)
+    line = Line(turns=steps)
+    with steps.under_way(Lane.STAT):
+        for number in range(10):
+            await line.add(f"ward {number}")
+        assert len(line.served) == beside
+        await line.add("emergency", Lane.STAT)
+        assert line.served[beside:] == ["emergency"]
+    await until(lambda: len(line.served) == 11)
+    await line.end()
+
+
+async def test_a_lane_that_is_kept_back_has_a_step_now_and_then():
+    clock = Clock()
+    steps = Steps(2, clock=clock)
+    line = Line(turns=steps)
+    with steps.under_way(Lane.STAT):
+        await line.add("ward 0")
+        clock.now += 1.9
+        await line.add("ward 1")
+        assert line.served == []
+        clock.now += 0.2
+        await line.add("ward 2")
+        assert line.served == ["ward 0"]
+        clock.now += 2.1
+        await line.add("ward 3")
+        assert line.served == ["ward 0", "ward 1"]
+    await until(lambda: len(line.served) == 4)
+    await line.end()
+
+
+async def test_a_lane_that_is_kept_back_needs_nobody_to_look_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("gateway.work.turns._MOST_S", 0.05)
+    steps = Steps(2)
+    line = Line(turns=steps)
+    with steps.under_way(Lane.ROUTINE):
+        for number in range(2):
+            await line.add(f"trial {number}", Lane.RESEARCH)
+        await until(lambda: len(line.served) == 2)
+    await line.end()
+
+
+async def test_an_accepted_study_is_under_way_while_it_waits_for_its_turn():
+    steps = Steps(2)
+    line, research = Line(turns=StudyTurns(1, steps)), Line(turns=steps)
+    await line.add("first emergency", Lane.STAT)
+    await line.add("second emergency", Lane.STAT)
+    await line.add("third emergency", Lane.STAT)
+    line.gates.pop(0).set()
+    await until(lambda: len(line.served) == 3)
+    await research.add("trial", Lane.RESEARCH)
+    assert research.served == []
+    await line.end()
+    await until(lambda: research.served == ["trial"])
+    await research.end()
