@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Z_95 = 1.959963984540054
 """Standard normal deviate of a two-sided interval at 95 %."""
+Z_99 = 2.575829303548901
+"""Standard normal deviate of a two-sided interval at 99 %, and of a bound of 99.5 %."""
 # Fewer say nothing that an interval of half the range would not say.
 ENOUGH = 20
 BINS = 10

@@ -14,6 +14,7 @@ import httpx
 
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
 from gateway.cli.json_output import json_option, tell
+from gateway.cli.progress import progress
 from gateway.schemas.feedback import Judgement, Source
 
 if TYPE_CHECKING:
@@ -69,15 +70,16 @@ def _import(client: httpx.Client, reader: csv.DictReader[str], file: Path, *, as
     if columns - _KNOWN:
         unknown = ", ".join(sorted(columns - _KNOWN))
         raise click.ClickException(f"{file} has columns that are not known: {unknown}")
-    for row in reader:
-        try:
-            _bring(client, {name: (row[name] or "").strip() for name in columns})
-            brought += 1
-        except LineError as error:
-            failed += 1
-            fault = {"line": reader.line_num, "fault": str(error)}
-            text = f"line {reader.line_num}: {error}"
-            click.echo(json.dumps(fault) if as_json else text, err=not as_json)
+    with progress("judgements", None) as shown:
+        for row in shown.over(reader):
+            try:
+                _bring(client, {name: (row[name] or "").strip() for name in columns})
+                brought += 1
+            except LineError as error:
+                failed += 1
+                fault = {"line": reader.line_num, "fault": str(error)}
+                text = f"line {reader.line_num}: {error}"
+                shown.echo(json.dumps(fault) if as_json else text, err=not as_json)
     counts = {"brought": brought, "left_out": failed}
     tell(counts, f"judgements brought: {brought}, left out: {failed}", as_json=as_json)
     return failed

@@ -11,10 +11,9 @@ from gateway.acceptance.signature import SignatureKeyError, is_valid
 from gateway.errors import UnknownModelError
 from gateway.monitoring.shadow_agreement import shadow_agreement
 from gateway.routing.model_parts import model_parts
-from gateway.schemas.acceptance import AcceptancePage
+from gateway.schemas.acceptance import AcceptancePage, KeyFigures
 from gateway.schemas.models import (
     AcceptedFigures,
-    AcceptedLabel,
     AcceptedVersion,
     ModelDetails,
     ModelReport,
@@ -120,14 +119,7 @@ def _figures(page: AcceptancePage) -> AcceptedFigures:
         not_applicable=len(accepted.not_applicable),
         failed=len(accepted.failed),
         labels=tuple(
-            AcceptedLabel(
-                label=each.label,
-                studies=each.studies,
-                positive=each.positive,
-                is_enough=each.is_enough,
-                auc=each.auc,
-                operating_point=each.operating_point,
-            )
+            KeyFigures(**{name: getattr(each, name) for name in KeyFigures.model_fields})
             for each in accepted.labels
         ),
         compared_with=next((f"{each.name} {each.version}" for each in others), None),

@@ -12,14 +12,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gateway.acceptance.statistics import wilson
+from gateway.acceptance.statistics import Z_99, wilson
 from gateway.schemas.stored_document import StoredDocument
 
 LIMIT = 10.0
 """Evidence, a logarithm of likelihoods' ratio, that makes an alarm."""
 SHIFT = 0.10
 """Change of the share that a sum is made to find: a greater one is found sooner."""
-_Z = 2.576  # the reference's own uncertainty is no drift: its share is taken at a bound of 99.5 %
 _LEAST_SHARE = 0.02  # below it a share has nowhere to fall
 
 
@@ -47,7 +46,8 @@ class ShareWatch:
 
     def after(self, evidence: Evidence, found: int, n: int) -> Evidence:
         """Return the evidence after so many more readings, of which `found` are of the kind."""
-        low, high = wilson(*self.share, _Z)
+        # The reference's own uncertainty is no drift.
+        low, high = wilson(*self.share, Z_99)
         rise = min(high + SHIFT, (1 + high) / 2)
         fall = max(low - SHIFT, low / 2)
         return Evidence(

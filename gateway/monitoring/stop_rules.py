@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.acceptance.statistics import wilson
+from gateway.acceptance.statistics import Z_99, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from gateway.monitoring.documents import ModelHealth
     from gateway.schemas.stop_rules import StopRule
 
-_Z = 2.576  # bounds of 99.5 %, as for the shares of the reference
 LEAST_JUDGEMENTS = 20
 """Judgements from which on a share of them is held to its limit."""
 
@@ -54,6 +53,6 @@ def _truth(rule: StopRule, health: ModelHealth) -> Iterator[str]:
             ("specificity", cells.true_negative, cells.false_positive, rule.specificity),
         ):
             agreed, n = max(0, right), max(0, right) + max(0, wrong)
-            if least is not None and n >= LEAST_JUDGEMENTS and wilson(agreed, n, _Z)[1] < least:
+            if least is not None and n >= LEAST_JUDGEMENTS and wilson(agreed, n, Z_99)[1] < least:
                 share = f"{agreed / n:.3f} of {n} judgements"
                 yield f"{kind} for {label} is {share}, the least {least:g}"

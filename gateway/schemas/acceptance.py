@@ -88,8 +88,8 @@ class Subgroup(_Part):
     specificity: Interval | None = None
 
 
-class LabelFigures(_Part):
-    """Figures of one label."""
+class KeyFigures(_Part):
+    """Key figures of one label; no study is named."""
 
     label: str
     studies: int = Field(description="Number of studies with truth and verdict.")
@@ -97,6 +97,11 @@ class LabelFigures(_Part):
     is_enough: bool = Field(description="False under 20 studies.")
     auc: Interval | None = None
     operating_point: OperatingPoint
+
+
+class LabelFigures(KeyFigures):
+    """Figures of one label."""
+
     calibration_error: Interval | None = Field(
         None, description="Expected calibration error, ten bins."
     )

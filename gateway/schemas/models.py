@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from gateway.schemas.acceptance import Difference, Interval, OperatingPoint
+from gateway.schemas.acceptance import Difference, Interval, KeyFigures
 from gateway.schemas.contract import Contract
 from gateway.schemas.result import Mode
 
@@ -101,19 +101,6 @@ class ModelList(BaseModel):
     models: tuple[ModelReport, ...]
 
 
-class AcceptedLabel(BaseModel):
-    """Key figures of one label of an acceptance page."""
-
-    model_config = ConfigDict(frozen=True)
-
-    label: str
-    studies: int = Field(description="Number of studies with truth and verdict.")
-    positive: int = Field(description="Number of those that have the finding.")
-    is_enough: bool = Field(description="False under 20 studies.")
-    auc: Interval | None = None
-    operating_point: OperatingPoint
-
-
 class AcceptedFigures(BaseModel):
     """Key figures of an acceptance page; no study is named."""
 
@@ -124,7 +111,7 @@ class AcceptedFigures(BaseModel):
     read: int = Field(description="Number of studies with a verdict.")
     not_applicable: int
     failed: int
-    labels: tuple[AcceptedLabel, ...]
+    labels: tuple[KeyFigures, ...]
     compared_with: str | None = Field(
         None, description="Name and version with which the page compares the accepted version."
     )

@@ -42,6 +42,23 @@ def _glance() -> list[Panel]:
             bad_from=1,
         ),
         figure(
+            "Silent versions",
+            "1 where a stop rule has silenced a version: its findings are shown and delivered "
+            "nowhere until a person arms it again.",
+            "short",
+            "max by (model, version) (radstream_model_silent{TRITON})",
+            legend="{{model}} {{version}}",
+            bad_from=1,
+        ),
+        figure(
+            "Broken stop rules",
+            "1 where the health of a version is beyond the stop rule; empty without stop rules.",
+            "short",
+            "max by (model, version, rule) (radstream_stop_rule_broken{TRITON})",
+            legend="{{rule}}: {{model}} {{version}}",
+            bad_from=1,
+        ),
+        figure(
             "References",
             "1 where a version has a whole reference; 0 where it has not been read often enough.",
             "short",

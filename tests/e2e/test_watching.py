@@ -43,6 +43,7 @@ DASHBOARDS = {
 }
 ROUTING = {
     "schema": "radstream.routing/1",
+    "stop_rules": [{"name": "drift", "model": "brightness", "signals": {"mean": 1}}],
     "destinations": [{"name": "vna", "kind": "stow", "url": "http://127.0.0.1:1/"}],
     "rules": [
         {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
@@ -22,20 +23,19 @@ Version = Annotated[str, Path(pattern=VERSION_PATTERN, description="Its version.
 By = Annotated[HealthAct, Query()]
 Operator = Annotated[Caller, Depends(require(Scope.OPERATE, Reach.ALL))]
 
-_RESPONSES: dict[int | str, dict[str, Any]] = documented(
-    errors.UnknownModelError,
-    errors.InvalidQueryError,
-    errors.StoreError,
-    errors.UnreadableDocumentError,
-)
-
-
-@router.post(
-    "/{name}/versions/{version}/rearm",
-    summary="Arm a silent model version again",
+_act = partial(
+    router.post,
     response_model_exclude_none=True,
-    responses=_RESPONSES,
+    responses=documented(
+        errors.UnknownModelError,
+        errors.InvalidQueryError,
+        errors.StoreError,
+        errors.UnreadableDocumentError,
+    ),
 )
+
+
+@_act("/{name}/versions/{version}/rearm", summary="Arm a silent model version again")
 async def rearm_version(
     *,
     name: Name,
@@ -52,12 +52,7 @@ async def rearm_version(
     return await rearmed(gateway.silences, name, version, act)
 
 
-@router.post(
-    "/{name}/versions/{version}/reference",
-    summary="Begin a model version's reference anew",
-    response_model_exclude_none=True,
-    responses=_RESPONSES,
-)
+@_act("/{name}/versions/{version}/reference", summary="Begin a model version's reference anew")
 async def renew_reference(
     *,
     name: Name,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from gateway.acceptance.statistics import wilson
+from gateway.acceptance.statistics import Z_99, wilson
 from gateway.monitoring.cusum import LIMIT, SHIFT, Evidence, ShareWatch
 
 
@@ -20,7 +20,7 @@ def run(watch: ShareWatch, share: float, readings: int, *, seed: int) -> int | N
 
 def test_evidence_is_the_logarithm_of_the_likelihoods_ratio():
     watch = ShareWatch((300, 1000))
-    _, high = wilson(300, 1000, 2.576)
+    _, high = wilson(300, 1000, Z_99)
     found, n = 14, 20
     truth = [1] * found + [0] * (n - found)
     usual, changed = ([[1 - share, share]] * n for share in (high, high + SHIFT))
