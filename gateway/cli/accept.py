@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import secrets
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,13 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--approve", "approved", type=_FILE, help="Accept the version of this page (JSON).")
 @click.option("--by", "person", help="Name of the person who accepts it.")
+@click.option(
+    "--reference",
+    "is_reference",
+    is_flag=True,
+    help="With --approve: measure the version's drift from the page's readings, not from its first "
+    "live ones.",
+)
 @click.option("--verify", "verified", type=_FILE, help="Check the signature of this page alone.")
 @click.option(
     "--key-file",
@@ -77,6 +85,7 @@ def accept(
     out: Path,
     approved: Path | None,
     person: str | None,
+    is_reference: bool,
     verified: Path | None,
     key_file: Path | None,
     url: str,
@@ -97,7 +106,7 @@ def accept(
         return
     if approved is not None:
         with gateway_client(url, api_key) as client:
-            _approve(client, approved, person, as_json=as_json)
+            _approve(client, approved, person, is_reference=is_reference, as_json=as_json)
         return
     if folder is None or labels is None:
         raise click.UsageError("FOLDER and --labels are needed, or --verify, or --approve")
@@ -108,7 +117,8 @@ def accept(
             studies = read_labels(folder, labels, known)
         except LabelsError as error:
             raise click.ClickException(f"{labels} is not as it must be\n{error}") from error
-        read = [_outcomes(client, each, studies) for each in asked]
+        run = secrets.token_hex(8)
+        read = [_outcomes(client, each, studies, run) for each in asked]
         version = ask(client, "GET", "/openapi.json").json()["info"]["version"]
     document = AcceptancePage(
         made_at=dt.datetime.now(dt.UTC).replace(microsecond=0),
@@ -116,6 +126,7 @@ def accept(
         studies=len(studies),
         data_sha256=data_sha256(studies, folder),
         labels_sha256=hashlib.sha256(labels.read_bytes()).hexdigest(),
+        run=run,
         versions=tuple(
             _measured(each, found, studies, repository)
             for each, found in zip(asked, read, strict=True)
@@ -164,13 +175,13 @@ def _models(client: httpx.Client, name: str | None, compare: str | None) -> list
 
 
 def _outcomes(
-    client: httpx.Client, model: Mapping[str, Any], studies: Sequence[LabelledStudy]
+    client: httpx.Client, model: Mapping[str, Any], studies: Sequence[LabelledStudy], run: str
 ) -> list[StudyOutcome]:
     reference = {"name": model["name"], "version": model["version"]}
     title = f"{model['name']} {model['version']}"
     try:
         with progress(title, len(studies)) as shown:
-            return list(shown.over(outcomes(client, reference, studies)))
+            return list(shown.over(outcomes(client, reference, studies, run=run)))
     except NoAnswerError as error:
         raise click.ClickException(str(error)) from error
 
@@ -296,7 +307,9 @@ def _verify(verified: Path, key_file: Path | None, *, as_json: bool) -> None:
     tell(outcome, f"{verified}: the signature is valid", as_json=as_json)
 
 
-def _approve(client: httpx.Client, approved: Path, person: str | None, *, as_json: bool) -> None:
+def _approve(
+    client: httpx.Client, approved: Path, person: str | None, *, is_reference: bool, as_json: bool
+) -> None:
     if not person:
         raise click.UsageError("--by is needed: the name of the person who accepts the version")
     text = approved.read_bytes().decode("utf-8", "replace")
@@ -304,7 +317,7 @@ def _approve(client: httpx.Client, approved: Path, person: str | None, *, as_jso
         about = AcceptancePage.model_validate_json(text).accepted
     except ValidationError as error:
         raise click.ClickException(f"{approved} is no acceptance page in JSON") from error
-    document: dict[str, Any] = {"page": text, "accepted_by": person}
+    document: dict[str, Any] = {"page": text, "accepted_by": person, "is_reference": is_reference}
     signature = signature_file(approved)
     if signature.exists():
         document["signature"] = base64.b64encode(signature.read_bytes()).decode()
@@ -324,4 +337,6 @@ def _approve(client: httpx.Client, approved: Path, person: str | None, *, as_jso
         )
         raise click.ClickException(f"{answer.get('title')}. {faults}")
     text = f"{about.name} {about.version} is accepted by {answer['accepted_by']}"
+    if is_reference:
+        text += f", its {answer['reference_readings']} readings are the reference"
     tell(answer, text, as_json=as_json)

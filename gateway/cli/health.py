@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gateway.settings import StoreSettings
 
 _COLUMNS = (
-    *("model", "version", "readings", "reference_readings", "signal"),
-    *("value", "low", "high", "limit", "n", "alarm_since"),
+    *("model", "version", "readings", "reference_source", "reference_readings"),
+    *("reference_until", "signal", "value", "low", "high", "limit", "n", "alarm_since"),
 )
 
 
@@ -117,10 +117,11 @@ def _read(settings: StoreSettings) -> Sequence[ModelHealth]:
 
 def _exported(found: ModelHealth) -> dict[str, Any]:
     """Return a health without what is of use to gateways alone."""
-    internal = {"merged_keys", "block", "blocks", "evidence", "truth"}
+    internal = {"merged_keys", "block", "blocks", "evidence", "truth", "runs"}
     judged = found.judged().truth.items()
     return {
         **found.model_dump(mode="json", by_alias=True, exclude=internal),
+        "reference_source": found.reference_source,
         "window": found.window().model_dump(mode="json"),
         "truth": {label: cells.model_dump() for label, cells in judged},
     }
@@ -132,7 +133,9 @@ def _rows(found: ModelHealth) -> Iterator[dict[str, Any]]:
             "model": found.model,
             "version": found.version,
             "readings": found.readings,
+            "reference_source": found.reference_source,
             "reference_readings": found.reference.readings,
+            "reference_until": found.reference_until and found.reference_until.isoformat(),
             "signal": name,
             **signal.model_dump(mode="json"),
         }
@@ -151,6 +154,11 @@ def _lines(found: Sequence[ModelHealth]) -> Iterator[str]:
             )
         if each.reference_until is None:
             yield f"  not enough data: the reference has {each.reference.readings:,} readings"
+        else:
+            yield (
+                f"  reference: {each.reference_source}, {each.reference.readings:,} until "
+                f"{each.reference_until:%Y-%m-%d %H:%M} UTC"
+            )
         for name, signal in sorted(each.signals.items()):
             bounds = "" if signal.low is None else f" ({signal.low:.3f} to {signal.high:.3f})"
             since = signal.alarm_since

@@ -14,7 +14,7 @@ import httpx
 from gateway.acceptance.attributes import grouped, stated_by_dicom, stated_by_sidecar
 from gateway.acceptance.measure import StudyOutcome
 from gateway.errors import InvalidMetadataError
-from gateway.schemas.metadata import PROBE_PREFIX, parse_document
+from gateway.schemas.metadata import ACCEPTANCE_PREFIX, parse_document
 from gateway.studies.imaging import is_dicom
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class NoAnswerError(Exception):
 
 
 def outcomes(
-    client: httpx.Client, model: Mapping[str, str], studies: Sequence[LabelledStudy]
+    client: httpx.Client, model: Mapping[str, str], studies: Sequence[LabelledStudy], *, run: str
 ) -> Iterator[StudyOutcome]:
     """Yield what a model version makes of each study, in order.
 
@@ -45,6 +45,8 @@ def outcomes(
         Of the gateway; used by several threads.
     model
         Name and version.
+    run
+        Name of the run, 16 hexadecimal digits: the gateway counts its readings by it.
 
     Raises
     ------
@@ -52,17 +54,19 @@ def outcomes(
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            yield from pool.map(lambda study: _outcome(client, model, study), studies)
+            yield from pool.map(lambda study: _outcome(client, model, study, run), studies)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _outcome(client: httpx.Client, model: Mapping[str, str], study: LabelledStudy) -> StudyOutcome:
+def _outcome(
+    client: httpx.Client, model: Mapping[str, str], study: LabelledStudy, run: str
+) -> StudyOutcome:
     contents = [path.read_bytes() for path in study.files]
     try:
         stated = _stated(study, contents)
-        metadata = _metadata(study, contents, model)
+        metadata = _metadata(study, contents, model, run)
     except InvalidMetadataError as error:
         [fault, *_] = error.faults
         reason = f"its sidecar: {fault.pointer} {fault.detail}".replace("  ", " ")
@@ -115,7 +119,7 @@ def _stated(study: LabelledStudy, contents: Sequence[bytes]) -> dict[str, str]:
 
 
 def _metadata(
-    study: LabelledStudy, contents: Sequence[bytes], model: Mapping[str, str]
+    study: LabelledStudy, contents: Sequence[bytes], model: Mapping[str, str], run: str
 ) -> dict[str, Any]:
     document = {name: value for name, value in _sidecar(study).items() if name not in _IDENTIFYING}
     if not all(map(is_dicom, contents)):
@@ -123,7 +127,7 @@ def _metadata(
         for field, attribute in (("view", "view"), ("patient_age", "age")):
             if attribute in study.attributes:
                 document.setdefault(field, study.attributes[attribute])
-    study_id = f"{PROBE_PREFIX}accept-{secrets.token_hex(8)}"
+    study_id = f"{ACCEPTANCE_PREFIX}{run}-{secrets.token_hex(8)}"
     return document | {"study_id": study_id, "model": dict(model)}
 
 

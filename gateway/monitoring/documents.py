@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime, Field
 
 from gateway.monitoring.counts import ReadingCounts, merged
 from gateway.monitoring.cusum import Evidence
 from gateway.schemas.stored_document import Counts, StoredDocument
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+# Pages that wait for a person; an older one is run again.
+_RUNS = 4
 
 
 class Signal(StoredDocument):
@@ -37,6 +43,15 @@ class Day(StoredDocument):
     verdicts: Counts = Field({}, description="Findings with a verdict by label.")
 
 
+class AcceptanceRun(StoredDocument):
+    """Counts of the readings of one run of `radstream accept`, which are no live ones."""
+
+    run: str
+    counts: ReadingCounts
+    since: AwareDatetime = Field(description="Its first minute.")
+    until: AwareDatetime = Field(description="Its last minute so far.")
+
+
 class Silence(StoredDocument):
     """Fall of a model version to silence: its findings are shown and delivered nowhere."""
 
@@ -58,6 +73,10 @@ class ModelHealth(StoredDocument):
     reference: ReadingCounts = ReadingCounts()
     reference_since: AwareDatetime | None = None
     reference_until: AwareDatetime | None = Field(None, description="None until it is whole.")
+    reference_run: str | None = Field(
+        None, description="Acceptance run that the reference is of; None of first live readings."
+    )
+    runs: tuple[AcceptanceRun, ...] = Field((), description="Latest acceptance runs.")
     since_reference: int = Field(0, description="Readings after the reference.")
     blocks: tuple[ReadingCounts, ...] = Field((), description="Full blocks, oldest first.")
     block: ReadingCounts = Field(ReadingCounts(), description="The block that is being filled.")
@@ -68,6 +87,11 @@ class ModelHealth(StoredDocument):
     )
     silence: Silence | None = Field(None, description="None while the version is not silent.")
     days: tuple[Day, ...] = ()
+
+    @property
+    def reference_source(self) -> Literal["acceptance", "first readings"]:
+        """Origin of the reference."""
+        return "first readings" if self.reference_run is None else "acceptance"
 
     def alarms(self) -> dict[str, Signal]:
         """Return the signals that are in alarm."""
@@ -91,10 +115,36 @@ class ModelHealth(StoredDocument):
             "reference": ReadingCounts(),
             "reference_since": None,
             "reference_until": None,
+            "reference_run": None,
             "since_reference": 0,
             "silence": self.silence,
         }
         return self.rearmed().model_copy(update=changes)
+
+    def acceptance(self, run: str | None) -> AcceptanceRun | None:
+        """Return a run of `radstream accept`; None where no reading of it is known."""
+        return next((each for each in self.runs if each.run == run), None)
+
+    def counted(self, run: str, minute: dt.datetime, counts: ReadingCounts) -> ModelHealth:
+        """Return the health after one more minute of an acceptance run, in whatever order."""
+        before = self.acceptance(run) or AcceptanceRun(
+            run=run, counts=ReadingCounts(), since=minute, until=minute
+        )
+        found = AcceptanceRun(
+            run=run,
+            counts=merged((before.counts, counts)),
+            since=min(before.since, minute),
+            until=max(before.until, minute),
+        )
+        others = (each for each in self.runs if each.run != run)
+        changes: dict[str, object] = {"runs": (*others, found)[-_RUNS:]}
+        if run == self.reference_run:
+            changes |= _reference(found)
+        return self.model_copy(update=changes)
+
+    def referred_to(self, run: AcceptanceRun) -> ModelHealth:
+        """Return the health as it begins anew with an acceptance run for its reference."""
+        return self.renewed().model_copy(update=_reference(run))
 
     def rearmed(self) -> ModelHealth:
         """Return the health as it begins anew: heard again, with its reference and days alone."""
@@ -107,3 +157,12 @@ class ModelHealth(StoredDocument):
             "signals": {},
         }
         return self.model_copy(update=changes)
+
+
+def _reference(run: AcceptanceRun) -> dict[str, object]:
+    return {
+        "reference": run.counts,
+        "reference_since": run.since,
+        "reference_until": run.until,
+        "reference_run": run.run,
+    }

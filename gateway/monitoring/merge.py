@@ -16,6 +16,7 @@ import asyncio
 import datetime as dt
 from collections import defaultdict
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -116,13 +117,13 @@ class HealthMerge:
         return await self._objects.swap(CLAIM, data, tag=tag, media_type=MEDIA_TYPE) is not None
 
     async def _merge(self) -> None:
-        due: defaultdict[tuple[str, str], defaultdict[dt.datetime, list[str]]]
+        due: defaultdict[tuple[str, str], defaultdict[Minute, list[str]]]
         due = defaultdict(partial(defaultdict, list))
         until = self._clock() - GRACE - dt.timedelta(minutes=1)
         for key in await self._objects.keys(MINUTES):
-            minute: Minute | None = minute_of(key)
+            minute = minute_of(key)
             if minute is not None and minute.began <= until:
-                due[minute.model, minute.version][minute.began].append(key)
+                due[minute.model, minute.version][minute].append(key)
         for (model, version), minutes in due.items():
             try:
                 await self._merge_model(model, version, minutes)
@@ -130,9 +131,9 @@ class HealthMerge:
                 continue
 
     async def _merge_model(
-        self, model: str, version: str, minutes: Mapping[dt.datetime, Sequence[str]]
+        self, model: str, version: str, minutes: Mapping[Minute, Sequence[str]]
     ) -> None:
-        """Merge minutes of one model version, in their order."""
+        """Merge minutes of one model version, live ones in their order."""
         key = health_key(model, version)
         try:
             stored = await self._objects.read_tagged(key)
@@ -140,18 +141,21 @@ class HealthMerge:
             tag, health = None, ModelHealth(model=model, version=version)
         else:
             tag, health = stored.tag, read_document(ModelHealth, key, stored.data)
-        keys = [each for minute in sorted(minutes) for each in minutes[minute]]
+        keys = [name for names in minutes.values() for name in names]
         late = 0
-        for minute in sorted(minutes):
+        for minute in sorted(minutes, key=attrgetter("began")):
             new = [each for each in minutes[minute] if each not in health.merged_keys]
             counts = merged([each for name in new if (each := await self._read(name)) is not None])
-            if health.merged_until is not None and minute <= health.merged_until:
+            if minute.run is not None:
+                health = health.counted(minute.run, minute.began, counts)
+            elif health.merged_until is not None and minute.began <= health.merged_until:
                 late += counts.readings
-                continue
-            # Bootstrapping takes the processor for tens of milliseconds.
-            health = await asyncio.to_thread(
-                advanced, health, minute, counts, reference_readings=self._reference_readings
-            )
+            else:  # bootstrapping takes the processor for tens of milliseconds
+                health = await asyncio.to_thread(
+                    advanced,
+                    *(health, minute.began, counts),
+                    reference_readings=self._reference_readings,
+                )
         changes = {"merged_keys": tuple(keys), "late_readings": health.late_readings + late}
         data = stored_form(health.model_copy(update=changes))
         if await self._objects.swap(key, data, tag=tag, media_type=MEDIA_TYPE) is None:

@@ -2,6 +2,8 @@
 
 ``monitoring/minutes/{minute}/{model}.{version}.{token}.json``
     Counts of one gateway for one model version in one minute; the token is random.
+``monitoring/minutes/{minute}/{model}.{version}.run-{run}.{token}.json``
+    The same, of the readings of a run of `radstream accept`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _MINUTE = "%Y%m%dT%H%MZ"
-_KEY = re.compile(r"(\d{8}T\d{4}Z)/([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(\d+)\.([0-9a-f]+)\.json")
+_KEY = re.compile(
+    r"(\d{8}T\d{4}Z)/([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(\d+)\.(?:run-([0-9a-f]+)\.)?[0-9a-f]+\.json"
+)
 # Of a store that is away: three hours of five models.
 _MOST_KEPT = 900
 
@@ -50,16 +54,21 @@ class Minute:
         Its beginning, in UTC.
     model, version
         The model version.
+    run
+        Run of `radstream accept`; None of live readings.
     """
 
     began: dt.datetime
     model: str
     version: str
+    run: str | None = None
 
 
 def minute_key(minute: Minute, token: str) -> str:
     """Return the key of a minute's counts."""
-    return f"{MINUTES}{minute.began:{_MINUTE}}/{minute.model}.{minute.version}.{token}.json"
+    of_run = "" if minute.run is None else f"run-{minute.run}."
+    name = f"{minute.model}.{minute.version}.{of_run}{token}"
+    return f"{MINUTES}{minute.began:{_MINUTE}}/{name}.json"
 
 
 def minute_of(key: str) -> Minute | None:
@@ -71,7 +80,7 @@ def minute_of(key: str) -> Minute | None:
         began = dt.datetime.strptime(found[1], _MINUTE)  # noqa: DTZ007 - its Z
     except ValueError:
         return None
-    return Minute(began.replace(tzinfo=dt.UTC), found[2], found[3])
+    return Minute(began.replace(tzinfo=dt.UTC), *found.group(2, 3, 4))
 
 
 class MinuteCounts:
@@ -98,10 +107,16 @@ class MinuteCounts:
         self._clock = clock
         self._tallies: dict[Minute, Tally] = {}
 
-    def count(self, event: Event) -> None:
-        """Count an event of a reading, in the minute that it is now; others are none of its own."""
+    def count(self, event: Event, run: str | None = None) -> None:
+        """Count an event of a reading, in the minute that it is now; others are none of its own.
+
+        Parameters
+        ----------
+        run
+            Run of `radstream accept`, whose readings are counted apart; None of live ones.
+        """
         if event.schema_ == "radstream.telemetry/2":
-            self._tally(event.model, event.model_version).count(event)
+            self._tally(event.model, event.model_version, run).count(event)
 
     def fail(self, model: str, version: str) -> None:
         """Count an image that a model version did not read, by its own fault."""
@@ -114,9 +129,9 @@ class MinuteCounts:
         tally = self._tally(model, version)
         tally.judge(label_name(label), positive=positive, present=present, by=by)
 
-    def _tally(self, model: str, version: str) -> Tally:
+    def _tally(self, model: str, version: str, run: str | None = None) -> Tally:
         began = self._clock().replace(second=0, microsecond=0)
-        minute = Minute(began, model, version)
+        minute = Minute(began, model, version, run)
         if minute not in self._tallies and len(self._tallies) >= _MOST_KEPT:
             oldest = self._tallies.pop(next(iter(self._tallies)))
             self._metrics.dropped.labels("store").inc(oldest.readings)

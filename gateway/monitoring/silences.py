@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from gateway.audit.trail import Audit
+    from gateway.monitoring.documents import AcceptanceRun
     from gateway.observability.metrics.monitoring import MonitoringMetrics
     from gateway.schemas.stop_rules import StopRule
     from gateway.storage.protocol import ObjectStore
@@ -99,8 +100,12 @@ class Silences:
 
     def is_known_silent(self, model: str, version: str) -> bool:
         """Return True if a version was silent at the last look."""
-        health = (self._known or {}).get(health_key(model, version))
+        health = self.known(model, version)
         return health is not None and health.silence is not None
+
+    def known(self, model: str, version: str) -> ModelHealth | None:
+        """Return the health of a version at the last look; None if it had none."""
+        return (self._known or {}).get(health_key(model, version))
 
     async def refresh(self) -> None:
         """Look at the store, and show what it has.
@@ -168,6 +173,19 @@ class Silences:
             See `rearm`.
         """
         return await self._changed(model, version, ModelHealth.renewed)
+
+    async def refer(self, model: str, version: str, run: AcceptanceRun) -> ModelHealth:
+        """Make an acceptance run the reference of a version; return its health of before.
+
+        Raises
+        ------
+        UnknownModelError, StoreError
+            See `rearm`.
+        """
+        # Of the latest minutes the store may have got more since the run was looked at.
+        return await self._changed(
+            model, version, lambda health: health.referred_to(health.acceptance(run.run) or run)
+        )
 
     async def _changed(
         self, model: str, version: str, change: Callable[[ModelHealth], ModelHealth]

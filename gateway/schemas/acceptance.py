@@ -165,6 +165,11 @@ class AcceptancePage(_Part):
         pattern=_SHA256, description="Of the names and the SHA-256 of all files of the studies."
     )
     labels_sha256: str = Field(pattern=_SHA256, description="Of the file of labels.")
+    run: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{16}$",
+        description="Name by which the gateway has counted the readings of the run.",
+    )
     versions: tuple[MeasuredVersion, ...] = Field(min_length=1, max_length=2)
     differences: tuple[Difference, ...] = ()
 
@@ -186,6 +191,11 @@ class AcceptanceRequest(BaseModel):
     )
     accepted_by: str = Field(
         min_length=1, max_length=64, pattern=_PRINTABLE, description="Name of the person."
+    )
+    is_reference: bool = Field(
+        False,
+        description="True if the readings of the page's run become the reference that the "
+        "version's drift is measured from, in the place of its first live readings.",
     )
 
     @field_validator("page")
@@ -214,6 +224,11 @@ class AcceptanceReport(BaseModel):
     accepted_by: str
     accepted_at: AwareDatetime
     is_signature_checked: bool = Field(description="True if the gateway has a key to check it by.")
+    reference_readings: int | None = Field(
+        None,
+        description="Number of readings that are the version's reference from now on; absent where "
+        "its reference stays as it was.",
+    )
 
 
 def parse_acceptance(body: bytes | bytearray) -> AcceptanceRequest:

@@ -35,6 +35,8 @@ _SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) (?=should )")
 
 # Ids of studies that are removed soon begin with it; docs/integrate.md reserves it.
 PROBE_PREFIX = "radstream-probe-"
+ACCEPTANCE_PREFIX = f"{PROBE_PREFIX}accept-"
+_OF_ACCEPTANCE = re.compile(rf"{ACCEPTANCE_PREFIX}([0-9a-f]{{16}})-[0-9a-f]{{16}}")
 STUDY_ID_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
 _STUDY_ID = re.compile(STUDY_ID_PATTERN)
 
@@ -42,6 +44,12 @@ _STUDY_ID = re.compile(STUDY_ID_PATTERN)
 def is_study_id(value: object) -> TypeGuard[str]:
     """Return True if a value that may be anything is a study_id."""
     return isinstance(value, str) and _STUDY_ID.fullmatch(value) is not None
+
+
+def acceptance_run(study_id: str) -> str | None:
+    """Return the run of `radstream accept` that a study belongs to; None of any other study."""
+    found = _OF_ACCEPTANCE.fullmatch(study_id)
+    return None if found is None else found[1]
 
 
 class View(StrEnum):

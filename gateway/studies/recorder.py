@@ -15,7 +15,7 @@ from gateway import __version__
 from gateway.audit.trail import name_study
 from gateway.errors import CallerGoneError, RadStreamError, log_fields
 from gateway.observability.tracing import NO_TRACER, exemplar, spanned, trace_id
-from gateway.schemas.metadata import PROBE_PREFIX, is_study_id
+from gateway.schemas.metadata import PROBE_PREFIX, acceptance_run, is_study_id
 from gateway.schemas.telemetry import Stage, StageStatus, TelemetryEvent
 from gateway.studies.reading_events import reading_events
 from gateway.studies.stage_timer import Stages
@@ -65,6 +65,8 @@ class StudyRecorder:
     ----------
     emit
         Takes the events.
+    count
+        Counts the events of an acceptance run's readings under its name.
     metrics
         Told of each stage's and each study's time, and of the studies refused before their first
         stage.
@@ -81,6 +83,7 @@ class StudyRecorder:
     def __init__(
         self,
         emit: Callable[[Event], None],
+        count: Callable[[Event, str], None],
         *,
         metrics: Metrics,
         pseudonyms: Pseudonyms,
@@ -89,6 +92,7 @@ class StudyRecorder:
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self._emit = emit
+        self._count = count
         self._metrics = metrics
         self._pseudonyms = pseudonyms
         self.problem_of = problem_of
@@ -178,12 +182,15 @@ class StudyRecorder:
         """Tell of readings that were made and stored, each with the image it was made of.
 
         Those of probes and of acceptances are no work of the model's: they would look like drift.
+        Those of an acceptance run are counted by themselves.
         """
-        if study.metadata.study_id.startswith(PROBE_PREFIX):
+        study_id = study.metadata.study_id
+        run = acceptance_run(study_id)
+        if run is None and study_id.startswith(PROBE_PREFIX):
             return
         try:
             common = {
-                "study_ref": self._pseudonyms.study_ref(study.metadata.study_id),
+                "study_ref": self._pseudonyms.study_ref(study_id),
                 "route": study.route,
                 "caller": study.caller,
                 "gateway_version": __version__,
@@ -192,7 +199,10 @@ class StudyRecorder:
             }
             for item, reading in made:
                 for event in reading_events(item, reading, self._pseudonyms, common):
-                    self._emit(event)
+                    if run is None:
+                        self._emit(event)
+                    else:
+                        self._count(event, run)
         except Exception:  # no study ends for its telemetry
             log.exception("telemetry.unexpected_error")
 

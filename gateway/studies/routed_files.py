@@ -110,6 +110,7 @@ class RoutedFiles:
         self._imaging = Imaging(threads=1, limits=limits or Limits(), metrics=metrics)
         recorder = _Unrecorded(
             lambda _: None,
+            lambda _, __: None,
             metrics=metrics,
             pseudonyms=Pseudonyms(None),
             problem_of=problem_of,

@@ -21,15 +21,17 @@ Refusal = Callable[[Sequence[TelemetryRecord]], Awaitable[Sequence[int]]]
 
 
 class Told(StudyRecorder):
-    """Outcomes that keep the events of stages, and those of readings."""
+    """Outcomes that keep the events of stages, those of readings, and those of acceptance runs."""
 
     events: list[TelemetryEvent]
     readings: list[ReadingEvent]
+    of_runs: list[tuple[Event, str]]
 
     def __init__(self, metrics: Metrics | None = None) -> None:
-        self.events, self.readings = [], []
+        self.events, self.readings, self.of_runs = [], [], []
         super().__init__(
             self._keep,
+            lambda event, run: self.of_runs.append((event, run)),
             metrics=metrics or Metrics(CollectorRegistry()),
             pseudonyms=Pseudonyms("key"),
             problem_of=problem_of,

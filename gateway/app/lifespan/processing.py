@@ -298,6 +298,7 @@ async def _emit(context: LifespanContext, minutes: MinuteCounts) -> Callable[[Ev
 def _recorder(context: LifespanContext, engine: Engine) -> StudyRecorder:
     return StudyRecorder(
         engine.emit,
+        engine.monitoring.minutes.count,
         metrics=context.metrics,
         pseudonyms=context.pseudonyms,
         problem_of=problem_of,

@@ -19,6 +19,7 @@ from gateway.http.requests.access import require
 from gateway.http.requests.body import read_body
 from gateway.http.requests.preferences import REQUEST_TIMEOUT, deadline_of, share_of
 from gateway.models.acceptances import Acceptance
+from gateway.monitoring.signals import LEAST_READINGS
 from gateway.schemas.acceptance import AcceptanceReport, AcceptanceRequest, parse_acceptance
 from gateway.schemas.audit import AuditChange
 from gateway.schemas.models import MODEL_PATTERN, VERSION_PATTERN
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path as KeyFile
 
+    from gateway.models.registry import ModelRegistry
     from gateway.models.served_model import ServedModel
+    from gateway.monitoring.documents import AcceptanceRun
+    from gateway.monitoring.silences import Silences
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -73,23 +77,17 @@ async def accept_version(
 
     It holds for the contract that the page was made of. Where acceptance is required, the version
     serves from now on, at other gateways on the same store within `RADSTREAM_TRITON__REFRESH_S`.
+    With `is_reference` the readings of its run become the version's reference as well.
     """
     http = gateway.settings.http
     with gateway.admission.slot(share_of(caller, request)) as slot:
         deadline = deadline_of(request, http.request_timeout_s)
         body = await read_body(request, _BODY_BYTES, slot=slot, deadline=deadline, pace=http)
     sent = parse_acceptance(body)
-    served = {
-        (state.name, state.version): state.served
-        for state in gateway.models.states()
-        if state.served is not None
-    }
-    model = served.get((name, version))
-    if model is None:
-        known = tuple(f"{each[0]} version {each[1]}" for each in sorted(served))
-        raise errors.UnknownModelError(f"{name} version {version}", known)
+    model = _served(gateway.models, name, version)
     key_file = gateway.settings.acceptance.key_file
-    faults = [*_faults(sent, model), *_signature_faults(sent, key_file)]
+    run = await _run(gateway.silences, sent, name, version) if sent.is_reference else None
+    faults = [*_faults(sent, model), *_signature_faults(sent, key_file), *_run_faults(sent, run)]
     if faults:
         raise InvalidAcceptanceError(tuple(faults))
     acceptance = Acceptance(
@@ -104,8 +102,14 @@ async def accept_version(
     )
     await gateway.acceptances.add(acceptance)
     request.state.act.document = hashlib.sha256(sent.page.encode()).hexdigest()
-    pointer = f"/models/{name}/{version}/accepted_by"
-    request.state.act.changes = (AuditChange(pointer=pointer, after=sent.accepted_by),)
+    changes = {"accepted_by": sent.accepted_by}
+    if run is not None:
+        await gateway.silences.refer(name, version, run)
+        changes["reference"] = f"acceptance run {run.run}"
+    request.state.act.changes = tuple(
+        AuditChange(pointer=f"/models/{name}/{version}/{field}", after=after)
+        for field, after in changes.items()
+    )
     return AcceptanceReport(
         name=name,
         version=version,
@@ -113,7 +117,40 @@ async def accept_version(
         accepted_by=acceptance.accepted_by,
         accepted_at=acceptance.accepted_at,
         is_signature_checked=key_file is not None,
+        reference_readings=None if run is None else run.counts.readings,
     )
+
+
+def _served(models: ModelRegistry, name: str, version: str) -> ServedModel:
+    served = {
+        (state.name, state.version): state.served
+        for state in models.states()
+        if state.served is not None
+    }
+    model = served.get((name, version))
+    if model is None:
+        known = tuple(f"{each[0]} version {each[1]}" for each in sorted(served))
+        raise errors.UnknownModelError(f"{name} version {version}", known)
+    return model
+
+
+async def _run(
+    silences: Silences, sent: AcceptanceRequest, name: str, version: str
+) -> AcceptanceRun | None:
+    """Return the run of the page as the store has counted it; None where it has nothing of it."""
+    await silences.refresh()
+    health = silences.known(name, version)
+    return None if health is None else health.acceptance(sent.document().run)
+
+
+def _run_faults(sent: AcceptanceRequest, run: AcceptanceRun | None) -> Iterator[Fault]:
+    n = 0 if run is None else run.counts.readings
+    if sent.is_reference and n < LEAST_READINGS:
+        detail = (
+            f"needs {LEAST_READINGS} readings of the run in this gateway's store, which has {n}: "
+            "those of the last minutes are still to come"
+        )
+        yield Fault("/is_reference", detail)
 
 
 def _faults(sent: AcceptanceRequest, model: ServedModel) -> Iterator[Fault]:

@@ -113,6 +113,9 @@ async def test_a_page_is_written_signed_and_verified(versions: LiveGateway, site
     assert (await radstream(*approve))[0] == 2
     code, out, err = await radstream(*approve, "--by", "Dr. A")
     assert (code, out) == (0, "brightness 1 is accepted by Dr. A\n"), err
+    code, _, err = await radstream(*approve, "--by", "Dr. A", "--reference")
+    assert code == 1
+    assert "/is_reference needs 100 readings of the run" in err
     told = (await versions.client.get("/v1/models")).json()
     accepted = {each["version"] for each in told["models"] if "is_accepted" in each}
     assert accepted == {"1"}

@@ -46,6 +46,7 @@ def test_an_alarm_ends_with_status_1_and_says_since_when(tmp_path: Path, drifted
     answer = health(tmp_path)
     assert answer.exit_code == 1
     assert "cxr 2: 2,250 readings" in answer.stdout
+    assert "reference: first readings, 1,000 until 2026-01-05 01:40 UTC" in answer.stdout
     [line] = [each for each in answer.stdout.splitlines() if each.startswith("  mean ")]
     assert "limit 0.2, n 500  ALARM since 2026-01-05" in line
     [line] = [each for each in answer.stdout.splitlines() if each.startswith("  sex ")]

@@ -10,11 +10,12 @@ from gateway.acceptance.labels import LabelledStudy
 from gateway.acceptance.measure import StudyOutcome
 from gateway.cli.gateway_client import gateway_client
 from gateway.cli.labelled_studies import NoAnswerError, outcomes
-from gateway.schemas.metadata import PROBE_PREFIX
+from gateway.schemas.metadata import ACCEPTANCE_PREFIX
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import LiveGateway
 from tests.support.models import flat_png, probability
 
+RUN = "0123456789abcdef"
 MODEL = {"name": "brightness", "version": "1"}
 
 
@@ -30,7 +31,7 @@ def study(path: Path, *contents: bytes, **attributes: str) -> LabelledStudy:
 async def read(gateway: LiveGateway, *studies: LabelledStudy) -> list[StudyOutcome]:
     def run() -> list[StudyOutcome]:
         with gateway_client(gateway.url, None) as client:
-            return list(outcomes(client, MODEL, studies))
+            return list(outcomes(client, MODEL, studies, run=RUN))
 
     return await asyncio.to_thread(run)
 
@@ -59,7 +60,7 @@ async def test_the_most_suspicious_image_counts_and_attributes_come_from_all_sou
         "device": "DR 7",
         "sender": "north",
     }
-    sent = [name for name in gateway.stored() if f"{PROBE_PREFIX}accept-" in name]
+    sent = [name for name in gateway.stored() if ACCEPTANCE_PREFIX + RUN in name]
     documents = [name for name in sent if name.endswith("result.json")]
     folder = gateway.settings.store.folder
     of_pictures = [
@@ -87,4 +88,4 @@ async def test_a_study_without_a_verdict_says_why(gateway: LiveGateway, tmp_path
 
 def test_a_gateway_that_does_not_answer_ends_the_run(tmp_path: Path):
     with gateway_client("http://127.0.0.1:9", None) as client, pytest.raises(NoAnswerError):
-        list(outcomes(client, MODEL, [study(tmp_path / "a", flat_png(9))]))
+        list(outcomes(client, MODEL, [study(tmp_path / "a", flat_png(9))], run=RUN))

@@ -34,9 +34,15 @@ def merging(objects: MemoryStore, *, reference_readings: int = 100) -> HealthMer
     )
 
 
-async def put(objects: MemoryStore, minute: int, counts: ReadingCounts, writer: str = "0a") -> None:
+async def put(
+    objects: MemoryStore,
+    minute: int,
+    counts: ReadingCounts,
+    writer: str = "0a",
+    run: str | None = None,
+) -> None:
     began = BEGIN + dt.timedelta(minutes=minute)
-    await create_document(objects, minute_key(Minute(began, "m", "1"), writer), counts)
+    await create_document(objects, minute_key(Minute(began, "m", "1", run), writer), counts)
 
 
 def left(objects: MemoryStore) -> list[str]:
@@ -101,6 +107,20 @@ async def test_a_minute_that_comes_too_late_is_counted_and_not_merged():
     [health] = await healths(objects)
     assert (health.readings, health.late_readings) == (2, 2)
     assert value(merge, "dropped", "late") == 2
+    assert left(objects) == []
+
+
+async def test_an_acceptance_run_is_no_live_reading_and_never_late():
+    objects, run = MemoryStore(), "0123456789abcdef"
+    merge = merging(objects)
+    await put(objects, 5, tallied({}))
+    await put(objects, 5, tallied({}, {}), run=run)
+    await merge.sweep()
+    await put(objects, 4, tallied({}, {}, {}), run=run)
+    await merge.sweep()
+    [health] = await healths(objects)
+    assert (health.readings, health.late_readings, health.reference.readings) == (1, 0, 1)
+    assert [(each.run, each.counts.readings) for each in health.runs] == [(run, 5)]
     assert left(objects) == []
 
 

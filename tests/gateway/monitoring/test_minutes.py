@@ -13,6 +13,7 @@ from gateway.observability.metrics.monitoring import MonitoringMetrics
 from tests.support.store import MemoryStore
 from tests.support.telemetry import event, reading_event
 
+RUN = "0123456789012345"  # digits alone, as a version has
 NOON = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.UTC)
 
 
@@ -64,6 +65,16 @@ async def test_a_minute_is_written_once_it_is_over(clock: Clock):
     assert stored(objects) == {Minute(NOON, "a.b", "12"): 3}
     await counts.write(whole_only=False)
     assert stored(objects)[Minute(clock.now, "m", "1")] == 1
+
+
+async def test_readings_of_an_acceptance_run_are_counted_apart(clock: Clock):
+    objects = MemoryStore()
+    counts, _ = counting(objects, clock)
+    counts.count(reading_event())
+    for _ in range(2):
+        counts.count(reading_event(), RUN)
+    await counts.write(whole_only=False)
+    assert stored(objects) == {Minute(NOON, "m", "1"): 1, Minute(NOON, "m", "1", RUN): 2}
 
 
 async def test_two_gateways_write_the_same_minute_beside_each_other(clock: Clock):
@@ -119,3 +130,5 @@ def test_a_key_names_its_minute():
     key = minute_key(minute, "0af1")
     assert key == "monitoring/minutes/20260131T1200Z/cxr.pneumonia-2.3.0af1.json"
     assert minute_of(key) == minute
+    of_run = Minute(NOON, "cxr.pneumonia-2", "3", RUN)
+    assert minute_of(minute_key(of_run, "0123")) == of_run

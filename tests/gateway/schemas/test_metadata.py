@@ -12,6 +12,7 @@ from gateway.schemas.metadata import (
     ModelReference,
     StudyMetadata,
     View,
+    acceptance_run,
     is_study_id,
     parse_document,
     validate_document,
@@ -287,3 +288,16 @@ def test_any_document_is_taken_or_refused_with_pointers(document: dict[str, Any]
 def test_a_leap_second_is_refused_with_what_to_send(time: str):
     [told] = faults(VALID | {"timestamp": time}).values()
     assert told == "is a leap second, which is not taken: send second 59, or the next minute"
+
+
+@pytest.mark.parametrize(
+    ("study_id", "run"),
+    [
+        ("radstream-probe-accept-0123456789abcdef-fedcba9876543210", "0123456789abcdef"),
+        ("radstream-probe-accept-0123456789abcdef", None),
+        ("radstream-probe-fedcba9876543210", None),
+        ("S1", None),
+    ],
+)
+def test_a_study_of_an_acceptance_names_its_run(study_id: str, run: str | None):
+    assert acceptance_run(study_id) == run

@@ -18,7 +18,7 @@ from gateway.errors import GivenUpError, ParkedItemNotFoundError, UnreadableDocu
 from gateway.models.acceptances import Acceptance
 from gateway.monitoring.counts import FindingCounts, ReadingCounts, TruthCounts
 from gateway.monitoring.cusum import Evidence
-from gateway.monitoring.documents import Day, ModelHealth, Signal, Silence
+from gateway.monitoring.documents import AcceptanceRun, Day, ModelHealth, Signal, Silence
 from gateway.problems import problem_of
 from gateway.results.asked_commitments import AskedCommitment, KeptReport
 from gateway.results.documents import (
@@ -163,6 +163,7 @@ CAPTURE = CaptureReference(series_instance_uid="1.2", sop_instance_uid="1.2.3", 
 COUNTS = ReadingCounts(readings=1, features={"view": {"AP": 1}})
 SIGNAL = Signal(value=0.1, limit=0.2, n=100)
 DAY = Day(day="2026-01-31", readings=1)
+RUN = AcceptanceRun(run="0123456789abcdef", counts=COUNTS, since=NOON, until=NOON)
 SILENCE = Silence(rule="drift", cause="it drifted", since=NOON)
 TRUTH = TruthCounts(true_positive=1)
 
@@ -272,7 +273,9 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             days=(DAY,),
             truth=(ReadingCounts(truth={"bright": TRUTH}),),
             silence=SILENCE,
+            runs=(RUN,),
         ),
+        RUN,
         Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST),
         Tombstone(deleted_at=NOON, reason=Reason.RETENTION, older_versions_kept=False),
         AuditRecord(

@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from gateway.schemas.reading_event import json_schema
+from gateway.schemas.reading_event import ReadingEvent, json_schema
 from tests.gateway.studies.piped import BLACK, WHITE, Parts
 from tests.support.models import probability
 
@@ -41,9 +41,17 @@ async def test_a_reading_that_was_stored_before_is_not_told_again(parts: Parts):
     assert len(parts.told.readings) == 1
 
 
-async def test_readings_of_probes_and_acceptances_are_not_told(parts: Parts):
-    await parts.read(WHITE, study_id="radstream-probe-accept-00")
+async def test_readings_of_probes_are_not_told_and_those_of_acceptances_counted_apart(
+    parts: Parts,
+):
+    run = "0123456789abcdef"
+    for name in ("00", "accept-00", f"accept-{run}-{run}"):
+        await parts.read(WHITE, study_id=f"radstream-probe-{name}")
     assert parts.told.readings == []
+    [(event, counted)] = parts.told.of_runs
+    assert counted == run
+    assert isinstance(event, ReadingEvent)
+    assert (event.label, event.positive) == ("bright", True)
 
 
 async def test_telemetry_that_fails_ends_no_study(parts: Parts, monkeypatch: pytest.MonkeyPatch):

@@ -10,9 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.acceptance.signature import signed
+from gateway.monitoring.minutes import Minute, minute_key
+from gateway.monitoring.silences import healths
 from gateway.schemas.acceptance import AcceptancePage
 from gateway.schemas.metadata import PROBE_PREFIX
-from gateway.settings import AcceptanceSettings, ModelSettings
+from gateway.settings import AcceptanceSettings, ConsoleSettings, ModelSettings, MonitoringSettings
+from gateway.storage.documents import create_document
+from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton
 from tests.gateway.acceptance.test_signature import written
 from tests.support.gateway import (
@@ -25,6 +29,7 @@ from tests.support.gateway import (
     until,
 )
 from tests.support.models import flat_png
+from tests.support.monitoring import tallied
 
 PATH = "/v1/models/brightness/versions/1/acceptance"
 
@@ -37,6 +42,8 @@ async def strict(triton: EmbeddedTriton, tmp_path: Path) -> AsyncIterator[LiveGa
         update={
             "models": ModelSettings(require_acceptance=True),
             "acceptance": AcceptanceSettings(key_file=key.with_suffix(".pub")),
+            "monitoring": MonitoringSettings(sweep_s=0.2),
+            "console": ConsoleSettings(enabled=True),
         }
     )
     async with running_gateway(settings) as gateway:
@@ -44,7 +51,9 @@ async def strict(triton: EmbeddedTriton, tmp_path: Path) -> AsyncIterator[LiveGa
         yield gateway
 
 
-def sent(key: Path, contract_sha256: str, *, version: str = "1") -> dict[str, Any]:
+def sent(
+    key: Path, contract_sha256: str, *, version: str = "1", run: str | None = None
+) -> dict[str, Any]:
     page = AcceptancePage.model_validate(
         {
             "made_at": dt.datetime(2026, 1, 31, tzinfo=dt.UTC),
@@ -52,6 +61,7 @@ def sent(key: Path, contract_sha256: str, *, version: str = "1") -> dict[str, An
             "studies": 0,
             "data_sha256": "0" * 64,
             "labels_sha256": "0" * 64,
+            "run": run,
             "versions": [
                 {
                     "name": "brightness",
@@ -96,6 +106,40 @@ async def test_a_version_serves_once_its_page_is_accepted(strict: LiveGateway, t
     [act] = [each for each in audit_trail(strict.settings) if "acceptance" in each["operation"]]
     assert act["changes"] == [{"pointer": "/models/brightness/1/accepted_by", "after": "Dr. A"}]
     assert len(act["document"]) == 64
+
+
+async def test_the_readings_of_a_run_become_the_reference_for_a_person_who_says_so(
+    strict: LiveGateway, tmp_path: Path
+):
+    run, digest = "0123456789abcdef", (await told(strict))["contract_sha256"]
+    body = sent(tmp_path / "key.pem", digest, run=run) | {"is_reference": True}
+    refused = await strict.client.post(PATH, json=body)
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/is_reference"]
+    assert (await told(strict))["is_accepted"] is False
+    objects = FolderStore(strict.settings.store.folder)
+    await objects.open()
+    place = Minute(dt.datetime.now(dt.UTC) - dt.timedelta(hours=1), "brightness", "1", run)
+    readings = tallied(*[{"label": "bright"}] * 100)
+    await create_document(objects, minute_key(place, "0a"), readings)
+    accepted: dict[str, Any] = {}
+
+    async def is_accepted() -> bool:
+        answer = await strict.client.post(PATH, json=body)
+        accepted.update(answer.json())
+        return answer.is_success
+
+    await until(is_accepted)
+    assert accepted["reference_readings"] == 100
+    [health] = await healths(objects)
+    assert (health.reference_source, health.reference) == ("acceptance", readings)
+    assert (health.readings, health.reference_until) == (0, health.reference_since)
+    page = (await strict.client.get("/console/models")).text
+    assert "100 readings of its acceptance" in page
+    *_, act = [each for each in audit_trail(strict.settings) if "acceptance" in each["operation"]]
+    assert act["changes"] == [
+        {"pointer": "/models/brightness/1/accepted_by", "after": "Dr. A"},
+        {"pointer": "/models/brightness/1/reference", "after": f"acceptance run {run}"},
+    ]
 
 
 async def test_what_is_no_page_of_the_version_as_it_is_served_is_refused(
