@@ -60,9 +60,9 @@ def health(context: click.Context, form: str) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    found = _read(read_settings().store)
+    found = read_healths(read_settings().store)
     if form == "json":
-        click.echo(json.dumps([_exported(each) for each in found], indent=2))
+        click.echo(json.dumps([exported(each) for each in found], indent=2))
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, _COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -104,7 +104,9 @@ def _change(url: str, api_key: str | None, path: str, by: str, reason: str) -> d
     return changed
 
 
-def _read(settings: StoreSettings) -> Sequence[ModelHealth]:
+def read_healths(settings: StoreSettings) -> Sequence[ModelHealth]:
+    """Return the healths in a store; end the command if it does not answer."""
+
     async def read() -> Sequence[ModelHealth]:
         async with opened_store(settings) as objects:
             return await healths(objects)
@@ -115,7 +117,7 @@ def _read(settings: StoreSettings) -> Sequence[ModelHealth]:
         raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
 
 
-def _exported(found: ModelHealth) -> dict[str, Any]:
+def exported(found: ModelHealth) -> dict[str, Any]:
     """Return a health without what is of use to gateways alone."""
     internal = {"merged_keys", "block", "blocks", "evidence", "truth", "runs"}
     judged = found.judged().truth.items()

@@ -7,18 +7,20 @@ import json
 import math
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.environment import read_settings
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.health import exported, read_healths
 from gateway.cli.json_output import json_option
 from gateway.cli.judged_studies import judged_studies
 from gateway.cli.progress import progress
-from gateway.settings import DELIMITER, PREFIX, TelemetrySettings
+from gateway.settings import DELIMITER, PREFIX, StoreSettings, TelemetrySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from types import ModuleType
     from typing import TextIO
 
@@ -59,6 +61,12 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
     "change are listed by their study_id.",
 )
 @click.option(
+    "--health",
+    "with_health",
+    is_flag=True,
+    help="Tell the drift of models as well, from --store or the store that the settings name.",
+)
+@click.option(
     "--feedback",
     "judged",
     is_flag=True,
@@ -75,6 +83,7 @@ def report(
     given: tuple[str, ...],
     page_file: TextIO | None,
     store: Path | None,
+    with_health: bool,
     judged: bool,
     url: str,
     api_key: str | None,
@@ -83,7 +92,8 @@ def report(
     """Answer Athena's named queries from the telemetry files of this machine.
 
     Studies and their outcomes, latency by stage, a comparison of models, the cost of a thousand
-    images, and the agreement of shadow models.
+    images, and the agreement of shadow models; if wanted, the models' drift and what is known of
+    their truth.
     """
     reporting = _reporting()
     paid = _paid(given, reporting.prices())
@@ -107,14 +117,15 @@ def report(
         about = records.described()
     if not found["summary"].records()[0]["submissions"]:
         raise click.ClickException(f"no study came to its end in these days; {folder} has {about}")
+    if with_health:
+        found["drift"] = reporting.drift(_healths(store))
     if judged:
-        last = (until or dt.datetime.now(dt.UTC)).date()
-        began = since.date() if since else last - dt.timedelta(days=_DAYS)
         with (
             gateway_client(url, api_key) as client,
             progress("studies with feedback", None) as shown,
         ):
-            found |= reporting.reader_agreement(shown.over(judged_studies(client, began, last)))
+            studies = judged_studies(client, *_days(since, until))
+            found |= reporting.reader_agreement(shown.over(studies))
     if as_json:
         rows = {name: each.records() for name, each in found.items()}
         click.echo(json.dumps({"telemetry": str(about), **rows}, default=str))
@@ -124,6 +135,18 @@ def report(
     if page_file is not None:
         page_file.write(reporting.page(found, about, paid))
         click.echo(f"\nThe page is {page_file.name}", err=as_json)
+
+
+def _healths(folder: Path | None) -> Iterator[dict[str, Any]]:
+    """Return the healths in a store's folder, or else in the store of the settings."""
+    settings = read_settings().store if folder is None else StoreSettings(folder=folder)
+    return map(exported, read_healths(settings))
+
+
+def _days(since: dt.datetime | None, until: dt.datetime | None) -> tuple[dt.date, dt.date]:
+    """Return the first and the last day."""
+    last = (until or dt.datetime.now(dt.UTC)).date()
+    return since.date() if since else last - dt.timedelta(days=_DAYS), last
 
 
 def _reporting() -> ModuleType:

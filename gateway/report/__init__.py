@@ -2,6 +2,7 @@
 
 from gateway.report.agreement import agreement, changed_cases
 from gateway.report.answers import QueryResult, answers
+from gateway.report.model_health import drift
 from gateway.report.page import page
 from gateway.report.questions import Question, prices, questions
 from gateway.report.reader_agreement import reader_agreement
@@ -15,6 +16,7 @@ __all__ = [
     "agreement",
     "answers",
     "changed_cases",
+    "drift",
     "lines",
     "page",
     "prices",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from gateway.report.records import Records
 
+NOT_ENOUGH = "not enough data"
 _WEEKDAYS = ("", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _UNITS = {"percent": "%", "usd": "USD", "mb": "MB"}
 # What a row without it sums up over.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gateway.acceptance.statistics import ENOUGH, Counts
-from gateway.report.answers import QueryResult
+from gateway.acceptance.statistics import ENOUGH, Counts, calibration_error
+from gateway.report.answers import NOT_ENOUGH, QueryResult
 from gateway.report.questions import Question
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from gateway.acceptance.statistics import Estimate
 
-_NOT_ENOUGH = "not enough data"
 _AGREEMENT = Question(
     "reader_agreement",
     "Agreement with readers and reports",
-    "Verdicts of each model version against the latest judgement on the study, with intervals at "
+    "Verdicts of each model version against the latest judgement on the study, and the expected "
+    "calibration error of its probabilities (ten bins), with intervals at "
     f"95 %. Under {ENOUGH} studies there are no figures. Studies are those that somebody judged: "
     "where these are chosen by the verdict, sensitivity and specificity are not those of all.",
     "",
@@ -75,7 +75,7 @@ def reader_agreement(results: Iterable[Mapping[str, Any]]) -> dict[str, QueryRes
     ]
     discordant.sort(key=lambda each: each.at, reverse=True)
     counted = ["studies", "with_finding", "disputed"]
-    columns = ["model", "version", "label", *counted, *_FIGURES]
+    columns = ["model", "version", "label", *counted, *_FIGURES, "calibration_error"]
     told = ["study_id", "model", "version", "label", "probability", "threshold", "verdict"]
     return {
         "reader_agreement": QueryResult(_AGREEMENT, columns, rows),
@@ -88,14 +88,16 @@ def reader_agreement(results: Iterable[Mapping[str, Any]]) -> dict[str, QueryRes
 def _figures(verdicts: Sequence[_Verdict]) -> tuple[Any, ...]:
     truth = np.array([each.present for each in verdicts], bool)
     counts = Counts.of(truth, np.array([each.positive for each in verdicts], bool))
+    probabilities = np.array([each.probability for each in verdicts], np.float64)
     figures = [getattr(counts, name) for name in _FIGURES]
+    figures.append(calibration_error(truth, probabilities))
     disputed = sum(each.is_disputed for each in verdicts)
     return len(verdicts), int(truth.sum()), disputed, *(_told(each, counts) for each in figures)
 
 
 def _told(estimate: Estimate | None, counts: Counts) -> str:
     if counts.studies < ENOUGH or estimate is None:
-        return _NOT_ENOUGH
+        return NOT_ENOUGH
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 

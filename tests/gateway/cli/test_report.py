@@ -12,7 +12,10 @@ from click.testing import CliRunner
 
 import gateway
 from gateway.cli.main import main
+from gateway.monitoring.documents import ModelHealth, Signal
+from gateway.monitoring.silences import health_key
 from gateway.report import questions
+from gateway.storage.documents import stored_form
 from tests.support.analytics import FIRST_DAY, SECOND_DAY, lines_of, two_days, write
 from tests.support.gateway import ROOT
 
@@ -47,6 +50,29 @@ def test_a_report_answers_every_question_and_writes_the_page(folder: Path, tmp_p
     told = json.loads(out)
     assert told["summary"][0]["submissions"] == 24
     assert told.keys() >= {question.name for question in questions()}
+
+
+def test_drift_is_told_from_a_stores_folder_or_that_of_the_settings(folder: Path, tmp_path: Path):
+    store, page = tmp_path / "store", tmp_path / "report.html"
+    signal = Signal(value=0.5, low=0.4, high=0.6, limit=0.2, n=500)
+    health = ModelHealth(model="chest", version="2", signals={"mean": signal})
+    file = store / health_key("chest", "2")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(stored_form(health))
+    code, out, _ = report(
+        *("--folder", folder, "--store", store, "--health", "--html", page, "--json")
+    )
+    assert code == 0
+    [told] = json.loads(out)["drift"]
+    assert (told["model"], told["signal"], told["bounds"]) == ("chest", "mean", "0.400 to 0.600")
+    assert '<h2 id="drift">Drift of models</h2>' in page.read_text()
+    code, out, _ = report("--folder", folder, "--health", RADSTREAM_STORE__FOLDER=str(store))
+    assert code == 0
+    assert "DRIFT OF MODELS" in out
+    code, _, err = report("--folder", folder, "--store", folder, "--health")
+    assert code == 0, err
+    elsewhere = str(tmp_path / "none")
+    assert report("--folder", folder, "--health", RADSTREAM_STORE__FOLDER=elsewhere)[0] == 2
 
 
 def test_the_folder_is_the_gateways_and_days_and_prices_can_be_chosen(folder: Path):

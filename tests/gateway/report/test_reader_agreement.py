@@ -38,6 +38,8 @@ def test_figures_are_of_the_latest_judgement():
     assert row["positive_predictive_value"].startswith("0.818 (")
     assert row["negative_predictive_value"].startswith("0.889 (")
     assert row["concordance"].startswith("0.850 (")
+    # Of 11 at 0.9 nine have it, of nine at 0.1 one.
+    assert row["calibration_error"].startswith("0.050 (")
     discordant = found["discordant_studies"].records()
     assert [each["study_id"] for each in discordant] == ["S19", "S18", "S9"]
     assert [each["verdict"] for each in discordant] == ["positive", "positive", "negative"]
@@ -49,6 +51,7 @@ def test_under_20_studies_there_is_not_enough_of_each_version():
     studies += [study(number, 0.9, ("A", True), version="2") for number in range(20)]
     first, second = reader_agreement(studies)["reader_agreement"].records()
     assert first["sensitivity"] == first["concordance"] == "not enough data"
+    assert first["calibration_error"] == "not enough data"
     assert second["sensitivity"].startswith("1.000 (")
     assert second["specificity"] == "not enough data"
 
