@@ -92,6 +92,12 @@ async def test_a_model_that_is_away_for_long_is_asked_again_by_the_operator(tmp_
 
         await until(given_up)
         triton.infer = by_model()
+
+        async def is_back() -> bool:
+            models = (await gateway.client.get("/v1/models")).json()["models"]
+            return all(each["state"] == "ready" for each in models)
+
+        await until(is_back)  # else it is given up once more, after the second that it has
         [item] = (await gateway.client.get("/v1/parked")).json()["parked"]
         retried = await gateway.client.post(f"/v1/parked/{item['id']}/retry")
         assert retried.json()["outcome"] == "pending"
