@@ -385,7 +385,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         429,
         "Tenant quota exceeded",
         "Tenant {tenant} has used up its quota {quota} of {limit}. Nothing was stored. Send the "
-        "study again, more slowly.",
+        "study again after the time that Retry-After tells.",
         retry_after_s=1,
     ),
     errors.TooManyPicturesError: ProblemKind(

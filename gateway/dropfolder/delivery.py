@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.dropfolder.outcome import Taken
-from gateway.errors import ObjectNotReadableError
+from gateway.errors import ObjectNotReadableError, QuotaExceededError
 from gateway.schemas.events import Outcome
 from gateway.schemas.parked import Half
 
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from gateway.dropfolder.pairing import Pairing
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.events import Delivery
+
+
+log = structlog.get_logger()
+
+_OVER_QUOTA = "Its tenant's quota is used up; it is taken once there is room."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +103,8 @@ class Deliveries:
         except ObjectNotReadableError:
             await waiting.add(dropped, version_id)
             taken = []
+        except QuotaExceededError as error:
+            await waiting.add(dropped, version_id)
+            log.info("dropfolder.over_quota", quota=error.quota)
+            return folder.outcomes.tell(dropped.stem, [Taken(Outcome.WAITING)], detail=_OVER_QUOTA)
         return folder.outcomes.tell(dropped.stem, taken or [Taken(Outcome.WAITING)])

@@ -103,8 +103,8 @@ class Outcomes:
         self._metrics = metrics
         self._pseudonyms = pseudonyms
 
-    def tell(self, subject: str, taken: Sequence[Taken]) -> Delivery:
-        """Return the answer, which is counted and logged."""
+    def tell(self, subject: str, taken: Sequence[Taken], *, detail: str | None = None) -> Delivery:
+        """Return the answer, which is counted and logged; `detail` in place of its usual one."""
         outcome = min((item.outcome for item in taken), key=_GRAVEST.index)
         parked = tuple(item.parked for item in taken if item.parked is not None)
         study_id = next((item.study_id for item in taken if item.study_id is not None), None)
@@ -119,7 +119,7 @@ class Outcomes:
         )
         return Delivery(
             outcome=outcome,
-            detail=_DETAILS[outcome],
+            detail=detail or _DETAILS[outcome],
             study=study_path(study_id) if study_id else None,
             parked=parked,
         )

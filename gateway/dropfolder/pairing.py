@@ -14,6 +14,7 @@ from gateway.errors import (
     DeliveryUnfinishedError,
     ObjectNotReadableError,
     ObjectTooLargeError,
+    QuotaExceededError,
     RadStreamError,
 )
 from gateway.observability.tracing import spanned
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from gateway.admission.admission import Admission
+    from gateway.admission.tenant_quota import TenantQuota
     from gateway.dropfolder.dropped_images import DroppedImages
     from gateway.dropfolder.objects import Dropped, Inbox
     from gateway.dropfolder.pair_records import PairRecords
@@ -57,6 +59,8 @@ class Pairing:
         Seconds that a delivery may take.
     tracer
         Makes a span of each delivery: in a watched folder it begins the study's trace.
+    quota
+        Quota of the tenant; None without tenants.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Pairing:
         admission: Admission,
         timeout_s: float,
         tracer: Tracer,
+        quota: TenantQuota | None = None,
     ) -> None:
         self._images = images
         self._inbox = inbox
@@ -79,6 +84,7 @@ class Pairing:
         self._admission = admission
         self._timeout_s = timeout_s
         self._tracer = tracer
+        self._quota = quota
 
     async def take(
         self,
@@ -103,6 +109,8 @@ class Pairing:
         DeliveryUnfinishedError
         ObjectNotReadableError
             The object is closed to the gateway.
+        QuotaExceededError
+            It is to wait in its place.
         RadStreamError
             One of `TRANSIENT`.
         """
@@ -118,6 +126,8 @@ class Pairing:
                 async with turn:
                     if tag is not None and turn.taken and turn.taken.has(dropped, tag, beside):
                         return [Taken.again(turn.taken.study_id)]
+                    if self._quota is not None:
+                        self._quota.check()
                     with spanned(self._tracer, "delivery"), self._admission.slot(SHARE) as slot:
                         await slot.wait()
                         turn.taken = None
@@ -125,7 +135,7 @@ class Pairing:
                         return taken
         except DeadlineExceededError as error:
             raise DeliveryUnfinishedError(f"its time was used up in stage {error.stage}") from error
-        except (*TRANSIENT, ObjectNotReadableError):
+        except (*TRANSIENT, ObjectNotReadableError, QuotaExceededError):
             raise
         except RadStreamError as error:  # the sidecar cannot be read, whatever image it is for
             return [await self._records.park(Failure(dropped, error, (version_id,)))]

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.errors import TRANSIENT, MissingHalfError, ObjectNotReadableError, log_fields
+from gateway.errors import (
+    TRANSIENT,
+    MissingHalfError,
+    ObjectNotReadableError,
+    QuotaExceededError,
+    log_fields,
+)
 from gateway.schemas.parked import Half
 
 if TYPE_CHECKING:
@@ -87,5 +93,5 @@ def _postponing() -> Iterator[None]:
     """Leave for the next sweep what cannot be done now."""
     try:
         yield
-    except TRANSIENT as error:
+    except (*TRANSIENT, QuotaExceededError) as error:
         log.warning("dropfolder.postponed", **log_fields(error))

@@ -1,77 +1,48 @@
-"""Watch over canaries: their latest readings, held to the limits of the routing document."""
+"""Watch over canaries: their latest readings on all gateways, held to limits of the document.
+
+A gateway notes its readings in memory and adds them, every few seconds, to those of all gateways in
+the store; whichever gateway adds some holds what stands there then to the limits. So the judgement
+depends on no gateway's part of the studies.
+
+Not on the minutes of `gateway.monitoring`: these are of all tenants, come three minutes later, and
+know nothing of a reading's mode, its time, or its agreement with another.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict, deque
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.acceptance.agreement import Verdicts
+from gateway.errors import ObjectNotFoundError, StoreUnavailableError, UnreadableDocumentError
 from gateway.routing.canary import canary_key
+from gateway.routing.canary_readings import (
+    CanaryReading,
+    CanaryReadings,
+    VerdictPair,
+    breach,
+)
+from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
+from gateway.storage.layout import CANARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gateway.routing.in_force import Routes, Routing
     from gateway.schemas.routing_rules import RollBack, RuleModel
+    from gateway.storage.protocol import ObjectStore
 
-_PERCENTILE = 0.95
-# Findings that one of two models calls positive: with fewer, kappa is about single images.
-_LEAST_POSITIVE = 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    failed: bool = False
-    not_applicable: bool = False
-    infer_ms: float = 0.0
+# Other gateways swap the readings in between, each once in a while.
+_MOST_SWAPS = 10
 
 
 @dataclass(slots=True)
-class _Latest:
-    """Latest outcomes of a canary, and the pairs of verdicts by label."""
+class _Watched:
+    """A canary, and what this gateway has not added yet to the readings of all."""
 
     model: RuleModel
     limits: RollBack
-    outcomes: deque[_Outcome] = field(init=False)
-    pairs: defaultdict[str, deque[tuple[bool, bool]]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.outcomes = deque(maxlen=self.limits.readings)
-        self.pairs = defaultdict(lambda: deque(maxlen=self.limits.readings))
-
-    def breach(self) -> str | None:
-        """Return the limit that the canary is beyond, in words; None while it is within all."""
-        limits, n = self.limits, self.limits.readings
-        if len(self.outcomes) == n:
-            failed = 100 * sum(each.failed for each in self.outcomes) / n
-            if limits.failed_percent is not None and failed > limits.failed_percent:
-                return f"{failed:.1f} percent of {n} readings failed"
-            unfit = 100 * sum(each.not_applicable for each in self.outcomes) / n
-            if limits.not_applicable_percent is not None and unfit > limits.not_applicable_percent:
-                return f"not applicable to {unfit:.1f} percent of {n} images"
-            times = sorted(each.infer_ms for each in self.outcomes if not each.failed)
-            slow_ms = times[math.ceil(_PERCENTILE * len(times)) - 1] if times else 0.0
-            if limits.infer_ms is not None and slow_ms > limits.infer_ms:
-                return f"inference took {slow_ms:.1f} ms, the 95th percentile of {len(times)}"
-        return self._disagreement()
-
-    def _disagreement(self) -> str | None:
-        least = self.limits.kappa
-        for label, pairs in self.pairs.items():
-            if least is None or len(pairs) < self.limits.readings:
-                continue
-            cells = Counter(pairs)
-            verdicts = Verdicts(
-                cells[True, True], cells[True, False], cells[False, True], cells[False, False]
-            )
-            kappa = verdicts.kappa()
-            if verdicts.n - verdicts.both_negative < _LEAST_POSITIVE:
-                continue
-            if kappa is not None and kappa.value < least:
-                return f"kappa {kappa.value:.3f} of {verdicts.n} findings of {label}"
-        return None
+    new: CanaryReadings = field(default_factory=CanaryReadings)
 
 
 class CanaryWatch:
@@ -81,32 +52,35 @@ class CanaryWatch:
     ----------
     routing
         Has the document.
+    objects
+        The store that all gateways share.
 
     Attributes
     ----------
-    on_breach
-        Told of a canary that is beyond a limit, once, and of the limit.
+    on_many
+        Called once there are as many new readings as are held to the limits.
     """
 
-    def __init__(self, routing: Routing) -> None:
-        self.on_breach: Callable[[RuleModel, str], None] | None = None
+    def __init__(self, routing: Routing, objects: ObjectStore) -> None:
+        self.on_many: Callable[[], None] = _nothing
         self._rolled_back = routing.rolled_back
-        self._latest: dict[str, _Latest] = {}
+        self._objects = objects
+        self._watched: dict[str, _Watched] = {}
         self._take(routing.routes)
         routing.follow(self._take)
 
     @property
     def canaries(self) -> tuple[RuleModel, ...]:
         """The models whose canaries are watched, rolled back or not."""
-        return tuple(each.model for each in self._latest.values())
+        return tuple(each.model for each in self._watched.values())
 
     def read(self, name: str, version: str, *, not_applicable: bool, infer_ms: float) -> None:
         """Note a reading by a canary."""
-        self._note(name, version, _Outcome(not_applicable=not_applicable, infer_ms=infer_ms))
+        self._note(name, version, CanaryReading(False, not_applicable, infer_ms))
 
     def failed(self, name: str, version: str | None) -> None:
         """Note that a canary did not read an image."""
-        self._note(name, version, _Outcome(failed=True))
+        self._note(name, version, CanaryReading(failed=True))
 
     def compared(
         self,
@@ -122,38 +96,81 @@ class CanaryWatch:
         verdicts
             The one that is shown, and the shadow model's.
         """
-        for key, latest in self._watched(*shadow):
-            if (latest.model.name, latest.model.version) == shown:
-                latest.pairs[label].append(verdicts)
-                self._look(key, latest)
+        for each in self._of(*shadow):
+            if (each.model.name, each.model.version) == shown:
+                self._add(each, CanaryReadings(pairs={label: (VerdictPair(*verdicts),)}))
 
-    def _note(self, name: str, version: str | None, outcome: _Outcome) -> None:
-        for key, latest in self._watched(name, version):
-            latest.outcomes.append(outcome)
-            self._look(key, latest)
+    async def breaches(self) -> list[tuple[RuleModel, str]]:
+        """Return the canaries that are beyond a limit, each with it, once what is new is added.
 
-    def _watched(self, name: str, version: str | None) -> Iterator[tuple[str, _Latest]]:
-        """Yield what is known of canaries of this version that are in force."""
-        for key, latest in self._latest.items():
-            canary = latest.model.canary
+        Raises
+        ------
+        StoreUnavailableError
+            New readings are kept.
+        """
+        found = []
+        for key, watched in list(self._watched.items()):
+            if key in self._rolled_back or watched.new == CanaryReadings():
+                continue
+            reason = breach(watched.limits, await self._added(key, watched))
+            if reason is not None:
+                found.append((watched.model, reason))
+        return found
+
+    async def _added(self, key: str, watched: _Watched) -> CanaryReadings:
+        """Return the latest readings of all gateways, with those of this one."""
+        place, most = f"{CANARIES}{key}.json", watched.limits.readings
+        for _ in range(_MOST_SWAPS):
+            tag, before = None, CanaryReadings()
+            try:
+                stored = await self._objects.read_tagged(place)
+                tag = stored.tag
+                before = read_document(CanaryReadings, place, stored.data)
+            except (ObjectNotFoundError, UnreadableDocumentError):  # logged; it is written anew
+                pass
+            new, watched.new = watched.new, CanaryReadings()
+            found = before.with_later(new, most).model_copy(update={"swap": secrets.token_hex(8)})
+            try:
+                swapped = await self._objects.swap(
+                    place, stored_form(found), tag=tag, media_type=MEDIA_TYPE
+                )
+            except BaseException:
+                watched.new = new.with_later(watched.new, most)
+                raise
+            if swapped is not None:
+                return found
+            watched.new = new.with_later(watched.new, most)
+        raise StoreUnavailableError("the readings of a canary are always being changed")
+
+    def _note(self, name: str, version: str | None, reading: CanaryReading) -> None:
+        for each in self._of(name, version):
+            self._add(each, CanaryReadings(readings=(reading,)))
+
+    def _add(self, watched: _Watched, later: CanaryReadings) -> None:
+        watched.new = new = watched.new.with_later(later, watched.limits.readings)
+        if max(map(len, (new.readings, *new.pairs.values()))) >= watched.limits.readings:
+            self.on_many()
+
+    def _of(self, name: str, version: str | None) -> Iterator[_Watched]:
+        """Yield the canaries of this version that are in force."""
+        for key, each in self._watched.items():
+            canary = each.model.canary
             if canary is None or key in self._rolled_back:
                 continue
-            if (canary.name or latest.model.name, canary.version) == (name, version):
-                yield key, latest
-
-    def _look(self, key: str, latest: _Latest) -> None:
-        reason = latest.breach()
-        if reason is not None and self.on_breach is not None:
-            self._rolled_back.add(key)
-            self.on_breach(latest.model, reason)
+            if (canary.name or each.model.name, canary.version) == (name, version):
+                yield each
 
     def _take(self, routes: Routes) -> None:
-        """Watch the canaries of a document; those that it had before keep what is known of them."""
-        before, document = self._latest, routes.document
+        """Watch the canaries of a document; those that it had before keep what is new of them."""
+        before, document = self._watched, routes.document
         parts = [*document.rules, *([document.otherwise] if document.otherwise else [])]
         models = {canary_key(model): model for part in parts for model in part.models}
-        self._latest = {
-            key: before.get(key) or _Latest(model, model.canary.roll_back)
+        self._watched = {
+            key: before.get(key) or _Watched(model, model.canary.roll_back)
             for key, model in models.items()
             if model.canary is not None and model.canary.roll_back is not None
         }
+
+
+def _nothing() -> None:
+    """Do nothing."""

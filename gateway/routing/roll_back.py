@@ -83,7 +83,7 @@ class RollBacks:
         self._every_s = every_s
         self._due = asyncio.Event()
         self._breaches: list[tuple[RuleModel, str]] = []
-        watch.on_breach = self._breached
+        watch.on_many = self._due.set
         routing.follow(lambda _: self._due.set())
 
     async def run(self) -> NoReturn:
@@ -98,11 +98,10 @@ class RollBacks:
                 async with asyncio.timeout(self._every_s):
                     await self._due.wait()
 
-    def _breached(self, model: RuleModel, reason: str) -> None:
-        self._breaches.append((model, reason))
-        self._due.set()
-
     async def _look(self) -> None:
+        for model, reason in await self._watch.breaches():
+            self._routing.rolled_back.add(canary_key(model))
+            self._breaches.append((model, reason))
         while self._breaches:
             await self._record(*self._breaches[0])
             self._breaches.pop(0)

@@ -86,7 +86,7 @@ _AnySender = Annotated[
 
 
 class Quota(BaseModel):
-    """Limits of one tenant, which each gateway holds it to by itself."""
+    """Limits of one tenant: gateways have a share each of what is of the moment or the minute."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -98,13 +98,22 @@ class Quota(BaseModel):
         None,
         ge=1,
         le=1_000_000,
-        description="Studies over HTTP, and instances over DICOM and STOW-RS, that it may send in "
-        "a minute.",
+        description="Studies over HTTP and in the drop folder, and instances over DICOM and "
+        "STOW-RS, that it may send in a minute.",
+    )
+    bytes_per_minute: int | None = Field(
+        None, ge=1, description="Bytes of files and documents that it may send in a minute."
+    )
+    studies_per_day: int | None = Field(
+        None, ge=1, description="Studies and instances that it may send in a day (UTC)."
+    )
+    bytes_per_day: int | None = Field(
+        None, ge=1, description="Bytes of files and documents that it may send in a day (UTC)."
     )
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
-        if self.studies_at_once is None and self.studies_per_minute is None:
+        if all(value is None for name, value in self if name != "tenant"):
             raise ValueError("needs a limit")
         return self
 

@@ -43,8 +43,8 @@ class RollBack(RoutingPart):
         50,
         ge=10,
         le=10_000,
-        description="Latest readings of the canary, or findings of a label, that a gateway holds "
-        "to the limits; before there are as many, none is rolled back.",
+        description="Latest readings of the canary, or findings of a label, of all gateways that "
+        "are held to the limits; before there are as many, none is rolled back.",
     )
     failed_percent: float | None = Field(
         None, ge=0, lt=100, description="Share of images that it may fail to read."

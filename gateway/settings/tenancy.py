@@ -21,6 +21,14 @@ class TenancySettings(SettingsGroup):
         "Every sender and destination of the routing document then names its tenant.",
     )
 
+    gateways: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Number of gateways that share the store. Each lets a tenant have its share of "
+        "a quota of studies at once, or of a minute; a day's quota is counted together.",
+    )
+
     @property
     def is_on(self) -> bool:
         """Return True if studies belong to tenants."""

@@ -21,6 +21,8 @@ CALLBACKS = f"{WORK}callbacks/"
 DELIVERIES = f"{WORK}deliveries/"
 READINGS = f"{WORK}readings/"
 ROLL_BACKS = f"{WORK}roll-backs/"
+CANARIES = f"{WORK}canaries/"
+QUOTAS = f"{WORK}quotas/"
 COMMITMENTS = f"{WORK}commitments/"
 ASKED = f"{WORK}asked/"
 COMPLETION = f"{WORK}completion/"
@@ -114,6 +116,8 @@ PLACES = (
         "when the study is complete",
     ),
     Place(ROLL_BACKS, "canaries that were rolled back", "routing", "kept"),
+    Place(CANARIES, "latest readings of canaries that may be rolled back", "routing", "kept"),
+    Place(QUOTAS, "studies and bytes of a tenant by day", "admission", "when the next day begins"),
     Place(
         COMMITMENTS,
         "requests for storage commitment that are not reported on yet",

@@ -39,6 +39,7 @@ class FailureReason(IntEnum):
 # What is not named here is a processing failure: it may go well when it is sent again.
 _REASONS: dict[type[errors.RadStreamError], FailureReason] = {
     errors.OverloadedError: FailureReason.OUT_OF_RESOURCES,
+    errors.QuotaExceededError: FailureReason.OUT_OF_RESOURCES,
     errors.StudyBacklogFullError: FailureReason.OUT_OF_RESOURCES,
     errors.DeadlineExceededError: FailureReason.OUT_OF_RESOURCES,
     errors.BodyTooLargeError: FailureReason.OUT_OF_RESOURCES,

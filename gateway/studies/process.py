@@ -63,6 +63,11 @@ class Received:
     files: Sequence[tuple[str, bytes | memoryview]]
     received_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
+    @property
+    def size(self) -> int:
+        """Bytes of the document and the files."""
+        return len(self.document or b"") + sum(len(data) for _, data in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class StudySource:
@@ -172,6 +177,9 @@ class StudyProcessor:
             self._models.ask()
         async with self._pace(source), self._slot(source) as slot:
             received = await source.receive(slot)
+            quota = self._quota if source.is_new else None
+            if quota is not None and source.turn is not Turn.HELD:
+                quota.count(size=received.size)
             if source.turn is Turn.AT_ONCE:  # while its bytes come slowly it takes nobody's place
                 slot.take()
             # A study that was accepted before, under the same request, was told of then.
@@ -183,6 +191,7 @@ class StudyProcessor:
                     intake=self._intake,
                     pipeline=self._pipeline,
                     audit=self._audit,
+                    quota=quota if source.turn is Turn.HELD else None,
                 )
 
     def _pace(self, source: StudySource) -> AbstractAsyncContextManager[None]:
@@ -229,6 +238,7 @@ class AdmittedStudy:
         intake: Intake,
         pipeline: StudyPipeline,
         audit: Audit,
+        quota: TenantQuota | None,
     ) -> None:
         self.received = received
         self.study: Study | None = None
@@ -237,6 +247,7 @@ class AdmittedStudy:
         self._intake = intake
         self._pipeline = pipeline
         self._audit = audit
+        self._quota = quota
 
     async def identify(self) -> Study:
         """Return the study; see `Intake.study`."""
@@ -260,4 +271,8 @@ class AdmittedStudy:
         recorded = nullcontext() if operation is None else self._audit.of_work(operation, GATEWAY)
         async with recorded:
             study = await self.identify()
-            return await self._pipeline.process(study, self._deadline, awaited=self._source.awaited)
+            awaited = self._source.awaited
+            answer = await self._pipeline.process(study, self._deadline, awaited=awaited)
+        if self._quota is not None and not answer.replayed:  # it may come more than once
+            self._quota.count(studies=1, size=self.received.size)
+        return answer

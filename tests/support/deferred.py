@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission, Slot
+from gateway.admission.tenant_quota import TenantQuota
 from gateway.audit.trail import Audit
 from gateway.deferred.submissions import Accepted, ProcessSubmission, Submissions
 from gateway.delivery.callbacks import Callbacks, CallbackStates, SendNotice
@@ -72,6 +73,7 @@ class DeferredGateway:
         routing: Routing | None = None,
         bytes_limit: int = 2**20,
         studies_limit: int = 16,
+        quota: TenantQuota | None = None,
     ) -> None:
         metrics, routing = Metrics(CollectorRegistry()), routing or Routing()
         documents = self.documents = StudyDocuments(objects)
@@ -95,6 +97,7 @@ class DeferredGateway:
             intake=Intake(self.imaging, Told(), metadata_bytes=1000),
             pipeline=StoringPipeline(self.results, self.readings, no_turn),
             audit=Audit(Trail(), metrics, instance="here"),
+            quota=quota,
         )
         self.entries = Entries(
             objects, kind=SUBMISSIONS, document=Submission, claims=Claims(lease_s=30)
@@ -143,7 +146,7 @@ class DeferredGateway:
             pending=self.states,
             completions=completions,
             choice=ModelChoice(
-                *(taking, routing, self.imaging, metrics, CanaryWatch(routing)),
+                *(taking, routing, self.imaging, metrics, CanaryWatch(routing, objects)),
                 silences=silences_on(MemoryStore()),  # known from the start in a gateway
             ),
             imaging=self.imaging,

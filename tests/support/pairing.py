@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission
+from gateway.admission.tenant_quota import TenantQuota
 from gateway.app.lifespan.context import LifespanContext
 from gateway.app.lifespan.dropfolder import make_drop_folder
 from gateway.app.lifespan.processing import Processing
@@ -261,6 +262,7 @@ def gateway_on(
     waiting_deadline_s: float = 3600.0,
     image_bytes: int = 10_000,
     routing: Routing | None = None,
+    quota: TenantQuota | None = None,
 ) -> DropFolderGateway:
     """One gateway's drop folder."""
     metrics, pseudonyms = Metrics(CollectorRegistry()), Pseudonyms("key")
@@ -293,6 +295,7 @@ def gateway_on(
         intake=Intake(imaging, Told(), metadata_bytes=1000),
         pipeline=pipeline or CountingPipeline(objects, readings, turn),
         audit=audit,
+        quota=quota,
     )
     pictures = cast("Pictures", NoPictures(results))
     processing = Processing(
@@ -301,13 +304,14 @@ def gateway_on(
         monitoring=cast("Monitoring", None),
         models=NO_MODELS,
         choice=ModelChoice(
-            *(NO_MODELS, Routing(), imaging, metrics, CanaryWatch(Routing())),
+            *(NO_MODELS, Routing(), imaging, metrics, CanaryWatch(Routing(), objects)),
             silences=silences_on(objects),
         ),
         promises=promises_on(objects),
         imaging=imaging,
         steps=Steps(2),
         studies=studies,
+        quota=quota,
         pictures=pictures,
         reports=Reports(results, imaging, pictures, Tombstones(objects)),
         routing=routing or Routing(),

@@ -130,7 +130,10 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
         "radstream_studies_deleted": {"reason": set(Reason)},
         "radstream_tenant_quota_rejected": {
             "tenant": set(),
-            "quota": {"studies_at_once", "studies_per_minute"},
+            "quota": {
+                *("studies_at_once", "studies_per_minute", "bytes_per_minute"),
+                *("studies_per_day", "bytes_per_day"),
+            },
         },
         "radstream_admission_rejected": {
             "reason": {"studies", "bytes", "caller", "line", "pictures", "connections"}

@@ -75,6 +75,7 @@ def make_drop_folder(
         admission=admission,
         timeout_s=context.settings.http.request_timeout_s,
         tracer=context.tracer,
+        quota=processing.quota,
     )
     lone_halves = LoneHalves(inbox, imaging, records, admission)
     return DropFolder(inbox, pairing, turns, records, lone_halves, outcomes)

@@ -151,6 +151,7 @@ async def make_part(context: LifespanContext, foundation: Foundation) -> Part:
         _delivery_work(delivery),
         _report_work(dicom),
         _model_work(processing),
+        _quota_work(settings, processing),
     )
     return Part(gateway, Deliveries(settled), dicom, work)
 
@@ -184,6 +185,13 @@ def _model_work(
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
     yield "shadow readings", processing.shadows.run()
     yield "canary roll-back", processing.roll_backs.run()
+
+
+def _quota_work(
+    settings: Settings, processing: Processing
+) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
+    if processing.quota is not None:
+        yield "tenant quota", processing.quota.keep(settings.pending.sweep_s)
 
 
 def _count_parked(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.admission.admission import Admission
+from gateway.admission.day_counts import TenantDay
 from gateway.admission.idle_turns import IdleTurns
 from gateway.admission.tenant_quota import TenantQuota
 from gateway.app.lifespan.monitoring import open_monitoring
@@ -68,6 +69,7 @@ class Processing:
     imaging: Imaging
     steps: Steps
     studies: StudyProcessor
+    quota: TenantQuota | None
     pictures: Pictures
     reports: Reports
     routing: Routing
@@ -136,7 +138,8 @@ def make_processing(
     settings, metrics = context.settings, context.metrics
     models, imaging, admission = engine.models, engine.imaging, engine.admission
     recorder = _recorder(context, engine)
-    canaries = CanaryWatch(routing)
+    canaries = CanaryWatch(routing, storage.objects)
+    quota = _quota(context, storage, routing)
     choice = ModelChoice(
         *(models, routing, imaging, metrics, canaries), silences=engine.monitoring.silences
     )
@@ -173,8 +176,9 @@ def make_processing(
             intake=Intake(imaging, recorder, metadata_bytes=settings.limits.metadata_bytes),
             pipeline=pipeline,
             audit=audit,
-            quota=_quota(context, routing),
+            quota=quota,
         ),
+        quota=quota,
         pictures=pictures,
         reports=Reports(storage.results, imaging, pictures, Tombstones(storage.objects)),
         routing=routing,
@@ -192,13 +196,19 @@ def make_processing(
     )
 
 
-def _quota(context: LifespanContext, routing: Routing) -> TenantQuota | None:
+def _quota(context: LifespanContext, storage: StudyStorage, routing: Routing) -> TenantQuota | None:
     """Return the quota of the tenant; None without tenants."""
     if context.tenant is None:
         return None
-    return TenantQuota(
-        context.tenant, lambda: next(iter(routing.document.quotas), None), context.metrics
+    quota = TenantQuota(
+        context.tenant,
+        lambda: next(iter(routing.document.quotas), None),
+        context.metrics,
+        day=TenantDay(storage.objects),
+        gateways=context.settings.tenancy.gateways,
     )
+    context.stack.push_async_callback(quota.close)
+    return quota
 
 
 def _shadows(

@@ -51,6 +51,7 @@ async def list_parked(
         errors.DeliveryUnfinishedError,
         errors.InferenceUnavailableError,
         errors.InferenceOverloadedError,
+        errors.QuotaExceededError,
         errors.StoreError,
         errors.UnreadableDocumentError,
     ),

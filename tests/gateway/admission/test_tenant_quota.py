@@ -1,15 +1,20 @@
 """A tenant is held to its quota: refused at a connection, slowed down in line."""
 
 import asyncio
+import datetime as dt
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gateway.admission.day_counts import TenantDay
 from gateway.admission.tenant_quota import TenantQuota
 from gateway.errors import QuotaExceededError
 from gateway.observability.metrics import Metrics
 from gateway.schemas.routing import Quota
+from gateway.storage.layout import QUOTAS
+from tests.support.store import MemoryStore
 
 
 class Clock:
@@ -25,7 +30,7 @@ class Clock:
 def quota_of(clock: Clock, metrics: Metrics | None = None, **limits: int) -> TenantQuota:
     quota = Quota.model_validate({"tenant": "north", **limits}) if limits else None
     metrics = metrics or Metrics(CollectorRegistry())
-    return TenantQuota("north", lambda: quota, metrics, clock)
+    return TenantQuota("north", lambda: quota, metrics, day=TenantDay(MemoryStore()), clock=clock)
 
 
 def take(quota: TenantQuota, count: int) -> None:
@@ -68,7 +73,10 @@ def test_a_minutes_studies_come_at_once_and_then_one_by_one():
 def test_studies_from_before_a_quota_do_not_count():
     clock, limits = Clock(), list[Quota]()
     metrics = Metrics(CollectorRegistry())
-    quota = TenantQuota("north", lambda: limits[0] if limits else None, metrics, clock)
+    day = TenantDay(MemoryStore())
+    quota = TenantQuota(
+        "north", lambda: limits[0] if limits else None, metrics, day=day, clock=clock
+    )
     take(quota, 100)
     limits.append(Quota(tenant="north", studies_per_minute=2))
     take(quota, 1)
@@ -95,3 +103,83 @@ async def test_one_that_gives_up_in_line_takes_nothing():
         await waiting
     clock.now = 60
     await quota.wait()
+
+
+def refused_by(quota: TenantQuota) -> tuple[str, int]:
+    """The quota that is used up, and the time until it has room."""
+    with pytest.raises(QuotaExceededError) as refused, quota.place():
+        pass
+    with pytest.raises(QuotaExceededError) as kept:
+        quota.check()
+    assert kept.value.quota == refused.value.quota
+    return refused.value.quota, refused.value.retry_after_s
+
+
+def test_bytes_run_off_with_the_minute():
+    clock = Clock()
+    quota = quota_of(clock, bytes_per_minute=600)
+    take(quota, 3)
+    quota.count(size=629)
+    assert refused_by(quota) == ("bytes_per_minute", 3)
+    clock.now += 3
+    take(quota, 1)
+
+
+@pytest.mark.parametrize("name", ["studies_per_day", "bytes_per_day"])
+def test_a_day_is_refused_until_it_is_over(name: str):
+    noon = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
+    limits = Quota.model_validate({"tenant": "north", name: 5})
+    metrics = Metrics(CollectorRegistry())
+    times = [noon]
+    day = TenantDay(MemoryStore(), lambda: times[0])
+    quota = TenantQuota("north", lambda: limits, metrics, day=day)
+    quota.check()
+    quota.count(studies=5, size=5)
+    assert refused_by(quota) == (name, 12 * 3600)
+    times[0] += dt.timedelta(hours=12)
+    take(quota, 1)
+
+
+async def test_what_waits_in_line_is_refused_for_a_day():
+    quota = quota_of(Clock(), studies_per_day=1)
+    await quota.wait()
+    with pytest.raises(QuotaExceededError):
+        await quota.wait()
+
+
+def test_gateways_have_a_share_each_of_what_is_of_the_moment():
+    limits = Quota.model_validate(
+        {"tenant": "north", "studies_per_minute": 9, "studies_at_once": 4}
+    )
+    clock, metrics = Clock(), Metrics(CollectorRegistry())
+    quota = TenantQuota(
+        *("north", lambda: limits, metrics),
+        day=TenantDay(MemoryStore()),
+        gateways=3,
+        clock=clock,
+    )
+    with quota.place():
+        assert refused_by_place(quota) == "studies_at_once"
+    take(quota, 2)
+    assert refused_by(quota) == ("studies_per_minute", 20)
+
+
+def refused_by_place(quota: TenantQuota) -> str:
+    with pytest.raises(QuotaExceededError) as refused, quota.place():
+        pass
+    return refused.value.quota
+
+
+async def test_a_day_is_kept_only_where_it_has_a_quota():
+    objects = MemoryStore()
+    for limits in ({"studies_per_minute": 5}, {"studies_per_day": 5}):
+        quota = TenantQuota(
+            "north",
+            partial(Quota.model_validate, {"tenant": "north", **limits}),
+            Metrics(CollectorRegistry()),
+            day=TenantDay(objects),
+        )
+        quota.count(studies=1)
+        await quota.close()
+    [key] = await objects.keys(QUOTAS)
+    assert (await objects.read(key)).startswith(b'{"studies":1,"bytes":0,')

@@ -10,11 +10,13 @@ from structlog.testing import capture_logs
 
 from gateway.deferred.dicom_store import DicomStore, InstanceOutcome, InstanceSender
 from gateway.errors import BodyTooLargeError, NoModelAcceptsError, OverloadedError
+from gateway.storage.layout import SUBMISSIONS
 from gateway.studies.dicom_instance import FailureReason, InstanceUids
 from gateway.studies.study import Route
 from tests.preprocess import dicoms
 from tests.support.deferred import DeferredGateway
 from tests.support.dicom import file_of, radiograph
+from tests.support.quotas import quota_of
 from tests.support.store import MemoryStore
 
 SENDER = InstanceSender(Route.DIMSE, "CT1", "CT1")
@@ -169,3 +171,16 @@ async def test_instance_waits_for_a_place_no_longer_than_its_time(make: Make, ob
         outcome = await store.store(file_of(radiograph()), SENDER)
     assert is_refused(outcome, FailureReason.OUT_OF_RESOURCES)
     assert objects.objects == {}
+
+
+async def test_a_tenant_whose_day_is_used_up_is_told_to_come_again(
+    make: Make, objects: MemoryStore
+):
+    store, gateway = make(quota=quota_of({"bytes_per_day": 100}))
+    first = await store.store(file_of(radiograph()), SENDER)
+    assert first.failure is None
+    outcome = await store.store(file_of(radiograph()), SENDER)
+    assert is_refused(outcome, FailureReason.OUT_OF_RESOURCES)
+    assert first.accepted is not None
+    await gateway.worker.sweep()  # what was accepted is counted no second time
+    assert len(await objects.keys(SUBMISSIONS)) == 1

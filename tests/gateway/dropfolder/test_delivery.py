@@ -13,6 +13,7 @@ from gateway.errors import (
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.events import Outcome
 from tests.support.gateway import until
+from tests.support.models import flat_png
 from tests.support.pairing import (
     IMAGE,
     PNG,
@@ -24,6 +25,7 @@ from tests.support.pairing import (
     put,
     sidecar,
 )
+from tests.support.quotas import quota_of
 from tests.support.store import MemoryStore
 
 
@@ -73,3 +75,29 @@ async def test_study_ends_by_its_own_deadline_before_its_delivery_is_stopped(
     with pytest.raises(DeliveryUnfinishedError, match="stage study"):
         await slow.deliver(IMAGE, deadline=Deadline.after(1.0))
     assert readings.inferences.total() == 1
+
+
+async def test_a_pair_beyond_its_tenants_quota_waits_in_its_place_until_there_is_room(
+    objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    limits = {"studies_per_day": 1}
+    gateway = gateway_on(
+        objects, dropped, readings, waiting_deadline_s=0.001, quota=quota_of(limits)
+    )
+    put(dropped, a_png=PNG, a_json=sidecar("S1"), b_png=flat_png(1), b_json=sidecar("S1"))
+    assert (await gateway.deliver(IMAGE)).outcome is Outcome.PROCESSED
+    assert (await gateway.deliver(SIDECAR)).outcome is Outcome.WAITING  # as good as done
+    for key in ("images/S1/b.png", "images/S1/b.json"):
+        told = await gateway.deliver(key)
+        assert (told.outcome, "quota" in told.detail) == (Outcome.WAITING, True)
+    await gateway.sweep()
+    assert readings.inferences.total() == 1
+    assert await gateway.parking.items(after="", limit=None) == []
+    limits["studies_per_day"] = 2
+    await gateway.sweep()
+    assert readings.inferences.total() == 2
+    assert (await gateway.deliver("images/S1/b.json")).outcome is Outcome.WAITING
+    limits["studies_per_day"] = 3
+    assert (await gateway.deliver("images/S1/b.json")).outcome is Outcome.DUPLICATE
+    await gateway.sweep()
+    assert left_of(objects) == []

@@ -1,16 +1,18 @@
-"""Canaries are held to the limits of the document, once there are enough readings."""
+"""Canaries are held to the limits of the document by the readings of all gateways."""
 
 import datetime as dt
 from typing import Any
 
 import pytest
 
+from gateway.errors import StoreUnavailableError
 from gateway.routing.canary import canary_key
 from gateway.routing.canary_watch import CanaryWatch
 from gateway.routing.conditions import Facts
 from gateway.routing.in_force import Routing
 from gateway.schemas.result import Mode
 from gateway.schemas.routing import RoutingDocument
+from tests.support.store import MemoryStore
 
 ALL = {"name": "all", "when": {"all": []}}
 
@@ -25,11 +27,9 @@ def document(*models: dict[str, Any]) -> RoutingDocument:
     return RoutingDocument.model_validate({"schema": "radstream.routing/1", "rules": rules})
 
 
-def watched(**limits: Any) -> tuple[Routing, CanaryWatch, list[str]]:
-    routing, told = Routing(document(model(**limits))), list[str]()
-    watch = CanaryWatch(routing)
-    watch.on_breach = lambda _, reason: told.append(reason)
-    return routing, watch, told
+def watched(objects: MemoryStore, **limits: Any) -> tuple[Routing, CanaryWatch]:
+    routing = Routing(document(model(**limits)))
+    return routing, CanaryWatch(routing, objects)
 
 
 def read(watch: CanaryWatch, times: int, **outcome: Any) -> None:
@@ -37,59 +37,103 @@ def read(watch: CanaryWatch, times: int, **outcome: Any) -> None:
         watch.read("cxr", "2", **({"not_applicable": False, "infer_ms": 10.0} | outcome))
 
 
-def test_failures_count_once_there_are_enough_readings():
-    routing, watch, told = watched(failed_percent=20)
-    for _ in range(3):
+def fail(watch: CanaryWatch, times: int = 1) -> None:
+    for _ in range(times):
         watch.failed("cxr", "2")
-    read(watch, 6)
-    assert told == []
-    read(watch, 1)
-    assert told == ["30.0 percent of 10 readings failed"]
-    assert len(routing.rolled_back) == 1
-    watch.failed("cxr", "2")
-    assert len(told) == 1
 
 
-def test_the_latest_readings_count_alone():
-    _, watch, told = watched(failed_percent=20)
-    for _ in range(3):
-        watch.failed("cxr", "2")
-        read(watch, 10)
-    assert told == []
+async def told(watch: CanaryWatch) -> list[str]:
+    return [reason for _, reason in await watch.breaches()]
 
 
-def test_a_canary_that_is_not_applicable_or_slow_is_told():
-    _, watch, told = watched(not_applicable_percent=10)
-    read(watch, 8)
-    read(watch, 2, not_applicable=True)
-    assert told == ["not applicable to 20.0 percent of 10 images"]
-    _, watch, told = watched(infer_ms=50)
+async def roll_back(routing: Routing, watch: CanaryWatch) -> None:
+    for each, _ in await watch.breaches():
+        routing.rolled_back.add(canary_key(each))
+
+
+async def test_the_readings_of_all_gateways_are_judged_together():
+    objects = MemoryStore()
+    _, one = watched(objects, failed_percent=20)
+    _, other = watched(objects, failed_percent=20)
+    fail(one, 2)
+    read(one, 4)
+    assert await told(one) == []
+    fail(other)
+    read(other, 3)
+    assert await told(other) == ["30.0 percent of 10 readings failed"]
+    assert await told(one) == []  # it has nothing to add
+    read(one, 1)
+    assert await told(one) == []  # of the latest ten two failed
+    fail(one, 2)
+    assert await told(one) == ["30.0 percent of 10 readings failed"]
+
+
+async def test_gateways_that_add_at_the_same_time_lose_nothing():
+    class Racing(MemoryStore):
+        """Lets another gateway add its readings before each of the first swaps."""
+
+        others: list[CanaryWatch] = []  # noqa: RUF012 - of this test
+
+        async def swap(self, *args: Any, **kwargs: Any) -> str | None:
+            if self.others:
+                await self.others.pop().breaches()
+            return await super().swap(*args, **kwargs)
+
+    objects = Racing()
+    watches = [watched(objects, failed_percent=99)[1] for _ in range(4)]
+    for watch in watches:
+        fail(watch, 3)
+    objects.others = watches[1:]
+    assert await told(watches[0]) == ["100.0 percent of 10 readings failed"]
+
+
+class Away(MemoryStore):
+    """A store that is away now and then."""
+
+    is_away = False
+
+    async def swap(self, *args: Any, **kwargs: Any) -> str | None:
+        if self.is_away:
+            raise StoreUnavailableError("it is away")
+        return await super().swap(*args, **kwargs)
+
+
+async def test_a_store_that_is_away_costs_no_reading():
+    objects = Away()
+    _, watch = watched(objects, failed_percent=20)
+    fail(watch, 10)
+    objects.is_away = True
+    with pytest.raises(StoreUnavailableError):
+        await watch.breaches()
+    objects.is_away = False
+    assert await told(watch) == ["100.0 percent of 10 readings failed"]
+
+
+async def test_many_new_readings_are_told_at_once():
+    _, watch = watched(MemoryStore(), failed_percent=20)
+    calls = list[None]()
+    watch.on_many = lambda: calls.append(None)
     read(watch, 9)
-    read(watch, 1, infer_ms=51.0)
-    assert told == ["inference took 51.0 ms, the 95th percentile of 10"]
+    assert calls == []
+    read(watch, 1)
+    assert len(calls) == 1
 
 
-def test_agreement_is_that_of_the_version_in_shadow_with_the_one_in_whose_place_it_reads():
-    _, watch, told = watched(kappa=0.6, readings=20)
+async def test_agreement_is_that_of_the_version_in_shadow_with_the_one_in_whose_place_it_reads():
+    _, watch = watched(MemoryStore(), kappa=0.6, readings=20)
     for shown in ("1", "3"):
         for number in range(20):
             verdicts = (number % 2 == 0, number < 10)
             watch.compared(("cxr", "2"), ("cxr", shown), "pneumonia", verdicts)
     # Observed 10 of 20, by chance a half.
-    assert told == ["kappa 0.000 of 20 findings of pneumonia"]
+    assert await told(watch) == ["kappa 0.000 of 20 findings of pneumonia"]
 
 
-def test_few_positive_findings_say_nothing_of_agreement():
-    _, watch, told = watched(kappa=0.6)
-    for number in range(100):
-        watch.compared(("cxr", "2"), ("cxr", "1"), "pneumonia", (number % 10 == 0, False))
-    assert told == []
-
-
-def test_an_edit_gives_the_canary_its_share_again():
-    routing, watch, _ = watched(failed_percent=0)
+async def test_an_edit_gives_the_canary_its_share_again():
+    routing, watch = watched(MemoryStore(), failed_percent=0)
     read(watch, 9)
-    watch.failed("cxr", "2")
+    fail(watch)
+    await roll_back(routing, watch)
     routing.replace(document(model(failed_percent=1)))
     [canary] = watch.canaries
     assert canary_key(canary) not in routing.rolled_back
@@ -98,13 +142,16 @@ def test_an_edit_gives_the_canary_its_share_again():
     assert canary_key(canary) in routing.rolled_back
 
 
-def test_a_canary_that_is_rolled_back_reads_no_study():
-    routing, watch, _ = watched(failed_percent=0)
+async def test_a_canary_that_is_rolled_back_reads_no_study():
+    routing, watch = watched(MemoryStore(), failed_percent=0)
     facts = Facts({"study_id": "S1"}, dt.datetime.now(dt.UTC), "rest", "a")
     assert [arm.mode for arm in routing.routes.rules.decide(facts).models] == [Mode.CANARY]
     read(watch, 9)
-    watch.failed("cxr", "2")
+    fail(watch)
+    await roll_back(routing, watch)
     assert [arm.mode for arm in routing.routes.rules.decide(facts).models] == [Mode.LIVE]
+    fail(watch, 10)
+    assert await told(watch) == []
 
 
 @pytest.mark.parametrize("limits", [{}, {"failed_percent": 100}, {"kappa": 2}, {"readings": 1}])

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
+from gateway.admission.day_counts import DayCounts
 from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.dropfolder.waiting import WaitingHalves
@@ -41,6 +42,7 @@ from gateway.results.instances import InstancePointer
 from gateway.results.shadows import ReadingPair, ShadowFrame, ShadowReading
 from gateway.results.tombstone import Closing, Indexed, Reason, Tombstone
 from gateway.results.withdrawn_study import CaptureReference, WithdrawnStudy
+from gateway.routing.canary_readings import CanaryReading, CanaryReadings, VerdictPair
 from gateway.routing.roll_back import RolledBack
 from gateway.schemas.audit import AuditAction, AuditAgent, AuditOutcome, AuditRecord
 from gateway.schemas.feedback import Feedback
@@ -254,6 +256,11 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
             signature=base64.b64encode(b"signed"),
         ),
         RolledBack(model="m", version="2", reason="kappa", at=NOON),
+        CanaryReadings(
+            readings=(CanaryReading(failed=True),),
+            pairs={"mass": (VerdictPair(shown=True, shadow=False),)},
+        ),
+        DayCounts(studies=1, bytes=10),
         FEEDBACK,
         CAPTURE,
         WithdrawnStudy(requested_at=NOON, record=RECORD, captures=(CAPTURE,)),

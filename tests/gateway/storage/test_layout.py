@@ -20,8 +20,9 @@ def spelt(module: Path) -> Iterator[str]:
 def test_keys_stay_where_gateways_of_other_versions_look_for_them():
     assert [place.prefix for place in PLACES] == [
         *("results/", "instances/", "work/submissions/", "work/readings/", "work/callbacks/"),
-        *("work/deliveries/", "work/completion/", "work/roll-backs/"),
-        *("work/commitments/", "parked/", "pairing/waiting/", "pairing/bindings/", "index/"),
+        *("work/deliveries/", "work/completion/", "work/roll-backs/", "work/canaries/"),
+        *("work/quotas/", "work/commitments/", "work/asked/"),
+        *("parked/", "pairing/waiting/", "pairing/bindings/", "index/"),
         *("work/deletions/", "work/withdrawals/", "deleted/", "acceptances/"),
         *("monitoring/minutes/", "monitoring/models/", "audit/", "images/"),
     ]

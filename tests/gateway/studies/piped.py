@@ -52,7 +52,7 @@ class Parts:
         self.results = ResultStore(objects, StudyDocuments(objects))
         self.routing = routing or Routing()
         self.shadows = ShadowQueue(100, self.metrics)
-        self.canaries = CanaryWatch(self.routing)
+        self.canaries = CanaryWatch(self.routing, objects)
         self.minutes = MinuteCounts(objects, self.metrics.monitoring)
         self.steps = Steps(2)
         imaging = Imaging(threads=2, limits=Limits(pixels=1_000_000), metrics=self.metrics)
