@@ -5,7 +5,8 @@
 One gateway on one Triton. In each round come `stat` studies alone, once more alone, and with ten
 research studies to each, in an order that turns; all are accepted with 202 and processed after
 that. A study's time is from its arrival to its completion, as its document has them. The two times
-alone differ by the noise. The aim is at most the time alone and one inference.
+alone differ by the noise. The aim is at most the time alone and one inference. Each round ends with
+a flood of research alone, whose studies in a second are told.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from tests.support.gateway import metadata, multipart
 _MODELS = ROOT / "model_repository"
 _PAUSE_S = 0.3
 _FLOOD = 10
+_ALONE = 60
 _LOOK_S = 1.0
 _NAMES = ("alone", "alone again", "with ten research studies to each")
 
@@ -86,17 +88,32 @@ async def measured(server: Server, studies: int, seed: int, flood: int) -> tuple
     return 1000 * statistics.quantiles(seconds, n=20)[-1], statistics.median(infer_ms)
 
 
+async def throughput(server: Server) -> float:
+    """Return the research studies that are done in a second, with nothing beside them."""
+    image = large_file().read_bytes()
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client:
+        sent = await asyncio.gather(*(send(client, "research", image) for _ in range(_ALONE)))
+        views = [await completed(client, study_id) for study_id in sent]
+    began = min(_moment(view["received_at"]) for view in views)
+    return len(views) / (max(_moment(view["completed_at"]) for view in views) - began)
+
+
 def _moment(text: str) -> float:
     return dt.datetime.fromisoformat(text).timestamp()
 
 
-def markdown(p95_ms: dict[str, list[float]], infer_ms: float) -> str:
+def markdown(p95_ms: dict[str, list[float]], infer_ms: float, research: list[float]) -> str:
     """The times by round, and their medians."""
     lines = ["| `stat` studies | p95 ms, by round | median |", "|---|---|---:|"]
     for name, values in p95_ms.items():
         told = ", ".join(f"{value:.0f}" for value in values)
         lines.append(f"| {name} | {told} | {statistics.median(values):.0f} |")
-    return "\n".join([*lines, "", f"One inference alone: {infer_ms:.0f} ms.", machine()])
+    told = ", ".join(f"{value:.1f}" for value in research)
+    lines += [
+        "",
+        f"One inference alone: {infer_ms:.0f} ms. Research alone: {told} studies a second.",
+    ]
+    return "\n".join([*lines, machine()])
 
 
 def main() -> None:
@@ -107,7 +124,7 @@ def main() -> None:
     given = parser.parse_args()
     PLACE.mkdir(exist_ok=True)
     p95_ms: dict[str, list[float]] = {name: [] for name in _NAMES}
-    infer_ms = []
+    infer_ms, research = [], []
     with TemporaryDirectory(dir=PLACE) as name, running_triton(_MODELS) as triton:
         folder, port = Path(name), free_port()
         settings = {
@@ -131,8 +148,9 @@ def main() -> None:
                     p95_ms[title].append(found)
                     if not flood:
                         infer_ms.append(one)
+                research.append(asyncio.run(throughput(server)))
     keep("lanes", p95_ms)
-    print(markdown(p95_ms, statistics.median(infer_ms)))
+    print(markdown(p95_ms, statistics.median(infer_ms), research))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Lanes of the drop folder: files of one study are delivered in order."""
+"""Order of deliveries: files of one study are delivered in the order in which they came."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from gateway.studies.imaging import Imaging
 
 
-class Lanes:
-    """Names the lane of each dropped file.
+class DeliveryOrder:
+    """Names the study of each dropped file.
 
     Of two files that contradict each other the first is right, and they can contradict each other
     in one study only.
@@ -28,7 +28,7 @@ class Lanes:
         self._inbox = inbox
         self._imaging = imaging
 
-    async def lane(self, dropped: Dropped) -> str:
+    async def study(self, dropped: Dropped) -> str:
         """Return the study_id, or the name of the pair where it cannot be told yet."""
         if dropped.study_folder is not None:
             return dropped.study_folder

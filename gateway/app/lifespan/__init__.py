@@ -88,7 +88,7 @@ async def _opened(context: LifespanContext, certificate: ServedCertificate | Non
         intake = _shared_intake(context, routing, {k: v.settled for k, v in tenants.items()})
         gateway = _with_tenants(context, gateway, {k: v.gateway for k, v in tenants.items()})
     for name, work in chain(
-        collector_work(context, stores, engine, intake, audit),
+        collector_work(context, stores, engine, intake, audit, routing=routing),
         *(part.work for part in tenants.values() or [own]),
     ):
         await context.run(name, work)

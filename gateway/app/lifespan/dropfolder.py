@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from gateway.app.lifespan.stores import make_inbox, part_of_drop_folder
 from gateway.dropfolder.binding import Bindings
 from gateway.dropfolder.delivery import DropFolder
-from gateway.dropfolder.delivery_order import Lanes
+from gateway.dropfolder.delivery_order import DeliveryOrder
 from gateway.dropfolder.dropped_images import DroppedImages
+from gateway.dropfolder.dropped_lanes import DroppedLanes
 from gateway.dropfolder.lone_halves import LoneHalves
 from gateway.dropfolder.outcome import Outcomes
 from gateway.dropfolder.pair_turns import PairTurns
@@ -108,9 +109,21 @@ def make_settled_folder(
 
 
 def collector_work(
-    context: LifespanContext, stores: Stores, engine: Engine, deliveries: ObjectIntake, audit: Audit
+    context: LifespanContext,
+    stores: Stores,
+    engine: Engine,
+    deliveries: ObjectIntake,
+    audit: Audit,
+    *,
+    routing: Routing,
 ) -> Iterator[tuple[str, Coroutine[object, object, object]]]:
-    """Yield the task that brings the files of a watched folder; none where none is watched."""
+    """Yield the task that brings the files of a watched folder; none where none is watched.
+
+    Parameters
+    ----------
+    routing
+        The whole routing document.
+    """
     settings, watched = context.settings, stores.watched
     if watched is None:
         return
@@ -118,7 +131,8 @@ def collector_work(
     collector = Collector(
         deliveries,
         inbox=inbox,
-        lanes=Lanes(inbox, engine.imaging),
+        order=DeliveryOrder(inbox, engine.imaging),
+        lanes=DroppedLanes(inbox, routing),
         ledger=watched.ledger,
         audit=audit,
         at_once=_IMAGES_A_THREAD * settings.limits.image_threads,

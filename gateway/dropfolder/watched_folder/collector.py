@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.audit.trail import GATEWAY
+from gateway.dropfolder.dropped_lanes import Place
 from gateway.errors import RadStreamError, log_fields
 from gateway.runtime.backoff import Backoff
 from gateway.schemas.parked import Half
+from gateway.work.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from gateway.audit.trail import Audit
-    from gateway.dropfolder.delivery_order import Lanes
+    from gateway.dropfolder.delivery_order import DeliveryOrder
+    from gateway.dropfolder.dropped_lanes import DroppedLanes
     from gateway.dropfolder.objects import Inbox
     from gateway.dropfolder.tenants import ObjectIntake
     from gateway.dropfolder.watched_folder.folder import Settled
@@ -37,6 +40,7 @@ class _Pair:
     """Files that belong together; `passed` is set once others of their study may be taken."""
 
     files: list[Settled]
+    place: Place
     passed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -52,8 +56,10 @@ class Collector:
     ----------
     deliveries
         Takes them.
-    inbox, lanes
+    inbox, order
         Say which files belong together, and which to one study.
+    lanes
+        Tells the place of each pair among those that wait.
     ledger
         Told of what was taken.
     audit
@@ -68,19 +74,21 @@ class Collector:
         deliveries: ObjectIntake,
         *,
         inbox: Inbox,
-        lanes: Lanes,
+        order: DeliveryOrder,
+        lanes: DroppedLanes,
         ledger: Ledger,
         audit: Audit,
         at_once: int,
     ) -> None:
         self._deliveries = deliveries
         self._inbox = inbox
+        self._order = order
         self._lanes = lanes
         self._ledger = ledger
         self._audit = audit
-        self._turns = asyncio.Semaphore(at_once)
-        self._turns_of_old = asyncio.Semaphore(max(1, at_once // 2))
-        self._last: dict[str, _Pair] = {}  # the one that came last, by lane
+        self._turns = Turns(at_once)
+        self._turns_of_old = Turns(max(1, at_once // 2))
+        self._last: dict[str, _Pair] = {}  # the one that came last, by study
 
     async def collect(self, batches: AsyncIterator[Sequence[Settled]]) -> None:
         """Deliver the files, which come in the order in which they are to count."""
@@ -99,30 +107,31 @@ class Collector:
             name = file.key if dropped is None else dropped.pair_reference
             pairs[name] = [*pairs.pop(name, ()), file]
         for found in pairs.values():
-            lane = await self._lane(found[0].key)
-            pair, before = _Pair(found), self._last.get(lane)
-            self._last[lane] = pair
-            group.create_task(self._deliver(pair, lane, before))
+            study, place = await self._line(found[0].key)
+            pair, before = _Pair(found, place), self._last.get(study)
+            self._last[study] = pair
+            group.create_task(self._deliver(pair, study, before))
 
-    async def _lane(self, key: str) -> str:
+    async def _line(self, key: str) -> tuple[str, Place]:
+        """Return the study in whose order a file comes, and its place among those that wait."""
         dropped = self._inbox.find(key)
         if dropped is None:
-            return key
+            return key, Place()
         try:
-            return await self._lanes.lane(dropped)
+            return await self._order.study(dropped), await self._lanes.place(dropped)
         except Exception:
             log.exception("dropfolder.unexpected_error")
-            return dropped.stem
+            return dropped.stem, Place()
 
-    async def _deliver(self, pair: _Pair, lane: str, before: _Pair | None) -> None:
+    async def _deliver(self, pair: _Pair, study: str, before: _Pair | None) -> None:
         try:
             if before is not None:
                 await before.passed.wait()
             await self._until_taken(pair)
         finally:
             pair.passed.set()
-            if self._last.get(lane) is pair:
-                del self._last[lane]
+            if self._last.get(study) is pair:
+                del self._last[study]
 
     async def _until_taken(self, pair: _Pair) -> None:
         began, attempts = time.monotonic(), 0
@@ -165,6 +174,6 @@ class Collector:
     async def _turn(self, pair: _Pair) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if pair.was_there:
-                await stack.enter_async_context(self._turns_of_old)
-            await stack.enter_async_context(self._turns)
+                await stack.enter_async_context(self._turns_of_old.turn(*pair.place))
+            await stack.enter_async_context(self._turns.turn(*pair.place))
             yield

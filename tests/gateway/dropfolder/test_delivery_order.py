@@ -1,11 +1,11 @@
-"""Lanes: dropped files of one study share one, as far as its study can be told."""
+"""Dropped files are known by their study, as far as it can be told."""
 
 from collections.abc import Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.dropfolder.delivery_order import Lanes
+from gateway.dropfolder.delivery_order import DeliveryOrder
 from gateway.observability.metrics import Metrics
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
@@ -18,44 +18,44 @@ PNG = flat_png(1)
 
 
 @pytest.fixture
-def lanes(pairing: DropFolderGateway) -> Iterator[Lanes]:
+def order(pairing: DropFolderGateway) -> Iterator[DeliveryOrder]:
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
-    yield Lanes(pairing.folder.inbox, imaging)
+    yield DeliveryOrder(pairing.folder.inbox, imaging)
     imaging.close()
 
 
-async def lane_of(key: str, lanes: Lanes, pairing: DropFolderGateway) -> str:
+async def study_of(key: str, order: DeliveryOrder, pairing: DropFolderGateway) -> str:
     dropped = pairing.folder.inbox.find(f"images/{key}")
     assert dropped is not None
-    return await lanes.lane(dropped)
+    return await order.study(dropped)
 
 
 async def test_file_in_a_folder_is_of_its_study_whatever_it_holds(
-    lanes: Lanes, pairing: DropFolderGateway, dropped: MemoryStore
+    order: DeliveryOrder, pairing: DropFolderGateway, dropped: MemoryStore
 ):
     dropped.objects |= {"images/S1/a.png": PNG, "images/S1/a.json": sidecar("S2")}
     for name in ("S1/a.png", "S1/a.json", "S1/not-there.png"):
-        assert await lane_of(name, lanes, pairing) == "S1"
+        assert await study_of(name, order, pairing) == "S1"
     assert dropped.calls == []  # no file is read for it
 
 
 async def test_both_halves_of_a_pair_are_of_the_study_that_the_sidecar_names(
-    lanes: Lanes, pairing: DropFolderGateway, dropped: MemoryStore
+    order: DeliveryOrder, pairing: DropFolderGateway, dropped: MemoryStore
 ):
     dropped.objects |= {"images/a.png": PNG, "images/a.json": sidecar("S1")}
-    assert await lane_of("a.png", lanes, pairing) == "S1"
-    assert await lane_of("a.json", lanes, pairing) == "S1"
+    assert await study_of("a.png", order, pairing) == "S1"
+    assert await study_of("a.json", order, pairing) == "S1"
 
 
 async def test_dicom_file_is_of_the_study_of_its_data_set(
-    lanes: Lanes, pairing: DropFolderGateway, dropped: MemoryStore
+    order: DeliveryOrder, pairing: DropFolderGateway, dropped: MemoryStore
 ):
     data = file_of(radiograph(StudyInstanceUID="1.2.3"))
     dropped.objects |= {"images/a.dcm": data, "images/IM000001": data}
-    assert await lane_of("a.dcm", lanes, pairing) == "1.2.3"
-    assert await lane_of("IM000001", lanes, pairing) == "1.2.3"
+    assert await study_of("a.dcm", order, pairing) == "1.2.3"
+    assert await study_of("IM000001", order, pairing) == "1.2.3"
     dropped.objects["images/a.json"] = sidecar("S1")  # which is asked first
-    assert await lane_of("a.dcm", lanes, pairing) == "S1"
+    assert await study_of("a.dcm", order, pairing) == "S1"
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ async def test_dicom_file_is_of_the_study_of_its_data_set(
 )
 async def test_pair_whose_study_cannot_be_told_has_a_lane_of_its_own(
     files: dict[str, bytes],
-    lanes: Lanes,
+    order: DeliveryOrder,
     pairing: DropFolderGateway,
     dropped: MemoryStore,
 ):
     dropped.objects |= files
-    halves = [await lane_of(name, lanes, pairing) for name in ("a.png", "a.json")]
+    halves = [await study_of(name, order, pairing) for name in ("a.png", "a.json")]
     assert halves == ["images/a"] * 2
 
 
 @pytest.mark.parametrize("data", [b"no DICOM", PNG, file_of(radiograph())[:200]])
 async def test_file_that_is_no_whole_dicom_has_a_lane_of_its_own(
-    data: bytes, lanes: Lanes, pairing: DropFolderGateway, dropped: MemoryStore
+    data: bytes, order: DeliveryOrder, pairing: DropFolderGateway, dropped: MemoryStore
 ):
     dropped.objects |= {"images/a.dcm": data, "images/IM000001": data}
-    assert await lane_of("a.dcm", lanes, pairing) == "images/a"
-    assert await lane_of("IM000001", lanes, pairing) == "images/IM000001"
+    assert await study_of("a.dcm", order, pairing) == "images/a"
+    assert await study_of("IM000001", order, pairing) == "images/IM000001"

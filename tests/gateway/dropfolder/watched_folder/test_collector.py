@@ -9,13 +9,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.audit.trail import Audit
-from gateway.dropfolder.delivery_order import Lanes
+from gateway.dropfolder.delivery_order import DeliveryOrder
+from gateway.dropfolder.dropped_lanes import DroppedLanes
 from gateway.dropfolder.watched_folder.collector import Collector
 from gateway.dropfolder.watched_folder.folder import Settled
 from gateway.dropfolder.watched_folder.ledger import Ledger
 from gateway.dropfolder.watched_folder.scanning import Signature
 from gateway.errors import InferenceUnavailableError
 from gateway.observability.metrics import Metrics
+from gateway.routing.in_force import Routing
+from gateway.schemas.routing import RoutingDocument
 from gateway.studies.imaging import Imaging
 from preprocess import Limits
 from tests.support.audit import Trail
@@ -70,7 +73,11 @@ class Turns:
 
 @asynccontextmanager
 async def collecting(
-    pairing: DropFolderGateway, dropped: Dropped, ledger: Ledger | None = None, at_once: int = 4
+    pairing: DropFolderGateway,
+    dropped: Dropped,
+    ledger: Ledger | None = None,
+    at_once: int = 4,
+    routing: Routing | None = None,
 ) -> AsyncIterator[None]:
     """A collector at work."""
     imaging = Imaging(threads=1, limits=Limits(), metrics=Metrics(CollectorRegistry()))
@@ -79,7 +86,8 @@ async def collecting(
     collector = Collector(
         pairing,
         inbox=pairing.folder.inbox,
-        lanes=Lanes(pairing.folder.inbox, imaging),
+        order=DeliveryOrder(pairing.folder.inbox, imaging),
+        lanes=DroppedLanes(pairing.folder.inbox, routing or Routing()),
         ledger=noted,
         audit=Audit(Trail(), Metrics(CollectorRegistry()), instance="here"),
         at_once=at_once,
@@ -245,3 +253,32 @@ async def test_what_another_gateway_took_meanwhile_is_left_alone(
         dropped.put(S2_a_png=flat_png(2), S2_a_json=sidecar("S2"))
         await until(lambda: readings.inferences.total() == 1)
     assert studies(readings) == ["S2"]
+
+
+async def test_an_urgent_pair_passes_those_that_wait(
+    objects: MemoryStore, dropped: Dropped, readings: Readings
+):
+    rules = [
+        {"name": lane, "when": {"field": "metadata.accession_number", "equals": lane}, "lane": lane}
+        for lane in ("stat", "research")
+    ]
+    document = {"schema": "radstream.routing/1", "rules": rules, "otherwise": {}}
+    routing = Routing(RoutingDocument.model_validate(document))
+    turns = Turns()
+    pairing = gateway_on(objects, dropped, readings, turn=turns.turn)
+    async with collecting(pairing, dropped, at_once=2, routing=routing):
+        for number in range(5):
+            dropped.put(
+                **{f"R{number}_a_png": flat_png(number)},
+                **{f"R{number}_a_json": sidecar(f"R{number}", accession_number="research")},
+            )
+        await until(lambda: turns.waiting == 2)
+        dropped.put(W_a_png=flat_png(100), W_a_json=sidecar("W"))
+        dropped.put(S_a_png=flat_png(200), S_a_json=sidecar("S", accession_number="stat"))
+        await until(lambda: turns.waiting == 3)
+        assert "S" in studies(readings)
+        turns.free(2)
+        await until(lambda: readings.inferences.total() == 4)
+        assert "W" in studies(readings)
+        turns.free(6)
+        await until(lambda: readings.inferences.total() == 7)
