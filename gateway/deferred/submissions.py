@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from gateway.deferred.submitted_images import submitted_parts
 from gateway.errors import (
     DeliveryUnfinishedError,
     InferenceUnavailableError,
@@ -28,15 +29,24 @@ from gateway.runtime.concurrency import both, to_its_end
 from gateway.schemas.not_processed import told
 from gateway.schemas.routing_rules import NO_COMPLETION
 from gateway.studies.process import Received, StudySource, Turn
-from gateway.studies.refused_images import PART_ERRORS, RefusedImage, in_order, raise_all
+from gateway.studies.refused_images import (
+    IMAGE_ERRORS,
+    PART_ERRORS,
+    RefusedImage,
+    in_order,
+    raise_all,
+)
 from gateway.studies.study import Route
-from gateway.work.documents import Submission, SubmittedPart
+from gateway.work.documents import Submission
 from gateway.work.keys import WorkId, to_the_second
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from opentelemetry.trace import Tracer
 
     from gateway.admission.admission import Slot
+    from gateway.deferred.submitted_images import SubmittedImages
     from gateway.delivery.callbacks import Callbacks
     from gateway.observability.metrics import Metrics
     from gateway.results.completion import Completions
@@ -47,11 +57,12 @@ if TYPE_CHECKING:
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.problem import Problem
     from gateway.schemas.routing_rules import RuleCompletion
-    from gateway.studies.imaging import Imaging
+    from gateway.studies.imaging import CheckedImage, Imaging
     from gateway.studies.model_choice import ModelChoice
     from gateway.studies.process import AdmittedStudy, StudyProcessor
-    from gateway.studies.refused_images import PartError
+    from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.study import Study
+    from gateway.work.documents import SubmittedPart
     from gateway.work.entries import Entries, Entry
     from gateway.work.turns import Steps
     from gateway.work.worker import Worker
@@ -84,6 +95,8 @@ class Submissions:
         Say what can be said of a study without decoding it.
     steps
         Steps of other studies, which give way to an urgent one from here on.
+    images
+        Keeps their images.
     """
 
     def __init__(
@@ -97,6 +110,7 @@ class Submissions:
         choice: ModelChoice,
         imaging: Imaging,
         steps: Steps,
+        images: SubmittedImages,
     ) -> None:
         self._entries = entries
         self._worker = worker
@@ -106,6 +120,7 @@ class Submissions:
         self._choice = choice
         self._imaging = imaging
         self._steps = steps
+        self._images = images
 
     async def accept(
         self, admitted: AdmittedStudy, callback: str | None, *, keep_unaccepted: bool = False
@@ -136,7 +151,8 @@ class Submissions:
             See `Intake.study`.
         """
         study = await admitted.identify()
-        decisions = await self._check_images(study, keep_unaccepted=keep_unaccepted)
+        checked = await self._imaging.checked(study.images)
+        decisions = await self._check_images(study, checked, keep_unaccepted=keep_unaccepted)
         completion = next(
             (each.completion for each in decisions if each.completion != NO_COMPLETION),
             NO_COMPLETION,
@@ -144,7 +160,7 @@ class Submissions:
         lane = most_urgent(decision.lane for decision in decisions)
         work = WorkId.new(study.metadata.study_id, study.received_at, lane)
         await self._pending.check_room(work.study_id)
-        submission = _submission(study, admitted.received.document, callback)
+        submission = _submission(study, checked, admitted.received.document, callback)
         with self._steps.under_way(lane):
             with self._worker.passing_over(work):
                 entry, record = await self._promise(work, study, submission, completion)
@@ -163,18 +179,20 @@ class Submissions:
         The store is asked for the study while the images are written. What is refused then goes
         again; where an answer is lost, the gateway that finds the entry asks the document.
         """
-        sent, metadata, known = study.parts, study.metadata, None
-        blobs = {part.object: sent[part.part] for part in submission.parts}
+        known = None
         try:
-            entry, known = await both(
-                self._entries.add(work, submission, blobs),
-                self._results.known(metadata, corrects=study.corrects),
+            (entry, _), known = await both(
+                both(
+                    self._entries.add(work, submission),
+                    self._images.write(work, submission, study.parts),
+                ),
+                self._results.known(study.metadata, corrects=study.corrects),
             )
             record = await self._pend(work, study, known.seen, completion)
         except RadStreamError as error:
             if known is None or not isinstance(error, StoreUnavailableError):
                 with suppress(StoreError):
-                    await to_its_end(self._withdraw(work))
+                    await to_its_end(self._withdraw(work, submission))
             raise
         return entry, record
 
@@ -201,17 +219,22 @@ class Submissions:
             except NoCompletionOpenError:  # it was, as far as this gateway knew
                 seen = Seen()
 
-    async def _withdraw(self, work: WorkId) -> None:
-        await self._entries.forget(work)
+    async def _withdraw(self, work: WorkId, submission: Submission) -> None:
+        await self._images.withdraw(work, submission)
         await self._entries.remove(work, to_the_second(work.received_at))
 
-    async def _check_images(self, study: Study, *, keep_unaccepted: bool) -> list[Decision]:
+    async def _check_images(
+        self,
+        study: Study,
+        checked: Mapping[str, CheckedImage | ImageError],
+        *,
+        keep_unaccepted: bool,
+    ) -> list[Decision]:
         """Refuse a study of which no image can be processed, as far as that is seen by now.
 
         Return what follows of the rules for its images.
         """
         decisions: list[Decision] = []
-        errors = await self._imaging.header_errors(study.images)
         refused = list(study.refused)
         for image in study.images:
             error: PartError | None = None
@@ -225,7 +248,9 @@ class Submissions:
                 pass
             if keep_unaccepted and isinstance(error, NoModelAcceptsError | NoRuleError):
                 error = None
-            error = error or errors.get(image.part)
+            header = checked[image.part]
+            if error is None and isinstance(header, IMAGE_ERRORS):
+                error = header
             if error is not None:
                 refused.append(RefusedImage(image.part, error))
         if len(refused) == len(study.parts):
@@ -238,7 +263,7 @@ class ProcessSubmission:
 
     def __init__(
         self,
-        entries: Entries[Submission],
+        images: SubmittedImages,
         *,
         studies: StudyProcessor,
         results: ResultStore,
@@ -248,7 +273,7 @@ class ProcessSubmission:
         tracer: Tracer,
     ) -> None:
         self._completions = completions
-        self._entries = entries
+        self._images = images
         self._studies = studies
         self._results = results
         self._callbacks = callbacks
@@ -265,7 +290,7 @@ class ProcessSubmission:
             _SHARE,
             Turn.IN_LINE,
             partial(self._receive, work, document),
-            check=partial(_of_submission, work.id),
+            check=partial(_of_submission, work.id, document.parts),
             operation="pending study: read",
             is_new=False,
         )
@@ -305,25 +330,24 @@ class ProcessSubmission:
         # one alone gets no second half beside a first.
         await slot.wait_for_bytes(document.image_bytes)
         try:
-            files = [
-                (part.part, await self._entries.blob(work, part.object)) for part in document.parts
-            ]
+            files = [(part.part, await self._images.read(work, part)) for part in document.parts]
         except ObjectNotFoundError as error:
             raise DeliveryUnfinishedError("its images are gone") from error
         return Received(document.metadata, files, document.received_at)
 
 
 def _submission(
-    study: Study, document: bytes | memoryview | None, callback: str | None
+    study: Study,
+    checked: Mapping[str, CheckedImage | ImageError],
+    document: bytes | memoryview | None,
+    callback: str | None,
 ) -> Submission:
     sent = study.parts
     bound = structlog.contextvars.get_contextvars()
     return Submission(
         received_at=study.received_at,
         metadata=None if document is None else base64.b64encode(document),
-        parts=tuple(
-            SubmittedPart(part=part, object=f"image-{index}") for index, part in enumerate(sent, 1)
-        ),
+        parts=submitted_parts(sent, checked),
         image_bytes=sum(map(len, sent.values())),
         callback=callback,
         caller=study.caller,
@@ -333,5 +357,12 @@ def _submission(
     )
 
 
-async def _of_submission(submission: str, study: Study) -> Study:
-    return replace(study, submission=submission)
+async def _of_submission(submission: str, parts: Sequence[SubmittedPart], study: Study) -> Study:
+    stored = {part.part: part for part in parts if part.sha256 is not None}
+    images = tuple(
+        replace(image, sha256=stored[image.part].sha256, object=stored[image.part].object)
+        if image.part in stored
+        else image
+        for image in study.images
+    )
+    return replace(study, submission=submission, images=images)

@@ -23,15 +23,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewImage:
-    """An image that is to be stored."""
+    """An image that no reading names yet.
+
+    Parameters
+    ----------
+    object
+        Name of its object, where it was stored before; None where it is to be stored.
+    """
 
     sha256: str
     media_type: str
     data: bytes | memoryview
+    object: str | None = None
 
 
 class ImageWrites:
     """The writes of a request's new images, which begin at once.
+
+    Images that were stored before are another's: they are neither written nor removed.
 
     Attributes
     ----------
@@ -41,16 +50,20 @@ class ImageWrites:
 
     def __init__(self, objects: ObjectStore, study_id: str, images: Sequence[NewImage]) -> None:
         self._objects = objects
-        self.names = [new_image_name(image.media_type) for image in images]
-        self._keys = {
-            name: f"{image_folder(study_id, image.sha256)}{name}"
+        self.names = [image.object or new_image_name(image.media_type) for image in images]
+        written = [
+            (name, image)
             for name, image in zip(self.names, images, strict=True)
+            if image.object is None
+        ]
+        self._keys = {
+            name: f"{image_folder(study_id, image.sha256)}{name}" for name, image in written
         }
         self._tasks = [
             asyncio.create_task(
                 objects.replace(self._keys[name], image.data, media_type=image.media_type)
             )
-            for name, image in zip(self.names, images, strict=True)
+            for name, image in written
         ]
 
     async def done(self) -> None:
@@ -64,11 +77,11 @@ class ImageWrites:
             await task
 
     async def remove(self, kept: Container[str] = ()) -> None:
-        """Remove the images again, but for those of the names that are kept.
+        """Remove the images that were written again, but for those of the names that are kept.
 
         One that cannot be removed stays until its study goes; `radstream verify` tells of it.
         """
-        if lost := [name for name in self.names if name not in kept]:
+        if lost := [name for name in self._keys if name not in kept]:
             await to_its_end(self._remove(lost))
 
     async def _remove(self, names: Sequence[str]) -> None:

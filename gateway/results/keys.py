@@ -11,6 +11,7 @@ under ``work/withdrawals/!{study_id}!{time}/``:
     A mark of an instance that has a pointer; see `gateway.results.instances`.
 ``images/{sha256}/image-{token}.{jpg,png,dcm}``
     The image as it was sent; under a new name by each writer, which may therefore remove it again.
+    One that was accepted and is not processed yet is named by its submission.
 ``submissions/{id}/…``, ``callbacks/{id}/…``
     Objects that work of the study needs until it is done; see `gateway.work.keys`.
 ``images/{sha256}/{model}-{version}.heatmap.png``
@@ -24,7 +25,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from gateway.storage.layout import WITHDRAWALS, WITHDRAWN, folder_of
+from gateway.storage.layout import SUBMISSIONS, WITHDRAWALS, WITHDRAWN, folder_of
+from gateway.work.keys import kept_folder
 from preprocess import MediaType
 
 if TYPE_CHECKING:
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
 
     from gateway.results.documents import Reading
     from gateway.schemas.result import ModelVersion
+    from gateway.work.documents import SubmittedPart
+    from gateway.work.keys import WorkId
 
 _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png", MediaType.DICOM: "dcm"}
+_MEDIA_TYPES = {extension: media_type for media_type, extension in _EXTENSIONS.items()}
 
 
 def study_folder(study_id: str) -> str:
@@ -91,6 +96,19 @@ def image_folder(study_id: str, sha256: str) -> str:
 def new_image_name(media_type: str) -> str:
     """Return a name for an image's object, below its folder, that nothing has."""
     return f"image-{secrets.token_hex(4)}.{_EXTENSIONS[MediaType(media_type)]}"
+
+
+def media_type_of(name: str) -> str:
+    """Return the media type that the name of an image's object tells."""
+    extension = name.partition(".")[2]
+    return _MEDIA_TYPES.get(extension, "application/octet-stream")
+
+
+def submitted_key(work: WorkId, part: SubmittedPart) -> str:
+    """Return the key of an image that was accepted and is not processed yet."""
+    if part.sha256 is None:
+        return f"{kept_folder(SUBMISSIONS, work)}{part.object}"
+    return f"{image_folder(work.study_id, part.sha256)}{part.object}"
 
 
 def image_key(reading: Reading) -> str:

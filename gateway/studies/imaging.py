@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +15,7 @@ from gateway.errors import Fault, ImagesTooLargeError
 from gateway.studies.preparation import Preparation, named
 from preprocess import (
     DecodeWorkers,
+    Header,
     Limits,
     MediaType,
     PreprocessError,
@@ -43,6 +44,22 @@ T = TypeVar("T")
 
 # Rows and columns kept of a JPEG that is decoded to be forgotten: all of its bytes are read.
 _CHECKED_SIZE = (64, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedImage:
+    """An image whose header tells of no fault.
+
+    Parameters
+    ----------
+    sha256
+        Of its bytes.
+    media_type
+        Kind of the file.
+    """
+
+    sha256: str
+    media_type: MediaType
 
 
 class Imaging:
@@ -129,22 +146,17 @@ class Imaging:
         ------
         ImagesTooLargeError
         """
-        pixels = await self._run(partial(_pixels, images, self._limits))
-        if pixels > self._limits.pixels:
-            detail = f"together have {pixels} pixels; a request may have {self._limits.pixels}"
-            raise ImagesTooLargeError((Fault("image", detail),))
+        await self._run(partial(_check_together, images, self._limits))
 
-    async def header_errors(self, images: Sequence[StudyImage]) -> dict[str, ImageError]:
-        """Return the faults of images by their headers, by part; none of them is decoded.
+    async def checked(self, images: Sequence[StudyImage]) -> dict[str, CheckedImage | ImageError]:
+        """Return images by part, or their faults by their headers; none of them is decoded.
 
         Raises
         ------
         ImagesTooLargeError
             They are too large together; see `check_together`.
         """
-        errors = await self._run(partial(_header_errors, images, self._limits))
-        await self.check_together(images)
-        return errors
+        return await self._run(partial(_checked, images, self._limits))
 
     async def check(self, part: str, data: bytes | memoryview) -> None:
         """Decode an image whose metadata are not there yet, and forget it.
@@ -248,23 +260,35 @@ class Imaging:
             raise named(part, error) from error
 
 
-def _header_errors(images: Sequence[StudyImage], limits: Limits) -> dict[str, ImageError]:
-    errors = {}
-    for image in images:
-        try:
-            measure(image.data, limits)
-        except PreprocessError as error:
-            errors[image.part] = named(image.part, error)
-    return errors
+def _checked(images: Sequence[StudyImage], limits: Limits) -> dict[str, CheckedImage | ImageError]:
+    headers = _check_together(images, limits)
+    return {
+        image.part: CheckedImage(hashlib.sha256(image.data).hexdigest(), header.media_type)
+        if isinstance(header, Header)
+        else named(image.part, header)
+        for image, header in zip(images, headers, strict=True)
+    }
 
 
-def _pixels(images: Sequence[StudyImage], limits: Limits) -> int:
-    counts = []
-    for image in images:
-        with contextlib.suppress(PreprocessError):
-            header = measure(image.data, limits)
-            counts.append(header.rows * header.columns * header.samples_per_pixel * header.frames)
-    return sum(count for count in counts if count <= limits.pixels)
+def _check_together(images: Sequence[StudyImage], limits: Limits) -> list[Header | PreprocessError]:
+    headers = [_header(image, limits) for image in images]
+    counts = [
+        header.rows * header.columns * header.samples_per_pixel * header.frames
+        for header in headers
+        if isinstance(header, Header)
+    ]
+    pixels = sum(count for count in counts if count <= limits.pixels)
+    if pixels > limits.pixels:
+        detail = f"together have {pixels} pixels; a request may have {limits.pixels}"
+        raise ImagesTooLargeError((Fault("image", detail),))
+    return headers
+
+
+def _header(image: StudyImage, limits: Limits) -> Header | PreprocessError:
+    try:
+        return measure(image.data, limits)
+    except PreprocessError as error:
+        return error
 
 
 def is_dicom(data: bytes | memoryview) -> bool:

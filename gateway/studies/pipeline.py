@@ -21,7 +21,6 @@ from gateway.errors import (
 )
 from gateway.problems import URN
 from gateway.results.documents import MissingReading
-from gateway.results.image_writes import NewImage
 from gateway.routing.rules import most_urgent
 from gateway.runtime.concurrency import together
 from gateway.schemas.metadata import PROBE_PREFIX
@@ -32,7 +31,7 @@ from gateway.studies.canary_outcomes import note_failure, note_outcomes
 from gateway.studies.readings import distinct, image_reading, key_of, told_verdict, withheld
 from gateway.studies.recorder import in_common
 from gateway.studies.refused_images import PART_ERRORS, in_order, raise_all
-from gateway.studies.taken_images import ImageIntake, refusal, request_of, sizes
+from gateway.studies.taken_images import ImageIntake, new_images, refusal, request_of, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -194,18 +193,14 @@ class Pipeline:
             taken, refused = await self._prepare(
                 study, chosen, refused, known, deadline=way.deadline, stages=stages
             )
-        new = {item.sha256: item for each in reversed(taken) for item in reversed(each.fresh)}
-        images = [
-            NewImage(item.sha256, item.prepared.media_type, item.image.data)
-            for item in reversed(new.values())
-        ]
+        images = new_images(taken)
         writes = self._results.write_images(study.metadata.study_id, images)
         is_probe = study.metadata.study_id.startswith(PROBE_PREFIX)
         minutes = None if is_probe else self._minutes
         made: Made = []
         failed: list[MissedReading] = []
         try:
-            if new:
+            if images:
                 async with way.turn():
                     with stages.time(Stage.INFER):
                         made, failed = await self._inference.read_images(
@@ -245,7 +240,7 @@ class Pipeline:
             missed=tuple(missed),
             record=added.record,
             sent=added.sent,
-            decoded=made[0][0].prepared.decoded if len(new) == 1 else (),
+            decoded=made[0][0].prepared.decoded if len(images) == 1 else (),
         )
 
     def _owed(self, study: Study, missed: MissedReading, promised: WorkId | None) -> MissingReading:

@@ -46,6 +46,8 @@ class StudyImage:
         Of a DICOM file.
     expected_instances
         Number of the study's instances, where the file has it.
+    sha256, object
+        Of its bytes, and the name of its object, where it was stored before it is processed.
     """
 
     part: str
@@ -54,6 +56,8 @@ class StudyImage:
     notices: tuple[ResultWarning, ...] = ()
     uids: InstanceUids = NO_UIDS
     expected_instances: int | None = None
+    sha256: str | None = None
+    object: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

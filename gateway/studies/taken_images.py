@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.results.image_writes import NewImage
 from gateway.results.joins import Request as ResultRequest
 from gateway.runtime.concurrency import together
 from gateway.studies.preparation import PreparedImage
@@ -186,6 +187,17 @@ def _taken(
         for each in chosen.absent
     )
     return TakenImage(chosen, sha256, tuple(readings), tuple(fresh), (*missed, *absent))
+
+
+def new_images(taken: Sequence[TakenImage]) -> list[NewImage]:
+    """Return the images that a model has yet to read, each once, where it was sent first."""
+    first: dict[str, FreshImage] = {}
+    for item in (item for each in taken for item in each.fresh):
+        first.setdefault(item.sha256, item)
+    return [
+        NewImage(item.sha256, item.prepared.media_type, item.image.data, item.image.object)
+        for item in first.values()
+    ]
 
 
 def sizes(taken: Sequence[TakenImage]) -> Iterator[tuple[int, int]]:

@@ -20,6 +20,7 @@ from gateway.results.keys import (
     pointers_folder,
     shadows_folder,
     study_folder,
+    submitted_key,
 )
 from gateway.results.shadows import ShadowReading
 from gateway.storage.layout import CALLBACKS, DELIVERIES, PARKED, READINGS, SUBMISSIONS
@@ -176,8 +177,10 @@ class _StudyLook:
         self._named.update(name for name in self._look.keys if name.startswith(folder))
         document = await self._look.named_document(Submission, key, self._key)
         for part in document.parts if document is not None else ():
-            if folder + part.object not in self._look.keys:
-                self._look.missing(folder + part.object, key)
+            image = submitted_key(work, part)
+            self._named.add(image)
+            if image not in self._look.keys:
+                self._look.missing(image, key)
 
     async def _failed_work(self, kind: str, document: type[WorkDocument]) -> None:
         """Look at work that failed and that the document does not list; parked items name it."""

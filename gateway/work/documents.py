@@ -40,6 +40,11 @@ class SubmittedPart(StoredDocument):
 
     part: str = Field(description="Name of the part in the sender's request.")
     object: str = Field(description="Last part of its key.")
+    sha256: str | None = Field(
+        None,
+        description="Of an image that lies where its readings will name it; what has none lies "
+        "with the work.",
+    )
 
 
 class Submission(WorkDocument):

@@ -11,23 +11,23 @@ Not Celery, arq or SQS: each keeps its work with a broker, and state is to lie i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.errors import ObjectNotFoundError
-from gateway.runtime.concurrency import both, together
+from gateway.runtime.concurrency import together
 from gateway.storage.documents import MEDIA_TYPE, read_document, read_or_none, stored_form
 from gateway.work.documents import WorkDocument
 from gateway.work.keys import KINDS, entry_key, kept_folder, of_entry, to_the_second
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
 
     from gateway.storage.protocol import ObjectStore
     from gateway.work.claims import Claims
     from gateway.work.keys import WorkId
 
 T = TypeVar("T", bound=WorkDocument)
+T_contra = TypeVar("T_contra", bound=WorkDocument, contravariant=True)
 
 JOB = "job.json"
 """Name of the document of work that failed for good, beside what the work needs."""
@@ -51,8 +51,16 @@ class Entry(Generic[T]):
     tag: str
 
 
+class Needs(Protocol[T_contra]):
+    """Objects that work of one kind needs besides its document."""
+
+    async def remove(self, work: WorkId, document: T_contra) -> None:
+        """Remove those of work that is over."""
+        ...
+
+
 class Entries(Generic[T]):
-    """Entries of one kind of work on one store, and what the work needs.
+    """Entries of one kind of work on one store.
 
     Parameters
     ----------
@@ -64,15 +72,24 @@ class Entries(Generic[T]):
         Content of an entry.
     claims
         Of this gateway.
+    needs
+        Objects that the work needs besides; none if None.
     """
 
     def __init__(
-        self, objects: ObjectStore, *, kind: str, document: type[T], claims: Claims
+        self,
+        objects: ObjectStore,
+        *,
+        kind: str,
+        document: type[T],
+        claims: Claims,
+        needs: Needs[T] | None = None,
     ) -> None:
         self.kind = kind
         self._objects = objects
         self._document = document
         self._claims = claims
+        self._needs = needs
 
     async def due(self) -> list[tuple[WorkId, dt.datetime]]:
         """Return all work that has an entry with the times of the next attempts, in their order."""
@@ -83,11 +100,10 @@ class Entries(Generic[T]):
         self,
         work: WorkId,
         document: T,
-        blobs: Mapping[str, bytes | memoryview] | None = None,
         *,
         due: dt.datetime | None = None,
     ) -> Entry[T] | None:
-        """Write the entry of new work and what the work needs; return the entry.
+        """Write the entry of new work and return it.
 
         None where the entry was there already and has changed since.
 
@@ -96,13 +112,8 @@ class Entries(Generic[T]):
         due
             Time of the first attempt; at once if None.
         """
-        folder = kept_folder(self.kind, work)
-        writes = together(
-            self._objects.create(f"{folder}{name}", data, media_type="application/octet-stream")
-            for name, data in (blobs or {}).items()
-        )
         due = to_the_second(due or work.received_at)
-        tag, _ = await both(self._swap(work, due, document, None), writes)
+        tag = await self._swap(work, due, document, None)
         return None if tag is None else Entry(work, due, document, tag)
 
     async def revive(self, work: WorkId, document: T, due: dt.datetime) -> None:
@@ -164,16 +175,6 @@ class Entries(Generic[T]):
         """Remove the entry, with its older versions."""
         await self._objects.purge(entry_key(self.kind, work, due))
 
-    async def blob(self, work: WorkId, name: str) -> bytes:
-        """Return the bytes that the work has under this name.
-
-        Raises
-        ------
-        ObjectNotFoundError
-            The work is done.
-        """
-        return await self._objects.read(kept_folder(self.kind, work) + name)
-
     async def keep_job(self, work: WorkId, due: dt.datetime, document: T | None) -> None:
         """Keep the document of work that failed for good; the entry's bytes where it has none."""
         if document is None:
@@ -194,9 +195,20 @@ class Entries(Generic[T]):
         key = kept_folder(self.kind, work) + JOB
         return await read_or_none(self._objects, self._document, key)
 
-    async def forget(self, work: WorkId) -> None:
-        """Remove all that the work needed; its entry is to go after that."""
-        await self._objects.purge(kept_folder(self.kind, work))
+    async def forget(self, work: WorkId, document: T | None, *, has_failed: bool = True) -> None:
+        """Remove all that the work needed; its entry is to go after that.
+
+        Parameters
+        ----------
+        document
+            Of the work; None where it cannot be read.
+        has_failed
+            False of work of which no job was ever kept.
+        """
+        if document is not None and self._needs is not None:
+            await self._needs.remove(work, document)
+        if has_failed:
+            await self._objects.purge(kept_folder(self.kind, work))
 
     async def _swap(
         self, work: WorkId, due: dt.datetime, document: T, tag: str | None

@@ -313,10 +313,11 @@ class Worker(Generic[T]):
 
     async def _finish(self, entry: Entry[T], *, may_be_parked: bool) -> None:
         """Forget the work, and its entry at last: a gateway that finds it ends it again."""
+        work = entry.work
         if may_be_parked:
-            await self._parking.clear_work(parked_key(self._entries.kind, entry.work))
-        await self._entries.forget(entry.work)
-        await self._entries.remove(entry.work, entry.due)
+            await self._parking.clear_work(parked_key(self._entries.kind, work))
+        await self._entries.forget(work, entry.document, has_failed=may_be_parked)
+        await self._entries.remove(work, entry.due)
 
     async def _try(self, piece: _Piece[T], entry: Entry[T]) -> float | None:
         work, document = entry.work, entry.document

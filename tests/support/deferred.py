@@ -12,6 +12,7 @@ from gateway.admission.admission import Admission, Slot
 from gateway.admission.tenant_quota import TenantQuota
 from gateway.audit.trail import Audit
 from gateway.deferred.submissions import Accepted, ProcessSubmission, Submissions
+from gateway.deferred.submitted_images import SubmittedImages
 from gateway.delivery.callbacks import Callbacks, CallbackStates, SendNotice
 from gateway.observability.metrics import Metrics
 from gateway.observability.tracing import NO_TRACER
@@ -99,8 +100,13 @@ class DeferredGateway:
             audit=Audit(Trail(), metrics, instance="here"),
             quota=quota,
         )
+        self.images = SubmittedImages(objects, documents)
         self.entries = Entries(
-            objects, kind=SUBMISSIONS, document=Submission, claims=Claims(lease_s=30)
+            objects,
+            kind=SUBMISSIONS,
+            document=Submission,
+            claims=Claims(lease_s=30),
+            needs=self.images,
         )
         notices = Entries(
             objects, kind=CALLBACKS, document=PendingCallback, claims=Claims(lease_s=30)
@@ -123,7 +129,7 @@ class DeferredGateway:
             self.entries,
             self.states,
             ProcessSubmission(
-                self.entries,
+                self.images,
                 studies=self.studies,
                 results=self.results,
                 callbacks=self.callbacks,
@@ -151,6 +157,7 @@ class DeferredGateway:
             ),
             imaging=self.imaging,
             steps=Steps(2),
+            images=self.images,
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:

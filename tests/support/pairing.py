@@ -140,7 +140,7 @@ class StoringPipeline:
         known, found = await self._results.known(study.metadata, study.seen), None
         if sha256 in known.read_by(MODEL):
             found = await self._results.reading(study_id, known, sha256, MODEL)
-        images = [] if found else [NewImage(sha256, "image/png", image.data)]
+        images = [] if found else [NewImage(sha256, "image/png", image.data, image.object)]
         writes = self._results.write_images(study_id, images)
         made = found
         if made is None and self._readings.errors:

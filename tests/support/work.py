@@ -2,15 +2,19 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.deferred.submitted_images import SubmittedImages
 from gateway.problems import problem_of
 from gateway.results.documents import StudyRecord
+from gateway.results.keys import submitted_key
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import StudySubmissions, without
+from gateway.runtime.concurrency import both
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.problem import Problem
@@ -19,14 +23,17 @@ from gateway.storage.layout import READINGS, SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
 from gateway.studies.owed_readings import ReadingPromises
 from gateway.work.claims import Claims
-from gateway.work.documents import OwedReadings, PendingCallback
+from gateway.work.documents import OwedReadings, Submission, SubmittedPart
 from gateway.work.entries import Entries, Entry
-from gateway.work.keys import WorkId, kept_folder, to_the_second
+from gateway.work.keys import WorkId, to_the_second
 from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedWork
 from gateway.work.worker import Worker
+from tests.support.readings import NOON
 
-JOB = PendingCallback(url="https://example.org/")
+PIXELS = b"pixels"
+SHA256 = hashlib.sha256(PIXELS).hexdigest()
+JOB = Submission(received_at=NOON, parts=(), image_bytes=len(PIXELS), context={})
 
 
 def metadata(study_id: str, **attributes: str) -> StudyMetadata:
@@ -48,7 +55,7 @@ class Job:
     gate: asyncio.Event | None = None
     documents: StudyDocuments | None = None
 
-    async def perform(self, work: WorkId, document: PendingCallback, deadline: Deadline) -> None:
+    async def perform(self, work: WorkId, document: Submission, deadline: Deadline) -> None:
         del document, deadline
         self.entered += 1
         self.at_once += 1
@@ -73,11 +80,11 @@ class Job:
         assert self.documents is not None
         await self.documents.change(work.study_id, change)
 
-    async def failed(self, work: WorkId, document: PendingCallback, problem: Problem) -> None:
+    async def failed(self, work: WorkId, document: Submission, problem: Problem) -> None:
         del work, document
         self.failures.append(problem.type.rpartition(":")[2])
 
-    async def ended(self, work: WorkId, document: PendingCallback) -> None:
+    async def ended(self, work: WorkId, document: Submission) -> None:
         del document
         self.ends.append(work.id)
 
@@ -92,7 +99,10 @@ class Works:
         claims = Claims(
             lease_s=changes.pop("lease_s", 30.0), presence=changes.pop("presence", None)
         )
-        self.entries = Entries(objects, kind=SUBMISSIONS, document=PendingCallback, claims=claims)
+        self.images = SubmittedImages(objects, self.documents)
+        self.entries = Entries(
+            objects, kind=SUBMISSIONS, document=Submission, claims=claims, needs=self.images
+        )
         self.counts: list[int] = []
         self.moments: list[Sequence[dt.datetime]] = []
         self.parking = Parking(objects, problem_of)
@@ -112,9 +122,14 @@ class Works:
         self.counts.append(len(moments))
         self.moments.append(moments)
 
-    async def write(self, work: WorkId) -> Entry[PendingCallback] | None:
+    async def write(self, work: WorkId) -> Entry[Submission] | None:
         """Write what is there before the promise."""
-        return await self.entries.add(work, JOB, {"image-1": b"pixels"})
+        submission = submission_of(work)
+        entry, _ = await both(
+            self.entries.add(work, submission),
+            self.images.write(work, submission, dict.fromkeys(("image", "report"), PIXELS)),
+        )
+        return entry
 
     async def promise(self, work: WorkId, **attributes: str) -> StudyRecord:
         return await self.states.promise(work, metadata(work.study_id, **attributes), 1, Seen())
@@ -149,8 +164,23 @@ class Gateway(Works):
             await self.task
 
 
+def submission_of(work: WorkId) -> Submission:
+    """Return a submission of an image and of a file that no model can read."""
+    image = SubmittedPart(part="image", object=image_name(work), sha256=SHA256)
+    return JOB.model_copy(update={"parts": (image, SubmittedPart(part="report", object="image-2"))})
+
+
+def image_name(work: WorkId) -> str:
+    return f"image-{hashlib.sha256(work.id.encode()).hexdigest()[:8]}.png"
+
+
+def image_keys(work: WorkId) -> set[str]:
+    """Return the keys of all that a submission has."""
+    return {submitted_key(work, part) for part in submission_of(work).parts}
+
+
 def image_key(work: WorkId) -> str:
-    return f"{kept_folder(SUBMISSIONS, work)}image-1"
+    return submitted_key(work, submission_of(work).parts[0])
 
 
 def promises_on(objects: ObjectStore) -> ReadingPromises:

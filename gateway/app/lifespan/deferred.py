@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.deferred.owed_readings import AskAgain
 from gateway.deferred.submissions import ProcessSubmission
+from gateway.deferred.submitted_images import SubmittedImages
 from gateway.delivery.callbacks import Callbacks, CallbackStates, SendNotice
 from gateway.delivery.webhook_client import webhooks
 from gateway.problems import problem_of
@@ -45,6 +46,7 @@ class Backlogs:
     """The kinds of work, and who does them."""
 
     submissions: Entries[Submission]
+    images: SubmittedImages
     reader: Worker[Submission]
     notifier: Worker[PendingCallback]
     callbacks: Callbacks
@@ -59,7 +61,8 @@ async def make_backlogs(
     states = CallbackStates(storage.results)
     notices, notifier = await _callbacks(context, storage, states)
     callbacks = Callbacks(notices, notifier, hosts=context.settings.callbacks.host_names())
-    submissions, reader = _submissions(context, storage, processing, callbacks)
+    images = SubmittedImages(storage.objects, storage.documents)
+    submissions, reader = _submissions(context, storage, processing, callbacks, images)
     owed = MissingReadingStates(storage.documents)
     asker = _asker(context, storage, processing, owed)
     owners = (
@@ -68,7 +71,7 @@ async def make_backlogs(
         ParkedWork(storage.parking, processing.promises.entries, owed, asker),
         storage.held,
     )
-    return Backlogs(submissions, reader, notifier, callbacks, asker, owners)
+    return Backlogs(submissions, images, reader, notifier, callbacks, asker, owners)
 
 
 async def _callbacks(
@@ -116,6 +119,7 @@ def _submissions(
     storage: StudyStorage,
     processing: Processing,
     callbacks: Callbacks,
+    images: SubmittedImages,
 ) -> tuple[Entries[Submission], Worker[Submission]]:
     settings = context.settings
     timeout_s = settings.http.request_timeout_s
@@ -125,12 +129,13 @@ def _submissions(
         kind=SUBMISSIONS,
         document=Submission,
         claims=_claims(storage, timeout_s),
+        needs=images,
     )
     reader = Worker(
         submissions,
         storage.submissions,
         ProcessSubmission(
-            submissions,
+            images,
             studies=processing.studies,
             results=storage.results,
             callbacks=callbacks,

@@ -237,6 +237,7 @@ def _accepted(
         choice=processing.choice,
         imaging=processing.imaging,
         steps=processing.steps,
+        images=backlogs.images,
     )
     return submissions, StudyCatalog(
         storage.objects, results=storage.results, deletion=storage.deletion

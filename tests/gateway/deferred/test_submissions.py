@@ -86,7 +86,7 @@ async def test_study_is_accepted_with_four_requests_and_two_waits():
     await rounds.of(DeferredGateway(objects).accept("S1"))
     assert asked(objects) == {
         ("read", "document"): 1,
-        ("create", "submissions"): 1,
+        ("replace", "images"): 1,
         ("swap", "entry"): 1,
         ("swap", "document"): 1,
     }
@@ -144,7 +144,7 @@ async def test_requests_do_not_grow_with_what_is_pending(pending: int):
     objects.calls.clear()
     accepted = await gateway.accept("S1", 3)
     assert asked(objects) == {
-        ("create", "submissions"): 1,
+        ("replace", "images"): 1,
         ("swap", "entry"): 1,
         ("swap", "document"): 1,
     }
@@ -163,10 +163,8 @@ async def test_study_is_processed_with_one_swap_of_its_document():
     assert asked(objects) == {
         ("keys", "entry"): 1,  # the sweep at the start
         ("swap", "entry"): 1,
-        ("read", "submissions"): 1,
-        ("replace", "images"): 1,
+        ("read", "images"): 1,
         ("swap", "document"): 1,
-        ("purge", "submissions"): 1,
         ("purge", "entry"): 1,
     }
     record = await gateway.results.record("S1")
@@ -303,7 +301,7 @@ async def test_no_more_of_a_study_waits_than_its_document_has_room_for():
     assert failures[-1].parked == parked.id
 
 
-@pytest.mark.parametrize(("call", "kept"), [("read", False), ("create", False), ("swap", True)])
+@pytest.mark.parametrize(("call", "kept"), [("read", False), ("replace", False), ("swap", True)])
 async def test_what_is_not_promised_is_withdrawn_unless_nobody_knows(call: str, kept: bool):
     class Away(MemoryStore):
         async def _step(self, called: str, key: str) -> None:

@@ -51,3 +51,15 @@ async def test_a_store_that_fails_is_told_and_costs_no_removal():
         await writes.done()
     await writes.remove()
     assert stored(objects) == set()
+
+
+async def test_what_was_stored_before_is_neither_written_nor_removed():
+    objects = MemoryStore()
+    there = NewImage("c" * 64, "image/png", b"third", "image-00c0ffee.png")
+    writes = ImageWrites(objects, "S1", [*IMAGES, there])
+    await writes.done()
+    assert writes.names[2] == there.object
+    assert stored(objects) == {b"first", b"second"}
+    objects.objects["results/S1/images/" + "c" * 64 + "/image-00c0ffee.png"] = b"third"
+    await writes.remove()
+    assert stored(objects) == {b"third"}

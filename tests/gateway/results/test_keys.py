@@ -10,14 +10,18 @@ from gateway.results.keys import (
     document_key,
     heatmap_key,
     image_key,
+    media_type_of,
     new_image_name,
     page_key,
     study_folder,
+    submitted_key,
     withdrawal_id,
     withdrawals_of,
     withdrawn_study,
 )
 from gateway.schemas.result import ModelVersion
+from gateway.work.documents import SubmittedPart
+from gateway.work.keys import WorkId
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 
@@ -58,6 +62,16 @@ def test_each_image_that_is_written_has_a_name_of_its_own(media_type: str, endin
     names = {new_image_name(media_type) for _ in range(100)}
     assert len(names) == 100
     assert all(re.fullmatch(rf"image-[0-9a-f]{{8}}\.{ending}", name) for name in names)
+    assert {media_type_of(name) for name in names} == {media_type}
+
+
+def test_an_image_that_waits_lies_where_readings_will_name_it_and_other_files_with_the_work():
+    work = WorkId("S-1", "20260131T120000000000Z-00")
+    image = SubmittedPart(part="image", object="image-00c0ffee.png", sha256="ab" * 32)
+    assert submitted_key(work, image) == image_key(reading())
+    other = SubmittedPart(part="image", object="image-1")
+    assert submitted_key(work, other) == f"results/S-1/submissions/{work.id}/image-1"
+    assert media_type_of(other.object) == "application/octet-stream"
 
 
 def test_a_withdrawal_has_the_name_of_its_study_and_is_none():

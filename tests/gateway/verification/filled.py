@@ -4,12 +4,14 @@ import datetime as dt
 import hashlib
 from typing import Any
 
+from gateway.deferred.submitted_images import SubmittedImages
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.errors import GivenUpError
 from gateway.problems import problem_of
 from gateway.results import deletion
 from gateway.results.instances import InstancePointer, Instances
 from gateway.results.joins import Request
+from gateway.results.keys import submitted_key
 from gateway.results.store import ResultStore
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import StudySubmissions
@@ -73,11 +75,12 @@ async def fill(objects: ObjectStore) -> str:
     parking = Parking(objects, problem_of)
     claims = Claims(lease_s=60)
     entries = Entries(objects, kind=SUBMISSIONS, document=Submission, claims=claims)
-    parts = (SubmittedPart(part="image", object="image-1"),)
-    submission = Submission(received_at=NOON, metadata=None, parts=parts, image_bytes=1, context={})
-    states = StudySubmissions(StudyDocuments(objects))
+    documents = StudyDocuments(objects)
+    states, images = StudySubmissions(documents), SubmittedImages(objects, documents)
     for work in (WAITS, FAILED):
-        await entries.add(work, submission, {"image-1": IMAGE})
+        submission = submission_of(work)
+        await entries.add(work, submission)
+        await images.write(work, submission, dict.fromkeys(("image", "report"), IMAGE))
         await states.promise(work, metadata, 1, Seen())
     item = await parking.park_work(parked_key(SUBMISSIONS, FAILED), GivenUpError(3))
     await entries.keep_job(FAILED, NOON, submission)
@@ -102,6 +105,20 @@ async def fill(objects: ObjectStore) -> str:
         await put(objects, key, document.model_dump_json(by_alias=True).encode())
     await put(objects, tombstone_key("gone"), tombstone())
     return parked_key(SUBMISSIONS, FAILED)
+
+
+def submission_of(work: WorkId) -> Submission:
+    """Return a submission of an image and of a file that no model can read."""
+    parts = (
+        SubmittedPart(part="image", object=f"image-0000000{work.id[20]}.png", sha256=SHA256),
+        SubmittedPart(part="report", object="image-2"),
+    )
+    return Submission(received_at=NOON, metadata=None, parts=parts, image_bytes=1, context={})
+
+
+def parts_of(work: WorkId) -> list[str]:
+    """Return the keys of a submission's image, and of the file."""
+    return [submitted_key(work, part) for part in submission_of(work).parts]
 
 
 def results_on(objects: ObjectStore, **changes: Any) -> ResultStore:

@@ -11,13 +11,13 @@ from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.not_processed import NotProcessedDocument
-from gateway.storage.layout import SUBMISSIONS
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
-from gateway.work.keys import parked_key
+from gateway.work.keys import WorkId
 from tests.gateway.verification.filled import (
     DOCUMENT,
     ENTRY,
+    FAILED,
     IMAGE,
     NOON,
     OBJECT,
@@ -25,6 +25,7 @@ from tests.gateway.verification.filled import (
     WAITS,
     fill,
     found,
+    parts_of,
     put,
     results_on,
     tombstone,
@@ -48,9 +49,8 @@ async def test_an_image_that_has_changed_is_told(objects: ObjectStore):
 
 async def test_what_is_named_and_not_there_is_told(objects: ObjectStore):
     work = await fill(objects)
-    waiting = f"{parked_key(SUBMISSIONS, WAITS)}/image-1"
     parked = f"parked/{key_reference(work)}.json"
-    gone = (OBJECT, f"{work}/image-1", waiting, parked)
+    gone = (OBJECT, *parts_of(WAITS), *parts_of(FAILED), parked)
     for key in gone:
         await objects.delete(key)
     assert await found(objects) == {(Kind.MISSING_OBJECT, key) for key in gone}
@@ -80,8 +80,7 @@ async def test_a_page_that_is_gone_or_names_what_is_not_there_is_told(objects: O
 async def test_a_study_whose_document_is_gone_is_told(objects: ObjectStore):
     work = await fill(objects)
     await objects.delete(DOCUMENT)
-    waiting = parked_key(SUBMISSIONS, WAITS)
-    begun = {f"{work}/job.json", f"{work}/image-1", f"{waiting}/image-1"}
+    begun = {f"{work}/job.json", *parts_of(WAITS), *parts_of(FAILED)}
     assert await found(objects) == {
         (Kind.MISSING_OBJECT, DOCUMENT),
         *((Kind.ORPHAN_OBJECT, key) for key in {OBJECT, *begun}),
@@ -103,7 +102,26 @@ async def test_an_entry_of_an_image_that_is_parked_no_more_is_told(objects: Obje
 async def test_an_item_of_work_that_is_gone_is_told(objects: ObjectStore):
     work = await fill(objects)
     await objects.purge(f"{work}/")
-    assert await found(objects) == {(Kind.MISSING_OBJECT, f"{work}/job.json")}
+    assert await found(objects) == {
+        (Kind.MISSING_OBJECT, f"{work}/job.json"),
+        (Kind.ORPHAN_OBJECT, parts_of(FAILED)[0]),
+    }
+
+
+async def test_an_image_of_a_submission_that_nothing_names_is_told(objects: ObjectStore):
+    """A gateway died before it promised anything, or after the submission had ended."""
+    await fill(objects)
+    image, begun = parts_of(WorkId("S1", "20260131T120000000002Z-00"))
+    for key in (image, begun):
+        await put(objects, key, IMAGE)
+    assert await found(objects) == {(Kind.ORPHAN_OBJECT, image), (Kind.ORPHAN_OBJECT, begun)}
+
+
+async def test_an_image_that_waits_and_has_changed_is_told(objects: ObjectStore):
+    await fill(objects)
+    image, _ = parts_of(WAITS)
+    await put(objects, image, IMAGE + b"\0")
+    assert await found(objects) == {(Kind.ALTERED_IMAGE, image)}
 
 
 async def test_a_deleted_study_that_is_there_again_is_told_unless_it_came_anew(

@@ -21,6 +21,7 @@ from gateway.errors import (
     UnknownModelError,
 )
 from gateway.results.documents import StudyRecord
+from gateway.results.keys import image_key as image_key_of
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.submissions import without
 from gateway.results.tombstone import Reason
@@ -29,8 +30,9 @@ from gateway.storage.layout import SUBMISSIONS
 from gateway.work.keys import WorkId, of_parked
 from tests.support.deletion import deletion_on
 from tests.support.gateway import until
+from tests.support.readings import reading
 from tests.support.store import MemoryStore, MortalStore
-from tests.support.work import Job, Works, image_key
+from tests.support.work import SHA256, Job, Works, image_key, image_keys, image_name
 
 STUDIES = ("S1", "S2")
 OUTCOMES = {
@@ -43,15 +45,24 @@ deaths = st.integers(0, 14) | st.just(NEVER)
 
 
 class Listing(Job):
-    """Keeps in the study's document which work was done, and how often."""
+    """Keeps in the study's document which work was done, how often, and the first's reading.
+
+    All have the same image, so that what the others wrote of it is named by no reading.
+    """
 
     async def _end(self, work: WorkId) -> None:
         def change(record: StudyRecord | None) -> StudyRecord:
             pending = without(record or StudyRecord.begun(work.study_id), work.id)
             assert record is not None
             times = int(record.standing.get(work.id, "0")) + 1
+            readings = record.readings or (
+                reading(study_id=work.study_id, sha256=SHA256, object=image_name(work)),
+            )
             return record.changed(
-                pending=pending, standing={**record.standing, work.id: str(times)}
+                pending=pending,
+                readings=readings,
+                images=1,
+                standing={**record.standing, work.id: str(times)},
             )
 
         assert self.documents is not None
@@ -152,7 +163,7 @@ class Deaths(RuleBasedStateMachine):
             if work.id in failures:
                 failed.add(work)
                 assert await works.entries.job(work) is not None
-                assert image_key(work) in self.objects
+                assert image_keys(work) <= self.objects.keys()
             else:
                 assert record.standing.get(work.id) == "1" or work in self.discarded, work
             assert not record.pending
@@ -163,6 +174,15 @@ class Deaths(RuleBasedStateMachine):
         assert not [key for key in self.objects if key.startswith(SUBMISSIONS)]
         left = {key.split("/")[3] for key in self.objects if "/submissions/" in key}
         assert left <= {work.id for work in failed | self.unpromised}
+        self._judge_images(records, failed)
+
+    def _judge_images(self, records: dict[str, StudyRecord | None], failed: set[WorkId]) -> None:
+        """Look whether every image is there that a reading or failed work names, and no other."""
+        readings = [item for record in records.values() if record for item in record.readings]
+        named = {image_key_of(item) for item in readings} | set(map(image_key, failed))
+        images = {key for key in self.objects if "/images/" in key}
+        assert named <= images
+        assert images <= named | set(map(image_key, self.unpromised))
 
 
 async def _is_all_due(works: Works) -> bool:

@@ -4,11 +4,10 @@ import datetime as dt
 
 import pytest
 
-from gateway.errors import ObjectNotFoundError
 from gateway.storage.layout import SUBMISSIONS
 from gateway.work.claims import Claims
 from gateway.work.documents import Submission, SubmittedPart
-from gateway.work.entries import Entries, entries_of
+from gateway.work.entries import Entries, Needs, entries_of
 from gateway.work.keys import WorkId
 from tests.support.readings import NOON
 from tests.support.store import MemoryStore
@@ -18,10 +17,10 @@ SUBMISSION = Submission(received_at=NOON, parts=(PART,), image_bytes=3, context=
 LATER = NOON + dt.timedelta(minutes=1)
 
 
-def entries_on(objects: MemoryStore) -> Entries[Submission]:
+def entries_on(objects: MemoryStore, needs: Needs[Submission] | None = None) -> Entries[Submission]:
     """The entries as one gateway has them."""
     claims = Claims(lease_s=60.0)
-    return Entries(objects, kind=SUBMISSIONS, document=Submission, claims=claims)
+    return Entries(objects, kind=SUBMISSIONS, document=Submission, claims=claims, needs=needs)
 
 
 @pytest.fixture
@@ -37,14 +36,29 @@ async def test_work_is_found_in_the_order_of_its_times(objects: MemoryStore):
     assert await entries.due() == [(first, NOON), (later, LATER)]
 
 
-async def test_what_the_work_needs_lies_with_its_study_until_it_is_forgotten(objects: MemoryStore):
-    entries, work = entries_on(objects), WorkId.new("S1", NOON)
-    await entries.add(work, SUBMISSION, {"image-1": b"abc"})
-    assert await entries.blob(work, "image-1") == b"abc"
-    assert any(key.startswith("results/S1/submissions/") for key in objects.objects)
-    await entries.forget(work)
-    with pytest.raises(ObjectNotFoundError):
-        await entries.blob(work, "image-1")
+class Removed:
+    """Remembers of which work the needs went, and asks for none."""
+
+    def __init__(self) -> None:
+        self.removed: list[WorkId] = []
+
+    async def remove(self, work: WorkId, document: Submission) -> None:
+        assert document == SUBMISSION
+        self.removed.append(work)
+
+
+async def test_what_the_work_needs_goes_with_the_job_that_was_kept(objects: MemoryStore):
+    needs, work = Removed(), WorkId.new("S1", NOON)
+    entries = entries_on(objects, needs)
+    await entries.keep_job(work, NOON, SUBMISSION)
+    await entries.forget(work, SUBMISSION)
+    assert (needs.removed, objects.objects) == ([work], {})
+    objects.calls.clear()
+    await entries.forget(work, SUBMISSION, has_failed=False)
+    assert (needs.removed, objects.calls) == ([work, work], [])
+    await entries.keep_job(work, NOON, SUBMISSION)
+    await entries.forget(work, None)  # of which nothing can be read
+    assert (needs.removed, objects.objects) == ([work, work], {})
 
 
 async def test_one_of_two_gateways_can_claim_it_and_the_other_sees_that(objects: MemoryStore):

@@ -21,7 +21,7 @@ from gateway.work.documents import Claim
 from gateway.work.keys import WorkId, entry_key, to_the_second
 from tests.support.gateway import until
 from tests.support.store import MemoryStore
-from tests.support.work import JOB, Gateway, Job, Works, image_key
+from tests.support.work import Gateway, Job, Works, image_key, submission_of
 
 AWAY = InferenceUnavailableError("away")
 
@@ -256,7 +256,7 @@ async def test_it_is_told_when_each_piece_of_work_came(gateways: Make, objects: 
 
 def tried(objects: MemoryStore, work: WorkId, **changes: Any) -> None:
     """Have an entry say that a gateway that died was at it."""
-    document = JOB.model_copy(update=changes)
+    document = submission_of(work).model_copy(update=changes)
     objects.objects[first_key(work)] = document.model_dump_json(by_alias=True).encode()
 
 
@@ -354,7 +354,7 @@ async def test_what_was_never_promised_is_cleared_once_its_writer_must_be_dead(
     await Works(objects, Job()).write(WorkId.new("S1", dt.datetime(2001, 1, 1, tzinfo=dt.UTC)))
     patient = gateways(Job())
     await until(lambda: len(patient.counts) > 3)
-    assert len(objects.objects) == 2
+    assert len(objects.objects) == 3
     job = Job()
     gateways(job, abandoned_s=0.1)
     await until(lambda: not objects.objects)
@@ -382,7 +382,7 @@ async def test_second_entry_of_work_that_a_death_left_goes_with_it(
     work = await Works(objects, Job()).add()
     now = dt.datetime.now(dt.UTC)
     tried(objects, work, claim=claim(0.2), attempts=1, tried_since=now)
-    second = JOB.model_copy(update={"attempts": 1, "tried_since": now})
+    second = submission_of(work).model_copy(update={"attempts": 1, "tried_since": now})
     due = to_the_second(now) + dt.timedelta(seconds=1)
     data = second.model_dump_json(by_alias=True).encode()
     objects.objects[entry_key(SUBMISSIONS, work, due)] = data

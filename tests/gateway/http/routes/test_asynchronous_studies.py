@@ -92,7 +92,7 @@ def left(gateway: LiveGateway, study_id: str) -> list[str]:
     return [path for path in stored if f"/{study_id}/" in path or path.endswith(f".{study_id}")]
 
 
-async def test_study_is_kept_then_read_and_its_input_is_gone(gateway: LiveGateway):
+async def test_study_is_kept_then_read_and_each_image_lies_there_once(gateway: LiveGateway):
     client, images = gateway.client, [flat_png(255), flat_png(0)]
     document = metadata()
     answer = await send(client, document, *images)
@@ -104,9 +104,20 @@ async def test_study_is_kept_then_read_and_its_input_is_gone(gateway: LiveGatewa
     digests = [hashlib.sha256(image).hexdigest() for image in images]
     assert [image["sha256"] for image in result["images"]] == digests
     assert "pending" not in result
-    await until(
-        lambda: not [p for p in left(gateway, document["study_id"]) if "/submissions/" in p]
-    )
+
+    def there() -> list[str]:
+        return left(gateway, document["study_id"])
+
+    def is_done() -> bool:
+        return not [path for path in there() if path.startswith("work/")]
+
+    await until(is_done)
+    before = there()
+    stored = [path.split("/")[3] for path in before if "/images/" in path]
+    assert (sorted(stored), len(before)) == (sorted(digests), 3)
+    await send(client, document, *images)  # again: what the readings name stays alone
+    await until(is_done)
+    assert there() == before
 
 
 async def test_what_waits_for_triton_is_pending_with_its_progress_and_listed(
