@@ -34,7 +34,7 @@ class SlowStore(MemoryStore):
         self.may_answer = asyncio.Event()
 
     async def _step(self, call: str, key: str) -> None:
-        if call == "create":
+        if call == "replace":
             self.written.add(key)
         await self.may_answer.wait()
         await super()._step(call, key)
