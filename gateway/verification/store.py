@@ -9,15 +9,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.admission.day_counts import DayCounts
 from gateway.dimse.commitment_work import OwedReport
 from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.models.acceptances import Acceptance
 from gateway.monitoring.counts import ReadingCounts
 from gateway.monitoring.documents import ModelHealth
+from gateway.results.asked_commitments import AskedCommitment, KeptReport
 from gateway.results.documents import CompletionEntry, StudyDocument
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.results.withdrawn_study import WithdrawnStudy
+from gateway.routing.canary_readings import CanaryReadings
 from gateway.routing.roll_back import RolledBack
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
@@ -119,6 +122,7 @@ class Verification:
             layout.READINGS: partial(_look_at_entries, layout.READINGS, OwedReadings),
             layout.COMPLETION: partial(_look_at_entries, layout.COMPLETION, CompletionEntry),
             layout.COMMITMENTS: partial(_look_at_entries, layout.COMMITMENTS, OwedReport),
+            layout.ASKED: _look_at_commitment,
             layout.DELETED: _look_at_deletion,
             layout.WAITING: _look_at_waiting,
             layout.ACCEPTANCES: _look_at_acceptances,
@@ -140,6 +144,8 @@ class Verification:
             layout.BINDINGS: partial(_look_at_document, Binding),
             layout.DELETIONS: partial(_look_at_document, Closing),
             layout.ROLL_BACKS: partial(_look_at_document, RolledBack),
+            layout.CANARIES: partial(_look_at_document, CanaryReadings),
+            layout.QUOTAS: partial(_look_at_document, DayCounts),
         }
         for root, look in by_key.items():
             for digit in "0123456789abcdef":  # there may be a binding for each image that ever came
@@ -193,6 +199,14 @@ async def _look_at_parked(objects: ObjectStore, key: str) -> Look:
     item = await look.document(ParkedItem, key)
     if item is not None and item.half is None and any(of_parked(k, item.key) for k in KINDS):
         await look.refer(f"{item.key}/{JOB}", key)
+    return look
+
+
+async def _look_at_commitment(objects: ObjectStore, transaction_uid: str) -> Look:
+    """Return what is amiss with a request for storage commitment, and with the report on it."""
+    look = Look(objects, await objects.keys(f"{layout.ASKED}{transaction_uid}/"))
+    for key in look.keys:
+        await look.document(KeptReport if key.endswith("/report.json") else AskedCommitment, key)
     return look
 
 
