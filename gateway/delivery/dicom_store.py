@@ -26,6 +26,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
+from gateway.delivery.associations import rejection_of
 from gateway.delivery.client_tls import dicom_context
 from gateway.delivery.dicom_objects import STORED, may_pass, parsed
 from gateway.delivery.storage_commitment import (
@@ -350,11 +351,9 @@ def _is_unsupported(association: Association) -> bool:
 
 
 def _rejection(association: Association) -> str:
-    if not association.is_rejected:
-        return "no association came about"
-    answer = association.acceptor.primitive
+    answer = rejection_of(association)
     if answer is None:
-        return "it rejected the association"
+        return "no association came about"
     source, reason = answer.result_source, answer.diagnostic
     known = _REJECTIONS.get((source, reason))
     words = "" if known is None else f": {known}"

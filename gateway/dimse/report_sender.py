@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_role
 from pynetdicom.ae import ApplicationEntity
 
+from gateway.delivery.associations import rejection_of
 from gateway.dimse.commitment_messages import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from gateway.errors import ReportUnansweredError
 from gateway.vocabulary.implementation import (
@@ -71,7 +72,8 @@ class ReportSender:
             tls_args=(self._context(), reports.host or address) if reports.tls else None,
         )
         if not association.is_established:
-            reason = "it rejected the association" if association.is_rejected else "no association"
+            rejected = rejection_of(association) is not None
+            reason = "it rejected the association" if rejected else "no association"
             raise ReportUnansweredError(reason)
         try:
             if not association.accepted_contexts:

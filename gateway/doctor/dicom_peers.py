@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 
+from gateway.delivery.associations import rejection_of
 from gateway.doctor.findings import FaultError, Side
 from gateway.vocabulary.implementation import (
     IMPLEMENTATION_CLASS_UID,
@@ -110,7 +111,8 @@ def echo(peer: DicomPeer) -> None:
 
 
 def _rejection(peer: DicomPeer, association: Association) -> FaultError:
-    if not association.is_rejected:
+    rejection = rejection_of(association)
+    if rejection is None:
         if association.rejected_contexts:
             detail = "it takes no C-ECHO (Verification SOP Class, 1.2.840.10008.1.1)"
             return FaultError(detail, Side.PEER, f"allow C-ECHO on {peer.ae_title}")
@@ -120,9 +122,7 @@ def _rejection(peer: DicomPeer, association: Association) -> FaultError:
             "compare TLS on both sides: one may speak it and the other not, or the peer may ask "
             "for a client certificate",
         )
-    primitive = association.acceptor.primitive
-    source = None if primitive is None else primitive.result_source
-    reason = None if primitive is None else primitive.diagnostic
+    source, reason = rejection.result_source, rejection.diagnostic
     answer = None if source is None or reason is None else (source, reason)
     error = RejectedError(*_meaning(peer, answer))
     error.answer = answer

@@ -131,4 +131,6 @@ def readings_in(folder: Path) -> list[dict[str, Any]]:
 
 def _records(folder: Path) -> list[dict[str, Any]]:
     files = sorted(folder.glob("telemetry-*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    lines = [line for file in files for line in file.read_text().splitlines(keepends=True)]
+    # The last line of a file may be on its way to the disk.
+    return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -164,7 +164,7 @@ def with_a_bright_spot(image: FileDataset) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.timeout(300)  # a browser that draws without a graphics card
+@pytest.mark.timeout(600)  # a browser that draws without a graphics card
 async def test_ohif_shows_the_mark_and_the_heat_map(gateway: LiveGateway, tmp_path: Path) -> None:
     data = with_a_bright_spot(dcmread(SAMPLE))
     study = dcmread(io.BytesIO(data), stop_before_pixels=True).StudyInstanceUID

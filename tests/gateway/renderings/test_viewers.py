@@ -33,7 +33,7 @@ def evidence() -> ActivationMap:
 
 
 @pytest.mark.server
-@pytest.mark.timeout(300)  # a browser that draws without a graphics card
+@pytest.mark.timeout(600)  # a browser that draws without a graphics card
 async def test_ohif_shows_the_mark_and_the_heat_map(tmp_path: Path) -> None:
     objects = MemoryStore()
     results = ResultStore(objects, StudyDocuments(objects))

@@ -95,11 +95,11 @@ async function main() {
   }
 }
 
-const SOON = 20000; // milliseconds
+const SOON = 60000; // milliseconds
 
 // A browser that is short of time takes a double click for two: another is made until it is heeded.
 async function opened(name, isShown) {
-  for (let left = 5; ; left -= 1) {
+  for (let left = 3; ; left -= 1) {
     await name.dblclick();
     try {
       return await isShown();
