@@ -150,6 +150,20 @@ class Attributes:
         order = "<" if self._little_endian else ">"
         return np.frombuffer(raw, np.dtype(f"{order}{'i' if signed else 'u'}2"))
 
+    def octets(self, keyword: str) -> NDArray[np.uint8]:
+        """Return the bytes of an element of bytes or words, the first one first.
+
+        Those of words (OW, US) come in swapped pairs where the byte order is big endian.
+
+        References
+        ----------
+        DICOM PS3.5, 7.3.
+        """
+        raw = self.raw(keyword) or b""
+        if self._little_endian or self.vr(keyword) in ("OB", "UN"):
+            return np.frombuffer(raw, np.uint8)
+        return np.frombuffer(raw[: len(raw) & ~1], np.uint16).byteswap().view(np.uint8)
+
     def items(self, keyword: str) -> "list[Attributes]":
         """Return the items of a sequence.
 

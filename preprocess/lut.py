@@ -87,10 +87,16 @@ class LookupTable:
     def look_up(self, values: Floats) -> Floats:
         """Return the entry for each value, rounded half up; the values are not changed.
 
-        A first value beyond all of them is a negative one, whose sign implicit VR does not tell.
+        A first value with which the table would hold none of them was read with the wrong sign:
+        implicit VR does not tell it, and where rescaled values begin below 0 many a writer still
+        counts the first one without sign.
         """
         last = len(self.entries) - 1
-        first = self.first - (1 << 16 if self.first > values.max() else 0)
+        lowest, highest = float(values.min()), float(values.max())
+        starts = (self.first, self.first - (1 << 16), self.first + (1 << 16))
+        first = next(
+            (start for start in starts if start <= highest and start + last >= lowest), self.first
+        )
         index = np.clip(np.floor(values + 0.5) - first, 0, last).astype(np.int64)
         return np.asarray(self.entries[index], dtype=np.float64)
 
@@ -125,5 +131,5 @@ def read_table(attributes: Attributes, descriptor: str, data: str, *, signed: bo
     if len(raw) < (length if packed else 2 * length):
         raise CorruptImageError(f"{data} is shorter than {descriptor} says")
     if packed:
-        return LookupTable(np.frombuffer(raw, np.uint8)[:length], first, bits)
+        return LookupTable(attributes.octets(data)[:length], first, bits)
     return LookupTable(attributes.as_words(raw[: 2 * length]), first, bits)

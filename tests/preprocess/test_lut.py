@@ -5,6 +5,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_rescale, apply_voi, apply_windowing
+from pydicom.uid import ExplicitVRBigEndian
 
 from preprocess import UnsupportedImageError, decode
 from preprocess.lut import window
@@ -125,6 +126,31 @@ def test_eight_bit_lut_may_be_packed():
     assert shown([0, 1, 2, 3], VOILUTSequence=[table]) == [0, 0.2, 0.4, 1]
 
 
+def in_words(entries: list[int]) -> bytes:
+    """Entries of 8 bits as a file in big endian holds them: in words, the second one first."""
+    return np.array(entries, np.uint8).view("<u2").astype(">u2").tobytes()
+
+
+def shown_in_big_endian(dataset: Dataset) -> list[float]:
+    dataset["PixelData"].VR = "OB"
+    (frame,) = decode(dicoms.write(dataset, ExplicitVRBigEndian))
+    return [round(float(value) / frame.largest, 4) for value in frame.samples[0]]
+
+
+def test_packed_eight_bit_lut_in_big_endian():
+    table = dicoms.lut([0, 0, 0, 0], first=0, bits=8)
+    table.LUTData = in_words([0, 51, 102, 255])
+    picture = dicoms.image(np.array([[0, 1, 2, 3]], np.uint8), VOILUTSequence=[table])
+    assert shown_in_big_endian(picture) == [0, 0.2, 0.4, 1]
+
+
+def test_first_value_without_sign_beside_rescaled_values_below_zero():
+    table = dicoms.lut([0, 255], first=40_000, bits=8)
+    fields = {"RescaleSlope": "1", "RescaleIntercept": "-2", "VOILUTSequence": [table]}
+    # Read as signed it would stand below all values, and all would be white.
+    assert shown([0, 40_002, 40_003, 65_535], np.uint16, **fields) == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_transformations_agree_with_pydicom(signed):
     rng = np.random.default_rng(6)
@@ -185,6 +211,16 @@ def test_palette_gives_luma():
 def test_palette_of_eight_bits():
     fields = palette([0, 51], [0, 51], [0, 51], first=10, bits=8)
     assert shown([0, 10, 11], **fields) == [0, 0, 0.2]
+
+
+def test_palette_of_packed_entries_in_big_endian():
+    fields = palette([0] * 4, [0] * 4, [0] * 4, bits=8)
+    for name in ("Red", "Green", "Blue"):
+        fields[f"{name}PaletteColorLookupTableData"] = in_words([0, 51, 102, 255])
+    picture = dicoms.image(np.array([[0, 1, 2, 3]], np.uint8), **fields)
+    for name in ("Red", "Green", "Blue"):
+        picture[f"{name}PaletteColorLookupTableData"].VR = "OW"
+    assert shown_in_big_endian(picture) == [0, 0.2, 0.4, 1]
 
 
 def test_segmented_palette_is_refused():
