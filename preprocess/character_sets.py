@@ -64,6 +64,8 @@ _PIECES = re.compile(rb"\x1b(\$?[()\-]?[@-~])|([\x00-\x20])|([\x21-\x7f]+)|([\x8
 # PS3.5 6.1.2.5.3: after these the character sets are those of the value's beginning again.
 _RESETTING = b"\t\n\f\r"
 _WIDE = ("$B", "$@", "$(D")
+# Stands where an earlier program could not decode: it may have been any character.
+_LOST = "\N{REPLACEMENT CHARACTER}"
 
 
 def defined_terms() -> tuple[str, ...]:
@@ -98,7 +100,7 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
     Raises
     ------
     UndecodableTextError
-        The character set is unknown, or has no such characters.
+        The character set is unknown or has no such characters, or some of them were lost before.
 
     Notes
     -----
@@ -109,6 +111,13 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
     ----------
     DICOM PS3.5, 6.1.2; PS3.3, C.12.1.1.2.
     """
+    text = _decoded(raw, character_set)
+    if _LOST in text:
+        raise UndecodableTextError
+    return text
+
+
+def _decoded(raw: bytes, character_set: bytes) -> str:
     names = [_canonical(name) for name in character_set.split(b"\\")]
     # A set that allows no others is also met in the second place, behind an empty first one.
     first = names[0] or next((name for name in names if name in _CODECS), "")

@@ -10,7 +10,14 @@ from urllib.parse import urlencode
 from gateway.errors import Fault, InvalidQueryError
 from gateway.runtime.concurrency import together
 from gateway.schemas.result import Status
-from gateway.search.query import DEFAULT_DAYS, MOST_DAYS, DateRange, Position, StudyQuery
+from gateway.search.query import (
+    DEFAULT_DAYS,
+    MOST_DAYS,
+    DateRange,
+    Position,
+    StudyQuery,
+    shifted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +91,7 @@ class AskedStudies:
         if self.first is None and self.last is None:
             return None
         last = self.last or max(today, self.first or today)
-        days = DateRange(self.first or last - dt.timedelta(days=DEFAULT_DAYS - 1), last)
+        days = DateRange(self.first or shifted(last, 1 - DEFAULT_DAYS), last)
         if not 1 <= days.days <= MOST_DAYS:
             raise InvalidQueryError((Fault("query/from", f"must span 1 to {MOST_DAYS} days"),))
         return days

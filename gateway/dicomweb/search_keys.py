@@ -12,7 +12,7 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from gateway.errors import MalformedRequestError
 from gateway.renderings.result_objects import RESULT_MODALITIES
-from gateway.search.query import MOST_DAYS, DateRange, StudyQuery
+from gateway.search.query import MOST_DAYS, DateRange, StudyQuery, shifted
 from gateway.studies.dicom_instance import is_uid
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _dates(text: str | None) -> DateRange | None:
         raise MalformedRequestError("StudyDate takes a date, or a range such as 20260101-20260131.")
     today = dt.datetime.now(dt.UTC).date()
     until = ends[1] or max(today, ends[0] or today)
-    since = ends[0] or until - dt.timedelta(days=MOST_DAYS // 2)
+    since = ends[0] or shifted(until, -(MOST_DAYS // 2))
     if since > until:
         raise MalformedRequestError("StudyDate is a range that ends before it begins.")
     return DateRange(since, until)

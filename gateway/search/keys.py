@@ -81,10 +81,12 @@ def prefixes(days: DateRange | None) -> Iterator[str]:
     if days is None:  # by millennium: a clock may have been unset
         yield from (f"{INDEX}1", f"{INDEX}2")
         return
-    month = days.first.replace(day=1)
-    while month <= days.last:
-        yield f"{INDEX}{month:%Y-%m}-"
-        month = (month + dt.timedelta(days=31)).replace(day=1)
+    for month in range(_months(days.first), _months(days.last) + 1):
+        yield f"{INDEX}{month // 12:04}-{month % 12 + 1:02}-"
+
+
+def _months(day: dt.date) -> int:
+    return day.year * 12 + day.month - 1
 
 
 def pointer_folder(secret: bytes, kind: str, value: str) -> str:

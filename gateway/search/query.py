@@ -19,6 +19,12 @@ MOST_DAYS = 366
 _DAYS_UNDERWAY = 7
 
 
+def shifted(day: dt.date, days: int) -> dt.date:
+    """Return the date so many days later, or the first or last date that there is."""
+    ordinal = min(max(day.toordinal() + days, dt.date.min.toordinal()), dt.date.max.toordinal())
+    return dt.date.fromordinal(ordinal)
+
+
 @dataclass(frozen=True, slots=True)
 class DateRange:
     """Days from the first to the last, both included."""
@@ -97,9 +103,9 @@ class StudyQuery:
 
     def _usual(self, today: dt.date) -> DateRange:
         if self.study_dates is None:
-            return DateRange(today - dt.timedelta(days=DEFAULT_DAYS - 1), today)
-        last = self.study_dates.last + dt.timedelta(days=_DAYS_UNDERWAY)
-        return DateRange(self.study_dates.first - dt.timedelta(days=1), min(last, today))
+            return DateRange(shifted(today, 1 - DEFAULT_DAYS), today)
+        last = shifted(self.study_dates.last, _DAYS_UNDERWAY)
+        return DateRange(shifted(self.study_dates.first, -1), min(last, today))
 
     def matches(self, entry: IndexEntry) -> bool:
         """Return True if a study meets all conditions but the range of receipt."""

@@ -57,6 +57,8 @@ def test_bytes_become_the_characters_they_stand_for(raw: bytes, character_set: b
         (b"\x1b$Q;3", b"\\ISO 2022 IR 87"),
         (b"\x1b", b""),
         (b"\x81\xff", b"GBK"),
+        (b"M\xef\xbf\xbdller", b"ISO_IR 192"),
+        (b"M\x84\x31\xa4\x37ller", b"GB18030"),
         (b"\xa0\xff", b"ISO_IR 13"),
     ],
 )

@@ -20,7 +20,14 @@ from gateway.http.requests.access import require
 from gateway.problems import problem_of
 from gateway.schemas.result import Status
 from gateway.schemas.study_list import SearchedDays, StudyList, StudySummary, UnreadableStudy
-from gateway.search.query import DEFAULT_DAYS, MOST_DAYS, DateRange, Position, StudyQuery
+from gateway.search.query import (
+    DEFAULT_DAYS,
+    MOST_DAYS,
+    DateRange,
+    Position,
+    StudyQuery,
+    shifted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +100,7 @@ class ListQuery(BaseModel):
         if self.from_ is None and self.to is None:
             return None
         last = self.to or max(today, self.from_ or today)
-        first = self.from_ or last - dt.timedelta(days=DEFAULT_DAYS - 1)
+        first = self.from_ or shifted(last, 1 - DEFAULT_DAYS)
         if first > last:
             raise _invalid("to", "must not be before from")
         days = DateRange(first, last)

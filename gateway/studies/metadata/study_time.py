@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # PS3.5 section 6.2, VR DA, and how the old form and other senders divide it.
 _DATE = re.compile(r"([0-9]{4})([.-]?)([0-9]{2})\2([0-9]{2})")
 # PS3.5 section 6.2, VR TM, which may stop after the hour or the minute; the old form has colons.
-_TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.[0-9]{1,6})?)?)?")
+# Of a fraction, which does not count here, some senders write seven digits or only the point.
+_TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.[0-9]*)?)?)?")
 # Timezone Offset From UTC (0008,0201) is &ZZXX; ISO 8601 has a colon in it.
 _ZONE = re.compile(r"([+-])([0-9]{2}):?([0-5][0-9])")
 _WEST, _EAST = dt.timedelta(hours=-12), dt.timedelta(hours=14)  # PS3.3 C.12.1.1.8

@@ -65,6 +65,11 @@ def test_fields_become_conditions():
     assert not asked.is_any
 
 
+def test_days_before_the_first_date_there_is_are_none():
+    query = asked_studies({"to": "0001-01-03"}).query(TODAY)
+    assert query.received == DateRange(dt.date(1, 1, 1), dt.date(1, 1, 3))
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -64,6 +64,7 @@ def test_pages_fields_and_what_is_not_followed():
     [
         ("20260131", dt.date(2026, 1, 31), dt.date(2026, 1, 31)),
         ("20260101-20260131", dt.date(2026, 1, 1), dt.date(2026, 1, 31)),
+        ("-00010101", dt.date(1, 1, 1), dt.date(1, 1, 1)),
     ],
 )
 def test_dates(text: str, since: dt.date, until: dt.date):

@@ -38,6 +38,14 @@ def test_days_are_listed_by_month():
     assert any(day_folder(DAY).startswith(prefix) for prefix in prefixes(None))
 
 
+def test_months_at_the_end_of_the_calendar_are_listed():
+    assert list(prefixes(DateRange(dt.date(9999, 11, 1), dt.date.max))) == [
+        "index/9999-11-",
+        "index/9999-12-",
+    ]
+    assert list(prefixes(DateRange(dt.date.min, dt.date(1, 1, 8)))) == ["index/0001-01-"]
+
+
 def test_pointers_tell_their_value_to_nobody_without_the_key():
     folder = pointer_folder(b"secret", PATIENT_ID, "P-4711")
     assert "4711" not in folder

@@ -17,6 +17,19 @@ def ago(**time: float) -> dt.datetime:
     return NOW - dt.timedelta(**time)
 
 
+@pytest.mark.parametrize(
+    ("made", "searched"),
+    [
+        (dt.date.min, (dt.date.min, dt.date(1, 1, 8))),
+        (dt.date.max, (dt.date(9999, 12, 30), TODAY)),
+    ],
+)
+def test_days_around_the_first_and_the_last_date_there_is(made: dt.date, searched: tuple):
+    days = StudyQuery(study_dates=DateRange(made, made)).searched(TODAY)
+    assert days is not None
+    assert (days.first, days.last) == searched
+
+
 async def test_other_range_is_searched_where_it_is_asked_for(gateway: IndexingGateway):
     for days in (5, 40, 41):
         await gateway.receive(f"S{days}", ago(days=days))

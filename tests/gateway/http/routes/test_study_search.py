@@ -112,3 +112,12 @@ async def test_parameters_that_are_wrong_are_told(
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:radstream:problem:invalid-query"
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("query", ["to=0001-01-03", "from=9999-12-31", "to=9999-12-31"])
+async def test_days_at_the_ends_of_the_calendar_hold_no_study(
+    client: httpx.AsyncClient, query: str
+):
+    answer = await client.get(f"/v1/studies?{query}")
+    assert answer.status_code == 200
+    assert answer.json()["studies"] == []
