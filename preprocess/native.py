@@ -11,7 +11,9 @@ from preprocess.errors import TruncatedImageError, UnsupportedImageError
 from preprocess.image import ImagePixel, check_size, read_image_pixel
 from preprocess.stored import StoredFrame
 from preprocess.transfer_syntaxes import UNCOMPRESSED
-from preprocess.types import Buffer, Limits
+from preprocess.types import Buffer, Limits, StoredSamples
+
+_LONGEST_CELL = 4  # bytes; samples of codestreams have two at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +99,20 @@ def _cells(frame: StoredFrame, image: ImagePixel) -> bytes:
         shift = image.high_bit + 1 - image.bits_stored
         numbers = np.clip(samples.astype(np.int64) >> shift, image.least, image.most)
         samples = numbers << shift
+    elif (samples.dtype.kind == "i") != image.signed and samples.itemsize < _LONGEST_CELL:
+        samples = _with_sign(samples, image)
     kind = "i" if samples.dtype.kind == "i" else "u"
     return samples.astype(f"<{kind}{image.bits_allocated // 8}").tobytes()
+
+
+def _with_sign(samples: StoredSamples, image: ImagePixel) -> StoredSamples:
+    """Return cells whose sign is the data set's, where a codestream has nothing above High Bit.
+
+    Viewers read cells as whole words: the sign of a codestream, spread over the bits above, would
+    make 63,488 of 2,048 to them.
+    """
+    sign = 1 << image.high_bit
+    numbers = samples.astype(np.int32)
+    if image.signed:
+        return (numbers ^ sign) - sign if numbers.max() < 2 * sign else samples
+    return numbers & (2 * sign - 1) if -sign <= numbers.min() and numbers.max() < sign else samples

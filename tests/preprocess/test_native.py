@@ -47,6 +47,34 @@ def test_a_lossless_codestream_gives_its_cells_and_itself():
     assert stored_frames(data, LIMITS)[0].rstrip(b"\0") == codestream.rstrip(b"\0")
 
 
+@pytest.mark.parametrize(
+    ("coded", "representation", "given"),
+    [
+        (np.array([[0, 2047], [-2048, -1]], "i2"), 0, [0, 2047, 2048, 4095]),
+        (np.array([[0, 2047], [2048, 4095]], "u2"), 1, [0, 2047, -2048, -1]),
+        (np.array([[0, 2047], [-2048, -1]], "i2"), 1, [0, 2047, -2048, -1]),
+    ],
+    ids=["signed codestream", "unsigned codestream", "signed both"],
+)
+def test_the_bits_above_high_bit_have_the_data_sets_sign(coded, representation, given):
+    codestream = imagecodecs.jpeg2k_encode(
+        coded, level=0, codecformat="j2k", bitspersample=12, reversible=True
+    )
+    fields = {"BitsStored": 12, "PixelRepresentation": representation}
+    data = dicoms.write(dicoms.compressed(coded, codestream, **fields), JPEG2000Lossless)
+    native = native_frames(data, LIMITS).frames[0]
+    assert np.frombuffer(native, "<i2" if representation else "<u2").tolist() == given
+
+
+def test_what_a_codestream_holds_above_high_bit_stays():
+    cells = np.array([[0x8000, 0x87FF], [0x0800, 0x8FFF]], "u2")  # an overlay in bit 15
+    codestream = imagecodecs.jpeg2k_encode(
+        cells.view("i2"), level=0, codecformat="j2k", reversible=True
+    )
+    data = dicoms.write(dicoms.compressed(cells, codestream, BitsStored=12), JPEG2000Lossless)
+    assert native_frames(data, LIMITS).frames == (cells.tobytes(),)
+
+
 def test_a_lossy_codestream_keeps_within_bits_stored():
     samples = np.where(np.indices((32, 32)).sum(0) % 2, 4095, 0).astype("u2")
     codestream = imagecodecs.jpeg2k_encode(
