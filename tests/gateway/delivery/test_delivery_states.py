@@ -19,7 +19,7 @@ ONE = routing(dicom("pacs", 1))
 
 
 @pytest.fixture
-def gateway() -> Gateway:
+async def gateway() -> Gateway:
     return Gateway(MemoryStore(), ONE)
 
 
