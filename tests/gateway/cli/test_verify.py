@@ -58,8 +58,8 @@ def test_parts_of_tenants_are_looked_over_too(folder: Path, tmp_path: Path):
 
 
 def test_a_fault_ends_with_status_1_and_a_note_does_not(folder: Path):
-    left = f"{OBJECT.rpartition('/')[0]}/image-00000000.png"
-    shutil.copy(folder / OBJECT, folder / left)  # as by a gateway that died
+    left = f"{OBJECT.rpartition('/')[0]}/image-ffffffff.png"
+    (folder / left).write_bytes(b"what a gateway left that died")
     noted = verify(folder=str(folder))
     assert noted.exit_code == 0
     assert noted.stdout.startswith(f"note  orphan-object  {left}  ")
