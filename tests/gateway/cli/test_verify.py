@@ -71,7 +71,7 @@ def test_a_fault_ends_with_status_1_and_a_note_does_not(folder: Path):
         ("note", "orphan-object", left),
         ("fault", "altered-image", OBJECT),
     ]
-    assert answer.stderr == "studies: 1, objects: 20, faults: 1, notes: 1\n"
+    assert answer.stderr == "studies: 1, objects: 22, faults: 1, notes: 1\n"
 
 
 def test_a_store_that_is_not_there_ends_with_status_2(tmp_path: Path):
