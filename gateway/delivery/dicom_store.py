@@ -237,18 +237,17 @@ class DicomTransport:
         def answer(event: Event) -> tuple[int, None]:
             try:
                 received = ReceivedReport.of(event.event_information)
-                if self._commitments.awaited.has(received.transaction_uid):
-                    answered.append(received)
-                    return _SUCCESS, None
-                is_known = self._commitments.take(received)
+                is_known = self._commitments.keep(received)
             except Exception as error:  # noqa: BLE001 - whatever the decoder meets in a peer's bytes
                 log.warning("delivery.report_unreadable", error=type(error).__qualname__)
                 return _INVALID_ARGUMENT, None
+            if is_known:
+                answered.append(received)
             return _SUCCESS if is_known else _INVALID_ARGUMENT, None
 
         def take(_: Event) -> None:
             while answered:
-                self._commitments.take(answered.pop())
+                self._commitments.tell(answered.pop())
 
         return [(evt.EVT_N_EVENT_REPORT, answer), (evt.EVT_PDU_SENT, take)]
 

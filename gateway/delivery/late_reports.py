@@ -28,6 +28,7 @@ from gateway.errors import (
     log_fields,
 )
 from gateway.results.deliveries import delivery_of, is_on_its_way, with_delivery
+from gateway.runtime.concurrency import together
 from gateway.schemas.result import DeliveryState
 from gateway.work.documents import PendingDelivery
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from gateway.work.keys import WorkId
 
 log = structlog.get_logger()
+
+_AT_ONCE = 32
 
 
 class Lines(Protocol):
@@ -76,8 +79,9 @@ class LateReports:
         while True:
             self._asked.kept.clear()
             try:
-                for transaction_uid in await self._asked.sweep():
-                    await self._apply_readable(transaction_uid)
+                found = await self._asked.sweep()
+                for start in range(0, len(found), _AT_ONCE):
+                    await together(map(self._apply_readable, found[start : start + _AT_ONCE]))
             except RadStreamError as error:
                 log.warning("delivery.sweep_failed", **log_fields(error))
             with suppress(TimeoutError):
@@ -102,8 +106,9 @@ class LateReports:
                 return True
             if is_on_its_way(item):
                 return False
-            is_lost = not report.committed and report.reason == NO_SUCH_INSTANCE
-            if is_lost and item.state is DeliveryState.ACKNOWLEDGED:
+            if item.state is not DeliveryState.ACKNOWLEDGED:  # it was in time, or is an operator's
+                return True
+            if not report.committed and report.reason == NO_SUCH_INSTANCE:
                 await self._lines.park(
                     asked.destination,
                     work,

@@ -14,7 +14,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import CancelledError, Future, InvalidStateError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -168,11 +168,18 @@ class Commitments:
             uids = frozenset([rendering.uid] if kept.committed else [])
             failed = {} if kept.committed else {rendering.uid: kept.reason}
             received = ReceivedReport(transaction_uid, uids, failed)
-        await asked.end(transaction_uid)
+        if rendering.uid not in received.committed:  # else it counts, should the gateway die now
+            await asked.end(transaction_uid)
         return received
 
     def take(self, received: ReceivedReport) -> bool:
-        """Take a report; return False where no such request was made. Blocks another thread.
+        """Keep a report and tell who waits; see `keep`."""
+        is_known = self.keep(received)
+        self.tell(received)
+        return is_known
+
+    def keep(self, received: ReceivedReport) -> bool:
+        """Keep a report; return False where no such request was made. Blocks another thread.
 
         Raises
         ------
@@ -180,16 +187,21 @@ class Commitments:
         RuntimeError
             The gateway ends.
         """
-        if self.awaited.take(received):
-            return True
+        is_awaited = self.awaited.has(received.transaction_uid)
         if self._asked is None or self._loop is None:
-            return False
+            return is_awaited
         keeping = self._asked.keep(received.transaction_uid, received.committed, received.failed)
         try:
-            return asyncio.run_coroutine_threadsafe(keeping, self._loop).result()
+            return asyncio.run_coroutine_threadsafe(keeping, self._loop).result() or is_awaited
         except RuntimeError:  # the loop is closed
             keeping.close()
             raise
+
+    def tell(self, received: ReceivedReport) -> None:
+        """Tell the attempt that waits for a report; without one it is applied from where it is."""
+        if not self.awaited.take(received) and self._asked is not None and self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._asked.kept.set)
 
 
 def ask_for_commitment(association: Association, transaction_uid: str, stored: Dataset) -> None:

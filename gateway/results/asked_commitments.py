@@ -1,9 +1,9 @@
 """Storage commitment that archives were asked for and have yet to report on.
 
 Before an archive is asked, ``work/asked/{transaction_uid}/{item}.{study_id}`` is written, an
-`AskedCommitment` of a delivery. A report that no attempt of the gateway that takes it waits for is
-kept beside it, ``report.json``, until it is applied to the study: so it counts whichever gateway
-asked, and whatever ended since. The Transaction UIDs begin with the time, so that a listing tells
+`AskedCommitment` of a delivery. A report is kept beside it, ``report.json``, before it is answered,
+until the study's document has what it says: so it counts whichever gateway asked, and whatever
+ended since. The Transaction UIDs begin with the time, so that a listing tells
 which requests are over.
 """
 
@@ -73,7 +73,7 @@ class AskedCommitments:
     Attributes
     ----------
     kept
-        Set when this gateway has kept a report.
+        Set when a report was kept that no attempt of this gateway waits for.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
@@ -109,7 +109,6 @@ class AskedCommitments:
             return False
         report = KeptReport(committed=uid in committed, reason=failed.get(uid))
         await create_document(self._objects, f"{_folder(transaction_uid)}{_REPORT}", report)
-        self.kept.set()
         return True
 
     async def report(self, transaction_uid: str) -> KeptReport | None:

@@ -35,33 +35,70 @@ class Committing(Archive):
         Of the Event Information.
     asked
         Action Information of the requests.
+    turns
+        For the first requests, in turn: True to report nothing, and the Failure Reason.
+    silenced
+        Requests that nothing was reported on.
     answers
         Statuses of the answers to reports.
+    committed
+        Objects that it committed in reports that were answered with success.
     """
 
     status: int = SUCCESS
     failure: int | None = None
     is_silent: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
+    turns: list[tuple[bool, int | None]] = field(default_factory=list)
     asked: list[Dataset] = field(default_factory=list)
+    silenced: list[Dataset] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    committed: set[str] = field(default_factory=set)
+    _on: dict[Any, Dataset] = field(default_factory=dict)
+
+    def report(self, port: int, asked: Dataset, failure: int | None = None) -> None:
+        """Report on an association of the archive's own; see `report_to`.
+
+        Raises
+        ------
+        ConnectionError
+            No association came about, or no answer.
+        """
+        self.note(asked, failure, report_to(port, information(asked, failure)))
 
     def act(self, event: evt.Event) -> tuple[int, None]:
         """Answer the request."""
-        self.asked.append(event.action_information)
+        asked = event.action_information
+        self.asked.append(asked)
+        self._on[event.assoc] = asked
         return self.status, None
 
     def sent(self, event: evt.Event) -> None:
         """Report once the request is answered."""
-        if isinstance(event.message, N_ACTION_RSP) and not (self.status or self.is_silent):
-            threading.Thread(target=self._report, args=[event.assoc]).start()
+        if not isinstance(event.message, N_ACTION_RSP) or self.status:
+            return
+        asked = self._on.pop(event.assoc)
+        is_silent, failure = self.turns.pop(0) if self.turns else (self.is_silent, self.failure)
+        if is_silent:
+            self.silenced.append(asked)
+        else:
+            arguments = [event.assoc, asked, failure]
+            threading.Thread(target=self._report, args=arguments).start()
 
-    def _report(self, association: Any) -> None:
-        report = information(self.asked[-1], self.failure, **self.changes)
-        kind = 1 if self.failure is None else 2
+    def _report(self, association: Any, asked: Dataset, failure: int | None) -> None:
+        report = information(asked, failure, **self.changes)
+        kind = 1 if failure is None else 2
         with suppress(RuntimeError):  # who waits no more has released the association
             answer, _ = association.send_n_event_report(report, kind, PUSH_MODEL, PUSH_MODEL)
-            self.answers += [int(answer.Status)] if "Status" in answer else []
+            self.note(asked, failure, answer)
+
+    def note(self, asked: Dataset, failure: int | None, answer: Dataset) -> None:
+        """Note the answer to a report."""
+        if "Status" in answer:
+            self.answers.append(int(answer.Status))
+            if answer.Status == SUCCESS and failure is None:
+                items = asked.ReferencedSOPSequence
+                self.committed |= {str(item.ReferencedSOPInstanceUID) for item in items}
 
 
 def information(asked: Dataset, failure: int | None = None, **changes: Any) -> Dataset:
@@ -78,20 +115,31 @@ def information(asked: Dataset, failure: int | None = None, **changes: Any) -> D
     return found
 
 
-def report_to(port: int, report: Dataset, calling: str = TITLE) -> int:
-    """Report on an association of the archive's own; return the status of the answer."""
+def report_to(port: int, report: Dataset, calling: str = TITLE) -> Dataset:
+    """Report on an association of the archive's own; return the answer.
+
+    Raises
+    ------
+    ConnectionError
+        No association came about, or no answer.
+    """
     entity = ApplicationEntity(calling)
     entity.add_requested_context(PUSH_MODEL)
     association = entity.associate(
         "127.0.0.1", port, ae_title=LISTENER, ext_neg=[build_role(PUSH_MODEL, scp_role=True)]
     )
-    assert association.is_established
+    if not association.is_established:
+        raise ConnectionError("no association")
     try:
         kind = 2 if "FailedSOPSequence" in report else 1
         answer, _ = association.send_n_event_report(report, kind, PUSH_MODEL, PUSH_MODEL_INSTANCE)
-        return int(answer.Status)
+    except RuntimeError as error:
+        raise ConnectionError("it was aborted") from error
     finally:
         association.release()
+    if "Status" not in answer:
+        raise ConnectionError("no answer")
+    return answer
 
 
 @contextmanager
