@@ -30,7 +30,8 @@ from gateway.results.deliveries import (
     without_delivery,
 )
 from gateway.runtime.deadline import Deadline
-from gateway.schemas.result import DeliveryState
+from gateway.schemas.report_class import DEFAULT
+from gateway.schemas.result import DeliveryState, RenderingKind
 from gateway.work.keys import WorkId
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ log = structlog.get_logger()
 GONE = "the routing document has no destination of this name"
 # About four minutes of attempts: an archive that files later finds what it was sent before.
 _MOST_LOSSES = 10
+_DEFAULT_CLASS = DEFAULT.sop_class_uid
 
 
 class Deliver:
@@ -209,7 +211,7 @@ class Deliver:
             self._circuit.failed(error.retry_after_s)
             self._count("unanswered")
             if error.is_sent:
-                sending.uids.append(rendering.uid)
+                sending.note(rendering)
                 await disclosure.failed(rendering)
             raise error from None
         sending.was_acknowledged(rendering)
@@ -262,6 +264,8 @@ class _Sending:
         Those that it took in this attempt.
     confirmed
         Those that it has for sure.
+    classes
+        SOP Class UIDs of reports that are no Comprehensive 3D SR.
     losses
         Number of times that it acknowledged one and did not have it, in all attempts.
     warning
@@ -272,6 +276,7 @@ class _Sending:
     uids: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
+    classes: dict[str, str] = field(default_factory=dict)
     losses: int = field(init=False)
     warning: str | None = None
 
@@ -288,16 +293,24 @@ class _Sending:
     def news(self) -> dict[str, object]:
         """Return what changes of the item: objects that the destination may have, and losses."""
         objects = tuple(dict.fromkeys((*self.item.objects, *self.uids)))
-        return {"objects": objects, "losses": self.losses}
+        classes = {**self.item.classes, **self.classes}
+        return {"objects": objects, "classes": classes, "losses": self.losses}
+
+    def note(self, rendering: Rendering) -> None:
+        """Note an object that the destination may have."""
+        self.uids.append(rendering.uid)
+        is_report = rendering.kind is RenderingKind.STRUCTURED_REPORT
+        if is_report and rendering.sop_class_uid not in {None, _DEFAULT_CLASS}:
+            self.classes[rendering.uid] = str(rendering.sop_class_uid)
 
     def was_held(self, rendering: Rendering) -> None:
         """Note an object that the destination has of an attempt before."""
-        self.uids.append(rendering.uid)
+        self.note(rendering)
         self.confirmed.append(rendering.uid)
 
     def was_acknowledged(self, rendering: Rendering) -> None:
         """Note an object that the destination took."""
-        self.uids.append(rendering.uid)
+        self.note(rendering)
         self.acknowledged.append(rendering.uid)
 
 

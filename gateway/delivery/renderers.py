@@ -13,8 +13,14 @@ from gateway.delivery.dicom_objects import MEDIA_TYPE, parsed
 from gateway.delivery.transport import Rendering
 from gateway.errors import NoDicomContextError
 from gateway.renderings.fhir import IdentifierSystems, Release
+from gateway.schemas.report_class import DEFAULT, ReportClass
 from gateway.schemas.result import RenderingKind
-from gateway.schemas.routing_destinations import FhirDestination, Hl7Destination
+from gateway.schemas.routing_destinations import (
+    DicomDestination,
+    FhirDestination,
+    Hl7Destination,
+    StowDestination,
+)
 
 if TYPE_CHECKING:
     from gateway.renderings.reports import Reports
@@ -60,7 +66,9 @@ class _StudyRenderings:
         self, study_id: str, destination: Destination
     ) -> AsyncGenerator[Rendering]:
         try:
-            made = await self._reports.structured_reports(study_id, destination.name)
+            made = await self._reports.structured_reports(
+                study_id, destination.name, class_for(destination)
+            )
         except NoDicomContextError:  # its images are no instances of a patient's study
             return
         for data in made:
@@ -79,7 +87,9 @@ class _StudyRenderings:
         self, study_id: str, destination: Destination
     ) -> AsyncGenerator[Rendering]:
         try:
-            made = await self._reports.rejection_notes(study_id, destination.name)
+            made = await self._reports.rejection_notes(
+                study_id, destination.name, class_for(destination)
+            )
         except NoDicomContextError:
             return
         for data in made:
@@ -108,4 +118,12 @@ class _StudyRenderings:
 
 def dicom_rendering(kind: RenderingKind, data: bytes) -> Rendering:
     """Return a DICOM file as a rendering."""
-    return Rendering(kind, str(parsed(data).SOPInstanceUID), MEDIA_TYPE, data)
+    found = parsed(data)
+    uid, sop_class_uid = str(found.SOPInstanceUID), str(found.SOPClassUID)
+    return Rendering(kind, uid, MEDIA_TYPE, data, sop_class_uid=sop_class_uid)
+
+
+def class_for(destination: Destination) -> ReportClass:
+    """Return the class that a destination takes structured reports in."""
+    is_archive = isinstance(destination, DicomDestination | StowDestination)
+    return destination.report_class if is_archive else DEFAULT

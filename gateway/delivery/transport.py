@@ -26,6 +26,8 @@ class Rendering:
         Of the data.
     data
         The object, the same bytes however often it is sent.
+    sop_class_uid
+        Of an object in DICOM.
     work, revision
         The delivery that brings it, where one does, and the state of the study that it brings.
     """
@@ -34,6 +36,7 @@ class Rendering:
     uid: str
     media_type: str
     data: bytes
+    sop_class_uid: str | None = None
     work: WorkId | None = None
     revision: str = ""
 

@@ -8,6 +8,7 @@ from gateway.delivery.renderers import (
     FHIR_MEDIA_TYPE,
     HL7_MEDIA_TYPE,
     JSON_MEDIA_TYPE,
+    class_for,
     dicom_rendering,
 )
 from gateway.delivery.transport import Rendering
@@ -77,7 +78,10 @@ class _WithdrawalRenderings:
     ) -> AsyncGenerator[Rendering]:
         study = await self._withdrawals.study(name)
         if study is not None and _takes(destination, RenderingKind.STRUCTURED_REPORT):
-            for data in await self._results.structured_reports(study, destination.name):
+            made = await self._results.structured_reports(
+                study, destination.name, class_for(destination)
+            )
+            for data in made:
                 yield dicom_rendering(RenderingKind.STRUCTURED_REPORT, data)
 
     async def rejection_notes(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from pydicom.uid import UID
 
 from gateway.delivery.access_tokens import AccessTokens
 from gateway.delivery.client_tls import context_to
@@ -15,13 +16,15 @@ from gateway.delivery.dicom_store import DicomTransport
 from gateway.delivery.stow import StowTransport
 from gateway.delivery.webhook import WebhookTransport
 from gateway.doctor.character_sets import dicom_reader, web_reader
-from gateway.doctor.dicom_peers import DicomPeer, echo
+from gateway.doctor.dicom_peers import DicomPeer, associate, echo
 from gateway.doctor.findings import Check, FaultError, Finding, Outcome, Side
 from gateway.doctor.handshake import Address, connect, shake_hands
 from gateway.doctor.trial_object import store_and_find
 from gateway.doctor.web_peers import address_of, check_allowed, get
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.runtime.deadline import Deadline
+from gateway.schemas.report_class import ReportClass
+from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing_destinations import (
     DicomDestination,
     FhirDestination,
@@ -106,6 +109,8 @@ class DestinationCheck:
             calling = to.calling_ae_title or self.listener.ae_title
             peer = DicomPeer(address, to.ae_title, calling, f"{line}/ae_title", context)
             await asyncio.to_thread(echo, peer)
+            if RenderingKind.STRUCTURED_REPORT in to.renderings:
+                await asyncio.to_thread(_check_class, peer, to.report_class, line)
             if not self.stores:
                 return "C-ECHO answered"
             found = await store_and_find(transport, to.name, to.ae_title, dicom_reader(peer))
@@ -176,6 +181,21 @@ class DestinationCheck:
             change = f"{line}/url, or {line}/secret_file, which the receiver shares"
             raise FaultError(error.reason, Side.EITHER, change) from error
         return f"{found}{_NOT_SENT if self.stores else ''}"
+
+
+def _check_class(peer: DicomPeer, report_class: ReportClass, line: str) -> None:
+    """Raise a fault where an archive does not take the class of the reports. Blocks."""
+    sop_class = UID(report_class.sop_class_uid)
+    association = associate(peer, sop_class)
+    if association.is_established:
+        association.release()
+    elif association.rejected_contexts:
+        raise FaultError(
+            f"it takes no {sop_class.name} ({sop_class}), in which reports are sent to it",
+            Side.EITHER,
+            f"{line}/report_class: {' or '.join(ReportClass)}, as it takes; or allow the class on "
+            f"{peer.ae_title}",
+        )
 
 
 def _authorities(line: str) -> str:

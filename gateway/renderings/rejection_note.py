@@ -86,7 +86,8 @@ def _references(rejection: Rejection, header: Dataset) -> Iterator[Dataset]:
     for uid in rejection.reports:
         item = copy.deepcopy(header)  # a shallow one shares the elements
         del item.Rows, item.Columns  # by which highdicom tells images
-        item.SOPClassUID, item.SOPInstanceUID = Comprehensive3DSRStorage, uid
+        item.SOPClassUID = rejection.classes.get(uid, Comprehensive3DSRStorage)
+        item.SOPInstanceUID = uid
         item.SeriesInstanceUID = series
         yield item
     for capture in rejection.captures:

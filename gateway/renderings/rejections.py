@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
@@ -11,7 +11,7 @@ from gateway.renderings.heat_maps import heat_maps
 from gateway.renderings.identifiers import changes_before, derived_uid
 from gateway.renderings.revisions import MAY_HAVE, reports_by_identity
 from gateway.renderings.words import Withdrawal
-from gateway.results.deliveries import brought
+from gateway.results.deliveries import brought, report_class
 from gateway.results.withdrawn_study import CaptureReference
 from gateway.schemas.result import DeliveryState, RenderingKind
 
@@ -40,12 +40,15 @@ class Rejection:
         SOP Instance UIDs of structured reports.
     captures
         Secondary Captures.
+    classes
+        SOP Class UID of each report, by its own UID; Comprehensive 3D SR where it has none.
     """
 
     identity: Mapping[str, str | None]
     withdrawal: Withdrawal
     reports: tuple[str, ...]
     captures: tuple[CaptureReference, ...]
+    classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sop_instance_uid(self) -> str:
@@ -90,6 +93,7 @@ def rejections(
                 for capture in captures
                 if capture.corrections == number and capture.sop_instance_uid in captures_there
             ),
+            {uid: report_class(record, uid) for uid in reports},
         )
         is_any = rejection.reports or rejection.captures
         if is_any and rejection.sop_instance_uid not in told:

@@ -32,6 +32,7 @@ from gateway.renderings.source_header import header_of
 from gateway.results.submissions import with_submissions
 from gateway.results.view import shown, study_result
 from gateway.retrieval.data_sets import read_data_set
+from gateway.schemas.report_class import DEFAULT
 from preprocess import MediaType
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from gateway.results.store import ResultStore
     from gateway.results.tombstones import Tombstones
     from gateway.schemas.hl7 import MessageForm
+    from gateway.schemas.report_class import ReportClass
     from gateway.schemas.result import StudyResult
     from gateway.studies.imaging import Imaging
 
@@ -89,9 +91,11 @@ class Reports:
         ModelSilentError
         """
         study = await self._standing(study_id)
-        return await self._report(study, study.present)
+        return await self._report(study, study.present())
 
-    async def structured_reports(self, study_id: str, destination: str) -> list[bytes]:
+    async def structured_reports(
+        self, study_id: str, destination: str, report_class: ReportClass = DEFAULT
+    ) -> list[bytes]:
         """Return the structured reports that tell a destination of a study, in order.
 
         What it got under an identity that turned out to be wrong is withdrawn first.
@@ -101,13 +105,15 @@ class Reports:
         StudyNotFoundError, NoDicomContextError
         """
         study = await self._standing(study_id)
-        now = study.present
+        now = study.present(report_class)
         withdrawn = withdrawals(
             study.record, study.uid, destination, now=now, deletions=study.deletions
         )
         return [await self._report(study, each) for each in (*withdrawn, now)]
 
-    async def rejection_notes(self, study_id: str, destination: str) -> list[bytes]:
+    async def rejection_notes(
+        self, study_id: str, destination: str, report_class: ReportClass = DEFAULT
+    ) -> list[bytes]:
         """Return the notes that withdraw what a destination got of wrong patients, in order.
 
         Raises
@@ -119,8 +125,9 @@ class Reports:
             return []
         study = await self._standing(study_id)
         captures = [*capture_references(readings, len(record.former), study.deletions)]
+        now = study.present(report_class)
         found = rejections(
-            record, study.uid, captures, destination, now=study.present, deletions=study.deletions
+            record, study.uid, captures, destination, now=now, deletions=study.deletions
         )
         at = max(reading.completed_at for reading in readings)
         notes = []
@@ -349,10 +356,11 @@ class _StudyInstances:
         """Return the Study Instance UID."""
         return str(next(iter(self.sent_headers.values())).StudyInstanceUID)
 
-    @property
-    def present(self) -> Revision:
+    def present(self, of_class: ReportClass = DEFAULT) -> Revision:
         """Return the revision that is reported."""
-        return present(self.record, self.uid, self.reported, deletions=self.deletions)
+        return present(
+            self.record, self.uid, self.reported, deletions=self.deletions, report_class=of_class
+        )
 
     @property
     def after(self) -> tuple[str, ...]:

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
-from pydicom.uid import Comprehensive3DSRStorage
 
 from gateway.renderings.identifiers import changes_before, derived_uid
 from gateway.renderings.source_header import is_usable
 from gateway.renderings.words import Withdrawal, model_name
 from gateway.results.deliveries import brought
+from gateway.results.deliveries import report_class as sent_class
+from gateway.schemas.report_class import DEFAULT, ReportClass
 from gateway.schemas.result import DeliveryState, RenderingKind
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Revision:
         Cause of a report without findings, which withdraws those before it.
     predecessor
         Identifiers of the report that it replaces; None where no destination got any.
+    report_class
+        Class of the report.
     """
 
     sop_instance_uid: str
@@ -66,10 +69,16 @@ class Revision:
     after: tuple[str, ...] = ()
     withdrawal: Withdrawal | None = None
     predecessor: Dataset | None = None
+    report_class: ReportClass = DEFAULT
 
 
 def present(
-    record: StudyRecord, study: str, readings: Sequence[Reading], *, deletions: int = 0
+    record: StudyRecord,
+    study: str,
+    readings: Sequence[Reading],
+    *,
+    deletions: int = 0,
+    report_class: ReportClass = DEFAULT,
 ) -> Revision:
     """Return the revision of a study as it is now.
 
@@ -81,19 +90,22 @@ def present(
         Those that its report tells of.
     deletions
         Number of its deletions on request before.
+    report_class
+        Class of the report, which replaces those of its own class.
     """
     names = [f"{reading.sha256} {model_name(reading.model)}" for reading in readings]
     corrections = len(record.former)
     after = changes_before(corrections, deletions)
-    uid = derived_uid("SR", study, *names, *after)
-    told = _told(record)
+    uid = derived_uid("SR", study, *names, *after, *_part(report_class))
+    told = [each for each in _told(record) if _class(record, each) is report_class]
     before = told[: told.index(uid)] if uid in told else told
-    withdrawn = {_withdrawn(study, number, deletions) for number in range(corrections)}
+    withdrawn = _withdrawn_before(study, corrections, deletions)
     return Revision(
         uid,
         record.identity,
         after,
-        predecessor=_reference(study, [each for each in before if each not in withdrawn]),
+        predecessor=_reference(record, study, [uid for uid in before if uid not in withdrawn]),
+        report_class=report_class,
     )
 
 
@@ -104,6 +116,7 @@ def withdrawals(
     *,
     now: Revision | None = None,
     deletions: int = 0,
+    report_class: ReportClass = DEFAULT,
 ) -> Iterator[Revision]:
     """Yield the revisions that withdraw what a destination got under wrong identities.
 
@@ -115,19 +128,23 @@ def withdrawals(
         The present revision; None of a study that is deleted, which its last revision withdraws.
     deletions
         See `present`.
+    report_class
+        Class that the destination takes; where there is a present revision, its class.
     """
+    made = report_class if now is None else now.report_class
     has = brought(record, destination, _KIND, _HAS)
     lives = reports_by_identity(record, study, destination, now=now, deletions=deletions)
     for number, (identity, reports) in enumerate(lives):
         is_last = number == len(record.former)
-        uid = _withdrawn(study, None if is_last else number, deletions)
+        uid = _withdrawn(study, None if is_last else number, deletions, made)
         if reports and uid not in has:
             yield Revision(
                 uid,
                 identity,
                 changes_before(number, deletions),
                 Withdrawal.DELETED if is_last else Withdrawal.WRONG_PATIENT,
-                predecessor=_reference(study, reports),
+                predecessor=_reference(record, study, reports),
+                report_class=made,
             )
 
 
@@ -145,14 +162,16 @@ def reports_by_identity(
     revision one for the last. One of which the destination has no report lists none.
     """
     may_have = brought(record, destination, _KIND, MAY_HAVE)
-    left_out = {_withdrawn(study, number, deletions) for number in range(len(record.former))}
+    left_out = _withdrawn_before(study, len(record.former), deletions)
     if now is not None:
         left_out.add(now.sop_instance_uid)
     identities = [*record.former, *([record.identity] if now is None else [])]
     found: list[tuple[Mapping[str, str | None], list[str]]] = []
     for number, identity in enumerate(identities):
         under_it = [uid for uid in _told(record, number) if uid not in left_out]
-        found.append((identity, under_it if any(each in may_have for each in under_it) else []))
+        # Others' of another class are not its own reports' successors.
+        classes = {_class(record, uid) for uid in under_it if uid in may_have}
+        found.append((identity, [uid for uid in under_it if _class(record, uid) in classes]))
     return found
 
 
@@ -221,13 +240,31 @@ def _told(record: StudyRecord, number: int | None = None) -> list[str]:
     return list(dict.fromkeys(uids))
 
 
-def _withdrawn(study: str, number: int | None, deletions: int) -> str:
+def _withdrawn(study: str, number: int | None, deletions: int, report_class: ReportClass) -> str:
     """Return the UID of the report that withdraws those of an identity, or those of the last."""
     what = "deleted" if number is None else f"withdrawn {number}"
-    return derived_uid("SR", study, what, *changes_before(deletions=deletions))
+    after = changes_before(deletions=deletions)
+    return derived_uid("SR", study, what, *after, *_part(report_class))
 
 
-def _reference(study: str, uids: Sequence[str]) -> Dataset | None:
+def _withdrawn_before(study: str, corrections: int, deletions: int) -> set[str]:
+    """Return the UIDs of reports of all classes that withdraw those of former identities."""
+    numbers = range(corrections)
+    return {_withdrawn(study, n, deletions, each) for n in numbers for each in ReportClass}
+
+
+def _part(report_class: ReportClass) -> tuple[str, ...]:
+    """Return what a UID is derived from besides: two classes never share one."""
+    return () if report_class is DEFAULT else (report_class,)
+
+
+def _class(record: StudyRecord, sop_instance_uid: str) -> ReportClass | None:
+    """Return the class of a report that was sent; None of one of a later version."""
+    uid = sent_class(record, sop_instance_uid)
+    return next((each for each in ReportClass if each.sop_class_uid == uid), None)
+
+
+def _reference(record: StudyRecord, study: str, uids: Sequence[str]) -> Dataset | None:
     """Return the identifiers of the last of these reports."""
     if not uids:
         return None
@@ -235,5 +272,5 @@ def _reference(study: str, uids: Sequence[str]) -> Dataset | None:
     reference.StudyInstanceUID = study
     reference.SeriesInstanceUID = report_series(study)
     reference.SOPInstanceUID = uids[-1]
-    reference.SOPClassUID = Comprehensive3DSRStorage
+    reference.SOPClassUID = sent_class(record, uids[-1])
     return reference

@@ -32,6 +32,7 @@ from gateway.renderings.revisions import (
 )
 from gateway.renderings.source_header import UNICODE, frame_numbers
 from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, model_name, said_of
+from gateway.schemas.report_class import ReportClass
 from gateway.vocabulary.statements import statement
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ _LONGEST_CODE, _LONGEST_MEANING = 16, 64
 _VERDICT = sr.CodedConcept("363713009", "SCT", "Has interpretation")
 _VERDICTS = {True: codes.SCT.Positive, False: codes.SCT.Negative}
 _NOT_APPLICABLE = sr.CodedConcept("385432009", "SCT", "Not applicable")
+_CLASSES = {
+    ReportClass.COMPREHENSIVE_3D: sr.Comprehensive3DSR,
+    ReportClass.COMPREHENSIVE: sr.ComprehensiveSR,
+    ReportClass.ENHANCED: sr.EnhancedSR,
+}
 
 
 def structured_report(
@@ -78,7 +84,7 @@ def structured_report(
     explanations = list(heat_maps(shown, headers, after=revision.after))
     first, completed_at = images[0], max(reading.completed_at for reading in readings)
     models = _models(readings)
-    document = sr.Comprehensive3DSR(
+    document = _CLASSES[revision.report_class](
         evidence=[*images, *(heat_map.reference() for heat_map in explanations)],
         content=_content(readings, headers, explanations, revision),
         series_instance_uid=report_series(first.StudyInstanceUID),

@@ -14,6 +14,7 @@ from gateway.renderings.corrections import fhir_transactions, oru_messages
 from gateway.renderings.rejections import rejections
 from gateway.renderings.revisions import with_patient, withdrawals
 from gateway.results.view import study_result
+from gateway.schemas.report_class import DEFAULT, ReportClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,12 @@ class WithdrawnResults:
     def __init__(self, imaging: Imaging) -> None:
         self._imaging = imaging
 
-    async def structured_reports(self, study: WithdrawnStudy, destination: str) -> list[bytes]:
+    async def structured_reports(
+        self,
+        study: WithdrawnStudy,
+        destination: str,
+        report_class: ReportClass = DEFAULT,
+    ) -> list[bytes]:
         """Return the reports without findings that succeed those of a destination, in order."""
         header = _header(study)
         if header is None:
@@ -44,7 +50,9 @@ class WithdrawnResults:
         from gateway.renderings.structured_report import structured_report  # noqa: PLC0415 - slow
 
         record, uid = study.record, str(header.StudyInstanceUID)
-        revisions = withdrawals(record, uid, destination, deletions=study.deletions)
+        revisions = withdrawals(
+            record, uid, destination, deletions=study.deletions, report_class=report_class
+        )
         return [
             await self._imaging.run(
                 partial(

@@ -11,6 +11,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from gateway.observability.pseudonyms import key_reference
+from gateway.schemas.report_class import DEFAULT
 from gateway.schemas.result import DeliveryState, StudyDelivery
 from gateway.work.keys import WorkId, delivery_kind, parked_key
 
@@ -65,6 +66,12 @@ def brought(
         if (item.destination, item.rendering) == (destination, rendering) and item.state in states
         for uid in item.objects
     ]
+
+
+def report_class(record: StudyRecord, sop_instance_uid: str) -> str:
+    """Return the SOP Class UID of a structured report that was sent."""
+    known = (item.classes.get(sop_instance_uid) for item in record.deliveries)
+    return next(filter(None, known), DEFAULT.sop_class_uid)
 
 
 def identities_told(

@@ -246,6 +246,10 @@ class DeliveryItem(StoredDocument):
     )
     problem: Problem | None = Field(None, description="Problem of the last attempt.")
     warning: str | None = Field(None, description="Reason why it is not confirmed.")
+    classes: Names = Field(
+        {},
+        description="SOP Class UID of each report that is no Comprehensive 3D SR, by its own UID.",
+    )
     confirmed: tuple[str, ...] = Field(
         (), description="Objects that the destination has confirmed, as long as others are not."
     )

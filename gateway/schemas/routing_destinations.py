@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from gateway.schemas.hl7 import MessageForm
+from gateway.schemas.report_class import DEFAULT, ReportClass
 from gateway.schemas.result import RenderingKind
 from gateway.settings import AE_TITLE_PATTERN, TENANT_PATTERN
 
@@ -70,6 +71,9 @@ class _DicomRenderings(_Destination):
         ),
         min_length=1,
         description="Forms of the results that it takes.",
+    )
+    report_class: ReportClass = Field(
+        DEFAULT, description="SOP class that it takes structured reports in."
     )
 
 

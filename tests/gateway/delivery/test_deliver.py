@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.results.documents import DeliveryItem
 from gateway.results.tombstone import Closing, Reason
 from gateway.runtime.deadline import Deadline
+from gateway.schemas.report_class import ReportClass
 from gateway.schemas.routing_destinations import Destination
 from gateway.storage.layout import DELIVERIES
 from tests.support.delivery import NOW, SR, Gateway, Peer, dicom, report, routing
@@ -315,3 +317,16 @@ async def test_an_object_that_is_there_already_is_not_sent_with_the_others_again
     item = await delivered(gateway)
     assert (item.state, item.attempts) == ("confirmed", 2)
     assert peer.sent == list(item.objects) == made[:2]
+
+
+async def test_the_class_of_a_report_is_noted_where_it_is_another(objects: MemoryStore):
+    sop_class = ReportClass.ENHANCED.sop_class_uid
+
+    async def render(study_id: str, _: Destination) -> AsyncGenerator[Rendering]:
+        yield replace(dicom_rendering(SR, report(study_id)), sop_class_uid=sop_class)
+
+    gateway = Gateway(objects, ONE, {"pacs": Peer()}, renderers={SR: render})
+    item = await delivered(gateway)
+    assert item.classes == dict.fromkeys(item.objects, sop_class)
+    item = await delivered(Gateway(MemoryStore(), ONE, {"pacs": Peer()}))
+    assert item.classes == {}

@@ -13,9 +13,10 @@ import trustme
 from gateway.doctor.clocks import Clocks
 from gateway.doctor.destinations import DestinationCheck
 from gateway.doctor.findings import Finding, Outcome, Side
+from gateway.schemas.report_class import ReportClass
 from gateway.settings import DimseSettings
 from tests.gateway.doctor.conftest import ServerUnder, routing_document, web_server
-from tests.support.delivery_archives import archive
+from tests.support.delivery_archives import TITLE, archive
 from tests.support.dimse import free_port
 from tests.support.orthanc import running_orthanc
 from tests.support.receiver import receiving
@@ -75,6 +76,19 @@ async def test_a_wrong_title_is_named_by_its_line(tmp_path: Path):
         finding = await found(**dicom(port, ae_title="PACS"))
     assert (finding.outcome, finding.side) == (Outcome.FAULT, Side.GATEWAY)
     assert (finding.change or "").startswith("routing.json: /destinations/0/ae_title")
+
+
+async def test_an_archive_that_takes_no_reports_of_the_class_is_told_before_one_is_sent():
+    sop_class = ReportClass.ENHANCED.sop_class_uid
+    with archive(classes=["1.2.840.10008.1.1", sop_class]) as pacs:
+        to = dicom(pacs.port, ae_title=TITLE)
+        well = await found(**to, report_class="enhanced")
+        finding = await found(**to)
+        other = await found(**to, renderings=["secondary-capture"])
+    assert (well.outcome, other.outcome) == (Outcome.OK, Outcome.OK)
+    assert (finding.outcome, finding.side) == (Outcome.FAULT, Side.EITHER)
+    assert "takes no Comprehensive 3D SR Storage (1.2.840" in finding.detail
+    assert (finding.change or "").startswith("routing.json: /destinations/0/report_class")
 
 
 @asynccontextmanager

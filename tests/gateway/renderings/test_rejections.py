@@ -6,6 +6,7 @@ from gateway.renderings.rejections import Rejection, capture_references, rejecti
 from gateway.renderings.revisions import present
 from gateway.renderings.words import Withdrawal
 from gateway.results.documents import DeliveryItem, StudyRecord
+from gateway.schemas.report_class import ReportClass
 from gateway.schemas.result import DeliveryState, RenderingKind
 from tests.gateway.renderings.test_revisions import STUDY, WRONG, record
 from tests.gateway.renderings.test_revisions import told as told_of_report
@@ -79,3 +80,12 @@ def test_of_a_deleted_study_the_last_identity_is_rejected_as_well():
         Withdrawal.DELETED,
     ]
     assert (wrong.captures, last.captures, last.identity) == ((OLD,), (NEW,), of.identity)
+
+
+def test_a_report_is_named_with_the_class_that_it_was_sent_in():
+    uid = ReportClass.ENHANCED.sop_class_uid
+    sent = told_of_report("pacs", "1.1"), told_of_report("pacs", "1.2")
+    enhanced = sent[1].model_copy(update={"classes": {"1.2": uid}})
+    [found] = rejected(record(sent[0], enhanced, former=(WRONG,)))
+    assert found.reports == ("1.1", "1.2")
+    assert found.classes == {"1.1": ReportClass.COMPREHENSIVE_3D.sop_class_uid, "1.2": uid}

@@ -13,6 +13,7 @@ from gateway.renderings.revisions import (
 from gateway.renderings.source_header import source_header
 from gateway.renderings.words import Withdrawal
 from gateway.results.documents import DeliveryItem, Reading, StudyRecord
+from gateway.schemas.report_class import ReportClass
 from gateway.schemas.result import DeliveryState, RenderingKind
 from tests.support.dicom import radiograph
 from tests.support.readings import NOON, reading
@@ -173,3 +174,46 @@ def test_an_instance_that_came_again_counts_as_it_came_last():
     made["1"].SOPInstanceUID = made["0"].SOPInstanceUID
     readings = [reading(1, sha256="0"), reading(2, sha256="1"), reading(3, sha256="2")]
     assert newest(readings, made) == [readings[1]]
+
+
+ENHANCED = ReportClass.ENHANCED.sop_class_uid
+
+
+def in_class(item: DeliveryItem) -> DeliveryItem:
+    """The item, whose reports are Enhanced SR."""
+    return item.model_copy(update={"classes": dict.fromkeys(item.objects, ENHANCED)})
+
+
+def test_each_class_has_reports_of_its_own_and_replaces_those():
+    sent = record(told("pacs", "1.1"), in_class(told("vna", "1.2")), told("pacs", "1.3"))
+    found = {each: present(sent, STUDY, [reading()], report_class=each) for each in ReportClass}
+    assert len({revision.sop_instance_uid for revision in found.values()}) == len(ReportClass)
+    assert found[ReportClass.COMPREHENSIVE_3D] == present(sent, STUDY, [reading()])
+    assert {each: predecessor(revision) for each, revision in found.items()} == {
+        ReportClass.COMPREHENSIVE_3D: "1.3",
+        ReportClass.COMPREHENSIVE: None,
+        ReportClass.ENHANCED: "1.2",
+    }
+    reference = found[ReportClass.ENHANCED].predecessor
+    assert reference is not None
+    assert reference.SOPClassUID == ENHANCED
+
+
+def test_a_withdrawal_is_of_the_class_that_the_destination_has():
+    sent = record(told("pacs", "1.1"), in_class(told("vna", "1.2")), former=(WRONG,))
+    enhanced = ReportClass.ENHANCED
+    now = present(sent, STUDY, [reading(2)], report_class=enhanced)
+    [found] = withdrawals(sent, STUDY, "vna", now=now)
+    assert (found.report_class, predecessor(found)) == (enhanced, "1.2")
+    [other] = withdrawn(sent)
+    assert (other.report_class, predecessor(other)) == (ReportClass.COMPREHENSIVE_3D, "1.1")
+    assert other.sop_instance_uid != found.sop_instance_uid
+
+
+def test_what_it_got_in_another_class_before_is_withdrawn_by_one_that_it_takes_now():
+    sent = record(told("vna", "1.1"), former=(WRONG,))
+    now = present(sent, STUDY, [reading(2)], report_class=ReportClass.ENHANCED)
+    [found] = withdrawals(sent, STUDY, "vna", now=now)
+    assert (found.report_class, predecessor(found)) == (ReportClass.ENHANCED, "1.1")
+    assert found.predecessor is not None
+    assert found.predecessor.SOPClassUID == ReportClass.COMPREHENSIVE_3D.sop_class_uid

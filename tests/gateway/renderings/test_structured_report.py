@@ -4,6 +4,7 @@ import base64
 import io
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,12 @@ from gateway.renderings.source_header import source_header
 from gateway.renderings.structured_report import structured_report
 from gateway.renderings.words import Withdrawal
 from gateway.results.documents import Reading, StudyRecord
+from gateway.schemas.report_class import ReportClass
 from tests.support.dicom import radiograph
 from tests.support.dicom_validators import dciodvfy, pixelmed
 from tests.support.gateway import ROOT
 from tests.support.readings import PNEUMONIA, frame, reading
-from tests.support.rendered_studies import RenderedStudy, faults, studies
+from tests.support.rendered_studies import OTHER_CLASSES, RenderedStudy, faults, studies
 from tests.support.tools import tool
 
 # pydicom and highdicom warn of what senders write; in the gateway that is an event without words.
@@ -337,3 +339,41 @@ def test_originals_of_real_modalities_make_a_valid_report(sample: Path, tmp_path
     path = tmp_path / "report.dcm"
     path.write_bytes(rendered([reading()], dcmread(sample, stop_before_pixels=True, force=True)))
     assert dciodvfy(path) == []
+
+
+# PS3.3, table A.35.2-2: value types that an Enhanced SR may have.
+ENHANCED_TYPES = {
+    *("CONTAINER", "TEXT", "CODE", "NUM", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME"),
+    *("COMPOSITE", "IMAGE", "WAVEFORM", "SCOORD", "TCOORD"),
+}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("iod", "report_class"), OTHER_CLASSES.items())
+@pytest.mark.parametrize("kind", ["mark", "no mark", "withdrawn"])
+def test_a_report_of_another_class_is_valid_and_another_object(
+    tmp_path: Path, iod: str, report_class: ReportClass, kind: str
+):
+    path, header = tmp_path / "report.dcm", source_header(ORIGINAL)
+    assert header is not None
+    made = reading(1, NOT_APPLICABLE) if kind == "no mark" else reading()
+    record = StudyRecord.begun("S1")
+    first = present(record, header.StudyInstanceUID, [made])
+    revision = present(record, header.StudyInstanceUID, [made], report_class=report_class)
+    if kind == "withdrawn":
+        revision = replace(revision, withdrawal=Withdrawal.DELETED)
+    path.write_bytes(structured_report([made], {made.sha256: header}, revision))
+    assert dciodvfy(path, iod) == []
+    assert pixelmed(path) == []
+    report = read(path.read_bytes())
+    assert report.SOPClassUID == report_class.sop_class_uid
+    assert report.SOPInstanceUID != first.sop_instance_uid
+    content = list(report.ContentSequence)
+    types = set()
+    while content:
+        item = content.pop()
+        types.add(item.ValueType)
+        assert "ReferencedContentItemIdentifier" not in item
+        content += item.get("ContentSequence", ())
+    assert types <= ENHANCED_TYPES
+    assert highdicom.sr.srread(path).SOPClassUID == report_class.sop_class_uid
