@@ -12,6 +12,7 @@ from gateway.delivery.renderers import (
     dicom_rendering,
 )
 from gateway.delivery.transport import Rendering
+from gateway.errors import DeliveryRefusedError
 from gateway.renderings.fhir import IdentifierSystems, Release
 from gateway.renderings.notice import deletion_notice
 from gateway.results.keys import withdrawn_study
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.delivery.withdrawals import Withdrawals
     from gateway.renderings.withdrawn_results import WithdrawnResults
     from gateway.results.links import Links
+    from gateway.results.withdrawn_study import WithdrawnStudy
     from gateway.schemas.routing_destinations import Destination
 
 
@@ -78,6 +80,7 @@ class _WithdrawalRenderings:
     ) -> AsyncGenerator[Rendering]:
         study = await self._withdrawals.study(name)
         if study is not None and _takes(destination, RenderingKind.STRUCTURED_REPORT):
+            _check_header(study)
             made = await self._results.structured_reports(
                 study, destination.name, class_for(destination)
             )
@@ -89,6 +92,7 @@ class _WithdrawalRenderings:
     ) -> AsyncGenerator[Rendering]:
         study = await self._withdrawals.study(name)
         if study is not None and _takes(destination, RenderingKind.REJECTION_NOTE):
+            _check_header(study)
             for data in await self._results.rejection_notes(study, destination.name):
                 yield dicom_rendering(RenderingKind.REJECTION_NOTE, data)
 
@@ -127,6 +131,15 @@ class _WithdrawalRenderings:
         """
         study_id = withdrawn_study(name) or name
         return await self._withdrawals.is_overtaken(study_id, destination.name, kind)
+
+
+def _check_header(study: WithdrawnStudy) -> None:
+    """Raise where an archive cannot be told, which has objects of the study all the same."""
+    if study.header is None:
+        raise DeliveryRefusedError(
+            "no image of the deleted study had a readable header to withdraw its results by: the "
+            "archive has to remove them"
+        )
 
 
 def _takes(destination: Destination, kind: RenderingKind) -> bool:

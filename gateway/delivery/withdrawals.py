@@ -106,6 +106,8 @@ class Withdrawals:
             }
         )
         header = await self._header(readings)
+        if header is None and any(item.rendering in _REJECTED for item in slim.deliveries):
+            log.warning("withdrawal.no_header")  # its items are parked, which an operator sees
         withdrawn = WithdrawnStudy(
             requested_at=closing.requested_at,
             deletions=deletions,

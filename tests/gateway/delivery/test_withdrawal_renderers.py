@@ -2,8 +2,12 @@
 
 from collections.abc import AsyncGenerator
 
+import pytest
+from structlog.testing import capture_logs
+
 from gateway.delivery.transport import Rendering
 from gateway.delivery.withdrawal_renderers import with_withdrawals
+from gateway.errors import DeliveryRefusedError
 from gateway.renderings.withdrawn_results import WithdrawnResults
 from gateway.results.links import Links
 from gateway.results.tombstone import Closing, Reason
@@ -63,3 +67,14 @@ async def test_nothing_is_made_of_a_withdrawal_that_is_over():
         (KINDS.NOTICE, HOOK),
     ):
         assert await made(kind, destination, is_there=False) == 0
+
+
+@pytest.mark.parametrize("kind", [KINDS.STRUCTURED_REPORT, KINDS.REJECTION_NOTE])
+async def test_an_archive_that_cannot_be_told_is_an_operators(
+    kind: RenderingKind, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.delivery.withdrawals.header_of", lambda _: None)
+    with pytest.raises(DeliveryRefusedError, match="readable header"), capture_logs() as events:
+        await made(kind, PACS)
+    assert "withdrawal.no_header" in {event["event"] for event in events}
+    assert await made(KINDS.FHIR, RECORD) == 1
