@@ -125,5 +125,6 @@ def dicom_rendering(kind: RenderingKind, data: bytes) -> Rendering:
 
 def class_for(destination: Destination) -> ReportClass:
     """Return the class that a destination takes structured reports in."""
-    is_archive = isinstance(destination, DicomDestination | StowDestination)
-    return destination.report_class if is_archive else DEFAULT
+    if isinstance(destination, DicomDestination | StowDestination):
+        return destination.report_class
+    return DEFAULT
