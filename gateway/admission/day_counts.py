@@ -16,15 +16,9 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import Field
 
-from gateway.errors import (
-    ObjectNotFoundError,
-    RadStreamError,
-    StoreUnavailableError,
-    UnreadableDocumentError,
-    log_fields,
-)
+from gateway.errors import RadStreamError, StoreUnavailableError, log_fields
 from gateway.schemas.stored_document import StoredDocument
-from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
+from gateway.storage.documents import read_or_renew, swap_document
 from gateway.storage.layout import QUOTAS
 
 if TYPE_CHECKING:
@@ -105,16 +99,11 @@ class TenantDay:
     async def _add(self) -> None:
         for _ in range(_MOST_SWAPS):
             self._turn_over()
-            key, tag, counts = self._key(), None, DayCounts()
-            try:
-                stored = await self._objects.read_tagged(key)
-                tag = stored.tag
-                counts = read_document(DayCounts, key, stored.data)
-            except (ObjectNotFoundError, UnreadableDocumentError):  # logged; it begins anew
-                pass
+            key = self._key()
+            stored, tag = await read_or_renew(self._objects, DayCounts, key)
             if key != self._key():  # the day ended meanwhile
                 continue
-            self._stored = counts
+            self._stored = counts = stored or DayCounts()
             studies, size = self._studies, self._bytes
             if not studies and not size:
                 return
@@ -123,8 +112,7 @@ class TenantDay:
                 bytes=counts.bytes + size,
                 swap=secrets.token_hex(8),
             )
-            data = stored_form(counts)
-            if await self._objects.swap(key, data, tag=tag, media_type=MEDIA_TYPE) is None:
+            if await swap_document(self._objects, key, counts, tag) is None:
                 continue
             if key == self._key():
                 self._stored = counts

@@ -10,14 +10,7 @@ from urllib.parse import urlencode
 from gateway.errors import Fault, InvalidQueryError
 from gateway.runtime.concurrency import together
 from gateway.schemas.result import Status
-from gateway.search.query import (
-    DEFAULT_DAYS,
-    MOST_DAYS,
-    DateRange,
-    Position,
-    StudyQuery,
-    shifted,
-)
+from gateway.search.query import MOST_DAYS, DateRange, Position, StudyQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,8 +83,7 @@ class AskedStudies:
     def _received(self, today: dt.date) -> DateRange | None:
         if self.first is None and self.last is None:
             return None
-        last = self.last or max(today, self.first or today)
-        days = DateRange(self.first or shifted(last, 1 - DEFAULT_DAYS), last)
+        days = DateRange.asked(self.first, self.last, today)
         if not 1 <= days.days <= MOST_DAYS:
             raise InvalidQueryError((Fault("query/from", f"must span 1 to {MOST_DAYS} days"),))
         return days

@@ -28,7 +28,7 @@ from gateway.monitoring.health import REFERENCE_READINGS, advanced
 from gateway.monitoring.minutes import minute_of, now
 from gateway.monitoring.silences import health_key
 from gateway.runtime.concurrency import together
-from gateway.storage.documents import MEDIA_TYPE, read_document, read_or_none, stored_form
+from gateway.storage.documents import read_document, read_or_none, read_or_renew, swap_document
 from gateway.storage.layout import MINUTES
 from gateway.work.documents import Claim
 
@@ -101,20 +101,10 @@ class HealthMerge:
 
     async def _claimed(self) -> bool:
         """Return True if this gateway is to merge."""
-        try:
-            stored = await self._objects.read_tagged(CLAIM)
-        except ObjectNotFoundError:
-            tag = None
-        else:
-            tag = stored.tag
-            try:
-                claim = read_document(Claim, CLAIM, stored.data)
-            except UnreadableDocumentError:  # logged; a claim is no more than that
-                claim = None
-            if claim is not None and not await self._claims.is_over(CLAIM, claim):
-                return False
-        data = stored_form(self._claims.new())
-        return await self._objects.swap(CLAIM, data, tag=tag, media_type=MEDIA_TYPE) is not None
+        claim, tag = await read_or_renew(self._objects, Claim, CLAIM)
+        if claim is not None and not await self._claims.is_over(CLAIM, claim):
+            return False
+        return await swap_document(self._objects, CLAIM, self._claims.new(), tag) is not None
 
     async def _merge(self) -> None:
         due: defaultdict[tuple[str, str], defaultdict[Minute, list[str]]]
@@ -157,8 +147,8 @@ class HealthMerge:
                     reference_readings=self._reference_readings,
                 )
         changes = {"merged_keys": tuple(keys), "late_readings": health.late_readings + late}
-        data = stored_form(health.model_copy(update=changes))
-        if await self._objects.swap(key, data, tag=tag, media_type=MEDIA_TYPE) is None:
+        health = health.model_copy(update=changes)
+        if await swap_document(self._objects, key, health, tag) is None:
             return  # another gateway was at it
         self._metrics.dropped.labels("late").inc(late)
         await together(self._objects.purge(each) for each in keys)

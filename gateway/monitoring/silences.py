@@ -24,7 +24,7 @@ from gateway.errors import (
 from gateway.monitoring.documents import ModelHealth, Silence
 from gateway.monitoring.stop_rules import broken
 from gateway.schemas.audit import AuditAction, AuditChange, AuditOutcome
-from gateway.storage.documents import MEDIA_TYPE, read_document, read_or_none, stored_form
+from gateway.storage.documents import read_document, read_or_none, swap_document
 from gateway.storage.layout import MODELS
 
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ class Silences:
         rule, cause = causes[0]
         silence = Silence(rule=rule.name, cause=cause, since=dt.datetime.now(dt.UTC))
         silent = health.model_copy(update={"silence": silence})
-        form = stored_form(silent)
-        if await self._objects.swap(key, form, tag=stored.tag, media_type=MEDIA_TYPE) is None:
+        if await swap_document(self._objects, key, silent, stored.tag) is None:
             return  # it is looked at again
         self._take(silent)
         log.warning("model.silenced", model=model, version=version, rule=rule.name, cause=cause)
@@ -198,9 +197,7 @@ class Silences:
                 known = tuple(f"{each.model} version {each.version}" for each in self.healths)
                 raise UnknownModelError(f"{model} version {version}", known) from None
             before = read_document(ModelHealth, key, stored.data)
-            after = change(before)
-            form = stored_form(after)
-            if await self._objects.swap(key, form, tag=stored.tag, media_type=MEDIA_TYPE):
+            if await swap_document(self._objects, key, change(before), stored.tag):
                 await self.refresh()
                 return before
         raise StoreUnavailableError("the health of the model is always being changed")

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 KEPT_S = 7 * 86_400
 """Seconds that a report is waited for."""
-_REPORT = "report.json"
+REPORT = "report.json"
+"""Name of the report on a request."""
 _ROOT = "2.25."
 # RFC 9562, 5.7: 48 bits of milliseconds, the version, 12 random bits, the variant, 62 random bits.
 _TIME_BITS, _VERSION, _VARIANT = 80, 7 << 76, 2 << 62
@@ -108,12 +109,12 @@ class AskedCommitments:
         if uid not in committed and uid not in failed:
             return False
         report = KeptReport(committed=uid in committed, reason=failed.get(uid))
-        await create_document(self._objects, f"{_folder(transaction_uid)}{_REPORT}", report)
+        await create_document(self._objects, f"{_folder(transaction_uid)}{REPORT}", report)
         return True
 
     async def report(self, transaction_uid: str) -> KeptReport | None:
         """Return the report that was kept on a request; None where none came."""
-        key = f"{_folder(transaction_uid)}{_REPORT}"
+        key = f"{_folder(transaction_uid)}{REPORT}"
         return await read_or_none(self._objects, KeptReport, key)
 
     async def reported(self, transaction_uid: str) -> Reported | None:
@@ -129,7 +130,7 @@ class AskedCommitments:
         reported = []
         for key in await self._objects.keys(ASKED):
             transaction_uid, _, name = key.removeprefix(ASKED).partition("/")
-            if name == _REPORT:
+            if name == REPORT:
                 reported.append(transaction_uid)
             elif _number(transaction_uid) < _number(oldest):
                 await self.end(transaction_uid)
@@ -147,7 +148,7 @@ class AskedCommitments:
             return None
         for key in await self._objects.keys(_folder(transaction_uid)):
             name = key.rpartition("/")[2]
-            if name != _REPORT:
+            if name != REPORT:
                 work_id, _, study_id = name.partition(".")
                 asked = await read_or_none(self._objects, AskedCommitment, key)
                 return None if asked is None else (WorkId(study_id, work_id), asked)

@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError, StoreUnavailableError, UnreadableDocumentError
+from gateway.errors import StoreUnavailableError
 from gateway.routing.canary import canary_key
 from gateway.routing.canary_readings import (
     CanaryReading,
@@ -22,7 +22,7 @@ from gateway.routing.canary_readings import (
     VerdictPair,
     breach,
 )
-from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
+from gateway.storage.documents import read_or_renew, swap_document
 from gateway.storage.layout import CANARIES
 
 if TYPE_CHECKING:
@@ -121,19 +121,12 @@ class CanaryWatch:
         """Return the latest readings of all gateways, with those of this one."""
         place, most = f"{CANARIES}{key}.json", watched.limits.readings
         for _ in range(_MOST_SWAPS):
-            tag, before = None, CanaryReadings()
-            try:
-                stored = await self._objects.read_tagged(place)
-                tag = stored.tag
-                before = read_document(CanaryReadings, place, stored.data)
-            except (ObjectNotFoundError, UnreadableDocumentError):  # logged; it is written anew
-                pass
+            stored, tag = await read_or_renew(self._objects, CanaryReadings, place)
+            before = stored or CanaryReadings()
             new, watched.new = watched.new, CanaryReadings()
             found = before.with_later(new, most).model_copy(update={"swap": secrets.token_hex(8)})
             try:
-                swapped = await self._objects.swap(
-                    place, stored_form(found), tag=tag, media_type=MEDIA_TYPE
-                )
+                swapped = await swap_document(self._objects, place, found, tag)
             except BaseException:
                 watched.new = new.with_later(watched.new, most)
                 raise

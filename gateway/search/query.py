@@ -36,6 +36,16 @@ class DateRange:
         """Return True for a day of the range."""
         return isinstance(day, dt.date) and self.first <= day <= self.last
 
+    @classmethod
+    def asked(cls, first: dt.date | None, last: dt.date | None, today: dt.date) -> DateRange:
+        """Return the days that are asked for where an end may be left out.
+
+        Without the last day it goes up to today or, if that is later, to the first day; without
+        the first it has `DEFAULT_DAYS`.
+        """
+        last = last or max(today, first or today)
+        return cls(first or shifted(last, 1 - DEFAULT_DAYS), last)
+
     @property
     def days(self) -> int:
         """Return their number."""
@@ -103,7 +113,7 @@ class StudyQuery:
 
     def _usual(self, today: dt.date) -> DateRange:
         if self.study_dates is None:
-            return DateRange(shifted(today, 1 - DEFAULT_DAYS), today)
+            return DateRange.asked(None, None, today)
         last = shifted(self.study_dates.last, _DAYS_UNDERWAY)
         return DateRange(shifted(self.study_dates.first, -1), min(last, today))
 

@@ -14,7 +14,6 @@ import hashlib
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeVar
@@ -23,7 +22,6 @@ import structlog
 from pydantic import AwareDatetime, Field
 
 from gateway.errors import (
-    ObjectNotFoundError,
     StudyBeingDeletedError,
     UnreadableDocumentError,
 )
@@ -32,7 +30,7 @@ from gateway.runtime.periodic import repeat
 from gateway.schemas.stored_document import StoredDocument
 from gateway.search.entries import entry_of
 from gateway.search.keys import RECONCILED_KEY, pointer_of
-from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
+from gateway.storage.documents import read_or_renew, swap_document
 from gateway.storage.layout import RESULTS
 
 if TYPE_CHECKING:
@@ -260,19 +258,11 @@ class Reconciliation:
     async def _is_claimed(self) -> bool:
         """Return True if the index is to be mended now, and by this gateway."""
         now = dt.datetime.now(dt.UTC)
-        tag: str | None = None
-        last: dt.datetime | None = None
-        try:
-            stored = await self._objects.read_tagged(RECONCILED_KEY)
-            tag = stored.tag
-            with suppress(UnreadableDocumentError):  # logged, and written over
-                last = read_document(Reconciled, RECONCILED_KEY, stored.data).began_at
-        except ObjectNotFoundError:
-            pass
-        if self._is_started and last is not None and now - last < _DAILY:
+        last, tag = await read_or_renew(self._objects, Reconciled, RECONCILED_KEY)
+        if self._is_started and last is not None and now - last.began_at < _DAILY:
             return False
-        data = stored_form(Reconciled(began_at=now))
-        return bool(await self._objects.swap(RECONCILED_KEY, data, tag=tag, media_type=MEDIA_TYPE))
+        new = Reconciled(began_at=now)
+        return bool(await swap_document(self._objects, RECONCILED_KEY, new, tag))
 
 
 class _Ids:

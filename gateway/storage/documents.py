@@ -59,6 +59,31 @@ async def read_or_none(objects: ObjectStore, document: type[D], key: str) -> D |
         return None
 
 
+async def read_or_renew(
+    objects: ObjectStore, document: type[D], key: str
+) -> tuple[D | None, str | None]:
+    """Return the document under a key that may begin anew, and the tag for a swap.
+
+    Without an object both are None. One that is no such document, which is logged, gives its tag
+    alone: a swap writes over it.
+    """
+    try:
+        stored = await objects.read_tagged(key)
+    except ObjectNotFoundError:
+        return None, None
+    try:
+        return read_document(document, key, stored.data), stored.tag
+    except UnreadableDocumentError:
+        return None, stored.tag
+
+
+async def swap_document(
+    objects: ObjectStore, key: str, document: BaseModel, tag: str | None
+) -> str | None:
+    """Write the document where the key still has this tag; see `ObjectStore.swap`."""
+    return await objects.swap(key, stored_form(document), tag=tag, media_type=MEDIA_TYPE)
+
+
 async def create_document(objects: ObjectStore, key: str, document: BaseModel) -> bool:
     """Write the document; return False, without a change, where the key was taken."""
     return await objects.create(key, stored_form(document), media_type=MEDIA_TYPE)

@@ -15,7 +15,7 @@ from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.models.acceptances import Acceptance
 from gateway.monitoring.counts import ReadingCounts
 from gateway.monitoring.documents import ModelHealth
-from gateway.results.asked_commitments import AskedCommitment, KeptReport
+from gateway.results.asked_commitments import REPORT, AskedCommitment, KeptReport
 from gateway.results.documents import CompletionEntry, StudyDocument
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
@@ -206,7 +206,7 @@ async def _look_at_commitment(objects: ObjectStore, transaction_uid: str) -> Loo
     """Return what is amiss with a request for storage commitment, and with the report on it."""
     look = Look(objects, await objects.keys(f"{layout.ASKED}{transaction_uid}/"))
     for key in look.keys:
-        await look.document(KeptReport if key.endswith("/report.json") else AskedCommitment, key)
+        await look.document(KeptReport if key.endswith(f"/{REPORT}") else AskedCommitment, key)
     return look
 
 

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from gateway.errors import ObjectNotFoundError
 from gateway.runtime.concurrency import together
-from gateway.storage.documents import MEDIA_TYPE, read_document, read_or_none, stored_form
+from gateway.storage.documents import (
+    MEDIA_TYPE,
+    read_document,
+    read_or_none,
+    stored_form,
+    swap_document,
+)
 from gateway.work.documents import WorkDocument
 from gateway.work.keys import KINDS, entry_key, kept_folder, of_entry, to_the_second
 
@@ -213,8 +219,7 @@ class Entries(Generic[T]):
     async def _swap(
         self, work: WorkId, due: dt.datetime, document: T, tag: str | None
     ) -> str | None:
-        key = entry_key(self.kind, work, due)
-        return await self._objects.swap(key, stored_form(document), tag=tag, media_type=MEDIA_TYPE)
+        return await swap_document(self._objects, entry_key(self.kind, work, due), document, tag)
 
 
 async def entries_of(objects: ObjectStore, study_id: str) -> list[str]:

@@ -5,7 +5,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
+from gateway.errors import ObjectNotFoundError, ObjectTooLargeError, StoreUnavailableError
 from gateway.storage.keys import split_key, split_prefix
 from gateway.storage.protocol import Reserve, Tagged
 
@@ -128,6 +128,26 @@ class MemoryStore:
 
 def _tag(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+class AwayStore(MemoryStore):
+    """A store that creates and swaps nothing while it is away."""
+
+    is_away = False
+
+    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
+        self._check()
+        return await super().create(key, data, media_type=media_type)
+
+    async def swap(
+        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
+    ) -> str | None:
+        self._check()
+        return await super().swap(key, data, tag=tag, media_type=media_type)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise StoreUnavailableError("it is away")
 
 
 class DiedError(BaseException):

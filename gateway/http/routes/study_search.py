@@ -20,14 +20,7 @@ from gateway.http.requests.access import require
 from gateway.problems import problem_of
 from gateway.schemas.result import Status
 from gateway.schemas.study_list import SearchedDays, StudyList, StudySummary, UnreadableStudy
-from gateway.search.query import (
-    DEFAULT_DAYS,
-    MOST_DAYS,
-    DateRange,
-    Position,
-    StudyQuery,
-    shifted,
-)
+from gateway.search.query import DEFAULT_DAYS, MOST_DAYS, DateRange, Position, StudyQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,11 +92,9 @@ class ListQuery(BaseModel):
         """
         if self.from_ is None and self.to is None:
             return None
-        last = self.to or max(today, self.from_ or today)
-        first = self.from_ or shifted(last, 1 - DEFAULT_DAYS)
-        if first > last:
+        days = DateRange.asked(self.from_, self.to, today)
+        if days.days < 1:
             raise _invalid("to", "must not be before from")
-        days = DateRange(first, last)
         if days.days > MOST_DAYS:
             raise _invalid("from", f"must be at most {MOST_DAYS} days before to")
         return days

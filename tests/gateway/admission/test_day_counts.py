@@ -4,9 +4,8 @@ import datetime as dt
 from typing import Any
 
 from gateway.admission.day_counts import TenantDay
-from gateway.errors import StoreUnavailableError
 from gateway.storage.layout import QUOTAS
-from tests.support.store import MemoryStore
+from tests.support.store import AwayStore, MemoryStore
 
 NOON = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 
@@ -57,19 +56,8 @@ async def test_what_comes_meanwhile_is_added_later():
     assert one.studies == 3
 
 
-class Away(MemoryStore):
-    """A store that is away now and then."""
-
-    is_away = False
-
-    async def swap(self, *args: Any, **kwargs: Any) -> str | None:
-        if self.is_away:
-            raise StoreUnavailableError("it is away")
-        return await super().swap(*args, **kwargs)
-
-
 async def test_a_store_that_is_away_costs_nothing():
-    objects = Away()
+    objects = AwayStore()
     day = TenantDay(objects, Clock())
     day.count(studies=1)
     objects.is_away = True

@@ -5,12 +5,11 @@ import datetime as dt
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.errors import StoreUnavailableError
 from gateway.monitoring import minutes as module
 from gateway.monitoring.counts import ReadingCounts
 from gateway.monitoring.minutes import Minute, MinuteCounts, minute_key, minute_of
 from gateway.observability.metrics.monitoring import MonitoringMetrics
-from tests.support.store import MemoryStore
+from tests.support.store import AwayStore, MemoryStore
 from tests.support.telemetry import event, reading_event
 
 RUN = "0123456789012345"  # digits alone, as a version has
@@ -23,15 +22,6 @@ class Clock:
 
     def __call__(self) -> dt.datetime:
         return self.now
-
-
-class Away(MemoryStore):
-    is_away = True
-
-    async def create(self, key: str, data: bytes | memoryview, *, media_type: str) -> bool:
-        if self.is_away:
-            raise StoreUnavailableError("away")
-        return await super().create(key, data, media_type=media_type)
 
 
 @pytest.fixture
@@ -87,7 +77,8 @@ async def test_two_gateways_write_the_same_minute_beside_each_other(clock: Clock
 
 
 async def test_what_the_store_does_not_take_is_written_later(clock: Clock):
-    objects = Away()
+    objects = AwayStore()
+    objects.is_away = True
     counts, _ = counting(objects, clock)
     counts.count(reading_event())
     await counts.write(whole_only=False)
@@ -101,7 +92,8 @@ async def test_a_store_that_is_away_for_long_costs_no_more_memory(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "_MOST_KEPT", 2)
-    objects = Away()
+    objects = AwayStore()
+    objects.is_away = True
     counts, metrics = counting(objects, clock)
     for _ in range(3):
         counts.count(reading_event())

@@ -12,7 +12,7 @@ from gateway.routing.conditions import Facts
 from gateway.routing.in_force import Routing
 from gateway.schemas.result import Mode
 from gateway.schemas.routing import RoutingDocument
-from tests.support.store import MemoryStore
+from tests.support.store import AwayStore, MemoryStore
 
 ALL = {"name": "all", "when": {"all": []}}
 
@@ -87,19 +87,8 @@ async def test_gateways_that_add_at_the_same_time_lose_nothing():
     assert await told(watches[0]) == ["100.0 percent of 10 readings failed"]
 
 
-class Away(MemoryStore):
-    """A store that is away now and then."""
-
-    is_away = False
-
-    async def swap(self, *args: Any, **kwargs: Any) -> str | None:
-        if self.is_away:
-            raise StoreUnavailableError("it is away")
-        return await super().swap(*args, **kwargs)
-
-
 async def test_a_store_that_is_away_costs_no_reading():
-    objects = Away()
+    objects = AwayStore()
     _, watch = watched(objects, failed_percent=20)
     fail(watch, 10)
     objects.is_away = True

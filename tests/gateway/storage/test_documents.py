@@ -68,7 +68,9 @@ from gateway.storage.documents import (
     create_document,
     read_document,
     read_or_none,
+    read_or_renew,
     replace_document,
+    swap_document,
 )
 from gateway.work.documents import (
     Claim,
@@ -463,6 +465,17 @@ async def test_document_is_created_once_and_replaced_under_its_names_in_the_stor
     assert await read_or_none(objects, Binding, key) == second
     with pytest.raises(UnreadableDocumentError):
         await read_or_none(objects, WaitingHalf, key)
+
+
+async def test_document_that_may_begin_anew_is_written_over_where_it_cannot_be_read():
+    store, key = MemoryStore(), "monitoring/x.json"
+    assert await read_or_renew(store, DayCounts, key) == (None, None)
+    await store.create(key, b"no document", media_type="text/plain")
+    found, tag = await read_or_renew(store, DayCounts, key)
+    assert found is None
+    assert await swap_document(store, key, DayCounts(studies=1), None) is None
+    new = await swap_document(store, key, DayCounts(studies=2), tag)
+    assert await read_or_renew(store, DayCounts, key) == (DayCounts(studies=2), new)
 
 
 def test_entry_of_work_is_named_without_its_study():
