@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _HTTP = f"{PREFIX}HTTP{DELIMITER}"
+_ATTEMPTS = 8
+# The gateway's own advice is followed, up to this.
+_LONGEST_WAIT_S = 10.0
 
 api_key_option = click.option(
     "--api-key",
@@ -77,3 +81,24 @@ def ask(
     except (ValueError, KeyError):  # something else answers there
         told = f"{client.base_url} answers {response.status_code}"
     raise click.ClickException(told)
+
+
+def ask_patiently(client: httpx.Client, method: str, path: str, **content: Any) -> httpx.Response:
+    """Return the answer, whatever it is; where the gateway is busy, the request comes again.
+
+    Parameters
+    ----------
+    content
+        Arguments of httpx for the request, which must be safe to repeat.
+
+    Raises
+    ------
+    httpx.TransportError
+    """
+    for _ in range(_ATTEMPTS - 1):
+        response = client.request(method, path, **content)
+        wait_s = response.headers.get("retry-after", "")
+        if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or not wait_s.isdecimal():
+            return response
+        time.sleep(min(float(wait_s), _LONGEST_WAIT_S))
+    return client.request(method, path, **content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import secrets
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import httpx
 
 from gateway.acceptance.attributes import grouped, stated_by_dicom, stated_by_sidecar
 from gateway.acceptance.measure import StudyOutcome
+from gateway.cli.gateway_client import ask_patiently
 from gateway.errors import InvalidMetadataError
 from gateway.schemas.metadata import ACCEPTANCE_PREFIX, parse_document
 from gateway.studies.imaging import is_dicom
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from gateway.acceptance.labels import LabelledStudy
 
 _AT_ONCE = 4
-_ATTEMPTS = 8
-# The gateway's own advice is followed, up to this.
-_LONGEST_WAIT_S = 10.0
 # Of a sidecar; the gateway needs none of them to read an image.
 _IDENTIFYING = {"study_id", "patient_id", "accession_number", "model"}
 
@@ -146,16 +143,10 @@ def _sent(
     """Return the result or the problem; where the gateway is busy, the study comes again."""
     files = [("metadata", (None, json.dumps(metadata).encode(), "application/json"))]
     images = [("image", ("image", data, "application/octet-stream")) for data in contents]
-    for attempt in range(_ATTEMPTS):
-        try:
-            response = client.post("/v1/studies", files=[*files, *images])
-        except httpx.TransportError as error:
-            raise NoAnswerError(f"{client.base_url} does not answer: {error}") from error
-        wait_s = response.headers.get("retry-after", "")
-        if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or not wait_s.isdecimal():
-            break
-        if attempt + 1 < _ATTEMPTS:
-            time.sleep(min(float(wait_s), _LONGEST_WAIT_S))
+    try:
+        response = ask_patiently(client, "POST", "/v1/studies", files=[*files, *images])
+    except httpx.TransportError as error:
+        raise NoAnswerError(f"{client.base_url} does not answer: {error}") from error
     try:
         answer: dict[str, Any] = response.json()
         is_answer = "images" in answer or "title" in answer

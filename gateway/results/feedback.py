@@ -48,11 +48,15 @@ def judged(result: StudyResult, sent: FeedbackRequest, caller: str) -> Feedback:
 def with_feedback(record: StudyRecord, item: Feedback) -> StudyRecord:
     """Return the record with a judgement in the place of its author's earlier one on the label.
 
+    The same judgement again changes nothing: its author's place among the others stays, too.
+
     Raises
     ------
     InvalidFeedbackError
         The study has as many as are kept.
     """
+    if any(other.model_copy(update={"at": item.at}) == item for other in record.feedback):
+        return record
     kept = tuple(
         other
         for other in record.feedback
@@ -73,8 +77,10 @@ def findings_of(result: StudyResult) -> Iterator[tuple[ModelVersion, Finding]]:
 
 
 def _is_present(result: StudyResult, sent: FeedbackRequest) -> bool:
-    if all(finding.label != sent.label for _, finding in findings_of(result)):
-        raise InvalidFeedbackError((Fault("/label", "is no label of the study's findings"),))
+    labels = {finding.label for _, finding in findings_of(result)}
+    if sent.label not in labels:
+        detail = f"is no label of the study's findings: {', '.join(sorted(labels)) or 'none'}"
+        raise InvalidFeedbackError((Fault("/label", detail),))
     if sent.judgement in {Judgement.PRESENT, Judgement.ABSENT}:
         return sent.judgement is Judgement.PRESENT
     said = set(verdicts_on(result, sent.label, sent.model).values())

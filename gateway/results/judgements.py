@@ -26,6 +26,8 @@ async def keep_feedback(
 ) -> StudyRecord:
     """Keep a judgement on a study, count it as truth, and return the study's record.
 
+    The same judgement again, by the same author, changes nothing.
+
     Parameters
     ----------
     caller
@@ -43,7 +45,7 @@ async def keep_feedback(
     result = await catalog.result(study_id)
     item = judged(result, sent, caller)
     record = await results.add_feedback(study_id, item)
-    if not study_id.startswith(PROBE_PREFIX):
+    if item in record.feedback and not study_id.startswith(PROBE_PREFIX):
         before = [
             other.present
             for other in result.feedback or ()

@@ -34,7 +34,9 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.InvalidAcceptanceError(
             (Fault("/page", "is about another contract than the one that is served"),)
         ),
-        errors.InvalidFeedbackError((Fault("/label", "is no label of the study's findings"),)),
+        errors.InvalidFeedbackError(
+            (Fault("/label", "is no label of the study's findings: pneumonia"),)
+        ),
         errors.InvalidQueryError((Fault("query/limit", "must be greater than or equal to 1"),)),
         errors.InvalidCallbackError("it does not begin with https://"),
         errors.CallbackUnansweredError("its status was 503"),

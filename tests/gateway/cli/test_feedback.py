@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 from pathlib import Path
 
 import httpx
@@ -11,14 +12,26 @@ from gateway.cli.gateway_client import gateway_client
 from gateway.cli.judged_studies import judged_studies
 from gateway.cli.main import main
 from gateway.report.reader_agreement import reader_agreement
-from tests.support.gateway import LiveGateway, metadata, multipart, until
+from gateway.triton.embedded import EmbeddedTriton
+from tests.support.dicom import file_of, radiograph
+from tests.support.gateway import (
+    LiveGateway,
+    metadata,
+    multipart,
+    running_gateway,
+    settings_for,
+    until,
+)
 from tests.support.models import flat_png
 
 
 async def brought(gateway: LiveGateway, file: Path, text: str) -> tuple[int, str, str]:
     file.write_text(text, encoding="utf-8-sig")
-    arguments = ["feedback", "import", str(file), "--url", gateway.url]
-    result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    return await command("feedback", "import", file, "--url", gateway.url)
+
+
+async def command(*arguments: object) -> tuple[int, str, str]:
+    result = await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -75,6 +88,66 @@ async def test_reports_are_brought_by_study_or_order_and_agreement_follows(
         return [row["study_id"] for row in rows] == [bright]
 
     await until(is_reported)
+
+
+async def test_a_file_of_a_report_system_is_brought_twice_and_reported_once(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    settings = settings_for(triton.grpc_url, tmp_path / "store")
+    async with running_gateway(settings) as gateway:
+        await until(gateway.is_ready)
+        client = gateway.client
+        # Twenty orders: of ten bright pictures the reports confirm eight, of ten dark ones nine.
+        studies = [
+            await sent(client, 255 if number < 10 else 1, accession_number=f"A-CANARY-{number:02}")
+            for number in range(20)
+        ]
+        for study_id in ("TWIN-1", "TWIN-2"):
+            await sent(client, 255, study_id=study_id, accession_number="A-CANARY-TWIN")
+        dicom = file_of(radiograph(AccessionNumber="A-CANARY-99", StudyInstanceUID="1.2.3.99"))
+        assert (await client.post("/v1/studies", **multipart(None, dicom))).status_code == 200
+
+        async def are_found() -> bool:
+            found = (await client.get("/v1/studies", params={"state": "completed"})).json()
+            return len(found["studies"]) == 23
+
+        await until(are_found)
+        verdicts = ["present"] * 8 + ["absent"] * 2 + ["absent"] * 9 + ["present"]
+        rows = [f"A-CANARY-{n:02};;bright;{v}" for n, v in enumerate(verdicts)]
+        rows[7:7] = [
+            *("A-CANARY-TWIN;;bright;present", "A-CANARY-NONE;;bright;present"),
+            *("A-CANARY-01;;brigth;present", "A-CANARY-01;1.2.3.99;bright;present"),
+        ]
+        rows += [";1.2.3.99;bright;agree"]
+        text = "\r\n".join(("Accession Number;Study Instance UID;Label;Judgement", *rows, ""))
+        first = await brought(gateway, tmp_path / "reports.csv", text)
+        code, out, err = first
+        assert (code, out) == (1, "judgements brought: 21, left out: 4\n")
+        assert err.splitlines() == [
+            "line 9: 2 studies have this accession_number",
+            "line 10: no studies have this accession_number",
+            "line 11: Invalid feedback. /label is no label of the study's findings: bright",
+            "line 12: no studies have this study_instance_uid and accession_number",
+        ]
+        results = [(await client.get(f"/v1/studies/{each}")).json() for each in studies]
+        assert await brought(gateway, tmp_path / "reports.csv", text) == first
+        assert [(await client.get(f"/v1/studies/{each}")).json() for each in studies] == results
+
+        async def are_judged() -> bool:
+            found = (await client.get("/v1/studies", params={"feedback": "true"})).json()
+            return len(found["studies"]) == 21
+
+        await until(are_judged)
+        of_report = ("--folder", settings.telemetry.folder, "--url", gateway.url, "--json")
+        code, out, err = await command("report", "--feedback", *of_report)
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    [row] = found["reader_agreement"]
+    assert (row["studies"], row["disputed"]) == (21, 0)
+    assert row["concordance"].startswith("0.857 (")  # 18 of 21
+    discordant = {row["study_id"] for row in found["discordant_studies"]}
+    assert discordant == {studies[8], studies[9], studies[19]}
+    assert "CANARY" not in f"{first}"
 
 
 async def test_a_file_that_is_no_list_of_judgements_is_refused(

@@ -1,9 +1,10 @@
-"""Commands find the gateway by the settings it listens by."""
+"""Commands find the gateway by the settings it listens by, and come again where it is busy."""
 
 import click
+import httpx
 import pytest
 
-from gateway.cli.gateway_client import default_url
+from gateway.cli.gateway_client import ask_patiently, default_url
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,26 @@ def test_the_gateway_is_where_the_settings_say(variables: dict[str, str], url: s
 def test_a_port_that_is_left_to_chance_has_to_be_given():
     with pytest.raises(click.UsageError, match="give --url"):
         default_url({"RADSTREAM_HTTP__PORT": "0"})
+
+
+@pytest.mark.parametrize(
+    ("busy", "headers", "requests", "status"),
+    [
+        (2, {"Retry-After": "0"}, 3, 200),
+        (99, {"Retry-After": "0"}, 8, 503),
+        (99, {}, 1, 503),
+    ],
+)
+def test_a_busy_gateway_is_asked_again(
+    busy: int, headers: dict[str, str], requests: int, status: int
+):
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.read())
+        return httpx.Response(503, headers=headers) if len(asked) <= busy else httpx.Response(200)
+
+    transport = httpx.MockTransport(answer)
+    with httpx.Client(base_url="http://gateway", transport=transport) as client:
+        response = ask_patiently(client, "POST", "/v1/studies", json={"study_id": "A"})
+    assert (response.status_code, asked) == (status, [b'{"study_id":"A"}'] * requests)

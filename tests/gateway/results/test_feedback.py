@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from gateway.errors import InvalidFeedbackError
+from gateway.errors import Fault, InvalidFeedbackError
 from gateway.results.documents import StudyRecord
 from gateway.results.feedback import judged, with_feedback
 from gateway.schemas.feedback import FeedbackRequest, Judgement
@@ -105,7 +105,7 @@ def test_of_no_verdict_there_is_no_agreement():
     assert [fault.pointer for fault in caught.value.faults] == ["/judgement"]
     with pytest.raises(InvalidFeedbackError) as caught:
         judged(result(), sent("present"), "ris")
-    assert [fault.pointer for fault in caught.value.faults] == ["/label"]
+    assert caught.value.faults == (Fault("/label", "is no label of the study's findings: none"),)
 
 
 def test_the_latest_judgement_of_an_author_counts_and_their_number_is_bounded():
@@ -120,3 +120,12 @@ def test_the_latest_judgement_of_an_author_counts_and_their_number_is_bounded():
         with_feedback(record, judged(study, sent("agree", author="C"), "ris"))
     again = with_feedback(record, judged(study, sent("agree", author="A"), "ris"))
     assert len(again.feedback) == 32
+
+
+def test_the_same_judgement_again_changes_nothing():
+    study, record = result((reading("1", positive=True),)), StudyRecord.begun("S")
+    for author, judgement in (("A", "absent"), ("B", "present")):
+        record = with_feedback(record, judged(study, sent(judgement, author=author), "ris"))
+    again = with_feedback(record, judged(study, sent("absent", author="A"), "ris"))
+    assert again is record
+    assert [(item.author, item.present) for item in again.feedback] == [("A", False), ("B", True)]
