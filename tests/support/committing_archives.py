@@ -13,7 +13,7 @@ from pynetdicom.dimse_messages import N_ACTION_RSP
 
 from gateway.delivery.storage_commitment import PUSH_MODEL
 from gateway.dimse.commitment_messages import PUSH_MODEL_INSTANCE
-from tests.support.delivery_archives import CLASSES, TITLE, Archive
+from tests.support.delivery_archives import CLASSES, TITLE, Archive, serving
 from tests.support.dimse import TITLE as LISTENER
 
 SUCCESS, PROCESSING_FAILURE, NO_SUCH_INSTANCE = 0x0000, 0x0110, 0x0112
@@ -23,12 +23,14 @@ SUCCESS, PROCESSING_FAILURE, NO_SUCH_INSTANCE = 0x0000, 0x0110, 0x0112
 class Committing(Archive):
     """An archive that is asked for storage commitment, and reports on the same association.
 
+    It commits nothing that it does not hold.
+
     Attributes
     ----------
     status
         Of the answer to the request.
     failure
-        Failure Reason of the object; None commits it.
+        Failure Reason of the object; None commits it where it is held.
     is_silent
         True to report nothing.
     changes
@@ -37,12 +39,12 @@ class Committing(Archive):
         Action Information of the requests.
     turns
         For the first requests, in turn: True to report nothing, and the Failure Reason.
-    silenced
-        Requests that nothing was reported on.
+    unreported
+        Requests whose reports were not answered, or not sent, and the Failure Reason to report.
     answers
         Statuses of the answers to reports.
     committed
-        Objects that it committed in reports that were answered with success.
+        Objects that it reported as committed.
     """
 
     status: int = SUCCESS
@@ -51,20 +53,24 @@ class Committing(Archive):
     changes: dict[str, Any] = field(default_factory=dict)
     turns: list[tuple[bool, int | None]] = field(default_factory=list)
     asked: list[Dataset] = field(default_factory=list)
-    silenced: list[Dataset] = field(default_factory=list)
+    unreported: list[tuple[Dataset, int | None]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     committed: set[str] = field(default_factory=set)
     _on: dict[Any, Dataset] = field(default_factory=dict)
 
-    def report(self, port: int, asked: Dataset, failure: int | None = None) -> None:
-        """Report on an association of the archive's own; see `report_to`.
-
-        Raises
-        ------
-        ConnectionError
-            No association came about, or no answer.
-        """
-        self.note(asked, failure, report_to(port, information(asked, failure)))
+    def report_late(self, port: int) -> None:
+        """Report on all requests that are unreported, on associations of the archive's own."""
+        for association in [each for each in self._on if not each.is_alive()]:
+            self.unreported.append((self._on.pop(association), None))
+        for _ in range(len(self.unreported)):
+            asked, failure = self.unreported.pop(0)
+            report = self._information(asked, failure)
+            try:
+                answer = report_to(port, report)
+            except ConnectionError:
+                self.unreported.append((asked, failure))
+            else:
+                self.answers.append(int(answer.Status))
 
     def act(self, event: evt.Event) -> tuple[int, None]:
         """Answer the request."""
@@ -80,25 +86,30 @@ class Committing(Archive):
         asked = self._on.pop(event.assoc)
         is_silent, failure = self.turns.pop(0) if self.turns else (self.is_silent, self.failure)
         if is_silent:
-            self.silenced.append(asked)
+            self.unreported.append((asked, failure))
         else:
             arguments = [event.assoc, asked, failure]
             threading.Thread(target=self._report, args=arguments).start()
 
     def _report(self, association: Any, asked: Dataset, failure: int | None) -> None:
-        report = information(asked, failure, **self.changes)
-        kind = 1 if failure is None else 2
+        report = self._information(asked, failure)
+        kind = 2 if "FailedSOPSequence" in report else 1
+        answer = Dataset()
         with suppress(RuntimeError):  # who waits no more has released the association
             answer, _ = association.send_n_event_report(report, kind, PUSH_MODEL, PUSH_MODEL)
-            self.note(asked, failure, answer)
-
-    def note(self, asked: Dataset, failure: int | None, answer: Dataset) -> None:
-        """Note the answer to a report."""
         if "Status" in answer:
             self.answers.append(int(answer.Status))
-            if answer.Status == SUCCESS and failure is None:
-                items = asked.ReferencedSOPSequence
-                self.committed |= {str(item.ReferencedSOPInstanceUID) for item in items}
+        else:
+            self.unreported.append((asked, failure))
+
+    def _information(self, asked: Dataset, failure: int | None) -> Dataset:
+        [item] = asked.ReferencedSOPSequence
+        uid = str(item.ReferencedSOPInstanceUID)
+        if uid not in self.held:
+            failure = failure or NO_SUCH_INSTANCE
+        if failure is None:
+            self.committed.add(uid)
+        return information(asked, failure, **self.changes)
 
 
 def information(asked: Dataset, failure: int | None = None, **changes: Any) -> Dataset:
@@ -151,17 +162,5 @@ def committing(*, is_offered: bool = True, **changes: Any) -> Iterator[Committin
         entity.add_supported_context(sop_class)
     if is_offered:
         entity.add_supported_context(PUSH_MODEL)
-    server = entity.start_server(
-        ("127.0.0.1", 0),
-        block=False,
-        evt_handlers=[
-            (evt.EVT_C_STORE, found.store),
-            (evt.EVT_N_ACTION, found.act),
-            (evt.EVT_DIMSE_SENT, found.sent),
-        ],
-    )
-    found.port = server.server_address[1]
-    try:
+    with serving(entity, found, (evt.EVT_N_ACTION, found.act), (evt.EVT_DIMSE_SENT, found.sent)):
         yield found
-    finally:
-        server.shutdown()

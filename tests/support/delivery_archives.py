@@ -147,19 +147,28 @@ def archive(
     if finds:
         entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
     found = Archive(port)
+    handlers = [(evt.EVT_C_FIND, found.find), (evt.EVT_REQUESTED, found.requested)]
+    with serving(entity, found, *handlers, context=context):
+        yield found
+
+
+@contextmanager
+def serving(
+    entity: ApplicationEntity,
+    found: Archive,
+    *handlers: Any,
+    context: ssl.SSLContext | None = None,
+) -> Iterator[None]:
+    """Serve an archive on its port of loopback, or on a free one where it has none."""
     server = entity.start_server(
-        ("127.0.0.1", port),
+        ("127.0.0.1", found.port),
         block=False,
         ssl_context=context,
-        evt_handlers=[
-            (evt.EVT_C_STORE, found.store),
-            (evt.EVT_C_FIND, found.find),
-            (evt.EVT_REQUESTED, found.requested),
-        ],
+        evt_handlers=[(evt.EVT_C_STORE, found.store), *handlers],
     )
     found.port = server.server_address[1]
     try:
-        yield found
+        yield
     finally:
         found._over.set()
         server.shutdown()

@@ -21,7 +21,8 @@ RESOURCE_LIMITATION = 0x0213
 
 def delivering_to(pacs: Committing, objects: MemoryStore) -> Gateway:
     """A gateway that waits no time for reports."""
-    return Gateway(objects, routing(dicom("pacs", pacs.port, storage_commitment={"wait_s": 0.01})))
+    where = dicom("pacs", pacs.port, storage_commitment={"wait_s": 0.01})
+    return Gateway(objects, routing(where), timeout_s=60.0)
 
 
 async def is_in(gateway: Gateway, state: str) -> bool:

@@ -63,6 +63,7 @@ def soon() -> Deadline:
 async def test_what_is_committed_is_held():
     sent = rendering()
     with committing() as pacs, to(pacs.port) as transport:
+        await transport.send(sent, soon())
         assert await transport.is_held(sent, soon()) is True
         await until(lambda: bool(pacs.answers))
     [asked] = pacs.asked
@@ -87,7 +88,7 @@ async def test_a_report_may_come_by_the_listener():
 
 
 async def test_an_archive_that_has_no_such_object_does_not_hold_it():
-    with committing(failure=NO_SUCH_INSTANCE) as pacs, to(pacs.port) as transport:
+    with committing() as pacs, to(pacs.port) as transport:
         assert await transport.is_held(rendering(), soon()) is False
 
 
@@ -101,9 +102,11 @@ async def test_an_archive_that_has_no_such_object_does_not_hold_it():
     ],
 )
 async def test_all_else_tells_nothing_of_the_object(changes: dict[str, Any], told: str):
-    refused = pytest.raises(DeliveryUnansweredError, match=told)
-    with committing(**changes) as pacs, to(pacs.port) as transport, refused:
-        await transport.is_held(rendering(), soon())
+    sent = rendering()
+    with committing(**changes) as pacs, to(pacs.port) as transport:
+        await transport.send(sent, soon())
+        with pytest.raises(DeliveryUnansweredError, match=told):
+            await transport.is_held(sent, soon())
 
 
 @pytest.mark.parametrize("changes", [{"is_silent": True}, {"changes": {"TransactionUID": "1.2"}}])
