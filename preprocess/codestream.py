@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import HTJ2KLossless, HTJ2KLosslessRPCL, RLELossless
 
-from preprocess import jpeg, jpeg2000
+from preprocess import jp2, jpeg, jpeg2000
 from preprocess.colour import ColourModel, labelled
 from preprocess.errors import (
     CorruptImageError,
@@ -84,6 +84,7 @@ def _decode_jpeg_2000(
     codestream: bytes, transfer_syntax_uid: str, image: ImagePixel
 ) -> StoredFrame:
     header = jpeg2000.read_header(codestream)
+    jp2.check_boxes(codestream[: header.start])
     coded = SampleFormat(
         header.rows,
         header.columns,
@@ -117,7 +118,7 @@ def _decode_jpeg(
 ) -> StoredFrame:
     header = jpeg.read_header(codestream)
     if header.kind not in _TAKEN_JPEG:
-        raise UnsupportedImageError("hierarchical and arithmetic lossless JPEG are not taken")
+        raise UnsupportedImageError("hierarchical and arithmetic JPEG are not taken")
     if header.kind is jpeg.JpegCoding.JPEG_LS and transfer_syntax_uid not in JPEG_LS:
         raise CorruptImageError("a compressed frame is not coded as Transfer Syntax UID says")
     coded = SampleFormat(

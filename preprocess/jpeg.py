@@ -32,7 +32,7 @@ SIGNATURE = b"\xff\xd8\xff"
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
 _RESTARTS = range(0xD0, 0xD8)
-_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCE))
 _MOST_SEGMENTS = 10_000
 # Inside entropy-coded data FF is followed by a stuffed zero, a restart marker or a fill byte.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -43,16 +43,18 @@ class JpegCoding(Enum):
 
     DCT = auto()
     LOSSLESS = auto()
-    LOSSLESS_ARITHMETIC = auto()
+    ARITHMETIC = auto()
     JPEG_LS = auto()
     HIERARCHICAL = auto()
 
 
 # Start of frame markers, T.81 table B.1 and T.87 C.2.2. C4, C8 and CC are other segments.
 _FRAMES = {
-    **dict.fromkeys((0xC0, 0xC1, 0xC2, 0xC9, 0xCA), JpegCoding.DCT),
+    **dict.fromkeys((0xC0, 0xC1, 0xC2), JpegCoding.DCT),
     0xC3: JpegCoding.LOSSLESS,
-    0xCB: JpegCoding.LOSSLESS_ARITHMETIC,
+    # Its encoders leave out zeros at the end, which decoders put there again: a picture that was
+    # cut off goes on in one grey, and nothing tells it from a whole one (T.81, D.1.8).
+    **dict.fromkeys((0xC9, 0xCA, 0xCB), JpegCoding.ARITHMETIC),
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), JpegCoding.HIERARCHICAL),
     0xF7: JpegCoding.JPEG_LS,
 }
@@ -242,8 +244,10 @@ def check_file_kind(header: JpegHeader) -> None:
     Raises
     ------
     UnsupportedImageError
-        Lossless, hierarchical or JPEG-LS coding, or a sample depth other than 8 bits.
+        Lossless, hierarchical, arithmetic or JPEG-LS coding, or other than 8 bits a sample.
     """
+    if header.kind is JpegCoding.ARITHMETIC:
+        raise UnsupportedImageError("JPEG with arithmetic coding is not taken")
     if header.kind is not JpegCoding.DCT:
         raise UnsupportedImageError("lossless and hierarchical JPEG are taken in DICOM only")
     if header.precision != 8:

@@ -30,8 +30,8 @@ UNCOMPRESSED = frozenset(
         DeflatedExplicitVRLittleEndian,
     )
 )
-# Of the retired processes those without hierarchy, whose markers say how they are coded.
-_RETIRED_JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(52, 57))
+# Of the retired processes those without hierarchy and arithmetic coding: 6, 8, 10 and 12.
+_RETIRED_JPEG = frozenset(("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"))
 JPEG = _RETIRED_JPEG.union(
     (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1),
 )

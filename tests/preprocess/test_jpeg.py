@@ -265,8 +265,8 @@ def test_usual_number_of_scans_is_taken(radiograph):
 
 @pytest.mark.parametrize(
     ("offset", "value"),
-    [(1, 0xC3), (1, 0xC7), (4, 12), (9, 2)],
-    ids=["lossless", "hierarchical", "12 bits", "2 components"],
+    [(1, 0xC3), (1, 0xC7), (1, 0xC9), (1, 0xCA), (4, 12), (9, 2)],
+    ids=["lossless", "hierarchical", "arithmetic", "progressive arithmetic", "12", "2 components"],
 )
 def test_unusual_processes_are_named_as_unsupported(radiograph, offset, value):
     data = bytearray(radiograph)
