@@ -1,5 +1,7 @@
 """Attributes of a DICOM file that tell of the study, read without decoding a pixel."""
 
+import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 
 from preprocess.attributes import Attributes
@@ -43,6 +45,7 @@ KEYWORDS = (
 )
 _MOST_CODES = 16
 _LONGEST_INTEGER = 12  # PS3.5 6.2, IS
+_CONTROL = "Cc"  # general category of Unicode
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ class DicomMetadata:
     What should have one value and has several is given whole, backslashes and all.
 
     `unreadable` has the keywords of those that are present and cannot be read: text that its
-    character set does not know, or a sequence that cannot be parsed. Their fields are None or
+    character set does not know, an identifier with control characters (PS3.5, 6.2, LO and SH), or
+    a sequence that cannot be parsed. Their fields are None or
     empty.
     """
 
@@ -129,11 +133,12 @@ class _Reader:
         CorruptImageError
             It is far longer than its kind may be.
         """
-        try:
-            return self._attributes.identifier(keyword)
-        except UndecodableTextError:
-            self.unreadable.add(keyword)
-            return None
+        with suppress(UndecodableTextError):
+            text = self._attributes.identifier(keyword)
+            if text is None or not any(unicodedata.category(each) == _CONTROL for each in text):
+                return text
+        self.unreadable.add(keyword)
+        return None
 
     def codes(self, keyword: str) -> tuple[Code, ...]:
         """Return the codes of a sequence's items."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any, TypeGuard
 
@@ -96,12 +97,19 @@ def _study_date(value: Any) -> Any:
     return date
 
 
+def _printable(value: str) -> str:
+    if any(unicodedata.category(letter) == "Cc" for letter in value):
+        raise ValueError("must have no control characters")  # PS3.5 section 6.2, VR LO and SH
+    return value
+
+
 def _modality(value: str) -> str:
     return "DX" if value == "X-RAY" else value
 
 
 _CodeString = StringConstraints(pattern=r"^[A-Z0-9_ ]{1,16}$")  # PS3.5 section 6.2, VR CS
-_Text = StringConstraints(min_length=1, max_length=64)  # PS3.5 section 6.2, VR LO and longer SH
+# PS3.5 section 6.2, VR LO and longer SH
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
 
 
 class ImageSize(BaseModel):
@@ -161,10 +169,8 @@ class StudyMetadata(BaseModel):
     timestamp: Annotated[AwareDatetime, BeforeValidator(_rfc_3339)] = Field(
         description="Time at which the study was made or sent: RFC 3339, with its zone."
     )
-    patient_id: Annotated[str, _Text] | None = Field(None, description="Patient ID (0010,0020).")
-    accession_number: Annotated[str, _Text] | None = Field(
-        None, description="Accession Number (0008,0050)."
-    )
+    patient_id: _Text | None = Field(None, description="Patient ID (0010,0020).")
+    accession_number: _Text | None = Field(None, description="Accession Number (0008,0050).")
     study_date: Annotated[dt.date, BeforeValidator(_study_date)] | None = Field(
         None, description="Study Date (0008,0020): 2026-01-31 or 20260131."
     )

@@ -21,11 +21,12 @@ _MODALITIES = listed(
     VA VF XA XAPROTOCOL XC
     """
 )
-_GENERIC = listed("XRAY XRAYS XR CXR RG RADIOGRAPH RADIOGRAPHY")
+_GENERIC = listed("XRAY XRAYS XR RX CXR RG RADIOGRAPH RADIOGRAPHY")
+_WRITTEN_OUT = by_word({"DX": "DR DDR DIGITALRADIOGRAPHY", "CR": "COMPUTEDRADIOGRAPHY"})
 _LATERALITIES = by_word(
     {
-        "R": "R RT RIGHT",
-        "L": "L LT LEFT",
+        "R": "R RT RIGHT RECHTS DROIT DROITE DERECHO DERECHA DIREITO DIREITA DESTRO DESTRA",
+        "L": "L LT LEFT LINKS GAUCHE IZQUIERDO IZQUIERDA ESQUERDO ESQUERDA SINISTRO SINISTRA",
         "B": "B BOTH BILATERAL BILAT",
         "U": "U UNPAIRED",
     }
@@ -37,7 +38,7 @@ def modality_named(text: str) -> str | None:
     word = _letters(text)
     if word in _GENERIC:
         return GENERIC_RADIOGRAPHY
-    return "DX" if word in ("DR", "DDR") else word if word in _MODALITIES else None
+    return _WRITTEN_OUT.get(word) or (word if word in _MODALITIES else None)
 
 
 def laterality_named(text: str) -> str | None:

@@ -105,6 +105,15 @@ def test_an_identifier_that_cannot_be_decoded_is_named_and_not_guessed(keyword):
     assert (metadata.patient_id, metadata.accession_number) == (None, None)
 
 
+@pytest.mark.parametrize("keyword", ["PatientID", "AccessionNumber"])
+@pytest.mark.parametrize("raw", [b"P\x001", b"P\t1", b"P\r\n1", b"P\x7f1", b"P\xc2\x851"])
+def test_an_identifier_with_control_characters_is_named_and_not_guessed(keyword, raw):
+    dataset = dicoms.image(ramp(2, 2), SpecificCharacterSet="ISO_IR 192")
+    metadata = read_metadata(with_raw_text(dataset, keyword, raw + bytes(len(raw) % 2)))
+    assert metadata.unreadable == {keyword}
+    assert (metadata.patient_id, metadata.accession_number) == (None, None)
+
+
 def test_padding_is_taken_off():
     dataset = dicoms.image(ramp(2, 2), ViewPosition="PA", AccessionNumber=" 17 ", StudyDate="")
     metadata = read_metadata(dicoms.write(dataset))

@@ -66,8 +66,8 @@ _DERIVED = (
 )
 _NO_PREAMBLE = "the file has no DICOM preamble (PS3.10 section 7.1); it was read without"
 _UNDECODABLE = (
-    "holds characters that its Specific Character Set (0008,0005) does not have: mend it, or send "
-    "the field in the metadata document"
+    "holds characters that its Specific Character Set (0008,0005) does not have, or control "
+    "characters: mend it, or send the field in the metadata document"
 )
 
 
@@ -174,7 +174,7 @@ def _identity(
         return Statement(
             part,
             missing=f"{attribute} of {part} {_UNDECODABLE}",
-            settled=f"{attribute} cannot be decoded: the metadata document's is used",
+            settled=f"{attribute} cannot be read as text: the metadata document's is used",
         )
     value = identifier(text or "")
     if value is None:

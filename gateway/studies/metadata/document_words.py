@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.schemas.metadata import StudyMetadata, document_date
+from gateway.schemas.metadata import StudyMetadata, View, document_date
 from gateway.schemas.result import ResultWarning
 from gateway.schemas.stored_document import IDENTITY
 from gateway.studies.metadata.projection import view_named
@@ -60,8 +60,8 @@ def worded(document: dict[str, Any]) -> Worded:
         if doubt is not None:
             notices.append(ResultWarning(pointer=f"/{name}", detail=doubt))
     view = fields.get("view")
-    if isinstance(view, str) and (named := view_named(view)) is not None:
-        fields["view"] = named.value
+    if isinstance(view, str):
+        fields["view"] = view_named(view) or View.__members__.get(view.strip().upper(), view)
     return Worded(fields, tuple(notices))
 
 

@@ -195,6 +195,14 @@ def test_an_identifier_has_1_to_64_characters(field: str):
     assert set(faults(VALID | {field: "x" * 65})) == {f"/{field}"}
 
 
+@pytest.mark.parametrize("field", ["patient_id", "accession_number"])
+@pytest.mark.parametrize("letter", ["\0", "\t", "\n", "\x7f", "\x85"])
+def test_an_identifier_has_no_control_characters(field: str, letter: str):
+    assert faults(VALID | {field: f"P{letter}1"}) == {
+        f"/{field}": "must have no control characters"
+    }
+
+
 @pytest.mark.parametrize("value", [0, -1, 1.5, "712", True, None])
 def test_an_image_size_has_two_whole_numbers(value: object):
     assert set(faults(VALID | {"image_size": {"width": value, "height": 1}})) == {

@@ -228,7 +228,7 @@ async def test_a_patient_that_cannot_be_decoded_is_named_by_the_document_or_refu
     made = await study({"patient_id": "P-1", **TIMED}, file)
     assert made.metadata.patient_id == "P-1"
     assert [notice.detail for notice in made.images[0].notices] == [
-        "Patient ID (0010,0020) cannot be decoded: the metadata document's is used"
+        "Patient ID (0010,0020) cannot be read as text: the metadata document's is used"
     ]
 
 

@@ -15,7 +15,9 @@ from gateway.vocabulary.body_parts import (
     [
         (("CHEST", "Chest", "CHEST-AP", "CHEST_PA", "chest lat", "CHESTPA", "CHEST 2 V"), "CHEST"),
         (("THORAX", "Thorax", "TÓRAX", "PORTABLE CHEST", "X-RAY CHEST", "XR CHEST"), "CHEST"),
-        (("CXR",), "CHEST"),
+        (("CXR", "THORAX AP LIEGEND", "HEMITHORAX"), "CHEST"),
+        (("LUNGE", "Pulmón", "POUMONS", "Pulmão"), "LUNG"),
+        (("RIBS LEFT", "RIBCAGE"), "RIB"),
         (("C SPINE", "C-SPINE", "CERVICAL SPINE", "CSPINE LAT"), "CSPINE"),
         (("L SPINE", "LSPINE AP", "Lumbar spine"), "LSPINE"),
         (("THORACIC SPINE", "T-SPINE"), "TSPINE"),
@@ -28,7 +30,9 @@ def test_body_parts(texts: tuple[str, ...], term: str):
     assert {text: body_part_named(text) for text in texts} == dict.fromkeys(texts, term)
 
 
-@pytest.mark.parametrize("text", ["", "XYZ", "UNKNOWN", "???", "L", "AP", "HAND KNEE", "CHEST XYZ"])
+@pytest.mark.parametrize(
+    "text", ["", "XYZ", "UNKNOWN", "???", "L", "AP", "HAND KNEE", "CHEST XYZ", "FACE CHEST"]
+)
 def test_other_words_are_no_body_part(text: str):
     assert body_part_named(text) is None
 

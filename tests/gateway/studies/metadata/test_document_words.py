@@ -14,6 +14,8 @@ from gateway.studies.metadata.document_words import worded
         ("body_part", "Chest", "CHEST"),
         ("laterality", "LEFT", "L"),
         ("patient_id", " P1 ", "P1"),
+        ("view", "antéro-postérieur", "AP"),
+        ("view", "other", "OTHER"),
         ("image_size", [1, 2], [1, 2]),  # no word: left to the schema
     ],
 )
