@@ -32,6 +32,7 @@ _FIRST_PIXEL_ELEMENT = 0x7FE00008  # Float Pixel Data; then Double Float, then P
 # thousands of them; a file of 64 MiB could hold eight million, a minute's work.
 _MOST_READS = 200_000
 _INFLATE_STEP = 1 << 20
+_TAG_AND_VR = 6  # bytes, which pydicom reads once before all others
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _UNNAMED_SYNTAX = (
     "the file has no file meta information, which would name the transfer syntax of its compressed "
@@ -56,6 +57,43 @@ class MeteredStream(io.BytesIO):
         if self.reads_left < 0:
             raise CorruptImageError("the DICOM data set has too many elements")
         return super().read(size)
+
+
+class _Elements:
+    """Elements of a data set as pydicom comes to them, of which it would keep the last of a tag.
+
+    Parameters
+    ----------
+    stream : MeteredStream
+        At the first element.
+    wanted : dict
+        Keywords of the tags that matter.
+    """
+
+    def __init__(self, stream: MeteredStream, wanted: dict[int, str]) -> None:
+        self._stream = stream
+        self._wanted = wanted
+        self._looked_ahead = stream.tell() + _TAG_AND_VR
+        self._values: dict[int, slice] = {}
+
+    def end(self, tag: int, _vr: str | None, length: int) -> bool:
+        """Return True at the pixels; the stream stands at the element's value.
+
+        Raises
+        ------
+        CorruptImageError
+            Two elements of one tag have two values (PS3.5, 7.1): either may be the patient's.
+        """
+        at = self._stream.tell()
+        if tag in self._wanted and at != self._looked_ahead:
+            value = slice(at, at + length)
+            first = self._values.setdefault(tag, value)
+            if first is not value and self._bytes(first) != self._bytes(value):
+                raise CorruptImageError(f"the data set has two values of {self._wanted[tag]}")
+        return tag >= _FIRST_PIXEL_ELEMENT
+
+    def _bytes(self, value: slice) -> memoryview:
+        return self._stream.getbuffer()[value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +159,15 @@ def read_file(data: Buffer, keywords: tuple[str, ...], limits: Limits) -> DicomF
         if syntax == DeflatedExplicitVRLittleEndian:
             inflated = _inflate(source[stream.tell() :], limits)
             source, stream = memoryview(inflated), MeteredStream(inflated)
+        wanted = {tag_of(keyword): keyword for keyword in keywords}
         implicit = syntax == ImplicitVRLittleEndian
         little_endian = syntax != ExplicitVRBigEndian
         dataset = read_dataset(
             stream,
             implicit,
             little_endian,
-            stop_when=lambda tag, _vr, _length: tag >= _FIRST_PIXEL_ELEMENT,
-            specific_tags=[tag_of(keyword) for keyword in keywords],
+            stop_when=_Elements(stream, wanted).end,
+            specific_tags=list(wanted),
         )
     rest = source[stream.tell() :].toreadonly()
     has_pixel_data = bytes(rest[:4]) == (b"\xe0\x7f\x10\0" if little_endian else b"\x7f\xe0\0\x10")

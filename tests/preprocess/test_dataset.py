@@ -206,6 +206,42 @@ def test_uncompressed_pixels_that_end_before_their_length_are_refused(length):
         decode(data)
 
 
+ID = (0x0010, 0x0020, b"LO")
+CHARACTER_SET = (0x0008, 0x0005, b"CS")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "keyword"),
+    [
+        (element(*ID, b"A-17"), element(*ID, b"B-17"), "PatientID"),
+        (element(*ID, b"A-17"), element(*ID, b""), "PatientID"),
+        (
+            element(*CHARACTER_SET, b"ISO_IR 100"),
+            element(*CHARACTER_SET, b"ISO_IR 192"),
+            "SpecificCharacterSet",
+        ),
+    ],
+)
+def test_two_values_of_an_attribute_are_refused(first, second, keyword):
+    start, body = split(dicoms.write(dicoms.image(ramp(4, 4))))
+    for data in (start + first + second + body, start + first + body[:60] + second + body[60:]):
+        with pytest.raises(CorruptImageError) as caught:
+            read_metadata(data)
+        assert caught.value.reason == f"the data set has two values of {keyword}"
+
+
+def test_two_values_of_the_number_of_rows_are_refused():
+    start, body = split(dicoms.write(dicoms.image(ramp(8, 4))))
+    rows = element(0x0028, 0x0010, b"US", struct.pack("<H", 4))
+    with pytest.raises(CorruptImageError, match="two values of Rows"):
+        decode(start + rows + body)
+
+
+def test_the_same_value_twice_is_taken():
+    start, body = split(dicoms.write(dicoms.image(ramp(4, 4))))
+    assert read_metadata(start + 2 * element(*ID, b"A-17") + body).patient_id == "A-17"
+
+
 def test_empty_element_of_an_unknown_vr_is_refused():
     data = dicoms.write(dicoms.image(ramp(4, 4)))
     at = data.index(b"\x28\0\x03\1US\2\0")
