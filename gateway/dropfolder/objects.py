@@ -1,8 +1,9 @@
 """The drop folder as its senders see it: images and sidecars, and which belong together.
 
 ``{study_id}/{name}.jpg`` (or ``.jpeg``, ``.png``, ``.dcm``, ``.dicom`` and other endings of
-pictures) lies beside its sidecar ``{study_id}/{name}.json``, with endings in any case; both may
-also lie outside of any study's folder. A name without an ending or with a number as its last part
+pictures) lies beside its sidecar ``{study_id}/{name}.json``, with endings in any case, or
+``{study_id}/{name}.jpg.json``, which is of this one image; both may also lie outside of any study's
+folder. A name without an ending or with a number as its last part
 (``IM000001``, ``1.2.3``) is an image if its bytes are DICOM's. Everything else is left alone. In a
 bucket all this lies under ``images/``. Names that Unicode holds to be the same (composed or
 decomposed) are one name.
@@ -11,7 +12,8 @@ decomposed) are one name.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,7 @@ from gateway.schemas.parked import Half
 from gateway.studies.imaging import is_dicom
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from gateway.storage.protocol import ObjectStore, Reserve, Tagged
     from gateway.studies.study import Route
@@ -61,6 +63,8 @@ class Dropped:
         True if it is named as a DICOM file, which needs no sidecar.
     is_unnamed
         True if only its bytes can tell that it is a DICOM file; see `Inbox.is_left_alone`.
+    image_key
+        Key of the one image that a sidecar is of by its name, ``front.jpg.json``.
     """
 
     key: str
@@ -69,6 +73,7 @@ class Dropped:
     half: Half
     may_stand_alone: bool = False
     is_unnamed: bool = False
+    image_key: str | None = None
 
     @property
     def stem(self) -> str:
@@ -83,10 +88,22 @@ class Dropped:
         return Dropped(f"{self.base}.{_SIDECAR}", self.base, self.study_folder, Half.SIDECAR)
 
     @property
+    def own_sidecar(self) -> Dropped:
+        """Sidecar that is an image's alone."""
+        key = f"{self.key}.{_SIDECAR}"
+        return Dropped(key, self.base, self.study_folder, Half.SIDECAR, image_key=self.key)
+
+    def is_for(self, image: Dropped) -> bool:
+        """Return True if a sidecar is an image's by their names."""
+        if self.image_key is None:
+            return self.stem == image.stem
+        return _composed(self.image_key) == _composed(image.key)
+
+    @property
     def reference(self) -> str:
         """Name for the object that can stand in a key and tells nothing."""
         if self.half is Half.SIDECAR:
-            return key_reference(f"{self.stem}.{_SIDECAR}")
+            return key_reference(f"{_composed(self.image_key or self.base)}.{_SIDECAR}")
         return key_reference(_composed(self.key))
 
     @property
@@ -148,7 +165,14 @@ class Inbox:
         base = key.removesuffix(f"{dot}{extension}")
         kind = extension.lower() if dot else ""
         if kind == _SIDECAR:
-            return Dropped(key, base, folder, Half.SIDECAR)
+            of_one = self._image_named(base)
+            return Dropped(
+                key,
+                of_one.base if of_one else base,
+                folder,
+                Half.SIDECAR,
+                image_key=of_one.key if of_one else None,
+            )
         if kind in _IMAGES:
             return Dropped(key, base, folder, Half.IMAGE, may_stand_alone=kind in _DICOM)
         if name.upper() != _DIRECTORY and (not dot or (kind.isascii() and kind.isdecimal())):
@@ -172,16 +196,34 @@ class Inbox:
             return False
         return not is_dicom(head)
 
+    def _image_named(self, key: str) -> Dropped | None:
+        """Return the image that a key names by its ending."""
+        image = self.find(key)
+        is_image = image is not None and image.half is Half.IMAGE and not image.is_unnamed
+        return image if is_image else None
+
     async def images_of(self, dropped: Dropped) -> list[Dropped]:
         """Return all images that lie beside a sidecar now, by key."""
-        beside = await self._beside(dropped)
-        images = [item for item in beside if item.half is Half.IMAGE]
-        if images:
-            return images
-        unnamed = [item for key in _spellings(dropped.base) if (item := self.find(key))]
-        return [item for item in unnamed if item.is_unnamed and not await self.is_left_alone(item)]
+        images, _ = await self.beside(dropped)
+        return images
 
-    async def _beside(self, dropped: Dropped) -> list[Dropped]:
+    async def beside(self, dropped: Dropped) -> tuple[list[Dropped], list[Dropped]]:
+        """Return all images that lie beside a sidecar now, and the other sidecars of them, by key.
+
+        Others are those of one image beside the one of all, and the other way round.
+        """
+        found = await self._named_alike(dropped)
+        images = [item for item in found if item.half is Half.IMAGE and dropped.is_for(item)]
+        if images:
+            others = (item for item in found if item.half is Half.SIDECAR)
+            return images, [item for item in others if _rival(item, dropped, images)]
+        if dropped.image_key is not None:  # front.jpg.jpg, which is often shown as front.jpg
+            return await self.beside(replace(dropped, base=dropped.image_key, image_key=None))
+        unnamed = [item for key in _spellings(dropped.base) if (item := self.find(key))]
+        unnamed = [item for item in unnamed if item.is_unnamed]
+        return [item for item in unnamed if not await self.is_left_alone(item)], []
+
+    async def _named_alike(self, dropped: Dropped) -> list[Dropped]:
         """Return the objects of that name with some ending, by key."""
         keys = [
             key
@@ -205,6 +247,19 @@ class Inbox:
                 continue
         return None
 
+    async def sidecar_of(self, dropped: Dropped) -> Dropped:
+        """Return the sidecar of an image as it is spelt, or would be; a sidecar itself.
+
+        Raises
+        ------
+        ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
+        """
+        async for key in self._sidecar_keys(dropped):
+            with suppress(ObjectNotFoundError):
+                await self._objects.beginning(key, 1)
+                return self.find(key) or dropped.sidecar
+        return dropped.sidecar
+
     async def _sidecar_keys(self, dropped: Dropped) -> AsyncIterator[str]:
         """Yield the keys that the sidecar may have: its usual spellings, then whatever is there.
 
@@ -216,11 +271,13 @@ class Inbox:
             for spelling in _spellings(dropped.base)
             for ending in (_SIDECAR, _SIDECAR.upper())
         ]
+        if dropped.half is Half.IMAGE:
+            usual.append(dropped.own_sidecar.key)
         for key in dict.fromkeys(usual):
             yield key
         if not dropped.may_stand_alone:
-            for item in await self._beside(dropped):
-                if item.half is Half.SIDECAR and item.key not in usual:
+            for item in await self._named_alike(dropped):
+                if item.half is Half.SIDECAR and item.key not in usual and item.is_for(dropped):
                     yield item.key
 
     async def image(self, image: Dropped, version_id: str | None, *, reserve: Reserve) -> Tagged:
@@ -240,6 +297,11 @@ class Inbox:
         return await self._objects.read_tagged(
             image.key, limit_bytes=self._image_bytes, version_id=version_id, reserve=reserve
         )
+
+
+def _rival(other: Dropped, sidecar: Dropped, images: Iterable[Dropped]) -> bool:
+    is_of_one = other.image_key is not None
+    return is_of_one is (sidecar.image_key is None) and any(map(other.is_for, images))
 
 
 def _composed(text: str) -> str:

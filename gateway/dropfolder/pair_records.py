@@ -121,20 +121,23 @@ class PairRecords:
         await self.waiting.mark_parked(dropped)
         has_reading = of is not None and await self._tell(of, failure, item)
         # What was parked of an image's sidecar alone is told with the image.
-        beside = [dropped.sidecar] if dropped.half is Half.IMAGE else []
+        is_image = dropped.half is Half.IMAGE
+        beside = [dropped.sidecar, dropped.own_sidecar] if is_image else []
         waited = [(dropped, version) for version in failure.versions]
         await self._remove(await self.waiting.listed(dropped), waited, beside)
         return Taken(Outcome.PARKED, parked=item, has_reading=has_reading)
 
-    async def park_sidecar(self, dropped: Dropped, error: RadStreamError) -> Taken:
-        """Park the sidecar of a pair alone, however many images it is for.
+    async def park_sidecar(
+        self, dropped: Dropped, sidecar: Dropped, error: RadStreamError
+    ) -> Taken:
+        """Park the sidecar of a pair, whose half was delivered, alone, however many images it has.
 
         The images are found beside it when it is mended; older versions of them wait for that.
         """
         halves = await self.waiting.read(await self.waiting.listed(dropped))
         images = [self._inbox.find(half.key) for half in halves if half.version_id is None]
         await self.waiting.remove((dropped, None), *((image, None) for image in images if image))
-        return await self.park(Failure(dropped.sidecar, error))
+        return await self.park(Failure(sidecar, error))
 
     async def clear(
         self, image: Dropped, versions: Collection[str | None], listed: Sequence[str]
@@ -149,7 +152,9 @@ class PairRecords:
             Records of the pair, listed when the image's reading was stored.
         """
         waited = [(image, version) for version in versions]
-        await self._remove(listed, [*waited, (image.sidecar, None)], [image, image.sidecar])
+        sidecars = [image.sidecar, image.own_sidecar]
+        waited += [(sidecar, None) for sidecar in sidecars]
+        await self._remove(listed, waited, [image, *sidecars])
 
     async def clear_item(self, dropped: Dropped) -> None:
         """Remove the parked item of an object, whether it is marked or not."""

@@ -12,6 +12,8 @@ from gateway.errors import (
     TRANSIENT,
     DeadlineExceededError,
     DeliveryUnfinishedError,
+    Fault,
+    InvalidMetadataError,
     ObjectNotReadableError,
     ObjectTooLargeError,
     QuotaExceededError,
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
     from gateway.storage.protocol import Tagged
 
 _GRACE_S = 1.0
+_SECOND = Fault(
+    "",
+    "is a second sidecar: the one without the image's ending in its name counts; remove one",
+)
 
 
 class Pairing:
@@ -149,7 +155,8 @@ class Pairing:
                 return await self._take_sidecar(dropped, deadline)
             document = await self._inbox.document(dropped)
         except ObjectTooLargeError as error:
-            return [await self._records.park_sidecar(dropped, error)], None
+            sidecar = await self._inbox.sidecar_of(dropped)
+            return [await self._records.park_sidecar(dropped, sidecar, error)], None
         if document is None and not dropped.may_stand_alone:
             return [], None
         taken = await self._process(dropped, version_id, document, deadline)
@@ -159,10 +166,14 @@ class Pairing:
         self, sidecar: Dropped, deadline: Deadline
     ) -> tuple[list[Taken], TakenPair | None]:
         """Take each image beside a sidecar, as it is now and in every version that waits."""
-        document, images = await both(self._inbox.document(sidecar), self._inbox.images_of(sidecar))
+        document, (images, others) = await both(
+            self._inbox.document(sidecar), self._inbox.beside(sidecar)
+        )
         if document is None:
             await self._records.waiting.remove((sidecar, None))
             return [Taken(Outcome.IGNORED)], None
+        if sidecar.image_key is not None and others:
+            return [await self._park_second(sidecar)], None
         taken: list[Taken] = []
         done: set[tuple[str, str | None]] = set()
         listed: Sequence[str] | None = None
@@ -179,8 +190,15 @@ class Pairing:
             older, version = self._inbox.find(half.key), half.version_id
             if older and older.half is Half.IMAGE and (older.key, version) not in done:
                 taken += await self._take_beside(sidecar, older, version, document, deadline)
+        if sidecar.image_key is not None and images:  # their names may have less in common
+            await self._records.waiting.remove((sidecar, None))
+        taken += [await self._park_second(other) for other in others]
         is_pair = len(taken) == len(images) == 1
         return taken, _pair(images[0], document, taken[0]) if is_pair else None
+
+    async def _park_second(self, sidecar: Dropped) -> Taken:
+        """Park the sidecar of one image beside the one that counts, for it may say otherwise."""
+        return await self._records.park(Failure(sidecar, InvalidMetadataError((_SECOND,))))
 
     async def _take_beside(
         self,

@@ -13,7 +13,9 @@ from gateway.errors import (
 from gateway.problems import problem_of
 from gateway.schemas.events import Outcome
 from gateway.work.parked import Parking
+from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import until
+from tests.support.models import flat_png
 from tests.support.pairing import (
     IMAGE,
     PNG,
@@ -79,6 +81,87 @@ async def test_pair_of_a_sidecar_that_cannot_be_read_is_parked_once(
     put(dropped, a_json=sidecar("S1"))
     retried = await pairing.retry(item.id)
     assert (retried.outcome, retried.study) == (Outcome.PROCESSED, "/v1/studies/S1")
+    assert left_of(objects) == []
+
+
+# --- sidecars that are named after the whole image -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "data"),
+    [("a.png", PNG), ("a.dcm", file_of(radiograph())), ("a.PNG", PNG), ("a.png.png", PNG)],
+)
+@pytest.mark.parametrize("is_image_first", [True, False])
+async def test_sidecar_may_have_the_images_ending_in_its_name(
+    pairing: DropFolderGateway,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    image: str,
+    data: bytes,
+    is_image_first: bool,
+):
+    whole = image.removesuffix(".png") if image == "a.png.png" else image
+    files = {f"images/{image}": data, f"images/{whole}.json": sidecar("S4")}
+    for key in sorted(files, key=lambda key: key.endswith("json") is is_image_first):
+        dropped.objects[key] = files[key]
+        answer = await pairing.deliver(key)
+    if not (image == "a.dcm" and is_image_first):  # which needed none, and is of its own study
+        assert (answer.outcome, answer.study) == (Outcome.PROCESSED, "/v1/studies/S4")
+        await pairing.sweep()
+        assert [key for key in left_of(objects) if "/bindings/" not in key] == []
+
+
+async def test_sidecar_with_an_images_ending_is_of_that_image_alone(
+    pairing: DropFolderGateway, dropped: MemoryStore, readings: Readings
+):
+    dropped.objects |= {"images/S1/a.png": PNG, "images/S1/a.jpg": flat_png(9)}
+    dropped.objects["images/S1/a.png.json"] = sidecar("S1")
+    assert (await pairing.deliver("images/S1/a.png.json")).outcome is Outcome.PROCESSED
+    assert (await pairing.deliver("images/S1/a.jpg")).outcome is Outcome.WAITING
+    dropped.objects["images/S1/a.jpg.json"] = sidecar("S1")
+    assert (await pairing.deliver("images/S1/a.jpg.json")).outcome is Outcome.PROCESSED
+    assert readings.inferences.total() == 2
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_of_two_sidecars_the_one_of_all_images_counts_and_the_other_is_parked(
+    pairing: DropFolderGateway,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    is_first: bool,
+):
+    own = "images/a.png.json"
+    dropped.objects |= {"images/a.png": PNG, "images/a.json": sidecar("S1"), own: sidecar("S2")}
+    keys = ["images/a.json", own]
+    for key in keys[::-1] if is_first else keys:
+        answer = await pairing.deliver(key)
+        assert (answer.outcome, problem(answer)) == (Outcome.PARKED, "invalid-metadata")
+    [item] = await Parking(objects, problem_of).items(after="", limit=9)
+    assert item.key == own
+    assert [key for key in objects.objects if key.startswith("results/")] == [
+        key for key in objects.objects if key.startswith("results/S1/")
+    ]
+
+
+@pytest.mark.parametrize("is_image_first", [True, False])
+async def test_oversized_sidecar_with_an_images_ending_is_parked_once(
+    pairing: DropFolderGateway,
+    objects: MemoryStore,
+    dropped: MemoryStore,
+    *,
+    is_image_first: bool,
+):
+    files = {"images/S1/a.png": PNG, "images/S1/a.png.json": b" " * 1001}
+    for key in sorted(files, reverse=not is_image_first):
+        dropped.objects[key] = files[key]
+        answer = await pairing.deliver(key)
+    assert (answer.outcome, problem(answer)) == (Outcome.PARKED, "object-too-large")
+    [item] = await Parking(objects, problem_of).items(after="", limit=9)
+    assert item.key == "images/S1/a.png.json"
+    dropped.objects["images/S1/a.png.json"] = sidecar("S1")
+    assert (await pairing.retry(item.id)).outcome is Outcome.PROCESSED
     assert left_of(objects) == []
 
 
