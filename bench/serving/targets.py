@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.results import PLACE, ROOT
 from bench.serving.densenet import write_folder
 from bench.serving.processes import Server, free_port, running
+from gateway.models.build import newest_version
 
 _PEERS = Path(__file__).parent / "peers"
 _PLACE = PLACE / "serving"
@@ -51,6 +52,11 @@ def repository(name: str) -> Path:
     return _PLACE / "models" / name
 
 
+def _served(folder: Path) -> Path:
+    """The file of the version that Triton serves: the peers run what RadStream runs."""
+    return folder / newest_version(folder) / "model.onnx"
+
+
 @dataclass(frozen=True)
 class Target:
     """A server and how it is asked."""
@@ -77,7 +83,7 @@ class Target:
         """The server; what it stores goes with it."""
         port = free_port()
         log = _PLACE / f"{self.name.split(',')[0]}.log"
-        model = self.repository / self.model / "1" / "model.onnx"
+        model = _served(self.repository / self.model)
         with tempfile.TemporaryDirectory(dir=_PLACE) as folder:
             environment = {"DRAFT": "1" if self.draft else "0", "MODEL": str(model)}
             environment |= {"NAME": self.model, "PORT": str(port)}
@@ -139,7 +145,7 @@ def gateway_environment(port: int, folder: Path, repository: Path) -> dict[str, 
 
 def floor(model: str, image: Path, studies: int, decoder: str, *, draft: bool) -> dict[str, float]:
     """CPU and wall seconds of the bare loop."""
-    path = repository(model) / model / "1" / "model.onnx"
+    path = _served(repository(model) / model)
     environment = os.environ | {"MODEL": str(path), "DRAFT": "1" if draft else "0"}
     told = subprocess.run(
         [_PYTHON, "floor.py", str(image), str(studies), decoder],

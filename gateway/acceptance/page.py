@@ -6,6 +6,7 @@ import string
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from gateway.acceptance.plots import reliability, roc
 from gateway.acceptance.statistics import ENOUGH
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
         Interval,
         LabelFigures,
         MeasuredVersion,
-        NotRead,
         OperatingPoint,
     )
 
@@ -27,7 +27,7 @@ NOT_ENOUGH = "not enough data"
 _FEW = f"<p>Fewer than {ENOUGH} studies: {NOT_ENOUGH} for figures.</p>"
 
 
-def page(document: AcceptancePage, *, is_signed: bool, json_sha256: str) -> str:
+def page(document: AcceptancePage, *, is_signed: bool, json_sha256: str, studies: str) -> str:
     """Return the page.
 
     Parameters
@@ -38,6 +38,8 @@ def page(document: AcceptancePage, *, is_signed: bool, json_sha256: str) -> str:
         True if a signature is written beside it.
     json_sha256
         SHA-256 of the same page as JSON.
+    studies
+        Way from the page to the folder of the studies, which it has links to.
     """
     template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     accepted = document.accepted
@@ -56,12 +58,12 @@ def page(document: AcceptancePage, *, is_signed: bool, json_sha256: str) -> str:
         version=escape(accepted.version),
         about=escape(about),
         signature=signature,
-        sections="\n".join(_sections(document)),
+        sections="\n".join(_sections(document, studies)),
         provenance=_provenance(document, json_sha256),
     )
 
 
-def _sections(document: AcceptancePage) -> Iterator[str]:
+def _sections(document: AcceptancePage, studies: str) -> Iterator[str]:
     if document.differences:
         yield from _comparison(document)
     for version in document.versions:
@@ -77,11 +79,11 @@ def _sections(document: AcceptancePage) -> Iterator[str]:
             ],
         )  # fmt: skip
         for label in version.labels:
-            yield from _label(label)
-        yield from _without_verdict(version)
+            yield from _label(label, studies)
+        yield from _without_verdict(version, studies)
 
 
-def _label(label: LabelFigures) -> Iterator[str]:
+def _label(label: LabelFigures, studies: str) -> Iterator[str]:
     yield f"<h3>{escape(label.label)}: {label.studies:,} studies, {label.positive:,} with it</h3>"
     if not label.is_enough:
         yield _FEW
@@ -115,11 +117,11 @@ def _label(label: LabelFigures) -> Iterator[str]:
     yield "<h3>By sex, age, view, device and sender</h3>"
     yield _subgroups(label)
     yield "<h3>Discordant studies</h3>"
-    yield _table(
+    yield _linked_table(
         ("verdict", "number", "studies"),
         [
-            ("missed", f"{len(label.missed):,}", ", ".join(label.missed)),
-            ("overcalled", f"{len(label.overcalled):,}", ", ".join(label.overcalled)),
+            (verdict, f"{len(names):,}", ", ".join(_link(name, studies) for name in names))
+            for verdict, names in (("missed", label.missed), ("overcalled", label.overcalled))
         ],
     )
 
@@ -164,15 +166,17 @@ def _subgroups(label: LabelFigures) -> str:
     )  # fmt: skip
 
 
-def _without_verdict(version: MeasuredVersion) -> Iterator[str]:
+def _without_verdict(version: MeasuredVersion, studies: str) -> Iterator[str]:
     for title, listed in (("Not applicable", version.not_applicable), ("Failed", version.failed)):
         if listed:
             yield f"<h3>{title}</h3>"
-            yield _table(("study", "reason"), [_not_read(each) for each in listed])
+            rows = [(_link(each.study, studies), escape(each.reason)) for each in listed]
+            yield _linked_table(("study", "reason"), rows)
 
 
-def _not_read(item: NotRead) -> tuple[str, str]:
-    return item.study, item.reason
+def _link(study: str, studies: str) -> str:
+    """Return a link to a study's file or folder, as HTML."""
+    return f'<a href="{escape(quote(f"{studies}/{study}"))}">{escape(study)}</a>'
 
 
 def _comparison(document: AcceptancePage) -> Iterator[str]:
@@ -208,9 +212,14 @@ def _provenance(document: AcceptancePage, json_sha256: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return _linked_table(head, [[escape(cell) for cell in row] for row in rows])
+
+
+def _linked_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose cells are HTML already."""
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     top = f"<thead><tr>{columns}</tr></thead>" if any(head) else ""
-    lines = (f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    lines = (f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
 
 

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import os
 import secrets
 from collections import Counter
 from pathlib import Path
@@ -133,12 +134,14 @@ def accept(
         ),
         differences=tuple(_differences(asked, read, studies)),
     )
-    _publish(document, out, key_file, as_json=as_json)
+    _publish(document, folder, out, key_file, as_json=as_json)
 
 
-def _publish(document: AcceptancePage, out: Path, key_file: Path | None, *, as_json: bool) -> None:
+def _publish(
+    document: AcceptancePage, studies: Path, out: Path, key_file: Path | None, *, as_json: bool
+) -> None:
     """Write the page, and tell of it on standard output."""
-    written = _write(document, out, key_file)
+    written = _write(document, studies, out, key_file)
     if as_json:
         files = {"files": list(map(str, written)), "is_signed": key_file is not None}
         form = document.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -253,13 +256,14 @@ def _files_sha256(repository: Path, model: Mapping[str, Any]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _write(document: AcceptancePage, out: Path, key_file: Path | None) -> list[Path]:
+def _write(document: AcceptancePage, studies: Path, out: Path, key_file: Path | None) -> list[Path]:
     """Write the page in both forms, and sign them; return their files."""
     accepted = document.accepted
     stem = f"acceptance-{accepted.name}-{accepted.version}-{document.made_at:%Y%m%dT%H%M%SZ}"
     data = document.model_dump_json(by_alias=True, exclude_none=True, indent=2).encode() + b"\n"
     digest = hashlib.sha256(data).hexdigest()
-    html = page(document, is_signed=key_file is not None, json_sha256=digest).encode()
+    way = Path(os.path.relpath(studies.resolve(), out.resolve())).as_posix()
+    html = page(document, is_signed=key_file is not None, json_sha256=digest, studies=way).encode()
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for suffix, content in ((".json", data), (".html", html)):

@@ -1,7 +1,7 @@
 """Distances between two histograms of one feature, with bounds by the bootstrap.
 
 Not SciPy, alibi-detect or Evidently: they take samples, and here are only counts in bins. The tests
-hold these distances to SciPy's.
+hold these distances to SciPy's and to those of frouros.
 """
 
 from __future__ import annotations

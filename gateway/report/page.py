@@ -6,6 +6,7 @@ import string
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from gateway.report.answers import heading, is_number, shown
 from gateway.report.plots import plots
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from gateway.report.answers import QueryResult
 
 
-def page(answers: Mapping[str, QueryResult], about: str, paid: Mapping[str, float]) -> str:
+def page(
+    answers: Mapping[str, QueryResult],
+    about: str,
+    paid: Mapping[str, float],
+    *,
+    gateway_url: str | None = None,
+) -> str:
     """Return the page: the few figures that matter, then plots, then all rows of all answers.
 
     Parameters
@@ -28,6 +35,8 @@ def page(answers: Mapping[str, QueryResult], about: str, paid: Mapping[str, floa
         A sentence on their source.
     paid
         Prices that were asked with instead of the queries' own.
+    gateway_url
+        Address of the gateway, in whose console studies open from the page; None for no links.
     """
     template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     pictures = [
@@ -38,7 +47,7 @@ def page(answers: Mapping[str, QueryResult], about: str, paid: Mapping[str, floa
         about=escape(about),
         figures="\n".join(_figures(answers)),
         plots="\n".join(pictures),
-        tables="\n".join(_section(answer, paid) for answer in answers.values()),
+        tables="\n".join(_section(answer, paid, gateway_url) for answer in answers.values()),
     )
 
 
@@ -73,18 +82,19 @@ def _figure(name: str, value: str, unit: str, note: str) -> str:
     )
 
 
-def _section(answer: QueryResult, paid: Mapping[str, float]) -> str:
+def _section(answer: QueryResult, paid: Mapping[str, float], gateway_url: str | None) -> str:
     question = answer.question
     description = question.description
     if question.name == "cost_per_1000_images":
         listed = ", ".join(f"{name} {value:g}" for name, value in {**prices(), **paid}.items())
         description += f" Prices: {listed}."
+    rows = "".join(_rows(answer, gateway_url))
     return (
         f'<section>\n<h2 id="{question.name}">{escape(question.title)}</h2>\n'
         f"<p>{escape(description)}</p>\n"
         # To be scrolled by keyboard as well.
         f'<div class="table" tabindex="0" role="region" aria-labelledby="{question.name}">\n'
-        f"<table>\n{_head(answer)}\n<tbody>\n{''.join(_rows(answer))}</tbody>\n</table>\n"
+        f"<table>\n{_head(answer)}\n<tbody>\n{rows}</tbody>\n</table>\n"
         "</div>\n</section>"
     )
 
@@ -98,12 +108,17 @@ def _head(answer: QueryResult) -> str:
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 
 
-def _rows(answer: QueryResult) -> Iterator[str]:
+def _rows(answer: QueryResult, gateway_url: str | None) -> Iterator[str]:
     for row in answer.rows:
-        cells = (_cell(name, value) for name, value in zip(answer.columns, row, strict=True))
+        values = zip(answer.columns, row, strict=True)
+        cells = (_cell(name, value, gateway_url) for name, value in values)
         yield f"<tr>{''.join(cells)}</tr>\n"
 
 
-def _cell(column: str, value: Any) -> str:
+def _cell(column: str, value: Any, gateway_url: str | None) -> str:
     name = ' class="number"' if is_number(column, value) else ""
-    return f"<td{name}>{escape(shown(column, value))}</td>"
+    text = escape(shown(column, value))
+    if column == "study_id" and gateway_url is not None:
+        address = f"{gateway_url.rstrip('/')}/console/studies/{quote(value, safe='')}"
+        text = f'<a href="{escape(address)}">{text}</a>'
+    return f"<td{name}>{text}</td>"

@@ -40,7 +40,7 @@ def document(*versions: MeasuredVersion, **others: object) -> AcceptancePage:
 def test_it_has_figures_groups_failures_and_provenance():
     outcomes = studies(1)
     made = document(version("2", outcomes, "pneumonia", "effusion"))
-    html = page(made, is_signed=True, json_sha256="f" * 64)
+    html = page(made, is_signed=True, json_sha256="f" * 64, studies="../site")
     assert "Acceptance of chest 2" in html
     assert "Pneumonia &amp; co." in html
     area = made.accepted.labels[0].auc
@@ -55,10 +55,16 @@ def test_it_has_figures_groups_failures_and_provenance():
     assert "not stated" in html
     assert ".sig" in html
     assert not re.search(r"\$[a-z]", html)
+    failed = '"../site/%3Cscript%3Ealert%281%29%3C/script%3E.dcm"'
+    assert f"<a href={failed}>&lt;script&gt;alert(1)&lt;/script&gt;.dcm</a>" in html
+    missed = made.accepted.labels[0].missed[0]
+    assert f'<a href="../site/{missed}">{missed}</a>' in html
 
 
 def test_without_a_key_it_says_that_it_is_not_signed():
-    html = page(document(version("2", [], "pneumonia")), is_signed=False, json_sha256=DIGEST)
+    html = page(
+        document(version("2", [], "pneumonia")), is_signed=False, json_sha256=DIGEST, studies="."
+    )
     assert "Not signed" in html
 
 
@@ -70,6 +76,6 @@ def test_two_versions_are_compared_first():
         version("1", second, "pneumonia"),
         differences=compared,
     )
-    html = page(made, is_signed=False, json_sha256=DIGEST)
+    html = page(made, is_signed=False, json_sha256=DIGEST, studies=".")
     assert html.index("chest 2 and chest 1") < html.index("<h2>chest 2</h2>")
     assert AcceptancePage.model_validate_json(made.model_dump_json(by_alias=True)) == made

@@ -104,7 +104,8 @@ async def test_a_file_of_a_report_system_is_brought_twice_and_reported_once(
         ]
         for study_id in ("TWIN-1", "TWIN-2"):
             await sent(client, 255, study_id=study_id, accession_number="A-CANARY-TWIN")
-        dicom = file_of(radiograph(AccessionNumber="A-CANARY-99", StudyInstanceUID="1.2.3.99"))
+        names = dict.fromkeys(("PatientName", "PatientID", "AccessionNumber"), "A-CANARY-99")
+        dicom = file_of(radiograph(StudyInstanceUID="1.2.3.99", **names))
         assert (await client.post("/v1/studies", **multipart(None, dicom))).status_code == 200
 
         async def are_found() -> bool:
@@ -138,9 +139,11 @@ async def test_a_file_of_a_report_system_is_brought_twice_and_reported_once(
             return len(found["studies"]) == 21
 
         await until(are_judged)
+        page = tmp_path / "report.html"
         of_report = ("--folder", settings.telemetry.folder, "--url", gateway.url, "--json")
-        code, out, err = await command("report", "--feedback", *of_report)
-    assert (code, err) == (0, "")
+        code, out, err = await command("report", "--feedback", *of_report, "--html", page)
+        assert f'<a href="{gateway.url}/console/studies/{studies[8]}">' in page.read_text()
+    assert (code, err) == (0, f"\nThe page is {page}\n")
     found = json.loads(out)
     [row] = found["reader_agreement"]
     assert (row["studies"], row["disputed"]) == (21, 0)
@@ -148,6 +151,12 @@ async def test_a_file_of_a_report_system_is_brought_twice_and_reported_once(
     discordant = {row["study_id"] for row in found["discordant_studies"]}
     assert discordant == {studies[8], studies[9], studies[19]}
     assert "CANARY" not in f"{first}"
+    watched = [
+        *(tmp_path / "store/monitoring").rglob("*.json"),
+        *settings.telemetry.folder.iterdir(),
+    ]
+    assert any("true_positive" in file.read_text() for file in watched)
+    assert not [file.name for file in watched if "CANARY" in file.read_text()]
 
 
 async def test_a_file_that_is_no_list_of_judgements_is_refused(

@@ -1,4 +1,4 @@
-"""Distances are SciPy's; their bounds hold, and chance alone is no distance."""
+"""Distances are SciPy's and frouros's; their bounds hold, and chance alone is no distance."""
 
 import numpy as np
 import pytest
@@ -26,6 +26,26 @@ def test_hellingers_distance_is_that_of_the_square_roots(seed: int):
     one, other = np.random.default_rng(seed).dirichlet(np.ones(20), 2)
     expected = euclidean(np.sqrt(one), np.sqrt(other)) / np.sqrt(2)
     assert hellinger(one, other) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "nominal", "ordered"),
+    [
+        ([400, 300, 200, 70, 30], [90, 110, 160, 120, 20], 0.23985234665042895, 0.71),
+        ([0, 40, 60, 0], [10, 10, 20, 60], 0.673490785747084, 0.9),
+        (
+            *([1000, 1, 0, 0, 0, 0, 0, 3], [1, 0, 5, 0, 0, 0, 90, 4]),
+            *(0.9430094348609881, 5.75808764940239),
+        ),
+    ],
+)
+def test_distances_are_those_of_a_library_of_drift(
+    one: list[int], other: list[int], nominal: float, ordered: float
+):
+    # By frouros 0.9.0, HellingerDistance and EMD, of samples with as many values in each bin.
+    reference, window = np.array(one) / sum(one), np.array(other) / sum(other)
+    assert hellinger(reference, window) == pytest.approx(nominal)
+    assert earth_mover(reference, window) == pytest.approx(ordered)
 
 
 def test_shares_without_a_common_bin_are_as_far_as_can_be():

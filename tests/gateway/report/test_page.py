@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.report import Records, answers, page, questions
+from gateway.report import Records, answers, page, questions, reader_agreement
+from tests.gateway.report.test_reader_agreement import study as judged
 from tests.support.analytics import FIRST_DAY, lines_of, study, two_days, write
 
 VOID = {"meta"}
@@ -84,6 +85,20 @@ def test_every_answer_has_a_table_and_every_plot_words(text: str):
     ] * 6
     assert "The busiest is" in " ".join(reader.all_of("desc"))
     assert "Prices: instance_hour 2, stored_gb_month" in text
+
+
+def test_discordant_studies_open_in_the_console(tmp_path: Path):
+    records = Records([write(tmp_path, lines_of(two_days()))])
+    found = answers(records, questions(), since=None, paid={})
+    found |= reader_agreement([judged(19, 0.9, ("B", False))])
+    text = page(found, records.described(), {}, gateway_url="https://radstream.example/gateway/")
+    reader = Reader(text)
+    assert [value for _, name, value in reader.attributes if name == "href"] == [
+        "https://radstream.example/gateway/console/studies/S19"
+    ]
+    assert reader.all_of("a") == ["S19"]
+    assert "<a " not in page(found, records.described(), {})
+    records.close()
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(text: str):
