@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from gateway.errors import BackendDiedError
+from gateway.models.acceptances import Acceptances
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
 from gateway.schemas.metadata import StudyMetadata
@@ -19,7 +20,12 @@ DIED = BackendDiedError("the backend of brightness died", "brightness_0")
 
 @asynccontextmanager
 async def registered(
-    url: str, *, refresh_s: float = 5.0, probe_timeout_s: float = 10.0, waiting_limit: int = 32
+    url: str,
+    *,
+    refresh_s: float = 5.0,
+    probe_timeout_s: float = 10.0,
+    waiting_limit: int = 32,
+    acceptances: Acceptances | None = None,
 ) -> AsyncIterator[ModelRegistry]:
     client = TritonClient(url, message_bytes=2**20)
     try:
@@ -29,6 +35,7 @@ async def registered(
             refresh_s=refresh_s,
             probe_timeout_s=probe_timeout_s,
             waiting_limit=waiting_limit,
+            acceptances=acceptances,
         )
     finally:
         await client.close()

@@ -16,6 +16,7 @@ from gateway.errors import (
     NoModelAcceptsError,
     UnknownModelError,
 )
+from gateway.models.acceptances import Acceptances
 from gateway.models.registry import ModelRegistry
 from gateway.schemas.metadata import StudyMetadata
 from gateway.triton.embedded import EmbeddedTriton
@@ -29,12 +30,15 @@ from tests.gateway.models.registered import (
 )
 from tests.support.gateway import until
 from tests.support.inference import (
+    ScriptedTriton,
     answers,
     indexed,
     never,
+    serving,
 )
 from tests.support.models import TWO_LABELS, contract, write_model, write_repository, write_version
 from tests.support.processes import backend_process, stopped, triton_process
+from tests.support.store import MemoryStore
 from tests.support.triton import running_triton
 
 HAND = {"accepts": {"body_parts": ["HAND"], "views": ["PA"]}}
@@ -272,3 +276,16 @@ async def test_nothing_is_ready_before_the_first_look(scripted: Scripted):
     with pytest.raises(InferenceUnavailableError):
         registry.select(study())
     assert await registry.check()
+
+
+async def test_a_version_that_is_not_accepted_reads_as_a_shadow_alone():
+    needed = Acceptances(MemoryStore(), required=True)
+    async with (
+        serving(ScriptedTriton()) as url,
+        registered(url, probe_timeout_s=1, acceptances=needed) as registry,
+    ):
+        await registry.refresh()
+        with pytest.raises(UnknownModelError):
+            registry.select(study(model="brightness"))
+        shadow = registry.select(study(model="brightness"), is_shown=False)
+        assert (shadow.name, shadow.version) == ("brightness", "1")
