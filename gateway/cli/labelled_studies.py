@@ -16,6 +16,7 @@ from gateway.cli.gateway_client import ask_patiently
 from gateway.errors import InvalidMetadataError
 from gateway.schemas.metadata import ACCEPTANCE_PREFIX, parse_document
 from gateway.studies.imaging import is_dicom
+from gateway.studies.sidecar_files import sidecar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,8 +132,7 @@ def _metadata(
 def _sidecar(study: LabelledStudy) -> dict[str, Any]:
     """Return the document beside the study's first file that has one."""
     for path in study.files:
-        sidecar = path.with_suffix(".json")
-        if sidecar.exists():
+        if (sidecar := sidecar_of(path)) is not None:
             return parse_document(sidecar.read_bytes())
     return {}
 

@@ -106,8 +106,8 @@ def explain(
     routes, failed = _routes(document), False
     with closing(RoutedFiles(_arrival(route, sender, at))) as routed:
         for file in files:
-            read = ReadFile.at(file)
             try:
+                read = ReadFile.at(file)
                 facts = asyncio.run(routed.facts(read, routes))
             except UnroutableFileError as error:
                 click.echo(f"{file}: refused before any rule: {error}", err=True)
@@ -156,8 +156,8 @@ async def _compare(
     """Print the images that documents route differently; return their number, and that of all."""
     count = changed = 0
     for path in files_in(folder):
-        file = ReadFile.at(path)
         try:
+            file = ReadFile.at(path)
             facts = [await routed.facts(file, each) for each in documents]
         except UnroutableFileError as error:
             click.echo(f"{path}: refused before any rule: {error}", err=True)

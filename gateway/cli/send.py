@@ -22,6 +22,7 @@ from gateway.errors import InvalidMetadataError
 from gateway.schemas.metadata import parse_document
 from gateway.studies.imaging import is_dicom
 from gateway.studies.routed_files import files_in
+from gateway.studies.sidecar_files import ENDING, sidecar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,8 +63,8 @@ def send(
 ) -> None:
     """Send radiographs, or all in folders, and print what was found.
 
-    A sidecar beside a file (picture.json for picture.jpg) gives its metadata; a DICOM file brings
-    its own. What was sent before is known by its bytes, and answered from the store.
+    A sidecar beside a file (picture.json or picture.jpg.json) gives its metadata; a DICOM file
+    brings its own. What was sent before is known by its bytes, and answered from the store.
     """
     found = tuple(_expanded(files))
     if not found:
@@ -126,7 +127,7 @@ def _expanded(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
             continue
         for file in files_in(path):
-            if file.suffix.lower() != ".json" and not file.name.startswith("."):
+            if file.suffix.lower() != ENDING and not file.name.startswith("."):
                 yield file
 
 
@@ -155,7 +156,6 @@ def _posted(client: httpx.Client, group: Group, metadata: dict[str, Any]) -> htt
 
 
 def _metadata(file: Path, study_id: str | None, view: str | None) -> dict[str, Any]:
-    sidecar = file.with_suffix(".json")
     metadata: dict[str, Any] = {}
     data = file.read_bytes()
     if not is_dicom(data):
@@ -166,12 +166,15 @@ def _metadata(file: Path, study_id: str | None, view: str | None) -> dict[str, A
         }
     if view:
         metadata["view"] = view
-    if sidecar.exists():
-        try:
+    sidecar = None
+    try:
+        sidecar = sidecar_of(file)
+        if sidecar is not None:
             metadata |= parse_document(sidecar.read_bytes())
-        except InvalidMetadataError as error:
-            [fault, *_] = error.faults
-            raise click.ClickException(f"{sidecar} {fault.pointer} {fault.detail}") from error
+    except InvalidMetadataError as error:
+        [fault, *_] = error.faults
+        named = f"{sidecar or file} {fault.pointer} {fault.detail}"
+        raise click.ClickException(named) from error
     if study_id:
         metadata["study_id"] = study_id
     return metadata

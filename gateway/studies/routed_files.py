@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from gateway.errors import RadStreamError
+from gateway.errors import InvalidMetadataError, RadStreamError
 from gateway.observability.metrics import Metrics
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.problems import problem_of
@@ -20,6 +20,7 @@ from gateway.studies.intake import Intake
 from gateway.studies.metadata.document_words import worded
 from gateway.studies.recorder import StudyRecorder, Validation
 from gateway.studies.routing_facts import facts_of
+from gateway.studies.sidecar_files import ENDING, sidecar_of, sidecars_of
 from preprocess import Limits
 
 if TYPE_CHECKING:
@@ -70,11 +71,20 @@ class ReadFile:
 
     @classmethod
     def at(cls, path: Path) -> ReadFile:
-        """Return the file as it is read; a JSON file is a metadata document without an image."""
-        if path.suffix.lower() == ".json":
+        """Return the file as it is read; a JSON file is a metadata document without an image.
+
+        Raises
+        ------
+        UnroutableFileError
+            Two sidecars lie beside it.
+        """
+        if path.suffix.lower() == ENDING:
             return cls(path.name, None, path.read_bytes())
-        sidecar = path.with_suffix(".json")
-        return cls(path.name, path.read_bytes(), sidecar.read_bytes() if sidecar.exists() else None)
+        try:
+            sidecar = sidecar_of(path)
+        except InvalidMetadataError as error:
+            raise UnroutableFileError(f"{path.name} {error.faults[0].detail}") from error
+        return cls(path.name, path.read_bytes(), sidecar and sidecar.read_bytes())
 
 
 class UnroutableFileError(Exception):
@@ -157,7 +167,6 @@ class RoutedFiles:
 def files_in(folder: Path) -> Iterator[Path]:
     """Yield images and metadata documents below a folder, no sidecar of an image by itself."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    images = {path.with_suffix("") for path in files if path.suffix.lower() != ".json"}
-    for path in files:
-        if path.suffix.lower() != ".json" or path.with_suffix("") not in images:
-            yield path
+    images = [path for path in files if path.suffix.lower() != ENDING]
+    sidecars = {sidecar for image in images for sidecar in sidecars_of(image)}
+    yield from (path for path in files if path not in sidecars)

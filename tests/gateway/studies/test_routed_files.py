@@ -2,15 +2,24 @@
 
 from pathlib import Path
 
-from gateway.studies.routed_files import ReadFile, files_in
+import pytest
+
+from gateway.studies.routed_files import ReadFile, UnroutableFileError, files_in
 
 
 def test_a_sidecar_is_no_image_by_itself(tmp_path: Path):
     (tmp_path / "deep").mkdir()
-    for name in ("a.png", "a.json", "deep/b.json", "deep/c.dcm"):
+    for name in ("a.png", "a.json", "deep/b.json", "deep/c.dcm", "deep/c.dcm.JSON"):
         (tmp_path / name).write_bytes(b"x")
     names = [str(path.relative_to(tmp_path)) for path in files_in(tmp_path)]
     assert names == ["a.png", "deep/b.json", "deep/c.dcm"]
+
+
+def test_two_sidecars_are_told_of(tmp_path: Path):
+    for name in ("a.png", "a.json", "a.png.json"):
+        (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(UnroutableFileError, match=r"a\.png has two sidecars"):
+        ReadFile.at(tmp_path / "a.png")
 
 
 def test_a_file_is_read_with_its_sidecar(tmp_path: Path):
