@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -70,13 +71,13 @@ class _Elements:
         Keywords of the tags that matter.
     """
 
-    def __init__(self, stream: MeteredStream, wanted: dict[int, str]) -> None:
+    def __init__(self, stream: MeteredStream, wanted: dict[BaseTag, str]) -> None:
         self._stream = stream
         self._wanted = wanted
         self._looked_ahead = stream.tell() + _TAG_AND_VR
-        self._values: dict[int, slice] = {}
+        self._values: dict[BaseTag, slice] = {}
 
-    def end(self, tag: int, _vr: str | None, length: int) -> bool:
+    def end(self, tag: BaseTag, _vr: str | None, length: int) -> bool:
         """Return True at the pixels; the stream stands at the element's value.
 
         Raises
@@ -90,7 +91,7 @@ class _Elements:
             first = self._values.setdefault(tag, value)
             if first is not value and self._bytes(first) != self._bytes(value):
                 raise CorruptImageError(f"the data set has two values of {self._wanted[tag]}")
-        return tag >= _FIRST_PIXEL_ELEMENT
+        return bool(tag >= _FIRST_PIXEL_ELEMENT)
 
     def _bytes(self, value: slice) -> memoryview:
         return self._stream.getbuffer()[value]
