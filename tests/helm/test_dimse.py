@@ -98,35 +98,3 @@ def test_a_pod_has_time_to_answer_the_instances_under_way():
 def test_without_networks_of_senders_there_is_no_load_balancer():
     assert "dimse.sourceRanges" in refusal({"dimse": {"enabled": True}})
     assert "DICOM" not in str(render({}).all("Service"))
-
-
-def routed(**routing: Any) -> RoutingDocument | None:
-    """Return the document of a release without DICOM; None where it has none."""
-    release = render({"routing": routing})
-    found = [each["data"] for each in release.all("ConfigMap") if "routing.json" in each["data"]]
-    assert ("RADSTREAM_ROUTING__FILE" in release.environment) is bool(found)
-    return RoutingDocument.model_validate_json(found[0]["routing.json"]) if found else None
-
-
-def test_rules_need_no_dicom():
-    assert routed() is None
-    rule = {"name": "chest", "when": {"field": "metadata.body_part", "equals": "CHEST"}}
-    document = routed(rules=[rule], otherwise={}, rules_off=["secondary-captures"], time_zone="UTC")
-    assert document is not None
-    assert [each.name for each in document.rules] == ["chest"]
-    assert document.otherwise is not None
-    only = routed(otherwise={})
-    assert only is not None
-    assert only.has_rules
-
-
-def test_senders_by_key_token_and_path_need_no_dicom():
-    senders = [
-        {"name": "a", "key": "ris"},
-        {"name": "b", "token_subject": "client-7"},
-        {"name": "c", "prefix": "C-"},
-    ]
-    document = routed(senders=senders)
-    assert document is not None
-    assert [each.name for each in document.named_senders] == ["a", "b", "c"]
-    assert "routing" in refusal({"routing": {"senders": [{"name": "a"}]}})

@@ -15,11 +15,12 @@ service.beta.kubernetes.io/aws-load-balancer-subnets: {{ join "," . }}
 {{- end }}
 {{- end -}}
 
-{{/* Says something where there is a routing document: senders, rules or destinations. */}}
+{{/* Says something where there is a routing document: senders, rules, destinations or limits. */}}
 {{- define "radstream.hasRouting" -}}
 {{- $routing := .Values.routing -}}
 {{- $rules := or $routing.rules (not (kindIs "invalid" $routing.otherwise)) -}}
-{{- if or .Values.dimse.enabled $routing.senders $routing.destinations $rules }}true{{ end -}}
+{{- $limits := or $routing.quotas $routing.stop_rules -}}
+{{- if or .Values.dimse.enabled $routing.senders $routing.destinations $rules $limits }}true{{ end -}}
 {{- end -}}
 
 {{/* The port of a destination of results. */}}

@@ -22,6 +22,9 @@ RADSTREAM_LIMITS__IMAGE_THREADS: {{ $cpus | quote }}
 {{- if kindIs "invalid" (dig "admission" "studies" nil .Values.settings) }}
 RADSTREAM_ADMISSION__STUDIES: {{ mul 8 $cpus | quote }}
 {{- end }}
+{{- if and (dig "tenancy" "tenants" nil .Values.settings) (kindIs "invalid" (dig "tenancy" "gateways" nil .Values.settings)) }}
+RADSTREAM_TENANCY__GATEWAYS: {{ ternary .Values.replicas .Values.autoscaling.maxReplicas (eq .Values.autoscaling.kind "none") | int | max 1 | quote }}
+{{- end }}
 {{- if and .Values.ingress.enabled (kindIs "invalid" (dig "http" "keep_alive_s" nil .Values.settings)) }}
 RADSTREAM_HTTP__KEEP_ALIVE_S: {{ include "radstream.keepAliveSeconds" . | quote }}
 {{- end }}
