@@ -1,6 +1,7 @@
 """A restore drill: a store in use is copied as docs/backup.md says, lost and brought back."""
 
 import asyncio
+import datetime as dt
 import json
 import os
 import random
@@ -15,8 +16,20 @@ import httpx
 import numpy as np
 from pydantic import SecretStr
 
+from gateway.admission.day_counts import TenantDay
+from gateway.problems import problem_of
+from gateway.results.completion import Arrival, arrived
+from gateway.results.documents import StudyRecord
+from gateway.results.study_documents import StudyDocuments
+from gateway.routing.canary_readings import CanaryReading, CanaryReadings
+from gateway.schemas.routing_rules import RuleCompletion
 from gateway.settings import CallbackSettings, DropFolderSettings, Settings
+from gateway.storage.documents import create_document, read_or_none
+from gateway.storage.folder import FolderStore
 from gateway.triton.embedded import EmbeddedTriton
+from gateway.work.keys import WorkId
+from gateway.work.parked import Parking
+from tests.support.completion import Promised, completions_on
 from tests.support.gateway import (
     ROOT,
     LiveGateway,
@@ -223,6 +236,56 @@ async def test_a_store_comes_back_from_a_copy_that_was_made_while_studies_came_i
         # Of what had come to its end before the copy nobody was told again.
         assert [each for each in told(receiver) if each in notices] == notices
         assert {code for code, _ in before.values()} == {200, 410}
+
+
+async def come(objects: FolderStore, study_id: str, rule: RuleCompletion) -> None:
+    """Accept an image of a study that is to be complete after a quiet time, two hours ago."""
+    at = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
+    arrival = Arrival(WorkId.new(study_id, at), at, None, rule)
+    await completions_on(objects).open(arrival)
+
+    def change(record: StudyRecord | None) -> StudyRecord:
+        record = record or StudyRecord.begun(study_id)
+        return record.changed(completion=arrived(record, arrival, has_entry=True))
+
+    await StudyDocuments(objects).change(study_id, change)
+
+
+async def test_studies_are_completed_and_held_after_a_restore(tmp_path: Path):
+    objects = FolderStore(tmp_path / "store")
+    await objects.open()
+    await come(objects, "HELD", RuleCompletion(expected_views=("PA",), if_incomplete="hold"))
+    await completions_on(objects).sweep()
+    await come(objects, "OPEN", RuleCompletion())
+    await back_up(tmp_path / "store", tmp_path / "backup")
+
+    copy, promises = FolderStore(tmp_path / "backup"), Promised()
+    await copy.open()
+    completions = completions_on(copy)
+    completions.follow(promises)
+    await completions.sweep()
+    assert promises.studies == ["OPEN"]
+    [item] = await Parking(copy, problem_of).items(after="", limit=None)
+    assert item.key == "results/HELD/completion/held"
+    assert await copy.keys("work/completion/") == []
+
+
+async def test_canaries_and_quotas_go_on_after_a_restore(tmp_path: Path):
+    objects, key = FolderStore(tmp_path / "store"), f"work/canaries/{'0' * 32}.json"
+    await objects.open()
+    readings = CanaryReadings(readings=(CanaryReading(failed=True),))
+    await create_document(objects, key, readings)
+    day = TenantDay(objects)
+    day.count(studies=3, size=700)
+    await day.add()
+    await back_up(tmp_path / "store", tmp_path / "backup")
+
+    copy = FolderStore(tmp_path / "backup")
+    await copy.open()
+    assert await read_or_none(copy, CanaryReadings, key) == readings
+    restored = TenantDay(copy)
+    await restored.add()
+    assert (restored.studies, restored.bytes) == (3, 700)
 
 
 def _settings(triton: EmbeddedTriton, store: Path, drop: Path, receiver: Receiver) -> Settings:
