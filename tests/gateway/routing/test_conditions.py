@@ -160,6 +160,22 @@ def test_a_pattern_of_many_asterisks_ends():
     assert not matches("*a" * 60 + "*b", "a" * 4096)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        {"glob": f"*{'a' * 125}b"},
+        {"glob": f"*?{'a' * 124}b*"},
+        {"in": [f"{'a' * 200}{number}" for number in range(500)]},
+    ],
+)
+def test_the_longest_values_keep_no_study_waiting(comparison: dict[str, Any]):
+    """A hundred conditions on what a sender can bring at most; one of them took eight seconds."""
+    facts = Facts({"x": ["a" * 4096] * 64}, FACTS.received_at, "rest", "key")
+    condition = CONDITION.validate_python({"any": [{"field": "metadata.x", **comparison}] * 100})
+    assert not holds(condition, facts, UTC)
+
+
 @given(st.text(), st.text(max_size=128))
 def test_no_value_breaks_a_comparison(value: str, operand: str):
     facts = Facts({"x": value}, FACTS.received_at, "rest", "key", dicom={"StudyDate": (value,)})
