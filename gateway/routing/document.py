@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from gateway.errors import Fault, InvalidMetadataError
 from gateway.routing.tenants import tenant_faults
 from gateway.schemas.routing import RoutingDocument
+from gateway.schemas.strict_json import parse_json, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,6 +22,47 @@ _MOST_BYTES = 4 * 2**20
 
 class RoutingFileError(Exception):
     """The file is no routing document; the message says why, and quotes nothing of it."""
+
+
+@dataclass(eq=False)
+class InvalidRoutingError(Exception):
+    """The text is no routing document; every fault is listed, and quotes nothing of it."""
+
+    faults: tuple[Fault, ...]
+
+
+def parse_routing(text: bytes | str) -> RoutingDocument:
+    """Return the routing document in a text.
+
+    Raises
+    ------
+    InvalidRoutingError
+    """
+    data = text.encode() if isinstance(text, str) else text
+    try:
+        document = RoutingDocument.model_validate_json(data)
+        parse_json(data)  # of a name that stands twice in one object the last would count
+    except ValidationError as error:
+        found = error.errors(include_input=False)
+        value = json.loads(data) if found[0]["loc"] else None
+        faults = (Fault(_place(each["loc"], each["type"], value), each["msg"]) for each in found)
+        raise InvalidRoutingError(tuple(faults)) from error
+    except InvalidMetadataError as error:
+        raise InvalidRoutingError(error.faults) from error
+    return document
+
+
+def _place(location: tuple[int | str, ...], kind: str, value: Any) -> str:
+    """Return the way to a fault as the text has it: pydantic adds the kinds of a union."""
+    steps: list[int | str] = []
+    for step in location:
+        is_item = isinstance(value, list) and isinstance(step, int)
+        if is_item or (isinstance(value, dict) and step in value):
+            steps.append(step)
+            value = value[step]
+    if kind == "missing":
+        steps.append(location[-1])
+    return pointer(tuple(steps))
 
 
 def read_routing(path: Path, tenants: Collection[str] | None = ()) -> RoutingDocument:
@@ -48,8 +93,7 @@ def _read(path: Path) -> RoutingDocument:
     if len(data) > _MOST_BYTES:
         raise RoutingFileError(f"it has more than {_MOST_BYTES} bytes")
     try:
-        return RoutingDocument.model_validate_json(data)
-    except ValidationError as error:
-        [first, *_] = error.errors(include_input=False)
-        place = "/".join(str(step) for step in first["loc"])
-        raise RoutingFileError(f"/{place}: {first['msg']}") from error
+        return parse_routing(data)
+    except InvalidRoutingError as error:
+        [first, *_] = error.faults
+        raise RoutingFileError(f"{first.pointer or '/'}: {first.detail}") from error

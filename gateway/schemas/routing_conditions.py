@@ -182,20 +182,22 @@ class Not(RoutingPart):
     not_: Condition = Field(alias="not")
 
 
-_KINDS = {"all": "all", "any": "any", "not": "not", "AllOf": "all", "AnyOf": "any", "Not": "not"}
+# Kinds are none of the names that a condition may have: they go out of the way to a fault.
+_ALL, _ANY, _NOT, _COMPARISON = "all of", "any of", "not this", "comparison"
+_KINDS = {"all": _ALL, "any": _ANY, "not": _NOT, "AllOf": _ALL, "AnyOf": _ANY, "Not": _NOT}
 
 
 def _kind(value: Any) -> str:
     """Return the kind of a condition by its names; of one that is made already, by its class."""
     names = value if isinstance(value, dict) else [type(value).__name__]
-    return next((_KINDS[name] for name in names if name in _KINDS), "field")
+    return next((_KINDS[name] for name in names if name in _KINDS), _COMPARISON)
 
 
 Condition = Annotated[
-    Annotated[Comparison, Tag("field")]
-    | Annotated[AllOf, Tag("all")]
-    | Annotated[AnyOf, Tag("any")]
-    | Annotated[Not, Tag("not")],
+    Annotated[Comparison, Tag(_COMPARISON)]
+    | Annotated[AllOf, Tag(_ALL)]
+    | Annotated[AnyOf, Tag(_ANY)]
+    | Annotated[Not, Tag(_NOT)],
     Discriminator(_kind),
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -229,6 +229,7 @@ class Example(RoutingPart):
 
 BuiltIn = Literal["quality-control", "secondary-captures"]
 """Built-in rules that a document can turn off."""
+_BUILT_IN = {"own-results", *get_args(BuiltIn)}
 
 
 def _is_zone(name: str) -> str:
@@ -268,6 +269,8 @@ class RoutingRules(BaseModel):
         names = [rule.name for rule in self.rules]
         if len(set(names)) != len(names):
             raise ValueError("two rules have the same name")
+        if set(names) & (_BUILT_IN - set(self.rules_off)):
+            raise ValueError("a rule has the name of a built-in rule")
         sizes = [depth for rule in self.rules for depth in depths_of(rule.when)]
         if sum(values_of(rule.when) for rule in self.rules) > MOST_VALUES:
             raise ValueError(f"the rules have more than {MOST_VALUES} values after `in`")

@@ -8,7 +8,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ValidationError
 
 from gateway import errors
 from gateway.access.callers import Scope
@@ -21,12 +20,11 @@ from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.requests.preferences import deadline_of, share_of
 from gateway.http.requests.study_request import read_study_request
 from gateway.routing.changes import changes
+from gateway.routing.document import InvalidRoutingError, parse_routing
 from gateway.routing.explain import explained, worded
 from gateway.routing.in_force import Routes, written_form
 from gateway.routing.rules import BUILT_IN
-from gateway.schemas.routing import RoutingDocument
 from gateway.schemas.routing_conditions import parts_of
-from gateway.schemas.strict_json import pointer
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.search.query import StudyQuery
 from gateway.studies.routed_files import Arrival, ReadFile, RoutedFiles, UnroutableFileError
@@ -35,6 +33,7 @@ from preprocess import Limits
 
 if TYPE_CHECKING:
     from gateway.results.documents import Reading
+    from gateway.schemas.routing import RoutingDocument
     from gateway.studies.routing_facts import Rerouted
 
 router = APIRouter(prefix=f"{ROOT}/rules", include_in_schema=False, route_class=PageRoute)
@@ -87,11 +86,9 @@ async def compare_document(
     check_form(request, gateway, form.get("csrf"))
     values = _values(gateway) | {"edited": form.get("document", "")}
     try:
-        document = RoutingDocument.model_validate_json(form.get("document", ""))
-    except ValidationError as error:
-        values["faults"] = [
-            (pointer(item["loc"]), item["msg"]) for item in error.errors(include_input=False)
-        ]
+        document = parse_routing(form.get("document", ""))
+    except InvalidRoutingError as error:
+        values["faults"] = [(fault.pointer, fault.detail) for fault in error.faults]
         return page(request, gateway, "rules", values, caller=caller, status=422)
     values["changes"] = changes(gateway.routing.document, document)
     if Scope.STUDIES_READ in caller.scopes:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gateway.routing.rules import BUILT_IN
 from gateway.schemas.routing import RoutingDocument
 
 HOLDS: dict[str, Any] = {"field": "metadata.modality", "equals": "DX"}
@@ -59,6 +60,17 @@ def test_rules_have_names_of_their_own_and_a_zone_that_there_is():
         read(time_zone="../../etc/passwd")
     with pytest.raises(ValidationError, match="rules_off"):
         read(rules_off=["own-results"])
+
+
+@pytest.mark.parametrize("name", [rule.name for rule in BUILT_IN])
+def test_a_built_in_rule_has_its_name_alone(name: str):
+    with pytest.raises(ValidationError, match="built-in rule"):
+        read(rules=[{"name": name, "when": HOLDS}])
+
+
+def test_the_name_of_a_built_in_rule_that_is_turned_off_is_free():
+    own = {"name": "secondary-captures", "when": HOLDS, "keeps_out": True}
+    assert read(rules=[own], rules_off=["secondary-captures"]).rules[0].name == own["name"]
 
 
 def test_a_document_of_senders_alone_has_no_rules():
