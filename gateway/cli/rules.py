@@ -204,7 +204,7 @@ def _report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     for rule in document.get("rules", ()):
         yield f"rule {rule['name']}: {json.dumps(rule['when'])}"
         yield from _part_lines(rule)
-    if "otherwise" in document:
+    if document.get("otherwise") is not None:  # it may be there as null: as left out
         yield "otherwise"
         yield from _part_lines(document["otherwise"])
     for each in document.get("destinations", ()):
@@ -219,6 +219,12 @@ def _part_lines(part: Mapping[str, Any]) -> Iterator[str]:
         yield f"  model {model['name']}{version}, {model.get('mode', 'live')}{share}"
     if part.get("destinations"):
         yield f"  destinations {', '.join(part['destinations'])}"
+    if part.get("completion"):
+        yield f"  completion {json.dumps(part['completion'])}"
+    if part.get("lane"):
+        yield f"  lane {part['lane']}"
+    if part.get("keeps_out"):
+        yield "  keeps out"
 
 
 def _routes(path: Path) -> Routes:

@@ -4,12 +4,14 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from gateway.routing.in_force import digest_of
 from gateway.schemas.routing import RoutingDocument
+from gateway.settings import RoutingSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.commands import run_beside
 from tests.support.delivery import delivering, dicom
@@ -69,6 +71,28 @@ async def test_the_document_in_force_is_shown(site: LiveGateway):
     document = RoutingDocument.model_validate(report["document"])
     assert report["version"] == digest_of(document)
     assert report["is_set"]
+
+
+async def test_all_that_follows_of_rules_is_shown(triton: EmbeddedTriton, tmp_path: Path):
+    file, when = tmp_path / "routing.json", {"field": "sender", "equals": "er"}
+    rules: list[dict[str, Any]] = [
+        {"name": "er", "when": when, "lane": "stat", "completion": {"quiet_s": 60}},
+        {"name": "test-ward", "when": {"not": when}, "keeps_out": True},
+    ]
+    document = {"schema": "radstream.routing/1", "rules": rules, "otherwise": None}
+    file.write_text(json.dumps(document))
+    settings = settings_for(triton.grpc_url, tmp_path / "store")
+    settings = settings.model_copy(update={"routing": RoutingSettings(file=file)})
+    async with running_gateway(settings) as gateway:
+        code, out = await run(gateway, "rules", "show")
+    assert code == 0, out
+    assert out.splitlines()[1:] == [
+        'rule er: {"field": "sender", "equals": "er"}',
+        '  completion {"quiet_s": 60.0}',
+        "  lane stat",
+        'rule test-ward: {"not": {"field": "sender", "equals": "er"}}',
+        "  keeps out",
+    ]
 
 
 async def test_a_gateway_without_a_document_says_so(triton: EmbeddedTriton, tmp_path: Path):
