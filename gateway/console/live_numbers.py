@@ -20,12 +20,8 @@ def live_numbers(metrics: Metrics) -> dict[str, Any]:
     for sample in _samples(metrics.studies.seconds, "_bucket"):
         bound = sample.labels["le"]
         buckets[bound] = buckets.get(bound, 0.0) + sample.value
-    outcomes: dict[str, float] = {}
-    for sample in _samples(metrics.studies.ended, "_total"):
-        outcome = sample.labels["outcome"]
-        outcomes[outcome] = outcomes.get(outcome, 0.0) + sample.value
     return {
-        "outcomes": outcomes,
+        "outcomes": by_outcome(metrics.studies.ended),
         "seconds": buckets,
         "rejected": sum(sample.value for sample in _samples(metrics.admission.rejected, "_total")),
         "in_flight": _value(metrics.studies.in_flight),
@@ -34,6 +30,15 @@ def live_numbers(metrics: Metrics) -> dict[str, Any]:
         "waiting": _value(metrics.dropfolder.waiting),
         "parked": _value(metrics.dropfolder.parked),
     }
+
+
+def by_outcome(counter: MetricWrapperBase) -> dict[str, float]:
+    """Return a counter's sums by its label `outcome`."""
+    outcomes: dict[str, float] = {}
+    for sample in _samples(counter, "_total"):
+        outcome = sample.labels["outcome"]
+        outcomes[outcome] = outcomes.get(outcome, 0.0) + sample.value
+    return outcomes
 
 
 def _samples(metric: MetricWrapperBase, ending: str) -> list[Any]:

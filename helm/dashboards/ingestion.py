@@ -158,6 +158,17 @@ def _ways_in() -> list[Panel]:
             },
             span=12,
         ),
+        lines(
+            "Images by what the rules say",
+            "Decisions of the routing document by outcome. no_rule and kept_out are refused: "
+            "`radstream rules explain` says why.",
+            "cps",
+            {
+                "{{outcome}}": "sum by (outcome) "
+                "(rate(radstream_routed_images_total{GATEWAY}[$__rate_interval]))"
+            },
+            span=24,
+        ),
     ]
 
 

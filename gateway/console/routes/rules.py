@@ -14,6 +14,7 @@ from gateway.access.callers import Scope
 from gateway.audit.trail import name_study
 from gateway.console.access import Operator, Scripted, check_form
 from gateway.console.forms import read_form
+from gateway.console.live_numbers import by_outcome
 from gateway.console.pages import ROOT, fragment, page
 from gateway.console.problem_pages import PageRoute
 from gateway.http.dependencies import Gateway, GatewayDependency
@@ -130,6 +131,8 @@ def _values(gateway: Gateway) -> dict[str, Any]:
         "routing": routing,
         "document": document,
         "text": text,
+        # They are of all tenants together, and tell none of another.
+        "decisions": by_outcome(gateway.metrics.routing.images) if gateway.tenant is None else None,
         "file": gateway.settings.routing.file,
         "rules": routing.routes.rules.all,
         "built_in": BUILT_IN,

@@ -99,6 +99,14 @@ async def test_rules_are_shown_in_order_with_what_follows_of_them(site: Site):
     assert "&lt;script&gt;alert(1)" in page
 
 
+async def test_images_that_rules_refuse_are_counted_on_the_page(site: Site):
+    assert "0 without a rule, 0 kept out" in await site.page()
+    document = metadata(body_part="HAND")
+    answer = await site.gateway.client.post("/v1/studies", **multipart(document, flat_png(99)))
+    assert answer.status_code == 422
+    assert "0 without a rule, 1 kept out" in await site.page()
+
+
 async def test_a_model_is_shown_with_its_part_in_the_rules(site: Site):
     page = (await site.gateway.client.get("/console/models")).text
     assert "87.5 % of the studies of “chest”" in page
