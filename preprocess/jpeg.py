@@ -34,6 +34,7 @@ _APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
 _RESTARTS = range(0xD0, 0xD8)
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCE))
 _MOST_SEGMENTS = 10_000
+_COEFFICIENTS = 64  # of a block
 # Inside entropy-coded data FF is followed by a stuffed zero, a restart marker or a fill byte.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -105,6 +106,10 @@ class JpegHeader:
         Exif Orientation, 1 to 8.
     first_scan : int
         Offset of the first start-of-scan marker.
+    component_ids : bytes
+        An identifier of each component, by which scans name it.
+    progressive : bool
+        Scans hold parts of the coefficients.
     single_scan : bool
         One scan holds the whole picture: decoders refuse any that follow.
     near : int
@@ -120,6 +125,8 @@ class JpegHeader:
     colour_models: frozenset[ColourModel]
     orientation: int
     first_scan: int
+    component_ids: bytes
+    progressive: bool
     single_scan: bool
     near: int
 
@@ -208,6 +215,8 @@ def _header(
         colour_models=_colour_models(kind, bytes(frame[6:]), markers),
         orientation=markers.orientation,
         first_scan=first_scan,
+        component_ids=bytes(frame[6::3]),
+        progressive=marker in _PROGRESSIVE,
         single_scan=marker not in _PROGRESSIVE and in_scan == components,
         near=near[0] if kind is JpegCoding.JPEG_LS and near else 0,
     )
@@ -255,16 +264,41 @@ def check_file_kind(header: JpegHeader) -> None:
 
 
 def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:
-    """Refuse a JPEG of more than `limit_scans` scans: each is a pass over the whole picture.
+    """Refuse a JPEG of more than `limit_scans` scans, and one that lacks some.
+
+    Each scan is a pass over the whole picture. libjpeg makes a picture of those that are there: the
+    first of a progressive one alone give blocks, and without the luma's all is one grey.
 
     Raises
     ------
-    TooManyScansError, CorruptImageError
+    TooManyScansError, TruncatedImageError, CorruptImageError
         The latter if other segments are without number.
+
+    References
+    ----------
+    ITU-T T.81, B.2.3 (scan header) and G.1.1.1 (bands, and bits by successive approximation).
     """
     if header.single_scan:
         return
-    scans, position = 0, header.first_scan
+    coefficients = range(_COEFFICIENTS if header.progressive else 1)
+    missing = {component: set(coefficients) for component in header.component_ids}
+    for number, scan in enumerate(_scans(data, header.first_scan), 1):
+        if number > limit_scans:
+            raise TooManyScansError(limit_scans)
+        components = scan[1:-3:2]
+        if len(scan) != 4 + 2 * scan[0] or not components:
+            raise CorruptImageError("a scan of the JPEG has a header of the wrong length")
+        first, last, bits_left = scan[-3], scan[-2], scan[-1] & 0xF
+        band = range(first, last + 1) if header.progressive else coefficients
+        if not (header.progressive and bits_left):
+            for component in components:
+                missing.get(component, set()).difference_update(band)
+    if any(missing.values()):
+        raise TruncatedImageError
+
+
+def _scans(data: Buffer, position: int) -> Iterator[bytes]:
+    """Yield the bodies of the scans' headers, up to the end of the picture."""
     for _ in range(_MOST_SEGMENTS):
         match = _NEXT_MARKER.search(data, position)
         if match is None:
@@ -273,12 +307,11 @@ def check_scans(data: Buffer, header: JpegHeader, limit_scans: int) -> None:
         position = match.end()
         if marker == _EOI:
             return
+        length = int.from_bytes(data[position : position + 2])
         if marker == _SOS:
-            scans += 1
-            if scans > limit_scans:
-                raise TooManyScansError(limit_scans)
+            yield bytes(data[position + 2 : position + length]) or b"\0"
         # Skip the segment's body, which may hold any bytes.
-        position += max(2, int.from_bytes(data[position : position + 2]))
+        position += max(2, length)
     raise CorruptImageError("the JPEG is made of too many segments")
 
 

@@ -1,4 +1,6 @@
 import io
+import itertools
+import re
 
 import numpy as np
 import pytest
@@ -252,6 +254,44 @@ def test_scans_after_one_that_holds_the_whole_picture_are_refused(radiograph):
     scan = radiograph[radiograph.index(b"\xff\xda") : -2]
     with pytest.raises(CorruptImageError):
         decode(radiograph[:-2] + scan * 300 + radiograph[-2:])
+
+
+def scan_starts(data: bytes) -> list[int]:
+    """Offsets of the tables, or the header, that the second scan and those after it begin with."""
+    found = [match.start() for match in re.finditer(rb"\xff\xda", data)]
+    starts = []
+    for before, at in itertools.pairwise(found):
+        table = data.rfind(b"\xff\xc4", before, at)
+        starts.append(table if table > 0 else at)
+    return starts
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_progressive_jpeg_that_lacks_its_last_scans_is_refused(radiograph, colour):
+    picture = Image.open(io.BytesIO(radiograph)).convert("RGB" if colour else "L")
+    data = jpeg(picture, progressive=True)
+    decode(data)
+    starts = scan_starts(data)
+    assert len(starts) == (9 if colour else 5)
+    for start in starts:
+        with pytest.raises(TruncatedImageError):
+            decode(data[:start] + b"\xff\xd9")
+
+
+def test_jpeg_that_lacks_the_scan_of_a_component_is_refused():
+    # A grey JPEG thrice, its scan each time another component's.
+    data = jpeg(grey())
+    frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    header = data[frame : frame + 4 + 5] + b"\3" + b"".join(bytes((c, 0x11, 0)) for c in (1, 2, 3))
+    header = header[:2] + (17).to_bytes(2) + header[4:]
+    start = data[:frame] + header + data[frame + 13 : scan]
+    scans = [data[scan : scan + 5] + bytes((c,)) + data[scan + 6 : -2] for c in (1, 2, 3)]
+    (whole,) = decode(start + b"".join(scans) + b"\xff\xd9")
+    assert np.array_equal(whole.samples, decode(data)[0].samples)
+    for lacking in range(3):
+        rest = b"".join(scans[:lacking] + scans[lacking + 1 :])
+        with pytest.raises(TruncatedImageError):
+            decode(start + rest + b"\xff\xd9")
 
 
 def test_usual_number_of_scans_is_taken(radiograph):
