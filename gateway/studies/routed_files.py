@@ -84,7 +84,8 @@ class ReadFile:
             sidecar = sidecar_of(path)
         except InvalidMetadataError as error:
             raise UnroutableFileError(f"{path.name} {error.faults[0].detail}") from error
-        return cls(path.name, path.read_bytes(), sidecar and sidecar.read_bytes())
+        document = None if sidecar is None else sidecar.read_bytes()
+        return cls(path.name, path.read_bytes(), document)
 
 
 class UnroutableFileError(Exception):
