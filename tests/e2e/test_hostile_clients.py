@@ -3,6 +3,7 @@
 import asyncio
 import email.parser
 import json
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
@@ -171,7 +172,8 @@ async def test_no_bomb_costs_more_than_its_bytes(target: Target):
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 async def test_what_is_kept_of_a_study_is_served_as_data(text: str, target: Target):
-    document = metadata(patient_id=text.replace("\0", "")[:64], unknown=text, annotations=[text])
+    patient_id = re.sub(r"[\0\r\n]", "", text)[:64]
+    document = metadata(patient_id=patient_id, unknown=text, annotations=[text])
     response = await target.client.post("/v1/studies", **multipart(document, flat_png(153)))
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
