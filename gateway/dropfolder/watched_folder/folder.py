@@ -213,7 +213,7 @@ class WatchedFolder:
         if self._is_known(name, status) and not self._may_have_changed(name, path, status):
             return
         if _is_text(path):
-            self._settling.add(path, status, was_there=self._is_first)
+            self._settling.add(path, was_there=self._is_first)
         elif path not in self._not_text:
             self._not_text.add(path)
             log.warning("dropfolder.name_not_utf8")  # no key, so it cannot even be parked

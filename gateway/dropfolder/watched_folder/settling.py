@@ -40,11 +40,14 @@ class Whole(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """A file as it was when it had last changed, and what speaks against its being whole."""
+    """A file as it was when it had last changed, and what speaks against its being whole.
 
-    state: tuple[int, ...]
-    since: float
+    There is no state of a file until it is first looked at.
+    """
+
     was_there: bool
+    state: tuple[int, ...] | None = None
+    since: float = 0.0
     doubt: HalfCopied | None = None
 
 
@@ -78,13 +81,17 @@ class Settling:
     def __bool__(self) -> bool:
         return bool(self._seen)
 
-    def add(self, path: str, status: os.stat_result, *, was_there: bool) -> None:
-        """Wait for a file, which has this status now, unless it is waited for already."""
+    def add(self, path: str, *, was_there: bool) -> None:
+        """Wait for a file, unless it is waited for already."""
         if path not in self._seen:
-            self._seen[path] = _Seen(self._state(status), time.monotonic(), was_there)
+            self._seen[path] = _Seen(was_there)
 
     def take(self) -> list[Whole]:
-        """Return the files that are whole by now, which are waited for no longer."""
+        """Return the files that are whole by now, which are waited for no longer.
+
+        The wait of what was added since the last call begins now, for all at once: files that were
+        found together are told together, and so in their order.
+        """
         now = time.monotonic()
         quiet: list[Whole] = []
         for path, seen in list(self._seen.items()):

@@ -118,7 +118,7 @@ async def test_bytes_that_come_without_a_sign_make_the_wait_begin_anew(tmp_path:
     os.utime(path, (1, 1))
     settling = Settling(settle_s=0.01, doubtful_settle_s=0.3)
     settling.numbered = False
-    settling.add(str(path), path.stat(), was_there=False)
+    settling.add(str(path), was_there=False)
     for number in range(8):
         with path.open("r+b") as file:
             file.seek(100 * number)
@@ -127,3 +127,16 @@ async def test_bytes_that_come_without_a_sign_make_the_wait_begin_anew(tmp_path:
         await asyncio.sleep(0.1)
         assert settling.take() == []
     await until(lambda: [file.path for file in settling.take()] == [str(path)])
+
+
+async def test_files_that_were_found_together_settle_together(tmp_path: Path):
+    """However long the walk through the folder took that found them."""
+    settling = Settling(settle_s=0.2, doubtful_settle_s=0.2)
+    paths = [str(tmp_path / name) for name in ("late.png", "early.png")]
+    for path in paths:
+        Path(path).write_bytes(b"1")
+        settling.add(path, was_there=True)
+        await asyncio.sleep(0.25)
+    assert settling.take() == []
+    await asyncio.sleep(0.25)
+    assert [file.path for file in settling.take()] == paths
