@@ -197,7 +197,7 @@ _EXAMPLE: JsonDict = {
             "received_at": "2026-01-31T08:15:02.133250Z",
             "readings": [
                 {
-                    "model": {"name": "cxr_pneumonia", "version": "1"},
+                    "model": {"name": "cxr_pneumonia", "version": "2"},
                     "mode": "live",
                     "applicable": {"verdict": "applicable"},
                     "findings": [

@@ -99,7 +99,8 @@ async def test_a_blank_picture_is_refused(gateway: LiveGateway) -> None:
 
 async def test_the_ensembles_are_no_models_of_their_own(gateway: LiveGateway) -> None:
     models = (await gateway.client.get("/v1/models")).json()["models"]
-    assert [(model["name"], model["state"]) for model in models] == [("cxr_pneumonia", "ready")]
+    told = sorted((model["name"], model["version"], model["state"]) for model in models)
+    assert told == [("cxr_pneumonia", "1", "ready"), ("cxr_pneumonia", "2", "ready")]
 
 
 async def test_the_ensemble_is_what_reads(gateway: LiveGateway, placed: EmbeddedTriton) -> None:

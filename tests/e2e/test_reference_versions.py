@@ -1,6 +1,5 @@
 """Version 2 of the reference model beside version 1, in one Triton, each by its own contract."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,19 +13,12 @@ from tests.support.models import png
 from tests.support.triton import running_triton
 
 IMAGES = ROOT / "tests/data/images"
-SERVED = "version_policy { specific { versions: [ 1 ] } }"
 
 
 @pytest.fixture(scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveGateway]:
-    """A gateway of a Triton that serves both versions."""
-    repository = tmp_path_factory.mktemp("repository")
-    shutil.copytree(ROOT / "model_repository", repository, dirs_exist_ok=True)
-    config = repository / "cxr_pneumonia" / "config.pbtxt"
-    text = config.read_text()
-    assert SERVED in text
-    config.write_text(text.replace(SERVED, "version_policy { all {} }"))
-    async with running_triton(repository) as triton:
+    """A gateway of a Triton that serves the repository as it stands."""
+    async with running_triton(ROOT / "model_repository") as triton:
         settings = settings_of(triton.grpc_url, tmp_path_factory.mktemp("store"))
         async with running_gateway(settings) as gateway:
             yield gateway
