@@ -8,6 +8,7 @@ from gateway.access.api_keys import KeyFileError
 from gateway.dimse.listener import DicomListenerError
 from gateway.errors import StoreUnavailableError
 from gateway.routing.document import RoutingFileError
+from gateway.routing.sources import place_of
 from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def told(error: Exception, settings: Settings) -> str:
         case KeyFileError():
             return f"the key file {settings.access.key_file} cannot be used: {error}"
         case RoutingFileError():
-            return f"the routing document {settings.routing.file} cannot be used: {error}"
+            return f"the routing document {place_of(settings.routing)} cannot be used: {error}"
         case OSError(filename=str() as name):
             return f"{name} cannot be used: {error.strerror}"
         case _:

@@ -26,11 +26,19 @@ class StoreNotReadError(click.ClickException):
 
 @asynccontextmanager
 async def opened_store(
-    settings: StoreSettings, *, is_written: bool = False
+    settings: StoreSettings, *, is_written: bool = False, is_made: bool = False
 ) -> AsyncIterator[ObjectStore]:
-    """Yield the store. A folder is not made; nothing in it is tidied where it is only read of."""
+    """Yield the store. Nothing in a folder is tidied where it is only read of.
+
+    Parameters
+    ----------
+    is_written
+        True where the command writes to it.
+    is_made
+        True makes a folder that is not there: the command comes before the first gateway.
+    """
     if settings.kind == "folder":
-        if not settings.folder.is_dir():
+        if not is_made and not settings.folder.is_dir():
             raise StoreNotReadError(f"there is no folder {settings.folder}")
         folder = FolderStore(settings.folder)
         if is_written:

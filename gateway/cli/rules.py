@@ -1,4 +1,4 @@
-"""`radstream rules`: explanations, comparisons and tests of the rules of a routing document."""
+"""`radstream rules`: explains, compares, tests and publishes a routing document."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.environment import read_settings
 from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
 from gateway.cli.json_output import json_option, tell
+from gateway.cli.opened_store import StoreNotReadError, opened_store
+from gateway.errors import StoreUnavailableError
 from gateway.routing.conditions import Facts
-from gateway.routing.document import RoutingFileError, read_routing
+from gateway.routing.document import RoutingFileError, judged, read_file, read_routing
 from gateway.routing.explain import explained
-from gateway.routing.in_force import Routes
+from gateway.routing.in_force import Routes, digest_of
+from gateway.routing.sources import StoredRouting
 from gateway.schemas.routing_rules import Lane
 from gateway.settings import DELIMITER, PREFIX
+from gateway.storage.layout import ROUTING_DOCUMENT
 from gateway.studies.routed_files import (
     Arrival,
     ReadFile,
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from gateway.routing.rules import Decision
     from gateway.schemas.routing_explanation import ConditionExplanation, ImageRouting
     from gateway.schemas.routing_rules import Example
+    from gateway.settings import StoreSettings
 
 _FILE = f"{PREFIX}ROUTING{DELIMITER}FILE"
 _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -44,7 +50,7 @@ _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def rules() -> None:
-    """Show, explain, compare and test the rules of a routing document."""
+    """Show, explain, compare, test and publish the rules of a routing document."""
 
 
 def _arrival_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,13 +199,42 @@ def test_command(document: Path, *, as_json: bool) -> None:
     sys.exit(1 if failed else 0)
 
 
+@rules.command()
+@click.argument("file", type=_PATH)
+@json_option("the version and its key in the store")
+def publish(file: Path, *, as_json: bool) -> None:
+    """Put a routing document into the store; gateways with RADSTREAM_ROUTING__STORED follow it.
+
+    It is judged whole first, for the tenants of the settings, and a wrong one changes nothing. No
+    gateway need run: the settings name the store, as RADSTREAM_STORE__FOLDER. Status 2 if it does
+    not answer.
+    """
+    settings = read_settings()
+    try:
+        data = read_file(file)
+        document = judged(data, settings.tenancy.tenants)
+    except RoutingFileError as error:
+        raise _no_document(file, error) from error
+    try:
+        asyncio.run(_published(settings.store, data))
+    except StoreUnavailableError as error:
+        raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
+    told = {"version": digest_of(document), "key": ROUTING_DOCUMENT}
+    tell(told, f"{ROUTING_DOCUMENT} is version {told['version']}", as_json=as_json)
+
+
+async def _published(settings: StoreSettings, data: bytes) -> None:
+    async with opened_store(settings, is_written=True, is_made=True) as objects:
+        await StoredRouting(objects).write(data)
+
+
 def _report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     if not report["is_set"]:
         yield "no routing document is set: the models' contracts decide"
         return
     yield f"version {report['version']}, in force since {report['since']}"
     if "fault" in report:
-        yield f"the file's present content is not in force: {report['fault']}"
+        yield f"the present content of its place is not in force: {report['fault']}"
     document = report["document"]
     for rule in document.get("rules", ()):
         yield f"rule {rule['name']}: {json.dumps(rule['when'])}"
@@ -231,7 +266,11 @@ def _routes(path: Path) -> Routes:
     try:
         return Routes(read_routing(path, tenants=None))
     except RoutingFileError as error:
-        raise click.ClickException(f"{path} is no routing document: {error}") from error
+        raise _no_document(path, error) from error
+
+
+def _no_document(path: Path, error: RoutingFileError) -> click.ClickException:
+    return click.ClickException(f"{path} is no routing document: {error}")
 
 
 def _arrival(route: str, sender: str, at: dt.datetime | None) -> Arrival:

@@ -35,7 +35,6 @@ from gateway.schemas.routing_destinations import (
 
 if TYPE_CHECKING:
     import ssl
-    from pathlib import Path
 
     from gateway.doctor.clocks import Clocks
     from gateway.schemas.routing_destinations import Destination
@@ -53,8 +52,8 @@ class DestinationCheck:
 
     Parameters
     ----------
-    file
-        The document, as lines to change are named by it.
+    place
+        Path or key of the document, as lines to change are named by it.
     listener
         Has what DICOM destinations leave unset.
     clocks
@@ -63,7 +62,7 @@ class DestinationCheck:
         True to store a test patient in DICOM and STOW destinations, and to find it again.
     """
 
-    file: Path
+    place: str
     listener: DimseSettings
     clocks: Clocks
     stores: bool
@@ -76,7 +75,7 @@ class DestinationCheck:
         number
             Its place in the document, from 0.
         """
-        line = f"{self.file}: /destinations/{number}"
+        line = f"{self.place}: /destinations/{number}"
         try:
             detail = await self._detail(line, destination)
         except FaultError as error:

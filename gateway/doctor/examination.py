@@ -13,9 +13,11 @@ from gateway.doctor.identity_provider import issuer_finding
 from gateway.doctor.inference_server import triton_findings
 from gateway.doctor.listeners import dicom_finding, http_finding
 from gateway.doctor.machine import machine_findings
-from gateway.doctor.object_store import store_findings
+from gateway.doctor.object_store import kept_objects, store_findings
 from gateway.doctor.telemetry_sink import telemetry_findings
-from gateway.routing.document import RoutingFileError, read_routing
+from gateway.errors import StoreUnavailableError
+from gateway.routing.document import RoutingFileError, judged
+from gateway.routing.sources import RoutingFile, StoredRouting, place_of
 from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from gateway.schemas.routing import RoutingDocument
     from gateway.settings import Settings
+
+_FILE = f"{PREFIX}ROUTING{DELIMITER}FILE"
 
 
 async def examine(
@@ -40,7 +44,7 @@ async def examine(
         True to send a test patient to destinations, and an empty record to the stream.
     """
     clocks = Clocks()
-    document, routing = await asyncio.to_thread(_routing, settings)
+    document, routing = await _routing(settings)
     parts = (
         _collected(_machine(settings, document)),
         _listeners(settings, url, document, clocks),
@@ -64,21 +68,33 @@ async def examine(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _routing(settings: Settings) -> tuple[RoutingDocument | None, Finding]:
-    path, line = settings.routing.file, f"{PREFIX}ROUTING{DELIMITER}FILE"
-    if path is None:
-        detail = "there is none: no senders, rules or destinations"
+async def _routing(settings: Settings) -> tuple[RoutingDocument | None, Finding]:
+    place = place_of(settings.routing)
+    if place is None:
+        line, detail = _FILE, "there is none: no senders, rules or destinations"
         return None, Finding(Check.ROUTING, line, Outcome.SKIPPED, detail)
     try:
-        document = read_routing(path, settings.tenancy.tenants)
+        document = await _document(settings)
     except RoutingFileError as error:
-        detail, change = f"it is no routing document: {error}", f"{path}: {error}"
-        return None, Finding(Check.ROUTING, str(path), Outcome.FAULT, detail, Side.GATEWAY, change)
+        detail, change = f"it is no routing document: {error}", f"{place}: {error}"
+        return None, Finding(Check.ROUTING, place, Outcome.FAULT, detail, Side.GATEWAY, change)
+    except StoreUnavailableError as error:
+        detail, change = f"the store does not answer: {error.reason}", "as for the store below"
+        return None, Finding(Check.ROUTING, place, Outcome.FAULT, detail, Side.EITHER, change)
     detail = (
         f"senders: {len(document.senders)}, rules: {len(document.rules)}, "
         f"destinations: {len(document.destinations)}"
     )
-    return document, Finding(Check.ROUTING, str(path), Outcome.OK, detail)
+    return document, Finding(Check.ROUTING, place, Outcome.OK, detail)
+
+
+async def _document(settings: Settings) -> RoutingDocument:
+    if settings.routing.file is not None:
+        data = await RoutingFile(settings.routing.file).read()
+    else:
+        async with kept_objects(settings.store) as objects:
+            data = await StoredRouting(objects).read()
+    return judged(data, settings.tenancy.tenants)
 
 
 async def _collected(findings: AsyncIterator[Finding]) -> Sequence[Finding]:
@@ -104,9 +120,10 @@ async def _listeners(
 async def _destinations(
     settings: Settings, document: RoutingDocument | None, clocks: Clocks, *, stores: bool
 ) -> Sequence[Finding]:
-    if document is None or settings.routing.file is None:
+    place = place_of(settings.routing)
+    if document is None or place is None:
         return []
-    check = DestinationCheck(settings.routing.file, settings.dimse, clocks, stores=stores)
+    check = DestinationCheck(place, settings.dimse, clocks, stores=stores)
     return await asyncio.gather(
         *(check.finding(number, each) for number, each in enumerate(document.destinations))
     )

@@ -90,6 +90,16 @@ async def store_findings(settings: StoreSettings) -> AsyncIterator[Finding]:
 
 
 @asynccontextmanager
+async def kept_objects(settings: StoreSettings) -> AsyncIterator[ObjectStore]:
+    """Yield the store of all that is kept, to be read alone: a folder is not made."""
+    if settings.kind == "folder":
+        yield FolderStore(settings.folder)
+        return
+    async with _opened(settings, settings.results_bucket or "") as [kept]:
+        yield kept
+
+
+@asynccontextmanager
 async def _opened(settings: StoreSettings, *names: str) -> AsyncIterator[list[S3Store]]:
     async with s3_client(
         region=settings.region,

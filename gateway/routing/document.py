@@ -1,4 +1,4 @@
-"""The routing document as it lies in its file."""
+"""The routing document as it lies in its file, or in the store."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-_MOST_BYTES = 4 * 2**20
+MOST_BYTES = 4 * 2**20
 
 
 class RoutingFileError(Exception):
-    """The file is no routing document; the message says why, and quotes nothing of it."""
+    """The content is no routing document; the message says why, and quotes nothing of it."""
 
 
 @dataclass(eq=False)
@@ -66,7 +66,41 @@ def _place(location: tuple[int | str, ...], kind: str, value: Any) -> str:
 
 
 def read_routing(path: Path, tenants: Collection[str] | None = ()) -> RoutingDocument:
-    """Return the document in the file.
+    """Return the document in the file; see `judged`.
+
+    Raises
+    ------
+    RoutingFileError
+        It cannot be read, is no routing document, or is none for these tenants.
+    """
+    return judged(read_file(path), tenants)
+
+
+def read_file(path: Path) -> bytes:
+    """Return what the file holds.
+
+    Raises
+    ------
+    RoutingFileError
+        It cannot be read, or is too long.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise RoutingFileError(error.strerror or "input/output error") from error
+    if len(data) > MOST_BYTES:
+        raise too_long()
+    return data
+
+
+def too_long() -> RoutingFileError:
+    """Return the fault of a content that is too long to be read."""
+    return RoutingFileError(f"it has more than {MOST_BYTES} bytes")
+
+
+def judged(data: bytes, tenants: Collection[str] | None) -> RoutingDocument:
+    """Return the document that a content is, which may be in force.
 
     Parameters
     ----------
@@ -76,24 +110,13 @@ def read_routing(path: Path, tenants: Collection[str] | None = ()) -> RoutingDoc
     Raises
     ------
     RoutingFileError
-        It cannot be read, is no routing document, or is none for these tenants.
+        It is no routing document, or none for these tenants.
     """
-    document = _read(path)
-    for fault in tenant_faults(document, tenants):
-        raise RoutingFileError(fault)
-    return document
-
-
-def _read(path: Path) -> RoutingDocument:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise RoutingFileError(error.strerror or "input/output error") from error
-    if len(data) > _MOST_BYTES:
-        raise RoutingFileError(f"it has more than {_MOST_BYTES} bytes")
-    try:
-        return parse_routing(data)
+        document = parse_routing(data)
     except InvalidRoutingError as error:
         [first, *_] = error.faults
         raise RoutingFileError(f"{first.pointer or '/'}: {first.detail}") from error
+    for fault in tenant_faults(document, tenants):
+        raise RoutingFileError(fault)
+    return document

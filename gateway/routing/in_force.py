@@ -60,7 +60,7 @@ class Routing:
     Parameters
     ----------
     document
-        The document at the start; None where no file is named.
+        The document at the start; None where there is to be none.
     tenant
         See `Routes`.
 
@@ -71,7 +71,7 @@ class Routing:
     since
         Time from which the document has been in force.
     fault
-        Reason why the file's present content is not; None where it is.
+        Reason why the present content of its place is not; None where it is.
     """
 
     def __init__(self, document: RoutingDocument | None = None, tenant: str | None = None) -> None:

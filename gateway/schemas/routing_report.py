@@ -12,10 +12,10 @@ class RoutingReport(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    is_set: bool = Field(description="False where no file is named: models' contracts decide then.")
+    is_set: bool = Field(description="False where there is none: models' contracts decide then.")
     version: str = Field(description="First half of the SHA-256 of the document.")
     since: AwareDatetime = Field(description="Time from which it has been in force.")
     fault: str | None = Field(
-        None, description="Reason why the file's present content is not in force."
+        None, description="Reason why the present content of its place is not in force."
     )
     document: dict[str, Any] = Field(description="The document, as it was written.")

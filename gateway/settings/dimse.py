@@ -24,6 +24,22 @@ class RoutingSettings(SettingsGroup):
         description="File of the routing document (`radstream.routing/1`); re-read when it "
         "changes.",
     )
+    stored: bool = Field(
+        default=False,
+        description="Take the routing document from the store, where `radstream rules publish` "
+        "puts it, in place of a file; all gateways of the store follow it.",
+    )
+
+    @property
+    def is_set(self) -> bool:
+        """Return True if there is to be a document."""
+        return self.stored or self.file is not None
+
+    @model_validator(mode="after")
+    def _lies_in_one_place(self) -> Self:
+        if self.stored and self.file is not None:
+            raise ValueError("the routing document comes from `file` or is `stored`, not both")
+        return self
 
 
 class DimseSettings(SettingsGroup):

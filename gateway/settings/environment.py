@@ -111,20 +111,21 @@ class Settings(BaseSettings):
     def _has_senders(self) -> Self:
         # Where it is not said, `radstream up` listens.
         may_listen = self.dimse.listen is not False
-        if may_listen and not self.dimse.is_loopback and self.routing.file is None:
+        if may_listen and not self.dimse.is_loopback and not self.routing.is_set:
             raise ValueError(
                 f"{PREFIX}DIMSE{DELIMITER}HOST is not loopback, so senders must be listed: set "
-                f"{PREFIX}ROUTING{DELIMITER}FILE"
+                f"{PREFIX}ROUTING{DELIMITER}FILE or {PREFIX}ROUTING{DELIMITER}STORED"
             )
         return self
 
     @model_validator(mode="after")
     def _tells_tenants_apart(self) -> Self:
-        if self.tenancy.is_on and not (self.access.is_asked and self.routing.file is not None):
+        if self.tenancy.is_on and not (self.access.is_asked and self.routing.is_set):
             raise ValueError(
                 f"{PREFIX}TENANCY{DELIMITER}TENANTS needs authentication "
                 f"({PREFIX}ACCESS{DELIMITER}KEY_FILE or {PREFIX}ACCESS{DELIMITER}ISSUER) and "
-                f"{PREFIX}ROUTING{DELIMITER}FILE, which names the tenant of each sender"
+                f"{PREFIX}ROUTING{DELIMITER}FILE or {PREFIX}ROUTING{DELIMITER}STORED: the document "
+                f"names the tenant of each sender"
             )
         return self
 

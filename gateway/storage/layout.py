@@ -32,6 +32,8 @@ MINUTES = "monitoring/minutes/"
 MODELS = "monitoring/models/"
 AUDIT = "audit/"
 ACCEPTANCES = "acceptances/"
+ROUTING = "routing/"
+ROUTING_DOCUMENT = f"{ROUTING}document.json"
 IMAGES = "images/"
 TENANTS = "tenants/"
 # No tenant can have this name (`TENANT_PATTERN`).
@@ -171,6 +173,7 @@ PLACES = (
         "models",
         "kept",
     ),
+    Place(ROUTING, "the routing document, where gateways follow the store's", "routing", "kept"),
     Place(
         MINUTES,
         "counts of readings by gateway, model version and minute, and the claim of their merging",

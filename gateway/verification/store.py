@@ -24,6 +24,7 @@ from gateway.routing.canary_readings import CanaryReadings
 from gateway.routing.roll_back import RolledBack
 from gateway.runtime.concurrency import together
 from gateway.schemas.parked import ParkedItem
+from gateway.schemas.routing import RoutingDocument
 from gateway.storage import layout
 from gateway.verification.findings import Finding, Kind, Look
 from gateway.verification.search_index import index_findings
@@ -146,6 +147,7 @@ class Verification:
             layout.ROLL_BACKS: partial(_look_at_document, RolledBack),
             layout.CANARIES: partial(_look_at_document, CanaryReadings),
             layout.QUOTAS: partial(_look_at_document, DayCounts),
+            layout.ROUTING: partial(_look_at_document, RoutingDocument),
         }
         for root, look in by_key.items():
             for digit in "0123456789abcdef":  # there may be a binding for each image that ever came

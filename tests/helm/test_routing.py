@@ -69,6 +69,17 @@ def test_limits_of_models_health_alone_are_a_document():
     assert [each.name for each in document.stop_rules] == ["unfit"]
 
 
+def test_a_document_of_the_store_has_no_file():
+    stored = {"settings": {"routing": {"stored": True}}}
+    dimse = {"dimse": {"enabled": True, "sourceRanges": ["10.20.0.0/16"]}}
+    release = render(merged(stored, dimse))
+    assert release.environment["RADSTREAM_ROUTING__STORED"] == "true"
+    assert "RADSTREAM_ROUTING__FILE" not in release.environment
+    assert not [each for each in release.all("ConfigMap") if "routing.json" in each["data"]]
+    both = merged(stored, {"routing": {"otherwise": {}}})
+    assert "settings.routing.stored" in refusal(both)
+
+
 @pytest.mark.parametrize(
     ("values", "gateways"),
     [

@@ -1,4 +1,4 @@
-"""Opens the routing document, and follows its file."""
+"""Opens the routing document, and follows it in its place."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import structlog
 from gateway.audit.trail import GATEWAY, Act
 from gateway.errors import AuditUnavailableError
 from gateway.routing.changes import changes as changes_between
-from gateway.routing.document import RoutingFileError, read_routing
+from gateway.routing.document import RoutingFileError, judged
 from gateway.routing.in_force import Routing
-from gateway.runtime.file_changes import changes
+from gateway.routing.sources import source_of
 from gateway.schemas.audit import AuditAction, AuditOutcome
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway.app.lifespan.context import LifespanContext
     from gateway.audit.trail import Audit
+    from gateway.routing.sources import RoutingSource
+    from gateway.storage.protocol import ObjectStore
 
 log = structlog.get_logger()
 
@@ -27,30 +27,40 @@ _READ = "routing document: read"
 _CHANGE = "routing document: change"
 
 
-async def open_routing(context: LifespanContext, audit: Audit) -> Routing:
+async def open_routing(context: LifespanContext, audit: Audit, objects: ObjectStore) -> Routing:
     """Return the routing document, which is followed from now on.
+
+    Parameters
+    ----------
+    objects
+        The store, whole.
 
     Raises
     ------
     RoutingFileError
         There is to be one, and it cannot be read.
+    StoreUnavailableError
     """
-    path = context.settings.routing.file
-    if path is None:
+    source = source_of(context.settings.routing, objects)
+    if source is None:
         return Routing()
-    routing = Routing(read_routing(path, context.settings.tenancy.tenants))
+    routing = Routing(judged(await source.read(), context.settings.tenancy.tenants))
     act = Act(caller=GATEWAY, document=routing.routes.digest)
     await _record(audit, act, _READ, AuditAction.READ)
-    await context.run("routing document", _follow(path, routing, context, audit))
+    await context.run("routing document", _follow(source, routing, context, audit))
     return routing
 
 
-async def _follow(path: Path, routing: Routing, context: LifespanContext, audit: Audit) -> None:
-    """Take the file's document whenever it changes; a broken one leaves the last good one."""
+async def _follow(
+    source: RoutingSource, routing: Routing, context: LifespanContext, audit: Audit
+) -> None:
+    """Take the document whenever it changes; a broken one leaves the last good one."""
     valid = context.metrics.routing.file_valid
-    async for _ in changes([path]):
+    async for content in source.contents():
         try:
-            document = read_routing(path, context.settings.tenancy.tenants)
+            if isinstance(content, RoutingFileError):
+                raise content
+            document = judged(content, context.settings.tenancy.tenants)
         except RoutingFileError as error:
             valid.set(0)
             routing.fault = str(error)

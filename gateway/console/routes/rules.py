@@ -25,6 +25,7 @@ from gateway.routing.document import InvalidRoutingError, parse_routing
 from gateway.routing.explain import explained, worded
 from gateway.routing.in_force import Routes, written_form
 from gateway.routing.rules import BUILT_IN
+from gateway.routing.sources import place_of
 from gateway.schemas.routing_conditions import parts_of
 from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.search.query import StudyQuery
@@ -133,7 +134,7 @@ def _values(gateway: Gateway) -> dict[str, Any]:
         "text": text,
         # They are of all tenants together, and tell none of another.
         "decisions": by_outcome(gateway.metrics.routing.images) if gateway.tenant is None else None,
-        "file": gateway.settings.routing.file,
+        "file": place_of(gateway.settings.routing),
         "rules": routing.routes.rules.all,
         "built_in": BUILT_IN,
         "worded": worded,

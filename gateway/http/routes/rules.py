@@ -17,7 +17,7 @@ router = APIRouter(
 
 @router.get("", summary="Show the routing document in force", response_model_exclude_none=True)
 async def show_rules(gateway: GatewayDependency) -> RoutingReport:
-    """Return the document, its version, and why the file's present content is not in force."""
+    """Return the document, its version, and why its place's present content is not in force."""
     routing = gateway.routing
     return RoutingReport(
         is_set=routing.is_set,

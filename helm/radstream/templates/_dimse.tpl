@@ -15,12 +15,15 @@ service.beta.kubernetes.io/aws-load-balancer-subnets: {{ join "," . }}
 {{- end }}
 {{- end -}}
 
-{{/* Says something where there is a routing document: senders, rules, destinations or limits. */}}
+{{/* Says something where the values have a routing document: senders, rules, destinations or limits. */}}
 {{- define "radstream.hasRouting" -}}
 {{- $routing := .Values.routing -}}
 {{- $rules := or $routing.rules (not (kindIs "invalid" $routing.otherwise)) -}}
 {{- $limits := or $routing.quotas $routing.stop_rules -}}
-{{- if or .Values.dimse.enabled $routing.senders $routing.destinations $rules $limits }}true{{ end -}}
+{{- $said := or $routing.senders $routing.destinations $rules $limits -}}
+{{- if dig "routing" "stored" false .Values.settings -}}
+{{- if $said }}{{ fail "settings.routing.stored takes the routing document from the store: leave `routing` empty" }}{{ end -}}
+{{- else if or .Values.dimse.enabled $said }}true{{ end -}}
 {{- end -}}
 
 {{/* The port of a destination of results. */}}

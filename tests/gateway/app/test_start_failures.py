@@ -14,6 +14,7 @@ FOLDER = Settings(store=StoreSettings(folder=Path("/srv/store")))
 BUCKETS = Settings(store=StoreSettings(kind="s3", results_bucket="results", images_bucket="images"))
 KEYS = Settings(access=AccessSettings(key_file=Path("/etc/keys.json")))
 ROUTING = Settings(routing=RoutingSettings(file=Path("/etc/routing.json")))
+STORED = Settings(routing=RoutingSettings(stored=True))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,7 @@ ROUTING = Settings(routing=RoutingSettings(file=Path("/etc/routing.json")))
         (StoreUnavailableError("NoSuchBucket"), BUCKETS, "buckets results and images cannot"),
         (KeyFileError("it is not JSON"), KEYS, "/etc/keys.json cannot be used: it is not JSON"),
         (RoutingFileError("/rules: no"), ROUTING, "/etc/routing.json cannot be used: /rules: no"),
+        (RoutingFileError("no"), STORED, "document routing/document.json cannot be used: no"),
         (OSError(13, "Permission denied", "/x"), FOLDER, "/x cannot be used: Permission denied"),
     ],
 )

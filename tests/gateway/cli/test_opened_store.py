@@ -21,3 +21,10 @@ async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path):
         async with opened_store(StoreSettings(folder=tmp_path / "gone")):
             pass
     assert not (tmp_path / "gone").exists()
+
+
+async def test_a_folder_is_made_where_that_is_asked_for(tmp_path: Path):
+    settings = StoreSettings(folder=tmp_path / "new")
+    async with opened_store(settings, is_written=True, is_made=True) as objects:
+        await objects.replace("routing/a", b"a", media_type="text/plain")
+    assert (tmp_path / "new/routing/a").read_bytes() == b"a"

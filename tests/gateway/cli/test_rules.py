@@ -176,3 +176,40 @@ def test_the_tenant_of_a_sender_stands_in_the_document(tmp_path: Path):
     metadata.write_text(json.dumps(METADATA))
     _, out = run("explain", metadata, "--document", routing, "--sender", "ris")
     assert "+ rule of-north\n    + tenant equals north  [north]\n" in out
+
+
+def test_a_document_is_judged_and_put_into_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RADSTREAM_STORE__FOLDER", str(tmp_path / "store"))
+    stored = tmp_path / "store/routing/document.json"
+    good = document(tmp_path / "routing.json", CHEST)
+    code, out = run("publish", good)
+    assert (code, stored.read_bytes()) == (0, good.read_bytes())
+    assert out.startswith("routing/document.json is version ")
+    wrong = document(tmp_path / "wrong.json", CHEST | {"models": [{"nam": "cxr"}]})
+    code, out = run("publish", wrong)
+    assert code == 1
+    assert "is no routing document: /rules/0/models/0/" in out
+    key = {"name": "north", "key": "ris", "tenant": "north"}
+    code, out = run("publish", document(tmp_path / "tenants.json", senders=[key]))
+    assert code == 1
+    assert "its tenant is none of RADSTREAM_TENANCY__TENANTS" in out
+    assert stored.read_bytes() == good.read_bytes()
+    edited = document(tmp_path / "routing.json", CHEST, otherwise={})
+    code, out = run("publish", edited, "--json")
+    assert json.loads(out) == {
+        "version": json.loads(out)["version"],
+        "key": "routing/document.json",
+    }
+    assert stored.read_bytes() == edited.read_bytes()
+
+
+def test_a_store_that_does_not_take_a_document_ends_with_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "store").write_bytes(b"no folder")
+    monkeypatch.setenv("RADSTREAM_STORE__FOLDER", str(tmp_path / "store"))
+    code, out = run("publish", document(tmp_path / "routing.json", CHEST))
+    assert code == 2
+    assert "the store does not answer" in out

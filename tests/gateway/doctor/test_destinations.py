@@ -32,7 +32,7 @@ pytestmark = [
 
 async def found(*, stores: bool = False, **destination: Any) -> Finding:
     [each] = routing_document({"name": "there", **destination}).destinations
-    check = DestinationCheck(Path("routing.json"), DimseSettings(), Clocks(), stores=stores)
+    check = DestinationCheck("routing.json", DimseSettings(), Clocks(), stores=stores)
     return await check.finding(0, each)
 
 

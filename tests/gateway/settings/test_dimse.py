@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings import DimseSettings
+from gateway.settings import DimseSettings, RoutingSettings
 
 
 def test_dicom_is_listened_for_where_a_port_is_set():
@@ -18,3 +18,11 @@ def test_dicom_is_listened_for_where_a_port_is_set():
 def test_authorities_of_senders_need_the_listeners_own_tls(tmp_path: Path):
     with pytest.raises(ValidationError, match="tls_client_ca needs tls_certificate"):
         DimseSettings(tls_client_ca=tmp_path / "ca.pem")
+
+
+def test_the_routing_document_lies_in_one_place(tmp_path: Path):
+    with pytest.raises(ValidationError, match="not both"):
+        RoutingSettings(file=tmp_path / "routing.json", stored=True)
+    assert RoutingSettings(stored=True).is_set
+    assert RoutingSettings(file=tmp_path / "routing.json").is_set
+    assert not RoutingSettings().is_set

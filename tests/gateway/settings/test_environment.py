@@ -160,4 +160,5 @@ def test_strangers_send_nothing_over_dicom(dimse: dict[str, Any], tmp_path: Path
         Settings(dimse=everywhere)
     routing = RoutingSettings(file=tmp_path / "routing.json")
     assert not Settings(dimse=everywhere, routing=routing).dimse.is_loopback
+    Settings(dimse=everywhere, routing=RoutingSettings(stored=True))
     Settings(dimse=DimseSettings(host="0.0.0.0", listen=False))  # noqa: S104

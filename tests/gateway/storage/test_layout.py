@@ -24,6 +24,7 @@ def test_keys_stay_where_gateways_of_other_versions_look_for_them():
         *("work/quotas/", "work/commitments/", "work/asked/"),
         *("parked/", "pairing/waiting/", "pairing/bindings/", "index/"),
         *("work/deletions/", "work/withdrawals/", "deleted/", "acceptances/"),
+        "routing/",
         *("monitoring/minutes/", "monitoring/models/", "audit/", "images/"),
     ]
 

@@ -16,6 +16,7 @@ from gateway.results.store import ResultStore
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.submissions import StudySubmissions
 from gateway.results.tombstone import Reason, Tombstone
+from gateway.routing.sources import StoredRouting
 from gateway.schemas.metadata import StudyMetadata
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.result import RenderingKind
@@ -104,6 +105,7 @@ async def fill(objects: ObjectStore) -> str:
     ):
         await put(objects, key, document.model_dump_json(by_alias=True).encode())
     await put(objects, tombstone_key("gone"), tombstone())
+    await StoredRouting(objects).write(b'{"schema": "radstream.routing/1"}')
     return parked_key(SUBMISSIONS, FAILED)
 
 

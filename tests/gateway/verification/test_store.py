@@ -45,7 +45,7 @@ async def test_a_whole_store_has_nothing_amiss_and_is_only_read(objects: ObjectS
         *(BROUGHT, f"results/S1/deliveries/pacs/{FAILED.id}/job.json"),
         *("parked/" + "0" * 32 + ".json", f"pairing/bindings/{'a' * 64}.json"),
         "instances/1.2.3.4.json",
-        "pairing/waiting/a/b.json",
+        *("pairing/waiting/a/b.json", "routing/document.json"),
         *(tombstone_key("gone"), "work/deletions/" + "a" * 32 + ".json"),
     ],
 )
