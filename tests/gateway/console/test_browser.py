@@ -111,6 +111,13 @@ async def test_pages_are_accessible_and_whole(console: LiveGateway) -> None:
     assert HOSTILE in told
 
 
+async def test_a_finding_is_told_as_what_a_model_suggests(console: LiveGateway) -> None:
+    study_id = await sent(console, flat_png(250))
+    for path in (f"/console/studies/{study_id}", f"/console/studies?q={study_id}"):
+        page = (await console.client.get(path)).text
+        assert '<span class="finding positive">Suggests bright</span>' in page
+
+
 async def test_the_page_to_sign_in_is_accessible(keyed: KeyedConsole) -> None:
     found = await driven("pages.js", keyed.gateway.url, json.dumps([*views("/console/queue")]))
     assert [(view["status"], view["faults"]) for view in found] == [(401, []), (401, [])]
