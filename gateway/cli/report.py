@@ -133,7 +133,7 @@ def report(
         for line in reporting.lines(found, about):
             click.echo(line)
     if page_file is not None:
-        page_file.write(reporting.page(found, about, paid, gateway_url=url if judged else None))
+        page_file.write(reporting.page(found, about, paid, gateway_url=url))
         click.echo(f"\nThe page is {page_file.name}", err=as_json)
 
 

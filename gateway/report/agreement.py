@@ -70,7 +70,16 @@ _CHANGED = Question(
     "Findings of the store's studies on which a shadow model and the one that is shown differ.",
     "",
 )
-_CASES = ["study", "image", "frame", "label", "shown", "shown_verdict", "shadow", "shadow_verdict"]
+_CASES = [
+    "study_id",
+    "image",
+    "frame",
+    "label",
+    "shown",
+    "shown_verdict",
+    "shadow",
+    "shadow_verdict",
+]
 
 
 def agreement(records: Records, *, since: dt.date | None = None) -> QueryResult:

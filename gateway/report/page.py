@@ -23,7 +23,7 @@ def page(
     about: str,
     paid: Mapping[str, float],
     *,
-    gateway_url: str | None = None,
+    gateway_url: str,
 ) -> str:
     """Return the page: the few figures that matter, then plots, then all rows of all answers.
 
@@ -36,7 +36,7 @@ def page(
     paid
         Prices that were asked with instead of the queries' own.
     gateway_url
-        Address of the gateway, in whose console studies open from the page; None for no links.
+        Address of the gateway, in whose console studies open from the page.
     """
     template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     pictures = [
@@ -82,7 +82,7 @@ def _figure(name: str, value: str, unit: str, note: str) -> str:
     )
 
 
-def _section(answer: QueryResult, paid: Mapping[str, float], gateway_url: str | None) -> str:
+def _section(answer: QueryResult, paid: Mapping[str, float], gateway_url: str) -> str:
     question = answer.question
     description = question.description
     if question.name == "cost_per_1000_images":
@@ -108,17 +108,17 @@ def _head(answer: QueryResult) -> str:
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 
 
-def _rows(answer: QueryResult, gateway_url: str | None) -> Iterator[str]:
+def _rows(answer: QueryResult, gateway_url: str) -> Iterator[str]:
     for row in answer.rows:
         values = zip(answer.columns, row, strict=True)
         cells = (_cell(name, value, gateway_url) for name, value in values)
         yield f"<tr>{''.join(cells)}</tr>\n"
 
 
-def _cell(column: str, value: Any, gateway_url: str | None) -> str:
+def _cell(column: str, value: Any, gateway_url: str) -> str:
     name = ' class="number"' if is_number(column, value) else ""
     text = escape(shown(column, value))
-    if column == "study_id" and gateway_url is not None:
+    if column == "study_id":
         address = f"{gateway_url.rstrip('/')}/console/studies/{quote(value, safe='')}"
         text = f'<a href="{escape(address)}">{text}</a>'
     return f"<td{name}>{text}</td>"

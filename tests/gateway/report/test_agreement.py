@@ -103,6 +103,6 @@ def test_cases_that_would_change_are_named_by_their_study(tmp_path: Path):
     }
     (folder / "cxr-2.json").write_text(json.dumps(document))
     [row] = changed_cases(tmp_path).records()
-    assert (row["study"], row["image"], row["label"]) == ("S1", "00ff00ff00ff", "pneumonia")
+    assert (row["study_id"], row["image"], row["label"]) == ("S1", "00ff00ff00ff", "pneumonia")
     assert (row["shown"], row["shown_verdict"]) == ("cxr 1", "positive 0.900")
     assert (row["shadow"], row["shadow_verdict"]) == ("cxr 2", "negative 0.400")

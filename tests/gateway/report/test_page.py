@@ -1,5 +1,6 @@
 """The report's page is whole in itself, and nothing in the telemetry becomes a part of it."""
 
+import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -7,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.report import Records, answers, page, questions, reader_agreement
+from gateway.report import (
+    Records,
+    answers,
+    changed_cases,
+    page,
+    questions,
+    reader_agreement,
+)
 from tests.gateway.report.test_reader_agreement import study as judged
 from tests.support.analytics import FIRST_DAY, lines_of, study, two_days, write
 
@@ -51,7 +59,7 @@ class Reader(HTMLParser):
 def page_of(folder: Path, lines: list[str], **paid: float) -> str:
     records = Records([write(folder, lines)])
     found = answers(records, questions(), since=None, paid=paid)
-    text = page(found, records.described(), paid)
+    text = page(found, records.described(), paid, gateway_url="http://127.0.0.1:8080")
     records.close()
     return text
 
@@ -87,17 +95,29 @@ def test_every_answer_has_a_table_and_every_plot_words(text: str):
     assert "Prices: instance_hour 2, stored_gb_month" in text
 
 
-def test_discordant_studies_open_in_the_console(tmp_path: Path):
+def test_discordant_and_changed_studies_open_in_the_console(tmp_path: Path):
     records = Records([write(tmp_path, lines_of(two_days()))])
     found = answers(records, questions(), since=None, paid={})
     found |= reader_agreement([judged(19, 0.9, ("B", False))])
+    verdicts = {
+        "probability": 0.9,
+        "shadow_probability": 0.4,
+        "positive": True,
+        "shadow_positive": False,
+    }
+    pair = {"model": {"name": "cxr", "version": "1"}, "frame": 1, "label": "x"} | verdicts
+    reading = {"study_id": "S/20", "sha256": "00", "model": {"name": "cxr", "version": "2"}}
+    shadow = tmp_path / "results/S20/shadows/00/cxr-2.json"
+    shadow.parent.mkdir(parents=True)
+    shadow.write_text(json.dumps(reading | {"pairs": [pair]}))
+    found["changed_cases"] = changed_cases(tmp_path)
     text = page(found, records.described(), {}, gateway_url="https://radstream.example/gateway/")
     reader = Reader(text)
     assert [value for _, name, value in reader.attributes if name == "href"] == [
-        "https://radstream.example/gateway/console/studies/S19"
+        "https://radstream.example/gateway/console/studies/S19",
+        "https://radstream.example/gateway/console/studies/S%2F20",
     ]
-    assert reader.all_of("a") == ["S19"]
-    assert "<a " not in page(found, records.described(), {})
+    assert reader.all_of("a") == ["S19", "S/20"]
     records.close()
 
 
