@@ -37,7 +37,7 @@ def test_a_clean_folder_ends_with_status_0_and_stays_as_it_is(folder: Path):
     answer = verify(folder=str(folder))
     assert (answer.exit_code, answer.stdout) == (
         0,
-        "studies: 1, objects: 21, faults: 0, notes: 0\n",
+        "studies: 1, objects: 22, faults: 0, notes: 0\n",
     )
     assert sorted(folder.rglob("*")) == before
 
@@ -49,7 +49,7 @@ def test_parts_of_tenants_are_looked_over_too(folder: Path, tmp_path: Path):
     answer = verify(folder=str(shared))
     assert (answer.exit_code, answer.stdout) == (
         0,
-        "studies: 2, objects: 42, faults: 0, notes: 0\n",
+        "studies: 2, objects: 44, faults: 0, notes: 0\n",
     )
     (shared / "tenants/south" / OBJECT).write_bytes(b"another")
     faulty = verify(folder=str(shared))
@@ -71,7 +71,7 @@ def test_a_fault_ends_with_status_1_and_a_note_does_not(folder: Path):
         ("note", "orphan-object", left),
         ("fault", "altered-image", OBJECT),
     ]
-    assert answer.stderr == "studies: 1, objects: 22, faults: 1, notes: 1\n"
+    assert answer.stderr == "studies: 1, objects: 23, faults: 1, notes: 1\n"
 
 
 def test_a_store_that_is_not_there_ends_with_status_2(tmp_path: Path):

@@ -259,6 +259,7 @@ def test_a_name_longer_than_dicom_allows_is_cut():
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=18)
 
 
+@pytest.mark.long
 @given(
     st.lists(st.tuples(st.floats(0, 1), texts), max_size=3),
     texts,

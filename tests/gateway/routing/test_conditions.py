@@ -160,6 +160,7 @@ def test_a_pattern_of_many_asterisks_ends():
     assert not matches("*a" * 60 + "*b", "a" * 4096)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "comparison",

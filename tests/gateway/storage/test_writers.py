@@ -178,6 +178,7 @@ def test_writers_of_a_memory_store(runner: asyncio.Runner):
     check(runner, [MemoryStore()], 100)
 
 
+@pytest.mark.long
 def test_writers_of_a_folder(runner: asyncio.Runner, tmp_path: Path):
     stores = [FolderStore(tmp_path) for _ in range(3)]
     for store in stores:
