@@ -81,7 +81,7 @@ async def test_without_a_file_there_is_none(in_context: InContext):
     assert not (await opened(context)).is_set
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.server)])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreSettings:
     """The store that gateways share."""
     if request.param == "folder":
