@@ -17,6 +17,7 @@ from gateway.console.access import session_of
 from gateway.console.languages import COOKIE as LANGUAGE_COOKIE
 from gateway.console.languages import LANGUAGES, Language, chosen
 from gateway.schemas.metadata import View
+from gateway.vocabulary.statements import finding_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,13 +73,15 @@ def assets() -> Assets:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("gateway.console"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["finding_name"] = finding_name
+    return environment
 
 
 def _sections(gateway: Gateway, caller: Caller | None) -> list[str]:

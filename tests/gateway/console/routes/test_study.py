@@ -86,6 +86,17 @@ async def test_a_finding_is_judged_by_one_click_and_judged_anew(console: LiveGat
     assert (kept["label"], kept["judgement"], kept["author"]) == ("bright", "agree", "anonymous")
 
 
+async def test_labels_are_told_as_words(console: LiveGateway):
+    study_id = await sent(console, 250)
+    await console.client.post(f"/console/studies/{study_id}/feedback", data=feedback("agree"))
+    path = console.settings.store.folder / f"results/{study_id}/result.json"
+    path.write_text(path.read_text().replace('"label":"bright"', '"label":"lung_opacity"'))
+    page = (await console.client.get(f"/console/studies/{study_id}")).text
+    assert "<strong>Suggests lung opacity</strong>" in page
+    assert '<span class="unseen">: lung opacity</span>' in page
+    assert "<span>lung opacity</span>" in page  # among the judgements
+
+
 @pytest.mark.parametrize(
     "form",
     [feedback("perhaps"), feedback("agree", label="<b>"), feedback("agree", version="x"), {}],
