@@ -5,6 +5,7 @@ decode, and names the character set in Python warnings.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 # PS3.3 C.12.1.1.2, defined terms without code extensions: the codec of a whole value.
@@ -66,6 +67,16 @@ _RESETTING = b"\t\n\f\r"
 _WIDE = ("$B", "$@", "$(D")
 # Stands where an earlier program could not decode: it may have been any character.
 _LOST = "\N{REPLACEMENT CHARACTER}"
+
+
+def has_control_characters(text: str) -> bool:
+    """Return True if a text has characters that no identifier may have.
+
+    References
+    ----------
+    DICOM PS3.5, 6.2, LO and SH. Unicode, general category Cc.
+    """
+    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def defined_terms() -> tuple[str, ...]:

@@ -1,11 +1,10 @@
 """Attributes of a DICOM file that tell of the study, read without decoding a pixel."""
 
-import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 
 from preprocess.attributes import Attributes
-from preprocess.character_sets import UndecodableTextError
+from preprocess.character_sets import UndecodableTextError, has_control_characters
 from preprocess.dataset import read_file
 from preprocess.errors import CorruptImageError
 from preprocess.image import number_of_frames
@@ -45,7 +44,6 @@ KEYWORDS = (
 )
 _MOST_CODES = 16
 _LONGEST_INTEGER = 12  # PS3.5 6.2, IS
-_CONTROL = "Cc"  # general category of Unicode
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class _Reader:
         """
         with suppress(UndecodableTextError):
             text = self._attributes.identifier(keyword)
-            if text is None or not any(unicodedata.category(each) == _CONTROL for each in text):
+            if text is None or not has_control_characters(text):
                 return text
         self.unreadable.add(keyword)
         return None

@@ -13,7 +13,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 import struct
-import unicodedata
 import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -23,6 +22,8 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
+
+from preprocess.character_sets import has_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,15 +143,14 @@ def _text(original: Dataset, keyword: str) -> str:
 
 
 def _short(length: int) -> Callable[[str], bool]:
-    return lambda value: len(value) <= length and "\\" not in value and _is_plain(value)
-
-
-def _is_plain(value: str) -> bool:
-    return all(unicodedata.category(letter) != "Cc" for letter in value)
+    return lambda value: (
+        len(value) <= length and "\\" not in value and not has_control_characters(value)
+    )
 
 
 def _is_name(value: str) -> bool:
-    return _is_plain(value) and all(len(group) <= 64 for group in value.split("="))  # noqa: PLR2004 - PS3.5, 6.2
+    are_short = all(len(group) <= 64 for group in value.split("="))  # noqa: PLR2004 - PS3.5, 6.2
+    return are_short and not has_control_characters(value)
 
 
 def _is_date(value: str) -> bool:

@@ -15,11 +15,11 @@ from pydantic import (
 )
 
 from gateway.errors import Fault, InvalidAcceptanceError
+from gateway.schemas.printable import PRINTABLE
 from gateway.schemas.strict_json import pointer
 
 ACCEPTANCE_SCHEMA = "radstream.acceptance/1"
 _SHA256 = r"^[0-9a-f]{64}$"
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 
 class _Part(BaseModel):
@@ -190,7 +190,7 @@ class AcceptanceRequest(BaseModel):
         description="Content of the page's `.sig`, in base64; needed where the gateway has a key.",
     )
     accepted_by: str = Field(
-        min_length=1, max_length=64, pattern=_PRINTABLE, description="Name of the person."
+        min_length=1, max_length=64, pattern=PRINTABLE, description="Name of the person."
     )
     is_reference: bool = Field(
         False,

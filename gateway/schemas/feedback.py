@@ -9,10 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from gateway.errors import Fault, InvalidFeedbackError
 from gateway.schemas.metadata import ModelReference
+from gateway.schemas.printable import PRINTABLE
 from gateway.schemas.stored_document import StoredDocument
 from gateway.schemas.strict_json import pointer
-
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 
 class Judgement(StrEnum):
@@ -51,7 +50,7 @@ class FeedbackRequest(BaseModel):
         None,
         min_length=1,
         max_length=64,
-        pattern=_PRINTABLE,
+        pattern=PRINTABLE,
         description="Name of who judges; the caller's if not given.",
     )
     source: Source = Field(

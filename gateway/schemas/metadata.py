@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any, TypeGuard
 
@@ -22,6 +21,7 @@ from pydantic import (
 
 from gateway.errors import Fault, InvalidMetadataError
 from gateway.schemas.strict_json import parse_json, pointer
+from preprocess.character_sets import has_control_characters
 
 # RFC 3339, section 5.6: the zone is not optional, and a space may not stand for the T here.
 _RFC_3339 = re.compile(
@@ -98,8 +98,8 @@ def _study_date(value: Any) -> Any:
 
 
 def _printable(value: str) -> str:
-    if any(unicodedata.category(letter) == "Cc" for letter in value):
-        raise ValueError("must have no control characters")  # PS3.5 section 6.2, VR LO and SH
+    if has_control_characters(value):
+        raise ValueError("must have no control characters")
     return value
 
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from gateway.schemas.acceptance import Difference, Interval, KeyFigures
 from gateway.schemas.contract import Contract
+from gateway.schemas.printable import PRINTABLE
 from gateway.schemas.result import Mode
 
 MODEL_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
@@ -68,7 +69,7 @@ class ModelReport(BaseModel):
     )
 
 
-_Printable = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+_Printable = Annotated[str, StringConstraints(pattern=PRINTABLE)]
 
 
 class HealthAct(BaseModel):

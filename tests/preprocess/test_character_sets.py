@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocess.character_sets import UndecodableTextError, decode_text
+from preprocess.character_sets import (
+    UndecodableTextError,
+    decode_text,
+    has_control_characters,
+)
 
 
 @pytest.mark.parametrize(
@@ -86,3 +90,8 @@ def test_two_values_without_escapes_never_become_one(
         except UndecodableTextError:
             return
     assert (texts[0] == texts[1]) == (one.replace(b"\x1b", b"") == other.replace(b"\x1b", b""))
+
+
+def test_control_characters_are_those_of_both_halves():
+    found = [number for number in range(0x3000) if has_control_characters(f"A{chr(number)}B")]
+    assert found == [*range(0x20), *range(0x7F, 0xA0)]
