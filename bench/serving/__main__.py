@@ -37,15 +37,20 @@ _TARGETS = [
 
 def load(server: Server, kind: str, image: Path, studies: int, *model: str) -> dict[str, float]:
     """Run the load generator; return its measurements with the server's CPU time."""
-    before = server.cpu_s()
+    before = (server.cpu_s(), *server.own_cpu_s())
     measured = generated(
         *("bench.serving.load", server.url, "/v1/studies", kind, str(image)),
         *("--studies", str(studies), *model),
     )
-    cpu = server.cpu_s() - before
+    after = (server.cpu_s(), *server.own_cpu_s())
+    cpu_ms, loop_ms, own_ms = (
+        (now - then) / studies * 1000 for now, then in zip(after, before, strict=True)
+    )
     seconds = sorted(measured["seconds"])
     return {
-        "cpu_ms": cpu / studies * 1000,
+        "cpu_ms": cpu_ms,
+        "loop_ms": loop_ms,
+        "threads_ms": own_ms - loop_ms,
         "per_s": studies / measured["wall_s"],
         **{f"p{p}_ms": seconds[int(len(seconds) * p / 100)] * 1000 for p in (50, 95, 99)},
         "refused": studies - measured["statuses"].get("200", 0),
@@ -81,7 +86,8 @@ def _line(title: str, told: dict[str, float]) -> str:
     model = f"{told['rate']:.1f}/s" if "rate" in told else f"{told['concurrency']} at once"
     return (
         f"{title:34} {model:>11} {told['cpu_ms']:7.1f} ms CPU {told['per_s']:7.1f}/s"
-        f"  p50 {told['p50_ms']:.0f} p99 {told['p99_ms']:.0f} ms refused {told['refused']}"
+        f"  event loop {told['loop_ms']:.1f} ms  p50 {told['p50_ms']:.0f}"
+        f" p99 {told['p99_ms']:.0f} ms refused {told['refused']}"
     )
 
 

@@ -40,6 +40,14 @@ class Server:
                 total += times.user + times.system + times.children_user + times.children_system
         return total
 
+    def own_cpu_s(self) -> tuple[float, float]:
+        """CPU seconds of the first process: of its first thread, the event loop's, and of all."""
+        times = {
+            thread.id: thread.user_time + thread.system_time for thread in self.process.threads()
+        }
+        own = self.process.cpu_times()
+        return times[self.process.pid], own.user + own.system
+
     def peak_mib(self) -> float:
         """Peak resident MiB of the tree: each process at its own worst (VmHWM)."""
         return sum(_peak_kib(process.pid) for process in self._tree()) / 1024

@@ -1,6 +1,7 @@
 """Tables and a plot of what `python -m bench.serving` measured: medians over its rounds."""
 
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -8,13 +9,17 @@ from typing import Any
 from bench.plots import plt, save
 from bench.results import spread
 
-Rounds = list[list[dict[str, Any]]]
+Round = list[dict[str, Any]]
+Rounds = list[Round]
 _PLOTTED = 16
+_PEERS = ("plain FastAPI", "LitServe", "BentoML")
+_SCALED = ", scaled decoding"
 
 
 def markdown(rounds: Rounds) -> str:
     """The tables. Ratios are of one round; in parentheses the least and the greatest round."""
-    return "\n\n".join((_costs(rounds), _levels(rounds), _steady(rounds), _processes(rounds)))
+    tables = (_goals, _costs, _parts, _levels, _steady, _processes)
+    return "\n\n".join(table(rounds) for table in tables)
 
 
 def draw(rounds: Rounds, file: Path) -> None:
@@ -51,6 +56,61 @@ def draw(rounds: Rounds, file: Path) -> None:
     save(figure, file)
 
 
+def _goals(rounds: Rounds) -> str:
+    """Return the goals beside what was reached, each a figure of a round."""
+    scaled = f"radstream{_SCALED}"
+    cost, rate = (partial(_of_best_peer, name=name) for name in ("cpu_ms", "per_s"))
+    rows = [
+        ("CPU, of the best peer's", "at most 0.75", lambda told: cost(told, "radstream")),
+        ("rate, of the best peer's", "at least 1.3", lambda told: rate(told, "radstream")),
+        ("CPU, scaled decoding in all", "at most 1.0", lambda told: cost(told, scaled)),
+        ("rate, scaled decoding in all", "at least 1.0", lambda told: rate(told, scaled)),
+        ("event loop, ms a study", "at most 2.5", lambda told: _load(told, scaled)["loop_ms"]),
+        (
+            "event loop, of all CPU with scaled decoding",
+            "at most 0.11",
+            lambda told: _load(told, scaled)["loop_ms"] / _load(told, scaled)["cpu_ms"],
+        ),
+        (
+            "p99 of p50 at 70 % of the rate",
+            "at most 3.8",
+            lambda told: (
+                _result(told, "radstream")["steady"]["p99_ms"]
+                / _result(told, "radstream")["steady"]["p50_ms"]
+            ),
+        ),
+        (
+            "peak of the gateway, MiB",
+            "at most 300",
+            lambda told: _result(told, "radstream")["own_peak_mib"],
+        ),
+    ]
+    lines = ["| figure | goal | reached |", "|---|---:|---:|"]
+    for title, goal, figure in rows:
+        lines.append(f"| {title} | {goal} | {spread([figure(told) for told in rounds], 2)} |")
+    return "\n".join(lines)
+
+
+def _of_best_peer(measured: Round, title: str, name: str) -> float:
+    """Return a figure at the plotted level over that of the best peer that decodes alike."""
+    scaled = _SCALED if title.endswith(_SCALED) else ""
+    titles = {f"{peer}{scaled}" for peer in _PEERS} & {told["target"] for told in measured}
+    peers = [_load(measured, peer)[name] for peer in titles]
+    best = min(peers) if name == "cpu_ms" else max(peers)
+    return _load(measured, title)[name] / best
+
+
+def _load(measured: Round, title: str) -> dict[str, float]:
+    """Return what one target did at the plotted level."""
+    result = _result(measured, title)
+    level = _plotted(result)
+    return next(told for told in result["loads"] if told["concurrency"] == level)
+
+
+def _result(measured: Round, title: str) -> dict[str, Any]:
+    return next(result for result in measured if result["target"] == title)
+
+
 def _costs(rounds: Rounds) -> str:
     """Return a table of a study's cost at the plotted level, over the floor that decodes alike."""
     lines = ["| target | CPU ms a study | of the floor | over the floor, ms |"]
@@ -67,6 +127,21 @@ def _costs(rounds: Rounds) -> str:
         ratio = spread([cost / floor for cost, floor in pairs], 2)
         over = spread([cost - floor for cost, floor in pairs], 1)
         lines.append(f"| {title}, {level} at once | {spread(costs, 1)} | {ratio} | {over} |")
+    return "\n".join(lines)
+
+
+def _parts(rounds: Rounds) -> str:
+    """Return a table of where RadStream's CPU time of a study goes, at the plotted level."""
+    lines = [
+        "| CPU ms a study | event loop | gateway's other threads | Triton |",
+        "|---|---:|---:|---:|",
+    ]
+    for title in ("radstream", f"radstream{_SCALED}"):
+        loads = [_load(told, title) for told in rounds]
+        triton = [told["cpu_ms"] - told["loop_ms"] - told["threads_ms"] for told in loads]
+        parts = [[told[name] for told in loads] for name in ("loop_ms", "threads_ms")]
+        cells = " | ".join(spread(values, 1) for values in (*parts, triton))
+        lines.append(f"| {title} | {cells} |")
     return "\n".join(lines)
 
 
@@ -135,7 +210,9 @@ def _values(rounds: Rounds, title: str, level: int, name: str) -> list[float]:
     ]
 
 
-def _floor(measured: list[dict[str, Any]], title: str) -> float:
+def _floor(measured: Round, title: str) -> float:
     """CPU ms of the floor with the same decoding, in the same round."""
-    wanted = "floor, scaled decoding" if "scaled decoding" in title else "floor"
-    return next(result["cpu_ms"] for result in measured if result["target"] == wanted)
+    cost: float = _result(measured, "floor" + (_SCALED if title.endswith(_SCALED) else ""))[
+        "cpu_ms"
+    ]
+    return cost
