@@ -10,18 +10,83 @@ OpenID Connect Discovery 1.0, sections 3 and 4.
 from __future__ import annotations
 
 import json
+import time
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aiohttp
+import structlog
 
 from gateway.errors import IssuerUnavailableError
 from gateway.runtime.addresses import is_loopback
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger()
+
+KEPT_S = 300.0
+"""Seconds for which what an issuer publishes is kept: what it withdrew ends by then."""
 TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _MOST_BYTES = 2**20
 _PIECE_BYTES = 2**16
+
+
+class Discovery:
+    """The provider's discovery document, which is kept; longer while the provider is away.
+
+    Parameters
+    ----------
+    session
+        Asks for it, by a proxy where the environment names one.
+    issuer
+        URL of the provider.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        issuer: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.issuer = issuer
+        self._session = session
+        self._clock = clock
+        self._kept: tuple[float, dict[str, Any]] | None = None
+
+    async def document(self) -> dict[str, Any]:
+        """Return the document, of five minutes ago at the most unless the provider is away.
+
+        Raises
+        ------
+        IssuerUnavailableError
+            It was never there.
+        """
+        if self._kept is None:
+            return await self.fetch()
+        fetched_at, document = self._kept
+        if self._clock() - fetched_at < KEPT_S:
+            return document
+        try:
+            return await self.fetch()
+        except IssuerUnavailableError as error:
+            log.warning("access.discovery_away", reason=error.reason)
+            return document
+
+    async def fetch(self) -> dict[str, Any]:
+        """Return the document as it is now.
+
+        Raises
+        ------
+        IssuerUnavailableError
+        """
+        document = await discovered(self._session, self.issuer)
+        self._kept = self._clock(), document
+        return document
 
 
 async def discovered(session: aiohttp.ClientSession, issuer: str) -> dict[str, Any]:

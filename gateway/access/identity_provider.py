@@ -27,12 +27,13 @@ import aiohttp
 import structlog
 
 from gateway.access.callers import Scope  # noqa: TC001 - pydantic reads it at run time, in a session
-from gateway.access.discovery import TIMEOUT, bounded_body, discovered, endpoint
+from gateway.access.discovery import TIMEOUT, bounded_body, endpoint
 from gateway.errors import CredentialsInvalidError, IssuerUnavailableError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.access.discovery import Discovery
     from gateway.access.tokens import Tokens
 
 log = structlog.get_logger()
@@ -89,8 +90,8 @@ class IdentityProvider:
         Asks it, by a proxy where the environment names one.
     tokens
         Proves what it issues.
-    issuer
-        URL of the provider.
+    discovery
+        Of the provider.
     client_id, client_secret
         The client; without a secret it is a public one.
     redirect_uri
@@ -105,8 +106,8 @@ class IdentityProvider:
         self,
         session: aiohttp.ClientSession,
         tokens: Tokens,
+        discovery: Discovery,
         *,
-        issuer: str,
         client_id: str,
         client_secret: str | None,
         redirect_uri: str,
@@ -115,7 +116,7 @@ class IdentityProvider:
     ) -> None:
         self._session = session
         self._tokens = tokens
-        self._issuer = issuer
+        self._discovery = discovery
         self._client_id = client_id
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
@@ -129,7 +130,7 @@ class IdentityProvider:
         ------
         IssuerUnavailableError
         """
-        document = await discovered(self._session, self._issuer)
+        document = await self._discovery.document()
         challenge = hashlib.sha256(attempt.verifier.encode()).digest()
         query = {
             **self._parameters,
@@ -160,7 +161,7 @@ class IdentityProvider:
         """
         if not hmac.compare_digest(answer.get("state", "").encode(), attempt.state.encode()):
             raise CredentialsInvalidError(Refusal.STALE_SIGN_IN)
-        if answer.get("iss", self._issuer) != self._issuer:
+        if answer.get("iss", self._discovery.issuer) != self._discovery.issuer:
             raise CredentialsInvalidError(Refusal.STALE_SIGN_IN)
         if "code" not in answer:
             raise _refused(answer.get("error"))
@@ -181,14 +182,14 @@ class IdentityProvider:
     async def sign_out_url(self) -> str | None:
         """Return the address at which a person signs out of the provider, if it has one."""
         try:
-            document = await discovered(self._session, self._issuer)
+            document = await self._discovery.document()
             url = endpoint(document, "end_session_endpoint")
         except IssuerUnavailableError:
             return None
         return _with_query(url, {"client_id": self._client_id})
 
     async def _redeemed(self, code: str, attempt: SignInAttempt) -> dict[str, Any]:
-        document = await discovered(self._session, self._issuer)
+        document = await self._discovery.document()
         form = {
             "grant_type": "authorization_code",
             "code": code,

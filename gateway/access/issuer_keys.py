@@ -12,6 +12,7 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
+from gateway.access.discovery import KEPT_S
 from gateway.errors import CredentialsInvalidError, IssuerUnavailableError, Refusal
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ log = structlog.get_logger()
 PublicKey = RSAKey | ECKey | OKPKey
 T = TypeVar("T")
 
-# How often they are fetched though nothing asks for it: a key the issuer withdrew ends by then.
-_EVERY_S = 300.0
 # A made-up key id costs the issuer no more than one question in so many seconds.
 _PATIENCE_S = 10.0
 # Digits of a 2048-bit modulus in base64url; shorter keys must not be used (RFC 7518, section 3.3).
@@ -120,11 +119,11 @@ class IssuerKeys:
         raise CredentialsInvalidError(Refusal.BAD_TOKEN)
 
     async def refresh_for_ever(self) -> NoReturn:
-        """Fetch the keys now and again."""
+        """Fetch the keys now and again, though nothing asks for them."""
         while True:
             async with self._fetching:
                 await self._fetch()
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(KEPT_S)
 
     def _first(
         self, key_id: str | None, algorithm: str, proof: Callable[[PublicKey], T | None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from gateway.access.discovery import Discovery
 from gateway.access.issuer_keys import usable_keys
 from gateway.access.jwks import JwksEndpoint
 from gateway.doctor.findings import Check, FaultError, Finding, Outcome, Side
@@ -68,7 +69,8 @@ async def _count_keys(settings: AccessSettings) -> int:
         async with aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
         ) as session:
-            source = JwksEndpoint(session, issuer=settings.issuer or "", jwks_url=settings.jwks_url)
+            discovery = Discovery(session, settings.issuer or "")
+            source = JwksEndpoint(session, discovery, jwks_url=settings.jwks_url)
             count = sum(1 for _ in usable_keys(await source.fetch()))
     except IssuerUnavailableError as error:
         line = _JWKS_URL if settings.jwks_url else _ISSUER

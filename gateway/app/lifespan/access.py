@@ -10,6 +10,7 @@ import structlog
 from gateway.access.api_keys import KeyFileError, KeyRing
 from gateway.access.authentication import Authentication
 from gateway.access.callers import Scope
+from gateway.access.discovery import Discovery
 from gateway.access.identity_provider import IdentityProvider
 from gateway.access.issuer_keys import IssuerKeys
 from gateway.access.jwks import JwksEndpoint
@@ -55,7 +56,8 @@ async def _tokens(context: LifespanContext) -> tuple[Tokens | None, IdentityProv
     session = await context.stack.enter_async_context(
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
     )
-    source = JwksEndpoint(session, issuer=settings.issuer, jwks_url=settings.jwks_url)
+    discovery = Discovery(session, settings.issuer)
+    source = JwksEndpoint(session, discovery, jwks_url=settings.jwks_url)
     keys = IssuerKeys(source, context.metrics)
     await context.run("issuer keys", keys.refresh_for_ever())
     tokens = Tokens(
@@ -66,11 +68,11 @@ async def _tokens(context: LifespanContext) -> tuple[Tokens | None, IdentityProv
         scope_prefix=settings.scope_prefix,
         leeway_s=settings.leeway_s,
     )
-    return tokens, _provider(context, session, tokens, settings.issuer)
+    return tokens, _provider(context, session, tokens, discovery)
 
 
 def _provider(
-    context: LifespanContext, session: aiohttp.ClientSession, tokens: Tokens, issuer: str
+    context: LifespanContext, session: aiohttp.ClientSession, tokens: Tokens, discovery: Discovery
 ) -> IdentityProvider | None:
     client, prefix = context.settings.console, context.settings.access.scope_prefix
     if client.client_id is None or client.redirect_uri is None:
@@ -79,7 +81,7 @@ def _provider(
     return IdentityProvider(
         session,
         tokens,
-        issuer=issuer,
+        discovery,
         client_id=client.client_id,
         client_secret=None if secret is None else secret.get_secret_value(),
         redirect_uri=client.redirect_uri,

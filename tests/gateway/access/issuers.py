@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gateway.access.discovery import Discovery
 from gateway.access.issuer_keys import IssuerKeys
 from gateway.access.jwks import JwksEndpoint
 from gateway.access.tokens import Tokens
@@ -33,7 +34,7 @@ def tokens_of(
     client_ids: Sequence[str] = (),
     scope_prefix: str = "",
 ) -> Tokens:
-    source = JwksEndpoint(session, issuer=issuer.url, jwks_url=jwks_url)
+    source = JwksEndpoint(session, Discovery(session, issuer.url), jwks_url=jwks_url)
     keys = IssuerKeys(source, Metrics(CollectorRegistry()), clock=clock)
     return Tokens(
         keys,

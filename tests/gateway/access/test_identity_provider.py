@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from gateway.access.callers import Scope
+from gateway.access.discovery import Discovery
 from gateway.access.identity_provider import LIFETIME_S, IdentityProvider, SignInAttempt
 from gateway.access.tokens import Tokens
 from gateway.errors import CredentialsInvalidError, IssuerUnavailableError, Refusal
@@ -66,7 +67,7 @@ async def provider(issuer: Issuer, tokens: Tokens) -> AsyncIterator[IdentityProv
         yield IdentityProvider(
             session,
             tokens,
-            issuer=issuer.url,
+            Discovery(session, issuer.url),
             client_id="console",
             client_secret="a secret: &",  # noqa: S106 - of a test
             redirect_uri=REDIRECT_URI,
@@ -102,6 +103,17 @@ async def test_the_address_to_sign_in_at_has_a_challenge_and_no_secret(provider:
         "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
         "code_challenge_method": "S256",
     }
+
+
+async def test_a_sign_in_asks_for_the_discovery_document_once(
+    provider: IdentityProvider, token_endpoint: TokenEndpoint, issuer: Issuer
+):
+    await provider.authorization_url(ATTEMPT)
+    await provider.person(ATTEMPT, answer())
+    assert await provider.sign_out_url() == f"{issuer.url}/logout?client_id=console"
+    assert len(token_endpoint.asked) == 1
+    asked = [path for path in issuer.asked if path == "/.well-known/openid-configuration"]
+    assert len(asked) == 2  # once more by who fetches the keys
 
 
 async def test_a_person_has_the_scopes_of_the_access_token(
@@ -184,10 +196,11 @@ async def test_a_provider_that_refuses_or_fails(
         await provider.person(ATTEMPT, answer())
 
 
-async def test_the_address_to_sign_out_at(
-    provider: IdentityProvider, token_endpoint: TokenEndpoint, issuer: Issuer
-):
-    assert token_endpoint.url
-    assert await provider.sign_out_url() == f"{issuer.url}/logout?client_id=console"
-    issuer.discovery = None
+@pytest.mark.usefixtures("token_endpoint")
+async def test_the_address_to_sign_out_at(provider: IdentityProvider, issuer: Issuer):
+    assert issuer.discovery is not None
+    url = issuer.discovery.pop("end_session_endpoint")
     assert await provider.sign_out_url() is None
+    issuer.discovery["end_session_endpoint"] = url
+    await provider._discovery.fetch()
+    assert await provider.sign_out_url() == f"{issuer.url}/logout?client_id=console"
