@@ -17,7 +17,7 @@ from gateway.doctor.object_store import kept_objects, store_findings
 from gateway.doctor.telemetry_sink import telemetry_findings
 from gateway.errors import StoreUnavailableError
 from gateway.routing.document import RoutingFileError, judged
-from gateway.routing.sources import RoutingFile, StoredRouting, place_of
+from gateway.routing.sources import place_of, source_of
 from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
@@ -69,10 +69,7 @@ async def examine(
 
 
 async def _routing(settings: Settings) -> tuple[RoutingDocument | None, Finding]:
-    place = place_of(settings.routing)
-    if place is None:
-        line, detail = _FILE, "there is none: no senders, rules or destinations"
-        return None, Finding(Check.ROUTING, line, Outcome.SKIPPED, detail)
+    place = place_of(settings.routing) or _FILE
     try:
         document = await _document(settings)
     except RoutingFileError as error:
@@ -81,6 +78,9 @@ async def _routing(settings: Settings) -> tuple[RoutingDocument | None, Finding]
     except StoreUnavailableError as error:
         detail, change = f"the store does not answer: {error.reason}", "as for the store below"
         return None, Finding(Check.ROUTING, place, Outcome.FAULT, detail, Side.EITHER, change)
+    if document is None:
+        detail = "there is none: no senders, rules or destinations"
+        return None, Finding(Check.ROUTING, place, Outcome.SKIPPED, detail)
     detail = (
         f"senders: {len(document.senders)}, rules: {len(document.rules)}, "
         f"destinations: {len(document.destinations)}"
@@ -88,13 +88,10 @@ async def _routing(settings: Settings) -> tuple[RoutingDocument | None, Finding]
     return document, Finding(Check.ROUTING, place, Outcome.OK, detail)
 
 
-async def _document(settings: Settings) -> RoutingDocument:
-    if settings.routing.file is not None:
-        data = await RoutingFile(settings.routing.file).read()
-    else:
-        async with kept_objects(settings.store) as objects:
-            data = await StoredRouting(objects).read()
-    return judged(data, settings.tenancy.tenants)
+async def _document(settings: Settings) -> RoutingDocument | None:
+    async with kept_objects(settings.store) as objects:
+        source = source_of(settings.routing, objects)
+        return None if source is None else judged(await source.read(), settings.tenancy.tenants)
 
 
 async def _collected(findings: AsyncIterator[Finding]) -> Sequence[Finding]:
