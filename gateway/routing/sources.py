@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -19,7 +20,7 @@ from gateway.storage.documents import MEDIA_TYPE
 from gateway.storage.layout import ROUTING_DOCUMENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from gateway.settings import RoutingSettings
@@ -83,10 +84,8 @@ class StoredRouting:
 
     async def read(self) -> bytes:
         """See `RoutingSource.read`."""
-        _, content = await self._look()
-        if isinstance(content, RoutingFileError):
-            raise content
-        return content
+        with _found():
+            return await self._objects.read(ROUTING_DOCUMENT, limit_bytes=MOST_BYTES)
 
     async def write(self, data: bytes) -> None:
         """Put a document there that was judged, over the one of before.
@@ -99,29 +98,41 @@ class StoredRouting:
 
     async def contents(self) -> AsyncIterator[bytes | RoutingFileError]:
         """See `RoutingSource.contents`; a store that is away has the content that it had."""
-        seen: str | None = None
+        tag, fault = None, ""
         while True:
             try:
-                tag, content = await self._look()
+                with _found():
+                    stored = await self._objects.read_changed(
+                        ROUTING_DOCUMENT, tag=tag, limit_bytes=MOST_BYTES
+                    )
             except StoreUnavailableError as error:
                 log.warning("routing.store_unavailable", **log_fields(error))
+            except RoutingFileError as error:
+                if str(error) != fault:
+                    tag, fault = None, str(error)
+                    yield error
             else:
-                if tag != seen:
-                    seen = tag
-                    yield content
+                if stored is not None:
+                    tag, fault = stored.tag, ""
+                    yield stored.data
             await asyncio.sleep(_LOOK_S)
 
-    async def _look(self) -> tuple[str, bytes | RoutingFileError]:
-        """Return the content, and a tag that another one has not."""
-        try:
-            stored = await self._objects.read_tagged(ROUTING_DOCUMENT, limit_bytes=MOST_BYTES)
-        except ObjectNotFoundError:
-            fault = RoutingFileError("the store has none: `radstream rules publish` puts one there")
-        except ObjectTooLargeError:
-            fault = too_long()
-        else:
-            return stored.tag, stored.data
-        return str(fault), fault
+
+@contextmanager
+def _found() -> Iterator[None]:
+    """Translate what the store says of a document that cannot be taken.
+
+    Raises
+    ------
+    RoutingFileError
+    """
+    try:
+        yield
+    except ObjectNotFoundError as error:
+        none = "the store has none: `radstream rules publish` puts one there"
+        raise RoutingFileError(none) from error
+    except ObjectTooLargeError as error:
+        raise too_long() from error
 
 
 def source_of(settings: RoutingSettings, objects: ObjectStore) -> RoutingSource | None:

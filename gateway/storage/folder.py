@@ -112,6 +112,13 @@ class FolderStore:
         data = await self.read(key, limit_bytes=limit_bytes, reserve=reserve)
         return Tagged(data, _tag(data))
 
+    async def read_changed(
+        self, key: str, *, tag: str | None, limit_bytes: int | None = None
+    ) -> Tagged | None:
+        """See `ObjectStore.read_changed`; a folder tells tags by reading."""
+        found = await self.read_tagged(key, limit_bytes=limit_bytes)
+        return None if found.tag == tag else found
+
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
         del version_id

@@ -35,7 +35,7 @@ from gateway.storage.protocol import Tagged
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from obstore import PutMode
+    from obstore import GetOptions, PutMode
     from obstore.store import ClientConfig, S3Config, S3Credential
 
 T = TypeVar("T")
@@ -127,10 +127,22 @@ class ObjectClient:
             A proxy before the bucket sends objects without their length.
         StoreUnavailableError
         """
+        return await self._get(key, limit_bytes, {})
+
+    async def get_changed(
+        self, key: str, limit_bytes: int | None, tag: str | None
+    ) -> Tagged | None:
+        """Return the object and its ETag, unless that is the tag; raise as `get` does."""
+        try:
+            return await self._get(key, limit_bytes, {} if tag is None else {"if_none_match": tag})
+        except _ConditionError:
+            return None
+
+    async def _get(self, key: str, limit_bytes: int | None, options: GetOptions) -> Tagged:
         _check(key)
 
         async def request() -> Tagged:
-            result = await obstore.get_async(self._bucket, key)
+            result = await obstore.get_async(self._bucket, key, options=options)
             if limit_bytes is not None and result.meta["size"] > limit_bytes:
                 raise ObjectTooLargeError(limit_bytes)
             meta = result.meta

@@ -89,6 +89,12 @@ class ObjectStore(Protocol):
         """Return the object's bytes, and the tag by which `swap` knows them again; see `read`."""
         ...
 
+    async def read_changed(
+        self, key: str, *, tag: str | None, limit_bytes: int | None = None
+    ) -> Tagged | None:
+        """Return the object unless it has this tag (If-None-Match); see `read_tagged`."""
+        ...
+
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """Return the object's first bytes, all of a shorter one; no more is read.
 

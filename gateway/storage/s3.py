@@ -158,6 +158,18 @@ class S3Store:
                 return await self._get_document(key, limit_bytes)
             return await self._get(key, limit_bytes, reserve, **_version(version_id))
 
+    async def read_changed(
+        self, key: str, *, tag: str | None, limit_bytes: int | None = None
+    ) -> Tagged | None:
+        """See `ObjectStore.read_changed`; some kinds of S3 send the object all the same."""
+        split_key(key)
+        async with self._calling():
+            try:
+                found = await self._objects.get_changed(key, limit_bytes, tag)
+            except InChunksError:
+                found = await self._get(key, limit_bytes, None)
+            return None if found is None or found.tag == tag else found
+
     async def _get_document(self, key: str, limit_bytes: int | None) -> Tagged:
         try:
             return await self._objects.get(key, limit_bytes)

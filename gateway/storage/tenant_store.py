@@ -57,6 +57,14 @@ class TenantStore:
             self._prefix + key, limit_bytes=limit_bytes, version_id=version_id, reserve=reserve
         )
 
+    async def read_changed(
+        self, key: str, *, tag: str | None, limit_bytes: int | None = None
+    ) -> Tagged | None:
+        """See `ObjectStore.read_changed`."""
+        return await self._objects.read_changed(
+            self._prefix + key, tag=tag, limit_bytes=limit_bytes
+        )
+
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         """See `ObjectStore.beginning`."""
         return await self._objects.beginning(self._prefix + key, size, version_id=version_id)

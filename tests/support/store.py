@@ -60,6 +60,12 @@ class MemoryStore:
         data = await self.read(key, limit_bytes=limit_bytes, version_id=version_id, reserve=reserve)
         return Tagged(data, _tag(data), self.times.get(key, dt.datetime.now(dt.UTC)))
 
+    async def read_changed(
+        self, key: str, *, tag: str | None, limit_bytes: int | None = None
+    ) -> Tagged | None:
+        found = await self.read_tagged(key, limit_bytes=limit_bytes)
+        return None if found.tag == tag else found
+
     async def beginning(self, key: str, size: int, *, version_id: str | None = None) -> bytes:
         return (await self.read(key, version_id=version_id))[:size]
 

@@ -12,7 +12,7 @@ from gateway.routing import sources
 from gateway.routing.document import MOST_BYTES, RoutingFileError
 from gateway.routing.sources import RoutingFile, StoredRouting, place_of, source_of
 from gateway.settings import RoutingSettings
-from gateway.storage.protocol import ObjectStore, Tagged
+from gateway.storage.protocol import ObjectStore
 from tests.support.store import MemoryStore
 
 KEY = "routing/document.json"
@@ -59,11 +59,11 @@ async def test_a_store_that_is_away_tells_nothing():
     class Away(MemoryStore):
         times_away = 0
 
-        async def read_tagged(self, key: str, **options: Any) -> Tagged:
+        async def read(self, key: str, **options: Any) -> bytes:
             if self.times_away:
                 self.times_away -= 1
                 raise StoreUnavailableError("connection refused")
-            return await super().read_tagged(key, **options)
+            return await super().read(key, **options)
 
     objects = Away()
     stored = StoredRouting(objects)

@@ -134,6 +134,8 @@ async def test_document_that_comes_in_chunks_is_read(faulty: S3Store):
     """The proxy sends on without a length."""
     tag = await faulty.swap("b", b"data", tag=None, media_type=TYPE)
     assert await faulty.read_tagged("b") == Tagged(b"data", tag)
+    assert await faulty.read_changed("b", tag=None) == Tagged(b"data", tag)
+    assert await faulty.read_changed("b", tag=tag) is None
     with pytest.raises(ObjectTooLargeError):
         await faulty.read_tagged("b", limit_bytes=3)
     assert await faulty.swap("b", b"data", tag='"another"', media_type=TYPE) == tag
@@ -217,6 +219,37 @@ async def test_a_store_without_check_sums_is_used_as_awss_own_variables_say(
         store = S3Store(client, "bucket", timeout_s=10, encryption={})
         await store.replace("a", b"data", media_type=TYPE)
         assert await store.read("a") == b"data"
+
+
+class _Conditional(_Older):
+    """A store that keeps to If-None-Match, with status and length of its answers."""
+
+    answered: ClassVar[list[tuple[int, int]]] = []
+
+    def do_GET(self) -> None:
+        body = self.objects[self.path]
+        is_known = self.headers.get("If-None-Match") == f'"{zlib.crc32(body)}"'
+        self._answer(304 if is_known else 200, b"" if is_known else body)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.answered.append((status, len(body)))
+        super()._answer(status, body)
+
+
+async def test_what_is_unchanged_is_answered_without_a_body(s3_url: str):
+    del s3_url  # whose fixture sets the credentials
+    _Conditional.objects["/bucket/a"] = b"data"
+    with served(_Conditional) as url:
+        async with s3(url) as client:
+            store = S3Store(client, "bucket", timeout_s=10, encryption={})
+            first = await store.read_changed("a", tag=None)
+            assert first is not None
+            assert await store.read_changed("a", tag=first.tag) is None
+            _Conditional.objects["/bucket/a"] = b"longer"
+            second = await store.read_changed("a", tag=first.tag)
+    assert second is not None
+    assert (first.data, second.data) == (b"data", b"longer")
+    assert _Conditional.answered == [(200, 4), (304, 0), (200, 6)]
 
 
 @pytest.mark.usefixtures("s3_url")

@@ -102,6 +102,22 @@ async def test_tagged_read_keeps_to_the_limit_and_finds_only_what_is_there(store
             await store.read_tagged(key)
 
 
+async def test_object_that_has_a_tag_still_is_not_read_again(store: ObjectStore):
+    await put(store, "a/b")
+    first = await store.read_changed("a/b", tag=None)
+    assert first == Tagged(b"a/b", (await store.read_tagged("a/b")).tag)
+    assert first is not None
+    assert await store.read_changed("a/b", tag=first.tag, limit_bytes=3) is None
+    await store.replace("a/b", b"other", media_type=TYPE)
+    second = await store.read_changed("a/b", tag=first.tag)
+    assert second is not None
+    assert (second.data, second.tag != first.tag) == (b"other", True)
+    with pytest.raises(ObjectTooLargeError):
+        await store.read_changed("a/b", tag=first.tag, limit_bytes=2)
+    with pytest.raises(ObjectNotFoundError):
+        await store.read_changed("a", tag=second.tag)
+
+
 async def test_of_eight_swaps_of_one_state_one_wins_and_its_bytes_stay(store: ObjectStore):
     tag = None
     for _ in range(10):

@@ -20,6 +20,8 @@ async def test_all_of_a_store_is_there_below_the_tenants_prefix(store: ObjectSto
     assert await part.create("results/a", b"first", media_type=TYPE)
     assert not await part.create("results/a", b"second", media_type=TYPE)
     tagged = await part.read_tagged("results/a")
+    assert await part.read_changed("results/a", tag=None) == tagged
+    assert await part.read_changed("results/a", tag=tagged.tag) is None
     tag = await part.swap("results/a", b"swapped", tag=tagged.tag, media_type=TYPE)
     assert tag is not None
     assert await part.swap("results/a", b"late", tag=tagged.tag, media_type=TYPE) is None
