@@ -17,16 +17,23 @@ import numpy as np
 from pydantic import SecretStr
 
 from gateway.admission.day_counts import TenantDay
+from gateway.dimse.commitment_work import OwedReport
 from gateway.problems import problem_of
+from gateway.results.asked_commitments import AskedCommitment, AskedCommitments
 from gateway.results.completion import Arrival, arrived
 from gateway.results.documents import StudyRecord
+from gateway.results.instances import InstancePointer, Instances
 from gateway.results.study_documents import StudyDocuments
 from gateway.routing.canary_readings import CanaryReading, CanaryReadings
+from gateway.schemas.result import RenderingKind
 from gateway.schemas.routing_rules import RuleCompletion
 from gateway.settings import CallbackSettings, DropFolderSettings, Settings
 from gateway.storage.documents import create_document, read_or_none
 from gateway.storage.folder import FolderStore
+from gateway.storage.layout import COMMITMENTS
 from gateway.triton.embedded import EmbeddedTriton
+from gateway.work.claims import Claims
+from gateway.work.entries import Entries
 from gateway.work.keys import WorkId
 from gateway.work.parked import Parking
 from tests.support.completion import Promised, completions_on
@@ -286,6 +293,45 @@ async def test_canaries_and_quotas_go_on_after_a_restore(tmp_path: Path):
     restored = TenantDay(copy)
     await restored.add()
     assert (restored.studies, restored.bytes) == (3, 700)
+
+
+async def test_storage_commitment_goes_on_after_a_restore(tmp_path: Path):
+    objects = FolderStore(tmp_path / "store")
+    await objects.open()
+    await come(objects, "KEPT", RuleCompletion())
+    kept = InstancePointer(study_id="KEPT", sop_class_uid="1.2.3", submission_id="x")
+    late = kept.model_copy(update={"study_id": "LATE"})  # whose document is not there yet
+    asked = {}
+    for pointer, uid in ((kept, "1.2.3.4"), (late, "1.2.3.5")):
+        await Instances(objects).add(uid, pointer)
+        request = AskedCommitment(
+            destination="pacs",
+            rendering=RenderingKind.STRUCTURED_REPORT,
+            revision="r",
+            sop_instance_uid=f"{uid}.1",
+        )
+        work = WorkId(pointer.study_id, "20260131T120000000000Z-00")
+        asked[uid] = await AskedCommitments(objects).add(work, request)
+    owed = OwedReport(
+        sender="ward",
+        address="127.0.0.1",
+        request_id="r",
+        transaction_uid="1.2.9",
+        references=(("1.2.3", "1.2.3.4"),),
+    )
+    reports = Entries(objects, kind=COMMITMENTS, document=OwedReport, claims=Claims(lease_s=60))
+    await reports.add(WorkId("1.2.9", "20260131T120000000000Z-00"), owed)
+    await back_up(tmp_path / "store", tmp_path / "backup")
+
+    copy = FolderStore(tmp_path / "backup")
+    await copy.open()
+    assert await Instances(copy).find("1.2.3.4") == kept
+    assert await copy.keys("instances/") == ["instances/1.2.3.4.json"]
+    assert await AskedCommitments(copy).keep(asked["1.2.3.4"], ["1.2.3.4.1"], {})
+    assert not await AskedCommitments(copy).keep(asked["1.2.3.5"], ["1.2.3.5.1"], {})
+    [key] = await copy.keys("work/commitments/")
+    assert await read_or_none(copy, OwedReport, key) == owed
+    assert await verified(tmp_path / "backup") == []
 
 
 def _settings(triton: EmbeddedTriton, store: Path, drop: Path, receiver: Receiver) -> Settings:
