@@ -202,7 +202,7 @@ def _subgroups(table: _Table, positive: Flags) -> Iterator[Subgroup]:
         values = np.array([groups[attribute] for groups in table.groups], dtype=np.str_)
         for value in sorted(set(values.tolist())):
             within = values == value
-            truth = table.truth[within]
+            truth, scores = table.truth[within], table.scores[within]
             is_enough = len(truth) >= ENOUGH
             counts = Counts.of(truth, positive[within])
             yield Subgroup(
@@ -211,9 +211,10 @@ def _subgroups(table: _Table, positive: Flags) -> Iterator[Subgroup]:
                 studies=len(truth),
                 positive=int(truth.sum()),
                 is_enough=is_enough,
-                auc=_told(auc(truth, table.scores[within])) if is_enough else None,
+                auc=_told(auc(truth, scores)) if is_enough else None,
                 sensitivity=_told(counts.sensitivity) if is_enough else None,
                 specificity=_told(counts.specificity) if is_enough else None,
+                calibration_error=_told(calibration_error(truth, scores)) if is_enough else None,
             )
 
 

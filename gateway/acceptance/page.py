@@ -151,14 +151,20 @@ def _counts(point: OperatingPoint) -> str:
 
 def _subgroups(label: LabelFigures) -> str:
     return _table(
-        ("by", "", "studies", "with it", "AUC", "sensitivity", "specificity"),
+        (
+            *("by", "", "studies", "with it", "AUC", "sensitivity", "specificity"),
+            "calibration error (ECE)",
+        ),
         [
             (
                 each.attribute, each.value, f"{each.studies:,}", f"{each.positive:,}",
                 *(
-                    (told(each.auc), told(each.sensitivity), told(each.specificity))
+                    map(
+                        told,
+                        (each.auc, each.sensitivity, each.specificity, each.calibration_error),
+                    )
                     if each.is_enough
-                    else (NOT_ENOUGH, "", "")
+                    else (NOT_ENOUGH, "", "", "")
                 ),
             )
             for each in label.subgroups

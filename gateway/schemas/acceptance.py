@@ -76,7 +76,7 @@ class CalibrationBin(_Part):
 
 
 class Subgroup(_Part):
-    """Figures of the studies that share an attribute."""
+    """Figures of the studies that share an attribute, at the contract's threshold."""
 
     attribute: Literal["sex", "age", "view", "device", "sender"]
     value: str
@@ -86,6 +86,9 @@ class Subgroup(_Part):
     auc: Interval | None = None
     sensitivity: Interval | None = None
     specificity: Interval | None = None
+    calibration_error: Interval | None = Field(
+        None, description="Expected calibration error, ten bins."
+    )
 
 
 class KeyFigures(_Part):

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
 from gateway.acceptance.measure import StudyOutcome, difference, figures
+from gateway.schemas.acceptance import Subgroup
 
 GROUPS = {"sex": "F", "age": "unknown", "view": "AP", "device": "DR 7", "sender": "unknown"}
 
@@ -65,16 +67,38 @@ def test_proposals_keep_what_they_promise():
     assert higher.sensitivity.value < 0.95
 
 
+def by_device(outcomes: list[StudyOutcome]) -> dict[str, Subgroup]:
+    """The figures of each device."""
+    subgroups = figures("pneumonia", 0.6, outcomes).subgroups
+    return {each.value: each for each in subgroups if each.attribute == "device"}
+
+
+def test_figures_of_a_subgroup_equal_scikit_learns():
+    outcomes = studies(3)
+    chosen = [each for each in outcomes if each.probabilities and each.groups["device"] == "DR 7"]
+    truth = np.array([each.truth["pneumonia"] for each in chosen])
+    scores = np.array([each.probabilities["pneumonia"] for each in chosen])
+    found = by_device(outcomes)["DR 7"]
+    assert (found.studies, found.positive, found.is_enough) == (len(chosen), truth.sum(), True)
+    positive = scores >= 0.6
+    shares, means = calibration_curve(truth, scores, n_bins=10)
+    counts = np.histogram(scores, bins=10, range=(0, 1))[0]
+    for figure, expected in (
+        (found.auc, roc_auc_score(truth, scores)),
+        (found.sensitivity, recall_score(truth, positive)),
+        (found.specificity, recall_score(~truth, ~positive)),
+        (found.calibration_error, np.average(abs(shares - means), weights=counts[counts > 0])),
+    ):
+        assert figure is not None
+        assert figure.value == pytest.approx(expected)
+        assert figure.low < figure.value < figure.high
+
+
 def test_few_studies_of_a_group_give_no_figures():
-    by_device = {
-        each.value: each
-        for each in figures("pneumonia", 0.5, studies(3)).subgroups
-        if each.attribute == "device"
-    }
-    assert by_device["DR 7"].is_enough
-    assert by_device["DR 7"].auc is not None
-    assert (by_device["DR 8"].studies, by_device["DR 8"].is_enough) == (8, False)
-    assert (by_device["DR 8"].auc, by_device["DR 8"].sensitivity) == (None, None)
+    few = by_device(studies(3))["DR 8"]
+    assert (few.studies, few.is_enough) == (8, False)
+    assert (few.auc, few.sensitivity, few.specificity) == (None, None, None)
+    assert few.calibration_error is None
 
 
 def test_of_one_class_there_is_no_area_and_of_no_study_nothing():

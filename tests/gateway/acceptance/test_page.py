@@ -4,7 +4,7 @@ import datetime as dt
 import re
 
 from gateway.acceptance.measure import StudyOutcome, difference, figures
-from gateway.acceptance.page import page
+from gateway.acceptance.page import page, told
 from gateway.schemas.acceptance import AcceptancePage, MeasuredVersion, NotRead
 from tests.gateway.acceptance.test_measure import studies
 
@@ -47,6 +47,8 @@ def test_it_has_figures_groups_failures_and_provenance():
     assert area is not None
     assert f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f})" in html
     assert "DR 7" in html
+    [device] = [each for each in made.accepted.labels[0].subgroups if each.value == "DR 7"]
+    assert f"<td>{told(device.calibration_error)}</td>" in html
     assert "not enough data" in html
     assert html.count("<svg") == 2
     assert "alert(1)" in html
