@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptance.attributes import ATTRIBUTES
+from gateway.runtime.file_digests import files_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -93,13 +93,7 @@ def _studies(
 
 def data_sha256(studies: Sequence[LabelledStudy], folder: Path) -> str:
     """Return the SHA-256 over a line for each file of the studies: its SHA-256 and its name."""
-    lines = []
-    for study in studies:
-        for path in study.files:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            lines.append(f"{digest}  {path.relative_to(folder.resolve()).as_posix()}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+    return files_sha256((path for study in studies for path in study.files), folder.resolve())
 
 
 def _column_faults(

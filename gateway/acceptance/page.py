@@ -204,7 +204,8 @@ def _differs(each: Difference) -> tuple[str, ...]:
 
 def _provenance(document: AcceptancePage, json_sha256: str) -> str:
     rows = [
-        ("gateway", document.gateway_version),
+        ("gateway, version", document.gateway_version),
+        ("files of the gateway, SHA-256", document.gateway_sha256 or "not stated"),
         ("data, SHA-256", document.data_sha256),
         ("labels, SHA-256", document.labels_sha256),
     ]

@@ -25,6 +25,7 @@ from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_
 from gateway.cli.json_output import json_option, tell
 from gateway.cli.labelled_studies import NoAnswerError, outcomes
 from gateway.cli.progress import progress
+from gateway.runtime.file_digests import files_sha256
 from gateway.schemas.acceptance import AcceptancePage, MeasuredVersion, NotRead
 from gateway.settings import DELIMITER, PREFIX
 
@@ -112,7 +113,8 @@ def accept(
     if folder is None or labels is None:
         raise click.UsageError("FOLDER and --labels are needed, or --verify, or --approve")
     with gateway_client(url, api_key) as client:
-        asked = _models(client, model, compare)
+        served = ask(client, "GET", "/v1/models").json()
+        asked = _models(served["models"], model, compare)
         known = [each["label"] for each in asked[0]["contract"]["output"]["labels"]]
         try:
             studies = read_labels(folder, labels, known)
@@ -120,10 +122,10 @@ def accept(
             raise click.ClickException(f"{labels} is not as it must be\n{error}") from error
         run = secrets.token_hex(8)
         read = [_outcomes(client, each, studies, run) for each in asked]
-        version = ask(client, "GET", "/openapi.json").json()["info"]["version"]
     document = AcceptancePage(
         made_at=dt.datetime.now(dt.UTC).replace(microsecond=0),
-        gateway_version=version,
+        gateway_version=served["gateway"]["version"],
+        gateway_sha256=served["gateway"]["sha256"],
         studies=len(studies),
         data_sha256=data_sha256(studies, folder),
         labels_sha256=hashlib.sha256(labels.read_bytes()).hexdigest(),
@@ -152,9 +154,10 @@ def _publish(
     _tell(document)
 
 
-def _models(client: httpx.Client, name: str | None, compare: str | None) -> list[dict[str, Any]]:
-    """Return the versions to be run, as the gateway tells of them."""
-    listed = ask(client, "GET", "/v1/models").json()["models"]
+def _models(
+    listed: Sequence[dict[str, Any]], name: str | None, compare: str | None
+) -> list[dict[str, Any]]:
+    """Return the versions to be run, of those that the gateway lists."""
     ready = [each for each in listed if each["state"] == "ready"]
     wanted, _, version = (name or "").partition(":")
     if name is None and len({each["name"] for each in ready}) > 1:
@@ -243,17 +246,12 @@ def _thresholds(
 
 
 def _files_sha256(repository: Path, model: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over a line for each file of a version: its SHA-256 and its name."""
+    """Return the SHA-256 over the files of a version."""
     folder = repository / model["name"] / model["version"]
-    lines = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
-    if not lines:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    if not files:
         raise click.ClickException(f"{folder} has no files")
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return files_sha256(files, folder)
 
 
 def _write(document: AcceptancePage, studies: Path, out: Path, key_file: Path | None) -> list[Path]:

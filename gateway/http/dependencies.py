@@ -57,6 +57,8 @@ class Gateway:
 
     Parameters
     ----------
+    program_sha256
+        SHA-256 over the files of the program.
     tenant
         Tenant whose studies it has; None where there are no tenants, and in the gateway of those
         who have none.
@@ -65,6 +67,7 @@ class Gateway:
     """
 
     settings: Settings
+    program_sha256: str
     metrics: Metrics
     health: Health
     admission: Admission

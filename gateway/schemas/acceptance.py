@@ -163,6 +163,11 @@ class AcceptancePage(_Part):
     schema_: Literal["radstream.acceptance/1"] = Field("radstream.acceptance/1", alias="schema")
     made_at: AwareDatetime
     gateway_version: str
+    gateway_sha256: str | None = Field(
+        None,
+        pattern=_SHA256,
+        description="Of the gateway's own files; absent on pages of earlier releases.",
+    )
     studies: int = Field(description="Number of studies in the site's list.")
     data_sha256: str = Field(
         pattern=_SHA256, description="Of the names and the SHA-256 of all files of the studies."

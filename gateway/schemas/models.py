@@ -94,11 +94,24 @@ class HealthChange(BaseModel):
     )
 
 
-class ModelList(BaseModel):
-    """Every model version in Triton's repository."""
+class Program(BaseModel):
+    """The gateway that answers."""
 
     model_config = ConfigDict(frozen=True)
 
+    version: str = Field(description="Version of RadStream.", examples=["0.1.0"])
+    sha256: str = Field(
+        description="SHA-256 over the names and the SHA-256 of its own files: the same for each "
+        "installation of one commit, another where a file was edited."
+    )
+
+
+class ModelList(BaseModel):
+    """Every model version in Triton's repository, and the gateway that reads images by them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gateway: Program
     models: tuple[ModelReport, ...]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.app.lifespan.background import running
 from gateway.delivery.storage_commitment import AwaitedReports
+from gateway.runtime.file_digests import program_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
@@ -38,6 +39,8 @@ class LifespanContext:
         The supervisor of Triton's process, where the gateway runs it itself.
     instance
         Host name of this gateway.
+    program_sha256
+        SHA-256 over the files of the program, before anybody edits them under it.
     tenant
         Tenant whose part is opened; None for the whole gateway, or where there are no tenants.
     counted
@@ -54,6 +57,7 @@ class LifespanContext:
     stack: AsyncExitStack
     triton_host: TritonHost | None = None
     instance: str = field(default_factory=socket.gethostname)
+    program_sha256: str = field(default_factory=program_sha256)
     tenant: str | None = None
     counted: dict[str, dict[str | None, Collection[Any]]] = field(default_factory=dict)
     commitment_reports: AwaitedReports = field(default_factory=AwaitedReports)

@@ -115,6 +115,7 @@ async def make_part(context: LifespanContext, foundation: Foundation) -> Part:
     owners = (*backlogs.parked_owners, *([dicom.owner] if dicom else ()), delivery.lines)
     gateway = Gateway(
         settings=settings,
+        program_sha256=context.program_sha256,
         metrics=context.metrics,
         health=context.health,
         admission=processing.admission,

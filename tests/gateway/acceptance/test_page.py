@@ -28,6 +28,7 @@ def document(*versions: MeasuredVersion, **others: object) -> AcceptancePage:
         {
             "made_at": dt.datetime(2026, 1, 31, 8, 15, tzinfo=dt.UTC),
             "gateway_version": "0.1.0",
+            "gateway_sha256": "a" * 64,
             "studies": 120,
             "data_sha256": DIGEST,
             "labels_sha256": DIGEST,
@@ -46,13 +47,14 @@ def test_it_has_figures_groups_failures_and_provenance():
     area = made.accepted.labels[0].auc
     assert area is not None
     assert f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f})" in html
-    assert "DR 7" in html
     [device] = [each for each in made.accepted.labels[0].subgroups if each.value == "DR 7"]
     assert f"<td>{told(device.calibration_error)}</td>" in html
+    assert "DR 7" in html
     assert "not enough data" in html
     assert html.count("<svg") == 2
     assert "alert(1)" in html
     assert "<script" not in html
+    assert f"<td>files of the gateway, SHA-256</td><td>{'a' * 64}</td>" in html
     assert "f" * 64 in html
     assert "not stated" in html
     assert ".sig" in html

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway import __version__
 from gateway.cli.main import main
+from gateway.runtime.file_digests import program_sha256
 from gateway.schemas.acceptance import AcceptancePage
 from tests.gateway.acceptance.test_signature import written
 from tests.support.gateway import (
@@ -93,6 +95,7 @@ async def test_a_page_is_written_signed_and_verified(versions: LiveGateway, site
     contract = next(each for each in told["models"] if each["version"] == "1")["contract_sha256"]
     assert page.accepted.contract_sha256 == contract
     assert page.accepted.model_sha256 is not None
+    assert (page.gateway_version, page.gateway_sha256) == (__version__, program_sha256())
     assert (page.studies, page.accepted.read) == (41, 40)
     [label] = page.accepted.labels
     assert label.auc is not None

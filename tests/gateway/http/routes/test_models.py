@@ -5,6 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway import __version__
+from gateway.runtime.file_digests import program_sha256
 from gateway.schemas.contract import Contract
 from tests.support.gateway import running_gateway, settings_for, until
 from tests.support.models import contract, write_model, write_repository
@@ -14,6 +16,7 @@ from tests.support.triton import running_triton
 async def test_a_model_is_listed_with_the_contract_it_keeps(client: httpx.AsyncClient):
     answer = await client.get("/v1/models")
     assert answer.status_code == 200
+    assert answer.json()["gateway"] == {"version": __version__, "sha256": program_sha256()}
     [model] = answer.json()["models"]
     assert (model["name"], model["version"], model["state"]) == ("brightness", "1", "ready")
     assert "reason" not in model
