@@ -44,9 +44,9 @@ def import_command(url: str, api_key: str | None, file: Path, *, as_json: bool) 
     """Bring the judgements of a CSV, such as of reports; again, it changes nothing.
 
     Columns: study_id, study_instance_uid or accession_number; label; judgement (agree, disagree,
-    present, absent); and, if wanted, author and source (report if left out). A line at fault is
-    told and left out; the status is 1 then. The key needs studies:feedback, and studies:read unless
-    there are study_ids.
+    present, absent); and, if wanted, author, source (report if left out) and model (NAME or
+    NAME:VERSION that is agreed or disagreed with). A line at fault is told and left out; the status
+    is 1 then. The key needs studies:feedback, and studies:read unless there are study_ids.
     """
     try:
         with gateway_client(url, api_key) as client:

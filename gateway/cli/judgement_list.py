@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.schemas.feedback import Judgement, Source
 from gateway.schemas.metadata import is_study_id
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Each of them names the study.
 _IDENTIFIERS = ("study_id", "study_instance_uid", "accession_number")
 _NEEDED = ("label", "judgement")
-_KNOWN = {*_IDENTIFIERS, *_NEEDED, "author", "source"}
+_KNOWN = {*_IDENTIFIERS, *_NEEDED, "author", "source", "model"}
 # Where the comma is the decimal point, spreadsheets part by semicolons.
 _DELIMITERS = ",;\t"
 
@@ -48,7 +48,7 @@ class ListedJudgement:
 
     number: int
     identifiers: Mapping[str, str]
-    document: Mapping[str, str]
+    document: Mapping[str, Any]
     fault: str | None = None
 
 
@@ -116,14 +116,22 @@ def _identifiers(values: Mapping[str, str]) -> dict[str, str]:
     return {"study_id": stated["study_id"]}
 
 
-def _document(values: Mapping[str, str]) -> dict[str, str]:
+def _document(values: Mapping[str, str]) -> dict[str, Any]:
     judgement = values["judgement"].lower()
     if judgement not in set(Judgement):
         raise LineError(f"the judgement is none of {', '.join(Judgement)}")
     source = values.get("source", "").lower() or Source.REPORT
-    document = {"label": values["label"], "judgement": judgement, "source": source}
-    author = values.get("author")
-    return document | ({"author": author} if author else {})
+    document: dict[str, Any] = {
+        "label": values["label"],
+        "judgement": judgement,
+        "source": source,
+    }
+    if author := values.get("author"):
+        document["author"] = author
+    if model := values.get("model"):
+        name, _, version = model.partition(":")
+        document["model"] = {"name": name} | ({"version": version} if version else {})
+    return document
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

@@ -56,21 +56,22 @@ async def test_reports_are_brought_by_study_or_order_and_agreement_follows(
 
     await until(is_found)
     text = (
-        "study_id,accession_number,label,judgement,author\n"
+        "study_id,accession_number,label,judgement,author,model\n"
         ",A-BRIGHT-4711,bright,absent,Dr. A\n"
-        f"{dark},,bright,Agree,\n"
+        f"{dark},,bright,Agree,,brightness:1\n"
         f"{dark},,dim,present,\n"
         ",A-NONE,bright,present,\n"
         ",,bright,present,\n"
         f"{dark},,bright,perhaps,\n"
         f"../studies/{dark},,bright,absent,\n"  # a way to whatever the key opens
         f",{'A' * 65},bright,present,\n"
+        f"{dark},,bright,agree,,darkness\n"
     )
     code, out, err = await brought(gateway, tmp_path / "reports.csv", text)
     assert code == 1
-    assert out == "judgements brought: 2, left out: 6\n"
+    assert out == "judgements brought: 2, left out: 7\n"
     assert [line.partition(":")[0] for line in err.splitlines()] == [
-        *("line 4", "line 5", "line 6", "line 7", "line 8", "line 9"),
+        *("line 4", "line 5", "line 6", "line 7", "line 8", "line 9", "line 10"),
     ]
     [item] = (await client.get(f"/v1/studies/{bright}")).json()["feedback"]
     assert (item["author"], item["source"], item["present"]) == ("Dr. A", "report", False)

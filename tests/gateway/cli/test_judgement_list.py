@@ -60,6 +60,16 @@ def test_a_line_names_the_study_the_reader_and_the_source(tmp_path: Path):
     ]
 
 
+def test_a_line_names_the_model_and_its_version(tmp_path: Path):
+    data = b"study_id,label,judgement,model\nA,m,agree,chest\nB,m,agree,chest:2\nC,m,agree,\n"
+    agreed = {"label": "m", "judgement": "agree", "source": "report"}
+    assert listed(tmp_path, data) == [
+        (2, {"study_id": "A"}, agreed | {"model": {"name": "chest"}}),
+        (3, {"study_id": "B"}, agreed | {"model": {"name": "chest", "version": "2"}}),
+        (4, {"study_id": "C"}, agreed),
+    ]
+
+
 def test_a_line_at_fault_costs_no_other(tmp_path: Path):
     data = HEADINGS + (
         b"CXR-1,,pneumonia,perhaps,,\n"
