@@ -17,12 +17,15 @@ from gateway.cli.health import exported, read_healths
 from gateway.cli.json_output import json_option
 from gateway.cli.judged_studies import judged_studies
 from gateway.cli.progress import progress
+from gateway.observability.pseudonyms import KEY_FILE, Pseudonyms
 from gateway.settings import DELIMITER, PREFIX, StoreSettings, TelemetrySettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from types import ModuleType
     from typing import TextIO
+
+    from gateway.report import Records
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 # As the named queries have it where no day is given.
@@ -72,6 +75,13 @@ _EXTRA = {"duckdb", "matplotlib", "sqlglot"}
     is_flag=True,
     help="Ask the gateway for the feedback on its studies as well, and tell how models agree.",
 )
+@click.option(
+    "--examinations",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a row for each study, model version and label to this file as well, as registries "
+    "ask for it: CSV where its name ends in .csv, else JSON lines. With --feedback each has the "
+    "truth, too; it takes the gateway's own settings of telemetry.",
+)
 @url_option
 @api_key_option
 @json_option("the rows of each answer by its name")
@@ -85,6 +95,7 @@ def report(
     store: Path | None,
     with_health: bool,
     judged: bool,
+    examinations: Path | None,
     url: str,
     api_key: str | None,
     as_json: bool,
@@ -97,15 +108,7 @@ def report(
     """
     reporting = _reporting()
     paid = _paid(given, reporting.prices())
-    files = sorted(folder.glob("telemetry-*.jsonl"))
-    try:
-        opened = reporting.Records(files, until=until.date() if until else None)
-    except FileNotFoundError as error:
-        raise click.ClickException(
-            f"there is no telemetry in {folder}: a gateway writes it there when it has studies, "
-            "RADSTREAM_TELEMETRY__KIND is file and RADSTREAM_TELEMETRY__FOLDER is that folder"
-        ) from error
-    with closing(opened) as records:
+    with closing(_records(reporting, folder, until)) as records:
         first = since.date() if since else None
         questions = reporting.questions()
         with progress("questions", len(questions)) as shown:
@@ -115,17 +118,24 @@ def report(
         if store is not None:
             found["changed_cases"] = reporting.changed_cases(store)
         about = records.described()
-    if not found["summary"].records()[0]["submissions"]:
-        raise click.ClickException(f"no study came to its end in these days; {folder} has {about}")
-    if with_health:
-        found["drift"] = reporting.drift(_healths(store))
-    if judged:
-        with (
-            gateway_client(url, api_key) as client,
-            progress("studies with feedback", None) as shown,
-        ):
-            studies = judged_studies(client, *_days(since, until))
-            found |= reporting.reader_agreement(shown.over(studies))
+        if not found["summary"].records()[0]["submissions"]:
+            raise click.ClickException(
+                f"no study came to its end in these days; {folder} has {about}"
+            )
+        if with_health:
+            found["drift"] = reporting.drift(_healths(store))
+        if judged:
+            with (
+                gateway_client(url, api_key) as client,
+                progress("studies with feedback", None) as shown,
+            ):
+                studies = shown.over(judged_studies(client, *_days(since, until)))
+                if examinations is not None:
+                    study_ref = _pseudonyms().study_ref
+                    studies = reporting.kept_judgements(records, studies, study_ref)
+                found |= reporting.reader_agreement(studies)
+        if examinations is not None:
+            _write(reporting, records, examinations, first)
     if as_json:
         rows = {name: each.records() for name, each in found.items()}
         click.echo(json.dumps({"telemetry": str(about), **rows}, default=str))
@@ -135,6 +145,43 @@ def report(
     if page_file is not None:
         page_file.write(reporting.page(found, about, paid, gateway_url=url))
         click.echo(f"\nThe page is {page_file.name}", err=as_json)
+
+
+def _records(reporting: ModuleType, folder: Path, until: dt.datetime | None) -> Records:
+    """Return the records of a folder; end the command if it has none."""
+    files = sorted(folder.glob("telemetry-*.jsonl"))
+    try:
+        records: Records = reporting.Records(files, until=until.date() if until else None)
+    except FileNotFoundError as error:
+        raise click.ClickException(
+            f"there is no telemetry in {folder}: a gateway writes it there when it has studies, "
+            "RADSTREAM_TELEMETRY__KIND is file and RADSTREAM_TELEMETRY__FOLDER is that folder"
+        ) from error
+    return records
+
+
+def _write(reporting: ModuleType, records: Records, file: Path, since: dt.date | None) -> None:
+    """Write the rows of the examinations, and tell their number."""
+    try:
+        count = reporting.write_examinations(records, file, since=since)
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error}") from error
+    click.echo(f"{file} has {count:,} rows of examinations", err=True)
+
+
+def _pseudonyms() -> Pseudonyms:
+    """Return the names of studies in the telemetry; end the command if their key is not here."""
+    settings = read_settings().telemetry
+    if settings.study_ref_key is not None:
+        return Pseudonyms(settings.study_ref_key.get_secret_value())
+    file = settings.spool_folder / KEY_FILE
+    try:
+        return Pseudonyms(file.read_text())
+    except OSError as error:
+        raise click.ClickException(
+            "which study a judgement is of takes the key of the telemetry: there is neither "
+            f"{PREFIX}TELEMETRY{DELIMITER}STUDY_REF_KEY nor {file}"
+        ) from error
 
 
 def _healths(folder: Path | None) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,8 @@ import hashlib
 import hmac
 import secrets
 
+KEY_FILE = "study-ref.key"
+"""File of the spool's folder that has the key of telemetry in files, where none is set."""
 _DIGITS = 32
 
 

@@ -2,6 +2,7 @@
 
 from gateway.report.agreement import agreement, changed_cases
 from gateway.report.answers import QueryResult, answers
+from gateway.report.examinations import kept_judgements, write_examinations
 from gateway.report.model_health import drift
 from gateway.report.page import page
 from gateway.report.questions import Question, prices, questions
@@ -17,9 +18,11 @@ __all__ = [
     "answers",
     "changed_cases",
     "drift",
+    "kept_judgements",
     "lines",
     "page",
     "prices",
     "questions",
     "reader_agreement",
+    "write_examinations",
 ]

@@ -25,6 +25,11 @@ FROM read_json(
     $files, format = 'newline_delimited', columns = $columns, ignore_errors = true, filename = true
 )
 """
+_JUDGEMENTS = """
+CREATE TABLE judgements (
+    study_ref VARCHAR, label VARCHAR, present BOOLEAN, source VARCHAR, judged_at TIMESTAMP
+)
+"""
 _TYPES = {"string": "VARCHAR", "number": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}
 
 
@@ -54,6 +59,7 @@ class Records:
         # Extensions come with the package or not at all: none is fetched.
         self._connection = duckdb.connect(config={"autoinstall_known_extensions": False})
         self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute(_JUDGEMENTS)
         self._files = self._load(files)
         self._unreadable = self._deleted("event_id IS NULL OR occurred_at IS NULL")
         if until is not None:
@@ -63,6 +69,44 @@ class Records:
         """Return the names of the answer's columns, and its rows."""
         answer = self._connection.execute(sql)
         return [column[0] for column in answer.description], answer.fetchall()
+
+    def write(self, sql: str, file: Path) -> int:
+        """Write the rows of an answer to a file, and return their number.
+
+        Parameters
+        ----------
+        file
+            CSV with a line of headings where its name ends so, else JSON, a line for each row.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        form = "csv, header" if file.suffix == ".csv" else "json"
+        try:
+            copied = self._connection.execute(f"COPY ({sql}) TO $1 (FORMAT {form})", [str(file)])
+        except duckdb.IOException as error:
+            raise OSError(str(error)) from error
+        [(count,)] = copied.fetchall()
+        return int(count)
+
+    def judge(self, study_ref: str, label: str, present: bool, source: str, at: str) -> None:
+        """Keep a judgement on a label of a study, as the table `judgements` has it.
+
+        Parameters
+        ----------
+        present
+            True if the study has the finding.
+        source
+            `reader` or `report`.
+        at
+            Time of it, by RFC 3339.
+        """
+        row = [study_ref, label, present, source, at]
+        self._connection.execute(
+            "INSERT INTO judgements VALUES ($1, $2, $3, $4, CAST($5 AS TIMESTAMPTZ))", row
+        )
 
     def described(self) -> str:
         """Return as text the number of records, their time span and the lines that are no event."""

@@ -21,7 +21,7 @@ from gateway.app.lifespan.routing import open_routing
 from gateway.app.lifespan.stores import open_all_stores, tenant_of_object
 from gateway.dropfolder.tenants import TenantDeliveries
 from gateway.observability.event_loop import observe_lag
-from gateway.observability.pseudonyms import Pseudonyms
+from gateway.observability.pseudonyms import KEY_FILE, Pseudonyms
 from gateway.observability.tracing import NO_TRACER
 from gateway.runtime.secret_file import kept_secret
 
@@ -136,7 +136,7 @@ def _pseudonyms(settings: Settings) -> Pseudonyms:
         return Pseudonyms(telemetry.study_ref_key.get_secret_value())
     if telemetry.kind == "file":
         try:
-            return Pseudonyms(kept_secret(telemetry.spool_folder / "study-ref.key"))
+            return Pseudonyms(kept_secret(telemetry.spool_folder / KEY_FILE))
         except OSError:
             log.warning("telemetry.key_not_kept")
     return Pseudonyms(None)

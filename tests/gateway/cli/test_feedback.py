@@ -1,8 +1,11 @@
 """`radstream feedback import`, through a real gateway, and what the report makes of it."""
 
 import asyncio
+import csv
 import datetime as dt
 import json
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -30,8 +33,9 @@ async def brought(gateway: LiveGateway, file: Path, text: str) -> tuple[int, str
     return await command("feedback", "import", file, "--url", gateway.url)
 
 
-async def command(*arguments: object) -> tuple[int, str, str]:
-    result = await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
+async def command(*arguments: object, **environment: str) -> tuple[int, str, str]:
+    invoked = partial(CliRunner().invoke, main, list(map(str, arguments)), env=environment)
+    result = await asyncio.to_thread(invoked)
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -141,10 +145,17 @@ async def test_a_file_of_a_report_system_is_brought_twice_and_reported_once(
 
         await until(are_judged)
         page = tmp_path / "report.html"
+        rows_file = tmp_path / "examinations.csv"
         of_report = ("--folder", settings.telemetry.folder, "--url", gateway.url, "--json")
-        code, out, err = await command("report", "--feedback", *of_report, "--html", page)
+        of_report += ("--html", page, "--examinations", rows_file)
+        key_in = {"RADSTREAM_TELEMETRY__SPOOL_FOLDER": str(settings.telemetry.spool_folder)}
+        code, out, err = await command("report", "--feedback", *of_report, **key_in)
         assert f'<a href="{gateway.url}/console/studies/{studies[8]}">' in page.read_text()
-    assert (code, err) == (0, f"\nThe page is {page}\n")
+    told = f"{rows_file} has 23 rows of examinations\n\nThe page is {page}\n"
+    assert (code, err) == (0, told)
+    examinations = list(csv.DictReader(rows_file.read_text().splitlines()))
+    assert Counter(each["concordant"] for each in examinations) == {"true": 18, "false": 3, "": 2}
+    assert {each["truth_source"] for each in examinations} == {"report", ""}
     found = json.loads(out)
     [row] = found["reader_agreement"]
     assert (row["studies"], row["disputed"]) == (21, 0)
@@ -153,6 +164,7 @@ async def test_a_file_of_a_report_system_is_brought_twice_and_reported_once(
     assert discordant == {studies[8], studies[9], studies[19]}
     assert "CANARY" not in f"{first}"
     watched = [
+        rows_file,
         *(tmp_path / "store/monitoring").rglob("*.json"),
         *settings.telemetry.folder.iterdir(),
     ]

@@ -1,5 +1,6 @@
 """`radstream report`, from this folder and from a wheel."""
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from gateway.report import questions
 from gateway.storage.documents import stored_form
 from tests.support.analytics import FIRST_DAY, SECOND_DAY, lines_of, two_days, write
 from tests.support.gateway import ROOT
+from tests.support.telemetry import reading_event
 
 DAYS = f"{FIRST_DAY} 09:00 to {SECOND_DAY} 23:10 UTC"
 
@@ -105,6 +107,24 @@ def test_days_without_a_study_say_which_days_have_some(folder: Path):
     assert f"has 164 events in 1 file, {DAYS}" in err
     code, _, err = report("--folder", folder, "--until", "2020-01-01")
     assert (code, err.startswith("Error: no study came to its end")) == (1, True)
+
+
+def test_examinations_are_written_with_their_truth_only_by_the_key(folder: Path, tmp_path: Path):
+    seen = reading_event(occurred_at=dt.datetime.combine(SECOND_DAY, dt.time(9), dt.UTC))
+    write(folder, lines_of([seen]))
+    file = tmp_path / "examinations.jsonl"
+    code, _, err = report("--folder", folder, "--examinations", file)
+    assert (code, err) == (0, f"{file} has 1 rows of examinations\n")
+    assert json.loads(file.read_text())["study_ref"] == seen.study_ref
+    spool = str(tmp_path / "spool")
+    code, _, err = report(
+        *("--folder", folder, "--examinations", file, "--feedback"),
+        RADSTREAM_TELEMETRY__SPOOL_FOLDER=spool,
+    )
+    assert code == 1
+    assert f"there is neither RADSTREAM_TELEMETRY__STUDY_REF_KEY nor {spool}/study-ref.key" in err
+    code, _, err = report("--folder", folder, "--examinations", tmp_path / "none" / "rows.csv")
+    assert (code, "none/rows.csv cannot be written" in err) == (1, True)
 
 
 def test_a_page_that_cannot_be_written_is_named(folder: Path, tmp_path: Path):
