@@ -223,6 +223,7 @@ class Pipeline:
             owed = [self._owed(study, item, promised) for item in missed]
             request = request_of(study, taken, fresh, owed, entries)
             added = await self._store(request, known, writes, promised)
+            stages.first_received_at = _first_received_at(study, added.sent)
         # Where another gateway was first, that one counts.
         first = [item for item in added.readings if item.object in writes.names]
         counted = {(item.sha256, item.model) for item in first}
@@ -388,3 +389,11 @@ class Pipeline:
                         finding.label,
                         told_verdict(finding),
                     ).inc()
+
+
+def _first_received_at(study: Study, readings: Sequence[Reading]) -> dt.datetime | None:
+    """Return when an object of the drop folder came for the readings that are stored of it."""
+    if study.dropped_as is None:
+        return None
+    own = (reading for reading in readings if reading.dropped_as == study.dropped_as)
+    return max((reading.received_at for reading in own), default=None)

@@ -175,7 +175,7 @@ class StudyRecorder:
                 stages,
                 None,
                 _facts(study, stages),
-                received_at=study.received_at,
+                received_at=stages.first_received_at or study.received_at,
             )
 
     def tell_readings(self, study: Study, made: Iterable[tuple[FreshImage, Reading]]) -> None:
@@ -290,7 +290,7 @@ def _event_id(
     """Return the event id of a stage's outcome, or none, for a random one, if nothing was stored.
 
     A study that is processed again, since its gateway died before the end was recorded, has the
-    same ids again: it came once.
+    same ids again, and so has a dropped image that is delivered again: it came once.
     """
     if received_at is None or outcome["status"] is not StageStatus.SUCCESS:
         return {}

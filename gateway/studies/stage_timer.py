@@ -54,6 +54,8 @@ class Stages:
         Rows and columns of all of its frames, once they are known.
     not_processed : int or None
         Number of its images that cannot be processed, once that is known.
+    first_received_at : datetime or None
+        Time at which an object of the drop folder came that is delivered again, once it is known.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Stages:
         self.model: ModelVersion | None = None
         self.size: tuple[int, int] | None = None
         self.not_processed: int | None = None
+        self.first_received_at: dt.datetime | None = None
         self.add(Stage.VALIDATE, validate_s)
 
     @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -24,7 +25,9 @@ from gateway.errors import (
 )
 from gateway.observability.pseudonyms import Pseudonyms
 from gateway.results.view import study_result
-from tests.gateway.studies.piped import BLACK, LOGITS, WHITE, Parts, Scripted, piped
+from gateway.runtime.deadline import Deadline
+from gateway.schemas.telemetry import Stage
+from tests.gateway.studies.piped import BLACK, LOGITS, WHITE, Parts, Scripted, piped, study
 from tests.support.inference import (
     answers,
     brightness,
@@ -71,6 +74,20 @@ async def test_same_image_again_is_replayed_without_inference(parts: Parts):
     assert second.replayed
     assert second.result == first.result
     assert parts.metric("stage_seconds_count", stage="decode") == 1
+
+
+async def test_dropped_image_that_is_delivered_again_tells_under_the_same_event_ids(parts: Parts):
+    async def ids(study_id: str, dropped_as: str | None, level: int = 255) -> set[str]:
+        parts.told.events.clear()
+        made = replace(study(flat_png(level), study_id=study_id), dropped_as=dropped_as)
+        await parts.pipeline.process(made, Deadline.after(30))
+        return {event.event_id for event in parts.told.events if event.stage is Stage.TOTAL}
+
+    first = await ids("S1", "a")
+    assert await ids("S1", "a") == first
+    assert (await ids("S1", "b")).isdisjoint(first)  # the same bytes under another name
+    assert (await ids("S1", "a", level=0)).isdisjoint(first)
+    assert (await ids("S2", None)).isdisjoint(await ids("S2", None))  # a request is another
 
 
 async def test_studies_that_get_a_result_are_timed_and_no_others(parts: Parts):
