@@ -7,16 +7,15 @@ import errno
 import signal
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
 import uvloop
 
 from gateway.app.application import create_app
-from gateway.app.start_failures import StartError, told
+from gateway.app.start_failures import StartError, logged, told
 from gateway.app.tls import ServedCertificate
-from gateway.errors import RadStreamError, log_fields
 from gateway.http.middleware.early_refusal import EarlyRefusal
 from gateway.http.protocol.pipelining import serving
 from gateway.observability.metrics import Metrics, process_registry
@@ -202,16 +201,9 @@ async def serve(
         if server.start_error is None:
             raise
     if server.start_error is not None:
-        log.error("gateway.not_started", **_start_fields(server.start_error))
+        log.error("gateway.not_started", **logged(server.start_error))
         raise StartError(told(server.start_error, settings)) from server.start_error
     return server.started
-
-
-def _start_fields(error: Exception) -> dict[str, Any]:
-    """Return the fields for the log: a fault that is known needs no place."""
-    if isinstance(error, RadStreamError):
-        return dict(log_fields(error))
-    return {"exc_info": error}
 
 
 def serves_console(settings: Settings) -> bool:

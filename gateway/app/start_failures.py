@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.access.api_keys import KeyFileError
 from gateway.dimse.listener import DicomListenerError
-from gateway.errors import StoreUnavailableError
+from gateway.dropfolder.watched_folder.folder import WatchedFolderError
+from gateway.errors import RadStreamError, StoreUnavailableError, log_fields
 from gateway.routing.document import RoutingFileError
 from gateway.routing.sources import place_of
 from gateway.settings import DELIMITER, PREFIX
@@ -24,7 +25,7 @@ def told(error: Exception, settings: Settings) -> str:
     match error:
         case StoreUnavailableError():
             return _store_told(error.reason, settings)
-        case DicomListenerError():
+        case DicomListenerError() | WatchedFolderError():
             return str(error)
         case KeyFileError():
             return f"the key file {settings.access.key_file} cannot be used: {error}"
@@ -34,6 +35,19 @@ def told(error: Exception, settings: Settings) -> str:
             return f"{name} cannot be used: {error.strerror}"
         case _:
             return f"the gateway did not start: {type(error).__name__}; the log has the place"
+
+
+def logged(error: Exception) -> dict[str, Any]:
+    """Return the fields for the log: a fault that is told in words needs no place."""
+    match error:
+        case RadStreamError():
+            return dict(log_fields(error))
+        case OSError(strerror=str() as reason):
+            return {"error": type(error).__name__, "reason": reason}
+        case DicomListenerError() | WatchedFolderError() | KeyFileError() | RoutingFileError():
+            return {"error": type(error).__name__, "reason": str(error)}
+        case _:
+            return {"exc_info": error}
 
 
 def _store_told(reason: str, settings: Settings) -> str:

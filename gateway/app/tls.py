@@ -81,14 +81,16 @@ class ServedCertificate:
     def _loaded(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        files = f"the certificate {self._certificate} and its key {self._key}"
         try:
             context.load_cert_chain(self._certificate, self._key)
         except ssl.SSLError as error:
             raise CertificateError(
-                f"the certificate and its key do not fit: {error.reason or 'they are no PEM'}"
+                f"{files} do not fit: {error.reason or 'they are no PEM'}"
             ) from error
         except OSError as error:
-            raise CertificateError(error.strerror or "input/output error") from error
+            reason = error.strerror or "input/output error"
+            raise CertificateError(f"{files} cannot be read: {reason}") from error
         if self._client_authorities is not None:
             context.verify_mode = ssl.CERT_REQUIRED
             self._load_authorities(context, self._client_authorities)
@@ -99,9 +101,14 @@ class ServedCertificate:
         try:
             context.load_verify_locations(authorities)
         except ssl.SSLError as error:
-            raise CertificateError("the client authorities are no PEM certificates") from error
+            raise CertificateError(
+                f"the client authorities {authorities} are no PEM certificates"
+            ) from error
         except OSError as error:
-            raise CertificateError(error.strerror or "input/output error") from error
+            reason = error.strerror or "input/output error"
+            raise CertificateError(
+                f"the client authorities {authorities} cannot be read: {reason}"
+            ) from error
 
     def _expires_at(self) -> float:
         [own, *_] = x509.load_pem_x509_certificates(self._certificate.read_bytes())

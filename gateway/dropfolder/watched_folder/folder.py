@@ -24,6 +24,7 @@ from gateway.dropfolder.watched_folder.scanning import (
     status_of,
 )
 from gateway.dropfolder.watched_folder.settling import Settling
+from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
     import os
@@ -40,6 +41,10 @@ _SHARE_OF_A_CORE: Final = 0.05
 _SHARE_OF_A_SERVER: Final = 0.5
 # The longest that a folder which cannot be read is left alone.
 _LONGEST_PAUSE_S: Final = 60.0
+
+
+class WatchedFolderError(Exception):
+    """The folder cannot be watched; the message says what to do."""
 
 
 class Settled(NamedTuple):
@@ -93,6 +98,11 @@ class WatchedFolder:
     ----------
     ledger : Ledger
         As it was given.
+
+    Raises
+    ------
+    WatchedFolderError
+        There is no such folder, and it cannot be made.
     """
 
     def __init__(
@@ -106,6 +116,14 @@ class WatchedFolder:
         poll_s: float = 1.0,
         polling: bool | None = None,
     ) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or "input/output error"
+            raise WatchedFolderError(
+                f"the drop folder {folder.absolute()} cannot be made: {reason}; "
+                f"{PREFIX}DROPFOLDER{DELIMITER}FOLDER chooses another folder"
+            ) from error
         self._folder = folder.resolve()  # itself it may be a link
         self._root = str(self._folder)
         self.ledger = ledger
@@ -129,7 +147,6 @@ class WatchedFolder:
 
         First those that are there, then each that comes or changes, for ever.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._known = await anyio.to_thread.run_sync(self.ledger.taken)
         self._contents.recall(await anyio.to_thread.run_sync(self.ledger.contents))
         with closing(self._notifier):

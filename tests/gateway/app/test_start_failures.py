@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.access.key_file import KeyFileError
-from gateway.app.start_failures import told
+from gateway.app.start_failures import logged, told
+from gateway.dropfolder.watched_folder.folder import WatchedFolderError
 from gateway.errors import StoreUnavailableError
 from gateway.routing.document import RoutingFileError
 from gateway.settings import AccessSettings, RoutingSettings, Settings, StoreSettings
@@ -26,6 +27,7 @@ STORED = Settings(routing=RoutingSettings(stored=True))
         (RoutingFileError("/rules: no"), ROUTING, "/etc/routing.json cannot be used: /rules: no"),
         (RoutingFileError("no"), STORED, "document routing/document.json cannot be used: no"),
         (OSError(13, "Permission denied", "/x"), FOLDER, "/x cannot be used: Permission denied"),
+        (WatchedFolderError("the drop folder /x cannot be made"), FOLDER, "drop folder /x cannot"),
     ],
 )
 def test_the_place_and_the_reason_are_named(error: Exception, settings: Settings, words: str):
@@ -40,3 +42,28 @@ def test_words_of_an_unexpected_error_stay_in_the_log():
     sentence = told(ValueError("MUSTERMANN"), FOLDER)
     assert "ValueError" in sentence
     assert "MUSTERMANN" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "fields"),
+    [
+        (
+            OSError(30, "Read-only file system", "/x"),
+            {"error": "OSError", "reason": "Read-only file system"},
+        ),
+        (KeyFileError("it is not JSON"), {"error": "KeyFileError", "reason": "it is not JSON"}),
+        (
+            StoreUnavailableError("NoSuchBucket"),
+            {"error": "StoreUnavailableError", "reason": "NoSuchBucket"},
+        ),
+    ],
+)
+def test_log_has_the_reason_of_a_known_fault_and_no_traceback(
+    error: Exception, fields: dict[str, str]
+):
+    assert logged(error) == fields
+
+
+def test_log_has_the_place_of_an_unexpected_error():
+    error = ValueError("x")
+    assert logged(error) == {"exc_info": error}

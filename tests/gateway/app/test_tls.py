@@ -145,7 +145,11 @@ async def test_without_its_certificate_the_gateway_does_not_start(tmp_path: Path
         "RADSTREAM_HTTP__TLS_KEY": str(tmp_path / "none.key"),
     }
     code, out, err = await run_command("serve", **missing)
-    assert (code, out, err) == (1, "", "Error: No such file or directory")
+    assert (code, out) == (1, "")
+    assert err == (
+        f"Error: the certificate {tmp_path}/none.crt and its key {tmp_path}/none.key cannot be "
+        "read: No such file or directory"
+    )
 
 
 def test_the_gauge_forgets_credentials_that_are_gone():

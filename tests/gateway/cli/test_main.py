@@ -119,6 +119,24 @@ async def test_a_store_that_cannot_be_written_is_told_in_a_sentence():
     assert "Traceback" not in err
 
 
+@pytest.mark.server
+async def test_a_drop_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path):
+    variables = {
+        "RADSTREAM_STORE__FOLDER": str(tmp_path / "store"),
+        "RADSTREAM_DROPFOLDER__FOLDER": "/proc/drop",
+        "RADSTREAM_DROPFOLDER__WATCH": "true",
+        "RADSTREAM_HTTP__PORT": "0",
+    }
+    code, out, err = await run_command("serve", **variables, RADSTREAM_LOGS__FORMAT="json")
+    assert (code, out) == (1, "")
+    *events, sentence = err.splitlines()
+    assert sentence == (
+        "Error: the drop folder /proc/drop cannot be made: No such file or directory; "
+        "RADSTREAM_DROPFOLDER__FOLDER chooses another folder"
+    )
+    assert "exception" not in json.loads(events[-1])
+
+
 async def test_what_answers_but_is_no_gateway_is_named(
     triton: EmbeddedTriton, pictures: list[Path]
 ):

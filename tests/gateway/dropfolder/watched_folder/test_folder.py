@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.dropfolder.watched_folder.folder import WatchedFolder
+from gateway.dropfolder.watched_folder.folder import WatchedFolder, WatchedFolderError
 from gateway.dropfolder.watched_folder.ledger import Ledger
 from tests.gateway.dropfolder.watched_folder.listening import (
     listen,
@@ -110,7 +110,7 @@ from contextlib import aclosing
 from pathlib import Path
 import anyio._backends._asyncio  # imported by name on first use, when its folder may be closed
 import structlog
-from gateway.dropfolder.watched_folder.folder import WatchedFolder
+from gateway.dropfolder.watched_folder.folder import WatchedFolder, WatchedFolderError
 from gateway.dropfolder.watched_folder.ledger import Ledger
 from tests.support.unprivileged import drop_privileges
 
@@ -153,3 +153,10 @@ def test_file_that_comes_to_be_readable_is_told_once_more_also_after_a_restart()
     with public_folder() as folder:
         folder.chmod(0o777)
         assert answer_of(CLOSED_FILE, folder) == [["x.png"], ["y.png"], ["x.png"], ["z.png"]]
+
+
+def test_folder_that_cannot_be_made_is_told_at_once(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    for folder, reason in ((tmp_path / "file", "File exists"), (tmp_path / "file/x", "Not a dire")):
+        with pytest.raises(WatchedFolderError, match=f"{folder} cannot be made: {reason}"):
+            WatchedFolder(folder, ledger=Ledger(None), settle_s=1)
