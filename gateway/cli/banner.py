@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.app.server import serves_console
 from gateway.cli.gateway_client import default_url
-from gateway.settings import CLIENT_KEY
+from gateway.settings import CLIENT_KEY, DELIMITER, PREFIX
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -76,4 +76,7 @@ def _example(settings: Settings, url: str, program: str) -> str:
     """Return a command that works in another terminal, which may not have this one's variables."""
     key = f"{CLIENT_KEY}=… " if settings.access.is_asked else ""
     where = "" if url == default_url({}) else f" --url {url}"
+    if settings.http.tls_certificate is not None:  # whoever signed it
+        certificate = shlex.quote(str(settings.http.tls_certificate.absolute()))
+        key = f"{PREFIX}HTTP{DELIMITER}TLS_CERTIFICATE={certificate} {key}"
     return f"{key}{shlex.quote(program)} send{where} tests/data/images/*.jpeg"

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.settings import CLIENT_KEY, DELIMITER, PREFIX, HttpSettings
 
@@ -45,24 +50,61 @@ def default_url(environment: Mapping[str, str] = os.environ) -> str:
     click.UsageError
         The settings leave its port to chance.
     """
-    settings = {
-        name.upper().removeprefix(_HTTP): value  # in any case, as for the gateway
-        for name, value in environment.items()
-        if name.upper().startswith(_HTTP)
-    }
-    host = settings.get("HOST", HttpSettings().host)
-    port = settings.get("PORT", str(HttpSettings().port))
+    settings = _http_settings(environment)
+    host, port = _host(settings), settings.get("PORT", str(HttpSettings().port))
     if not port.isdecimal() or port == "0":
         raise click.UsageError(f"{_HTTP}PORT is {port}, so give --url: the gateway has told it")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
     scheme = "https" if settings.get("TLS_CERTIFICATE") else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def _http_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.upper().removeprefix(_HTTP): value  # in any case, as for the gateway
+        for name, value in environment.items()
+        if name.upper().startswith(_HTTP)
+    }
+
+
+def _host(settings: Mapping[str, str]) -> str:
+    host = settings.get("HOST", HttpSettings().host)
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
+
+
 def gateway_client(url: str, api_key: str | None) -> httpx.Client:
-    """Return a client of the gateway, to be closed, that passes by the environment's proxies."""
+    """Return a client of the gateway, to be closed, that passes by the environment's proxies.
+
+    Raises
+    ------
+    click.ClickException
+        The certificate that the settings name cannot be read.
+    """
     headers = {"X-API-Key": api_key} if api_key else None
-    return httpx.Client(base_url=url, timeout=60.0, trust_env=False, headers=headers)
+    return httpx.Client(
+        base_url=url, timeout=60.0, trust_env=False, headers=headers, verify=trusted_at(url)
+    )
+
+
+def trusted_at(url: str, environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
+    """Return the TLS of a client that trusts this machine's authorities, and at its own gateway.
+
+    There the certificate of the settings is enough, whoever signed it and whatever name it has:
+    it is compared itself.
+    """
+    settings = _http_settings(environment)
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    path = settings.get("TLS_CERTIFICATE")
+    if path and urlsplit(url).hostname == _host(settings):
+        try:
+            [own, *_] = x509.load_pem_x509_certificates(Path(path).read_bytes())
+        except (OSError, ValueError) as error:
+            raise click.ClickException(f"{_HTTP}TLS_CERTIFICATE {path} cannot be read") from error
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=own.public_bytes(Encoding.DER))
+    return context
 
 
 def ask(

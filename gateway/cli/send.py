@@ -76,7 +76,8 @@ def send(
     with gateway_client(url, api_key) as client, progress("sent", len(groups)) as shown:
 
         def post(group: Group) -> httpx.Response:
-            return _posted(client, group, _metadata(group[0], study_id, view))
+            with _file_errors("read"):
+                return _posted(client, group, _metadata(group[0], study_id, view))
 
         for group, response in _in_order(post, groups, at_once):
             answer = _answer(response)
@@ -101,8 +102,10 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lines: set[str] = set()
-        if path is not None and path.exists():
-            self._lines = set(path.read_text().splitlines())
+        if path is not None:
+            with _file_errors("written"), path.open("a+") as file:  # before anything is sent
+                file.seek(0)
+                self._lines = set(file.read().splitlines())
 
     def __contains__(self, group: Group) -> bool:
         return all(_line(file) in self._lines for file in group)
@@ -113,6 +116,17 @@ class Journal:
             return
         with self._path.open("a") as file:
             file.writelines(f"{_line(each)}\n" for each in group)
+
+
+@contextlib.contextmanager
+def _file_errors(done: str) -> Iterator[None]:
+    """End the command with a sentence where a file cannot be read, or written."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename} cannot be {done}: {error.strerror}"
+        ) from error
 
 
 def _line(file: Path) -> str:

@@ -77,6 +77,14 @@ def test_the_example_has_a_key_where_callers_need_one(tmp_path):
     assert lines[-1].startswith("Try: RADSTREAM_API_KEY=… radstream send ")
 
 
+def test_the_example_trusts_the_certificate_that_is_served(tmp_path):
+    files = {"tls_certificate": tmp_path / "my gateway.pem", "tls_key": tmp_path / "key.pem"}
+    assert said("https://127.0.0.1:8080", http=HttpSettings(**files))[-1] == (
+        f"Try: RADSTREAM_HTTP__TLS_CERTIFICATE='{tmp_path}/my gateway.pem' radstream send "
+        "--url https://127.0.0.1:8080 tests/data/images/*.jpeg"
+    )
+
+
 def test_links_have_the_prefix_that_a_proxy_puts_there():
     lines = said(http=HttpSettings(path_prefix="/radstream"))
     assert "API docs   http://127.0.0.1:8080/radstream/docs" in lines

@@ -1,10 +1,14 @@
 """Commands find the gateway by the settings it listens by, and come again where it is busy."""
 
+import ssl
+from pathlib import Path
+
 import click
 import httpx
 import pytest
+import trustme
 
-from gateway.cli.gateway_client import ask_patiently, default_url
+from gateway.cli.gateway_client import ask_patiently, default_url, trusted_at
 
 
 @pytest.mark.parametrize(
@@ -52,3 +56,39 @@ def test_a_busy_gateway_is_asked_again(
     with httpx.Client(base_url="http://gateway", transport=transport) as client:
         response = ask_patiently(client, "POST", "/v1/studies", json={"study_id": "A"})
     assert (response.status_code, asked) == (status, [b'{"study_id":"A"}'] * requests)
+
+
+def handshake(client: ssl.SSLContext, shown: trustme.LeafCert, name: str) -> None:
+    """Go through the handshake with a server that shows this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    shown.configure_cert(context)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(there, back, server_side=True)
+    caller = client.wrap_bio(back, there, server_hostname=name)
+    for side in (caller, server, caller, server):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    caller.do_handshake()
+
+
+def test_the_certificate_of_the_settings_is_trusted_at_their_gateway_and_no_other(tmp_path: Path):
+    authority, path = trustme.CA(), tmp_path / "tls.crt"
+    own, other = (authority.issue_cert(name) for name in ("gateway.example", "127.0.0.1"))
+    path.write_bytes(b"".join(pem.bytes() for pem in own.cert_chain_pems))
+    variables = {"RADSTREAM_HTTP__TLS_CERTIFICATE": str(path)}
+    trusted = trusted_at("https://127.0.0.1:8443", variables)
+    handshake(trusted, own, "127.0.0.1")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(trusted, other, "127.0.0.1")  # though the same authority has signed it
+    for url, known in (("https://example.org", variables), ("https://127.0.0.1:8443", {})):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            handshake(trusted_at(url, known), own, "gateway.example")
+
+
+def test_a_certificate_of_the_settings_that_is_none_is_named(tmp_path: Path):
+    for path in (tmp_path / "none.crt", tmp_path / "no.crt"):
+        (tmp_path / "no.crt").write_bytes(b"no certificate")
+        with pytest.raises(click.ClickException, match=f"TLS_CERTIFICATE {path} cannot be read"):
+            trusted_at("https://127.0.0.1", {"RADSTREAM_HTTP__TLS_CERTIFICATE": str(path)})

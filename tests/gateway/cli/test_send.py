@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli.main import main
 from tests.support.gateway import LiveGateway, run_command
 from tests.support.models import flat_png
 
@@ -67,3 +69,12 @@ async def test_a_folder_without_images_and_a_gateway_that_is_away(tmp_path: Path
     code, _, err = await run_command("send", "--url", "http://127.0.0.1:9", str(tmp_path))
     assert code == 1
     assert "does not answer" in err
+
+
+def test_a_journal_that_cannot_be_written_ends_the_run_before_anything_is_sent(tmp_path: Path):
+    picture = tmp_path / "a.png"
+    picture.write_bytes(flat_png(9))
+    for journal, reason in ((tmp_path / "no/j", "No such file"), (picture / "j", "Not a dir")):
+        result = CliRunner().invoke(main, ["send", "--resume", str(journal), str(picture)])
+        assert result.exit_code == 1
+        assert f"Error: {journal} cannot be written: {reason}" in result.output
