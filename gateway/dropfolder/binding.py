@@ -115,10 +115,7 @@ class Bindings:
         StudyDeletedError
         """
         study_id = study.metadata.study_id
-        if image.study_folder not in {None, study_id}:
-            raise InvalidMetadataError(
-                (Fault("/study_id", "differs from the folder that the image lies in"),)
-            )
+        check_named(image, study_id)
         if state is None or state.study_id != study_id:
             state = await self._state(image, study_id)
         if state.bound is not None and state.bound.study != study_digest(study_id):
@@ -150,6 +147,19 @@ def check_folder(half: Dropped) -> None:
     """
     if half.study_folder is not None and not is_study_id(half.study_folder):
         raise InvalidMetadataError((Fault("/study_id", _NO_STUDY_ID),))
+
+
+def check_named(half: Dropped, study_id: str) -> None:
+    """Hold the study that a half is said to be of to the folder that it lies in.
+
+    Raises
+    ------
+    InvalidMetadataError
+    """
+    if half.study_folder not in {None, study_id}:
+        raise InvalidMetadataError(
+            (Fault("/study_id", "differs from the folder that the image lies in"),)
+        )
 
 
 def named_study(image: Dropped, document: bytes | None) -> str | None:

@@ -93,8 +93,8 @@ class Deliveries:
         try:
             taken = await take(dropped, version_id, deadline, tag=tag)
             if not taken:
-                await waiting.add(dropped, version_id)
-                taken = await take(dropped, version_id, deadline)
+                await waiting.add(dropped, version_id, needs_other=True)
+                taken = await folder.pairing.take_up(dropped, version_id, deadline)
             parked = None
             if not taken:
                 parked = await folder.lone_halves.park_hopeless(dropped, version_id)

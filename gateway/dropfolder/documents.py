@@ -16,6 +16,9 @@ class WaitingHalf(StoredDocument):
     key: str
     version_id: str | None = None
     since: AwareDatetime
+    needs_other: bool = Field(
+        False, description="True if it was looked at and lacks nothing but its other half."
+    )
 
 
 class Binding(StoredDocument):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gateway.dropfolder.binding import check_folder
+from gateway.dropfolder.binding import check_folder, check_named
 from gateway.dropfolder.objects import SHARE
 from gateway.dropfolder.pair_records import Failure
 from gateway.errors import (
@@ -15,8 +15,9 @@ from gateway.errors import (
     ObjectTooLargeError,
     RadStreamError,
 )
-from gateway.schemas.metadata import parse_document
+from gateway.schemas.metadata import parse_document, validate_document
 from gateway.schemas.parked import Half
+from gateway.studies.metadata.document_words import worded
 
 if TYPE_CHECKING:
     from gateway.admission.admission import Admission
@@ -83,7 +84,7 @@ class LoneHalves:
         )
 
     async def _check(self, half: Dropped, version_id: str | None, *, reserve: Reserve) -> None:
-        """Hold an image to its pixels, and a sidecar to being a JSON object.
+        """Hold an image to its pixels, and a sidecar to what it says.
 
         Raises
         ------
@@ -102,6 +103,19 @@ class LoneHalves:
                 image = await self._inbox.image(half, version_id, reserve=reserve)
                 await self._imaging.check("image", image.data)
             elif (document := await self._inbox.document(half)) is not None:
-                parse_document(document.data)
+                _check_document(half, parse_document(document.data))
         except ObjectNotFoundError:  # it was taken away
             return
+
+
+def _check_document(sidecar: Dropped, document: dict[str, Any]) -> None:
+    """Hold a sidecar to what it says; what it lacks, a DICOM file may tell.
+
+    Raises
+    ------
+    InvalidMetadataError
+    """
+    lacking = {"study_id": sidecar.study_folder or "none", "timestamp": "2000-01-01T00:00:00Z"}
+    metadata = validate_document(lacking | worded(document).document)
+    if "study_id" in document:
+        check_named(sidecar, metadata.study_id)

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 # Caller of whose share of the gateway the drop folder's work takes, whatever brings the events.
 SHARE = "drop folder"
 
-_SIDECAR = "json"
+SIDECAR_ENDING = "json"
 _DICOM = frozenset({"dcm", "dicom", "dic", "dc3", "ima"})
 # Pictures that are read, and those that are refused by their format's name once they are looked at.
-_IMAGES = _DICOM | {
+IMAGE_ENDINGS = _DICOM | {
     *("jpg", "jpeg", "jpe", "jfif", "png"),
     *("jxl", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx", "jph", "jhc", "jls", "jxr"),
     *("tif", "tiff", "bmp", "gif", "webp", "heic", "heif", "avif"),
@@ -85,12 +85,12 @@ class Dropped:
         """Sidecar that belongs to an image, as it is usually spelt; a sidecar itself."""
         if self.half is Half.SIDECAR:
             return self
-        return Dropped(f"{self.base}.{_SIDECAR}", self.base, self.study_folder, Half.SIDECAR)
+        return Dropped(f"{self.base}.{SIDECAR_ENDING}", self.base, self.study_folder, Half.SIDECAR)
 
     @property
     def own_sidecar(self) -> Dropped:
         """Sidecar that is an image's alone."""
-        key = f"{self.key}.{_SIDECAR}"
+        key = f"{self.key}.{SIDECAR_ENDING}"
         return Dropped(key, self.base, self.study_folder, Half.SIDECAR, image_key=self.key)
 
     def is_for(self, image: Dropped) -> bool:
@@ -103,7 +103,7 @@ class Dropped:
     def reference(self) -> str:
         """Name for the object that can stand in a key and tells nothing."""
         if self.half is Half.SIDECAR:
-            return key_reference(f"{_composed(self.image_key or self.base)}.{_SIDECAR}")
+            return key_reference(f"{_composed(self.image_key or self.base)}.{SIDECAR_ENDING}")
         return key_reference(_composed(self.key))
 
     @property
@@ -164,7 +164,7 @@ class Inbox:
         _, dot, extension = name.rpartition(".")
         base = key.removesuffix(f"{dot}{extension}")
         kind = extension.lower() if dot else ""
-        if kind == _SIDECAR:
+        if kind == SIDECAR_ENDING:
             of_one = self._image_named(base)
             return Dropped(
                 key,
@@ -173,7 +173,7 @@ class Inbox:
                 Half.SIDECAR,
                 image_key=of_one.key if of_one else None,
             )
-        if kind in _IMAGES:
+        if kind in IMAGE_ENDINGS:
             return Dropped(key, base, folder, Half.IMAGE, may_stand_alone=kind in _DICOM)
         if name.upper() != _DIRECTORY and (not dot or (kind.isascii() and kind.isdecimal())):
             return Dropped(key, key, folder, Half.IMAGE, may_stand_alone=True, is_unnamed=True)
@@ -254,11 +254,28 @@ class Inbox:
         ------
         ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
         """
+        return await self._sidecar_found(dropped) or dropped.sidecar
+
+    async def has_sidecar(self, image: Dropped) -> bool:
+        """Return True if a sidecar of an image is there now; see `sidecar_of`."""
+        return await self._sidecar_found(image) is not None
+
+    async def _sidecar_found(self, dropped: Dropped) -> Dropped | None:
         async for key in self._sidecar_keys(dropped):
             with suppress(ObjectNotFoundError):
                 await self._objects.beginning(key, 1)
                 return self.find(key) or dropped.sidecar
-        return dropped.sidecar
+        return None
+
+    async def has_two_sidecars(self, image: Dropped) -> bool:
+        """Return True if a sidecar of an image alone lies beside the one that counts."""
+        found = await self._named_alike(image)
+        own = [
+            item.image_key is not None
+            for item in found
+            if item.half is Half.SIDECAR and item.is_for(image)
+        ]
+        return True in own and False in own
 
     async def _sidecar_keys(self, dropped: Dropped) -> AsyncIterator[str]:
         """Yield the keys that the sidecar may have: its usual spellings, then whatever is there.
@@ -269,7 +286,7 @@ class Inbox:
         usual = [dropped.sidecar.key] + [
             f"{spelling}.{ending}"
             for spelling in _spellings(dropped.base)
-            for ending in (_SIDECAR, _SIDECAR.upper())
+            for ending in (SIDECAR_ENDING, SIDECAR_ENDING.upper())
         ]
         if dropped.half is Half.IMAGE:
             usual.append(dropped.own_sidecar.key)

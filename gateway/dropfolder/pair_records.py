@@ -120,11 +120,12 @@ class PairRecords:
         )
         await self.waiting.mark_parked(dropped)
         has_reading = of is not None and await self._tell(of, failure, item)
+        listed = await self.waiting.listed(dropped)
         # What was parked of an image's sidecar alone is told with the image.
         is_image = dropped.half is Half.IMAGE
-        beside = [dropped.sidecar, dropped.own_sidecar] if is_image else []
+        beside = await self._sidecars(dropped, listed) if is_image else []
         waited = [(dropped, version) for version in failure.versions]
-        await self._remove(await self.waiting.listed(dropped), waited, beside)
+        await self._remove(listed, waited, beside)
         return Taken(Outcome.PARKED, parked=item, has_reading=has_reading)
 
     async def park_sidecar(
@@ -152,7 +153,7 @@ class PairRecords:
             Records of the pair, listed when the image's reading was stored.
         """
         waited = [(image, version) for version in versions]
-        sidecars = [image.sidecar, image.own_sidecar]
+        sidecars = await self._sidecars(image, listed)
         waited += [(sidecar, None) for sidecar in sidecars]
         await self._remove(listed, waited, [image, *sidecars])
 
@@ -166,6 +167,14 @@ class PairRecords:
         await self._untell(item)
         if (dropped := self._inbox.find(item.key)) is not None:
             await self.waiting.unmark(dropped)
+
+    async def _sidecars(self, image: Dropped, listed: Sequence[str]) -> list[Dropped]:
+        """Return the sidecars of an image, but for one that is parked as the second of two."""
+        own = image.own_sidecar
+        is_parked = self.waiting.is_marked(own, listed)
+        if is_parked and await self._inbox.has_two_sidecars(image):
+            return [image.sidecar]
+        return [image.sidecar, own]
 
     async def _remove(
         self, listed: Sequence[str], waited: Sequence[Version], parked: Sequence[Dropped]

@@ -146,6 +146,17 @@ class Pairing:
         except RadStreamError as error:  # the sidecar cannot be read, whatever image it is for
             return [await self._records.park(Failure(dropped, error, (version_id,)))]
 
+    async def take_up(
+        self, dropped: Dropped, version_id: str | None, deadline: Deadline | None = None
+    ) -> list[Taken]:
+        """Return the same of a half that waits for its other one, and none before that has come.
+
+        To take a DICOM file once more meanwhile would tell of one more study that failed.
+        """
+        if dropped.half is Half.IMAGE and not await self._inbox.has_sidecar(dropped):
+            return []
+        return await self.take(dropped, version_id, deadline)
+
     async def _take(
         self, dropped: Dropped, version_id: str | None, deadline: Deadline
     ) -> tuple[list[Taken], TakenPair | None]:

@@ -74,8 +74,9 @@ class DropFolderSweep:
             return
         missing = "sidecar" if dropped.half is Half.IMAGE else "image"
         error: RadStreamError = MissingHalfError(missing, int(self._waiting_deadline_s))
+        take = folder.pairing.take_up if half.needs_other else folder.pairing.take
         try:
-            taken = await folder.pairing.take(dropped, version_id)
+            taken = await take(dropped, version_id)
         except ObjectNotReadableError as closed:
             taken, error = [], closed
         waited = dt.datetime.now(dt.UTC) - half.since

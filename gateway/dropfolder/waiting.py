@@ -33,9 +33,18 @@ class WaitingHalves:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    async def add(self, dropped: Dropped, version_id: str | None) -> None:
-        """Note that the half waits, since now unless it is noted already."""
-        await self._create(_key(dropped, version_id), dropped, version_id)
+    async def add(
+        self, dropped: Dropped, version_id: str | None, *, needs_other: bool = False
+    ) -> None:
+        """Note that the half waits, since now unless it is noted already.
+
+        Parameters
+        ----------
+        needs_other
+            See `WaitingHalf`.
+        """
+        key = _key(dropped, version_id)
+        await self._create(key, dropped, version_id, needs_other=needs_other)
 
     async def mark_parked(self, dropped: Dropped) -> None:
         """Mark the object as parked."""
@@ -82,8 +91,15 @@ class WaitingHalves:
         keys = {_key(*half) for half in halves} | set(map(_mark, marked))
         await together(self._objects.delete(key) for key in listed if key in keys)
 
-    async def _create(self, key: str, dropped: Dropped, version_id: str | None) -> None:
-        half = WaitingHalf(key=dropped.key, version_id=version_id, since=dt.datetime.now(dt.UTC))
+    async def _create(
+        self, key: str, dropped: Dropped, version_id: str | None, *, needs_other: bool = False
+    ) -> None:
+        half = WaitingHalf(
+            key=dropped.key,
+            version_id=version_id,
+            since=dt.datetime.now(dt.UTC),
+            needs_other=needs_other,
+        )
         await create_document(self._objects, key, half)
 
     async def _read(self, key: str) -> WaitingHalf | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
+from gateway.dropfolder.objects import IMAGE_ENDINGS, SIDECAR_ENDING
 from gateway.dropfolder.watched_folder.half_copied import HalfCopied, Sign, half_copied
 from gateway.dropfolder.watched_folder.scanning import signature_of, status_of
 
@@ -147,4 +148,7 @@ def _stem(path: str) -> str:
     base, _, ending = name.rpartition(".")
     # A number is no ending: DICOM files are called by their UID.
     base = name if not base or (ending.isascii() and ending.isdecimal()) else base
+    picture, _, kind = base.rpartition(".")
+    if picture and kind.lower() in IMAGE_ENDINGS and ending.lower() == SIDECAR_ENDING:
+        base = picture  # front.jpg.json
     return unicodedata.normalize("NFC", folder + slash + base)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.schemas.events import Outcome
+from tests.support.dicom import file_of, radiograph
 from tests.support.models import png
 from tests.support.pairing import (
     PNG,
@@ -30,6 +32,9 @@ from tests.support.store import MemoryStore
         ("a.json", b"{", "invalid-metadata"),
         ("a.json", b"[1]", "invalid-metadata"),
         ("a.json", b"", "invalid-metadata"),
+        ("a.json", sidecar("S2"), "invalid-metadata"),  # not the folder's study
+        ("a.json", b'{"timestamp": "yesterday"}', "invalid-metadata"),
+        ("a.json", b'{"view": "UP"}', "invalid-metadata"),
         ("a.jxl", b"\xff\x0a" + bytes(100), "unsupported-image"),
         ("a.TIF", b"II*\0" + bytes(100), "unsupported-image"),
         ("a.bmp", b"", "unsupported-image"),
@@ -64,3 +69,28 @@ async def test_good_image_that_needs_a_sidecar_waits_for_it(
     dropped.objects[f"images/S1/{name}"] = PNG
     assert (await pairing.deliver(f"images/S1/{name}")).outcome is Outcome.WAITING
     assert left_of(objects, "parked/") == []
+
+
+@pytest.mark.parametrize("document", [b"{}", b'{"modality": "Roentgen", "note": 1, "view": null}'])
+async def test_sidecar_that_lacks_what_a_dicom_file_may_tell_waits_for_one(
+    pairing: DropFolderGateway, dropped: MemoryStore, document: bytes
+):
+    dropped.objects[SIDECAR] = document
+    assert (await pairing.deliver(SIDECAR)).outcome is Outcome.WAITING
+    dropped.objects["images/S1/a.dcm"] = file_of(radiograph())
+    assert (await pairing.deliver("images/S1/a.dcm")).outcome is Outcome.PROCESSED
+
+
+async def test_image_that_waits_is_told_of_as_failed_once_and_not_at_every_sweep(
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore
+):
+    dropped.objects["images/S1/a.dcm"] = file_of(radiograph(ViewPosition="", PatientID="A\t1"))
+    with capture_logs() as lines:
+        assert (await pairing.deliver("images/S1/a.dcm")).outcome is Outcome.WAITING
+        for _ in range(3):
+            await pairing.sweep()
+    assert [line["event"] for line in lines].count("study.failed") == 1
+    dropped.objects[SIDECAR] = sidecar("S1", patient_id="A1")
+    await pairing.sweep()  # its own event is lost
+    assert left_of(objects) == []
+    assert [key for key in objects.objects if key.startswith("results/S1/")] != []

@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.errors import (
-    RadStreamError,
-)
+from gateway.errors import Fault, RadStreamError, UnreadableImagesError
 from gateway.problems import problem_of
 from gateway.schemas.events import Outcome
 from gateway.work.parked import Parking
@@ -143,6 +141,27 @@ async def test_of_two_sidecars_the_one_of_all_images_counts_and_the_other_is_par
     assert [key for key in objects.objects if key.startswith("results/")] == [
         key for key in objects.objects if key.startswith("results/S1/")
     ]
+
+
+async def test_second_sidecar_stays_parked_when_its_image_comes_again(
+    pairing: DropFolderGateway, dropped: MemoryStore, readings: Readings
+):
+    async def parked() -> list[str]:
+        return sorted(item.key for item in await pairing.parking.items(after="", limit=None))
+
+    image, own = "images/a.png", "images/a.png.json"
+    dropped.objects |= {image: PNG, "images/a.json": sidecar("S1"), own: b"{}"}
+    await pairing.deliver(own)
+    assert (await pairing.deliver(image)).outcome is Outcome.PROCESSED
+    assert await parked() == [own]
+    readings.errors.append(UnreadableImagesError((Fault("image", "ends too early"),)))
+    dropped.objects[image] = flat_png(9)
+    assert (await pairing.deliver(image)).outcome is Outcome.PARKED
+    assert await parked() == [image, own]
+    del dropped.objects["images/a.json"]  # now the other one counts
+    dropped.objects[own] = sidecar("S1")
+    assert (await pairing.deliver(image)).outcome is Outcome.PROCESSED
+    assert await parked() == []
 
 
 @pytest.mark.parametrize("is_image_first", [True, False])

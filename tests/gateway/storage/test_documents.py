@@ -460,6 +460,7 @@ async def test_document_is_created_once_and_replaced_under_its_names_in_the_stor
         "schema": "radstream.waiting/1",
         "key": "a",
         "since": "2026-01-31T12:00:00Z",
+        "needs_other": False,
     }
     await replace_document(objects, key, second)
     assert await read_or_none(objects, Binding, key) == second

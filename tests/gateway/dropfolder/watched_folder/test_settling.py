@@ -31,6 +31,8 @@ async def test_file_is_not_told_while_it_grows(told: list[str], tmp_path: Path):
     ("sidecar", "image"),
     [
         ("x.json", "x.png"),
+        ("x.png.json", "x.png"),
+        ("1.2.3.DCM.JSON", "1.2.3.DCM"),
         ("1.2.3.json", "1.2.3"),
         ("IM000001.JSON", "IM000001"),
         ("\u00fc.json", "u\u0308.png"),
