@@ -189,11 +189,14 @@ class DeliveryUnansweredError(RadStreamError, label="DeliveryUnansweredError"):
         True if it was sent, so that the destination has seen it.
     retry_after_s
         Seconds that the destination asks to be left alone for; None where it asks for none.
+    is_unasked
+        True if the destination took the result, and is yet to be asked for storage commitment.
     """
 
     reason: str
     is_sent: bool = False
     retry_after_s: float | None = None
+    is_unasked: bool = False
 
 
 @dataclass(eq=False)

@@ -134,7 +134,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "delivery-refused",
         502,
         "Result refused",
-        "The destination does not take the result: {reason}. Mend the cause, then retry it.",
+        "The result was not delivered: {reason}. Mend the cause, then retry it.",
     ),
     errors.RenderingNotConformantError: ProblemKind(
         "rendering-not-conformant",
@@ -146,7 +146,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "delivery-unanswered",
         502,
         "Result not acknowledged",
-        "The destination did not acknowledge the result: {reason}.",
+        "It is not known that the destination holds the result: {reason}.",
     ),
     errors.CredentialsMissingError: ProblemKind(
         "credentials-missing",

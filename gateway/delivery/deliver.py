@@ -125,7 +125,7 @@ class Deliver:
             await self._change(work, partial(_attempted, item, record, news, sending))
             raise
         if not sending.uids:  # a later state is brought, or there is nothing to bring
-            await self._change(work, lambda record: without_delivery(record, work.id))
+            await self._change(work, partial(_let_be, item))
             return
         state = sending.state
         is_confirmed = state is DeliveryState.CONFIRMED
@@ -172,6 +172,10 @@ class Deliver:
                 async for each in renderings:
                     rendering = replace(each, work=work, revision=item.revision)
                     await self._check(rendering)
+                    if rendering.uid in item.unasked:
+                        sending.note(rendering)
+                        await self._confirm(transport, rendering, sending, deadline)
+                        continue
                     if item.state is DeliveryState.SENT and await _may_be_there(
                         transport, rendering, deadline
                     ):
@@ -181,6 +185,12 @@ class Deliver:
                     await self._send(transport, rendering, sending, disclosure, deadline)
         finally:
             await disclosure.succeeded(sending.acknowledged)
+        if sending.unasked:
+            sending.losses += 1
+            reason = f"it took it and could not be asked for it: {sending.warning}"
+            if sending.losses >= _MOST_LOSSES:
+                raise DeliveryRefusedError(reason)
+            raise DeliveryUnansweredError(reason, is_sent=True)
 
     async def _check(self, rendering: Rendering) -> None:
         try:
@@ -227,6 +237,11 @@ class Deliver:
             held = None  # it acknowledged, which is enough
             sending.warning = getattr(error, "reason", "it could not be asked for it in time")
             log.warning("delivery.not_confirmed", destination=self._name, reason=sending.warning)
+            if isinstance(error, DeliveryUnansweredError) and error.is_unasked:
+                sending.unasked.append(rendering.uid)
+                if rendering.uid not in sending.acknowledged:
+                    self._count("unanswered")
+                    return
         if held is False:
             self._succeeded("not_held")
             sending.losses += 1
@@ -264,10 +279,13 @@ class _Sending:
         Those that it took in this attempt.
     confirmed
         Those that it has for sure.
+    unasked
+        Those that it took, and could not be asked for.
     classes
         SOP Class UIDs of reports that are no Comprehensive 3D SR.
     losses
-        Number of times that it acknowledged one and did not have it, in all attempts.
+        Number of times that it acknowledged one and did not have it, or could not be asked for
+        it, in all attempts.
     warning
         The reason why it could not be asked for the last of those that it only acknowledged.
     """
@@ -276,6 +294,7 @@ class _Sending:
     uids: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
     classes: dict[str, str] = field(default_factory=dict)
     losses: int = field(init=False)
     warning: str | None = None
@@ -294,7 +313,8 @@ class _Sending:
         """Return what changes of the item: objects that the destination may have, and losses."""
         objects = tuple(dict.fromkeys((*self.item.objects, *self.uids)))
         classes = {**self.item.classes, **self.classes}
-        return {"objects": objects, "classes": classes, "losses": self.losses}
+        unasked = tuple(self.unasked)
+        return {"objects": objects, "classes": classes, "losses": self.losses, "unasked": unasked}
 
     def note(self, rendering: Rendering) -> None:
         """Note an object that the destination may have."""
@@ -312,6 +332,14 @@ class _Sending:
         """Note an object that the destination took."""
         self.note(rendering)
         self.acknowledged.append(rendering.uid)
+
+
+def _let_be(item: DeliveryItem, record: StudyRecord) -> StudyRecord:
+    """Return the record without an item that is brought no more, unless the destination took it."""
+    if not item.unasked:
+        return without_delivery(record, item.id)
+    news = {"problem": None, "warning": item.problem and item.problem.detail, "unasked": ()}
+    return with_delivery(record, item.id, state=DeliveryState.ACKNOWLEDGED, **news)
 
 
 def _attempted(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,11 @@ from gateway.delivery.storage_commitment import (
     is_committed,
     report_within,
 )
-from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
+from gateway.errors import (
+    DeadlineExceededError,
+    DeliveryRefusedError,
+    DeliveryUnansweredError,
+)
 from gateway.runtime.threads import in_thread
 from gateway.vocabulary.implementation import (
     IMPLEMENTATION_CLASS_UID,
@@ -117,6 +122,8 @@ class DicomTransport:
 
     async def send(self, rendering: Rendering, deadline: Deadline) -> None:
         """Store the object; see `Transport.send`."""
+        if self._destination.storage_commitment is not None:
+            await self._commitments.supersede(self._destination.name, rendering)
         await in_thread(self._threads, lambda: self._store(rendering, deadline))
 
     async def is_held(self, rendering: Rendering, deadline: Deadline) -> bool | None:
@@ -200,15 +207,20 @@ class DicomTransport:
     async def _is_committed(
         self, commitment: CommitmentWait, rendering: Rendering, deadline: Deadline
     ) -> bool:
-        wait_s = min(commitment.wait_s, max(0.0, deadline.remaining_s() - _RELEASE_S))
-
         async def ask(transaction_uid: str) -> ReceivedReport | None:
-            asking = partial(self._commit, rendering, transaction_uid, wait_s, deadline)
+            asking = partial(self._commit, rendering, transaction_uid, commitment.wait_s, deadline)
             return await in_thread(self._threads, asking)
 
-        received = await self._commitments.ask(self._destination.name, rendering, ask)
+        try:
+            async with deadline.later(-_RELEASE_S / 2).bounds("delivery"):
+                received = await self._commitments.ask(self._destination.name, rendering, ask)
+        except DeliveryUnansweredError as error:
+            raise replace(error, is_unasked=True) from error
+        except DeadlineExceededError as error:
+            reason = "it could not be asked for storage commitment in time"
+            raise DeliveryUnansweredError(reason, is_unasked=True) from error
         if received is None:
-            reason = f"no report on storage commitment came within {wait_s:.0f} s"
+            reason = f"no report on storage commitment came within {commitment.wait_s:.0f} s"
             raise DeliveryUnansweredError(reason)
         return is_committed(received, rendering.uid)
 
@@ -225,7 +237,8 @@ class DicomTransport:
             if association is None:
                 raise DeliveryUnansweredError("it takes no requests for storage commitment")
             ask_for_commitment(association, transaction_uid, parsed(rendering.data))
-            return report_within(report, wait_s)
+            left_s = max(0.0, deadline.remaining_s() - _RELEASE_S)
+            return report_within(report, min(wait_s, left_s))
 
     def _report_handlers(self) -> list[EventHandlerType]:
         """Return what takes a report on the association of a request.

@@ -8,12 +8,14 @@ has no such object (0112)           is parked, for an operator to send it again 
 does not commit it for some reason  tells that reason, and is not sent again
 ==================================  ============================================================
 
-An item that is on its way is left to its attempt, and one that was confirmed since stays so.
+An item that is on its way is left to its attempt, and one that was confirmed since stays so. A
+report on a request that is superseded finds none any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _AT_ONCE = 32
+_END_OLD_S = 3600.0
 
 
 class Lines(Protocol):
@@ -76,10 +79,14 @@ class LateReports:
 
     async def run(self) -> NoReturn:
         """Apply reports as they come, for ever."""
+        ended_old: float | None = None
         while True:
             self._asked.kept.clear()
             try:
-                found = await self._asked.sweep()
+                if ended_old is None or time.monotonic() - ended_old >= _END_OLD_S:
+                    await self._asked.end_old()
+                    ended_old = time.monotonic()
+                found = await self._asked.all_reported()
                 for start in range(0, len(found), _AT_ONCE):
                     await together(map(self._apply_readable, found[start : start + _AT_ONCE]))
             except RadStreamError as error:

@@ -134,7 +134,7 @@ class Commitments:
         """Return the report on an object that an archive was brought; None where none came in time.
 
         Then the request is kept. That for a withdrawal is not: nothing is known of one that was
-        taken.
+        taken. One that was made before is asked for its report, and ended.
 
         Parameters
         ----------
@@ -147,13 +147,20 @@ class Commitments:
         """
         work, asked = rendering.work, self._asked
         if asked is None or work is None or withdrawn_study(work.study_id) is not None:
-            return await request(new_transaction_uid(time.time()))
+            return await request(
+                new_transaction_uid("" if work is None else work.study_id, time.time())
+            )
         note = AskedCommitment(
             destination=destination,
             rendering=rendering.kind,
             revision=rendering.revision,
             sop_instance_uid=rendering.uid,
         )
+        for earlier in await asked.open_on(work.study_id, destination, rendering.uid):
+            kept = await asked.report(earlier)
+            if kept is not None and kept.committed:
+                return ReceivedReport(earlier, frozenset([rendering.uid]), {})
+            await asked.end(earlier)
         transaction_uid = await asked.add(work, note)
         try:
             received = await request(transaction_uid)
@@ -171,6 +178,14 @@ class Commitments:
         if rendering.uid not in received.committed:  # else it counts, should the gateway die now
             await asked.end(transaction_uid)
         return received
+
+    async def supersede(self, destination: str, rendering: Rendering) -> None:
+        """Forget earlier requests for an object that a destination is about to be brought again."""
+        if self._asked is None or rendering.work is None:
+            return
+        study_id = rendering.work.study_id
+        for earlier in await self._asked.open_on(study_id, destination, rendering.uid):
+            await self._asked.end(earlier)
 
     def take(self, received: ReceivedReport) -> bool:
         """Keep a report and tell who waits; see `keep`."""

@@ -1,10 +1,14 @@
 """Storage commitment that archives were asked for and have yet to report on.
 
-Before an archive is asked, ``work/asked/{transaction_uid}/{item}.{study_id}`` is written, an
-`AskedCommitment` of a delivery. A report is kept beside it, ``report.json``, before it is answered,
-until the study's document has what it says: so it counts whichever gateway asked, and whatever
-ended since. The Transaction UIDs begin with the time, so that a listing tells
-which requests are over.
+Before an archive is asked, an `AskedCommitment` of a delivery is written under
+``work/asked/{study}/{transaction_uid}/{item}.{study_id}``. A report on it is kept under
+``work/asked/reports/{transaction_uid}.json`` before it is answered, until the study's document has
+what it says: so it counts whichever gateway asked, and whatever ended since. Of one object and
+destination there is one request: what is sent or asked for again ends the one before, and a report
+on that counts no more.
+
+The Transaction UIDs begin with the time, by which requests are over, and end with ten digits of
+the study's hash, ``{study}``, by which those of one study are found.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
+from gateway.observability.pseudonyms import key_reference
 from gateway.schemas.result import RenderingKind
 from gateway.schemas.stored_document import StoredDocument
 from gateway.storage.documents import create_document, read_or_none
@@ -23,17 +28,19 @@ from gateway.storage.layout import ASKED
 from gateway.work.keys import WorkId
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from gateway.storage.protocol import ObjectStore
 
 KEPT_S = 7 * 86_400
 """Seconds that a report is waited for."""
-REPORT = "report.json"
-"""Name of the report on a request."""
+REPORTS = f"{ASKED}reports/"
+"""Beginning of the keys of reports."""
 _ROOT = "2.25."
-# RFC 9562, 5.7: 48 bits of milliseconds, the version, 12 random bits, the variant, 62 random bits.
-_TIME_BITS, _VERSION, _VARIANT = 80, 7 << 76, 2 << 62
+# RFC 9562, 5.8: 48 bits of milliseconds, the version, 12 random bits, the variant, 22 random bits,
+# 40 bits of the study.
+_TIME_BITS, _VERSION, _VARIANT, _STUDY_BITS = 80, 8 << 76, 2 << 62, 40
+_STUDY_DIGITS = _STUDY_BITS // 4
 _MOST_DIGITS = 39
 
 
@@ -83,7 +90,7 @@ class AskedCommitments:
 
     async def add(self, work: WorkId, asked: AskedCommitment) -> str:
         """Note a request that is about to be made; return its Transaction UID."""
-        transaction_uid = new_transaction_uid(time.time())
+        transaction_uid = new_transaction_uid(work.study_id, time.time())
         key = f"{_folder(transaction_uid)}{work.id}.{work.study_id}"
         await create_document(self._objects, key, asked)
         return transaction_uid
@@ -91,6 +98,17 @@ class AskedCommitments:
     async def end(self, transaction_uid: str) -> None:
         """Forget a request: no report is waited for any more."""
         await self._objects.purge(_folder(transaction_uid))
+        await self._objects.purge(_report_key(transaction_uid))
+
+    async def open_on(self, study_id: str, destination: str, sop_instance_uid: str) -> list[str]:
+        """Return the Transaction UIDs of requests for an object that a destination was brought."""
+        found = []
+        async for transaction_uid, key in self._of(study_id):
+            asked = await read_or_none(self._objects, AskedCommitment, key)
+            named = asked and (asked.destination, asked.sop_instance_uid)
+            if named == (destination, sop_instance_uid):
+                found.append(transaction_uid)
+        return found
 
     async def keep(
         self, transaction_uid: str, committed: Collection[str], failed: Mapping[str, int | None]
@@ -109,13 +127,12 @@ class AskedCommitments:
         if uid not in committed and uid not in failed:
             return False
         report = KeptReport(committed=uid in committed, reason=failed.get(uid))
-        await create_document(self._objects, f"{_folder(transaction_uid)}{REPORT}", report)
+        await create_document(self._objects, _report_key(transaction_uid), report)
         return True
 
     async def report(self, transaction_uid: str) -> KeptReport | None:
         """Return the report that was kept on a request; None where none came."""
-        key = f"{_folder(transaction_uid)}{REPORT}"
-        return await read_or_none(self._objects, KeptReport, key)
+        return await read_or_none(self._objects, KeptReport, _report_key(transaction_uid))
 
     async def reported(self, transaction_uid: str) -> Reported | None:
         """Return a request with the report on it; None where one of both is not there."""
@@ -124,51 +141,59 @@ class AskedCommitments:
             None if found is None or report is None else Reported(transaction_uid, *found, report)
         )
 
-    async def sweep(self) -> list[str]:
-        """Forget the requests that are over; return those with a report, by Transaction UID."""
-        oldest = new_transaction_uid(time.time() - KEPT_S)
-        reported = []
+    async def all_reported(self) -> list[str]:
+        """Return the Transaction UIDs of requests with a report."""
+        keys = await self._objects.keys(REPORTS)
+        return [key.removeprefix(REPORTS).removesuffix(".json") for key in keys]
+
+    async def end_old(self) -> None:
+        """Forget the requests that are over."""
+        oldest = int((time.time() - KEPT_S) * 1000)
         for key in await self._objects.keys(ASKED):
-            transaction_uid, _, name = key.removeprefix(ASKED).partition("/")
-            if name == REPORT:
-                reported.append(transaction_uid)
-            elif _number(transaction_uid) < _number(oldest):
+            transaction_uid = key.split("/")[-2]
+            if not key.startswith(REPORTS) and _number(transaction_uid) >> _TIME_BITS < oldest:
                 await self.end(transaction_uid)
-        return reported
 
     async def remove_of(self, study_id: str) -> None:
         """Forget all requests for a study."""
-        for key in await self._objects.keys(ASKED):
-            transaction_uid, _, name = key.removeprefix(ASKED).partition("/")
+        async for transaction_uid, _ in self._of(study_id):
+            await self.end(transaction_uid)
+
+    async def _of(self, study_id: str) -> AsyncIterator[tuple[str, str]]:
+        """Yield the Transaction UIDs of a study's requests, and their keys."""
+        for key in await self._objects.keys(f"{ASKED}{_study_digits(study_id)}/"):
+            *_, transaction_uid, name = key.split("/")
             if name.partition(".")[2] == study_id:
-                await self.end(transaction_uid)
+                yield transaction_uid, key
 
     async def _find(self, transaction_uid: str) -> tuple[WorkId, AskedCommitment] | None:
         if not _number(transaction_uid):
             return None
         for key in await self._objects.keys(_folder(transaction_uid)):
-            name = key.rpartition("/")[2]
-            if name != REPORT:
-                work_id, _, study_id = name.partition(".")
-                asked = await read_or_none(self._objects, AskedCommitment, key)
-                return None if asked is None else (WorkId(study_id, work_id), asked)
+            work_id, _, study_id = key.rpartition("/")[2].partition(".")
+            asked = await read_or_none(self._objects, AskedCommitment, key)
+            return None if asked is None else (WorkId(study_id, work_id), asked)
         return None
 
 
-def new_transaction_uid(at_s: float) -> str:
-    """Return a UID that nothing has, of a UUID of version 7.
+def new_transaction_uid(study_id: str, at_s: float) -> str:
+    """Return a UID that nothing has, of a UUID of version 8.
 
     Parameters
     ----------
+    study_id
+        Study that it is about.
     at_s
         Seconds since 1970 that it begins with.
 
     References
     ----------
-    RFC 9562, 5.7; DICOM PS3.5, B.2.
+    RFC 9562, 5.8; DICOM PS3.5, B.2.
     """
-    random = secrets.randbits(76) & ~(0b11 << 62)
-    return f"{_ROOT}{int(at_s * 1000) << _TIME_BITS | _VERSION | _VARIANT | random}"
+    random = secrets.randbits(76 - _STUDY_BITS) << _STUDY_BITS & ~(0b11 << 62)
+    study = int(_study_digits(study_id), 16)
+    number = int(at_s * 1000) << _TIME_BITS | _VERSION | _VARIANT | random | study
+    return f"{_ROOT}{number}"
 
 
 def _number(transaction_uid: str) -> int:
@@ -178,5 +203,14 @@ def _number(transaction_uid: str) -> int:
     return int(digits) if is_one else 0
 
 
+def _study_digits(study_id: str) -> str:
+    return key_reference(study_id)[:_STUDY_DIGITS]
+
+
 def _folder(transaction_uid: str) -> str:
-    return f"{ASKED}{transaction_uid}/"
+    study = _number(transaction_uid) % 2**_STUDY_BITS
+    return f"{ASKED}{study:0{_STUDY_DIGITS}x}/{transaction_uid}/"
+
+
+def _report_key(transaction_uid: str) -> str:
+    return f"{REPORTS}{transaction_uid}.json"

@@ -253,8 +253,13 @@ class DeliveryItem(StoredDocument):
     confirmed: tuple[str, ...] = Field(
         (), description="Objects that the destination has confirmed, as long as others are not."
     )
+    unasked: tuple[str, ...] = Field(
+        (), description="Objects that the destination took and could not be asked for yet."
+    )
     losses: int = Field(
-        0, description="Number of times that the destination acknowledged one and did not have it."
+        0,
+        description="Number of times that the destination acknowledged one and did not have it, "
+        "or could not be asked for it.",
     )
     after: tuple[str, ...] = Field(
         (), description="Withdrawals of the study's former life, which the destination gets first."

@@ -130,8 +130,8 @@ PLACES = (
         ASKED,
         "requests for storage commitment that archives have not reported on yet",
         "results",
-        "when the archive reports in time, or the report is applied; when the study is deleted; "
-        "after seven days",
+        "when the archive reports in time, or the report is applied; when the object is sent or "
+        "asked for again; when the study is deleted; after seven days",
     ),
     Place(
         PARKED, "parked items", "work", "when the object is processed after all, or by `discard`"

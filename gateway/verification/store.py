@@ -15,7 +15,7 @@ from gateway.dropfolder.documents import Binding, WaitingHalf
 from gateway.models.acceptances import Acceptance
 from gateway.monitoring.counts import ReadingCounts
 from gateway.monitoring.documents import ModelHealth
-from gateway.results.asked_commitments import REPORT, AskedCommitment, KeptReport
+from gateway.results.asked_commitments import REPORTS, AskedCommitment, KeptReport
 from gateway.results.documents import CompletionEntry, StudyDocument
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Closing, Tombstone
@@ -123,7 +123,7 @@ class Verification:
             layout.READINGS: partial(_look_at_entries, layout.READINGS, OwedReadings),
             layout.COMPLETION: partial(_look_at_entries, layout.COMPLETION, CompletionEntry),
             layout.COMMITMENTS: partial(_look_at_entries, layout.COMMITMENTS, OwedReport),
-            layout.ASKED: _look_at_commitment,
+            layout.ASKED: _look_at_commitments,
             layout.DELETED: _look_at_deletion,
             layout.WAITING: _look_at_waiting,
             layout.ACCEPTANCES: _look_at_acceptances,
@@ -204,11 +204,11 @@ async def _look_at_parked(objects: ObjectStore, key: str) -> Look:
     return look
 
 
-async def _look_at_commitment(objects: ObjectStore, transaction_uid: str) -> Look:
-    """Return what is amiss with a request for storage commitment, and with the report on it."""
-    look = Look(objects, await objects.keys(f"{layout.ASKED}{transaction_uid}/"))
+async def _look_at_commitments(objects: ObjectStore, folder: str) -> Look:
+    """Return what is amiss with a study's requests for storage commitment, or with all reports."""
+    look = Look(objects, await objects.keys(f"{layout.ASKED}{folder}/"))
     for key in look.keys:
-        await look.document(KeptReport if key.endswith(f"/{REPORT}") else AskedCommitment, key)
+        await look.document(KeptReport if key.startswith(REPORTS) else AskedCommitment, key)
     return look
 
 

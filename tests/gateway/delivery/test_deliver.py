@@ -74,6 +74,51 @@ async def test_a_peer_that_cannot_answer_a_question_has_acknowledged_all_the_sam
     assert (item.attempts, len(peer.sent)) == (1, 1)
 
 
+async def test_a_peer_that_could_not_be_asked_is_asked_again_and_sent_nothing(objects: MemoryStore):
+    rejected = DeliveryUnansweredError("it rejected the association", is_unasked=True)
+    peer, made = Peer(held=[rejected, True, rejected, True, True, True]), list[str]()
+    gateway = Gateway(objects, ONE, {"pacs": peer}, renderers={SR: several("S1", ["2", "3"], made)})
+    item = await delivered(gateway)
+    assert (item.state, item.attempts, item.unasked) == ("confirmed", 3, ())
+    assert (item.warning, item.problem) == (None, None)
+    assert peer.sent == list(item.objects) == made[:2]
+
+
+async def test_a_peer_that_can_never_be_asked_parks_what_it_took(
+    objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.delivery.deliver._MOST_LOSSES", 2)
+    error = DeliveryUnansweredError("it takes no requests for it", is_unasked=True)
+    peer = Peer(held=[error] * 9)
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    item = await delivered(gateway)
+    assert (item.state, item.attempts, len(peer.sent)) == ("parked", 2, 1)
+    assert item.problem is not None
+    assert "could not be asked for it: it takes no requests for it" in item.problem.detail
+    [parked] = await gateway.parking.items(after="", limit=10)
+    peer.held = [True]
+    async with gateway.running():
+        await gateway.lines.retry(parked)
+        await until(lambda: is_over(gateway))
+    [item] = await gateway.items()
+    assert (item.state, len(peer.sent)) == ("confirmed", 2)
+
+
+async def test_what_was_taken_stays_known_when_a_later_state_replaces_it(objects: MemoryStore):
+    error = DeliveryUnansweredError("it takes no requests for it", is_unasked=True)
+    peer = Peer(held=[error, True])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    await gateway.outbox.promise(await gateway.complete())
+    async with gateway.running():
+        await until(lambda: bool(peer.sent))
+        await gateway.outbox.promise(await gateway.complete())
+        await until(lambda: is_over(gateway))
+    first, second = await gateway.items()
+    assert (first.state, second.state) == ("acknowledged", "confirmed")
+    assert [*first.objects, *second.objects] == peer.sent
+    assert "it takes no requests for it" in (first.warning or "")
+
+
 async def test_what_is_acknowledged_and_not_held_is_sent_again(objects: MemoryStore):
     peer = Peer(held=[False, False, True])
     gateway = Gateway(objects, ONE, {"pacs": peer})

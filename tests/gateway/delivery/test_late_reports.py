@@ -136,9 +136,32 @@ async def test_the_request_goes_with_its_study():
         assert not await report(gateway, transaction, [], {})
 
 
-async def test_a_request_that_the_archive_refuses_is_not_kept():
-    with committing(status=0x0110) as pacs:
-        await acknowledged(pacs, objects := MemoryStore())
+async def test_a_request_that_the_archive_refuses_is_not_kept_and_made_again():
+    with committing(status=0x0110, is_silent=True) as pacs:
+        gateway = delivering_to(pacs, objects := MemoryStore())
+        await gateway.outbox.promise(await gateway.complete())
+        async with gateway.running():
+            await until(lambda: len(pacs.asked) == 2)
+            await until(partial(none_is_asked, objects))
+            pacs.status = 0
+            await until(lambda: len(pacs.asked) == 3)
+            await until(partial(is_in, gateway, "acknowledged"))
+        assert list(pacs.held.values()) == [1]
+
+
+async def test_a_report_on_an_earlier_request_changes_nothing():
+    with committing(is_silent=True) as pacs:
+        first = await acknowledged(pacs, objects := MemoryStore())
+        async with (gateway := delivering_to(pacs, objects)).running():
+            [uid] = (await only_item(gateway)).objects
+            await gateway.outbox.resend("S1")
+            await until(lambda: len(pacs.asked) == 2)
+            await until(partial(is_in, gateway, "acknowledged"))
+            assert not await report(gateway, first, [], {uid: NO_SUCH_INSTANCE})
+            assert await report(gateway, str(pacs.asked[1].TransactionUID), [uid], {})
+            await until(partial(is_in, gateway, "confirmed"))
+            states = [item.state for item in await gateway.items()]
+        assert states == ["acknowledged", "confirmed"]
         assert await none_is_asked(objects)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 from gateway.delivery.dicom_store import DicomTransport
 from gateway.delivery.storage_commitment import Commitments, ReceivedReport
 from gateway.errors import DeliveryUnansweredError
+from gateway.results.asked_commitments import AskedCommitments
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.routing_destinations import DicomDestination
 from gateway.settings import CompletionSettings, DimseSettings, RoutingSettings, Settings
 from gateway.storage.layout import ASKED
 from gateway.triton.embedded import EmbeddedTriton
+from gateway.work.keys import WorkId
 from tests.support.committing_archives import (
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
@@ -33,6 +36,7 @@ from tests.support.dicom import radiograph
 from tests.support.dimse import dimse_settings, free_port, running_listener
 from tests.support.gateway import brisk, until
 from tests.support.orthanc import running_orthanc
+from tests.support.store import MemoryStore
 
 INVALID_ARGUMENT = 0x0115
 
@@ -93,20 +97,58 @@ async def test_an_archive_that_has_no_such_object_does_not_hold_it():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "told", "is_unasked"),
     [
-        ({"failure": PROCESSING_FAILURE}, "reason 0110"),
-        ({"status": PROCESSING_FAILURE}, "status 0110"),
-        ({"is_offered": False}, "takes no requests"),
-        ({"changes": {"ReferencedSOPSequence": []}}, "does not name"),
+        ({"failure": PROCESSING_FAILURE}, "reason 0110", False),
+        ({"status": PROCESSING_FAILURE}, "status 0110", True),
+        ({"is_offered": False}, "takes no requests", True),
+        ({"changes": {"ReferencedSOPSequence": []}}, "does not name", False),
     ],
 )
-async def test_all_else_tells_nothing_of_the_object(changes: dict[str, Any], told: str):
+async def test_all_else_tells_nothing_of_the_object(
+    changes: dict[str, Any], told: str, *, is_unasked: bool
+):
     sent = rendering()
     with committing(**changes) as pacs, to(pacs.port) as transport:
         await transport.send(sent, soon())
-        with pytest.raises(DeliveryUnansweredError, match=told):
+        with pytest.raises(DeliveryUnansweredError, match=told) as caught:
             await transport.is_held(sent, soon())
+        assert caught.value.is_unasked is is_unasked
+
+
+async def test_an_archive_that_hangs_could_not_be_asked():
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    with to(server.sockets[0].getsockname()[1]) as transport:
+        with pytest.raises(DeliveryUnansweredError, match="in time") as caught:
+            await transport.is_held(rendering(), Deadline.after(1.5))
+        assert caught.value.is_unasked
+    server.close()
+
+
+async def test_a_report_on_a_request_that_came_to_no_answer_counts_at_the_next_one():
+    asked = AskedCommitments(objects := MemoryStore())
+    sent = replace(rendering(), work=WorkId("S1", "20260131T120000000000Z-00"))
+    requests: list[str] = []
+
+    async def silence(transaction_uid: str) -> ReceivedReport | None:
+        requests.append(transaction_uid)
+        raise DeliveryUnansweredError("silence", is_sent=True)
+
+    commitments = Commitments(asked=asked)
+    for _ in range(2):
+        with pytest.raises(DeliveryUnansweredError):
+            await commitments.ask("pacs", sent, silence)
+    assert not await asked.keep(requests[0], [sent.uid], {})
+    assert await asked.keep(requests[1], [sent.uid], {})
+    received = await commitments.ask("pacs", sent, silence)
+    assert received == ReceivedReport(requests[1], frozenset([sent.uid]), {})
+    assert len(requests) == 2
+    await commitments.supersede("pacs", sent)
+    assert await objects.keys(ASKED) == []
 
 
 @pytest.mark.parametrize("changes", [{"is_silent": True}, {"changes": {"TransactionUID": "1.2"}}])

@@ -1,6 +1,7 @@
 """Requests for storage commitment are known until they are reported on, or are over."""
 
 import time
+from uuid import UUID
 
 import pytest
 from pydicom.uid import UID, generate_uid
@@ -27,12 +28,13 @@ ASKED_FOR = AskedCommitment(
 
 
 def test_transaction_uids_are_in_the_order_of_their_times():
-    uids = [new_transaction_uid(at_s) for at_s in (0.001, 1.0, 1.5, time.time(), 2e9)]
+    uids = [new_transaction_uid("S.1", at_s) for at_s in (0.001, 1.0, 1.5, time.time(), 2e9)]
     assert [int(uid.removeprefix("2.25.")) for uid in uids] == sorted(
         int(uid.removeprefix("2.25.")) for uid in uids
     )
     assert all(UID(uid).is_valid for uid in uids)
-    assert new_transaction_uid(1.0) != new_transaction_uid(1.0)
+    assert all(UUID(int=int(uid.removeprefix("2.25."))).version == 8 for uid in uids)
+    assert new_transaction_uid("S.1", 1.0) != new_transaction_uid("S.1", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ async def test_the_first_report_on_a_request_is_kept_with_it(
     assert await asked.keep(uid, committed, failed)
     assert await asked.keep(uid, [], {"1.2.3": 0x0110})
     other = AskedCommitments(objects)
-    assert await other.sweep() == [uid]
+    assert await other.all_reported() == [uid]
     assert await other.reported(uid) == (uid, WORK, ASKED_FOR, kept)
     await other.end(uid)
     assert await objects.keys(ASKED) == []
@@ -75,9 +77,31 @@ async def test_a_request_that_is_over_is_forgotten(monkeypatch: pytest.MonkeyPat
     old = await asked.add(WORK, ASKED_FOR)
     monkeypatch.setattr(time, "time", lambda: now)
     new = await asked.add(WORK, ASKED_FOR)
-    assert await asked.sweep() == []
+    await asked.end_old()
     assert not await asked.keep(old, ["1.2.3"], {})
     assert await asked.keep(new, ["1.2.3"], {})
+
+
+async def test_requests_for_an_object_at_a_destination_are_found():
+    asked = AskedCommitments(MemoryStore())
+    uid = await asked.add(WORK, ASKED_FOR)
+    for changes in ({"destination": "vna"}, {"sop_instance_uid": "1.2.4"}):
+        await asked.add(WORK, ASKED_FOR.model_copy(update=changes))
+    await asked.add(WorkId("S.2", WORK.id), ASKED_FOR)
+    assert await asked.open_on("S.1", "pacs", "1.2.3") == [uid]
+    await asked.end(uid)
+    assert await asked.open_on("S.1", "pacs", "1.2.3") == []
+
+
+async def test_requests_of_a_study_are_listed_alone():
+    asked = AskedCommitments(objects := MemoryStore())
+    for study_id in ("S.1", "S.2", "S.3"):
+        await asked.add(WorkId(study_id, WORK.id), ASKED_FOR)
+    objects.calls.clear()
+    await asked.remove_of("S.1")
+    assert len(await objects.keys(ASKED)) == 2
+    folder = "work/asked/dee438fb98/"
+    assert [key for call, key in objects.calls if call == "keys"] == [folder, ASKED]
 
 
 async def test_requests_go_with_their_study():
