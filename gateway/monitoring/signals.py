@@ -46,8 +46,10 @@ def _shares(
     for label, usual in reference.findings.items():
         if usual.verdicts >= LEAST_READINGS:
             now = counts.findings.get(label, FindingCounts())
-            watch = ShareWatch((usual.positive, usual.verdicts))
-            yield f"positive/{label}", watch, now.positive, now.verdicts
+            positive = ShareWatch((usual.positive, usual.verdicts))
+            yield f"positive/{label}", positive, now.positive, now.verdicts
+            near = ShareWatch((usual.near, usual.verdicts))
+            yield f"near/{label}", near, now.near, now.verdicts
     for name, feature in FEATURES.items():
         known = reference.features.get(name, {})
         if feature.is_ordered and sum(known.values()) >= LEAST_READINGS:

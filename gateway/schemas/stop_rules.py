@@ -18,7 +18,7 @@ _SignalName = Annotated[
     str,
     StringConstraints(
         pattern=rf"^(not_applicable|{'|'.join(NOMINAL)}|{_ORDERED}|unusual/({_ORDERED})"
-        r"|(positive|probability)/[A-Za-z0-9 _.,()/+-]{1,64})$"
+        r"|(positive|near|probability)/[A-Za-z0-9 _.,()/+-]{1,64})$"
     ),
 ]
 _Limit = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]

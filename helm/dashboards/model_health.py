@@ -95,10 +95,11 @@ def _drift() -> list[Panel]:
             "Equipment, protocol and patients.",
         ),
         "Output": (
-            "probability/.*|positive/.*|not_applicable",
+            "probability/.*|positive/.*|near/.*|not_applicable",
             (
-                "Probabilities, share of positive findings, share of readings that are not "
-                "applicable. These alone: other diseases, or another model."
+                "Probabilities, shares of findings that are positive or near the threshold, share "
+                "of readings that are not applicable. These alone: other diseases, or another "
+                "model."
             ),
         ),
         "Unusual readings": (

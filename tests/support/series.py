@@ -67,7 +67,9 @@ def allowed(chosen: Labels) -> Mapping[str, Labels]:
     destination = {"destination": chosen["destination"]}
     version = {"model": chosen["model"], "version": chosen["version"]}
     by_label = {
-        f"{name}/{label}" for name in ("positive", "probability") for label in chosen["label"]
+        f"{name}/{label}"
+        for name in ("positive", "near", "probability")
+        for label in chosen["label"]
     }
     unusual = {f"unusual/{name}" for name, each in FEATURES.items() if each.is_ordered}
     signal = version | {"signal": {NOT_APPLICABLE} | set(FEATURES) | unusual | by_label}

@@ -31,6 +31,14 @@ def test_shares_of_labels_and_of_what_is_not_applicable_are_watched():
     assert evidence["positive/pneumonia"] == Evidence()  # no verdict, no evidence
 
 
+def test_findings_near_the_threshold_are_a_share_of_their_own():
+    sound = tallied(*({"probability": 0.35, "positive": step < 15} for step in range(30)))
+    near = tallied(*({"probability": 0.45, "positive": step < 15} for step in range(30)))
+    assert dict(evidence_after(HEALTH, sound))["near/pneumonia"] == Evidence()
+    rises = {name for name, each in evidence_after(HEALTH, near) if each.rise == LIMIT}
+    assert rises == {"near/pneumonia"}
+
+
 def test_an_alarm_of_a_share_lasts_until_its_evidence_is_gone():
     health, steps = HEALTH, []
     for rise in (LIMIT, 3.0, 0.0, 3.0):

@@ -43,7 +43,7 @@ def test_a_distance_is_held_to_its_lower_bound_and_evidence_to_its_value(drifted
         f"signal mean is {low:.3f}, its limit {low - 0.01:g}"
     )
     assert cause(drifted, signals={"unusual/mean": 10}) is not None
-    assert cause(drifted, signals={"positive/pneumonia": 10}) is None
+    assert cause(drifted, signals={"positive/pneumonia": 10, "near/pneumonia": 10}) is None
 
 
 def test_a_rule_is_of_its_model_and_its_version_alone(drifted: ModelHealth):
