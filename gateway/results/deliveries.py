@@ -102,11 +102,16 @@ def corrections_of(item: DeliveryItem, before: StudyRecord, now: StudyRecord) ->
 
 
 def with_deliveries(record: StudyRecord, items: Sequence[DeliveryItem]) -> StudyRecord:
-    """Return the record with more items; of those that ended long ago the oldest go."""
+    """Return the record with more items; of those that ended long ago the oldest go.
+
+    The last of each form and destination stays.
+    """
     known = {item.id for item in record.deliveries}
     listed = [*record.deliveries, *(item for item in items if item.id not in known)]
-    ended = [item.id for item in listed if item.state in _ENDED]
-    gone = set(ended[: max(0, len(ended) - _MOST_ENDED)])
+    ended = [item for item in listed if item.state in _ENDED]
+    last = {(item.destination, item.rendering): item.id for item in ended}
+    oldest = {item.id for item in ended[: max(0, len(ended) - _MOST_ENDED)]}
+    gone = oldest.difference(last.values())
     return record.changed(deliveries=tuple(item for item in listed if item.id not in gone))
 
 

@@ -93,6 +93,14 @@ def test_of_items_that_ended_the_oldest_go():
     assert found == (parked, *ended[36:], item(201))
 
 
+def test_the_last_of_each_destination_and_form_stays_however_old():
+    vna = [item(number, "vna", state=STATE.CONFIRMED) for number in range(2)]
+    oru = item(2, state=STATE.ACKNOWLEDGED, rendering=RenderingKind.ORU)
+    ended = [item(number, state=STATE.CONFIRMED) for number in range(3, 103)]
+    found = with_deliveries(record(*vna, oru, *ended), [item(201)]).deliveries
+    assert found == (vna[1], oru, *ended[36:], item(201))
+
+
 def test_the_view_tells_what_became_of_each_and_the_id_of_a_parked_one():
     assert study_deliveries(record()) is None
     parked = item(2, "vna", state=STATE.PARKED, objects=("1.2.3",))
