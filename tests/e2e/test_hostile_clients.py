@@ -20,6 +20,7 @@ from gateway.triton.embedded import EmbeddedTriton
 from tests.support.attacks import BOMBS, FRAMING, HOST, MARK, SMUGGLED, TEXTS, get, request, texts
 from tests.support.gateway import (
     Command,
+    at_rest,
     client_of,
     metadata,
     multipart,
@@ -139,11 +140,11 @@ def all_faults(survey: Mapping[str, list[Answer]]) -> dict[str, list[str]]:
 
 
 async def test_no_text_does_more_than_text(target: Target):
-    stored = stored_in(target.store)
+    stored = await at_rest(target.store)
     survey = await target.survey(texts())
     assert all_faults(survey) == {}
     assert {name: len(answers) for name, answers in survey.items() if len(answers) != 1} == {}
-    assert stored_in(target.store) == stored
+    assert await at_rest(target.store) == stored
     await read_a_study(target)
 
 
@@ -221,7 +222,7 @@ async def test_a_trailer_is_no_header(target: Target):
 
 
 async def test_a_short_body_is_no_study(target: Target):
-    stored = stored_in(target.store)
+    stored = await at_rest(target.store)
     url = target.client.base_url
     _, writer = await asyncio.open_connection(url.host, url.port)
     picture = flat_png(10)

@@ -50,15 +50,8 @@ class LiveGateway:
         return stored_in(self.settings.store.folder)
 
     async def at_rest(self) -> list[str]:
-        """Return the stored files once other tests' studies come to an end: three looks agree."""
-        looks: list[list[str]] = []
-
-        def agree() -> bool:
-            looks.append(self.stored())
-            return len(looks) > 2 and looks[-1] == looks[-2] == looks[-3]
-
-        await until(agree)
-        return looks[-1]
+        """Every file in the store once it stays as it is; see `at_rest`."""
+        return await at_rest(self.settings.store.folder)
 
     async def is_ready(self) -> bool:
         """Return whether the gateway reports that it is ready for studies."""
@@ -298,6 +291,18 @@ def stored_in(folder: Path) -> list[str]:
     The search index follows within seconds, the minutes of monitoring within one.
     """
     return [path for path in files_in(folder) if not path.startswith(("index/", "monitoring/"))]
+
+
+async def at_rest(folder: Path) -> list[str]:
+    """`stored_in` once the work that others left comes to an end: three looks agree."""
+    looks: list[list[str]] = []
+
+    def agree() -> bool:
+        looks.append(stored_in(folder))
+        return len(looks) > 2 and looks[-1] == looks[-2] == looks[-3]
+
+    await until(agree)
+    return looks[-1]
 
 
 @contextmanager

@@ -133,14 +133,14 @@ async def test_a_broken_file_is_told_until_it_is_mended(site: Site):
 
 
 async def test_a_file_is_explained_condition_by_condition_and_nothing_is_stored(site: Site):
-    before = site.gateway.stored()
+    before = await site.gateway.at_rest()
     told = await site.explain(body_part="CHEST", note=HOSTILE)
     assert "“otherwise” decides" in told
     assert "does not apply:</span><strong>chest" in told
     assert HOSTILE not in told
     assert "Applied: chest" in await site.explain(body_part="CHEST")
     assert "Kept out by: hands" in await site.explain(body_part="HAND")
-    assert site.gateway.stored() == before
+    assert await site.gateway.at_rest() == before
     assert "/console/rules/explain" not in str(audit_trail(site.gateway.settings))
 
 
