@@ -54,7 +54,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
     default=Path(),
     help="Folder for the page; the current one if not given.",
 )
@@ -112,6 +112,7 @@ def accept(
         return
     if folder is None or labels is None:
         raise click.UsageError("FOLDER and --labels are needed, or --verify, or --approve")
+    _make(out)  # before the run that is to be told of there
     with gateway_client(url, api_key) as client:
         served = ask(client, "GET", "/v1/models").json()
         asked = _models(served["models"], model, compare)
@@ -254,6 +255,13 @@ def _files_sha256(repository: Path, model: Mapping[str, Any]) -> str:
     return files_sha256(files, folder)
 
 
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be made: {error.strerror}") from error
+
+
 def _write(document: AcceptancePage, studies: Path, out: Path, key_file: Path | None) -> list[Path]:
     """Write the page in both forms, and sign them; return their files."""
     accepted = document.accepted
@@ -262,7 +270,6 @@ def _write(document: AcceptancePage, studies: Path, out: Path, key_file: Path | 
     digest = hashlib.sha256(data).hexdigest()
     way = Path(os.path.relpath(studies.resolve(), out.resolve())).as_posix()
     html = page(document, is_signed=key_file is not None, json_sha256=digest, studies=way).encode()
-    out.mkdir(parents=True, exist_ok=True)
     written = []
     for suffix, content in ((".json", data), (".html", html)):
         path = out / f"{stem}{suffix}"

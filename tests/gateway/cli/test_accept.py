@@ -173,3 +173,13 @@ async def test_what_cannot_be_run_is_told(versions: LiveGateway, site: Path):
     assert code == 1
     assert "column 'pneumonia' is no label of the model: bright" in err
     assert (await radstream("accept"))[0] == 2
+
+
+def test_a_folder_for_the_page_that_cannot_be_made_ends_it_before_the_run(
+    site: Path, tmp_path: Path
+):
+    out = tmp_path / "labels.csv" / "out"
+    labels = ["--labels", str(tmp_path / "labels.csv")]
+    result = CliRunner().invoke(main, ["accept", str(site), *labels, "--out", str(out)])
+    assert result.exit_code == 1
+    assert result.output == f"Error: {out} cannot be made: Not a directory\n"
