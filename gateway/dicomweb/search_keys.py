@@ -14,6 +14,7 @@ from gateway.errors import MalformedRequestError
 from gateway.renderings.result_objects import RESULT_MODALITIES
 from gateway.search.query import MOST_DAYS, DateRange, StudyQuery, shifted
 from gateway.studies.dicom_instance import is_uid
+from gateway.vocabulary.terms import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -189,7 +190,7 @@ def _values(keyword: str, value: str) -> tuple[str, ...]:
     """Return the values to match; none where the value matches all (PS3.4, C.2.2.2.3)."""
     is_list = keyword.endswith("UID") or keyword in {"ModalitiesInStudy", "Modality"}
     found = _LISTED.split(value) if is_list else [value]
-    kept = tuple(each.strip() for each in found if each.strip())
+    kept = tuple(filter(None, (identifier(each.strip()) for each in found)))
     if any(set(each) == {"*"} for each in kept):
         return ()
     if is_list and any(_is_pattern(each) for each in kept):

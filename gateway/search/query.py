@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.vocabulary.terms import identifier
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,6 +90,13 @@ class StudyQuery:
     received: DateRange | None = None
     judged: bool | None = None
     accepts: Callable[[IndexEntry], bool] | None = None
+
+    def __post_init__(self) -> None:
+        """Have the identifiers in the form in which they are stored; see `identifier`."""
+        for name in ("patient_id", "accession_number"):
+            text = getattr(self, name)
+            if text is not None:
+                object.__setattr__(self, name, identifier(text) or text)
 
     @property
     def is_keyed(self) -> bool:

@@ -88,7 +88,10 @@ async def _on_radstream_error(request: Request, error: Exception) -> JSONRespons
 async def _on_invalid_parameters(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     faults = tuple(
-        errors.Fault("/".join(str(step) for step in item["loc"]), str(item["msg"]))
+        errors.Fault(
+            "/".join(str(step) for step in item["loc"]),
+            str(item["msg"]).removeprefix("Value error, "),
+        )
         for item in error.errors()
     )
     return response_of(errors.InvalidQueryError(faults), _instance(request))

@@ -25,6 +25,7 @@ def entry(**fields: object) -> IndexEntry:
         ("StudyInstanceUID", "1.2\\1.3", {"StudyInstanceUID": ("1.2", "1.3")}),
         ("0020000D", "1.2", {"StudyInstanceUID": ("1.2",)}),
         ("PatientID", "P,7", {"PatientID": ("P,7",)}),
+        ("PatientID", " Mu\u0308ll* ", {"PatientID": ("M\u00fcll*",)}),
         ("PatientID", "*", {}),
         ("PatientID", "", {}),
     ],

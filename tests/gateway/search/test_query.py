@@ -85,6 +85,21 @@ async def test_each_condition_finds_the_study_that_meets_it(
     assert entry.series == {"1.2.3.1": 1}
 
 
+@pytest.mark.parametrize("name", ["patient_id", "accession_number"])
+@pytest.mark.parametrize("asked", ["M\u00fcller", "Mu\u0308ller", " M\u00fcller "])
+async def test_an_identifier_is_found_however_its_letters_are_composed_and_padded(
+    gateway: IndexingGateway, name: str, asked: str
+):
+    await gateway.receive("S1", **{name: "M\u00fcller"})
+    await gateway.receive("S2", **{name: "Muller"})
+    await gateway.write()
+    assert await gateway.found(**{name: asked}) == ["S1"]
+
+
+def test_an_identifier_of_spaces_alone_is_no_search_without_one():
+    assert StudyQuery(patient_id="  ").patient_id == "  "
+
+
 async def test_pages_follow_one_another_without_a_gap(gateway: IndexingGateway):
     for number in range(7):
         await gateway.receive(f"S{number}", ago(hours=12 * (number // 2)), patient_id="P1")

@@ -111,7 +111,16 @@ async def test_parameters_that_are_wrong_are_told(
     answer = await client.get(f"/v1/studies?{query}")
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:radstream:problem:invalid-query"
-    assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+    [fault] = answer.json()["errors"]
+    assert fault["pointer"] == pointer
+    assert not fault["detail"].startswith("Value error")
+
+
+async def test_time_in_place_of_a_day_is_told_in_words(client: httpx.AsyncClient):
+    answer = await client.get("/v1/studies?from=2016-12-31T23:59:60Z")
+    assert answer.json()["errors"] == [
+        {"pointer": "query/from", "detail": "must be a date such as 2026-01-31"}
+    ]
 
 
 @pytest.mark.parametrize("query", ["to=0001-01-03", "from=9999-12-31", "to=9999-12-31"])
