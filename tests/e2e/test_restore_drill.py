@@ -21,7 +21,7 @@ from gateway.dimse.commitment_work import OwedReport
 from gateway.problems import problem_of
 from gateway.results.asked_commitments import AskedCommitment, AskedCommitments
 from gateway.results.completion import Arrival, arrived
-from gateway.results.documents import StudyRecord
+from gateway.results.documents import PendingImages, StudyRecord
 from gateway.results.instances import InstancePointer, Instances
 from gateway.results.study_documents import StudyDocuments
 from gateway.routing.canary_readings import CanaryReading, CanaryReadings
@@ -63,10 +63,10 @@ def documented_backup() -> str:
     return str(block)
 
 
-async def back_up(store: Path, backup: Path) -> None:
+async def back_up(store: Path, backup: Path, commands: str | None = None) -> None:
     backup.mkdir()
     process = await asyncio.create_subprocess_exec(
-        *("sh", "-c", documented_backup()),
+        *("sh", "-c", commands or documented_backup()),
         env=os.environ | {"STORE": str(store), "BACKUP": str(backup)},
         stderr=asyncio.subprocess.PIPE,
     )
@@ -275,6 +275,25 @@ async def test_studies_are_completed_and_held_after_a_restore(tmp_path: Path):
     [item] = await Parking(copy, problem_of).items(after="", limit=None)
     assert item.key == "results/HELD/completion/held"
     assert await copy.keys("work/completion/") == []
+
+
+async def test_submissions_of_a_study_that_is_deleted_meanwhile_are_left_out(tmp_path: Path):
+    objects, work = FolderStore(tmp_path / "store"), "20260131T120000000000Z-00"
+    await objects.open()
+    waiting = PendingImages(id=work, images=1)
+    for study_id in ("GONE", "KEPT"):
+        entry = f"work/submissions/20260131T120000Z/{work}.{study_id}"
+        await objects.create(entry, b"{}", media_type="application/json")
+        record = StudyRecord.begun(study_id).changed(pending=(waiting,))
+        await StudyDocuments(objects).change(study_id, lambda _, record=record: record)
+    deletes = 'rm -r "$STORE/results/GONE"\n'
+    commands = documented_backup().replace("copy deleted", f"{deletes}copy deleted")
+    await back_up(tmp_path / "store", tmp_path / "backup", commands)
+
+    copy = FolderStore(tmp_path / "backup")
+    await copy.open()
+    assert await copy.keys("results/") == ["results/KEPT/result.json"]
+    assert await copy.keys("work/") == [f"work/submissions/20260131T120000Z/{work}.KEPT"]
 
 
 async def test_canaries_and_quotas_go_on_after_a_restore(tmp_path: Path):
