@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from pydantic import SecretStr
 
 from gateway.admission.day_counts import TenantDay
@@ -179,6 +180,7 @@ def told(receiver: Receiver) -> list[tuple[str, str]]:
     return [(body["study_id"], body["delivery"]) for body in bodies]
 
 
+@pytest.mark.timeout(600)  # it goes as fast as the machine starts processes
 async def test_a_store_comes_back_from_a_copy_that_was_made_while_studies_came_in(
     triton: EmbeddedTriton, tmp_path: Path
 ):
