@@ -31,8 +31,8 @@ def told(error: Exception, settings: Settings) -> str:
             return f"the key file {settings.access.key_file} cannot be used: {error}"
         case RoutingFileError():
             return f"the routing document {place_of(settings.routing)} cannot be used: {error}"
-        case OSError(filename=str() as name):
-            return f"{name} cannot be used: {error.strerror}"
+        case OSError(filename=str() as name, strerror=str() as reason):
+            return f"{name} cannot be used: {reason}"
         case _:
             return f"the gateway did not start: {type(error).__name__}; the log has the place"
 
@@ -42,7 +42,7 @@ def logged(error: Exception) -> dict[str, Any]:
     match error:
         case RadStreamError():
             return dict(log_fields(error))
-        case OSError(strerror=str() as reason):
+        case OSError(filename=str(), strerror=str() as reason):
             return {"error": type(error).__name__, "reason": reason}
         case DicomListenerError() | WatchedFolderError() | KeyFileError() | RoutingFileError():
             return {"error": type(error).__name__, "reason": str(error)}

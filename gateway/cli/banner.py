@@ -74,9 +74,9 @@ def _results(settings: Settings) -> str:
 
 def _example(settings: Settings, url: str, program: str) -> str:
     """Return a command that works in another terminal, which may not have this one's variables."""
-    key = f"{CLIENT_KEY}=… " if settings.access.is_asked else ""
+    variables = f"{CLIENT_KEY}=… " if settings.access.is_asked else ""
     where = "" if url == default_url({}) else f" --url {url}"
     if settings.http.tls_certificate is not None:  # whoever signed it
         certificate = shlex.quote(str(settings.http.tls_certificate.absolute()))
-        key = f"{PREFIX}HTTP{DELIMITER}TLS_CERTIFICATE={certificate} {key}"
-    return f"{key}{shlex.quote(program)} send{where} tests/data/images/*.jpeg"
+        variables = f"{PREFIX}HTTP{DELIMITER}TLS_CERTIFICATE={certificate} {variables}"
+    return f"{variables}{shlex.quote(program)} send{where} tests/data/images/*.jpeg"

@@ -46,7 +46,7 @@ examinations AS (
         max(age_band) AS age_band,
         max(sex) AS sex,
         max(device) AS device,
-        'RadStream ' || max(gateway_version) AS platform
+        'RadStream ' || arg_max(gateway_version, occurred_at) AS platform
     FROM findings
     GROUP BY study_ref, model, model_version, label
 )
@@ -93,11 +93,11 @@ def kept_judgements(
         Returns the name that the records have for a study_id.
     """
     for result in results:
-        latest = {item["label"]: item for item in result.get("feedback", ())}
+        latest = {label_name(item["label"]): item for item in result.get("feedback", ())}
         for label, item in latest.items():
             records.judge(
                 study_ref(result["study_id"]),
-                *(label_name(label), item["present"], item["source"], item["at"]),
+                *(label, item["present"], item["source"], item["at"]),
             )
         yield result
 

@@ -259,7 +259,7 @@ class InChunksError(Exception):
 
 
 class _ConditionError(Exception):
-    """The condition of a write does not hold."""
+    """The condition of a read or a write does not hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A gateway that does not start says in a sentence why, and what to do."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_log_has_the_reason_of_a_known_fault_and_no_traceback(
     assert logged(error) == fields
 
 
-def test_log_has_the_place_of_an_unexpected_error():
-    error = ValueError("x")
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        socket.gaierror(-2, "Name or service not known"),
+        OSError(28, "No space left on device"),
+    ],
+)
+def test_log_has_the_place_of_an_unexpected_error(error: Exception):
+    assert "the log has the place" in told(error, FOLDER)
     assert logged(error) == {"exc_info": error}

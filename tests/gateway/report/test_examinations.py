@@ -124,6 +124,28 @@ def test_json_has_a_line_for_each_row_and_null_for_what_is_not_known(tmp_path: P
     assert (agreed["truth"], agreed["concordant"], agreed["probability"]) == ("absent", True, 0.1)
 
 
+def test_the_platform_is_the_version_that_ran_it_last(tmp_path: Path):
+    events = [
+        finding(image_ref="1" * 32, gateway_version="0.9.0"),
+        finding(
+            image_ref="2" * 32,
+            gateway_version="0.10.0",
+            occurred_at=NINE + dt.timedelta(hours=1),
+        ),
+    ]
+    text = written(records(tmp_path, *events), to=tmp_path / "rows.csv")
+    assert [row["platform"] for row in csv.DictReader(text.splitlines())] == ["RadStream 0.10.0"]
+
+
+def test_of_judgements_on_one_label_in_two_spellings_the_latest_counts(tmp_path: Path):
+    text = written(
+        records(tmp_path, finding(label="a_b")),
+        judged(("a*b", True), ("a_b", False)),
+        to=tmp_path / "rows.csv",
+    )
+    assert [row["truth"] for row in csv.DictReader(text.splitlines())] == ["absent"]
+
+
 def test_days_are_chosen_and_a_file_that_cannot_be_written_is_told(tmp_path: Path):
     found = records(tmp_path, finding())
     assert write_examinations(found, tmp_path / "a.csv") == 1
