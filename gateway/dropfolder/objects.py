@@ -256,6 +256,19 @@ class Inbox:
         """
         return await self._sidecar_found(dropped) or dropped.sidecar
 
+    async def has(self, dropped: Dropped, version_id: str | None) -> bool:
+        """Return True if the object is there, in this version or as it is now.
+
+        Raises
+        ------
+        ObjectNotReadableError, InvalidKeyError, StoreUnavailableError
+        """
+        try:
+            await self._objects.beginning(dropped.key, 1, version_id=version_id)
+        except ObjectNotFoundError:
+            return False
+        return True
+
     async def has_sidecar(self, image: Dropped) -> bool:
         """Return True if a sidecar of an image is there now; see `sidecar_of`."""
         return await self._sidecar_found(image) is not None

@@ -151,9 +151,11 @@ class Pairing:
     ) -> list[Taken]:
         """Return the same of a half that waits for its other one, and none before that has come.
 
-        To take a DICOM file once more meanwhile would tell of one more study that failed.
+        To take a DICOM file once more meanwhile would tell of one more study that failed. One that
+        was taken away waits no longer.
         """
-        if dropped.half is Half.IMAGE and not await self._inbox.has_sidecar(dropped):
+        lacks_sidecar = dropped.half is Half.IMAGE and not await self._inbox.has_sidecar(dropped)
+        if lacks_sidecar and await self._inbox.has(dropped, version_id):
             return []
         return await self.take(dropped, version_id, deadline)
 

@@ -77,6 +77,8 @@ class DropFolderSweep:
         take = folder.pairing.take_up if half.needs_other else folder.pairing.take
         try:
             taken = await take(dropped, version_id)
+            if not taken:
+                await folder.records.waiting.note_looked_at(dropped, version_id)
         except ObjectNotReadableError as closed:
             taken, error = [], closed
         waited = dt.datetime.now(dt.UTC) - half.since

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 from gateway.dropfolder.documents import WaitingHalf
 from gateway.errors import UnreadableDocumentError
 from gateway.runtime.concurrency import together
-from gateway.storage.documents import create_document, read_or_none
+from gateway.storage.documents import (
+    create_document,
+    read_or_none,
+    read_or_renew,
+    swap_document,
+)
 from gateway.storage.layout import WAITING
 
 if TYPE_CHECKING:
@@ -44,7 +49,18 @@ class WaitingHalves:
             See `WaitingHalf`.
         """
         key = _key(dropped, version_id)
-        await self._create(key, dropped, version_id, needs_other=needs_other)
+        is_new = await self._create(key, dropped, version_id, needs_other=needs_other)
+        if needs_other and not is_new:
+            await self.note_looked_at(dropped, version_id)
+
+    async def note_looked_at(self, dropped: Dropped, version_id: str | None) -> None:
+        """Note of a half that waits that it needs its other one; it waits since when it did."""
+        key = _key(dropped, version_id)
+        half, tag = await read_or_renew(self._objects, WaitingHalf, key)
+        if half is not None and not half.needs_other:
+            # What has ceased to wait meanwhile is not to wait again.
+            renewed = half.model_copy(update={"needs_other": True})
+            await swap_document(self._objects, key, renewed, tag)
 
     async def mark_parked(self, dropped: Dropped) -> None:
         """Mark the object as parked."""
@@ -93,14 +109,14 @@ class WaitingHalves:
 
     async def _create(
         self, key: str, dropped: Dropped, version_id: str | None, *, needs_other: bool = False
-    ) -> None:
+    ) -> bool:
         half = WaitingHalf(
             key=dropped.key,
             version_id=version_id,
             since=dt.datetime.now(dt.UTC),
             needs_other=needs_other,
         )
-        await create_document(self._objects, key, half)
+        return await create_document(self._objects, key, half)
 
     async def _read(self, key: str) -> WaitingHalf | None:
         try:

@@ -105,12 +105,13 @@ class Settling:
                 quiet.append(Whole(path, status, seen.was_there))
         if not quiet:
             return []
-        busy = {_stem(path) for path in self._seen.keys() - {file.path for file in quiet}}
+        written = self._seen.keys() - {file.path for file in quiet}
+        busy = {stem for path in written for stem in _stems(path)}
         late = now - _TOGETHER_S
         whole = [
             file
             for file in quiet
-            if _stem(file.path) not in busy or self._seen[file.path].since <= late
+            if busy.isdisjoint(_stems(file.path)) or self._seen[file.path].since <= late
         ]
         for file in whole:
             del self._seen[file.path]
@@ -142,13 +143,17 @@ class Settling:
         return (*signature, status.st_ctime_ns, status.st_blocks) if self.numbered else signature
 
 
-def _stem(path: str) -> str:
-    """Return the name that an image and its sidecar have in common, however each is spelt."""
+def _stems(path: str) -> list[str]:
+    """Return the names that an image and its sidecar have in common, however each is spelt.
+
+    ``front.jpg.json`` is the sidecar of ``front.jpg``, and else of ``front.jpg.jpg``.
+    """
     folder, slash, name = path.rpartition("/")
     base, _, ending = name.rpartition(".")
     # A number is no ending: DICOM files are called by their UID.
     base = name if not base or (ending.isascii() and ending.isdecimal()) else base
+    bases = [base]
     picture, _, kind = base.rpartition(".")
     if picture and kind.lower() in IMAGE_ENDINGS and ending.lower() == SIDECAR_ENDING:
-        base = picture  # front.jpg.json
-    return unicodedata.normalize("NFC", folder + slash + base)
+        bases.append(picture)
+    return [unicodedata.normalize("NFC", folder + slash + each) for each in bases]

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.dropfolder.documents import WaitingHalf
 from gateway.errors import (
@@ -12,6 +13,7 @@ from gateway.problems import problem_of
 from gateway.schemas.events import Outcome
 from gateway.storage.protocol import Reserve
 from gateway.work.parked import ParkedCount, Parking
+from tests.support.dicom import file_of, radiograph
 from tests.support.pairing import (
     IMAGE,
     PNG,
@@ -112,6 +114,37 @@ async def test_sweep_takes_up_a_pair_whose_second_event_was_lost(
     await pairing.sweep()
     assert readings.inferences.total() == 1
     assert left_of(objects) == []
+
+
+async def test_dicom_file_that_is_taken_away_while_it_waits_is_forgotten(
+    pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
+):
+    dropped.objects["images/S1/a.dcm"] = file_of(radiograph(ViewPosition="", PatientID="A\t1"))
+    assert (await pairing.deliver("images/S1/a.dcm")).outcome is Outcome.WAITING
+    del dropped.objects["images/S1/a.dcm"]
+    with capture_logs() as lines:
+        await gateway_on(objects, dropped, readings, waiting_deadline_s=0).sweep()
+    assert [line["outcome"] for line in lines if "outcome" in line] == ["ignored"]
+    assert left_of(objects) == []
+
+
+async def test_dicom_file_that_could_not_be_read_at_first_is_told_as_failed_once(
+    objects: MemoryStore, readings: Readings
+):
+    key = "images/S1/a.dcm"
+    dropped = ClosedStore(key)
+    dropped.objects[key] = file_of(radiograph(ViewPosition="", PatientID="A\t1"))
+    pairing = gateway_on(objects, dropped, readings)
+    assert (await pairing.deliver(key)).outcome is Outcome.WAITING
+    await pairing.sweep()
+    [first] = await pairing.folder.records.waiting.all()
+    dropped.closed.clear()
+    with capture_logs() as lines:
+        for _ in range(3):
+            await pairing.sweep()
+    assert [line["event"] for line in lines].count("study.failed") == 1
+    [half] = await pairing.folder.records.waiting.all()
+    assert (first.needs_other, half.needs_other, half.since) == (False, True, first.since)
 
 
 def ago(seconds: float) -> dt.datetime:

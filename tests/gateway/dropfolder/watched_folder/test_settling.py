@@ -32,6 +32,7 @@ async def test_file_is_not_told_while_it_grows(told: list[str], tmp_path: Path):
     [
         ("x.json", "x.png"),
         ("x.png.json", "x.png"),
+        ("x.png.json", "x.png.png"),
         ("1.2.3.DCM.JSON", "1.2.3.DCM"),
         ("1.2.3.json", "1.2.3"),
         ("IM000001.JSON", "IM000001"),
