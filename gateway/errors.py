@@ -191,12 +191,15 @@ class DeliveryUnansweredError(RadStreamError, label="DeliveryUnansweredError"):
         Seconds that the destination asks to be left alone for; None where it asks for none.
     is_unasked
         True if the destination took the result, and is yet to be asked for storage commitment.
+    is_declined
+        True if the destination answered, and declined what it was asked for.
     """
 
     reason: str
     is_sent: bool = False
     retry_after_s: float | None = None
     is_unasked: bool = False
+    is_declined: bool = False
 
 
 @dataclass(eq=False)

@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 GONE = "the routing document has no destination of this name"
 # About four minutes of attempts: an archive that files later finds what it was sent before.
-_MOST_LOSSES = 10
+_MOST_UNPROVEN = 10
 _DEFAULT_CLASS = DEFAULT.sop_class_uid
 
 
@@ -121,11 +121,11 @@ class Deliver:
         ) as error:
             news: dict[str, object] = {"attempts": document.attempts, "problem": problem_of(error)}
             if sending.uids:
-                news |= sending.news | {"state": DeliveryState.SENT, "confirmed": ()}
+                news |= sending.news | {"state": DeliveryState.SENT}
             await self._change(work, partial(_attempted, item, record, news, sending))
             raise
         if not sending.uids:  # a later state is brought, or there is nothing to bring
-            await self._change(work, partial(_let_be, item))
+            await self._change(work, partial(_ended_unsent, item))
             return
         state = sending.state
         is_confirmed = state is DeliveryState.CONFIRMED
@@ -133,9 +133,11 @@ class Deliver:
             "state": state,
             "attempts": document.attempts,
             "problem": None,
-            "warning": None if is_confirmed else sending.warning,
-            "confirmed": () if is_confirmed else tuple(sending.confirmed),
+            "acknowledged": (),
+            "unasked": (),
         }
+        if is_confirmed:
+            news |= {"confirmed": (), "warning": None}
         await self._change(work, partial(_attempted, item, record, news, sending))
         log.info("delivery.ended", destination=self._name, state=state, attempts=document.attempts)
 
@@ -172,9 +174,10 @@ class Deliver:
                 async for each in renderings:
                     rendering = replace(each, work=work, revision=item.revision)
                     await self._check(rendering)
-                    if rendering.uid in item.unasked:
+                    if rendering.uid in item.acknowledged:
                         sending.note(rendering)
-                        await self._confirm(transport, rendering, sending, deadline)
+                        if rendering.uid in item.unasked:
+                            await self._confirm(transport, rendering, sending, deadline)
                         continue
                     if item.state is DeliveryState.SENT and await _may_be_there(
                         transport, rendering, deadline
@@ -184,13 +187,21 @@ class Deliver:
                         continue
                     await self._send(transport, rendering, sending, disclosure, deadline)
         finally:
-            await disclosure.succeeded(sending.acknowledged)
-        if sending.unasked:
-            sending.losses += 1
-            reason = f"it took it and could not be asked for it: {sending.warning}"
-            if sending.losses >= _MOST_LOSSES:
+            await disclosure.succeeded(sending.taken)
+        self._look_at_unasked(sending)
+
+    def _look_at_unasked(self, sending: _Sending) -> None:
+        """Fail an attempt that could not ask for all that the destination took."""
+        if sending.unasked.isdisjoint(sending.uids):
+            return
+        reason = f"it took it and could not be asked for it: {sending.hindrance}"
+        if sending.is_declined:
+            sending.unproven += 1
+            if sending.unproven >= _MOST_UNPROVEN:
                 raise DeliveryRefusedError(reason)
-            raise DeliveryUnansweredError(reason, is_sent=True)
+        else:
+            self._circuit.failed()
+        raise DeliveryUnansweredError(reason, is_sent=True)
 
     async def _check(self, rendering: Rendering) -> None:
         try:
@@ -230,27 +241,31 @@ class Deliver:
     async def _confirm(
         self, transport: Transport, rendering: Rendering, sending: _Sending, deadline: Deadline
     ) -> None:
+        held, uid = None, rendering.uid  # it acknowledged, which is enough
+        sending.unasked.discard(uid)
         try:
             async with deadline.bounds("delivery"):
                 held = await transport.is_held(rendering, deadline)
         except (DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError) as error:
-            held = None  # it acknowledged, which is enough
-            sending.warning = getattr(error, "reason", "it could not be asked for it in time")
-            log.warning("delivery.not_confirmed", destination=self._name, reason=sending.warning)
+            reason = getattr(error, "reason", "it could not be asked for it in time")
+            log.warning("delivery.not_confirmed", destination=self._name, reason=reason)
             if isinstance(error, DeliveryUnansweredError) and error.is_unasked:
-                sending.unasked.append(rendering.uid)
-                if rendering.uid not in sending.acknowledged:
+                sending.was_unasked(rendering, error)
+                if uid not in sending.taken:
                     self._count("unanswered")
                     return
+            else:
+                sending.warning = reason
         if held is False:
             self._succeeded("not_held")
-            sending.losses += 1
-            if sending.losses >= _MOST_LOSSES:
-                times = f"{sending.losses} times"
-                raise DeliveryRefusedError(f"it acknowledged it {times} and does not hold it")
-            raise DeliveryUnansweredError("it acknowledged it and does not hold it", is_sent=True)
+            sending.acknowledged.discard(uid)
+            sending.unproven += 1
+            reason = "it acknowledged it and does not hold it"
+            if sending.unproven >= _MOST_UNPROVEN:
+                raise DeliveryRefusedError(reason)
+            raise DeliveryUnansweredError(reason, is_sent=True)
         if held:
-            sending.confirmed.append(rendering.uid)
+            sending.confirmed.add(uid)
         self._succeeded(DeliveryState.CONFIRMED if held else DeliveryState.ACKNOWLEDGED)
 
     def _succeeded(self, outcome: str) -> None:
@@ -274,47 +289,57 @@ class _Sending:
     item
         The item before it.
     uids
-        Of all that the destination may have.
-    acknowledged
+        Of all that the destination may have, as far as this attempt came.
+    taken
         Those that it took in this attempt.
-    confirmed
-        Those that it has for sure.
-    unasked
-        Those that it took, and could not be asked for.
     classes
         SOP Class UIDs of reports that are no Comprehensive 3D SR.
-    losses
-        Number of times that it acknowledged one and did not have it, or could not be asked for
-        it, in all attempts.
-    warning
-        The reason why it could not be asked for the last of those that it only acknowledged.
+    hindrance, is_declined
+        The last reason why it could not be asked for one; True if it answered so.
+
+    Attributes
+    ----------
+    acknowledged, unasked, confirmed, unproven, warning
+        Those of the item, which this attempt goes on with.
     """
 
     item: DeliveryItem
     uids: list[str] = field(default_factory=list)
-    acknowledged: list[str] = field(default_factory=list)
-    confirmed: list[str] = field(default_factory=list)
-    unasked: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
     classes: dict[str, str] = field(default_factory=dict)
-    losses: int = field(init=False)
-    warning: str | None = None
+    hindrance: str = ""
+    is_declined: bool = False
+    acknowledged: set[str] = field(init=False)
+    unasked: set[str] = field(init=False)
+    confirmed: set[str] = field(init=False)
+    unproven: int = field(init=False)
+    warning: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.losses = self.item.losses
+        self.acknowledged = set(self.item.acknowledged)
+        self.unasked = set(self.item.unasked)
+        self.confirmed = set(self.item.confirmed)
+        self.unproven = self.item.unproven
+        self.warning = self.item.warning
 
     @property
     def state(self) -> DeliveryState:
         """Return the state of an item whose objects were all taken."""
-        are_held = len(self.confirmed) == len(self.uids)
+        are_held = self.confirmed.issuperset(self.uids)
         return DeliveryState.CONFIRMED if are_held else DeliveryState.ACKNOWLEDGED
 
     @property
     def news(self) -> dict[str, object]:
-        """Return what changes of the item: objects that the destination may have, and losses."""
-        objects = tuple(dict.fromkeys((*self.item.objects, *self.uids)))
-        classes = {**self.item.classes, **self.classes}
-        unasked = tuple(self.unasked)
-        return {"objects": objects, "classes": classes, "losses": self.losses, "unasked": unasked}
+        """Return what changes of the item, whatever becomes of the attempt."""
+        return {
+            "objects": tuple(dict.fromkeys((*self.item.objects, *self.uids))),
+            "classes": {**self.item.classes, **self.classes},
+            "acknowledged": tuple(sorted(self.acknowledged)),
+            "unasked": tuple(sorted(self.unasked)),
+            "confirmed": tuple(sorted(self.confirmed)),
+            "unproven": self.unproven,
+            "warning": self.warning,
+        }
 
     def note(self, rendering: Rendering) -> None:
         """Note an object that the destination may have."""
@@ -326,19 +351,28 @@ class _Sending:
     def was_held(self, rendering: Rendering) -> None:
         """Note an object that the destination has of an attempt before."""
         self.note(rendering)
-        self.confirmed.append(rendering.uid)
+        self.acknowledged.add(rendering.uid)
+        self.confirmed.add(rendering.uid)
 
     def was_acknowledged(self, rendering: Rendering) -> None:
         """Note an object that the destination took."""
         self.note(rendering)
-        self.acknowledged.append(rendering.uid)
+        self.taken.append(rendering.uid)
+        self.acknowledged.add(rendering.uid)
+
+    def was_unasked(self, rendering: Rendering, error: DeliveryUnansweredError) -> None:
+        """Note an object that the destination took and could not be asked for."""
+        self.unasked.add(rendering.uid)
+        self.hindrance = error.reason
+        self.is_declined |= error.is_declined
 
 
-def _let_be(item: DeliveryItem, record: StudyRecord) -> StudyRecord:
-    """Return the record without an item that is brought no more, unless the destination took it."""
-    if not item.unasked:
+def _ended_unsent(item: DeliveryItem, record: StudyRecord) -> StudyRecord:
+    """Return the record without an item that is brought no more, unless some of it was taken."""
+    if not item.acknowledged:
         return without_delivery(record, item.id)
-    news = {"problem": None, "warning": item.problem and item.problem.detail, "unasked": ()}
+    warning = item.problem.detail if item.problem else item.warning
+    news = {"problem": None, "warning": warning, "acknowledged": (), "unasked": ()}
     return with_delivery(record, item.id, state=DeliveryState.ACKNOWLEDGED, **news)
 
 

@@ -107,7 +107,16 @@ class DeliveryStates(WorkStates):
                 raise ParkedItemNotFoundError
             if item.state is not DeliveryState.PARKED:
                 return record
-            return with_delivery(record, work.id, state=DeliveryState.WAITING, losses=0, unasked=())
+            return with_delivery(
+                record,
+                work.id,
+                state=DeliveryState.WAITING,
+                warning=None,
+                acknowledged=(),
+                unasked=(),
+                confirmed=(),
+                unproven=0,
+            )
 
         await self._documents.change_known(work.study_id, change)
 

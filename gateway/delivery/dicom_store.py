@@ -235,9 +235,11 @@ class DicomTransport:
                 self._associated(PUSH_MODEL, _SYNTAXES, deadline, self._report_handlers())
             )
             if association is None:
-                raise DeliveryUnansweredError("it takes no requests for storage commitment")
+                reason = "it takes no requests for storage commitment"
+                raise DeliveryUnansweredError(reason, is_declined=True)
             ask_for_commitment(association, transaction_uid, parsed(rendering.data))
-            left_s = max(0.0, deadline.remaining_s() - _RELEASE_S)
+            # The release comes after it, and before the request counts as not made.
+            left_s = max(0.0, deadline.remaining_s() - 2 * _RELEASE_S)
             return report_within(report, min(wait_s, left_s))
 
     def _report_handlers(self) -> list[EventHandlerType]:
@@ -287,7 +289,7 @@ class DicomTransport:
             association = self._open(abstract_syntax, transfer_syntaxes, deadline, stack, handlers)
             if not association.is_established:
                 if not _is_unsupported(association):
-                    raise DeliveryUnansweredError(_rejection(association))
+                    raise _not_established(association)
                 yield None
                 return
             association.dimse_timeout = max(_RELEASE_S, deadline.remaining_s())
@@ -362,11 +364,12 @@ def _is_unsupported(association: Association) -> bool:
     return bool(contexts) and all(context.result in _UNSUPPORTED for context in contexts)
 
 
-def _rejection(association: Association) -> str:
+def _not_established(association: Association) -> DeliveryUnansweredError:
     answer = rejection_of(association)
     if answer is None:
-        return "no association came about"
+        return DeliveryUnansweredError("no association came about")
     source, reason = answer.result_source, answer.diagnostic
     known = _REJECTIONS.get((source, reason))
     words = "" if known is None else f": {known}"
-    return f"it rejected the association, source {source}, reason {reason}{words}"
+    told = f"it rejected the association, source {source}, reason {reason}{words}"
+    return DeliveryUnansweredError(told, is_declined=True)

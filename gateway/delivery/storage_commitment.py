@@ -240,8 +240,8 @@ def ask_for_commitment(association: Association, transaction_uid: str, stored: D
         reason = "it did not answer the request for storage commitment"
         raise DeliveryUnansweredError(reason, is_sent=True)
     if answer.Status != _SUCCESS:
-        status = f"{int(answer.Status):04X}"
-        raise DeliveryUnansweredError(f"it answered storage commitment with status {status}")
+        reason = f"it answered storage commitment with status {int(answer.Status):04X}"
+        raise DeliveryUnansweredError(reason, is_declined=True)
 
 
 def report_within(report: Future[ReceivedReport], wait_s: float) -> ReceivedReport | None:

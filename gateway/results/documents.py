@@ -250,16 +250,19 @@ class DeliveryItem(StoredDocument):
         {},
         description="SOP Class UID of each report that is no Comprehensive 3D SR, by its own UID.",
     )
+    acknowledged: tuple[str, ...] = Field(
+        (), description="Objects that the destination took, as long as others are on their way."
+    )
+    unasked: tuple[str, ...] = Field(
+        (), description="Objects of these that the destination could not be asked for yet."
+    )
     confirmed: tuple[str, ...] = Field(
         (), description="Objects that the destination has confirmed, as long as others are not."
     )
-    unasked: tuple[str, ...] = Field(
-        (), description="Objects that the destination took and could not be asked for yet."
-    )
-    losses: int = Field(
+    unproven: int = Field(
         0,
         description="Number of times that the destination acknowledged one and did not have it, "
-        "or could not be asked for it.",
+        "or declined to be asked for it.",
     )
     after: tuple[str, ...] = Field(
         (), description="Withdrawals of the study's former life, which the destination gets first."

@@ -1,6 +1,7 @@
 """Archives that are asked for storage commitment, and report as a test tells them."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import build_role, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.dimse_messages import N_ACTION_RSP
+from pynetdicom.pdu import A_RELEASE_RQ
 
 from gateway.delivery.storage_commitment import PUSH_MODEL
 from gateway.dimse.commitment_messages import PUSH_MODEL_INSTANCE
@@ -45,6 +47,8 @@ class Committing(Archive):
         Statuses of the answers to reports.
     committed
         Objects that it reported as committed.
+    release_s
+        Seconds after which a release is answered.
     """
 
     status: int = SUCCESS
@@ -56,6 +60,7 @@ class Committing(Archive):
     unreported: list[tuple[Dataset, int | None]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     committed: set[str] = field(default_factory=set)
+    release_s: float = 0.0
     _on: dict[Any, Dataset] = field(default_factory=dict)
 
     def report_late(self, port: int) -> None:
@@ -90,6 +95,11 @@ class Committing(Archive):
         else:
             arguments = [event.assoc, asked, failure]
             threading.Thread(target=self._report, args=arguments).start()
+
+    def received(self, event: evt.Event) -> None:
+        """Take time for a release."""
+        if isinstance(event.pdu, A_RELEASE_RQ):
+            time.sleep(self.release_s)
 
     def _report(self, association: Any, asked: Dataset, failure: int | None) -> None:
         report = self._information(asked, failure)
@@ -162,5 +172,10 @@ def committing(*, is_offered: bool = True, **changes: Any) -> Iterator[Committin
         entity.add_supported_context(sop_class)
     if is_offered:
         entity.add_supported_context(PUSH_MODEL)
-    with serving(entity, found, (evt.EVT_N_ACTION, found.act), (evt.EVT_DIMSE_SENT, found.sent)):
+    handlers = [
+        (evt.EVT_N_ACTION, found.act),
+        (evt.EVT_DIMSE_SENT, found.sent),
+        (evt.EVT_PDU_RECV, found.received),
+    ]
+    with serving(entity, found, *handlers):
         yield found

@@ -21,6 +21,7 @@ from tests.support.gateway import until
 from tests.support.store import MemoryStore
 
 ONE = routing(dicom("pacs", 1))
+DECLINED = DeliveryUnansweredError("it takes no requests for it", is_unasked=True, is_declined=True)
 
 
 @pytest.fixture
@@ -75,8 +76,7 @@ async def test_a_peer_that_cannot_answer_a_question_has_acknowledged_all_the_sam
 
 
 async def test_a_peer_that_could_not_be_asked_is_asked_again_and_sent_nothing(objects: MemoryStore):
-    rejected = DeliveryUnansweredError("it rejected the association", is_unasked=True)
-    peer, made = Peer(held=[rejected, True, rejected, True, True, True]), list[str]()
+    peer, made = Peer(held=[DECLINED, True, DECLINED, True]), list[str]()
     gateway = Gateway(objects, ONE, {"pacs": peer}, renderers={SR: several("S1", ["2", "3"], made)})
     item = await delivered(gateway)
     assert (item.state, item.attempts, item.unasked) == ("confirmed", 3, ())
@@ -84,12 +84,49 @@ async def test_a_peer_that_could_not_be_asked_is_asked_again_and_sent_nothing(ob
     assert peer.sent == list(item.objects) == made[:2]
 
 
+async def test_what_is_acknowledged_is_not_sent_again_with_what_could_not_be_asked_for(
+    objects: MemoryStore,
+):
+    silence = DeliveryUnansweredError("no report came")
+    peer, made = Peer(held=[silence, DECLINED, DECLINED, silence]), list[str]()
+    gateway = Gateway(objects, ONE, {"pacs": peer}, renderers={SR: several("S1", ["2", "3"], made)})
+    item = await delivered(gateway)
+    assert (item.state, item.attempts, item.warning) == ("acknowledged", 3, "no report came")
+    assert (peer.asked, peer.sent) == (4, made[:2])
+    assert (item.acknowledged, item.unasked, item.confirmed) == ((), (), ())
+
+
+async def test_what_an_attempt_does_not_come_to_stays_unasked(objects: MemoryStore):
+    peer, made = Peer(held=[DECLINED, DECLINED, False, False, True, DECLINED, True]), list[str]()
+    gateway = Gateway(objects, ONE, {"pacs": peer}, renderers={SR: several("S1", ["2", "3"], made)})
+    item = await delivered(gateway)
+    assert (item.state, item.attempts) == ("confirmed", 4)
+    assert (peer.asked, peer.sent) == (7, [made[0], made[1], made[0]])
+
+
+async def test_a_peer_that_is_away_when_it_is_asked_is_left_alone_and_parks_nothing(
+    objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.delivery.deliver._MOST_UNPROVEN", 1)
+    away = DeliveryUnansweredError("no association came about", is_unasked=True)
+    peer = Peer(held=[away, away, True])
+    gateway = Gateway(objects, ONE, {"pacs": peer})
+    circuit = gateway.metrics.delivery.circuit_open.labels("pacs")
+    await gateway.outbox.promise(await gateway.complete())
+    async with gateway.running():
+        await until(lambda: peer.asked == 1)
+        await until(lambda: circuit._value.get() == 1)
+        await until(lambda: is_over(gateway))
+    [item] = await gateway.items()
+    assert (item.state, item.attempts, len(peer.sent)) == ("confirmed", 3, 1)
+    assert circuit._value.get() == 0
+
+
 async def test_a_peer_that_can_never_be_asked_parks_what_it_took(
     objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("gateway.delivery.deliver._MOST_LOSSES", 2)
-    error = DeliveryUnansweredError("it takes no requests for it", is_unasked=True)
-    peer = Peer(held=[error] * 9)
+    monkeypatch.setattr("gateway.delivery.deliver._MOST_UNPROVEN", 2)
+    peer = Peer(held=[DECLINED] * 9)
     gateway = Gateway(objects, ONE, {"pacs": peer})
     item = await delivered(gateway)
     assert (item.state, item.attempts, len(peer.sent)) == ("parked", 2, 1)
@@ -105,8 +142,7 @@ async def test_a_peer_that_can_never_be_asked_parks_what_it_took(
 
 
 async def test_what_was_taken_stays_known_when_a_later_state_replaces_it(objects: MemoryStore):
-    error = DeliveryUnansweredError("it takes no requests for it", is_unasked=True)
-    peer = Peer(held=[error, True])
+    peer = Peer(held=[DECLINED, True])
     gateway = Gateway(objects, ONE, {"pacs": peer})
     await gateway.outbox.promise(await gateway.complete())
     async with gateway.running():
@@ -349,7 +385,7 @@ async def test_what_was_taken_before_an_object_that_is_refused_is_listed_and_on_
 async def test_an_object_that_is_there_already_is_not_sent_with_the_others_again(
     objects: MemoryStore,
 ):
-    peer, made = Peer(held=[True, True, None, True]), list[str]()
+    peer, made = Peer(held=[True, None, True]), list[str]()
     taken = peer.send
 
     async def lose_the_second(rendering: Rendering, deadline: Deadline) -> None:

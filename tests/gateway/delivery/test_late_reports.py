@@ -168,7 +168,7 @@ async def test_a_report_on_an_earlier_request_changes_nothing():
 async def test_what_is_acknowledged_and_never_there_is_parked_after_ten_times(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("gateway.delivery.deliver._MOST_LOSSES", 2)
+    monkeypatch.setattr("gateway.delivery.deliver._MOST_UNPROVEN", 2)
     with committing(failure=NO_SUCH_INSTANCE) as pacs:
         objects = MemoryStore()
         changes = {"storage_commitment": {"wait_s": 30}}
@@ -178,6 +178,6 @@ async def test_what_is_acknowledged_and_never_there_is_parked_after_ten_times(
             await until(partial(is_in, gateway, "parked"))
         item = await only_item(gateway)
         assert item.problem is not None
-        assert "acknowledged it 2 times and does not hold it" in item.problem.detail
+        assert "it acknowledged it and does not hold it" in item.problem.detail
         assert gateway.attempts("pacs", "not_held") == 2
         assert await none_is_asked(objects)

@@ -31,7 +31,7 @@ from tests.support.committing_archives import (
     report_to,
 )
 from tests.support.delivery import all_in, deliveries, dicom, stow
-from tests.support.delivery_archives import TITLE, rendering
+from tests.support.delivery_archives import TITLE, archive, rendering
 from tests.support.dicom import radiograph
 from tests.support.dimse import dimse_settings, free_port, running_listener
 from tests.support.gateway import brisk, until
@@ -97,7 +97,7 @@ async def test_an_archive_that_has_no_such_object_does_not_hold_it():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told", "is_unasked"),
+    ("changes", "told", "is_declined"),
     [
         ({"failure": PROCESSING_FAILURE}, "reason 0110", False),
         ({"status": PROCESSING_FAILURE}, "status 0110", True),
@@ -106,14 +106,45 @@ async def test_an_archive_that_has_no_such_object_does_not_hold_it():
     ],
 )
 async def test_all_else_tells_nothing_of_the_object(
-    changes: dict[str, Any], told: str, *, is_unasked: bool
+    changes: dict[str, Any], told: str, *, is_declined: bool
 ):
     sent = rendering()
     with committing(**changes) as pacs, to(pacs.port) as transport:
         await transport.send(sent, soon())
         with pytest.raises(DeliveryUnansweredError, match=told) as caught:
             await transport.is_held(sent, soon())
-        assert caught.value.is_unasked is is_unasked
+        assert caught.value.is_unasked is is_declined
+        assert caught.value.is_declined is is_declined
+
+
+async def test_an_archive_that_rejects_associations_declines_to_be_asked():
+    rejected = pytest.raises(DeliveryUnansweredError, match="it rejected")
+    with archive(callers=["X"]) as pacs, to(pacs.port) as transport, rejected as caught:
+        await transport.is_held(rendering(), soon())
+    assert caught.value.is_unasked
+    assert caught.value.is_declined
+
+
+async def test_an_archive_that_hangs_up_could_not_be_asked_and_declines_nothing():
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    away = pytest.raises(DeliveryUnansweredError, match="no association")
+    with to(server.sockets[0].getsockname()[1]) as transport, away as caught:
+        await transport.is_held(rendering(), soon())
+    assert caught.value.is_unasked
+    assert not caught.value.is_declined
+    server.close()
+
+
+async def test_an_archive_that_is_slow_to_release_was_asked():
+    """Though its time-out cuts the wait short."""
+    with committing(is_silent=True, release_s=0.9) as pacs, to(pacs.port) as transport:
+        with pytest.raises(DeliveryUnansweredError, match="no report") as caught:
+            await transport.is_held(rendering(), Deadline.after(4.0))
+        assert len(pacs.asked) == 1
+    assert not caught.value.is_unasked
 
 
 async def test_an_archive_that_hangs_could_not_be_asked():
@@ -126,6 +157,7 @@ async def test_an_archive_that_hangs_could_not_be_asked():
         with pytest.raises(DeliveryUnansweredError, match="in time") as caught:
             await transport.is_held(rendering(), Deadline.after(1.5))
         assert caught.value.is_unasked
+        assert not caught.value.is_declined
     server.close()
 
 
