@@ -115,6 +115,11 @@ def accept(
     _make(out)  # before the run that is to be told of there
     with gateway_client(url, api_key) as client:
         served = ask(client, "GET", "/v1/models").json()
+        if "gateway" not in served:
+            raise click.ClickException(
+                f"{url} is a gateway of an older version, which does not tell the SHA-256 of its "
+                "files; use the command of that version"
+            )
         asked = _models(served["models"], model, compare)
         known = [each["label"] for each in asked[0]["contract"]["output"]["labels"]]
         try:

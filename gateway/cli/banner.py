@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gateway.app.server import serves_console
 from gateway.cli.gateway_client import default_url
@@ -74,9 +75,16 @@ def _results(settings: Settings) -> str:
 
 def _example(settings: Settings, url: str, program: str) -> str:
     """Return a command that works in another terminal, which may not have this one's variables."""
-    variables = f"{CLIENT_KEY}=… " if settings.access.is_asked else ""
-    where = "" if url == default_url({}) else f" --url {url}"
-    if settings.http.tls_certificate is not None:  # whoever signed it
-        certificate = shlex.quote(str(settings.http.tls_certificate.absolute()))
-        variables = f"{PREFIX}HTTP{DELIMITER}TLS_CERTIFICATE={certificate} {variables}"
+    own: dict[str, str] = {}
+    if settings.http.tls_certificate is not None:  # trusted at this address, whoever signed it
+        address, http = urlsplit(url), f"{PREFIX}HTTP{DELIMITER}"
+        own = {
+            f"{http}HOST": str(address.hostname),
+            f"{http}PORT": str(address.port),
+            f"{http}TLS_CERTIFICATE": str(settings.http.tls_certificate.absolute()),
+        }
+    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in own.items())
+    if settings.access.is_asked:
+        variables += f"{CLIENT_KEY}=… "
+    where = "" if url == default_url(own) else f" --url {url}"
     return f"{variables}{shlex.quote(program)} send{where} tests/data/images/*.jpeg"

@@ -7,7 +7,6 @@ import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 import httpx
@@ -67,7 +66,7 @@ def _http_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _host(settings: Mapping[str, str]) -> str:
-    host = settings.get("HOST", HttpSettings().host)
+    host = settings.get("HOST", HttpSettings().host).lower()
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
 
 
@@ -88,23 +87,37 @@ def gateway_client(url: str, api_key: str | None) -> httpx.Client:
 def trusted_at(url: str, environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     """Return the TLS of a client that trusts this machine's authorities, and at its own gateway.
 
-    There the certificate of the settings is enough, whoever signed it and whatever name it has:
-    it is compared itself.
+    There the certificate of the settings is what counts, whoever signed it and whatever name it
+    has: it is compared itself.
+
+    Raises
+    ------
+    click.ClickException
+        It cannot be read.
     """
     settings = _http_settings(environment)
     context = httpx.create_ssl_context()
     context.load_default_certs()
     path = settings.get("TLS_CERTIFICATE")
-    if path and urlsplit(url).hostname == _host(settings):
+    if path and _is_own(httpx.URL(url), settings):
         try:
             [own, *_] = x509.load_pem_x509_certificates(Path(path).read_bytes())
         except (OSError, ValueError) as error:
             raise click.ClickException(f"{_HTTP}TLS_CERTIFICATE {path} cannot be read") from error
+        # No authority counts beside it: with names unchecked, whatever one has signed would do.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_verify_locations(cadata=own.public_bytes(Encoding.DER))
     return context
+
+
+def _is_own(url: httpx.URL, settings: Mapping[str, str]) -> bool:
+    """Return True if the gateway of the settings speaks TLS at an address."""
+    own, port = _host(settings), settings.get("PORT", str(HttpSettings().port))
+    hosts = {own, "localhost"} if own in {"127.0.0.1", "::1"} else {own}
+    # A port that is left to chance may be any.
+    return url.scheme == "https" and url.host in hosts and port in {"0", str(url.port or 443)}
 
 
 def ask(

@@ -41,10 +41,15 @@ def program_sha256() -> str:
 
 
 def program_files(root: Path) -> list[Path]:
-    """Return the files of the packages below a folder, but bytecode."""
+    """Return the files of the packages below a folder, but bytecode and hidden ones."""
     return [
         path
         for package in _PACKAGES
         for path in (root / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not _is_byproduct(path.relative_to(root))
     ]
+
+
+def _is_byproduct(path: Path) -> bool:
+    """Return True for what Python, tools and file managers leave, which no wheel has."""
+    return any(part == "__pycache__" or part.startswith(".") for part in path.parts)

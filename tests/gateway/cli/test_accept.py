@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -183,3 +184,18 @@ def test_a_folder_for_the_page_that_cannot_be_made_ends_it_before_the_run(
     result = CliRunner().invoke(main, ["accept", str(site), *labels, "--out", str(out)])
     assert result.exit_code == 1
     assert result.output == f"Error: {out} cannot be made: Not a directory\n"
+
+
+def test_a_gateway_of_an_older_version_is_told_before_the_run(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def older(url: str, api_key: str | None) -> httpx.Client:
+        del api_key
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"models": []}))
+        return httpx.Client(base_url=url, transport=transport)
+
+    monkeypatch.setattr("gateway.cli.accept.gateway_client", older)
+    labels = ["--labels", str(site.parent / "labels.csv"), "--out", str(site.parent)]
+    result = CliRunner().invoke(main, ["accept", str(site), *labels, "--url", "http://old"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: http://old is a gateway of an older version")

@@ -79,9 +79,10 @@ def test_the_example_has_a_key_where_callers_need_one(tmp_path):
 
 def test_the_example_trusts_the_certificate_that_is_served(tmp_path):
     files = {"tls_certificate": tmp_path / "my gateway.pem", "tls_key": tmp_path / "key.pem"}
-    assert said("https://127.0.0.1:8080", http=HttpSettings(**files))[-1] == (
-        f"Try: RADSTREAM_HTTP__TLS_CERTIFICATE='{tmp_path}/my gateway.pem' radstream send "
-        "--url https://127.0.0.1:8080 tests/data/images/*.jpeg"
+    assert said("https://127.0.0.1:8443", http=HttpSettings(**files))[-1] == (
+        "Try: RADSTREAM_HTTP__HOST=127.0.0.1 RADSTREAM_HTTP__PORT=8443 "
+        f"RADSTREAM_HTTP__TLS_CERTIFICATE='{tmp_path}/my gateway.pem' radstream send "
+        "tests/data/images/*.jpeg"
     )
 
 

@@ -20,6 +20,7 @@ from gateway.cli.gateway_client import ask_patiently, default_url, trusted_at
         ({"RADSTREAM_HTTP__HOST": "10.1.2.3"}, "http://10.1.2.3:8080"),
         ({"RADSTREAM_HTTP__HOST": "0.0.0.0"}, "http://127.0.0.1:8080"),  # noqa: S104
         ({"RADSTREAM_HTTP__HOST": "::"}, "http://[::1]:8080"),
+        ({"RADSTREAM_HTTP__HOST": "Gateway.Example"}, "http://gateway.example:8080"),
         (
             {"RADSTREAM_HTTP__TLS_CERTIFICATE": "/c.pem", "RADSTREAM_HTTP__TLS_KEY": "/k.pem"},
             "https://127.0.0.1:8080",
@@ -77,7 +78,10 @@ def test_the_certificate_of_the_settings_is_trusted_at_their_gateway_and_no_othe
     authority, path = trustme.CA(), tmp_path / "tls.crt"
     own, other = (authority.issue_cert(name) for name in ("gateway.example", "127.0.0.1"))
     path.write_bytes(b"".join(pem.bytes() for pem in own.cert_chain_pems))
-    variables = {"RADSTREAM_HTTP__TLS_CERTIFICATE": str(path)}
+    variables = {
+        "RADSTREAM_HTTP__TLS_CERTIFICATE": str(path),
+        "RADSTREAM_HTTP__PORT": "8443",
+    }
     trusted = trusted_at("https://127.0.0.1:8443", variables)
     handshake(trusted, own, "127.0.0.1")
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -87,8 +91,42 @@ def test_the_certificate_of_the_settings_is_trusted_at_their_gateway_and_no_othe
             handshake(trusted_at(url, known), own, "gateway.example")
 
 
+@pytest.mark.parametrize(
+    ("url", "settings", "is_own"),
+    [
+        ("https://127.0.0.1:8080", {}, True),
+        ("https://localhost:8080", {}, True),
+        ("https://localhost:8080", {"HOST": "::"}, True),
+        ("https://localhost:8080", {"HOST": "10.1.2.3"}, False),
+        ("https://gateway.example:8080", {"HOST": "Gateway.Example"}, True),
+        ("https://GATEWAY.example", {"HOST": "gateway.example", "PORT": "443"}, True),
+        ("https://[::1]:8080", {"HOST": "::1"}, True),
+        ("https://127.0.0.1:39871", {"PORT": "0"}, True),
+        ("https://127.0.0.1:8443", {}, False),  # another service of this machine
+        ("https://127.0.0.1", {}, False),
+    ],
+)
+def test_the_gateway_of_the_settings_is_known_by_its_address_and_port(
+    tmp_path: Path, url: str, settings: dict[str, str], *, is_own: bool
+):
+    path, own = tmp_path / "tls.crt", trustme.CA().issue_cert("other.example")
+    path.write_bytes(own.cert_chain_pems[0].bytes())
+    named = {f"RADSTREAM_HTTP__{name}": value for name, value in settings.items()}
+    trusted = trusted_at(url, {"RADSTREAM_HTTP__TLS_CERTIFICATE": str(path)} | named)
+    assert trusted.check_hostname is not is_own
+    if is_own:
+        handshake(trusted, own, "127.0.0.1")
+    else:  # the authorities of the machine
+        assert len(trusted.get_ca_certs()) > 1
+
+
+def test_a_certificate_of_the_settings_that_cannot_be_read_is_nothing_to_plain_http(tmp_path: Path):
+    variables = {"RADSTREAM_HTTP__TLS_CERTIFICATE": str(tmp_path / "none.crt")}
+    assert trusted_at("http://127.0.0.1:8080", variables).check_hostname
+
+
 def test_a_certificate_of_the_settings_that_is_none_is_named(tmp_path: Path):
     for path in (tmp_path / "none.crt", tmp_path / "no.crt"):
         (tmp_path / "no.crt").write_bytes(b"no certificate")
         with pytest.raises(click.ClickException, match=f"TLS_CERTIFICATE {path} cannot be read"):
-            trusted_at("https://127.0.0.1", {"RADSTREAM_HTTP__TLS_CERTIFICATE": str(path)})
+            trusted_at("https://127.0.0.1:8080", {"RADSTREAM_HTTP__TLS_CERTIFICATE": str(path)})

@@ -28,13 +28,16 @@ def test_a_digest_is_over_a_sorted_line_for_each_file(tmp_path: Path):
     assert files_sha256(reversed(files), folder) == expected
 
 
-def test_an_edited_or_moved_file_gives_another_digest_and_bytecode_none(tmp_path: Path):
+def test_an_edited_or_moved_file_gives_another_digest_and_a_byproduct_none(tmp_path: Path):
     one, other = program(tmp_path / "one"), program(tmp_path / "other")
 
     def digest(folder: Path) -> str:
         return files_sha256(program_files(folder), folder)
 
     (other / "gateway/__pycache__/a.pyc").write_bytes(b"of another Python")
+    (other / "gateway/.DS_Store").write_bytes(b"of a file manager")
+    (other / "preprocess/.ruff_cache").mkdir()
+    (other / "preprocess/.ruff_cache/a").write_bytes(b"of a tool")
     assert digest(one) == digest(other)
     (other / "preprocess/b.sql").write_bytes(b"edited")
     assert digest(one) != digest(other)
