@@ -133,8 +133,8 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
     errors.DeliveryRefusedError: ProblemKind(
         "delivery-refused",
         502,
-        "Result refused",
-        "The result was not delivered: {reason}. Mend the cause, then retry it.",
+        "Result parked",
+        "The result was parked: {reason}. Mend the cause, then retry it.",
     ),
     errors.RenderingNotConformantError: ProblemKind(
         "rendering-not-conformant",
@@ -145,7 +145,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
     errors.DeliveryUnansweredError: ProblemKind(
         "delivery-unanswered",
         502,
-        "Result not acknowledged",
+        "Result not confirmed",
         "It is not known that the destination holds the result: {reason}.",
     ),
     errors.CredentialsMissingError: ProblemKind(

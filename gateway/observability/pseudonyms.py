@@ -13,7 +13,9 @@ of the places that they protect, and not with the store's keys, which are only s
     secret. A device has none where the key does not outlive the process.
 `key_reference`
     In keys of the store and ids of parked items, for a study_id, an object's name or a key. Without
-    a key of its own: every gateway finds the same object, whatever its settings, for years.
+    a key of its own: every gateway finds the same object, whatever its settings, for years. Ten of
+    its digits leave the store, in the Transaction UIDs by which archives are asked for storage
+    commitment: an archive, which has the study anyway, or its log can be tried for a suspected id.
 `study_digest`
     In a document that outlives its study. Without a key for the same reason.
 

@@ -43,7 +43,7 @@ async def test_what_became_of_deliveries_is_told(console: LiveGateway):
     document["record"]["deliveries"] = [item.model_dump(mode="json", exclude_none=True)]
     path.write_text(json.dumps(document))
     page = (await console.client.get(f"/console/studies/{study_id}")).text
-    for words in ("pacs-7", "DICOM structured report", "parked", "Result refused", "status 0122"):
+    for words in ("pacs-7", "DICOM structured report", "parked", "Result parked", "status 0122"):
         assert words in page
 
 
