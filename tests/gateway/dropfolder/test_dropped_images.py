@@ -43,7 +43,7 @@ async def test_dicom_that_lacks_its_view_waits_for_a_sidecar(
     pairing: DropFolderGateway, objects: MemoryStore, dropped: MemoryStore, readings: Readings
 ):
     # As the choice of a model raises it, where each model was made for some views.
-    readings.errors = [InvalidMetadataError((Fault("/view", "is required"),))] * 2  # it looks twice
+    readings.errors = [InvalidMetadataError((Fault("/view", "is required"),))]
     dropped.objects["images/S1/a.dcm"] = file_of(radiograph(ViewPosition=None))
     assert (await pairing.deliver("images/S1/a.dcm")).outcome is Outcome.WAITING
     put(dropped, a_json=sidecar("S1"))
