@@ -298,6 +298,30 @@ async def test_submissions_of_a_study_that_is_deleted_meanwhile_are_left_out(tmp
     assert await copy.keys("work/") == [f"work/submissions/20260131T120000Z/{work}.KEPT"]
 
 
+async def test_report_that_a_retry_moves_before_it_is_read_is_in_the_copy(tmp_path: Path):
+    objects, name = FolderStore(tmp_path / "store"), "20260131T120000000000Z-00.1.2.9"
+    await objects.open()
+    key = f"work/commitments/20260131T120000Z/{name}"
+    await objects.create(key, b"{}", media_type="application/json")
+    retries = f"""tar() {{
+    case "$*" in *--create*)
+        cat > "$BACKUP.listed"
+        if grep -qa commitments "$BACKUP.listed" && [ -e "$STORE/{key}" ]; then
+            mkdir "$STORE/work/commitments/20260131T120100Z"
+            mv "$STORE/{key}" "$STORE/work/commitments/20260131T120100Z/"
+        fi
+        command tar "$@" < "$BACKUP.listed" ;;
+    *) command tar "$@" ;;
+    esac
+}}
+"""
+    await back_up(tmp_path / "store", tmp_path / "backup", retries + documented_backup())
+
+    copy = FolderStore(tmp_path / "backup")
+    await copy.open()
+    assert await copy.keys("work/") == [f"work/commitments/20260131T120100Z/{name}"]
+
+
 async def test_canaries_and_quotas_go_on_after_a_restore(tmp_path: Path):
     objects, key = FolderStore(tmp_path / "store"), f"work/canaries/{'0' * 32}.json"
     await objects.open()
