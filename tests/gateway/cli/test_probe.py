@@ -81,6 +81,7 @@ async def test_golden_study_is_read_anew_each_time_and_counted_as_its_keys(probe
     }
 
 
+@pytest.mark.timeout(300)  # it goes as fast as the machine starts processes
 async def test_it_fails_where_no_study_would_get_an_answer(probed: Probed):
     assert (await probed.probe(key=probed.narrow_key))[0] == 1
     code, _, err = await probed.probe(key="none")
