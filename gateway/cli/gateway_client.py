@@ -96,19 +96,26 @@ def trusted_at(url: str, environment: Mapping[str, str] = os.environ) -> ssl.SSL
         It cannot be read.
     """
     settings = _http_settings(environment)
-    context = httpx.create_ssl_context()
-    context.load_default_certs()
     path = settings.get("TLS_CERTIFICATE")
     if path and _is_own(httpx.URL(url), settings):
-        try:
-            [own, *_] = x509.load_pem_x509_certificates(Path(path).read_bytes())
-        except (OSError, ValueError) as error:
-            raise click.ClickException(f"{_HTTP}TLS_CERTIFICATE {path} cannot be read") from error
-        # No authority counts beside it: with names unchecked, whatever one has signed would do.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(cadata=own.public_bytes(Encoding.DER))
+        return _trusting(Path(path))
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
+
+
+def _trusting(certificate: Path) -> ssl.SSLContext:
+    try:
+        [own, *_] = x509.load_pem_x509_certificates(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise click.ClickException(
+            f"{_HTTP}TLS_CERTIFICATE {certificate} cannot be read"
+        ) from error
+    # No authority counts beside it: with names unchecked, whatever one has signed would do.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=own.public_bytes(Encoding.DER))
     return context
 
 

@@ -77,7 +77,7 @@ class DropFolderSweep:
         take = folder.pairing.take_up if half.needs_other else folder.pairing.take
         try:
             taken = await take(dropped, version_id)
-            if not taken:
+            if not taken and not half.needs_other:
                 await folder.records.waiting.note_looked_at(dropped, version_id)
         except ObjectNotReadableError as closed:
             taken, error = [], closed
