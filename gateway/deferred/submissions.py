@@ -343,11 +343,12 @@ def _submission(
     callback: str | None,
 ) -> Submission:
     sent = study.parts
+    uids = {image.part: image.uids.sop_instance_uid for image in study.images}
     bound = structlog.contextvars.get_contextvars()
     return Submission(
         received_at=study.received_at,
         metadata=None if document is None else base64.b64encode(document),
-        parts=submitted_parts(sent, checked),
+        parts=submitted_parts(sent, checked, uids),
         image_bytes=sum(map(len, sent.values())),
         callback=callback,
         caller=study.caller,

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def submitted_parts(
-    sent: Iterable[str], checked: Mapping[str, CheckedImage | ImageError]
+    sent: Iterable[str],
+    checked: Mapping[str, CheckedImage | ImageError],
+    uids: Mapping[str, str | None],
 ) -> tuple[SubmittedPart, ...]:
     """Return the parts of a submission, with names that nothing in the store has.
 
@@ -36,17 +38,25 @@ def submitted_parts(
         Names of all its parts.
     checked
         Those that may be read, by part; bytes that came twice get one name.
+    uids
+        SOP Instance UIDs of those that are DICOM, by part.
     """
     images: dict[str, SubmittedPart] = {}
     parts: list[SubmittedPart] = []
     for index, part in enumerate(sent, 1):
         found = checked.get(part)
         if not isinstance(found, CheckedImage):
-            parts.append(SubmittedPart(part=part, object=f"image-{index}"))
+            lies = SubmittedPart(
+                part=part, object=f"image-{index}", sop_instance_uid=uids.get(part)
+            )
+            parts.append(lies)
             continue
         name = new_image_name(found.media_type)
         first = images.setdefault(
-            found.sha256, SubmittedPart(part=part, object=name, sha256=found.sha256)
+            found.sha256,
+            SubmittedPart(
+                part=part, object=name, sha256=found.sha256, sop_instance_uid=uids.get(part)
+            ),
         )
         parts.append(first.model_copy(update={"part": part}))
     return tuple(parts)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import DeliveryItem, StudyRecord
     from gateway.results.study_documents import StudyDocuments
     from gateway.schemas.parked import ParkedItem
+    from gateway.work.documents import WorkDocument
     from gateway.work.keys import WorkId
 
 
@@ -74,7 +75,7 @@ class DeliveryStates(WorkStates):
                 return True
         return False
 
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
+    async def failed(self, work: WorkId, document: WorkDocument | None, item: ParkedItem) -> None:
         """See `WorkStates.failed`."""
 
         def change(record: StudyRecord) -> StudyRecord:
@@ -85,7 +86,7 @@ class DeliveryStates(WorkStates):
                 record,
                 work.id,
                 state=DeliveryState.PARKED,
-                attempts=attempts or before.attempts,
+                attempts=before.attempts if document is None else document.attempts,
                 problem=item.problem,
             )
 

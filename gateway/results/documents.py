@@ -184,8 +184,17 @@ class PendingImages(StoredDocument):
     problem: str | None = Field(None, description="Kind of the last attempt's problem.")
 
 
+class FailedImage(StoredDocument):
+    """Image that failed for good, as far as it is known again."""
+
+    hash: str | None = Field(None, description="First digits of its SHA-256.")
+    instance: str | None = Field(
+        None, description="First digits of the SHA-256 of its SOP Instance UID (0008,0018)."
+    )
+
+
 class FailedImages(StoredDocument):
-    """Images that were accepted together and failed for good, until they are discarded."""
+    """Images accepted together that failed for good, until they are processed or discarded."""
 
     id: str
     images: int
@@ -194,6 +203,9 @@ class FailedImages(StoredDocument):
     problem: str = Field(description="Kind of the problem.")
     told: Problem | None = Field(
         None, description="Problem in full, where the document has room for it."
+    )
+    sent: tuple[FailedImage, ...] = Field(
+        (), description="Each of them, where all are known and the document has room for them."
     )
 
 

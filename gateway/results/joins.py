@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.results.completion import counted
 from gateway.results.documents import MissingReading, Reading, StudyRecord
+from gateway.results.failed_images import still_failed
 from gateway.results.identity import contradicts, joined
 from gateway.results.not_processed import noted, settled
 from gateway.results.pages import may_have_image
@@ -66,7 +67,9 @@ class Request:
 
     def changes(self, record: StudyRecord | None) -> bool:
         """Return True if there is something to write, as far as this record tells."""
-        before = record is not None and (record.open_images or record.missing_readings)
+        before = record is not None and (
+            record.open_images or record.missing_readings or record.failed
+        )
         corrects = self.corrects and contradicts(self.metadata, record)
         return bool(
             (self.fresh or self.entries or self.missing) or self.submission or before or corrects
@@ -129,6 +132,7 @@ def joining(request: Request, on_pages: OnPages) -> Callable[[StudyRecord | None
             "missing_readings": _still_missing(record, request, readings),
             "open_images": noted(entries, request.entries),
             "pending": pending,
+            "failed": still_failed(record, request.processed.values()),
         }
         if all(getattr(record, name) == value for name, value in news.items()):
             return record

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.results.study_documents import StudyDocuments
     from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
+    from gateway.work.documents import WorkDocument
     from gateway.work.keys import WorkId
 
 
@@ -52,9 +53,9 @@ class MissingReadingStates(WorkStates):
         del due, attempts
         await self._change(work, {"problem": problem.type.removeprefix(URN)})
 
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
+    async def failed(self, work: WorkId, document: WorkDocument | None, item: ParkedItem) -> None:
         """See `WorkStates.failed`."""
-        del attempts
+        del document
         await self._change(work, {"problem": item.problem.type.removeprefix(URN), "failed": True})
 
     async def revived(self, work: WorkId, due: dt.datetime) -> None:

@@ -21,6 +21,7 @@ from gateway.results.joins import OnPages, UnreadPagesError, joining, key_of
 from gateway.results.keys import heatmap_key, image_folder, image_key, study_folder
 from gateway.results.not_processed import with_parked, without_parked
 from gateway.results.pages import may_have_image, may_have_name, read_pages
+from gateway.results.settled_work import Settling
 from gateway.results.view import study_result
 from gateway.storage.documents import unreadable
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import PageEntry
     from gateway.results.image_writes import NewImage
     from gateway.results.joins import Request
+    from gateway.results.settled_work import SettledWork
     from gateway.results.study_documents import Seen, StudyDocuments
     from gateway.schemas.feedback import Feedback
     from gateway.schemas.metadata import StudyMetadata
@@ -97,12 +99,15 @@ class Added:
         Its view: at the least the images of the request.
     sent
         All readings of the request's images that were asked for, stored before or now.
+    settled
+        Parked work that it made needless.
     """
 
     readings: tuple[Reading, ...]
     record: StudyRecord
     result: StudyResult
     sent: tuple[Reading, ...]
+    settled: tuple[SettledWork, ...]
 
 
 class ResultStore:
@@ -185,8 +190,9 @@ class ResultStore:
             It is made of a submission that is no longer pending; nothing was written.
         """
         on_pages = OnPages()
+        settled: tuple[SettledWork, ...] = ()
         if request.changes(known.record):
-            record = await self._change(study_id, request, known, on_pages)
+            record, settled = await self._change(study_id, request, known, on_pages)
         else:
             await self._make_sure(study_id, known)
             record = known.record or _gone()
@@ -202,15 +208,16 @@ class ResultStore:
             record,
             study_result(record, earlier),
             tuple(of_request.values()),
+            settled,
         )
 
     async def _change(
         self, study_id: str, request: Request, known: Known, on_pages: OnPages
-    ) -> StudyRecord:
+    ) -> tuple[StudyRecord, tuple[SettledWork, ...]]:
         """Return the record with a request; `on_pages` has what of its images stands on pages."""
         while True:
             try:
-                change = joining(request, on_pages)
+                change = Settling(joining(request, on_pages))
                 record = await self._documents.change(study_id, change, known.seen)
             except UnreadPagesError as unread:
                 found = await self._read_pages(unread.record, unread.pages)
@@ -221,7 +228,7 @@ class ResultStore:
                 metadata, corrects = request.metadata, request.corrects
                 if is_correction(metadata, known.record, record, corrects=corrects):
                     note_correction()
-                return record
+                return record, change.settled
 
     async def note_parked(self, study_id: str, entry: NotProcessedDocument) -> StudyRecord:
         """Return the record with an image of the drop folder that is parked; see `with_parked`."""

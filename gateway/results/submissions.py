@@ -18,9 +18,11 @@ from gateway.observability.pseudonyms import key_reference
 from gateway.problems import URN, problem_of_kind
 from gateway.results.completion import arrived
 from gateway.results.documents import FailedImages, PendingImages, StudyRecord
+from gateway.results.failed_images import failed_images
 from gateway.results.identity import is_correction, joined
 from gateway.schemas.result import FailedSubmission, PendingSubmission
 from gateway.storage.layout import SUBMISSIONS
+from gateway.work.documents import Submission
 from gateway.work.keys import WorkId, parked_key, received_at
 from gateway.work.states import Standing, WorkStates
 
@@ -33,11 +35,14 @@ if TYPE_CHECKING:
     from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
     from gateway.schemas.result import StudyResult
+    from gateway.work.documents import WorkDocument
 
 # With what a document holds besides it stays below 64 KiB, its readings being on pages by then.
-MOST_SUBMISSIONS = 400
+MOST_SUBMISSIONS = 320
 # Of the problems of failed submissions that it has in full.
 _TOLD_BYTES = 8 * 1024
+# Of the images of failed submissions that it tells again: some more of one that has many.
+_SENT = 100
 
 
 class StudySubmissions(WorkStates):
@@ -154,8 +159,9 @@ class StudySubmissions(WorkStates):
 
         await self._documents.change_known(work.study_id, change)
 
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
+    async def failed(self, work: WorkId, document: WorkDocument | None, item: ParkedItem) -> None:
         """See `WorkStates.failed`."""
+        sent = failed_images(document.parts) if isinstance(document, Submission) else ()
 
         def change(record: StudyRecord) -> StudyRecord:
             waiting = next((other for other in record.pending if other.id == work.id), None)
@@ -164,10 +170,11 @@ class StudySubmissions(WorkStates):
             failure = FailedImages(
                 id=work.id,
                 images=waiting.images,
-                attempts=attempts or waiting.attempts,
+                attempts=waiting.attempts if document is None else document.attempts,
                 failed_at=item.parked_at,
                 problem=item.problem.type.removeprefix(URN),
                 told=item.problem if _has_room(record, item.problem) else None,
+                sent=sent if sum(len(other.sent) for other in record.failed) < _SENT else (),
             )
             return record.changed(
                 pending=without(record, work.id), failed=(*record.failed, failure)

@@ -246,8 +246,9 @@ def _status(record: StudyRecord, stand: Sequence[Reading | PageEntry]) -> Status
         return Status.PENDING
     if not stand:
         return Status.FAILED if record.failed else Status.PENDING
-    lacks = record.open_images or record.missing_readings or any(each.silent for each in stand)
-    return Status.PARTIAL if lacks else Status.COMPLETED
+    lacks = (record.open_images, record.missing_readings, record.failed)
+    is_whole = not any(lacks) and not any(each.silent for each in stand)
+    return Status.COMPLETED if is_whole else Status.PARTIAL
 
 
 def _replacements(images: Sequence[ImageResult]) -> Iterator[ResultWarning]:

@@ -345,8 +345,8 @@ class StudyResult(_Wire):
     )
     status: Status = Field(
         description="`pending` while an accepted image waits to be processed; else `partial` where "
-        "an image is still to be sent again, `completed` where all were processed, `failed` where "
-        "none could be."
+        "an image is still to be sent again or has failed, `completed` where all were processed, "
+        "`failed` where none could be."
     )
     received_at: AwareDatetime = Field(description="Time of arrival of the study's first image.")
     completed_at: AwareDatetime | None = Field(

@@ -9,6 +9,7 @@ from gateway.results.sender_view import processed_view
 
 if TYPE_CHECKING:
     from gateway.results.documents import Reading, StudyRecord
+    from gateway.results.settled_work import SettledWork
     from gateway.schemas.not_processed import NotProcessed
     from gateway.schemas.result import StudyResult
     from gateway.studies.readings import MissedReading
@@ -37,6 +38,8 @@ class Answer:
         The stored readings of all images sent.
     decoded
         Frames of a dropped image that had not been processed, as far as they were kept.
+    settled
+        Parked work of the study that it made needless.
     """
 
     result: StudyResult
@@ -47,6 +50,7 @@ class Answer:
     missed: tuple[MissedReading, ...] = ()
     sent: tuple[Reading, ...] = ()
     decoded: tuple[Frame, ...] = ()
+    settled: tuple[SettledWork, ...] = ()
 
     @property
     def is_partial(self) -> bool:

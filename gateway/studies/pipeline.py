@@ -241,6 +241,7 @@ class Pipeline:
             missed=tuple(missed),
             record=added.record,
             sent=added.sent,
+            settled=added.settled,
             decoded=made[0][0].prepared.decoded if len(images) == 1 else (),
         )
 

@@ -45,6 +45,7 @@ class SubmittedPart(StoredDocument):
         description="Of an image that lies where its readings will name it; what has none lies "
         "with the work.",
     )
+    sop_instance_uid: str | None = Field(None, description="Of a DICOM file; (0008,0018).")
 
 
 class Submission(WorkDocument):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from gateway.schemas.parked import ParkedItem
     from gateway.schemas.problem import Problem
+    from gateway.work.documents import WorkDocument
     from gateway.work.keys import WorkId
 
 
@@ -40,8 +41,8 @@ class WorkStates:
     ) -> None:
         """Note the time of the next attempt."""
 
-    async def failed(self, work: WorkId, attempts: int, item: ParkedItem) -> None:
-        """Note that the work failed for good."""
+    async def failed(self, work: WorkId, document: WorkDocument | None, item: ParkedItem) -> None:
+        """Note that the work failed for good; its document is None where it cannot be read."""
 
     async def revived(self, work: WorkId, due: dt.datetime) -> None:
         """Note that failed work is pending again."""

@@ -382,7 +382,7 @@ class Worker(Generic[T]):
         if document is not None:
             await self._job.failed(work, document, item.problem)
         await self._entries.keep_job(work, due, document)
-        await self._states.failed(work, 0 if document is None else document.attempts, item)
+        await self._states.failed(work, document, item)
         await self._entries.remove(work, due)
         log.warning("backlog.parked", parked=item.id, problem=item.problem.type)
 

@@ -18,6 +18,7 @@ from gateway.app.lifespan.dropfolder import make_drop_folder
 from gateway.app.lifespan.processing import Processing
 from gateway.app.lifespan.storage import StudyStorage
 from gateway.audit.trail import Audit
+from gateway.deferred.submitted_images import SubmittedImages
 from gateway.dropfolder.delivery import Deliveries, DropFolder
 from gateway.dropfolder.objects import Inbox
 from gateway.dropfolder.pair_records import PairRecords
@@ -52,6 +53,7 @@ from gateway.studies.intake import Intake
 from gateway.studies.model_choice import ModelChoice
 from gateway.studies.process import StudyPipeline, StudyProcessor
 from gateway.studies.study import Route, Study
+from gateway.work.claims import Claims
 from gateway.work.parked import Parking
 from gateway.work.parked_operations import ParkedOperations
 from gateway.work.turns import Steps
@@ -64,7 +66,7 @@ from tests.support.monitoring import silences_on
 from tests.support.search import IndexingGateway
 from tests.support.store import MemoryStore
 from tests.support.telemetry import Told
-from tests.support.work import promises_on
+from tests.support.work import promises_on, submissions_on
 
 if TYPE_CHECKING:
     from gateway.app.lifespan.monitoring import Monitoring
@@ -298,6 +300,7 @@ def gateway_on(
         quota=quota,
     )
     pictures = cast("Pictures", NoPictures(results))
+    images = SubmittedImages(objects, StudyDocuments(objects))
     processing = Processing(
         admission=admission,
         acceptances=cast("Acceptances", None),  # no route asks
@@ -308,6 +311,8 @@ def gateway_on(
             silences=silences_on(objects),
         ),
         promises=promises_on(objects),
+        images=images,
+        submissions=submissions_on(objects, images, Claims(lease_s=30)),
         imaging=imaging,
         steps=Steps(2),
         studies=studies,

@@ -100,9 +100,7 @@ class Works:
             lease_s=changes.pop("lease_s", 30.0), presence=changes.pop("presence", None)
         )
         self.images = SubmittedImages(objects, self.documents)
-        self.entries = Entries(
-            objects, kind=SUBMISSIONS, document=Submission, claims=claims, needs=self.images
-        )
+        self.entries = submissions_on(objects, self.images, claims)
         self.counts: list[int] = []
         self.moments: list[Sequence[dt.datetime]] = []
         self.parking = Parking(objects, problem_of)
@@ -187,3 +185,10 @@ def promises_on(objects: ObjectStore) -> ReadingPromises:
     """Promises of readings that models owe, on a store."""
     claims = Claims(lease_s=30)
     return ReadingPromises(Entries(objects, kind=READINGS, document=OwedReadings, claims=claims))
+
+
+def submissions_on(
+    objects: ObjectStore, images: SubmittedImages, claims: Claims
+) -> Entries[Submission]:
+    """Entries of submissions on a store."""
+    return Entries(objects, kind=SUBMISSIONS, document=Submission, claims=claims, needs=images)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gateway.deferred.owed_readings import AskAgain
 from gateway.deferred.submissions import ProcessSubmission
-from gateway.deferred.submitted_images import SubmittedImages
 from gateway.delivery.callbacks import Callbacks, CallbackStates, SendNotice
 from gateway.delivery.webhook_client import webhooks
 from gateway.problems import problem_of
@@ -16,7 +15,7 @@ from gateway.results.links import Links
 from gateway.results.missing_readings import MissingReadingStates
 from gateway.results.probe_studies import PROBES_KEPT_S, ProbeStudies
 from gateway.results.retention import Retention
-from gateway.storage.layout import CALLBACKS, SUBMISSIONS
+from gateway.storage.layout import CALLBACKS
 from gateway.work.claims import CLOCK_SKEW_S, Claims
 from gateway.work.documents import OwedReadings, PendingCallback, Submission
 from gateway.work.entries import Entries
@@ -45,8 +44,6 @@ _CALLBACKS_AT_ONCE = 16
 class Backlogs:
     """The kinds of work, and who does them."""
 
-    submissions: Entries[Submission]
-    images: SubmittedImages
     reader: Worker[Submission]
     notifier: Worker[PendingCallback]
     callbacks: Callbacks
@@ -61,17 +58,16 @@ async def make_backlogs(
     states = CallbackStates(storage.results)
     notices, notifier = await _callbacks(context, storage, states)
     callbacks = Callbacks(notices, notifier, hosts=context.settings.callbacks.host_names())
-    images = SubmittedImages(storage.objects, storage.documents)
-    submissions, reader = _submissions(context, storage, processing, callbacks, images)
+    reader = _reader(context, storage, processing, callbacks)
     owed = MissingReadingStates(storage.documents)
     asker = _asker(context, storage, processing, owed)
     owners = (
-        ParkedWork(storage.parking, submissions, storage.submissions, reader),
+        ParkedWork(storage.parking, processing.submissions, storage.submissions, reader),
         ParkedWork(storage.parking, notices, states, notifier),
         ParkedWork(storage.parking, processing.promises.entries, owed, asker),
         storage.held,
     )
-    return Backlogs(submissions, images, reader, notifier, callbacks, asker, owners)
+    return Backlogs(reader, notifier, callbacks, asker, owners)
 
 
 async def _callbacks(
@@ -83,7 +79,7 @@ async def _callbacks(
         storage.objects,
         kind=CALLBACKS,
         document=PendingCallback,
-        claims=_claims(storage, timeout_s),
+        claims=Claims(lease_s=timeout_s + CLOCK_SKEW_S, presence=storage.presence),
     )
     sender = await context.stack.enter_async_context(
         webhooks(
@@ -114,28 +110,19 @@ async def _callbacks(
     return notices, notifier
 
 
-def _submissions(
+def _reader(
     context: LifespanContext,
     storage: StudyStorage,
     processing: Processing,
     callbacks: Callbacks,
-    images: SubmittedImages,
-) -> tuple[Entries[Submission], Worker[Submission]]:
+) -> Worker[Submission]:
     settings = context.settings
-    timeout_s = settings.http.request_timeout_s
     at_once = _STUDIES_A_THREAD * settings.limits.image_threads
-    submissions = Entries(
-        storage.objects,
-        kind=SUBMISSIONS,
-        document=Submission,
-        claims=_claims(storage, timeout_s),
-        needs=images,
-    )
-    reader = Worker(
-        submissions,
+    return Worker(
+        processing.submissions,
         storage.submissions,
         ProcessSubmission(
-            images,
+            processing.images,
             studies=processing.studies,
             results=storage.results,
             callbacks=callbacks,
@@ -148,11 +135,10 @@ def _submissions(
         count=context.counting("studies", context.metrics.backlog.keep_studies),
         at_once=at_once,
         turns=StudyTurns(at_once, processing.steps),
-        timeout_s=timeout_s,
+        timeout_s=settings.http.request_timeout_s,
         sweep_s=settings.pending.sweep_s,
         give_up_s=settings.pending.give_up_s,
     )
-    return submissions, reader
 
 
 def _asker(
@@ -200,8 +186,3 @@ def backlog_work(
         retention = Retention(studies, deletion, audit, days=settings.retention.study_days)
         every_s = settings.retention.sweep_s
         yield "retention", sweep_for_ever(Sweep.RETENTION, retention, audit, every_s)
-
-
-def _claims(storage: StudyStorage, timeout_s: float) -> Claims:
-    """Return the claims by which one gateway at a time is at a piece of work."""
-    return Claims(lease_s=timeout_s + CLOCK_SKEW_S, presence=storage.presence)

@@ -230,7 +230,7 @@ def _accepted(
 ) -> tuple[Submissions, StudyCatalog]:
     """Return the intake of studies that are processed later, and the catalog of all studies."""
     submissions = Submissions(
-        backlogs.submissions,
+        processing.submissions,
         backlogs.reader,
         results=storage.results,
         pending=storage.submissions,
@@ -238,7 +238,7 @@ def _accepted(
         choice=processing.choice,
         imaging=processing.imaging,
         steps=processing.steps,
-        images=backlogs.images,
+        images=processing.images,
     )
     return submissions, StudyCatalog(
         storage.objects, results=storage.results, deletion=storage.deletion

@@ -11,7 +11,9 @@ from gateway.admission.idle_turns import IdleTurns
 from gateway.admission.tenant_quota import TenantQuota
 from gateway.app.lifespan.monitoring import open_monitoring
 from gateway.app.lifespan.telemetry import open_telemetry
+from gateway.deferred.settled_work import SettlingPipeline
 from gateway.deferred.shadow_readings import ShadowReadings
+from gateway.deferred.submitted_images import SubmittedImages
 from gateway.models.acceptances import Acceptances
 from gateway.models.registry import ModelRegistry
 from gateway.pictures.pictures import Pictures
@@ -21,7 +23,7 @@ from gateway.results.shadows import Shadows
 from gateway.results.tombstones import Tombstones
 from gateway.routing.canary_watch import CanaryWatch
 from gateway.routing.roll_back import RollBacks
-from gateway.storage.layout import READINGS
+from gateway.storage.layout import READINGS, SUBMISSIONS
 from gateway.studies.imaging import Imaging
 from gateway.studies.inference import Inference
 from gateway.studies.intake import Intake
@@ -34,7 +36,7 @@ from gateway.studies.shadow_queue import ShadowQueue
 from gateway.triton.client import TritonClient
 from gateway.triton.restart_flag import RestartFlag
 from gateway.work.claims import CLOCK_SKEW_S, Claims
-from gateway.work.documents import OwedReadings
+from gateway.work.documents import OwedReadings, Submission
 from gateway.work.entries import Entries
 from gateway.work.turns import Steps
 from preprocess import Limits
@@ -66,6 +68,8 @@ class Processing:
     models: ModelRegistry
     choice: ModelChoice
     promises: ReadingPromises
+    images: SubmittedImages
+    submissions: Entries[Submission]
     imaging: Imaging
     steps: Steps
     studies: StudyProcessor
@@ -143,7 +147,14 @@ def make_processing(
     choice = ModelChoice(
         *(models, routing, imaging, metrics, canaries), silences=engine.monitoring.silences
     )
-    promises = _promises(context, storage)
+    claims = _claims(context, storage)
+    promises = ReadingPromises(
+        Entries(storage.objects, kind=READINGS, document=OwedReadings, claims=claims)
+    )
+    images = SubmittedImages(storage.objects, storage.documents)
+    submissions = Entries(
+        storage.objects, kind=SUBMISSIONS, document=Submission, claims=claims, needs=images
+    )
     inference = engine.inference
     waiting = ShadowQueue(settings.shadow.queue, metrics)
     pipeline = Pipeline(
@@ -168,13 +179,15 @@ def make_processing(
         models=models,
         choice=choice,
         promises=promises,
+        images=images,
+        submissions=submissions,
         imaging=imaging,
         steps=engine.steps,
         studies=StudyProcessor(
             admission=admission,
             models=models,
             intake=Intake(imaging, recorder, metadata_bytes=settings.limits.metadata_bytes),
-            pipeline=pipeline,
+            pipeline=SettlingPipeline(pipeline, storage.parking, (submissions, promises.entries)),
             audit=audit,
             quota=quota,
         ),
@@ -239,11 +252,10 @@ def _shadows(
     )
 
 
-def _promises(context: LifespanContext, storage: StudyStorage) -> ReadingPromises:
+def _claims(context: LifespanContext, storage: StudyStorage) -> Claims:
+    """Return the claims by which one gateway at a time is at the work of a study."""
     lease_s = context.settings.http.request_timeout_s + CLOCK_SKEW_S
-    claims = Claims(lease_s=lease_s, presence=storage.presence)
-    entries = Entries(storage.objects, kind=READINGS, document=OwedReadings, claims=claims)
-    return ReadingPromises(entries)
+    return Claims(lease_s=lease_s, presence=storage.presence)
 
 
 def _triton(context: LifespanContext) -> TritonClient:

@@ -28,6 +28,7 @@ from gateway.results.view import study_result
 from gateway.schemas.routing_rules import Lane
 from gateway.storage.layout import CALLBACKS
 from gateway.studies.dicom_instance import FailureReason, failure_reason
+from gateway.work.documents import SubmittedPart
 from gateway.work.keys import WorkId, to_the_second
 from gateway.work.parked import Parking
 from gateway.work.worker import Worker
@@ -37,6 +38,7 @@ from tests.support.deferred import DeferredGateway
 from tests.support.deletion import deletion_on
 from tests.support.gateway import until
 from tests.support.store import MemoryStore
+from tests.support.work import JOB
 
 
 class Rounds:
@@ -209,7 +211,7 @@ async def test_study_of_which_all_failed_takes_the_identity_of_the_next_one():
     work, _ = await gateway.accept("S1", patient_id="P1", accession_number="A1")
     parking = Parking(objects, problem_of)
     item = await parking.park_work("results/S1/submissions/x", UnknownModelError("m", ()))
-    await gateway.states.failed(work, 1, item)
+    await gateway.states.failed(work, None, item)
     record = (await gateway.accept("S1", patient_id="P2")).record
     assert record.identity == {"patient_id": "P2"}
     with pytest.raises(StudyConflictError):
@@ -217,7 +219,7 @@ async def test_study_of_which_all_failed_takes_the_identity_of_the_next_one():
     trail = Trail()
     async with Audit(trail, Metrics(CollectorRegistry()), instance="here").of_work("x", GATEWAY):
         name_study("S1")
-        await gateway.states.failed(WorkId("S1", record.pending[0].id), 1, item)
+        await gateway.states.failed(WorkId("S1", record.pending[0].id), None, item)
         record = (await gateway.accept("S1", patient_id="P3")).record
         record = (await gateway.accept("S1", patient_id="P3")).record
     [told] = trail.records
@@ -281,10 +283,12 @@ async def test_no_more_of_a_study_waits_than_its_document_has_room_for():
         await gateway.states.postponed(work, dt.datetime.now(dt.UTC), 10_000, problem)
     parking = Parking(objects, problem_of)
     errors = [UnknownModelError("m", (f"a model of many {number}",)) for number in range(9)]
+    part = SubmittedPart(part="image", object="x", sha256="a" * 64, sop_instance_uid="1.2.3")
+    sent = JOB.model_copy(update={"attempts": 10_000, "parts": (part,)})
     for failed in (False, True):
         for place, item in enumerate(record.pending if failed else ()):
             parked = await parking.park_work(f"results/S1/submissions/{item.id}", errors[place % 9])
-            await gateway.states.failed(WorkId("S1", item.id), 10_000, parked)
+            await gateway.states.failed(WorkId("S1", item.id), sent, parked)
         before = dict(objects.objects)
         for other in (gateway, DeferredGateway(objects)):
             with pytest.raises(StudyBacklogFullError) as caught:

@@ -25,7 +25,7 @@ WORK = WorkId.new("S1", NOON)
 
 
 def submission() -> Submission:
-    parts = submitted_parts(SENT, CHECKED)
+    parts = submitted_parts(SENT, CHECKED, {"image[1]": "1.2.3"})
     return Submission(received_at=NOON, parts=parts, image_bytes=1, context={})
 
 
@@ -63,6 +63,7 @@ async def test_an_image_is_written_where_its_readings_will_name_it():
     first, second, report = keys_of(document)
     assert first.startswith(f"results/S1/images/{SHA256['a']}/image-")
     assert (first[-4:], second[-4:]) == (".png", ".dcm")
+    assert [part.sop_instance_uid for part in document.parts] == [None, "1.2.3", None]
     assert report == f"results/S1/submissions/{WORK.id}/image-3"
     assert [await images.read(WORK, part) for part in document.parts] == [*SENT.values()]
 
@@ -70,12 +71,12 @@ async def test_an_image_is_written_where_its_readings_will_name_it():
 async def test_bytes_that_come_twice_are_written_once():
     objects = MemoryStore()
     twice = {"image[0]": CHECKED["image[0]"], "image[1]": CHECKED["image[0]"]}
-    parts = submitted_parts(twice, twice)
+    parts = submitted_parts(twice, twice, {})
     assert [part.part for part in parts] == [*twice]
     document = Submission(received_at=NOON, parts=parts, image_bytes=1, context={})
     await images_on(objects).write(WORK, document, dict.fromkeys(twice, b"first"))
     assert [*objects.objects.values()] == [b"first"]
-    assert submitted_parts(twice, twice)[0].object != parts[0].object  # each time another name
+    assert submitted_parts(twice, twice, {})[0].object != parts[0].object  # each time another name
 
 
 async def test_images_of_a_submission_of_before_lie_with_the_work():

@@ -10,6 +10,7 @@ from gateway.results.documents import MissingReading, StudyRecord
 from gateway.results.missing_readings import MissingReadingStates
 from gateway.results.study_documents import StudyDocuments
 from gateway.schemas.parked import ParkedItem
+from gateway.work.documents import OwedReadings
 from gateway.work.keys import WorkId
 from gateway.work.states import Standing
 from tests.support.readings import NOON
@@ -50,12 +51,12 @@ async def test_a_failure_and_its_retry_change_the_readings_of_the_work_alone(
     await states.postponed(WORK, NOON, 1, PROBLEM)
     mine, other = await items(documents)
     assert (mine.problem, other.problem) == ("model-unavailable", "model-failed")
-    await states.failed(WORK, 3, parked())
+    await states.failed(WORK, OwedReadings(), parked())
     assert await states.standing(WORK, tried=True) is Standing.FAILED
     assert [item.failed for item in await items(documents)] == [True, False]
     await states.revived(WORK, NOON)
     assert await states.standing(WORK, tried=True) is Standing.PENDING
-    await states.failed(WORK, 4, parked())
+    await states.failed(WORK, None, parked())
     assert await states.discarded(WORK)
     assert [(item.work, item.failed) for item in await items(documents)] == [(None, False)] * 2
     assert await states.standing(WORK, tried=True) is Standing.DONE

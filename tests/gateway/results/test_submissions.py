@@ -31,7 +31,7 @@ from gateway.work.keys import WorkId, parked_key
 from gateway.work.parked import Parking
 from gateway.work.states import Standing
 from tests.support.store import MemoryStore
-from tests.support.work import metadata
+from tests.support.work import JOB, metadata
 
 NOON = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 LATER = NOON + dt.timedelta(minutes=5)
@@ -54,7 +54,7 @@ class Study:
         """Return the id of the parked item."""
         error = error or UnknownModelError("m", ())
         item = await self.parking.park_work(parked_key(SUBMISSIONS, work), error)
-        await self.states.failed(work, 3, item)
+        await self.states.failed(work, JOB.model_copy(update={"attempts": 3}), item)
         return item.id
 
     async def record(self) -> StudyRecord:

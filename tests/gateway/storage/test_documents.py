@@ -27,6 +27,7 @@ from gateway.results.documents import (
     Completion,
     CompletionEntry,
     DeliveryItem,
+    FailedImage,
     FailedImages,
     FrameReading,
     MissingReading,
@@ -137,6 +138,7 @@ FAILED = FailedImages(
     failed_at=NOON,
     problem="unreadable-image",
     told=PROBLEM,
+    sent=(FailedImage(hash="0123456789abcdef"),),
 )
 CLAIM = Claim(owner="o", expires_at=NOON)
 COMPLETION = Completion(work="20260131T120000000000Z-00", last_instance_at=NOON, expected=2)
@@ -198,6 +200,7 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         ),
         WAITING,
         FAILED,
+        FAILED.sent[0],
         CLAIM,
         MISSING,
         DeliveryItem(

@@ -85,7 +85,7 @@ async def fill(objects: ObjectStore) -> str:
         await states.promise(work, metadata, 1, Seen())
     item = await parking.park_work(parked_key(SUBMISSIONS, FAILED), GivenUpError(3))
     await entries.keep_job(FAILED, NOON, submission)
-    await states.failed(FAILED, 3, item)
+    await states.failed(FAILED, submission.model_copy(update={"attempts": 3}), item)
     await entries.remove(FAILED, NOON)
     notices = Entries(objects, kind=CALLBACKS, document=PendingCallback, claims=claims)
     notice = PendingCallback(url="https://ris.test/")

@@ -215,7 +215,7 @@ async def test_another_patient_is_refused_whether_the_first_was_read_or_waits(
     assert (await client.post("/v1/studies", headers=ASYNC, **other)).status_code == 409
 
 
-async def test_what_only_decoding_finds_is_a_failure_that_an_operator_can_discard(
+async def test_what_only_decoding_finds_is_a_failure_until_the_image_is_processed(
     gateway: LiveGateway,
 ):
     client, document = gateway.client, metadata(image_size={"width": 31, "height": 32})
@@ -233,11 +233,27 @@ async def test_what_only_decoding_finds_is_a_failure_that_an_operator_can_discar
         return bool(found) and found[0]["failed_at"] != failure["failed_at"]
 
     await until(failed_again)
-    await send(client, metadata(study_id=study_id), flat_png(7))
-    result = await came_to(client, study_id, "completed")
+    await send(client, metadata(study_id=study_id), flat_png(207))
+    result = await came_to(client, study_id, "partial")
     assert (len(result["images"]), len(result["failures"])) == (1, 1)
-    assert (await client.delete(f"/v1/parked/{failure['parked']}")).status_code == 204
+    answer = await client.post("/v1/studies", **multipart(metadata(study_id=study_id), flat_png(7)))
+    assert (answer.status_code, answer.json()["status"]) == (200, "completed")
     assert "failures" not in await view(client, study_id)
+    assert (await client.delete(f"/v1/parked/{failure['parked']}")).status_code == 404
+    assert [path for path in left(gateway, study_id) if "/submissions/" in path] == []
+
+
+async def test_a_failure_is_over_once_an_operator_discards_it(gateway: LiveGateway):
+    client, document = gateway.client, metadata(image_size={"width": 31, "height": 32})
+    study_id = document["study_id"]
+    await send(client, document, flat_png(9))
+    [failure] = (await came_to(client, study_id, "failed"))["failures"]
+    await send(client, metadata(study_id=study_id), flat_png(209))
+    await came_to(client, study_id, "partial")
+    assert (await client.delete(f"/v1/parked/{failure['parked']}")).status_code == 204
+    result = await view(client, study_id)
+    assert result["status"] == "completed"
+    assert "failures" not in result
     assert [path for path in left(gateway, study_id) if "/submissions/" in path] == []
 
 
