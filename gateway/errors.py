@@ -192,7 +192,7 @@ class DeliveryUnansweredError(RadStreamError, label="DeliveryUnansweredError"):
     is_unasked
         True if the destination took the result, and is yet to be asked for storage commitment.
     is_declined
-        True if the destination answered, and declined what it was asked for.
+        True if the destination is there, and does not do what it was asked for.
     """
 
     reason: str

@@ -295,7 +295,7 @@ class _Sending:
     classes
         SOP Class UIDs of reports that are no Comprehensive 3D SR.
     hindrance, is_declined
-        The last reason why it could not be asked for one; True if it answered so.
+        The last reason why it could not be asked for one; True if it is there all the same.
 
     Attributes
     ----------

@@ -237,10 +237,11 @@ class DicomTransport:
             if association is None:
                 reason = "it takes no requests for storage commitment"
                 raise DeliveryUnansweredError(reason, is_declined=True)
-            ask_for_commitment(association, transaction_uid, parsed(rendering.data))
             # The release comes after it, and before the request counts as not made.
-            left_s = max(0.0, deadline.remaining_s() - 2 * _RELEASE_S)
-            return report_within(report, min(wait_s, left_s))
+            over = deadline.later(-2 * _RELEASE_S)
+            association.dimse_timeout = max(_RELEASE_S / 2, over.remaining_s())
+            ask_for_commitment(association, transaction_uid, parsed(rendering.data))
+            return report_within(report, min(wait_s, max(0.0, over.remaining_s())))
 
     def _report_handlers(self) -> list[EventHandlerType]:
         """Return what takes a report on the association of a request.

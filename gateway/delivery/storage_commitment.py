@@ -225,7 +225,8 @@ def ask_for_commitment(association: Association, transaction_uid: str, stored: D
     Raises
     ------
     DeliveryUnansweredError
-        The archive does not take the request, or it is not known if it has.
+        The archive does not take the request, or it is not known if it has. It is there, and took
+        the association for this: so it counts as declined, too, if it does not answer.
     """
     item, information = Dataset(), Dataset()
     item.ReferencedSOPClassUID = stored.SOPClassUID
@@ -235,10 +236,11 @@ def ask_for_commitment(association: Association, transaction_uid: str, stored: D
     try:
         answer, _ = association.send_n_action(information, _REQUEST, PUSH_MODEL, _INSTANCE)
     except (RuntimeError, ValueError) as error:
-        raise DeliveryUnansweredError("it aborted the association", is_sent=True) from error
+        reason = "it aborted the association for storage commitment"
+        raise DeliveryUnansweredError(reason, is_sent=True, is_declined=True) from error
     if "Status" not in answer:
         reason = "it did not answer the request for storage commitment"
-        raise DeliveryUnansweredError(reason, is_sent=True)
+        raise DeliveryUnansweredError(reason, is_sent=True, is_declined=True)
     if answer.Status != _SUCCESS:
         reason = f"it answered storage commitment with status {int(answer.Status):04X}"
         raise DeliveryUnansweredError(reason, is_declined=True)

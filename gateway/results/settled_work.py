@@ -35,7 +35,7 @@ class Settling:
     Attributes
     ----------
     settled
-        What it settled the last time.
+        Work that it settled the last time.
     """
 
     change: Callable[[StudyRecord | None], StudyRecord]

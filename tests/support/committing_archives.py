@@ -35,6 +35,8 @@ class Committing(Archive):
         Failure Reason of the object; None commits it where it is held.
     is_silent
         True to report nothing.
+    is_mute
+        True to answer no request.
     changes
         Of the Event Information.
     asked
@@ -54,6 +56,7 @@ class Committing(Archive):
     status: int = SUCCESS
     failure: int | None = None
     is_silent: bool = False
+    is_mute: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
     turns: list[tuple[bool, int | None]] = field(default_factory=list)
     asked: list[Dataset] = field(default_factory=list)
@@ -82,6 +85,8 @@ class Committing(Archive):
         asked = event.action_information
         self.asked.append(asked)
         self._on[event.assoc] = asked
+        while self.is_mute and event.assoc.is_established:
+            time.sleep(0.05)
         return self.status, None
 
     def sent(self, event: evt.Event) -> None:

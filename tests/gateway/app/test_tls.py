@@ -141,6 +141,7 @@ def test_a_pair_that_does_not_fit_is_no_certificate(tmp_path: Path):
 
 async def test_without_its_certificate_the_gateway_does_not_start(tmp_path: Path):
     missing = {
+        "RADSTREAM_HTTP__PORT": "0",
         "RADSTREAM_HTTP__TLS_CERTIFICATE": str(tmp_path / "none.crt"),
         "RADSTREAM_HTTP__TLS_KEY": str(tmp_path / "none.key"),
     }

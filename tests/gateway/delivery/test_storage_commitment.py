@@ -138,6 +138,16 @@ async def test_an_archive_that_hangs_up_could_not_be_asked_and_declines_nothing(
     server.close()
 
 
+async def test_an_archive_that_answers_no_request_declines_to_be_asked():
+    with committing(is_mute=True) as pacs, to(pacs.port) as transport:
+        with pytest.raises(DeliveryUnansweredError, match="did not answer") as caught:
+            await transport.is_held(rendering(), Deadline.after(4.0))
+        assert len(pacs.asked) == 1
+    assert caught.value.is_sent
+    assert caught.value.is_unasked
+    assert caught.value.is_declined
+
+
 async def test_an_archive_that_is_slow_to_release_was_asked():
     """Though its time-out cuts the wait short."""
     with committing(is_silent=True, release_s=0.9) as pacs, to(pacs.port) as transport:
