@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -27,7 +29,10 @@ STUDY_SPANS = {
     *("POST /v1/studies", "validate", "study", "admit", "prepare", "decode", "tensor", "infer"),
     *("store", "InferRequest", "brightness", "compute"),
 }
-TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+# More than one: a span that does not reach the collector in time is lost, as the docs say.
+TRACES = tuple(f"0af7651916cd43dd8448eb211c8031{number:02}" for number in range(3))
+PARENT = "b7ad6b7169203331"
+_COMES_WITHIN_S = 25.0
 MARK = "MUSTERMANN"
 
 
@@ -51,23 +56,6 @@ def traced(settings: Settings, endpoint: str, **changes: object) -> Settings:
 async def test_one_trace_goes_from_the_caller_through_every_stage_into_triton(
     traced_triton: EmbeddedTriton, collector: Collector, tmp_path: Path
 ):
-    image = file_of(radiograph(PatientName=MARK, PatientID=MARK, BodyPartExamined=MARK))
-    document = metadata(
-        study_id=f"{MARK}-1",
-        patient_id=MARK,
-        body_part=MARK,
-        annotations=[{"by": MARK}],
-        model="brightness",
-    )
-    files = multipart(document, image)
-    files["files"][1] = ("image", (f"{MARK}.dcm", image, "application/dicom"))
-    headers = {
-        "traceparent": f"00-{TRACE}-{PARENT}-01",
-        "tracestate": f"vendor={MARK}",
-        "baggage": f"patient={MARK}",
-        "x-request-id": MARK,
-        "user-agent": MARK,
-    }
     variables = {
         "RADSTREAM_HTTP__PORT": "0",
         "RADSTREAM_TRITON__URL": traced_triton.grpc_url,
@@ -81,19 +69,20 @@ async def test_one_trace_goes_from_the_caller_through_every_stage_into_triton(
     async with running_command("serve", **variables) as command:
         async with client_of(await command.url()) as client:
             await until(lambda: _is_ready(client))
-            answer = await client.post("/v1/studies", **files, headers=headers)
-            assert answer.status_code == 200, answer.text
-            await client.get(f"/v1/studies/{MARK}-1", headers=headers)
-            openmetrics = {"accept": "application/openmetrics-text; version=1.0.0"}
-            metrics = (await client.get("/metrics", headers=openmetrics)).text
-        # They come within seconds; the flush at the end has a bound that a busy machine may pass.
-        await until(lambda: {span.name for span in collector.of(TRACE)} >= STUDY_SPANS)
+            for trace in TRACES:
+                answer = await _send(client, trace)
+                openmetrics = {"accept": "application/openmetrics-text; version=1.0.0"}
+                metrics = (await client.get("/metrics", headers=openmetrics)).text
+                with suppress(TimeoutError):
+                    await until(partial(_is_whole, collector, trace), _COMES_WITHIN_S)
+                    break
+        assert _is_whole(collector, trace), command.err[-20:]
         assert await command.stop() == 0
 
-    spans = {span.name: span for span in collector.of(TRACE)}
+    spans = {span.name: span for span in collector.of(trace)}
     request = spans["POST /v1/studies"]
     assert request.parent_id == PARENT
-    assert answer.headers["traceparent"] == f"00-{TRACE}-{request.span_id}-01"
+    assert answer.headers["traceparent"] == f"00-{trace}-{request.span_id}-01"
     for outer, inner in [
         ("POST /v1/studies", "validate"),
         ("POST /v1/studies", "study"),
@@ -123,18 +112,49 @@ async def test_one_trace_goes_from_the_caller_through_every_stage_into_triton(
 
     # The same id everywhere.
     logged = [json.loads(line) for line in command.err if '"study.completed"' in line]
-    assert [(line["trace_id"], line["study_ref"]) for line in logged] == [
-        (TRACE, study["radstream.study_ref"])
+    assert (trace, study["radstream.study_ref"]) in [
+        (line["trace_id"], line["study_ref"]) for line in logged
     ]
+    assert {line["trace_id"] for line in logged} <= {*TRACES}
     told = events_in(tmp_path / "telemetry")
-    assert {event["trace_id"] for event in told} == {TRACE}
+    assert {trace} <= {event["trace_id"] for event in told} <= {*TRACES}
     for name in ("http_request_seconds", "stage_seconds", "study_seconds"):
-        exemplars = [line for line in metrics.splitlines() if f'{{trace_id="{TRACE}"}}' in line]
+        exemplars = [line for line in metrics.splitlines() if f'{{trace_id="{trace}"}}' in line]
         assert any(line.startswith(f"radstream_{name}_bucket") for line in exemplars), name
 
     # No trace holds what a sender wrote, and none is made for the machines that ask for health.
     assert not any(MARK.encode() in body for body in collector.bodies)
     assert not {"GET /readyz", "GET /metrics"} & {span.name for span in collector.spans}
+
+
+async def _send(client: httpx.AsyncClient, trace: str) -> httpx.Response:
+    """Send and fetch a study that says who sends it wherever it can."""
+    image = file_of(radiograph(PatientName=MARK, PatientID=MARK, BodyPartExamined=MARK))
+    study_id = f"{MARK}-{trace[-1]}"
+    document = metadata(
+        study_id=study_id,
+        patient_id=MARK,
+        body_part=MARK,
+        annotations=[{"by": MARK}],
+        model="brightness",
+    )
+    files = multipart(document, image)
+    files["files"][1] = ("image", (f"{MARK}.dcm", image, "application/dicom"))
+    headers = {
+        "traceparent": f"00-{trace}-{PARENT}-01",
+        "tracestate": f"vendor={MARK}",
+        "baggage": f"patient={MARK}",
+        "x-request-id": MARK,
+        "user-agent": MARK,
+    }
+    answer = await client.post("/v1/studies", **files, headers=headers)
+    assert answer.status_code == 200, answer.text
+    await client.get(f"/v1/studies/{study_id}", headers=headers)
+    return answer
+
+
+def _is_whole(collector: Collector, trace: str) -> bool:
+    return {span.name for span in collector.of(trace)} >= STUDY_SPANS
 
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:
