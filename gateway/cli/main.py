@@ -12,6 +12,7 @@ from gateway.app.server import AddressUnavailableError, run, serve, serve_with_t
 from gateway.app.start_failures import StartError
 from gateway.app.tls import CertificateError
 from gateway.cli.accept import accept
+from gateway.cli.backup import backup
 from gateway.cli.banner import banner
 from gateway.cli.completion import completion
 from gateway.cli.deliveries import deliveries
@@ -91,6 +92,7 @@ def verify(*, as_json: bool, reindex: bool) -> None:
 
 
 main.add_command(accept)
+main.add_command(backup)
 main.add_command(feedback)
 main.add_command(send)
 main.add_command(parked)

@@ -98,7 +98,7 @@ class AskedCommitments:
     async def end(self, transaction_uid: str) -> None:
         """Forget a request: no report is waited for any more."""
         await self._objects.purge(_folder(transaction_uid))
-        await self._objects.purge(_report_key(transaction_uid))
+        await self._objects.purge(report_key(transaction_uid))
 
     async def open_on(self, study_id: str, destination: str, sop_instance_uid: str) -> list[str]:
         """Return the Transaction UIDs of requests for an object that a destination was brought."""
@@ -127,12 +127,12 @@ class AskedCommitments:
         if uid not in committed and uid not in failed:
             return False
         report = KeptReport(committed=uid in committed, reason=failed.get(uid))
-        await create_document(self._objects, _report_key(transaction_uid), report)
+        await create_document(self._objects, report_key(transaction_uid), report)
         return True
 
     async def report(self, transaction_uid: str) -> KeptReport | None:
         """Return the report that was kept on a request; None where none came."""
-        return await read_or_none(self._objects, KeptReport, _report_key(transaction_uid))
+        return await read_or_none(self._objects, KeptReport, report_key(transaction_uid))
 
     async def reported(self, transaction_uid: str) -> Reported | None:
         """Return a request with the report on it; None where one of both is not there."""
@@ -161,7 +161,7 @@ class AskedCommitments:
 
     async def _of(self, study_id: str) -> AsyncIterator[tuple[str, str]]:
         """Yield the Transaction UIDs of a study's requests, and their keys."""
-        for key in await self._objects.keys(f"{ASKED}{_study_digits(study_id)}/"):
+        for key in await self._objects.keys(commitments_folder(study_id)):
             *_, transaction_uid, name = key.split("/")
             if name.partition(".")[2] == study_id:
                 yield transaction_uid, key
@@ -212,5 +212,11 @@ def _folder(transaction_uid: str) -> str:
     return f"{ASKED}{study:0{_STUDY_DIGITS}x}/{transaction_uid}/"
 
 
-def _report_key(transaction_uid: str) -> str:
+def commitments_folder(study_id: str) -> str:
+    """Return what the keys of a study's requests begin with; another's may lie there, too."""
+    return f"{ASKED}{_study_digits(study_id)}/"
+
+
+def report_key(transaction_uid: str) -> str:
+    """Return the key of the report on a request."""
     return f"{REPORTS}{transaction_uid}.json"

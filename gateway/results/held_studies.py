@@ -61,10 +61,10 @@ class HeldStudies:
             return
         if completion.held:
             await self._parking.park_work(
-                _key(record.study_id), StudyIncompleteError(_told(completion))
+                held_key(record.study_id), StudyIncompleteError(_told(completion))
             )
         elif completion.reopened:
-            await self._parking.clear_work(_key(record.study_id))
+            await self._parking.clear_work(held_key(record.study_id))
 
     def owns(self, item: ParkedItem) -> bool:
         """Return True if the item is of a held study."""
@@ -101,7 +101,8 @@ class HeldStudies:
         return await self._documents.change_known(study_id, change)
 
 
-def _key(study_id: str) -> str:
+def held_key(study_id: str) -> str:
+    """Return the key that the parked item of a held study has."""
     return parked_key(COMPLETION, WorkId(study_id, _HELD))
 
 

@@ -37,7 +37,7 @@ class Instances:
         """Write the pointer to an accepted instance, over that of an earlier sender."""
         mark = f"{pointers_folder(pointer.study_id)}{sop_instance_uid}"
         await self._objects.create(mark, b"", media_type="application/octet-stream")
-        await replace_document(self._objects, _key(sop_instance_uid), pointer)
+        await replace_document(self._objects, pointer_key(sop_instance_uid), pointer)
 
     async def find(self, sop_instance_uid: str) -> InstancePointer | None:
         """Return the pointer to an instance; None if it was not accepted.
@@ -46,14 +46,15 @@ class Instances:
         ------
         UnreadableDocumentError
         """
-        return await read_or_none(self._objects, InstancePointer, _key(sop_instance_uid))
+        return await read_or_none(self._objects, InstancePointer, pointer_key(sop_instance_uid))
 
     async def remove_of(self, study_id: str) -> None:
         """Remove the pointers of a study for good, but not their marks."""
         folder = pointers_folder(study_id)
         for mark in await self._objects.keys(folder):
-            await self._objects.purge(_key(mark.removeprefix(folder)))
+            await self._objects.purge(pointer_key(mark.removeprefix(folder)))
 
 
-def _key(sop_instance_uid: str) -> str:
+def pointer_key(sop_instance_uid: str) -> str:
+    """Return the key of the pointer to an instance."""
     return f"{INSTANCES}{sop_instance_uid}.json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from typing import TYPE_CHECKING
 
 from gateway.results.deletion import deletion_folder
@@ -10,7 +12,23 @@ from gateway.runtime.concurrency import together
 from gateway.storage.documents import read_or_none
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.storage.protocol import ObjectStore
+
+_KEY = re.compile(r".*/(\d{8}T\d{12}Z)\.json")
+
+
+def last_deleted_at(keys: Iterable[str]) -> dt.datetime | None:
+    """Return the time of a study's last deletion; None where it was never deleted.
+
+    Parameters
+    ----------
+    keys
+        Of its tombstones.
+    """
+    times = [found[1] for key in keys if (found := _KEY.fullmatch(key))]
+    return dt.datetime.strptime(max(times), "%Y%m%dT%H%M%S%f%z") if times else None
 
 
 class Tombstones:

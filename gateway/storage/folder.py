@@ -18,9 +18,16 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.errors import InvalidKeyError, ObjectNotFoundError, StoreUnavailableError
 from gateway.runtime.threads import in_thread
 from gateway.storage.descent import NESTED, held, made, obstacle, opened
-from gateway.storage.keys import split_key, split_prefix
+from gateway.storage.keys import split_key
 from gateway.storage.locked_files import locked, whole
-from gateway.storage.plain_files import beginning, length, paths, read, written_at
+from gateway.storage.plain_files import (
+    beginning,
+    file_keys,
+    folder_names,
+    length,
+    read,
+    written_at,
+)
 from gateway.storage.protocol import Tagged
 
 if TYPE_CHECKING:
@@ -278,24 +285,11 @@ class FolderStore:
             self._delete(split_key(key))
 
     def _keys(self, prefix: str) -> list[str]:
-        at, slash, stem = prefix.rpartition("/")
-        try:
-            with opened(self._root, split_prefix(prefix)) as folder:
-                return sorted(f"{at}{slash}{path}" for path in paths(folder, stem))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        return sorted(file_keys(self._root, prefix))
 
     def _folders(self, prefix: str, after: str, limit: int) -> list[str]:
-        try:
-            with opened(self._root, split_prefix(prefix)) as folder, os.scandir(folder) as entries:
-                names = [
-                    entry.name
-                    for entry in entries
-                    if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-                ]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
         # As their keys stand: the slash that follows a name takes part in the order.
+        names = folder_names(self._root, prefix)
         beyond = [name for name in names if not after or f"{name}/" > f"{after}/"]
         return sorted(beyond, key=lambda name: f"{name}/")[:limit]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
 from gateway.storage.descent import opened
-from gateway.storage.keys import KEY_BYTES
+from gateway.storage.keys import KEY_BYTES, split_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ _PIECE_BYTES = 1 << 16
 
 def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
     """Return the bytes of the file that the steps lead to; see `ObjectStore.read`."""
-    with _opened(root, steps, limit_bytes) as (file, size):
+    with opened_file(root, steps, limit_bytes) as (file, size):
         pieces = []
         found, wanted = 0, size + 1
         while piece := os.read(file, wanted):  # one piece, unless the file grows
@@ -39,13 +39,13 @@ def read(root: Path, steps: Sequence[str], limit_bytes: int | None) -> bytes:
 
 def beginning(root: Path, steps: Sequence[str], size: int) -> bytes:
     """Return the file's first bytes; see `ObjectStore.beginning`."""
-    with _opened(root, steps, None) as (file, _):
+    with opened_file(root, steps, None) as (file, _):
         return os.read(file, size)
 
 
 def length(root: Path, steps: Sequence[str], limit_bytes: int | None) -> int:
     """Return the length in bytes of the file that the steps lead to; raise as `read` does."""
-    with _opened(root, steps, limit_bytes) as (_, size):
+    with opened_file(root, steps, limit_bytes) as (_, size):
         return size
 
 
@@ -54,13 +54,15 @@ def written_at(root: Path, steps: Sequence[str]) -> dt.datetime:
 
     Its change time: a copy may bring the time of writing along from where it lay before.
     """
-    with _opened(root, steps, None) as (file, _):
+    with opened_file(root, steps, None) as (file, _):
         return dt.datetime.fromtimestamp(os.fstat(file).st_ctime, dt.UTC)
 
 
 @contextmanager
-def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterator[tuple[int, int]]:
-    """Yield the descriptor and the length of an object's file."""
+def opened_file(
+    root: Path, steps: Sequence[str], limit_bytes: int | None
+) -> Iterator[tuple[int, int]]:
+    """Yield the descriptor and the length of an object's file; raise as `read` does."""
     try:
         with opened(root, steps[:-1]) as folder:
             # A pipe without a writer is not waited for.
@@ -79,6 +81,35 @@ def _opened(root: Path, steps: Sequence[str], limit_bytes: int | None) -> Iterat
         yield file, status.st_size
     finally:
         os.close(file)
+
+
+def file_keys(root: Path, prefix: str) -> list[str]:
+    """Return the keys of all files below the root that start with a prefix, in no order."""
+    at, slash, stem = prefix.rpartition("/")
+    try:
+        with opened(root, split_prefix(prefix)) as folder:
+            return [f"{at}{slash}{path}" for path in paths(folder, stem)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def folder_names(root: Path, prefix: str) -> list[str]:
+    """Return the names of the folders right below a prefix, in no order.
+
+    Parameters
+    ----------
+    prefix
+        Prefix of keys, empty or ending in a slash.
+    """
+    try:
+        with opened(root, split_prefix(prefix)) as folder, os.scandir(folder) as entries:
+            return [
+                entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            ]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def paths(top: int, stem: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import hashlib
 import re
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from gateway.results.keys import (
     submitted_key,
 )
 from gateway.results.shadows import ShadowReading
+from gateway.results.tombstones import last_deleted_at
 from gateway.storage.layout import CALLBACKS, DELIVERIES, PARKED, READINGS, SUBMISSIONS
 from gateway.verification.findings import Kind, Look
 from gateway.work.documents import (
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from gateway.work.documents import WorkDocument
 
 _IMAGE = re.compile(r"images/([0-9a-f]{64})/image-[0-9a-f]{8}\.(?:jpg|png|dcm)")
-_TOMBSTONE = re.compile(r"(\d{8}T\d{12}Z)\.json")
 
 
 async def look_at_study(objects: ObjectStore, study_id: str) -> Look:
@@ -116,11 +115,9 @@ class _StudyLook:
     async def _is_deleted(self, record: StudyRecord | None) -> bool:
         """Return True if nothing more is to be said of a study that was deleted."""
         notes = await self._look.objects.keys(deletion.deletion_folder(self._study_id))
-        names = [key.rpartition("/")[2] for key in notes]
-        times = [found[1] for name in names if (found := _TOMBSTONE.fullmatch(name))]
-        if not times:
+        last = last_deleted_at(notes)
+        if last is None:
             return False
-        last = dt.datetime.strptime(max(times), "%Y%m%dT%H%M%S%f%z")
         if record is not None and (record.received_at or record.changed_at) > last:
             return False  # its study_id came again
         self._look.tell(

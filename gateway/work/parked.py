@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gateway.schemas.problem import Problem
     from gateway.storage.protocol import ObjectStore
 
+_PAIR_DIGITS = 16
+
 
 class DroppedObject(Protocol):
     """An object of the drop folder, as its parked item is named."""
@@ -138,10 +140,10 @@ class Parking:
             sha256=sha256,
             problem=problem,
         )
-        before = await self._read_one(_key(parked_id))
+        before = await self._read_one(item_key(parked_id))
         if before is not None and before == item.model_copy(update={"parked_at": before.parked_at}):
             return before  # tried again, and no other than it was
-        await replace_document(self._objects, _key(parked_id), item)
+        await replace_document(self._objects, item_key(parked_id), item)
         return item
 
     async def clear(
@@ -154,7 +156,7 @@ class Parking:
         first
             Called with each of them that can be read before any goes.
         """
-        keys = {_key(_id(dropped)) for dropped in taken}
+        keys = {item_key(_id(dropped)) for dropped in taken}
         listed = await self._objects.keys(PARKED + _pair(taken[0]))
         there = [key for key in listed if key in keys]
         if first is not None:
@@ -165,15 +167,15 @@ class Parking:
 
     async def of(self, dropped: DroppedObject) -> ParkedItem | None:
         """Return the object's item; None where there is none that can be read."""
-        return await self._read_one(_key(_id(dropped)))
+        return await self._read_one(item_key(_id(dropped)))
 
     async def clear_work(self, key: str) -> None:
         """Remove the item of a piece of work that was done after all."""
-        await self._objects.delete(_key(_work_id(key)))
+        await self._objects.delete(work_item_key(key))
 
     async def items(self, *, after: str, limit: int | None) -> list[ParkedItem]:
         """Return the items in the order of their ids, beyond `after`; all without a limit."""
-        keys = [key for key in await self._objects.keys(PARKED) if key > _key(after)]
+        keys = [key for key in await self._objects.keys(PARKED) if key > item_key(after)]
         limit = len(keys) if limit is None else limit
         items: list[ParkedItem] = []
         while keys and len(items) < limit:
@@ -184,7 +186,7 @@ class Parking:
 
     def key(self, item: ParkedItem) -> str:
         """Return the item's own key in the store."""
-        return _key(item.id)
+        return item_key(item.id)
 
     async def seen(self, known: Mapping[str, ParkedSince | None]) -> dict[str, ParkedSince | None]:
         """Return what each item is of, by key; those that are known are not read again."""
@@ -203,7 +205,7 @@ class Parking:
         ------
         ParkedItemNotFoundError
         """
-        item = await read_or_none(self._objects, ParkedItem, _key(parked_id))
+        item = await read_or_none(self._objects, ParkedItem, item_key(parked_id))
         if item is None:
             raise ParkedItemNotFoundError
         return item
@@ -217,7 +219,7 @@ class Parking:
         """
         with suppress(UnreadableDocumentError):
             await self.item(parked_id)
-        await self._objects.delete(_key(parked_id))
+        await self._objects.delete(item_key(parked_id))
 
     async def _read_one(self, key: str) -> ParkedItem | None:
         """Return one item of many; None where it cannot be read, to list the others without it."""
@@ -259,6 +261,16 @@ class ParkedCount:
         self._tell_keys([item.key for item in items if item is not None])
 
 
+def work_item_key(key: str) -> str:
+    """Return the key of the parked item of work that has this key."""
+    return item_key(_work_id(key))
+
+
+def pair_beginning(parked_id: str) -> str:
+    """Return the beginning that the reference of a parked object's pair has."""
+    return parked_id[:_PAIR_DIGITS]
+
+
 def _work_id(key: str) -> str:
     """Return the id of the item of such work."""
     return key_reference(key)
@@ -270,8 +282,9 @@ def _id(dropped: DroppedObject) -> str:
 
 def _pair(dropped: DroppedObject) -> str:
     """Return the beginning that the ids of an image and its sidecar share."""
-    return dropped.pair_reference[:16]
+    return pair_beginning(dropped.pair_reference)
 
 
-def _key(parked_id: str) -> str:
+def item_key(parked_id: str) -> str:
+    """Return the key of a parked item."""
     return f"{PARKED}{parked_id}.json"

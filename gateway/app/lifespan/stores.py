@@ -10,7 +10,7 @@ import structlog
 from gateway.app.lifespan.buckets import open_buckets
 from gateway.dropfolder.objects import Inbox
 from gateway.dropfolder.watched_folder.folder import WatchedFolder
-from gateway.dropfolder.watched_folder.ledger import Ledger
+from gateway.dropfolder.watched_folder.ledger import LEDGER, Ledger
 from gateway.dropfolder.watched_folder.settled_files import DroppedFiles
 from gateway.storage.folder import FolderStore
 from gateway.storage.layout import IMAGES, RESULTS
@@ -30,7 +30,6 @@ log = structlog.get_logger()
 
 # In the store's folder, where no object's name begins with a dot.
 _PRESENCE = ".gateways"
-_LEDGER = ".dropfolder/ledger.sqlite3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def open_watched(context: LifespanContext) -> WatchedFolder | None:
     settings, options = context.settings, context.settings.dropfolder
     if settings.store.kind != "folder" or not options.watch:
         return None
-    ledger = Ledger(settings.store.folder / _LEDGER)
+    ledger = Ledger(settings.store.folder / LEDGER)
     context.stack.callback(ledger.close)
     return WatchedFolder(
         options.folder,

@@ -29,6 +29,8 @@ File = tuple[str, Signature]
 
 log = structlog.get_logger()
 
+LEDGER: Final = ".dropfolder/ledger.sqlite3"
+"""Path of the ledger in a store's folder, where no object's name begins with a dot."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS dropped_files (
     name BLOB PRIMARY KEY,

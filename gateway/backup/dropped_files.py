@@ -1,0 +1,74 @@
+"""Copies of what is kept of dropped files: the ledger, parked items, marks and waiting halves."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from gateway.dropfolder.watched_folder.ledger import LEDGER
+from gateway.schemas.parked import ParkedItem
+from gateway.storage.layout import BINDINGS, PARKED, WAITING
+from gateway.work.parked import pair_beginning
+
+if TYPE_CHECKING:
+    from gateway.backup.files import CopiedFiles
+
+
+def bring_ledger(files: CopiedFiles) -> None:
+    """Copy the ledger of the watched folder, if there is one, by SQLite's own backup.
+
+    It is to be older than all that it speaks of: a file that it names as taken is looked at by no
+    gateway again. Of a damaged one there is no copy: then every file is looked at again.
+    """
+    source = files.store.path(LEDGER)
+    if not source.is_file():
+        return
+    files.write(LEDGER, b"")  # SQLite would let other users read it
+    try:
+        with (
+            # Not read-only: SQLite then reads no log that another process has yet to fold in.
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as ledger,
+            closing(sqlite3.connect(files.copy.path(LEDGER))) as copied,
+        ):
+            ledger.backup(copied)
+    except sqlite3.DatabaseError:
+        files.remove(LEDGER)
+
+
+def bring_dropped_files(files: CopiedFiles) -> None:
+    """Copy parked items of dropped files, with their marks, and then what waits.
+
+    Those that a study's document names came with the study, and so did those of work.
+    """
+    for key in files.store.keys(PARKED):
+        if not files.copy.has(key):
+            _bring_item(files, key)
+    files.bring_all(WAITING)
+    files.bring_all(BINDINGS)
+
+
+def _bring_item(files: CopiedFiles, key: str) -> None:
+    """Copy an item and its mark, unless the file is taken meanwhile.
+
+    The mark is written after the item and goes after it: an item without its mark would stay for
+    ever.
+    """
+    while (data := files.store.read(key)) is not None and _is_of_dropped_file(data):
+        files.bring(key, anew=True)
+        parked_id = key.removeprefix(PARKED)
+        for mark in files.store.keys(f"{WAITING}{pair_beginning(parked_id)}"):
+            files.bring(mark)
+        if files.store.read(key) == files.copy.read(key) == data:
+            return
+        files.remove(key)
+
+
+def _is_of_dropped_file(data: bytes) -> bool:
+    """Return True for the item of a dropped file, and for one that cannot be read."""
+    try:
+        return ParkedItem.model_validate_json(data).half is not None
+    except ValidationError:
+        return True
