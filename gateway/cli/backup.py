@@ -35,11 +35,11 @@ class NotBackedUpError(click.ClickException):
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option("the counts")
 def backup(folder: Path, *, as_json: bool) -> None:
-    """Copy the store that the settings name to FOLDER, new or empty, while gateways use it.
+    """Copy a folder store to FOLDER, new or empty, while gateways use it.
 
-    FOLDER/store has the store of all tenants, FOLDER/audit the files of the audit trail; they are
-    there once all is on disk. End with status 1 if objects could not be read, and the copy lacks
-    them; with 2 if no backup was made.
+    The store is the one that the settings name. FOLDER/store has it with all tenants, FOLDER/audit
+    the files of the audit trail; they are there once all is on disk. End with status 1 if objects
+    could not be read, and the copy lacks them; with 2 if no backup was made.
     """
     settings = read_settings()
     store = settings.store.folder

@@ -1,10 +1,12 @@
 """Tombstones of studies that came again after they were deleted."""
 
+import datetime as dt
+
 import pytest
 
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Reason
-from gateway.results.tombstones import Tombstones
+from gateway.results.tombstones import Tombstones, last_deleted_at
 from tests.gateway.results.test_deletion import begun
 from tests.support.deletion import deletion_on
 from tests.support.store import MemoryStore
@@ -21,3 +23,10 @@ async def test_deletions_on_request_are_counted(reasons: list[Reason]):
     tombstones = Tombstones(objects)
     assert await tombstones.requests("S1") == reasons.count(Reason.REQUEST)
     assert await tombstones.requests("S2") == 0
+
+
+def test_last_deletion_is_told_by_the_keys_of_tombstones():
+    assert last_deleted_at([]) is None
+    assert last_deleted_at(["deleted/00/stray.json"]) is None
+    keys = [f"deleted/00/2026013{day}T120000000001Z.json" for day in (1, 0)]
+    assert last_deleted_at(keys) == dt.datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=dt.UTC)

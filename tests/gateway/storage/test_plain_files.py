@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ObjectTooLargeError
-from gateway.storage.plain_files import read
+from gateway.storage.plain_files import file_keys, folder_names, read
 
 # Its length is told as 0, as that of a file that nobody has written to yet.
 LONGER = (Path("/proc/self"), ["status"])
@@ -18,3 +18,22 @@ def test_file_that_grows_is_read_to_its_end() -> None:
 def test_file_that_grows_beyond_the_limit_is_too_large() -> None:
     with pytest.raises(ObjectTooLargeError):
         read(*LONGER, 16)
+
+
+def test_keys_are_those_of_plain_files_below_a_prefix(tmp_path: Path) -> None:
+    for key in ("a/b/1", "a/bc", "ac", "a/.b"):
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).touch()
+    (tmp_path / "a/bd").symlink_to(tmp_path / "ac")
+    assert sorted(file_keys(tmp_path, "a/b")) == ["a/b/1", "a/bc"]
+    assert sorted(file_keys(tmp_path, "")) == ["a/b/1", "a/bc", "ac"]
+    assert file_keys(tmp_path, "ac/") == file_keys(tmp_path, "none/") == []
+
+
+def test_folders_are_those_right_below_a_prefix(tmp_path: Path) -> None:
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    (tmp_path / "a/.b").mkdir()
+    (tmp_path / "a/d").symlink_to(tmp_path)
+    assert folder_names(tmp_path, "a/") == ["b"]
+    assert folder_names(tmp_path, "") == ["a"]
+    assert folder_names(tmp_path, "none/") == []
