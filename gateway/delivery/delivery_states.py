@@ -13,7 +13,7 @@ from gateway.results.deliveries import (
     with_delivery,
     without_delivery,
 )
-from gateway.results.keys import withdrawn_study
+from gateway.results.keys import withdrawn_study, withdrawn_study_key
 from gateway.schemas.result import DeliveryState
 from gateway.work.states import Standing, WorkStates
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import DeliveryItem, StudyRecord
     from gateway.results.study_documents import StudyDocuments
     from gateway.schemas.parked import ParkedItem
+    from gateway.storage.protocol import ObjectStore
     from gateway.work.documents import WorkDocument
     from gateway.work.keys import WorkId
 
@@ -33,13 +34,19 @@ class DeliveryStates(WorkStates):
 
     Parameters
     ----------
-    documents
-        The studies.
+    objects, documents
+        The store, and the studies on it.
     ended
         Told of the study whose item ended.
     """
 
-    def __init__(self, documents: StudyDocuments, ended: Callable[[StudyRecord], None]) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        documents: StudyDocuments,
+        ended: Callable[[StudyRecord], None],
+    ) -> None:
+        self._objects = objects
         self._documents = documents
         self._ended = ended
 
@@ -50,13 +57,18 @@ class DeliveryStates(WorkStates):
         except StudyBeingDeletedError:
             return Standing.DELETED
         if record is None:
-            # Of a withdrawal the entries are written first.
-            is_begun = withdrawn_study(work.study_id) is not None and not tried
+            is_begun = not tried and await self._is_to_be_told(work.study_id)
             return Standing.UNPROMISED if is_begun else Standing.DELETED
         item = delivery_of(record, work.id)
         if item is None:
             return Standing.DONE if tried else Standing.UNPROMISED
         return await self._of_item(record, item)
+
+    async def _is_to_be_told(self, name: str) -> bool:
+        """Return True of a withdrawal without a document of items: its entries come first."""
+        if withdrawn_study(name) is None:
+            return False
+        return bool(await self._objects.keys(withdrawn_study_key(name)))
 
     async def _of_item(self, record: StudyRecord, item: DeliveryItem) -> Standing:
         if item.state is DeliveryState.PARKED:

@@ -235,7 +235,7 @@ class DestinationLines:
             document=PendingDelivery,
             claims=self._claims,
         )
-        states = DeliveryStates(self._documents, partial(self._go_on, name))
+        states = DeliveryStates(self._objects, self._documents, partial(self._go_on, name))
         worker = Worker(
             entries,
             states,

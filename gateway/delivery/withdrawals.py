@@ -5,7 +5,8 @@ What each got is listed in the study's document, which the deletion takes away. 
 replaces, under ``work/withdrawals/!{study_id}!{time}/study.json``; the closing names it. Before
 anything of the study is removed, a document of its own beside it lists the items, one for each
 rendering and destination, and entries are written as for any delivery. Whatever dies between finds
-the closing, and goes on. Both go once no item is on its way or parked.
+the closing, and goes on. Both go once no item is on its way or parked, the `WithdrawnStudy` first:
+a withdrawal without one is over, and none of its entries counts.
 
 Retention is no cause to withdraw: the results hold, and the archives keep them.
 """
@@ -29,6 +30,7 @@ from gateway.results.keys import (
     withdrawal_id,
     withdrawals_of,
     withdrawn_study,
+    withdrawn_study_key,
 )
 from gateway.results.tombstone import Reason
 from gateway.results.withdrawn_study import WithdrawnStudy
@@ -59,7 +61,6 @@ _BEGINNING_BYTES = 64 << 10
 _PAGE = 1000
 # Whoever has been deleting a study for so long has died over it.
 _ABANDONED = dt.timedelta(hours=1)
-_STUDY = "study.json"
 _ENDED = frozenset({DeliveryState.ACKNOWLEDGED, DeliveryState.CONFIRMED})
 _REJECTED = frozenset({RenderingKind.STRUCTURED_REPORT, RenderingKind.SECONDARY_CAPTURE})
 
@@ -116,11 +117,13 @@ class Withdrawals:
             captures=tuple(capture_references(readings, len(record.former), deletions)),
         )
         name = withdrawal_id(closing.study_id, closing.requested_at)
-        await replace_document(self._objects, _key(name), withdrawn)
+        await replace_document(self._objects, withdrawn_study_key(name), withdrawn)
         return name
 
     async def promise(self, name: str) -> None:
         """Promise a withdrawal of a study that is closed, unless that was done."""
+        if (await self._documents.read(name)).record is not None:
+            return  # its entries were written before
         withdrawn = await self.study(name)
         if withdrawn is None:  # all destinations have taken it
             return
@@ -162,6 +165,8 @@ class Withdrawals:
             after = names[-1]
 
     async def _is_over(self, name: str) -> bool:
+        if not await self._objects.keys(withdrawn_study_key(name)):
+            return True
         record = (await self._documents.read(name)).record
         if record is None:
             return await self._is_left(name)
@@ -184,7 +189,7 @@ class Withdrawals:
         ------
         UnreadableDocumentError
         """
-        return await read_or_none(self._objects, WithdrawnStudy, _key(name))
+        return await read_or_none(self._objects, WithdrawnStudy, withdrawn_study_key(name))
 
     async def open_of(self, study_id: str) -> list[str]:
         """Return the names of a study's withdrawals that are not over."""
@@ -222,11 +227,9 @@ class Withdrawals:
         return None
 
     async def _purge(self, name: str) -> None:
+        # In this order: with the document gone before it, it would be promised once more.
+        await self._objects.purge(withdrawn_study_key(name))
         await self._objects.purge(study_folder(name))
-
-
-def _key(name: str) -> str:
-    return f"{study_folder(name)}{_STUDY}"
 
 
 def _told(record: StudyRecord) -> Iterator[DeliveryItem]:

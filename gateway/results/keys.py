@@ -1,10 +1,12 @@
 """Keys of what is kept of a study.
 
-Under ``results/{study_id}/``, and of the withdrawal of a deleted study, which has a document alone,
-under ``work/withdrawals/!{study_id}!{time}/``:
+Under ``results/{study_id}/``, and of the withdrawal of a deleted study, which has two documents
+alone, under ``work/withdrawals/!{study_id}!{time}/``:
 
 ``result.json``
     The study: a `StudyDocument`, the one object that is ever replaced.
+``study.json``
+    Of a withdrawal alone: the `WithdrawnStudy`, written first and removed first.
 ``pages/{first}-{last}-{hash}.json``
     A `Page` of earlier readings of a study whose document grew too long.
 ``pointers/{sop_instance_uid}``
@@ -61,6 +63,11 @@ def withdrawn_study(withdrawal: str) -> str | None:
     if not withdrawal.startswith(WITHDRAWN):
         return None
     return withdrawal.removeprefix(WITHDRAWN).rpartition(WITHDRAWN)[0]
+
+
+def withdrawn_study_key(withdrawal: str) -> str:
+    """Return the key of the `WithdrawnStudy` of a withdrawal, which is over once that is gone."""
+    return f"{study_folder(withdrawal)}study.json"
 
 
 def withdrawals_of(study_id: str) -> str:

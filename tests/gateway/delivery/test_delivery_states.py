@@ -26,7 +26,7 @@ async def gateway() -> Gateway:
 def states_of(
     gateway: Gateway, ended: Callable[[StudyRecord], None] = lambda _: None
 ) -> DeliveryStates:
-    return DeliveryStates(gateway.documents, ended)
+    return DeliveryStates(gateway.objects, gateway.documents, ended)
 
 
 async def works(gateway: Gateway) -> list[WorkId]:
@@ -59,6 +59,18 @@ async def test_items_of_a_study_that_is_gone_are_deleted(gateway: Gateway):
     closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
     await gateway.documents.close(closing, lambda closing, _: closing)
     assert await states.standing(work, tried=True) is Standing.DELETED
+
+
+async def test_entries_of_a_withdrawal_come_before_its_items_and_count_no_longer_than_it(
+    gateway: Gateway,
+):
+    name = "!S1!20260131T120000000000Z"
+    states, work = states_of(gateway), WorkId.new(name, NOW)
+    gateway.objects.objects[f"work/withdrawals/{name}/study.json"] = b"{}"
+    assert await states.standing(work, tried=False) is Standing.UNPROMISED
+    assert await states.standing(work, tried=True) is Standing.DELETED
+    del gateway.objects.objects[f"work/withdrawals/{name}/study.json"]
+    assert await states.standing(work, tried=False) is Standing.DELETED
 
 
 async def test_only_what_failed_is_revived(gateway: Gateway):

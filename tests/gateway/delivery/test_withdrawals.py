@@ -14,12 +14,14 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.results.documents import DeliveryItem, StudyRecord
-from gateway.results.keys import withdrawal_id
+from gateway.results.keys import withdrawal_id, withdrawn_study_key
 from gateway.results.tombstone import Closing, Reason
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import DeliveryState, RenderingKind
 from gateway.schemas.routing import RoutingDocument
 from gateway.storage.layout import DELIVERIES, WITHDRAWALS
+from gateway.work.documents import PendingDelivery
+from gateway.work.keys import WorkId
 from tests.gateway.renderings.test_reports import add
 from tests.preprocess import dicoms
 from tests.support.delivery import NOW, Gateway, Peer, dicom, routing
@@ -252,6 +254,24 @@ async def test_a_parked_withdrawal_can_be_retried(objects: MemoryStore):
     assert kinds(to["ris"]) == [ORU]
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_a_withdrawal_that_was_promised_gets_no_entries_again(
+    objects: MemoryStore, is_refused: bool
+):
+    to = peers()
+    to["ris"].errors = [DeliveryRefusedError("AE")] * is_refused
+    gateway = gateway_on(objects, ALL, to)
+    await brought(gateway, *BROUGHT)
+    deletion = gateway.deletion()
+    async with gateway.running():
+        await deletion.delete("S1", Reason.REQUEST)
+        await until(lambda: not_on_the_way(gateway))
+    for _ in range(2):
+        await deletion.sweep()  # the study stays closed
+        assert await objects.keys(DELIVERIES) == []
+    assert bool(await objects.keys(WITHDRAWALS)) is is_refused
+
+
 # --- a study that comes again --------------------------------------------------------------------
 
 
@@ -345,6 +365,41 @@ async def is_ended(objects: MemoryStore) -> bool:
     return is_deleted
 
 
+async def test_a_gateway_that_is_killed_over_a_sweep_leaves_no_entries():
+    for dies_at in range(60):
+        objects, to = MemoryStore(), peers()
+        gateway = gateway_on(objects, ONE, to)
+        await brought(gateway, BROUGHT[3])
+        async with gateway.running():
+            await gateway.deletion().delete("S1", Reason.REQUEST)
+            await until(lambda gateway=gateway: not_on_the_way(gateway))
+        dying = MortalStore(objects.objects, dies_at)
+        await dying.kills(gateway_on(dying, ONE, to).deletion().sweep())
+        deletion = gateway.deletion(closed_s=0.0)
+        await deletion.sweep()
+        assert await objects.keys("work/") == [], dies_at
+        assert kinds(to["ris"]) == [ORU]
+        if not dying.died.is_set():
+            break
+    assert not dying.died.is_set()
+
+
+async def test_what_a_slow_gateway_promises_of_a_withdrawal_that_is_over_goes(
+    objects: MemoryStore,
+):
+    gateway = gateway_on(objects, ONE, to := peers())
+    name = withdrawal_id("S1", NOW)
+    item = told("ris", ORU, id=WorkId.new(name, NOW).id, state=STATE.WAITING)
+    document = PendingDelivery(rendering=ORU, revision="")
+    await gateway.lines.entries("ris").add(WorkId(name, item.id), document)
+    async with gateway.running():
+        await until(lambda: not_on_the_way(gateway))
+    record = StudyRecord.begun(name).changed(deliveries=(item,))
+    await gateway.documents.change(name, lambda _: record)
+    assert await are_over(gateway)
+    assert kinds(to["ris"]) == []
+
+
 async def test_what_was_prepared_by_a_slower_deletion_is_left_to_none(objects: MemoryStore):
     gateway = gateway_on(objects, ALL)
     await brought(gateway, *BROUGHT)
@@ -359,13 +414,15 @@ async def test_what_was_prepared_by_a_slower_deletion_is_left_to_none(objects: M
 async def test_what_is_over_goes_however_many_are_parked(objects: MemoryStore):
     gateway = gateway_on(objects, ALL)
     parked = told("pacs", SR, state=STATE.PARKED)
+    await brought(gateway, *BROUGHT)
+    closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
+    over = await gateway.withdrawals.prepare(closing, await gateway.record())
+    assert over is not None
     for number in range(1001):
         name = withdrawal_id(f"A{number}", NOW)
         record = StudyRecord.begun(name).changed(deliveries=(parked,))
         await gateway.documents.change(name, lambda _, record=record: record)
-    await brought(gateway, *BROUGHT)
-    closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
-    over = await gateway.withdrawals.prepare(closing, await gateway.record())
+        objects.objects[withdrawn_study_key(name)] = objects.objects[withdrawn_study_key(over)]
     await gateway.withdrawals.sweep()
     names = await objects.folders(WITHDRAWALS, after="", limit=2000)
     assert len(names) == 1001
