@@ -470,10 +470,21 @@ class NoModelAcceptsError(RadStreamError, label="NoModelAcceptsError"):
 
 @dataclass(eq=False)
 class UnknownModelError(RadStreamError, label="UnknownModelError"):
-    """The metadata name a model, or a version of one, that is not served."""
+    """A model, or a version of one, was asked for that is not there.
+
+    Attributes
+    ----------
+    model
+        The model asked for: `name` or `name:version`.
+    known
+        Those that are there, as `name:version`.
+    lack
+        The participle of what they are and the model is not.
+    """
 
     model: str
-    served: tuple[str, ...]
+    known: tuple[str, ...]
+    lack: str = "served"
     faults: tuple[Fault, ...] = ()
 
 

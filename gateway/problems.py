@@ -341,7 +341,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "unknown-model",
         422,
         "Unknown model",
-        "The model the metadata name is not served. Served: {served}.",
+        "Model {model} is not {lack}. Models that are {lack}: {known}.",
     ),
     errors.KeptOutError: ProblemKind(
         "kept-out",

@@ -64,8 +64,8 @@ async def model_details(gateway: Gateway, name: str, version: str) -> ModelDetai
     reports = {(each.name, each.version): each for each in model_reports(gateway)}
     report = reports.get((name, version))
     if report is None:
-        known = tuple(f"{each[0]} version {each[1]}" for each in reports)
-        raise UnknownModelError(f"{name} version {version}", known)
+        known = tuple(f"{each[0]}:{each[1]}" for each in reports)
+        raise UnknownModelError(f"{name}:{version}", known, "in the repository")
     served = next(
         state.served
         for state in gateway.models.states()

@@ -14,7 +14,7 @@ from gateway.models.inventory import take_inventory
 from gateway.models.proofs import Proofs
 from gateway.models.recovery import Recovery
 from gateway.models.reload_waits import ReloadWaits
-from gateway.models.selection import ModelState, State, accepting
+from gateway.models.selection import ModelState, State, accepting, ties
 from gateway.models.states import ModelStates
 from gateway.schemas.metadata import PROBE_PREFIX
 
@@ -90,6 +90,7 @@ class ModelRegistry:
         )
         self._waits = ReloadWaits(self._states, self._recovery, waiting_limit)
         self._names: frozenset[str] = frozenset()
+        self._tied: frozenset[tuple[str, str]] = frozenset()
         self._reachable = False
         metrics.triton.circuit_open.set(1)
         self._doubted = asyncio.Event()
@@ -118,8 +119,8 @@ class ModelRegistry:
     def select(self, metadata: StudyMetadata, *, is_shown: bool = True) -> ServedModel:
         """Return the model that reads such a study.
 
-        The newest version of the accepting model with the highest priority, unless the metadata
-        name another.
+        The newest version of the accepting model with the highest priority, of equal ones the first
+        by name, unless the metadata name another.
 
         Parameters
         ----------
@@ -294,6 +295,14 @@ class ModelRegistry:
                 self._proofs.forget(key)
                 self._recovery.forget(state.name)
         self._settle()
+        self._tell_ties()
+
+    def _tell_ties(self) -> None:
+        """Log each two models between which only the name decides, once while it is so."""
+        tied = frozenset(ties(self.states()))
+        for first, second in sorted(tied - self._tied):
+            log.warning("model.equal_priority", chosen=first, passed_over=second)
+        self._tied = tied
 
     def _settle(self) -> None:
         """Cancel the reloads of models that answer, or that were unloaded on request."""

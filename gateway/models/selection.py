@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn
@@ -17,7 +18,7 @@ from gateway.schemas.contract import Outcome
 from gateway.schemas.metadata import View
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gateway.models.served_model import ServedModel
     from gateway.schemas.metadata import ModelReference, StudyMetadata
@@ -63,13 +64,32 @@ def accepting(states: Sequence[ModelState], metadata: StudyMetadata) -> ModelSta
     fit = [state for state in served if state.served and state.served.accepts(metadata)]
     if not fit:
         _refuse(metadata, served)
-    return max(fit, key=lambda state: (_suitability(state, metadata), *_preference(state)))
+    return min(fit, key=lambda state: (_doubts(state, metadata), *_preference(state)))
 
 
-def _suitability(state: ModelState, metadata: StudyMetadata) -> tuple[int, int]:
-    """Return the sort key by which the model with the fewest doubts about a study is greatest."""
+def ties(states: Sequence[ModelState]) -> Iterator[tuple[str, str]]:
+    """Yield each two models of equal priority that accept the same studies, the chosen one first.
+
+    Of each model counts the version that is chosen of it.
+    """
+    best: dict[str, ModelState] = {}
+    for state in sorted((each for each in states if each.served), key=_preference):
+        best.setdefault(state.name, state)
+    for one, other in itertools.combinations(best.values(), 2):
+        first, second = one.served, other.served
+        if (
+            first
+            and second
+            and first.contract.priority == second.contract.priority
+            and first.contract.accepts.overlaps(second.contract.accepts)
+        ):
+            yield one.name, other.name
+
+
+def _doubts(state: ModelState, metadata: StudyMetadata) -> tuple[int, int]:
+    """Return the sort key by which the model with the fewest doubts about a study comes first."""
     outcomes = [doubt.outcome for doubt in state.served.doubts(metadata)] if state.served else []
-    return -outcomes.count(Outcome.NOT_APPLICABLE), -outcomes.count(Outcome.WARN)
+    return outcomes.count(Outcome.NOT_APPLICABLE), outcomes.count(Outcome.WARN)
 
 
 def by_version(key: tuple[str, str]) -> tuple[str, int]:
@@ -86,9 +106,11 @@ def _named(states: Sequence[ModelState], wanted: ModelReference) -> ModelState:
         and wanted.version in {None, state.version}
     ]
     if not versions:
-        served = {state.name for state in states if state.served}
-        raise UnknownModelError(str(wanted), tuple(sorted(served)))
-    return max(versions, key=_preference)
+        served = {(state.name, state.version) for state in states if state.served}
+        known = tuple(f"{name}:{version}" for name, version in sorted(served, key=by_version))
+        asked = wanted.name if wanted.version is None else f"{wanted.name}:{wanted.version}"
+        raise UnknownModelError(asked, known)
+    return min(versions, key=_preference)
 
 
 def _refuse(metadata: StudyMetadata, served: Sequence[ModelState]) -> NoReturn:
@@ -105,7 +127,7 @@ def not_accepted(metadata: StudyMetadata, models: Sequence[ServedModel]) -> NoMo
         modality=metadata.modality,
         body_part=metadata.body_part,
         view=metadata.view and metadata.view.value,
-        accepted=tuple(map(_accepted, models)),
+        accepted=tuple(dict.fromkeys(map(_accepted, models))),  # versions are often alike
     )
 
 
@@ -123,9 +145,12 @@ def _demand_view(states: Sequence[ModelState]) -> None:
 
 
 def _preference(state: ModelState) -> tuple[int, str, bool, int]:
-    """Return the sort key by which the best of several models is the greatest."""
+    """Return the sort key by which the best of several models comes first.
+
+    The name counts before readiness: studies do not go to another model while theirs is sick.
+    """
     priority = state.served.contract.priority if state.served else 0
-    return priority, state.name, state.state is State.READY, int(state.version)
+    return -priority, state.name, state.state is not State.READY, -int(state.version)
 
 
 def _accepted(served: ServedModel) -> str:

@@ -194,8 +194,8 @@ class Silences:
             try:
                 stored = await self._objects.read_tagged(key)
             except ObjectNotFoundError:
-                known = tuple(f"{each.model} version {each.version}" for each in self.healths)
-                raise UnknownModelError(f"{model} version {version}", known) from None
+                known = tuple(f"{each.model}:{each.version}" for each in self.healths)
+                raise UnknownModelError(f"{model}:{version}", known, "on record") from None
             before = read_document(ModelHealth, key, stored.data)
             if await swap_document(self._objects, key, change(before), stored.tag):
                 await self.refresh()

@@ -72,6 +72,12 @@ class Ages(_Part):
         """Return True of an age that the model is made for."""
         return self.from_ <= age_years and (self.below is None or age_years < self.below)
 
+    def overlaps(self, other: Ages) -> bool:
+        """Return True if there is an age that both have."""
+        return (self.below is None or other.from_ < self.below) and (
+            other.below is None or self.from_ < other.below
+        )
+
     def __str__(self) -> str:
         """Return the range in words."""
         if self.below is None:
@@ -113,6 +119,18 @@ class Accepts(_Part):
         None, description="Ages it is made for; beyond them its result has no verdict."
     )
     pixels: Pixels | None = Field(None, description="Pictures it is made for, by their pixels.")
+
+    def overlaps(self, other: Accepts) -> bool:
+        """Return True if there are studies that both models are made for."""
+        choices = (
+            (self.modalities, other.modalities),
+            (self.body_parts, other.body_parts),
+            (self.views, other.views),
+        )
+        mine, theirs = self.ages_years, other.ages_years
+        return all(not one or not two or one & two for one, two in choices) and (
+            mine is None or theirs is None or mine.overlaps(theirs)
+        )
 
 
 class FullRangeRule(_Part):

@@ -83,7 +83,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
             view="AP",
             accepted=("cxr_pneumonia: CR/DX, CHEST, AP",),
         ),
-        errors.UnknownModelError("my_model version 7", ("cxr_pneumonia",)),
+        errors.UnknownModelError("my_model:7", ("cxr_pneumonia:1", "cxr_pneumonia:2")),
         errors.KeptOutError(("secondary-captures",)),
         errors.NoRuleError(),
         errors.InferenceFailedError("cxr_pneumonia", "INTERNAL"),

@@ -129,8 +129,8 @@ def _served(models: ModelRegistry, name: str, version: str) -> ServedModel:
     }
     model = served.get((name, version))
     if model is None:
-        known = tuple(f"{each[0]} version {each[1]}" for each in sorted(served))
-        raise errors.UnknownModelError(f"{name} version {version}", known)
+        known = tuple(f"{each[0]}:{each[1]}" for each in sorted(served))
+        raise errors.UnknownModelError(f"{name}:{version}", known)
     return model
 
 

@@ -159,8 +159,15 @@ async def test_named_model_is_taken_past_its_contract(zoo: ModelRegistry):
 async def test_model_that_may_not_be_used_is_unknown(zoo: ModelRegistry, name: Any):
     with pytest.raises(UnknownModelError) as caught:
         zoo.select(study(model=name))
-    served = ("brightness", "one_by_one", "revised", "special", "two_labels")
-    assert caught.value.served == served
+    assert caught.value.known == (
+        "brightness:2",
+        "brightness:10",
+        "one_by_one:1",
+        "revised:1",
+        "revised:2",
+        "special:1",
+        "two_labels:1",
+    )
 
 
 # --- a Triton that comes, goes and stumbles ------------------------------------------------------

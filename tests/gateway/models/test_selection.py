@@ -11,7 +11,8 @@ from gateway.errors import (
     UnknownModelError,
 )
 from gateway.models.contracts import read_contract
-from gateway.models.selection import UNLOADED, ModelState, State, accepting, by_version
+from gateway.models.selection import UNLOADED, ModelState, State, accepting, by_version, ties
+from gateway.problems import problem_of
 from tests.gateway.models.configs import config
 from tests.gateway.models.registered import study
 from tests.support.models import contract
@@ -27,6 +28,23 @@ def model(name: str, version: str = "1", state: State = State.READY, **document:
 def test_the_greatest_priority_counts_before_the_name():
     states = [model("a", priority=2), model("b", priority=1)]
     assert accepting(states, study()).name == "a"
+
+
+@pytest.mark.parametrize("state", [State.READY, State.UNAVAILABLE])
+def test_of_equal_priorities_the_first_by_name_counts_ready_or_not(state: State):
+    states = [model("chest_b", "7"), model("chest_a", "1", state), model("chest_c")]
+    chosen = accepting(states, study())
+    assert (chosen.name, chosen.version, chosen.state) == ("chest_a", "1", state)
+
+
+def test_two_models_tie_where_the_name_alone_decides():
+    states = [model("b"), model("a", "1"), model("a", "2"), model("hand", **HAND)]
+    assert list(ties(states)) == [("a", "b")]
+    assert list(ties([model("a", priority=1), model("b")])) == []
+    children = model("c", accepts={"ages_years": {"from": 1, "below": 18}})
+    adults = model("d", accepts={"ages_years": {"from": 18}})
+    assert list(ties([children, adults])) == []
+    assert list(ties([model("b"), children])) == [("b", "c")]
 
 
 def test_of_one_model_the_newest_version_that_is_ready_counts():
@@ -54,12 +72,21 @@ def test_a_model_without_a_contract_is_unknown_and_never_chosen():
     assert accepting(states, study()).name == "a"
     with pytest.raises(UnknownModelError) as caught:
         accepting(states, study(model={"name": "refused"}))
-    assert "refused" in str(caught.value)
+    assert (caught.value.model, caught.value.known) == ("refused", ("a:1",))
+
+
+def test_a_version_that_is_not_served_is_told_with_those_that_are():
+    states = [model("cxr", "10"), model("cxr", "9")]
+    with pytest.raises(UnknownModelError) as caught:
+        accepting(states, study(model={"name": "cxr", "version": "11"}))
+    assert problem_of(caught.value).detail == (
+        "Model cxr:11 is not served. Models that are served: cxr:9; cxr:10."
+    )
 
 
 def test_what_no_contract_takes_is_told_with_what_they_take():
     with pytest.raises(NoModelAcceptsError) as caught:
-        accepting([model("hand", **HAND)], study(body_part="CHEST"))
+        accepting([model("hand", **HAND), model("hand", "2", **HAND)], study(body_part="CHEST"))
     assert caught.value.accepted == ("hand: CR/DX, HAND, PA",)
 
 

@@ -11,8 +11,6 @@ from gateway.schemas.metadata import StudyMetadata
 from tests.gateway.models.configs import config, parsed
 from tests.support.models import contract
 
-OUTSIDE = "was not made for the modality, body part or view"
-
 
 def raised(accepts: dict[str, Any], **fields: Any) -> list[tuple[str, str, str]]:
     """Return the doubts of a model for CHEST in the views AP and PA about a study of CHEST, AP."""
@@ -42,7 +40,7 @@ def test_a_study_that_the_model_was_made_for_raises_no_doubt():
             "other_body_part",
             {"body_part": "HIP"},
             "/body_part",
-            "was made for CHEST, not for another body part",
+            "was made for CHEST, not for the body part HIP",
         ),
         (
             "unknown_view",
@@ -54,7 +52,7 @@ def test_a_study_that_the_model_was_made_for_raises_no_doubt():
             "other_view",
             {"view": "LATERAL"},
             "/view",
-            "was made for AP, PA views, not for another view",
+            "was made for AP, PA views, not for the view LATERAL",
         ),
     ],
 )
@@ -62,9 +60,9 @@ def test_the_contract_chooses_between_a_warning_and_no_verdict(
     outcome: str, choice: str, fields: dict[str, Any], pointer: str, reason: str
 ):
     assert raised({choice: outcome}, **fields) == [(pointer, reason, outcome)]
-    refused = [] if choice == "unknown_body_part" else [(pointer, OUTSIDE, "refuse")]
+    refused = [] if choice == "unknown_body_part" else [(pointer, reason, "refuse")]
     assert raised({}, **fields) == refused
-    assert raised({choice: "refuse"}, **fields) == [(pointer, OUTSIDE, "refuse")]
+    assert raised({choice: "refuse"}, **fields) == [(pointer, reason, "refuse")]
 
 
 def test_each_doubt_is_raised():
@@ -78,7 +76,9 @@ def test_each_doubt_is_raised():
         ("/view", "not_applicable"),
         ("/patient_age", "warn"),
     ]
-    assert raised({}, modality="CT", body_part=None) == [("/modality", OUTSIDE, "refuse")]
+    assert raised({}, modality="CT", body_part=None) == [
+        ("/modality", "was made for CR, DX, not for the modality CT", "refuse")
+    ]
 
 
 def test_a_contradiction_cannot_be_accepted():
@@ -107,5 +107,9 @@ UNKNOWN = "was made for patients of 1 to below 6 years, not for an unknown age"
 def test_ages_that_a_model_was_made_for(ages: Any, age: str | None, outcomes: list[str]):
     found = raised({} if ages is None else {"ages_years": ages}, patient_age=age)
     assert [outcome for _, _, outcome in found] == outcomes
+    told = {"011M": "1 to below 6 years, not for a younger patient"}
+    told |= {"006Y": "1 to below 6 years, not for an older patient"}
+    if age in told:
+        assert [reason for _, reason, _ in found] == [f"was made for patients of {told[age]}"]
     if age is None and ages:
         assert [reason for _, reason, _ in found] == [UNKNOWN]

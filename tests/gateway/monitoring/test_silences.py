@@ -8,6 +8,7 @@ from gateway.errors import StoreUnavailableError, UnknownModelError
 from gateway.monitoring.counts import ReadingCounts
 from gateway.monitoring.documents import ModelHealth, Signal, Silence
 from gateway.monitoring.silences import Silences, health_key
+from gateway.problems import problem_of
 from gateway.storage.documents import replace_document
 from gateway.storage.protocol import ObjectStore
 from tests.support.audit import Trail
@@ -95,8 +96,15 @@ async def test_a_new_reference_leaves_a_silent_version_silent():
 
 
 async def test_a_version_that_was_never_read_has_nothing_to_change():
-    with pytest.raises(UnknownModelError):
-        await silences_on(MemoryStore()).rearm("m", "1")
+    objects = MemoryStore()
+    await put(objects, DRIFTED)
+    silences = silences_on(objects)
+    await silences.refresh()
+    with pytest.raises(UnknownModelError) as caught:
+        await silences.rearm("m", "7")
+    assert problem_of(caught.value).detail == (
+        "Model m:7 is not on record. Models that are on record: m:1."
+    )
 
 
 async def test_nothing_is_said_of_a_version_before_the_store_has_answered():

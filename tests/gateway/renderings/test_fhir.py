@@ -74,7 +74,7 @@ def test_a_finding_has_probability_threshold_and_verdict(probability: float, cod
 
 
 def test_a_model_that_is_not_applicable_gives_no_verdict():
-    reason = "was made for AP views, not for another view"
+    reason = "was made for AP views, not for the view PA"
     none = reading(applicable={"verdict": "not_applicable", "reason": reason})
     none["findings"] = [{"label": "pneumonia", "probability": 0.9, "threshold": 0.86}]
     bundle = fhir_bundle(study(image(1, none)), IDENTITY)

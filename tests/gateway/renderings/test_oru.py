@@ -131,7 +131,7 @@ def test_a_finding_has_verdict_probability_and_threshold_all_preliminary(
 
 
 def test_a_model_that_is_not_applicable_gives_no_verdict():
-    reason = "was made for AP views, not for another view"
+    reason = "was made for AP views, not for the view PA"
     none = reading(applicable={"verdict": "not_applicable", "reason": reason})
     none["findings"] = [{"label": "nodule", "probability": 0.9, "threshold": 0.86}]
     message = validated(oru_message(study(image(1, none)), IDENTITY, None, FORM))

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture(scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a gateway with `brightness`, for AP and PA, and `any_view`."""
+    """A client of a gateway with `brightness`, for AP and PA, and `unviewed`."""
     folder = tmp_path_factory.mktemp("views")
     repository = write_repository(folder / "models")
-    write_model(repository, "any_view", document=contract({"accepts": {"views": []}}))
+    write_model(repository, "unviewed", document=contract({"accepts": {"views": []}}))
     async with (
         running_triton(repository) as triton,
         running_gateway(settings_for(triton.grpc_url, folder / "store")) as gateway,
@@ -45,7 +45,7 @@ def model_of(image: dict[str, Any]) -> str:
 async def test_a_study_without_a_view_is_for_the_model_that_takes_any(client: httpx.AsyncClient):
     result = await sent(client, metadata(view=None), flat_png(90))
     [image] = result["images"]
-    assert (model_of(image), "view" in image) == ("any_view", False)
+    assert (model_of(image), "view" in image) == ("unviewed", False)
     stored = await client.get(f"/v1/studies/{result['study_id']}")
     assert stored.json()["images"] == result["images"]
     assert (await client.get(image["preview"])).status_code == 200
@@ -71,7 +71,7 @@ async def test_a_model_that_is_named_and_was_not_made_for_the_view_finds_nothing
     assert (model_of(image), image["view"]) == ("brightness", "LATERAL")
     assert reading["applicable"] == {
         "verdict": "not_applicable",
-        "reason": "was not made for the modality, body part or view",
+        "reason": "was made for AP, PA views, not for the view LATERAL",
     }
     [finding] = reading["findings"]
     assert finding["probability"] > finding["threshold"]
