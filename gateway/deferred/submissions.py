@@ -28,6 +28,7 @@ from gateway.routing.rules import most_urgent
 from gateway.runtime.concurrency import both, to_its_end
 from gateway.schemas.not_processed import told
 from gateway.schemas.routing_rules import NO_COMPLETION
+from gateway.studies.imaging import CheckedImage
 from gateway.studies.process import Received, StudySource, Turn
 from gateway.studies.refused_images import (
     IMAGE_ERRORS,
@@ -49,16 +50,16 @@ if TYPE_CHECKING:
     from gateway.deferred.submitted_images import SubmittedImages
     from gateway.delivery.callbacks import Callbacks
     from gateway.observability.metrics import Metrics
-    from gateway.results.completion import Completions
+    from gateway.results.completion import Arrival, Completions
     from gateway.results.documents import StudyRecord
     from gateway.results.store import ResultStore
     from gateway.results.submissions import StudySubmissions
     from gateway.routing.rules import Decision
     from gateway.runtime.deadline import Deadline
     from gateway.schemas.problem import Problem
-    from gateway.schemas.routing_rules import RuleCompletion
-    from gateway.studies.imaging import CheckedImage, Imaging
-    from gateway.studies.model_choice import ModelChoice
+    from gateway.schemas.result import ModelVersion
+    from gateway.studies.imaging import Imaging
+    from gateway.studies.model_choice import ChosenModels, ModelChoice
     from gateway.studies.process import AdmittedStudy, StudyProcessor
     from gateway.studies.refused_images import ImageError, PartError
     from gateway.studies.study import Study
@@ -152,7 +153,9 @@ class Submissions:
         """
         study = await admitted.identify()
         checked = await self._imaging.checked(study.images)
-        decisions = await self._check_images(study, checked, keep_unaccepted=keep_unaccepted)
+        decisions, readings = await self._check_images(
+            study, checked, keep_unaccepted=keep_unaccepted
+        )
         completion = next(
             (each.completion for each in decisions if each.completion != NO_COMPLETION),
             NO_COMPLETION,
@@ -163,7 +166,10 @@ class Submissions:
         submission = _submission(study, checked, admitted.received.document, callback)
         with self._steps.under_way(lane):
             with self._worker.passing_over(work):
-                entry, record = await self._promise(work, study, submission, completion)
+                arrival = self._completions.arrival(
+                    work, study.route, study.expected_instances, completion, readings
+                )
+                entry, record = await self._promise(work, study, submission, arrival)
             self._worker.take(work, to_the_second(work.received_at), entry)
         return Accepted(work, record)
 
@@ -172,7 +178,7 @@ class Submissions:
         return await self._pending.keeps(work)
 
     async def _promise(
-        self, work: WorkId, study: Study, submission: Submission, completion: RuleCompletion
+        self, work: WorkId, study: Study, submission: Submission, arrival: Arrival | None
     ) -> tuple[Entry[Submission] | None, StudyRecord]:
         """Return the entry of the work and the record of its study, which has it pending.
 
@@ -188,7 +194,7 @@ class Submissions:
                 ),
                 self._results.known(study.metadata, corrects=study.corrects),
             )
-            record = await self._pend(work, study, known.seen, completion)
+            record = await self._pend(work, study, known.seen, arrival)
         except RadStreamError as error:
             if known is None or not isinstance(error, StoreUnavailableError):
                 with suppress(StoreError):
@@ -197,13 +203,13 @@ class Submissions:
         return entry, record
 
     async def _pend(
-        self, work: WorkId, study: Study, seen: Seen, completion: RuleCompletion
+        self, work: WorkId, study: Study, seen: Seen, arrival: Arrival | None
     ) -> StudyRecord:
         """Return the record with the submission, and with its part in the study's completion."""
-        arrival = self._completions.arrival(work, study.route, study.expected_instances, completion)
         has_entry = False
         while True:
-            if arrival is not None and not has_entry and not is_open(seen.record):
+            is_due = arrival is not None and not has_entry and not is_open(seen.record)
+            if arrival is not None and is_due and not arrival.repeats(seen.record):
                 await self._completions.open(arrival)
                 has_entry = True
             try:
@@ -229,19 +235,23 @@ class Submissions:
         checked: Mapping[str, CheckedImage | ImageError],
         *,
         keep_unaccepted: bool,
-    ) -> list[Decision]:
+    ) -> tuple[list[Decision], frozenset[tuple[str, ModelVersion]] | None]:
         """Refuse a study of which no image can be processed, as far as that is seen by now.
 
-        Return what follows of the rules for its images.
+        Return what follows of the rules for its images, and the readings that are to be made of
+        them; None where those are not known yet.
         """
         decisions: list[Decision] = []
+        readings: set[tuple[str, ModelVersion]] = set()
+        are_known = len(study.images) == len(study.parts)
         refused = list(study.refused)
         for image in study.images:
             error: PartError | None = None
+            chosen: ChosenModels | None = None
             try:
                 decision = await self._choice.decide(study, image)
                 decisions.append(decision)
-                await self._choice.by(decision, image)
+                chosen = await self._choice.by(decision, image)
             except PART_ERRORS as found:
                 error = found
             except InferenceUnavailableError:  # it may wait for its model
@@ -249,13 +259,17 @@ class Submissions:
             if keep_unaccepted and isinstance(error, NoModelAcceptsError | NoRuleError):
                 error = None
             header = checked[image.part]
+            if chosen is None or chosen.absent or not isinstance(header, CheckedImage):
+                are_known = False
+            else:
+                readings |= {(header.sha256, each.model.reference) for each in chosen.targets}
             if error is None and isinstance(header, IMAGE_ERRORS):
                 error = header
             if error is not None:
                 refused.append(RefusedImage(image.part, error))
         if len(refused) == len(study.parts):
             raise_all(in_order(study.parts, refused))
-        return decisions
+        return decisions, frozenset(readings) if are_known else None
 
 
 class ProcessSubmission:

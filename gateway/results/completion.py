@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gateway.results.documents import StudyRecord
     from gateway.results.held_studies import HeldStudies, Promises
     from gateway.results.study_documents import StudyDocuments
+    from gateway.schemas.result import ModelVersion
     from gateway.schemas.routing_rules import RuleCompletion
     from gateway.storage.protocol import ObjectStore
 
@@ -65,17 +66,26 @@ class Arrival:
         Number of the study's instances, where a rule or its sender says it.
     rule
         Completion of the study, as far as rules say it.
+    readings
+        SHA-256 and model of each reading that is to be made; None where that is not known.
     """
 
     work: WorkId
     at: dt.datetime
     expected: int | None
     rule: RuleCompletion = NO_COMPLETION
+    readings: frozenset[tuple[str, ModelVersion]] | None = None
 
     @property
     def holds(self) -> bool:
         """Return True if results of an incomplete study are held back."""
         return self.rule.if_incomplete == "hold"
+
+    def repeats(self, record: StudyRecord | None) -> bool:
+        """Return True if it brings a complete study nothing that was not read before."""
+        if record is None or self.readings is None or record.completion is None or is_open(record):
+            return False
+        return self.readings <= {(reading.sha256, reading.model) for reading in record.readings}
 
 
 class NoCompletionOpenError(Exception):
@@ -89,7 +99,9 @@ def is_open(record: StudyRecord | None) -> bool:
 
 
 def arrived(record: StudyRecord, arrival: Arrival, *, has_entry: bool) -> Completion:
-    """Return the completion of a record with an arrival; a late one opens it again.
+    """Return the completion of a record with an arrival.
+
+    One that comes late opens it again, unless it brings what was read before.
 
     Raises
     ------
@@ -108,6 +120,8 @@ def arrived(record: StudyRecord, arrival: Arrival, *, has_entry: bool) -> Comple
                 "holds": arrival.holds or before.holds,
             }
         )
+    if before is not None and arrival.repeats(record):
+        return before
     if not has_entry:
         raise NoCompletionOpenError
     return Completion(
@@ -196,7 +210,12 @@ class Completions:
         self._held.follow(promises)
 
     def arrival(
-        self, work: WorkId, route: str, expected: int | None, rule: RuleCompletion = NO_COMPLETION
+        self,
+        work: WorkId,
+        route: str,
+        expected: int | None,
+        rule: RuleCompletion = NO_COMPLETION,
+        readings: frozenset[tuple[str, ModelVersion]] | None = None,
     ) -> Arrival | None:
         """Return the arrival that a submission is; None on a route whose studies do not complete.
 
@@ -206,10 +225,12 @@ class Completions:
         ----------
         expected
             Number of the study's instances, where its sender says it; a rule's counts before it.
+        readings
+            See `Arrival`.
         """
         if route not in self._routes:
             return None
-        return Arrival(work, work.received_at, rule.expected_instances or expected, rule)
+        return Arrival(work, work.received_at, rule.expected_instances or expected, rule, readings)
 
     async def open(self, arrival: Arrival) -> None:
         """Write the entry of a completion, before the document has it."""

@@ -6,6 +6,7 @@ removes it (`gateway.results.store`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.audit.trail import note_correction
@@ -106,7 +107,11 @@ class StudySubmissions(WorkStates):
                 raise StudyBacklogFullError(MOST_SUBMISSIONS)
             completion = record.completion
             if arrival is not None:
-                completion = arrived(record, arrival, has_entry=has_entry)
+                is_corrected = any(
+                    getattr(record, name) != value for name, value in identity.items()
+                )
+                brought = replace(arrival, readings=None) if is_corrected else arrival
+                completion = arrived(record, brought, has_entry=has_entry)
             return record.changed(
                 received_at=record.received_at or work.received_at,
                 completion=completion,

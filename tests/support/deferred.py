@@ -23,6 +23,7 @@ from gateway.results.submissions import StudySubmissions
 from gateway.routing.canary_watch import CanaryWatch
 from gateway.routing.in_force import Routing
 from gateway.runtime.deadline import Deadline
+from gateway.schemas.result import ModelVersion
 from gateway.storage.layout import CALLBACKS, SUBMISSIONS
 from gateway.studies.imaging import Imaging
 from gateway.studies.intake import Intake
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from gateway.results.deletion import Deletion
 
 HOSTS = frozenset({"ris.test"})
+ANY_MODEL = ModelVersion(name="any", version="1")
 
 
 class AnyModel:
@@ -59,7 +61,7 @@ class AnyModel:
 
     def select(self, *_: Any) -> Any:
         """Return a model of some name."""
-        return SimpleNamespace(name="any", version="1")
+        return SimpleNamespace(name="any", version="1", reference=ANY_MODEL)
 
 
 class DeferredGateway:

@@ -57,12 +57,21 @@ async def test_a_study_is_complete_after_a_quiet_time_and_opened_again_by_a_late
         await send(listener, radiograph(StudyInstanceUID=study))
         first = await completion(listener, study)
         assert first["reopened"] == 0
-        await send(listener, radiograph(StudyInstanceUID=study))
+        late = radiograph(StudyInstanceUID=study)
+        await send(listener, late)
         second = await completion(listener, study)
         assert second["reopened"] == 1
         assert second["completed_at"] > second["last_instance_at"] > first["completed_at"]
         name = "radstream_studies_complete_total"
         await listener.gateway.comes_to(2, name, by="quiet")
+        replayed = await listener.gateway.metric(
+            "radstream_studies_total", outcome="replayed", route="dimse"
+        )
+        await send(listener, late)  # the same bytes: nothing is new
+        await listener.gateway.comes_to(
+            replayed + 1, "radstream_studies_total", outcome="replayed", route="dimse"
+        )
+        assert await completion(listener, study) == second
 
 
 async def test_a_study_is_complete_with_the_last_of_as_many_as_its_sender_says(

@@ -1,6 +1,7 @@
 """A study is complete once, and a late image opens it again, whatever dies when."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from gateway.results.documents import (
 )
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason
+from gateway.schemas.result import ModelVersion
 from gateway.schemas.routing_rules import RuleCompletion
 from gateway.storage.layout import COMPLETION
 from gateway.work.keys import WorkId
@@ -36,6 +38,7 @@ from tests.support.store import MemoryStore, MortalStore
 
 NOW = dt.datetime.now(dt.UTC)
 LONG_AGO = NOW - dt.timedelta(hours=2)
+ONE, TWO = reading(1), reading(2)
 
 
 def arrival(at: dt.datetime = NOW, expected: int | None = None) -> Arrival:
@@ -140,6 +143,37 @@ async def test_a_late_image_opens_it_again(store: Store):
     assert (await store.completion()).completed_at is not None
     assert await store.entries() == []
     assert store.told() == 2
+
+
+@pytest.mark.parametrize(
+    ("brings", "reopened"),
+    [
+        ({(ONE.sha256, ONE.model)}, 0),
+        ({(ONE.sha256, ONE.model), (TWO.sha256, TWO.model)}, 1),
+        ({(ONE.sha256, ModelVersion(name="cxr", version="2"))}, 1),
+        (None, 1),
+    ],
+)
+async def test_what_was_read_before_opens_nothing(
+    store: Store, brings: set[tuple[str, ModelVersion]] | None, reopened: int
+):
+    await store.add(arrival(LONG_AGO), readings=(ONE,))
+    await store.completions().sweep()
+    before = await store.completion()
+    again = arrival(LONG_AGO + dt.timedelta(minutes=10))
+    readings = None if brings is None else frozenset(brings)
+    await store.add(replace(again, readings=readings))
+    after = await store.completion()
+    assert after.reopened == reopened
+    assert (after == before) is not bool(reopened)
+
+
+def test_a_repetition_counts_while_a_study_is_open():
+    again = replace(arrival(), readings=frozenset([(ONE.sha256, ONE.model)]))
+    waits = begun(readings=(ONE,), completion=Completion(work="a", last_instance_at=LONG_AGO))
+    assert not again.repeats(waits)
+    assert arrived(waits, again, has_entry=False).last_instance_at == NOW
+    assert not again.repeats(None)
 
 
 async def test_an_entry_whose_study_never_was_goes_after_a_while(store: Store):
