@@ -156,7 +156,7 @@ class StudyResources:
     def report(self, images: list[ImageResult], results: list[str]) -> Resource:
         """Return the study's report."""
         said = [
-            f"{said_of(finding, reading.applicable.reason)} Image {image.number}, by "
+            f"{said_of(finding, reading.applicable)} Image {image.number}, by "
             f"{model_name(reading.model)}: {finding.probability:.3f}, threshold "
             f"{finding.threshold:g}."
             for image, reading in _readings(images)
@@ -217,7 +217,7 @@ class StudyResources:
             "valueQuantity": _quantity(finding.probability),
             **_interpretation(finding),
             "note": [
-                {"text": said_of(finding, reading.applicable.reason)},
+                {"text": said_of(finding, reading.applicable)},
                 {"text": " ".join(notes)},
             ],
             "method": {"text": "Probability by a machine-learning model"},

@@ -229,7 +229,7 @@ class _Message:
         if self._study.study_instance_uid is not None:
             yield {2: "ST", 3: _STUDY, 5: self._study.study_instance_uid, 11: "O"}, []
         for image, reading, sub_id, finding in _findings(self._study):
-            notes = [said_of(finding, reading.applicable.reason), _of_image(image, reading)]
+            notes = [said_of(finding, reading.applicable), _of_image(image, reading)]
             for observation in self._form.observations:
                 yield {**self._common(reading, sub_id), **_value(observation, finding)}, notes
                 notes = []

@@ -32,6 +32,7 @@ from gateway.renderings.revisions import (
 )
 from gateway.renderings.source_header import UNICODE, frame_numbers
 from gateway.renderings.words import NOT_REVIEWED, WITHDRAWN, model_name, said_of
+from gateway.results.view import applicability
 from gateway.schemas.report_class import ReportClass
 from gateway.vocabulary.statements import statement
 
@@ -207,11 +208,10 @@ class _FindingOfFrame:
     def group(self, *, with_region: bool) -> _Group:
         """Return the measurement group, which refers to the heat map of the finding."""
         group = self._with_region() if with_region else self._without_region()
-        reason = self.reading.not_applicable or self.frame.not_applicable
         group[0].ContentSequence.append(
             sr.TextContentItem(
                 name=codes.DCM.Comment,
-                value=said_of(self.finding, reason),
+                value=said_of(self.finding, applicability(self.reading, self.frame)),
                 relationship_type=sr.RelationshipTypeValues.CONTAINS,
             )
         )

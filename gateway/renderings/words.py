@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.vocabulary.statements import statement
 
 if TYPE_CHECKING:
-    from gateway.schemas.result import Finding, ModelVersion, StudyResult
+    from gateway.schemas.result import Applicability, Finding, ModelVersion, StudyResult
 
 NOT_REVIEWED = "Made by a machine. Not reviewed by a physician."
 
@@ -31,18 +31,19 @@ def model_name(model: ModelVersion) -> str:
     return f"{model.name} {model.version}"
 
 
-def said_of(finding: Finding, not_applicable: str | None) -> str:
-    """Return the sentence that a finding comes to.
+def said_of(finding: Finding, applicable: Applicability) -> str:
+    """Return the sentences that a finding comes to.
 
     Parameters
     ----------
-    not_applicable
-        Cause of the model's not being applicable; None where it is, or none is known.
+    applicable
+        Fitness of the model for the image.
     """
     said = statement(finding.label, finding.positive)
     if finding.positive is not None:
-        return f"{said}."
-    return f"{said}: the model {not_applicable or 'is not made for this image'}."
+        doubts = (f" Doubtful: the model {doubt}." for doubt in applicable.doubts or ())
+        return f"{said}.{''.join(doubts)}"
+    return f"{said}: the model {applicable.reason or 'is not made for this image'}."
 
 
 def incompleteness(study: StudyResult) -> str | None:

@@ -303,8 +303,18 @@ def _image(
     )
 
 
-def _reading(path: str, reading: Reading, index: int, frame: FrameReading) -> ReadingResult:
+def applicability(reading: Reading, frame: FrameReading) -> Applicability:
+    """Return the fitness of a reading's model for a frame."""
     reason = reading.not_applicable or frame.not_applicable
+    return Applicability(
+        verdict=Verdict.APPLICABLE if reason is None else Verdict.NOT_APPLICABLE,
+        score=frame.applicability_score,
+        reason=reason,
+        doubts=(reading.doubts or None) if reason is None else None,
+    )
+
+
+def _reading(path: str, reading: Reading, index: int, frame: FrameReading) -> ReadingResult:
     return ReadingResult(
         model=ModelDescription(
             name=reading.model.name,
@@ -312,11 +322,7 @@ def _reading(path: str, reading: Reading, index: int, frame: FrameReading) -> Re
             title=reading.title,
             intended_use=reading.intended_use,
         ),
-        applicable=Applicability(
-            verdict=Verdict.APPLICABLE if reason is None else Verdict.NOT_APPLICABLE,
-            score=frame.applicability_score,
-            reason=reason,
-        ),
+        applicable=applicability(reading, frame),
         mode=reading.mode,
         findings=frame.findings,
         heatmap=f"{path}/heatmap.png?key={picture_key(reading, index)}"

@@ -72,6 +72,9 @@ class Applicability(_Wire):
         None, description="Applicability score of the model, where it gives one."
     )
     reason: str | None = Field(None, description="Cause, where the verdict is `not_applicable`.")
+    doubts: tuple[str, ...] | None = Field(
+        None, description="Reasons to doubt it, where the verdict is `applicable`."
+    )
 
 
 class Mode(StrEnum):

@@ -169,7 +169,12 @@ def _images(
             continue
         image = StudyImage(part, data, metadata, _unknown(metadata) + notices)
         if header is not None:
-            image = replace(image, uids=header.uids, expected_instances=header.expected_instances)
+            image = replace(
+                image,
+                uids=header.uids,
+                expected_instances=header.expected_instances,
+                unfit=header.unfit,
+            )
         images.append(image)
         documents.append(metadata.model_dump())
     if not images:

@@ -89,7 +89,7 @@ def image_reading(
         Of the image's object in the store.
     """
     metadata, contract = item.image.metadata, item.model.contract
-    reason = not_applicable(item.model, metadata)
+    reason = not_applicable(item.model, metadata) or item.image.unfit
     uids = item.image.uids
     return Reading(
         study_id=metadata.study_id,
@@ -103,6 +103,7 @@ def image_reading(
         intended_use=contract.summary,
         disclaimer=contract.disclaimer,
         not_applicable=reason,
+        doubts=() if reason else tuple(each.reason for each in item.model.doubts(metadata)),
         received_at=study.received_at,
         completed_at=dt.datetime.now(dt.UTC),
         timings_ms={

@@ -46,6 +46,8 @@ class StudyImage:
         Of a DICOM file.
     expected_instances
         Number of the study's instances, where the file has it.
+    unfit
+        The reason why no model is made for it, as its file says; see `Described`.
     sha256, object
         Of its bytes, and the name of its object, where it was stored before it is processed.
     """
@@ -56,6 +58,7 @@ class StudyImage:
     notices: tuple[ResultWarning, ...] = ()
     uids: InstanceUids = NO_UIDS
     expected_instances: int | None = None
+    unfit: str | None = None
     sha256: str | None = None
     object: str | None = None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.schemas.result import ResultWarning
 from gateway.studies.dicom_instance import NO_UIDS, InstanceUids
 from gateway.studies.metadata.patient_age import age_statement
-from gateway.studies.metadata.projection import snomed_value
+from gateway.studies.metadata.projection import ON_ITS_SIDE, UPSIDE_DOWN, snomed_value
 from gateway.studies.metadata.statements import Statement, disagreement
 from gateway.studies.metadata.study_time import study_date, study_moment
 from gateway.studies.metadata.view import view_evidence, view_statement
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
+    from gateway.studies.metadata.projection import Evidence
     from gateway.studies.refused_images import ImageError
     from preprocess import DicomMetadata
 
@@ -56,6 +57,12 @@ _PROCESSING_SOP_CLASSES = {
 _QUALITY_CONTROL = (
     "Quality Control Image (0028,0300) says that a phantom or test object is in the picture"
 )
+# Clauses on models, which are made for radiographs of patients as a viewer is to show them.
+_PHANTOM = "was made for no picture of a phantom or test object"
+_ATTITUDES = {
+    ON_ITS_SIDE: "was made for no picture that lies on its side",
+    UPSIDE_DOWN: "was made for no picture that is upside down",
+}
 _BURNED_IN = (
     "Burned In Annotation (0028,0301) is YES: text in the picture may name the patient, and the "
     "model sees it"
@@ -85,6 +92,8 @@ class Described:
         Its UIDs, the same wherever it is sent.
     expected_instances
         Number of the study's instances, where it says so.
+    unfit
+        The reason why no model is made for its picture, as the end of a sentence about a model.
     error
         The reason that it has no picture to process, where its header tells one.
     """
@@ -93,6 +102,7 @@ class Described:
     notices: tuple[ResultWarning, ...] = ()
     uids: InstanceUids = NO_UIDS
     expected_instances: int | None = None
+    unfit: str | None = None
     error: ImageError | None = None
 
     @property
@@ -141,6 +151,7 @@ def describe(part: str, header: DicomMetadata, received_at: dt.datetime) -> Desc
         tuple(ResultWarning(pointer=part, detail=detail) for detail in details),
         InstanceUids.of_data_set(header),
         header.number_of_study_related_instances,
+        _unfit(header, evidence),
     )
 
 
@@ -153,13 +164,24 @@ def _remarks_on_picture(header: DicomMetadata) -> list[str]:
     elif header.sop_class_uid in _PROCESSING_SOP_CLASSES:
         name = _PROCESSING_SOP_CLASSES[header.sop_class_uid]
         details.append(f"the SOP class {name} Image Storage {_FOR_PROCESSING}")
-    if (header.quality_control_image or "").upper() in ("YES", "BOTH"):
+    if _has_phantom(header):
         details.append(_QUALITY_CONTROL)
     if (header.burned_in_annotation or "").upper() == "YES":
         details.append(_BURNED_IN)
     if header.image_type and header.image_type[0].upper() == "DERIVED":
         details.append(_DERIVED)
     return details
+
+
+def _has_phantom(header: DicomMetadata) -> bool:
+    return (header.quality_control_image or "").upper() in ("YES", "BOTH")
+
+
+def _unfit(header: DicomMetadata, evidence: Mapping[str, Evidence]) -> str | None:
+    if _has_phantom(header):
+        return _PHANTOM
+    remarks = (remark for found in evidence.values() for remark in found.remarks)
+    return next((_ATTITUDES[remark] for remark in remarks if remark in _ATTITUDES), None)
 
 
 def _study_id(part: str, header: DicomMetadata) -> Statement:

@@ -101,6 +101,10 @@ _AXES = dict.fromkeys("LR", "x") | dict.fromkeys("AP", "y") | dict.fromkeys("HF"
 _ORIENTATION = re.compile("[LRAPHF]{1,3}")
 
 
+ON_ITS_SIDE = "says that the picture lies on its side"
+UPSIDE_DOWN = "says that the picture is upside down"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The testimony of one attribute on the view.
@@ -193,10 +197,10 @@ def view_named(text: str) -> View | None:
 def _attitude(row: str, column: str) -> tuple[str, ...]:
     """Return clauses on a picture that is not shown as the patient stands before its viewer."""
     if row in "HF":
-        return ("says that the picture lies on its side: no model was made for that",)
+        return (ON_ITS_SIDE,)
     remarks = []
     if column == "H":
-        remarks.append("says that the picture is upside down: no model was made for that")
+        remarks.append(UPSIDE_DOWN)
     if row == "R" and column in "HF":
         remarks.append("says that left and right are exchanged in the picture")
     return tuple(remarks)

@@ -206,6 +206,12 @@ def test_a_finding_of_a_model_that_is_not_applicable_has_no_verdict_and_no_mark(
     assert items(report, "Image Region") == []
 
 
+def test_a_doubt_is_told_with_the_finding():
+    report = read(rendered([reading(1, doubts=("was made for adults",))]))
+    said = [item.TextValue for item in items(report, "Comment")]
+    assert "Suggests pneumonia. Doubtful: the model was made for adults." in said
+
+
 def test_it_lies_in_the_patients_study_in_a_series_of_its_own():
     report = read(rendered([reading()]))
     assert report.StudyInstanceUID == "1.2.3"

@@ -6,7 +6,7 @@ from gateway.renderings.fhir import fhir_bundle
 from gateway.renderings.oru import control_id, oru_message
 from gateway.renderings.words import incompleteness
 from gateway.schemas.hl7 import MessageForm
-from tests.support.studies import IDENTITY, image, study, unfinished
+from tests.support.studies import IDENTITY, image, reading, study, unfinished
 
 REMARK = "Incomplete. Images not processed: 5. Readings missing: 1."
 
@@ -35,3 +35,12 @@ def test_report_and_message_say_what_they_lack():
     message = oru_message(part, IDENTITY, None, MessageForm()).decode()
     assert f"NTE|3|L|{REMARK}\r" in message
     assert control_id(part, IDENTITY) != control_id(study(image()), IDENTITY)
+
+
+def test_report_and_message_tell_the_doubts_with_the_finding():
+    doubt = "was made for patients of 1 to below 6 years, not for an unknown age"
+    known = reading(applicable={"verdict": "applicable", "doubts": [doubt]})
+    doubtful = study(image(1, known))
+    said = f"Suggests pneumonia. Doubtful: the model {doubt}."
+    assert said in fhir_bundle(doubtful, IDENTITY)["entry"][0]["resource"]["conclusion"]
+    assert said in oru_message(doubtful, IDENTITY, None, MessageForm()).decode()

@@ -79,6 +79,8 @@ async def test_a_model_gives_no_verdict_on_patients_of_another_age(
     [image] = answer.result.images
     [reading] = image.readings
     assert reading.applicable.verdict == verdict
+    doubts = ("was made for patients of 1 to below 6 years, not for an unknown age",)
+    assert reading.applicable.doubts == (doubts if pointers == ["/patient_age"] else None)
     [finding] = reading.findings
     assert finding.probability > finding.threshold
     assert finding.positive is (True if verdict == "applicable" else None)

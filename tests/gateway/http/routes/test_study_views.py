@@ -87,12 +87,26 @@ async def test_a_model_that_is_named_and_was_not_made_for_the_view_finds_nothing
     assert metric(text, name, **labels, label="bright", positive="not_applicable") == 1
 
 
-async def test_a_picture_on_its_side_is_read_with_a_warning(client: httpx.AsyncClient):
-    file = file_of(radiograph(PatientOrientation=["F", "L"], StudyDate="20260131"))
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"PatientOrientation": ["F", "L"]}, "picture that lies on its side"),
+        ({"PatientOrientation": ["R", "H"]}, "picture that is upside down"),
+        ({"QualityControlImage": "YES"}, "picture of a phantom or test object"),
+    ],
+)
+async def test_a_picture_that_no_model_is_made_for_gets_no_verdict(
+    client: httpx.AsyncClient, attributes: dict[str, Any], told: str
+):
+    file = file_of(radiograph(StudyDate="20260131", **attributes))
     result = await sent(client, None, file)
     assert result["http"] == 200
-    details = [warning["detail"] for warning in result["warnings"]]
-    assert any("lies on its side" in detail for detail in details)
+    [reading] = result["images"][0]["readings"]
+    assert reading["applicable"]["verdict"] == "not_applicable"
+    assert reading["applicable"]["reason"] == f"was made for no {told}"
+    assert "positive" not in reading["findings"][0]
+    [warning] = [each for each in result["warnings"] if each["pointer"] == "/model"]
+    assert f"brightness was made for no {told}; its findings may mean nothing" in warning["detail"]
 
 
 async def test_a_radiograph_whose_view_is_coded_is_read(client: httpx.AsyncClient):

@@ -222,6 +222,23 @@ def test_pictures_that_no_radiologist_would_read_as_they_are_are_told(
     assert notice.detail.startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "unfit"),
+    [
+        ({"QualityControlImage": "YES"}, "was made for no picture of a phantom or test object"),
+        ({"QualityControlImage": "BOTH"}, "was made for no picture of a phantom or test object"),
+        ({"PatientOrientation": ["R", "H"]}, "was made for no picture that is upside down"),
+        ({"PatientOrientation": ["H", "L"]}, "was made for no picture that lies on its side"),
+        ({"PatientOrientation": ["R", "F"]}, None),
+        ({"PatientOrientation": ["L", "F"], "QualityControlImage": "NO"}, None),
+    ],
+)
+def test_no_model_is_made_for_phantoms_and_pictures_that_do_not_stand(
+    attributes: dict[str, Any], unfit: str | None
+) -> None:
+    assert described(radiograph(**attributes)).unfit == unfit
+
+
 def test_an_ordinary_picture_is_told_nothing_of() -> None:
     ordinary = {
         "PresentationIntentType": "FOR PRESENTATION",
