@@ -17,7 +17,7 @@ import httpx
 from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
 from gateway.cli.json_output import json_option
 from gateway.cli.progress import progress
-from gateway.cli.studies import verdict
+from gateway.cli.studies import remarks, verdict
 from gateway.errors import InvalidMetadataError
 from gateway.schemas.metadata import parse_document
 from gateway.studies.imaging import is_dicom
@@ -207,7 +207,7 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
 
 
 def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
-    """Return the answer as text for a person, one line for each finding."""
+    """Return the answer as text for a person, a line for each finding and each remark."""
     names = ", ".join(file.name for file in group)
     if "images" not in answer:
         lines = [f"{names}: {answer['title']}. {answer['detail']}"]
@@ -222,4 +222,5 @@ def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
                 f"  {verdict(finding)}  {total:.0f} ms"
                 for finding in reading["findings"]
             ]
+    lines += [f"  {remark}" for remark in remarks(answer)]
     return "\n".join(lines)

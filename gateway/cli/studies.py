@@ -112,11 +112,17 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     for delivery in document.get("deliveries", ()):
         where = f"{delivery['destination']}  {delivery['rendering']}"
         yield f"delivery  {where}  {delivery['state']}  {delivery['attempts']} attempts"
+    yield from remarks(document)
+
+
+def remarks(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each image that was not processed, each failure and each warning."""
     for failed in (*document.get("not_processed", ()), *document.get("failures", ())):
         problem = failed["problem"]
-        yield f"not processed: {problem['title']}. {problem['detail']}"
+        part = f"{failed['part']}: " if "part" in failed else ""
+        yield f"not processed: {part}{problem['title']}. {problem['detail']}"
     for warning in document.get("warnings", ()):
-        yield f"warning: {warning.get('pointer', '')} {warning['detail']}"
+        yield f"warning: {warning['pointer']} {warning['detail']}"
 
 
 def verdict(finding: Mapping[str, Any]) -> str:

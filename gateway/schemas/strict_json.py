@@ -58,7 +58,8 @@ def parse_json(document: bytes) -> Any:
     except RecursionError as error:
         _refuse(f"is nested deeper than {_LEVELS} levels", error)
     except json.JSONDecodeError as error:
-        _refuse(f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", error)
+        fault = error.msg.removesuffix(" at")  # the end of some of them
+        _refuse(f"is not JSON: {fault} at line {error.lineno}, column {error.colno}", error)
     except ValueError as error:  # CPython reads no integer of more than 4300 digits
         _refuse("holds a number out of range", error)
     if faults := tuple(_faults(value, ())):

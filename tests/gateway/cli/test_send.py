@@ -60,6 +60,17 @@ async def test_a_folder_may_be_one_study(gateway: LiveGateway, folder: Path):
     assert len(json.loads(out)["images"]) == 6
 
 
+async def test_what_was_not_processed_and_warnings_have_a_line_each(
+    gateway: LiveGateway, folder: Path
+):
+    (folder / "1.png").write_bytes(b"no picture")
+    (folder / "0.json").write_text('{"note": "unknown here"}')
+    code, out, _ = await send(gateway, folder, "--study-id", f"S-{folder.stat().st_ino}")
+    assert code == 0
+    assert "  not processed: image[1]: Image cannot be decoded. " in out
+    assert "\n  warning: /note unknown field, kept with the study" in out
+
+
 @pytest.mark.server
 async def test_a_folder_without_images_and_a_gateway_that_is_away(tmp_path: Path):
     code, _, err = await run_command("send", "--url", "http://127.0.0.1:9", str(tmp_path))
