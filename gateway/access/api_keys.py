@@ -28,7 +28,8 @@ from pydantic import (
 
 from gateway.access.callers import Caller, CallerKind, Scope
 from gateway.errors import CredentialsInvalidError, Refusal
-from gateway.schemas.telemetry import CALLER_PATTERN
+from gateway.schemas.patterns import CALLER_PATTERN
+from gateway.schemas.validation_faults import sentence
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -147,7 +148,7 @@ def parse(data: bytes) -> KeyDocument:
     except ValidationError as error:
         [first, *_] = error.errors(include_input=False)
         place = "/".join(str(step) for step in first["loc"])
-        raise KeyFileError(f"/{place}: {first['msg']}") from error
+        raise KeyFileError(f"/{place}: {sentence(first)}") from error
 
 
 def make_key(

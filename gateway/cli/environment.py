@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import click
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from gateway.observability import logs
+from gateway.schemas.validation_faults import sentence
 from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
 
 
@@ -38,15 +40,28 @@ def read_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         faults += [
-            f"{PREFIX}{DELIMITER.join(str(step) for step in item['loc']).upper()}: {item['msg']}"
+            f"{PREFIX}{DELIMITER.join(str(step) for step in item['loc']).upper()}: {sentence(item)}"
             if item["loc"]
-            else item["msg"].removeprefix("Value error, ")
+            else sentence(item)
             for item in error.errors()
             if item["type"] != "extra_forbidden"  # an unknown name, listed above
         ]
-    except SettingsError as error:  # a group's own name, which is unknown as well
-        faults = faults or [str(error)]
+    except SettingsError as error:  # a group's own name, which is unknown as well, or no JSON
+        faults = faults or _json_faults(error)
     if faults:
         raise InvalidSettingsError(faults)
     logs.configure(settings.logs)
     return settings
+
+
+def _json_faults(error: SettingsError) -> list[str]:
+    """Return a fault for each variable of the text that is no JSON: the error names its group."""
+    if not isinstance(error.__cause__, json.JSONDecodeError):
+        return [str(error)]
+    text = error.__cause__.doc
+    names = (name.upper() for name in os.environ if os.environ[name] == text)
+    return [
+        f'{name}: must be JSON, such as ["one", "two"]'
+        for name in sorted(names)
+        if name.startswith(PREFIX)
+    ]

@@ -14,6 +14,7 @@ from gateway.access.api_keys import KeyDocument, KeyFileError, make_key
 from gateway.access.callers import Scope
 from gateway.access.key_file import change_keys, read_keys
 from gateway.cli.json_output import json_option, tell
+from gateway.schemas.validation_faults import sentence
 from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
@@ -114,4 +115,4 @@ def _told() -> Iterator[None]:
         raise click.ClickException(f"the key file cannot be used: {error}") from error
     except ValidationError as error:
         [fault, *_] = error.errors(include_input=False)
-        raise click.ClickException(f"{fault['loc'][0]}: {fault['msg']}") from error
+        raise click.ClickException(f"{fault['loc'][0]}: {sentence(fault)}") from error

@@ -9,7 +9,7 @@ from gateway import errors
 from gateway.audit.trail import note_partial
 from gateway.console.access import check_form
 from gateway.console.forms import read_form
-from gateway.schemas.parked import PARKED_ID_PATTERN
+from gateway.schemas.patterns import PARKED_ID_PATTERN
 
 if TYPE_CHECKING:
     from fastapi import Request

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import ContractError
 from gateway.schemas.contract import PARAMETER, Contract
+from gateway.schemas.validation_faults import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +93,6 @@ def _validated(text: str, source: str) -> Contract:
 
 def _faults(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(str(step) for step in item['loc']) or 'document'}: {item['msg']}"
+        f"{'.'.join(str(step) for step in item['loc']) or 'document'}: {sentence(item)}"
         for item in error.errors()
     )

@@ -18,6 +18,7 @@ from gateway.errors import (
     UnreadableDocumentError,
 )
 from gateway.models.manifest import NAME, ModelManifest
+from gateway.schemas.validation_faults import sentence
 from gateway.storage.aws_client import NO_ANSWER
 from gateway.storage.s3 import s3_client
 
@@ -114,8 +115,8 @@ def _checked(document: bytes, digest: str) -> ModelManifest:
     try:
         return ModelManifest.model_validate_json(document)
     except ValidationError as error:
-        fault = error.errors(include_input=False)[0]
-        raise UnreadableDocumentError(NAME, fault["msg"]) from None
+        [fault, *_] = error.errors(include_input=False)
+        raise UnreadableDocumentError(NAME, sentence(fault)) from None
 
 
 async def _download(

@@ -12,6 +12,7 @@ from gateway.errors import Fault, InvalidMetadataError
 from gateway.routing.tenants import tenant_faults
 from gateway.schemas.routing import RoutingDocument
 from gateway.schemas.strict_json import parse_json, pointer
+from gateway.schemas.validation_faults import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -45,8 +46,8 @@ def parse_routing(text: bytes | str) -> RoutingDocument:
     except ValidationError as error:
         found = error.errors(include_input=False)
         value = json.loads(data) if found[0]["loc"] else None
-        faults = (Fault(_place(each["loc"], each["type"], value), each["msg"]) for each in found)
-        raise InvalidRoutingError(tuple(faults)) from error
+        faults = (Fault(_place(each["loc"], each["type"], value), sentence(each)) for each in found)
+        raise InvalidRoutingError(tuple(dict.fromkeys(faults))) from error
     except InvalidMetadataError as error:
         raise InvalidRoutingError(error.faults) from error
     return document

@@ -14,9 +14,9 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.errors import Fault, InvalidAcceptanceError
+from gateway.errors import InvalidAcceptanceError
 from gateway.schemas.printable import PRINTABLE
-from gateway.schemas.strict_json import pointer
+from gateway.schemas.validation_faults import faults_of
 
 ACCEPTANCE_SCHEMA = "radstream.acceptance/1"
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -250,6 +250,4 @@ def parse_acceptance(body: bytes | bytearray) -> AcceptanceRequest:
     try:
         return AcceptanceRequest.model_validate_json(bytes(body))
     except ValidationError as error:
-        raise InvalidAcceptanceError(
-            tuple(Fault(pointer(item["loc"]), str(item["msg"])) for item in error.errors())
-        ) from error
+        raise InvalidAcceptanceError(faults_of(error)) from error

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.errors import Fault, InvalidEventError
+from gateway.errors import InvalidEventError
 from gateway.schemas.parked import ParkedItem
-from gateway.schemas.strict_json import pointer
+from gateway.schemas.validation_faults import faults_of
 
 OBJECT_CREATED = "Object Created"
 
@@ -69,9 +69,7 @@ def parse_event(body: bytes | bytearray) -> S3Event:
     try:
         return S3Event.model_validate_json(bytes(body))
     except ValidationError as error:
-        raise InvalidEventError(
-            tuple(Fault(pointer(item["loc"]), str(item["msg"])) for item in error.errors())
-        ) from error
+        raise InvalidEventError(faults_of(error)) from error
 
 
 class Outcome(StrEnum):

@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.errors import Fault, InvalidFeedbackError
+from gateway.errors import InvalidFeedbackError
 from gateway.schemas.metadata import ModelReference
 from gateway.schemas.printable import PRINTABLE
 from gateway.schemas.stored_document import StoredDocument
-from gateway.schemas.strict_json import pointer
+from gateway.schemas.validation_faults import faults_of
 
 
 class Judgement(StrEnum):
@@ -94,6 +94,4 @@ def parse_feedback(body: bytes | bytearray) -> FeedbackRequest:
     try:
         return FeedbackRequest.model_validate_json(bytes(body))
     except ValidationError as error:
-        raise InvalidFeedbackError(
-            tuple(Fault(pointer(item["loc"]), str(item["msg"])) for item in error.errors())
-        ) from error
+        raise InvalidFeedbackError(faults_of(error)) from error

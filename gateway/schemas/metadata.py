@@ -20,7 +20,9 @@ from pydantic import (
 )
 
 from gateway.errors import Fault, InvalidMetadataError
-from gateway.schemas.strict_json import parse_json, pointer
+from gateway.schemas.patterns import STUDY_ID_PATTERN, VERSION_PATTERN
+from gateway.schemas.strict_json import parse_json
+from gateway.schemas.validation_faults import faults_of
 from preprocess.character_sets import has_control_characters
 
 # RFC 3339, section 5.6: the zone is not optional, and a space may not stand for the T here.
@@ -31,14 +33,10 @@ _RFC_3339 = re.compile(
 # RFC 3339's full-date, or PS3.5 section 6.2, VR DA: no time and no count of seconds beside them.
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]{2})")
 
-# Who a message of pydantic's is about; here the pointer says it.
-_SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) (?=should )")
-
 # Ids of studies that are removed soon begin with it; docs/integrate.md reserves it.
 PROBE_PREFIX = "radstream-probe-"
 ACCEPTANCE_PREFIX = f"{PROBE_PREFIX}accept-"
 _OF_ACCEPTANCE = re.compile(rf"{ACCEPTANCE_PREFIX}([0-9a-f]{{16}})-[0-9a-f]{{16}}")
-STUDY_ID_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
 _STUDY_ID = re.compile(STUDY_ID_PATTERN)
 
 
@@ -127,7 +125,7 @@ class ModelReference(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=128)
-    version: str | None = Field(None, pattern=r"^[0-9]{1,18}$")
+    version: str | None = Field(None, pattern=VERSION_PATTERN)
 
     def __str__(self) -> str:
         return self.name if self.version is None else f"{self.name} version {self.version}"
@@ -242,22 +240,4 @@ def validate_document(document: dict[str, Any]) -> StudyMetadata:
     try:
         return StudyMetadata.model_validate(document)
     except ValidationError as error:
-        raise InvalidMetadataError(
-            tuple(Fault(pointer(item["loc"]), _sentence(item)) for item in error.errors())
-        ) from error
-
-
-def _sentence(item: Any) -> str:
-    match item["type"]:
-        case "missing":
-            return "is required"
-        case str(kind) if kind.startswith("datetime"):
-            return "must be a time that there is, such as 2026-01-31T08:15:00Z"
-        case "value_error":
-            return str(item["ctx"]["error"])
-        case "extra_forbidden":
-            return "is not a field of this object"
-        case "string_pattern_mismatch" if item["loc"] == ("study_id",):
-            return "must be 1 to 64 letters, digits, '.', '_' or '-', not beginning with a dot"
-        case _:
-            return _SUBJECT.sub("", str(item["msg"])).replace("should ", "must ")
+        raise InvalidMetadataError(faults_of(error)) from error

@@ -12,9 +12,6 @@ from gateway.schemas.contract import Contract
 from gateway.schemas.printable import PRINTABLE
 from gateway.schemas.result import Mode
 
-MODEL_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
-VERSION_PATTERN = r"^[0-9]{1,18}$"
-
 
 class SignatureState(StrEnum):
     """Signature of an acceptance page, held against the gateway's key."""

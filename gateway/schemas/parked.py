@@ -7,10 +7,9 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from gateway.schemas.patterns import PARKED_ID_PATTERN
 from gateway.schemas.problem import Problem
 from gateway.schemas.stored_document import StoredDocument
-
-PARKED_ID_PATTERN = r"^[0-9a-f]{32}$"
 
 
 class Half(StrEnum):

@@ -211,8 +211,8 @@ _EXAMPLE: JsonDict = {
                                 "code": "233604007",
                                 "display": "Pneumonia",
                             },
-                            "probability": 0.999983,
-                            "threshold": 0.86,
+                            "probability": 0.999848,
+                            "threshold": 0.51,
                             "positive": True,
                         }
                     ],

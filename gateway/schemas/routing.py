@@ -16,11 +16,11 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.schemas.routing_destinations import HOST_PATTERN, Destination
+from gateway.schemas.patterns import CALLER_PATTERN, HOST_PATTERN
+from gateway.schemas.routing_destinations import Destination
 from gateway.schemas.routing_rules import RoutingRules
 from gateway.schemas.routing_senders import NamedSender
 from gateway.schemas.stop_rules import StopRule
-from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.settings import AE_TITLE_PATTERN, TENANT_PATTERN
 
 

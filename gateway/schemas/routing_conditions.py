@@ -21,6 +21,7 @@ from pydantic import (
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from gateway.schemas.metadata import document_date
+from gateway.schemas.patterns import AGE_PATTERN, FIELD_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,13 +66,10 @@ def _is_known(field: str) -> str:
 
 _FieldName = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^(metadata(\.[A-Za-z0-9_-]{1,64}){1,4}|dicom\.[A-Za-z0-9]{1,64}|sender|tenant"
-        r"|route|ae_title|time_of_day)$"
-    ),
+    StringConstraints(pattern=FIELD_PATTERN),
     AfterValidator(_is_known),
 ]
-_Age = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}[hDWMY]$")]
+_Age = Annotated[str, StringConstraints(pattern=AGE_PATTERN)]
 
 
 class RoutingPart(BaseModel):

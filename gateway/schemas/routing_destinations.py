@@ -14,12 +14,17 @@ from pydantic import (
 )
 
 from gateway.schemas.hl7 import MessageForm
+from gateway.schemas.patterns import (
+    DESTINATION_PATTERN,
+    HOST_PATTERN,
+    HTTPS_URL_PATTERN,
+    SERVICE_URL_PATTERN,
+    URI_PATTERN,
+    USER_PATTERN,
+)
 from gateway.schemas.report_class import DEFAULT, ReportClass
 from gateway.schemas.result import RenderingKind
 from gateway.settings import AE_TITLE_PATTERN, TENANT_PATTERN
-
-DESTINATION_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
-HOST_PATTERN = r"^[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
 
 
 class DestinationTls(BaseModel):
@@ -117,7 +122,7 @@ class BasicCredentials(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    user: str = Field(pattern=r"^[ -9;-~]+$")
+    user: str = Field(pattern=USER_PATTERN)
     password_file: Path = Field(description="File of the password, read again for each request.")
 
 
@@ -127,7 +132,7 @@ class StowDestination(_DicomRenderings):
     kind: Literal["stow"]
     url: str = Field(
         max_length=2048,
-        pattern=r"^https?://[^\s@?#]+$",
+        pattern=SERVICE_URL_PATTERN,
         description="Root of its DICOMweb service, the part before `/studies`.",
     )
     bearer_file: Path | None = Field(
@@ -148,9 +153,7 @@ class StowDestination(_DicomRenderings):
         return self
 
 
-_Uri = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$", max_length=255)
-]
+_Uri = Annotated[str, StringConstraints(pattern=URI_PATTERN, max_length=255)]
 
 
 class ClientCredentials(BaseModel):
@@ -159,7 +162,7 @@ class ClientCredentials(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     token_url: str = Field(
-        max_length=2048, pattern=r"^https://[^\s@#]+$", description="Token endpoint."
+        max_length=2048, pattern=HTTPS_URL_PATTERN, description="Token endpoint."
     )
     client_id: str = Field(pattern=r"^[ -~]+$")
     secret_file: Path | None = Field(
@@ -191,7 +194,7 @@ class FhirDestination(_Destination):
 
     kind: Literal["fhir"]
     url: str = Field(
-        max_length=2048, pattern=r"^https?://[^\s@?#]+$", description="Base URL of the server."
+        max_length=2048, pattern=SERVICE_URL_PATTERN, description="Base URL of the server."
     )
     release: Literal["R4", "R5"] = Field("R4", description="Release of FHIR that it speaks.")
     client_credentials: ClientCredentials | None = None
@@ -237,7 +240,7 @@ class WebhookDestination(_Destination):
     kind: Literal["webhook"]
     url: str = Field(
         max_length=2048,
-        pattern=r"^https://[^\s@#]+$",
+        pattern=HTTPS_URL_PATTERN,
         description="URL that notices are posted to.",
     )
     secret_file: Path = Field(

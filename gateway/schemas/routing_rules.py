@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from gateway.schemas.metadata import View
+from gateway.schemas.patterns import CALLER_PATTERN, TIME_ZONE_PATTERN, VERSION_PATTERN
 from gateway.schemas.routing_conditions import (
     DEEPEST,
     MOST_CONDITIONS,
@@ -30,7 +31,6 @@ from gateway.schemas.routing_conditions import (
     depths_of,
     values_of,
 )
-from gateway.schemas.telemetry import CALLER_PATTERN
 
 _Views = Annotated[tuple[View, ...], Field(max_length=8)]
 Name = Annotated[str, StringConstraints(pattern=CALLER_PATTERN)]
@@ -77,7 +77,7 @@ class Canary(RoutingPart):
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
         None, description="Name of the model; if unset, that of the model in whose place it reads."
     )
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+    version: Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
     percent: float = Field(
         ge=0,
         le=100,
@@ -93,7 +93,7 @@ class RuleModel(RoutingPart):
     """A model that reads the images of a rule, where its contract takes them."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = Field(
+    version: Annotated[str, StringConstraints(pattern=VERSION_PATTERN)] | None = Field(
         None, description="Version; if unset, the newest one."
     )
     mode: Literal["live", "shadow"] = Field(
@@ -256,7 +256,7 @@ class RoutingRules(BaseModel):
         (), max_length=1000, description="Images, and what is to follow for them."
     )
     time_zone: Annotated[
-        str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"), AfterValidator(_is_zone)
+        str, StringConstraints(pattern=TIME_ZONE_PATTERN), AfterValidator(_is_zone)
     ] = Field("UTC", description="Time zone of times of day.")
 
     @property

@@ -6,10 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from gateway.schemas.telemetry import CALLER_PATTERN
+from gateway.schemas.patterns import CALLER_PATTERN, FILE_PREFIX_PATTERN
 from gateway.settings import TENANT_PATTERN
 
-_Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]{0,511}$")]
+_Path = Annotated[str, StringConstraints(pattern=FILE_PREFIX_PATTERN)]
 
 
 class NamedSender(BaseModel):

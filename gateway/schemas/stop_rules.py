@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from gateway.schemas.patterns import VERSION_PATTERN
 from gateway.schemas.routing_conditions import RoutingPart
 from gateway.schemas.routing_rules import Name
 
@@ -33,7 +34,7 @@ class StopRule(RoutingPart):
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
         description="Name of the model."
     )
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = Field(
+    version: Annotated[str, StringConstraints(pattern=VERSION_PATTERN)] | None = Field(
         None, description="Version; if unset, each one."
     )
     action: Literal["alert", "silence"] = Field(

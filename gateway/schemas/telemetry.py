@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from gateway.schemas.metadata import View
+from gateway.schemas.patterns import CALLER_PATTERN
 
 
 class Stage(StrEnum):
@@ -123,8 +124,6 @@ VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
 GatewayVersion = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}$")]
 Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
-CALLER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$"
-"""Names that an operator gives to keys."""
 CallerName = Annotated[str, StringConstraints(pattern=CALLER_PATTERN)]
 
 

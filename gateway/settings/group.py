@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-WebUrl = Annotated[str, Field(pattern=r"^https?://")]
+WEB_URL_PATTERN = r"^https?://"
+
+WebUrl = Annotated[str, Field(pattern=WEB_URL_PATTERN)]
 BucketName = Annotated[str, Field(min_length=3, max_length=63)]
 FileBytes = Annotated[int, Field(gt=0, description="Size in bytes at which a new file is begun.")]
 GiveUpSeconds = Annotated[float, Field(gt=0, le=30 * 86400)]

@@ -12,6 +12,8 @@ from gateway.runtime.addresses import is_loopback
 from gateway.settings.group import SettingsGroup
 from gateway.settings.listener import Address, Port, TlsKey, check_tls
 
+PATH_PREFIX_PATTERN = r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$"
+
 
 class HttpSettings(SettingsGroup):
     """The HTTP server: its address, connections, time limits and TLS."""
@@ -79,7 +81,7 @@ class HttpSettings(SettingsGroup):
     path_prefix: str = Field(
         "",
         max_length=256,
-        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        pattern=PATH_PREFIX_PATTERN,
         description="Path under which a proxy serves the gateway and which it strips from "
         "requests, such as `/radstream`: links, Location, callbacks and /docs begin with it.",
     )

@@ -16,7 +16,7 @@ from gateway.console.problem_pages import PageRoute, problem_name
 from gateway.delivery.destination_states import DestinationState
 from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.destinations import check, states_of
-from gateway.schemas.routing_destinations import DESTINATION_PATTERN
+from gateway.schemas.patterns import DESTINATION_PATTERN
 from gateway.work.keys import destination_of
 
 router = APIRouter(prefix=f"{ROOT}/destinations", include_in_schema=False, route_class=PageRoute)

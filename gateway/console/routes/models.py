@@ -13,12 +13,13 @@ from gateway.console.access import StudyReader, Watcher, check_form
 from gateway.console.forms import read_form
 from gateway.console.pages import ROOT, page
 from gateway.console.problem_pages import PageRoute
-from gateway.errors import Fault, InvalidQueryError, UnknownModelError
+from gateway.errors import InvalidQueryError, UnknownModelError
 from gateway.http.dependencies import GatewayDependency
 from gateway.http.model_reports import model_details, model_reports
 from gateway.http.routes.model_health import Name, Version, rearmed
-from gateway.schemas.models import MODEL_PATTERN, VERSION_PATTERN, HealthAct
-from gateway.schemas.strict_json import pointer
+from gateway.schemas.models import HealthAct
+from gateway.schemas.patterns import MODEL_PATTERN, VERSION_PATTERN
+from gateway.schemas.validation_faults import faults_of
 
 router = APIRouter(prefix=f"{ROOT}/models", include_in_schema=False, route_class=PageRoute)
 
@@ -66,7 +67,6 @@ async def rearm_model(
     try:
         act = HealthAct.model_validate(form)
     except ValidationError as error:
-        faults = (Fault(pointer(item["loc"]), str(item["msg"])) for item in error.errors())
-        raise InvalidQueryError(tuple(faults)) from error
+        raise InvalidQueryError(faults_of(error)) from error
     await rearmed(gateway.silences, name, version, act)
     return RedirectResponse(gateway.links.path(f"{ROOT}/models"), 303)

@@ -26,8 +26,8 @@ from gateway.routing.explain import explained, worded
 from gateway.routing.in_force import Routes, written_form
 from gateway.routing.rules import BUILT_IN
 from gateway.routing.sources import place_of
+from gateway.schemas.patterns import CALLER_PATTERN
 from gateway.schemas.routing_conditions import parts_of
-from gateway.schemas.telemetry import CALLER_PATTERN
 from gateway.search.query import StudyQuery
 from gateway.studies.routed_files import Arrival, ReadFile, RoutedFiles, UnroutableFileError
 from gateway.studies.study import Route

@@ -24,6 +24,7 @@ from gateway.problems import (
     values_of,
 )
 from gateway.schemas.problem import PROBLEM_MEDIA_TYPE, Problem
+from gateway.schemas.validation_faults import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,10 +89,7 @@ async def _on_radstream_error(request: Request, error: Exception) -> JSONRespons
 async def _on_invalid_parameters(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     faults = tuple(
-        errors.Fault(
-            "/".join(str(step) for step in item["loc"]),
-            str(item["msg"]).removeprefix("Value error, "),
-        )
+        errors.Fault("/".join(str(step) for step in item["loc"]), sentence(item))
         for item in error.errors()
     )
     return response_of(errors.InvalidQueryError(faults), _instance(request))

@@ -22,7 +22,7 @@ from gateway.models.acceptances import Acceptance
 from gateway.monitoring.signals import LEAST_READINGS
 from gateway.schemas.acceptance import AcceptanceReport, AcceptanceRequest, parse_acceptance
 from gateway.schemas.audit import AuditChange
-from gateway.schemas.models import MODEL_PATTERN, VERSION_PATTERN
+from gateway.schemas.patterns import MODEL_PATTERN, VERSION_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,8 @@ from gateway.http.dependencies import GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.results.deliveries import told
-from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.patterns import DESTINATION_PATTERN, STUDY_ID_PATTERN
 from gateway.schemas.result import RenderingKind, StudyDeliveries
-from gateway.schemas.routing_destinations import DESTINATION_PATTERN
 
 router = APIRouter(
     prefix="/v1/studies", tags=["studies"], dependencies=[Depends(require(Scope.OPERATE))]

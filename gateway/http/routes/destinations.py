@@ -18,7 +18,7 @@ from gateway.schemas.destinations import (
     DestinationReport,
     DestinationTest,
 )
-from gateway.schemas.routing_destinations import DESTINATION_PATTERN
+from gateway.schemas.patterns import DESTINATION_PATTERN
 
 router = APIRouter(
     prefix="/v1/destinations",

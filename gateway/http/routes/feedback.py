@@ -15,7 +15,7 @@ from gateway.http.requests.body import read_body
 from gateway.http.requests.preferences import REQUEST_TIMEOUT, deadline_of, share_of
 from gateway.results.judgements import keep_feedback
 from gateway.schemas.feedback import StudyFeedback, parse_feedback
-from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.patterns import STUDY_ID_PATTERN
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 

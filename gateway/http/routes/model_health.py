@@ -14,7 +14,8 @@ from gateway.http.dependencies import GatewayDependency, Reach
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.monitoring.silences import Silences
-from gateway.schemas.models import MODEL_PATTERN, VERSION_PATTERN, HealthAct, HealthChange
+from gateway.schemas.models import HealthAct, HealthChange
+from gateway.schemas.patterns import MODEL_PATTERN, VERSION_PATTERN
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -12,13 +12,8 @@ from gateway.http.dependencies import GatewayDependency, Reach
 from gateway.http.model_reports import model_details, model_reports
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
-from gateway.schemas.models import (
-    MODEL_PATTERN,
-    VERSION_PATTERN,
-    ModelDetails,
-    ModelList,
-    Program,
-)
+from gateway.schemas.models import ModelDetails, ModelList, Program
+from gateway.schemas.patterns import MODEL_PATTERN, VERSION_PATTERN
 
 router = APIRouter(
     prefix="/v1/models",

@@ -12,7 +12,8 @@ from gateway.http.dependencies import GatewayDependency
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.schemas.events import Delivery
-from gateway.schemas.parked import PARKED_ID_PATTERN, ParkedList
+from gateway.schemas.parked import ParkedList
+from gateway.schemas.patterns import PARKED_ID_PATTERN
 
 router = APIRouter(
     prefix="/v1/parked", tags=["drop folder"], dependencies=[Depends(require(Scope.OPERATE))]

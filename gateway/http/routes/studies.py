@@ -29,7 +29,7 @@ from gateway.renderings.fhir import fhir_bundle
 from gateway.results.sender_view import accepted_view
 from gateway.results.submissions import with_submissions
 from gateway.results.view import study_result
-from gateway.schemas.metadata import STUDY_ID_PATTERN
+from gateway.schemas.patterns import STUDY_ID_PATTERN
 from gateway.schemas.result import StudyResult, study_path
 from gateway.studies.process import AdmittedStudy, StudySource, Turn
 from gateway.studies.study import Route

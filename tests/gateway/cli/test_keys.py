@@ -61,8 +61,8 @@ def test_revoking_takes_the_named_keys_and_no_others(keys: Callable[..., Result]
         (("ris",), "Missing option '--scope'"),
         (("ris", "--scope", "all"), "'all' is not one of"),
         (("ris", "--scope", "operate", "--days", "0"), "0 is not in the range"),
-        (("../ris", "--scope", "operate"), "name: String should match pattern"),
-        (("", "--scope", "operate"), "name: String should match pattern"),
+        (("../ris", "--scope", "operate"), "name: must be 1 to 64 letters, digits, "),
+        (("", "--scope", "operate"), "name: must be 1 to 64 letters, digits, "),
     ],
 )
 def test_a_key_that_cannot_be_is_not_made(

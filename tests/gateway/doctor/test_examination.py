@@ -43,7 +43,7 @@ async def test_a_bad_routing_document_is_named_by_its_place(tmp_path: Path):
     findings = {each.check: each for each in await found(settings)}
     routing = findings[Check.ROUTING]
     assert (routing.outcome, routing.side) == (Outcome.FAULT, Side.GATEWAY)
-    assert "/destinations/0/ae_title: Field required" in routing.detail
+    assert "/destinations/0/ae_title: is required" in routing.detail
     assert findings[Check.IDENTITY].outcome is Outcome.FAULT
     assert findings[Check.TRITON].outcome is Outcome.FAULT
     assert Check.LISTENER not in findings

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from gateway.dropfolder.objects import Inbox
 from gateway.errors import InvalidMetadataError
 from gateway.results.tombstone import Reason
-from gateway.schemas.metadata import STUDY_ID_PATTERN, validate_document
+from gateway.schemas.metadata import validate_document
+from gateway.schemas.patterns import STUDY_ID_PATTERN
 from gateway.storage.keys import split_key
 from gateway.studies.study import Route
 from gateway.work.keys import KINDS, WorkId, entry_key, kept_folder

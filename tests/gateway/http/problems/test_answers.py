@@ -46,7 +46,9 @@ async def test_an_error_of_ours_is_its_kind_of_problem(caller: httpx.AsyncClient
 async def test_a_parameter_that_is_none_is_named_without_its_value(caller: httpx.AsyncClient):
     answer = await caller.get("/things/MUSTERMANN")
     assert problem_in(answer).type.endswith(":invalid-query")
-    assert "path/number" in answer.text
+    assert answer.json()["errors"] == [
+        {"pointer": "path/number", "detail": "must be a whole number"}
+    ]
     assert "MUSTERMANN" not in answer.text
 
 
