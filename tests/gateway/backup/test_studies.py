@@ -12,7 +12,9 @@ from gateway.results.deletion import deletion_folder
 from gateway.results.documents import Completion, FailedImages, PendingImages, StudyRecord
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Reason, Tombstone
+from gateway.storage.folder import FolderStore
 from tests.gateway.backup.stores import ID, IMAGE, NOON, Store, submission
+from tests.support.deletion import deletion_on
 
 DOCUMENT = "results/S1/result.json"
 
@@ -200,6 +202,16 @@ def test_deletion_that_begins_after_the_study_was_copied_goes_on_in_the_copy(sto
     store.bring("S1")
     note = store.close("S1")
     assert store.end_deleted() == [DOCUMENT, note]
+
+
+async def test_deletion_under_way_is_ended_after_a_restore(store: Store):
+    store.put_pending("S1")
+    store.close("S1")
+    store.bring("S1")
+    copy = FolderStore(store.files.copy.root)
+    await copy.open()
+    await deletion_on(copy, closed_s=0.0).sweep()
+    assert await copy.keys("") == [f"{deletion_folder('S1')}20260131T120000000000Z.json"]
 
 
 def test_study_that_came_again_after_its_deletion_is_copied_anew(store: Store):
