@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import InferenceUnavailableError
 from gateway.models.placement import collect_ensembles, placements_of
 from gateway.runtime.deadline import Deadline
+from gateway.schemas.patterns import MODEL_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +28,8 @@ class Inventory:
     ----------
     names
         Everything in the repository, graphs and ensembles among it.
+    new
+        Names of folders that the server has never loaded, nor tried to.
     models
         The model versions that read studies, loaded or not.
     configs
@@ -37,6 +41,7 @@ class Inventory:
     """
 
     names: frozenset[str]
+    new: frozenset[str]
     models: Sequence[RepositoryEntry]
     configs: Mapping[Key, ModelConfig]
     faults: Mapping[Key, str]
@@ -72,6 +77,12 @@ async def take_inventory(
     placements, faults = placements_of(configs)
     return Inventory(
         names=frozenset(entry.name for entry in index),
+        # No model is called as `lost+found` or `.git` are, which lie beside models.
+        new=frozenset(
+            entry.name
+            for entry in index
+            if not entry.version and re.fullmatch(MODEL_PATTERN, entry.name)
+        ),
         models=[
             entry
             for entry in index

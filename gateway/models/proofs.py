@@ -131,7 +131,7 @@ class Proofs:
         key = entry.name, entry.version
         known = self._states.get(key)
         served = known.served if known else None
-        if config is None or self._recovery.at_work(entry.name):
+        if config is None or self._recovery.unloads(entry.name):
             return self._unproved(entry, served)
         began = time.monotonic()
         try:
@@ -152,7 +152,7 @@ class Proofs:
             reason = str(error)
         else:
             dead = self._died_at.get(entry.name, -math.inf) >= began
-            if not dead and not self._recovery.at_work(entry.name):
+            if not dead and not self._recovery.unloads(entry.name):
                 self._silent_since.pop(key, None)
                 return ModelState(entry.name, entry.version, State.READY, served=served)
             reason = _BEING_LOADED  # a study met a dead backend meanwhile

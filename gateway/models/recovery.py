@@ -1,4 +1,4 @@
-"""Recovery of models that do not answer: reload with back-off, then a restart of Triton."""
+"""Recovery of models that do not answer, and loads of new ones, with back-off."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Recovery:
     Each sick model is reloaded by a task of its own, at once and then with a pause that doubles
     from half a second to a minute, until it has been proved or is gone. Where no model at all has
     answered for `restart_after_s`, Triton is started anew, again and again. One sick model of two
-    is no reason for that.
+    is no reason for that. New folders are loaded in the same way, so that one which is still being
+    copied is taken up once it is whole.
 
     Parameters
     ----------
@@ -98,11 +99,17 @@ class Recovery:
         """
         sick = self._sick.get(name)
         if sick is None:
-            sick = self._sick[name] = _SickModel()
-            self._begin(name, sick)
+            sick = self._add(name, _SickModel())
         if not sick.at_work:  # what was seen before the attempt ends says nothing of its success
             sick.loaded = loaded
             sick.reported.set()
+
+    def take_up(self, name: str) -> None:
+        """Ask for the load of a model that Triton has never loaded, again if that fails."""
+        new = self._sick.get(name) or self._add(name, _SickModel(new=True))
+        if not new.at_work:
+            new.loaded = False
+            new.reported.set()
 
     def names(self) -> list[str]:
         """Return the models that are to be reloaded, or were and have not been proved yet."""
@@ -114,9 +121,17 @@ class Recovery:
         return sick is not None and sick.left_unloaded
 
     def at_work(self, name: str) -> bool:
-        """Return whether an attempt is under way or follows at once: no proof would hold."""
+        """Return whether an attempt is under way or follows at once."""
         sick = self._sick.get(name)
         return sick is not None and (sick.at_work or sick.attempts == 0)
+
+    def unloads(self, name: str) -> bool:
+        """Return whether an attempt that unloads the model is at work: no proof would hold.
+
+        A mere load leaves the versions alone that are loaded: one that is broken or still being
+        copied takes nothing from those beside it.
+        """
+        return self.at_work(name) and self._sick[name].loaded
 
     def reloaded_since(self, name: str, moment: float) -> bool:
         """Return whether an attempt ended after this moment of the monotonic clock."""
@@ -158,6 +173,11 @@ class Recovery:
             for name in list(self._sick):
                 self.forget(name)
 
+    def _add(self, name: str, sick: _SickModel) -> _SickModel:
+        self._sick[name] = sick
+        self._begin(name, sick)
+        return sick
+
     def _begin(self, name: str, sick: _SickModel) -> None:
         if self._tasks is not None:
             # Not in the context of the study that found it: its log lines are not that study's.
@@ -171,7 +191,7 @@ class Recovery:
             sick.at_work = True
             try:
                 before = self._host.backends_of(name) if self._host else frozenset()
-                done = await self._attempt(name, unload=sick.loaded)
+                done = await self._attempt(name, unload=sick.loaded, new=sick.new)
                 if done and sick.loaded and before:
                     self._leave_behind(name, before)
                 sick.left_unloaded = not done and (sick.loaded or sick.left_unloaded)
@@ -193,7 +213,7 @@ class Recovery:
             loop = asyncio.get_running_loop()
             loop.call_later(_LEFT_FOR_S, self._host.end_backends, name, pids)
 
-    async def _attempt(self, name: str, *, unload: bool) -> bool:
+    async def _attempt(self, name: str, *, unload: bool, new: bool) -> bool:
         reason: str | None
         try:
             await self._reload(name, unload=unload)
@@ -208,8 +228,9 @@ class Recovery:
             outcome, reason = "reloaded", None
         tell = log.info if outcome == "reloaded" else log.warning
         # Not a failure of the gateway's: a server whose models are fixed refuses to reload.
-        tell(_EVENTS[outcome], model=name, reason=reason)
-        self._metrics.triton.reloads.labels(name, outcome).inc()
+        tell((_LOAD_EVENTS if new else _EVENTS)[outcome], model=name, reason=reason)
+        if not new:  # it answered never, and may be half copied
+            self._metrics.triton.reloads.labels(name, outcome).inc()
         return outcome == "reloaded"
 
     async def _reload(self, name: str, *, unload: bool) -> None:
@@ -232,9 +253,10 @@ class Recovery:
 
 
 class _SickModel:
-    """A model that is to be reloaded, and how far that has come."""
+    """A model that is to be loaded or reloaded, and how far that has come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, new: bool = False) -> None:
+        self.new = new
         self.reported = asyncio.Event()
         self.loaded = True
         self.at_work = False
@@ -251,4 +273,9 @@ _EVENTS = {
     "reloaded": "model.reloaded",
     "refused": "model.reload_refused",
     "hung": "model.reload_hung",
+}
+_LOAD_EVENTS = {
+    "reloaded": "model.loaded",
+    "refused": "model.load_refused",
+    "hung": "model.load_hung",
 }

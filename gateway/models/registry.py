@@ -251,7 +251,7 @@ class ModelRegistry:
             return self.ready()
 
     async def refresh(self) -> None:
-        """Look once: take up new versions, drop gone ones, try every served one's golden image."""
+        """Look once: load new models, drop gone ones, try every served one's golden image."""
         async with self._looking:
             await self._look()
 
@@ -294,7 +294,9 @@ class ModelRegistry:
                 self._states.drop(key)
                 self._proofs.forget(key)
                 self._recovery.forget(state.name)
-        self._settle()
+        self._settle(found.new)
+        for name in found.new:
+            self._recovery.take_up(name)
         self._tell_ties()
 
     def _tell_ties(self) -> None:
@@ -304,14 +306,14 @@ class ModelRegistry:
             log.warning("model.equal_priority", chosen=first, passed_over=second)
         self._tied = tied
 
-    def _settle(self) -> None:
-        """Cancel the reloads of models that answer, or that were unloaded on request."""
+    def _settle(self, new: frozenset[str]) -> None:
+        """Cancel the reloads of models that answer, are gone or were unloaded on request."""
         states = self.states()
         sick = {state.name for state in states if state.sick}
         models = {state.name for state in states}
         for name in self._recovery.names():
             # A graph of an ensemble is proved with its model.
-            concerned = name in sick if name in models else bool(sick)
+            concerned = name in sick if name in models else bool(sick) or name in new
             if not concerned and not self._recovery.at_work(name):
                 self._recovery.forget(name)
 

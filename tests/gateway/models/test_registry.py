@@ -8,7 +8,9 @@ from typing import Any
 import grpc
 import pytest
 from onnx import TensorProto
+from structlog.testing import capture_logs
 from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from gateway.errors import (
     InferenceUnavailableError,
@@ -202,6 +204,62 @@ async def test_models_come_and_go_without_a_restart(own_triton: EmbeddedTriton, 
         assert chosen(registry) == "brightness 1"
         assert registry.ready()
         await operator.close()
+
+
+@pytest.fixture
+async def growing(tmp_path: Path) -> AsyncIterator[tuple[Path, EmbeddedTriton]]:
+    """A repository of one model and a Triton of its own, for folders that come while it runs."""
+    repository = write_repository(tmp_path / "models")
+    async with running_triton(repository) as triton:
+        yield repository, triton
+
+
+async def test_a_new_folder_is_loaded_once_it_is_whole(
+    growing: tuple[Path, EmbeddedTriton], tmp_path: Path
+):
+    repository, triton = growing
+    (repository / "lost+found").mkdir()
+    whole = write_model(tmp_path / "made", "copied", document=contract({"priority": 1}))
+    model = (whole / "1" / "model.onnx").read_bytes()
+    async with registered(triton.grpc_url, refresh_s=0.2) as registry, watched(registry):
+        await until(registry.ready)
+        with capture_logs() as logs:
+            half = repository / "copied"
+            (half / "1").mkdir(parents=True)
+            (half / "1" / "model.onnx").write_bytes(model[: len(model) // 2])
+            (half / "config.pbtxt").write_bytes((whole / "config.pbtxt").read_bytes())
+            await until(lambda: "model.load_refused" in [line["event"] for line in logs])
+            assert chosen(registry) == "brightness 1"
+            (half / "1" / "model.onnx").write_bytes(model)
+            await until(lambda: states(registry).get("copied 1") == READY)
+        assert chosen(registry) == "copied 1"
+    events = {line["event"] for line in logs if line.get("model") == "copied"}
+    assert {"model.loaded", "model.ready"} < events
+    assert "model.reload_refused" not in events  # which would alert
+    assert not [line for line in logs if line.get("model") in {"brightness", "lost+found"}]
+
+
+async def test_a_broken_new_version_takes_nothing_from_those_beside_it(
+    growing: tuple[Path, EmbeddedTriton],
+):
+    repository, triton = growing
+    first, second = repository / "brightness" / "1", repository / "brightness" / "2"
+    async with registered(triton.grpc_url, refresh_s=0.2) as registry, watched(registry):
+        await until(registry.ready)
+        second.mkdir()
+        (second / "model.onnx").write_bytes(b"half")
+        operator = InferenceServerClient(triton.grpc_url)
+        with capture_logs() as logs:
+            with pytest.raises(InferenceServerException):
+                await operator.load_model("brightness")
+            await operator.close()
+            await until(lambda: [line["event"] for line in logs].count("model.reload_refused") > 2)
+            assert chosen(registry) == "brightness 1"
+        lost = [line for line in logs if line["event"] == "model.unavailable"]
+        assert {line["version"] for line in lost} == {"2"}
+        (second / "model.onnx").write_bytes((first / "model.onnx").read_bytes())
+        await until(lambda: states(registry)["brightness 2"] == READY)
+        assert chosen(registry) == "brightness 2"
 
 
 async def test_dead_model_process_is_mended_on_doubt(own_triton: EmbeddedTriton):

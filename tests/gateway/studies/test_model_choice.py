@@ -144,7 +144,7 @@ async def test_the_rules_are_asked_of_each_image(parts: Parts):
 
 async def test_otherwise_without_models_leaves_it_to_the_contracts(parts: Parts):
     rule(parts, otherwise={})
-    assert await read_by(parts, WHITE, body_part="CHEST") == ["second 1 live"]
+    assert await read_by(parts, WHITE, body_part="CHEST") == ["brightness 2 live"]
     assert parts.metric("routed_images_total", outcome="otherwise") == 1
 
 
