@@ -19,6 +19,7 @@ from gateway.app.tls import ServedCertificate
 from gateway.http.middleware.early_refusal import EarlyRefusal
 from gateway.http.protocol.pipelining import serving
 from gateway.observability.metrics import Metrics, process_registry
+from gateway.routing.document import RoutingFileError, read_routing
 from gateway.runtime.health import Health
 from gateway.settings import DELIMITER, PREFIX
 from gateway.triton.embedded import METRICS_PORT, EmbeddedTriton
@@ -170,6 +171,28 @@ def check_address(http: HttpSettings) -> None:
             # Anything else is the listener's to say: some of it, as of IPv6, it passes over.
 
 
+def check_routing(settings: Settings) -> None:
+    """Check the file of the routing document, before anything is started for it.
+
+    Raises
+    ------
+    StartError
+        It cannot be read, is no routing document, or is none for these tenants.
+    """
+    if settings.routing.file is None:
+        return
+    try:
+        read_routing(settings.routing.file, settings.tenancy.tenants)
+    except RoutingFileError as error:
+        raise _not_started(error, settings) from error
+
+
+def _not_started(error: Exception, settings: Settings) -> StartError:
+    """Return the error that ends the command, and log why."""
+    log.error("gateway.not_started", **logged(error))
+    return StartError(told(error, settings))
+
+
 def _certificate(http: HttpSettings) -> ServedCertificate | None:
     if http.tls_certificate is None or http.tls_key is None:
         return None
@@ -194,6 +217,7 @@ async def serve(
         A part of the gateway cannot be opened.
     """
     check_address(settings.http)
+    check_routing(settings)
     server = GatewayServer(settings, on_ready, metrics, triton_host)
     try:
         await server.serve()
@@ -201,8 +225,7 @@ async def serve(
         if server.start_error is None:
             raise
     if server.start_error is not None:
-        log.error("gateway.not_started", **logged(server.start_error))
-        raise StartError(told(server.start_error, settings)) from server.start_error
+        raise _not_started(server.start_error, settings) from server.start_error
     return server.started
 
 
@@ -229,6 +252,7 @@ async def serve_with_triton(
         See `serve`.
     """
     check_address(settings.http)  # now, rather than when Triton has come up
+    check_routing(settings)
     metrics = Metrics(process_registry())
     async with EmbeddedTriton(
         settings.triton.model_repository,

@@ -11,8 +11,9 @@ class ProblemFault(BaseModel):
     """One thing to mend."""
 
     pointer: str = Field(
-        description="JSON pointer (RFC 6901) into the metadata, or the name of a part.",
-        examples=["/view", "image[1]"],
+        description="JSON pointer (RFC 6901) into the document, the name of a part, or a parameter "
+        "of the path, the query or the header.",
+        examples=["/view", "image[1]", "path/number"],
     )
     detail: str = Field(examples=["is required"])
 

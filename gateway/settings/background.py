@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -60,6 +61,9 @@ class DeliverySettings(SettingsGroup):
     )
 
 
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f.:]+\])(:[0-9]{1,5})?")
+
+
 class CallbackSettings(SettingsGroup):
     """Webhooks that announce that a study has its result."""
 
@@ -93,6 +97,11 @@ class CallbackSettings(SettingsGroup):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        if not all(map(_HOST.fullmatch, self.host_names())):
+            raise ValueError(
+                "hosts must be name or name:port with commas between, without quotes, brackets "
+                "around them or https://"
+            )
         if self.host_names() and self.secret is None:
             raise ValueError("hosts need a secret")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from gateway.studies.study import Study, StudyImage
 from gateway.vocabulary.terms import GENERIC_RADIOGRAPHY
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from gateway.runtime.deadline import Deadline
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from gateway.studies.refused_images import PartError
     from gateway.studies.study import Route
 
+_EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_CLOCKS_APART = dt.timedelta(days=1)
 _SEVERAL_STUDIES = (
     "joins data sets whose Study Instance UID (0020,000D) differs: see that they are of one study"
 )
@@ -99,7 +101,8 @@ class Intake:
                 )
             for header in headers:
                 validation.names(header.document if isinstance(header, Described) else None)
-            images, refused = _images(None if sent is None else worded(sent), files, headers)
+            document_sent = None if sent is None else worded(sent)
+            images, refused = _images(document_sent, files, headers, received_at)
             return Study(
                 _joined(images),
                 route,
@@ -141,6 +144,7 @@ def _images(
     sent: Worded | None,
     files: Sequence[tuple[str, bytes | memoryview]],
     headers: Sequence[Described | ImageError | None],
+    received_at: dt.datetime,
 ) -> tuple[list[StudyImage], list[RefusedImage]]:
     """Return the files with their metadata, and those that cannot be processed.
 
@@ -167,6 +171,7 @@ def _images(
             refused.append(RefusedImage(part, _of_picture(error, header), sop_instance_uid=uid))
             documents.append((header.document if header else {}) | (sent.document if sent else {}))
             continue
+        notices += _unlikely(metadata, received_at)
         image = StudyImage(part, data, metadata, _unknown(metadata) + notices)
         if header is not None:
             image = replace(
@@ -266,6 +271,17 @@ def _unknown(metadata: StudyMetadata) -> tuple[ResultWarning, ...]:
         ResultWarning(pointer=pointer((name,)), detail="unknown field, kept with the study")
         for name in metadata.unknown_fields()
     )
+
+
+def _unlikely(metadata: StudyMetadata, received_at: dt.datetime) -> tuple[ResultWarning, ...]:
+    """Return a notice on a time at which no study can have been made."""
+    if metadata.timestamp < _EARLIEST:
+        detail = "lies before 1970"
+    elif metadata.timestamp > received_at + _CLOCKS_APART:
+        detail = "lies more than a day after the time of receipt"
+    else:
+        return ()
+    return (ResultWarning(pointer="/timestamp", detail=detail),)
 
 
 def _joined(images: Sequence[StudyImage]) -> tuple[StudyImage, ...]:

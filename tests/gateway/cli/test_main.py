@@ -120,6 +120,32 @@ async def test_a_store_that_cannot_be_written_is_told_in_a_sentence():
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("command", ["up", "serve"])
+async def test_a_faulty_routing_document_is_told_before_anything_is_started(
+    command: str, tmp_path: Path
+):
+    routing = tmp_path / "routing.json"
+    hook = {"name": "ris", "kind": "webhook", "url": "http://ris", "secret_file": "/run/secret"}
+    routing.write_text(json.dumps({"schema": "radstream.routing/1", "destinations": [hook]}))
+    code, out, err = await run_command(
+        command,
+        RADSTREAM_ROUTING__FILE=str(routing),
+        RADSTREAM_TRITON__MODEL_REPOSITORY=str(tmp_path / "none"),
+        RADSTREAM_STORE__FOLDER=str(tmp_path / "store"),
+        RADSTREAM_HTTP__PORT="0",
+        RADSTREAM_LOGS__FORMAT="json",
+    )
+    assert (code, out) == (1, "")
+    [event, sentence] = err.splitlines()
+    assert json.loads(event)["event"] == "gateway.not_started"
+    assert sentence == (
+        f"Error: the routing document {routing} cannot be used: /destinations/0/url: must be an "
+        "https URL without user and fragment"
+    )
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.server
 async def test_a_drop_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path):
     variables = {
         "RADSTREAM_STORE__FOLDER": str(tmp_path / "store"),

@@ -332,6 +332,27 @@ async def test_a_time_that_there_is_not_is_told_in_plain_words(timestamp: str) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "detail"),
+    [
+        ("0001-01-01T00:00:00Z", "lies before 1970"),
+        ("1969-12-31T23:59:59Z", "lies before 1970"),
+        ("9999-12-31T23:59:59Z", "lies more than a day after the time of receipt"),
+        ("2026-02-04T04:05:07Z", "lies more than a day after the time of receipt"),
+    ],
+)
+async def test_a_time_at_which_no_study_was_made_is_doubted(timestamp: str, detail: str) -> None:
+    made = await study(DOCUMENT | {"timestamp": timestamp}, JPEG)
+    assert [(notice.pointer, notice.detail) for notice in made.images[0].notices] == [
+        ("/timestamp", detail)
+    ]
+
+
+@pytest.mark.parametrize("timestamp", ["1970-01-01T00:00:00Z", "2026-02-04T04:05:06Z"])
+async def test_a_time_that_may_be_is_not_doubted(timestamp: str) -> None:
+    assert not (await study(DOCUMENT | {"timestamp": timestamp}, JPEG)).images[0].notices
+
+
 async def test_a_broken_data_set_names_its_part() -> None:
     with pytest.raises(UnreadableImagesError) as caught:
         await study(None, file_of(radiograph())[:200])
