@@ -67,7 +67,7 @@ async def test_what_was_not_processed_and_warnings_have_a_line_each(
     (folder / "0.json").write_text('{"note": "unknown here"}')
     code, out, _ = await send(gateway, folder, "--study-id", f"S-{folder.stat().st_ino}")
     assert code == 0
-    assert "  not processed: image[1]: Image cannot be decoded. " in out
+    assert "\n  not processed: image[1]: Unsupported image format. Send JPEG, PNG or DICOM" in out
     assert "\n  warning: /note unknown field, kept with the study" in out
 
 
