@@ -134,7 +134,8 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "delivery-refused",
         502,
         "Result parked",
-        "The result was parked: {reason}. Mend the cause, then retry it.",
+        "The destination did not confirm the result, which was parked: {reason}. Mend the cause, "
+        "then retry the result.",
     ),
     errors.RenderingNotConformantError: ProblemKind(
         "rendering-not-conformant",
@@ -146,7 +147,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "delivery-unanswered",
         502,
         "Result not confirmed",
-        "It is not known that the destination holds the result: {reason}.",
+        "The destination did not confirm the result: {reason}.",
     ),
     errors.CredentialsMissingError: ProblemKind(
         "credentials-missing",

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
-import httpx
 from pydantic import ValidationError
 
 from gateway.acceptance.labels import LabelsError, data_sha256, read_labels
@@ -31,6 +30,8 @@ from gateway.settings import DELIMITER, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import httpx
 
     from gateway.acceptance.labels import LabelledStudy
     from gateway.acceptance.measure import StudyOutcome
@@ -338,18 +339,7 @@ def _approve(
     # A page from elsewhere must not choose another route for the key.
     name, version = (quote(each, safe="") for each in (about.name, about.version))
     path = f"/v1/models/{name}/versions/{version}/acceptance"
-    try:
-        response = client.post(path, json=document)
-        answer = response.json()
-    except (httpx.TransportError, ValueError) as error:
-        raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
-    if not response.is_success:
-        faults = (
-            "; ".join(f"{each['pointer']} {each['detail']}" for each in answer["errors"])
-            if (answer.get("errors"))
-            else answer.get("detail")
-        )
-        raise click.ClickException(f"{answer.get('title')}. {faults}")
+    answer = ask(client, "POST", path, json=document).json()
     text = f"{about.name} {about.version} is accepted by {answer['accepted_by']}"
     if is_reference:
         text += f", its {answer['reference_readings']} readings are the reference"

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import click
 
-from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.gateway_client import (
+    api_key_option,
+    ask,
+    gateway_client,
+    problem_text,
+    url_option,
+)
 from gateway.cli.json_output import json_option
 from gateway.schemas.result import RenderingKind
 
@@ -37,7 +44,7 @@ def list_command(url: str, api_key: str | None, study_id: str, *, as_json: bool)
                 f"{item['attempts']} attempts{parked}"
             )
             if "problem" in item:
-                click.echo(f"  {item['problem']['title']}. {item['problem']['detail']}")
+                click.echo(f"  {problem_text(item['problem'])}")
 
 
 @deliveries.command()
@@ -60,14 +67,24 @@ def resend(
     study_ids: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Bring the results of studies to their destinations again."""
+    """Bring the results of studies to their destinations again.
+
+    Ends with status 1 if a study has no destination, or none in this form.
+    """
     given = {"destination": destination, "rendering": rendering}
     query = {name: value for name, value in given.items() if value is not None}
+    in_form = "" if rendering is None else f" as {rendering}"
+    failed = False
     with gateway_client(url, api_key) as client:
         for study_id in study_ids:
             answer = ask(client, "POST", f"/v1/studies/{study_id}/deliveries", params=query)
-            for item in answer.json()["deliveries"]:
+            items = answer.json()["deliveries"]
+            if not items:
+                failed = True
+                click.echo(f"{study_id}: no destination gets its results{in_form}", err=True)
+            for item in items:
                 if as_json:
                     click.echo(json.dumps({"study_id": study_id, **item}))
                     continue
                 click.echo(f"{study_id}  {item['destination']}  {item['rendering']}  waiting")
+    sys.exit(1 if failed else 0)

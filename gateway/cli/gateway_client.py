@@ -127,22 +127,32 @@ def _is_own(url: httpx.URL, settings: Mapping[str, str]) -> bool:
     return url.scheme == "https" and url.host in hosts and port in {"0", str(url.port or 443)}
 
 
-def ask(
-    client: httpx.Client, method: str, path: str, params: Mapping[str, str] | None = None
-) -> httpx.Response:
-    """Return the answer; end the command with the problem, if it is one."""
+def ask(client: httpx.Client, method: str, path: str, **content: Any) -> httpx.Response:
+    """Return the answer; end the command with the problem, if it is one.
+
+    Parameters
+    ----------
+    content
+        Arguments of httpx for the request.
+    """
     try:
-        response = client.request(method, path, params=params)
+        response = client.request(method, path, **content)
     except httpx.TransportError as error:
         raise click.ClickException(f"{client.base_url} does not answer: {error}") from error
     if response.is_success:
         return response
     try:
-        problem = response.json()
-        told = f"{problem['title']}. {problem['detail']}"
+        told = problem_text(response.json())
     except (ValueError, KeyError):  # something else answers there
         told = f"{client.base_url} answers {response.status_code}"
     raise click.ClickException(told)
+
+
+def problem_text(problem: Mapping[str, Any]) -> str:
+    """Return a problem as text for a person, each of its errors on a line of its own."""
+    lines = [f"{problem['title']}. {problem['detail']}"]
+    lines += [f"  {each['pointer']} {each['detail']}" for each in problem.get("errors", ())]
+    return "\n".join(lines)
 
 
 def ask_patiently(client: httpx.Client, method: str, path: str, **content: Any) -> httpx.Response:

@@ -99,7 +99,7 @@ def reference(
 
 def _change(url: str, api_key: str | None, path: str, by: str, reason: str) -> dict[str, Any]:
     with gateway_client(url, api_key) as client:
-        answer = ask(client, "POST", f"/v1/models/{path}", {"by": by, "reason": reason})
+        answer = ask(client, "POST", f"/v1/models/{path}", params={"by": by, "reason": reason})
     changed: dict[str, Any] = answer.json()
     return changed
 

@@ -19,7 +19,8 @@ def judged_studies(client: httpx.Client, first: dt.date, last: dt.date) -> Itera
     One that is deleted meanwhile ends the command, as any problem does.
     """
     days = {"from": first.isoformat(), "to": last.isoformat()}
-    page = ask(client, "GET", "/v1/studies", days | {"feedback": "true", "limit": "200"}).json()
+    query = days | {"feedback": "true", "limit": "200"}
+    page = ask(client, "GET", "/v1/studies", params=query).json()
     while True:
         for study in page["studies"]:
             yield ask(client, "GET", f"/v1/studies/{study['study_id']}").json()

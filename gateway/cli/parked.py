@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.gateway_client import (
+    api_key_option,
+    ask,
+    gateway_client,
+    problem_text,
+    url_option,
+)
 from gateway.cli.json_output import json_option, tell
 
 if TYPE_CHECKING:
@@ -82,6 +88,4 @@ def _items(client: httpx.Client) -> Iterator[dict[str, Any]]:
 
 
 def _tell(problem: dict[str, Any]) -> None:
-    click.echo(f"  {problem['title']}. {problem['detail']}")
-    for fault in problem.get("errors", ()):
-        click.echo(f"  {fault['pointer']} {fault['detail']}")
+    click.echo(f"  {problem_text(problem)}")

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gateway.settings import StoreSettings
 
 _FILE = f"{PREFIX}ROUTING{DELIMITER}FILE"
+_STORED = f"{PREFIX}ROUTING{DELIMITER}STORED"
 _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -206,8 +207,8 @@ def publish(file: Path, *, as_json: bool) -> None:
     """Put a routing document into the store; gateways with RADSTREAM_ROUTING__STORED follow it.
 
     It is judged whole first, for the tenants of the settings, and a wrong one changes nothing. No
-    gateway need run: the settings name the store, as RADSTREAM_STORE__FOLDER. Status 2 if it does
-    not answer.
+    gateway need run: the settings name the store, as RADSTREAM_STORE__FOLDER; where they leave out
+    RADSTREAM_ROUTING__STORED, that is told. Status 2 if the store does not answer.
     """
     settings = read_settings()
     try:
@@ -221,6 +222,8 @@ def publish(file: Path, *, as_json: bool) -> None:
         raise StoreNotReadError(f"the store does not answer: {error.reason}") from error
     told = {"version": digest_of(document), "key": ROUTING_DOCUMENT}
     tell(told, f"{ROUTING_DOCUMENT} is version {told['version']}", as_json=as_json)
+    if not settings.routing.stored:
+        click.echo(f"a gateway of these settings does not read it: {_STORED} is not true", err=True)
 
 
 async def _published(settings: StoreSettings, data: bytes) -> None:

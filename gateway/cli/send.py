@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import httpx
 
-from gateway.cli.gateway_client import api_key_option, gateway_client, url_option
+from gateway.cli.gateway_client import (
+    api_key_option,
+    gateway_client,
+    problem_text,
+    url_option,
+)
 from gateway.cli.json_output import json_option
 from gateway.cli.progress import progress
 from gateway.cli.studies import remarks, verdict
@@ -210,9 +215,7 @@ def _told(group: Sequence[Path], answer: dict[str, Any]) -> str:
     """Return the answer as text for a person, a line for each finding and each remark."""
     names = ", ".join(file.name for file in group)
     if "images" not in answer:
-        lines = [f"{names}: {answer['title']}. {answer['detail']}"]
-        lines += [f"  {fault['pointer']} {fault['detail']}" for fault in answer.get("errors", ())]
-        return "\n".join(lines)
+        return f"{names}: {problem_text(answer)}"
     lines = [f"{names}: study {answer['study_id']}"]
     for image in answer["images"]:
         for reading in image["readings"]:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.gateway_client import api_key_option, ask, gateway_client, url_option
+from gateway.cli.gateway_client import (
+    api_key_option,
+    ask,
+    gateway_client,
+    problem_text,
+    url_option,
+)
 from gateway.cli.json_output import json_option
 from gateway.schemas.result import Status
 
@@ -118,9 +124,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
 def remarks(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each image that was not processed, each failure and each warning."""
     for failed in (*document.get("not_processed", ()), *document.get("failures", ())):
-        problem = failed["problem"]
         part = f"{failed['part']}: " if "part" in failed else ""
-        yield f"not processed: {part}{problem['title']}. {problem['detail']}"
+        yield f"not processed: {part}{problem_text(failed['problem'])}"
     for warning in document.get("warnings", ()):
         yield f"warning: {warning['pointer']} {warning['detail']}"
 

@@ -194,7 +194,7 @@ class Deliver:
         """Fail an attempt that could not ask for all that the destination took."""
         if sending.unasked.isdisjoint(sending.uids):
             return
-        reason = f"it took it and could not be asked for it: {sending.hindrance}"
+        reason = f"it took the result and could not be asked for it: {sending.hindrance}"
         if sending.is_declined:
             sending.unproven += 1
             if sending.unproven >= _MOST_UNPROVEN:
@@ -247,7 +247,7 @@ class Deliver:
             async with deadline.bounds("delivery"):
                 held = await transport.is_held(rendering, deadline)
         except (DeliveryUnansweredError, DeliveryRefusedError, DeadlineExceededError) as error:
-            reason = getattr(error, "reason", "it could not be asked for it in time")
+            reason = getattr(error, "reason", "it could not be asked for the result in time")
             log.warning("delivery.not_confirmed", destination=self._name, reason=reason)
             if isinstance(error, DeliveryUnansweredError) and error.is_unasked:
                 sending.was_unasked(rendering, error)
@@ -260,7 +260,7 @@ class Deliver:
             self._succeeded("not_held")
             sending.acknowledged.discard(uid)
             sending.unproven += 1
-            reason = "it acknowledged it and does not hold it"
+            reason = "it acknowledged the result and does not hold it"
             if sending.unproven >= _MOST_UNPROVEN:
                 raise DeliveryRefusedError(reason)
             raise DeliveryUnansweredError(reason, is_sent=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.schemas.routing_destinations import Destination
 
 _BROUGHT = ("confirmed", "acknowledged")
+# As the alert `RadStreamDeliveriesWaiting` has it.
+_LONG_WAIT_S = 900.0
 
 
 class Health(StrEnum):
@@ -27,7 +29,8 @@ class Health(StrEnum):
     GONE = "gone"  # the routing document lists it no longer
     SILENT = "silent"
     PARKED = "parked"
-    UNUSED = "unused"
+    FAILING = "failing"  # no attempt brought anything, or a result has waited for too long
+    UNUSED = "unused"  # no attempt was made
     WELL = "well"
 
 
@@ -66,6 +69,8 @@ class DestinationState:
             return Health.SILENT
         if self.parked:
             return Health.PARKED
+        if self.oldest_s > _LONG_WAIT_S or (self.failed and not self.brought):
+            return Health.FAILING
         return Health.WELL if self.brought else Health.UNUSED
 
     @property

@@ -33,7 +33,7 @@ def parsed(data: bytes) -> FileDataset:
     try:
         return dcmread(BytesIO(data))
     except (InvalidDicomError, OSError, ValueError) as error:
-        raise DeliveryRefusedError("it is no DICOM file") from error
+        raise DeliveryRefusedError("the result is no DICOM file") from error
 
 
 def may_pass(status: int) -> bool:

@@ -120,7 +120,9 @@ class LateReports:
                     asked.destination,
                     work,
                     PendingDelivery(rendering=asked.rendering, revision=asked.revision),
-                    DeliveryRefusedError("it acknowledged it, and later reported not to hold it"),
+                    DeliveryRefusedError(
+                        "it acknowledged the result, and later reported not to hold it"
+                    ),
                 )
             else:
                 change = partial(_reported, work.id, asked.sop_instance_uid, report)

@@ -21,7 +21,8 @@ class DestinationReport(BaseModel):
     renderings: tuple[RenderingKind, ...] = ()
     state: str = Field(
         description="The worst that holds: gone, where the document lists it no longer; silent; "
-        "parked; unused; well."
+        "parked; failing, where no attempt of this gateway brought anything, or a result has "
+        "waited for over 15 minutes; unused, where no attempt was made; well."
     )
     waiting: int = Field(description="Results of the whole store that it has not acknowledged.")
     oldest_s: float = Field(description="Seconds that the oldest one waits.")

@@ -10,7 +10,15 @@ from gateway.triton.embedded import EmbeddedTriton
 from tests.support.delivery import all_in, delivering, stow, web
 from tests.support.delivery_archives import web_archive
 from tests.support.dicom import radiograph
-from tests.support.gateway import LiveGateway, run_command, running_gateway, until
+from tests.support.gateway import (
+    LiveGateway,
+    metadata,
+    multipart,
+    run_command,
+    running_gateway,
+    until,
+)
+from tests.support.models import flat_png
 
 pytestmark = pytest.mark.server
 
@@ -42,3 +50,14 @@ async def test_a_study_that_is_not_there_is_told(gateway: LiveGateway):
     assert code == 1
     assert "unknown" not in err
     assert "No such study" in err or "not found" in err.lower()
+
+
+async def test_a_study_without_a_destination_is_told(gateway: LiveGateway):
+    document = metadata()
+    answer = await gateway.client.post("/v1/studies", **multipart(document, flat_png(255)))
+    assert answer.status_code == 200
+    command = ("deliveries", "resend", document["study_id"], "--url", gateway.url)
+    told = f"{document['study_id']}: no destination gets its results"
+    assert await run_command(*command) == (1, "", told)
+    found = await run_command(*command, "--json", "--rendering", "oru")
+    assert found == (1, "", f"{told} as oru")

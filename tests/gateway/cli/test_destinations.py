@@ -60,6 +60,7 @@ async def test_destinations_are_listed_and_tested(site: LiveGateway):
     assert "nothing listens there" in outcomes[1]["steps"][-1]["detail"]
     code, out = await run(site, "destinations", "test", "none")
     assert code == 1
+    assert out.splitlines()[-1] == "  /name no destination has this name"
 
 
 async def test_the_document_in_force_is_shown(site: LiveGateway):

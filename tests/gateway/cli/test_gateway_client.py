@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trustme
 
-from gateway.cli.gateway_client import ask_patiently, default_url, trusted_at
+from gateway.cli.gateway_client import ask, ask_patiently, default_url, trusted_at
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,30 @@ def test_a_busy_gateway_is_asked_again(
     with httpx.Client(base_url="http://gateway", transport=transport) as client:
         response = ask_patiently(client, "POST", "/v1/studies", json={"study_id": "A"})
     assert (response.status_code, asked) == (status, [b'{"study_id":"A"}'] * requests)
+
+
+def test_a_problem_ends_the_command_with_each_of_its_errors_on_a_line_of_its_own():
+    problem = {
+        "type": "urn:radstream:problem:invalid-query",
+        "title": "Invalid parameter",
+        "status": 422,
+        "detail": "Mend what 'errors' lists and ask again.",
+        "errors": [
+            {"pointer": "query/destination", "detail": "is not among the destinations"},
+            {"pointer": "query/rendering", "detail": "is unknown"},
+        ],
+    }
+    transport = httpx.MockTransport(lambda _: httpx.Response(422, json=problem))
+    with (
+        httpx.Client(base_url="http://gateway", transport=transport) as client,
+        pytest.raises(click.ClickException) as caught,
+    ):
+        ask(client, "POST", "/v1/studies/CXR-1/deliveries")
+    assert caught.value.message == (
+        "Invalid parameter. Mend what 'errors' lists and ask again.\n"
+        "  query/destination is not among the destinations\n"
+        "  query/rendering is unknown"
+    )
 
 
 def handshake(client: ssl.SSLContext, shown: trustme.LeafCert, name: str) -> None:

@@ -1,6 +1,7 @@
 """`radstream rules`: explains, compares and tests a routing document."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -182,11 +183,12 @@ def test_a_document_is_judged_and_put_into_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("RADSTREAM_STORE__FOLDER", str(tmp_path / "store"))
+    monkeypatch.setenv("RADSTREAM_ROUTING__STORED", "true")
     stored = tmp_path / "store/routing/document.json"
     good = document(tmp_path / "routing.json", CHEST)
     code, out = run("publish", good)
     assert (code, stored.read_bytes()) == (0, good.read_bytes())
-    assert out.startswith("routing/document.json is version ")
+    assert re.fullmatch("routing/document.json is version [0-9a-f]{32}\n", out)
     wrong = document(tmp_path / "wrong.json", CHEST | {"models": [{"nam": "cxr"}]})
     code, out = run("publish", wrong)
     assert code == 1
@@ -203,6 +205,20 @@ def test_a_document_is_judged_and_put_into_the_store(
         "key": "routing/document.json",
     }
     assert stored.read_bytes() == edited.read_bytes()
+
+
+def test_a_document_that_no_gateway_of_the_settings_reads_is_published_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RADSTREAM_STORE__FOLDER", str(tmp_path / "store"))
+    routing = document(tmp_path / "routing.json", CHEST)
+    result = CliRunner().invoke(main, ["rules", "publish", str(routing)])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("routing/document.json is version ")
+    assert result.stderr == (
+        "a gateway of these settings does not read it: RADSTREAM_ROUTING__STORED is not true\n"
+    )
+    assert (tmp_path / "store/routing/document.json").read_bytes() == routing.read_bytes()
 
 
 def test_a_store_that_does_not_take_a_document_ends_with_status_2(

@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from gateway.delivery.renderers import Renderer, dicom_rendering
 from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
+from gateway.results.deliveries import with_delivery
 from gateway.results.documents import DeliveryItem
 from gateway.results.tombstone import Closing, Reason
 from gateway.runtime.deadline import Deadline
@@ -161,6 +163,23 @@ async def test_what_is_acknowledged_and_not_held_is_sent_again(objects: MemorySt
     item = await delivered(gateway)
     assert (item.state, item.attempts, len(peer.sent)) == ("confirmed", 2, 2)
     assert gateway.attempts("pacs", "not_held") == 1
+
+
+async def test_what_is_acknowledged_and_never_held_is_parked_with_a_sentence(objects: MemoryStore):
+    gateway = Gateway(objects, ONE, {"pacs": Peer(held=[False])})
+    await gateway.outbox.promise(await gateway.complete())
+    [item] = await gateway.items()
+    nine = partial(with_delivery, item_id=item.id, unproven=9)
+    await gateway.documents.change_known("S1", nine)
+    async with gateway.running():
+        await until(lambda: is_over(gateway))
+    [item] = await gateway.items()
+    assert item.state == "parked"
+    assert item.problem is not None
+    assert item.problem.detail == (
+        "The destination did not confirm the result, which was parked: it acknowledged the result "
+        "and does not hold it. Mend the cause, then retry the result."
+    )
 
 
 async def test_what_came_to_no_answer_is_looked_for_before_it_is_sent_again(objects: MemoryStore):

@@ -28,7 +28,7 @@ def states(metrics: Metrics, document: RoutingDocument = DOCUMENT) -> dict[str, 
 
 def test_counts_are_those_of_the_metrics(metrics: Metrics):
     delivery = metrics.delivery
-    delivery.keep_waiting("pacs", [dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)])
+    wait("pacs", 5, metrics)
     delivery.attempts.labels("pacs", "confirmed").inc(2)
     delivery.attempts.labels("pacs", "acknowledged").inc()
     delivery.attempts.labels("pacs", "refused").inc(4)
@@ -38,6 +38,36 @@ def test_counts_are_those_of_the_metrics(metrics: Metrics):
     assert pacs.oldest_s >= 300
     assert pacs.health is Health.WELL
     assert (found["vna"].health, found["vna"].waiting) == (Health.UNUSED, 0)
+
+
+def wait(name: str, minutes: float, metrics: Metrics) -> None:
+    """Have a result wait for a destination since so many minutes."""
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
+    metrics.delivery.keep_waiting(name, [since])
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "refused", "minutes", "health"),
+    [
+        (0, 0, 5, "unused"),
+        (0, 18, 5, "failing"),
+        (0, 18, None, "failing"),
+        (1, 18, 5, "well"),
+        (1, 0, 14.9, "well"),
+        (1, 0, 15.1, "failing"),
+        (0, 0, 15.1, "failing"),
+    ],
+)
+def test_a_destination_that_takes_nothing_or_not_all_is_failing(
+    metrics: Metrics, confirmed: int, refused: int, minutes: float | None, health: str
+):
+    metrics.delivery.attempts.labels("pacs", "confirmed").inc(confirmed)
+    metrics.delivery.attempts.labels("pacs", "refused").inc(refused)
+    if minutes is not None:
+        wait("pacs", minutes, metrics)
+    assert states(metrics)["pacs"].health == health
+    metrics.delivery.keep_parked({"pacs": 1})
+    assert states(metrics)["pacs"].health is Health.PARKED
 
 
 def test_the_worst_counts(metrics: Metrics):

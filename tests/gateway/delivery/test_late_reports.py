@@ -178,6 +178,6 @@ async def test_what_is_acknowledged_and_never_there_is_parked_after_ten_times(
             await until(partial(is_in, gateway, "parked"))
         item = await only_item(gateway)
         assert item.problem is not None
-        assert "it acknowledged it and does not hold it" in item.problem.detail
+        assert "it acknowledged the result and does not hold it" in item.problem.detail
         assert gateway.attempts("pacs", "not_held") == 2
         assert await none_is_asked(objects)

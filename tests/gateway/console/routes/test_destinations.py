@@ -121,6 +121,12 @@ async def test_what_is_parked_is_discarded_and_another_destinations_is_not_liste
     acts = {each["operation"]: each["action"] for each in audit_trail(site.gateway.settings)}
     assert acts["POST /console/destinations/{name}/discard"] == "D"
 
+    async def is_failing() -> bool:  # nothing was brought so far
+        page = await site.page("/pacs")
+        return "not taking all results" in page and "Attempts fail" in page
+
+    await until(is_failing)
+
 
 async def test_the_list_tells_which_destination_does_not_answer(site: Site):
     await stow(site.gateway.client, radiograph())
