@@ -11,7 +11,7 @@ from pydantic_settings import SettingsError
 
 from gateway.observability import logs
 from gateway.schemas.validation_faults import sentence
-from gateway.settings import DELIMITER, PREFIX, Settings, unknown_names
+from gateway.settings import DELIMITER, PREFIX, Settings, json_names, unknown_names
 
 
 class InvalidSettingsError(click.ClickException):
@@ -56,12 +56,8 @@ def read_settings() -> Settings:
 
 def _json_faults(error: SettingsError) -> list[str]:
     """Return a fault for each variable of the text that is no JSON: the error names its group."""
-    if not isinstance(error.__cause__, json.JSONDecodeError):
-        return [str(error)]
-    text = error.__cause__.doc
-    names = (name.upper() for name in os.environ if os.environ[name] == text)
-    return [
-        f'{name}: must be JSON, such as ["one", "two"]'
-        for name in sorted(names)
-        if name.startswith(PREFIX)
-    ]
+    cause = error.__cause__
+    text = cause.doc if isinstance(cause, json.JSONDecodeError) else None
+    names = {name.upper() for name, value in os.environ.items() if value == text}
+    faulty = sorted(names & json_names())
+    return [f'{name}: must be JSON, such as ["one", "two"]' for name in faulty] or [str(error)]

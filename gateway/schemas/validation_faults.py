@@ -20,6 +20,7 @@ _WHOLE_NUMBER = "must be a whole number"
 _TRUE_OR_FALSE = "must be true or false"
 _TIME = "must be a time that there is, such as 2026-01-31T08:15:00Z"
 _DATE = "must be a date such as 2026-01-31"
+_DURATION = "must be a duration such as PT15M"
 _NETWORK = "must be an IP address or network"
 
 # By pydantic's type of the fault; what it quotes of the fault's context stands in braces.
@@ -27,6 +28,7 @@ _SENTENCES = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this object",
     "value_error": "{error}",
+    "assertion_error": "{error}",
     "json_invalid": "is not JSON: {error}",
     "json_type": "must be JSON",
     "model_type": _OBJECT,
@@ -49,6 +51,8 @@ _SENTENCES = {
     "string_type": "must be text",
     "path_type": "must be a path",
     "timezone_aware": "must have a zone, such as 2026-01-31T08:15:00Z",
+    "time_delta_type": _DURATION,
+    "time_delta_parsing": _DURATION,
     "ip_v4_network": _NETWORK,
     "ip_v6_network": _NETWORK,
 }

@@ -16,6 +16,7 @@ from gateway.settings.environment import (
     DELIMITER,
     PREFIX,
     Settings,
+    json_names,
     setting_names,
     unknown_names,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "TenancySettings",
     "TracingSettings",
     "TritonSettings",
+    "json_names",
     "setting_names",
     "unknown_names",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from gateway.settings.access import AccessSettings
 from gateway.settings.audit import AuditSettings
@@ -31,6 +31,8 @@ from gateway.settings.triton import TritonSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from pydantic.fields import FieldInfo
 
 PREFIX = "RADSTREAM_"
 DELIMITER = "__"
@@ -138,13 +140,23 @@ class Settings(BaseSettings):
 
 def setting_names() -> Iterator[tuple[str, str]]:
     """Yield each environment variable with its description, in the order of `Settings`."""
+    for variable, field in _fields():
+        yield variable, field.description or ""
+
+
+def json_names() -> frozenset[str]:
+    """Return the environment variables whose text is JSON: those of lists and objects."""
+    source = EnvSettingsSource(Settings)
+    return frozenset(variable for variable, field in _fields() if source.field_is_complex(field))
+
+
+def _fields() -> Iterator[tuple[str, FieldInfo]]:
     for group_name, group in Settings.model_fields.items():
         group_type = group.annotation
         if not (isinstance(group_type, type) and issubclass(group_type, BaseModel)):
             continue
         for name, field in group_type.model_fields.items():
-            variable = f"{PREFIX}{group_name}{DELIMITER}{name}".upper()
-            yield variable, field.description or ""
+            yield f"{PREFIX}{group_name}{DELIMITER}{name}".upper(), field
 
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:

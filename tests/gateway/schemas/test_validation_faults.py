@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from gateway.schemas.patterns import HTTPS_URL_PATTERN
 from gateway.schemas.validation_faults import faults_of
@@ -19,6 +26,12 @@ class First(BaseModel):
 
 class Second(BaseModel):
     kind: Literal["second"]
+
+
+def _even(number: int) -> int:
+    if number % 2:
+        raise AssertionError("must be even")
+    return number
 
 
 class Document(BaseModel):
@@ -39,6 +52,8 @@ class Document(BaseModel):
     file: Path = Path("a")
     network: IPv4Network | None = None
     word: Literal["one", "two"] = "one"
+    wait: dt.timedelta | None = None
+    pair: Annotated[int, AfterValidator(_even)] = 2
 
 
 @pytest.mark.parametrize(
@@ -82,6 +97,9 @@ class Document(BaseModel):
         ({"file": 1}, "/file", "must be a path"),
         ({"network": "MUSTERMANN"}, "/network", "must be an IP address or network"),
         ({"word": "MUSTERMANN"}, "/word", "must be 'one' or 'two'"),
+        ({"wait": "MUSTERMANN"}, "/wait", "must be a duration such as PT15M"),
+        ({"wait": []}, "/wait", "must be a duration such as PT15M"),
+        ({"pair": 3}, "/pair", "must be even"),
     ],
 )
 @pytest.mark.parametrize("is_json", [True, False])
