@@ -6,7 +6,7 @@ replaces, under ``work/withdrawals/!{study_id}!{time}/study.json``; the closing 
 anything of the study is removed, a document of its own beside it lists the items, one for each
 rendering and destination, and entries are written as for any delivery. Whatever dies between finds
 the closing, and goes on. Both go once no item is on its way or parked, the `WithdrawnStudy` first:
-a withdrawal without one is over, and none of its entries counts.
+with the document of its items alone a withdrawal is over, and none of its entries counts.
 
 Retention is no cause to withdraw: the results hold, and the archives keep them.
 """
@@ -122,18 +122,26 @@ class Withdrawals:
 
     async def promise(self, name: str) -> None:
         """Promise a withdrawal of a study that is closed, unless that was done."""
-        if (await self._documents.read(name)).record is not None:
-            return  # its entries were written before
-        withdrawn = await self.study(name)
-        if withdrawn is None:  # all destinations have taken it
-            return
+        record = (await self._documents.read(name)).record
+        if record is None:
+            withdrawn = await self.study(name)
+            if withdrawn is None:  # all destinations have taken it
+                return
+            record = await self._begin(name, withdrawn)
+        elif not await self._objects.keys(withdrawn_study_key(name)):
+            return  # so they have, and its removal was broken off
+        # Another gateway drops entries that no document names for long: writing it took so long.
+        await self._add_entries(name, list(filter(is_on_its_way, record.deliveries)))
+        for destination in dict.fromkeys(item.destination for item in record.deliveries):
+            first = next_for(record, destination)
+            if first is not None:
+                work = WorkId(name, first.id)
+                self._lines.take(destination, work, to_the_second(work.received_at))
+
+    async def _begin(self, name: str, withdrawn: WithdrawnStudy) -> StudyRecord:
+        """Write the entries of all items, and the document that names them."""
         items = list(_items(name, withdrawn))
-        await together(
-            self._lines.entries(item.destination).add(
-                WorkId(name, item.id), PendingDelivery(rendering=item.rendering, revision="")
-            )
-            for item in items
-        )
+        await self._add_entries(name, items)
 
         def change(record: StudyRecord | None) -> StudyRecord:
             if record is not None:
@@ -141,12 +149,20 @@ class Withdrawals:
             begun = StudyRecord.begun(name).changed(identity=withdrawn.record.identity)
             return with_deliveries(begun, items)
 
-        record = await self._documents.change(name, change)
+        return await self._documents.change(name, change)
+
+    async def _add_entries(self, name: str, items: Sequence[DeliveryItem]) -> None:
+        """Write the entries of items that have none, at whatever time theirs are due."""
         for destination in dict.fromkeys(item.destination for item in items):
-            first = next_for(record, destination)
-            if first is not None:
-                work = WorkId(name, first.id)
-                self._lines.take(destination, work, to_the_second(work.received_at))
+            entries = self._lines.entries(destination)
+            listed = {work for work, _ in await entries.due()}
+            await together(
+                entries.add(
+                    WorkId(name, item.id), PendingDelivery(rendering=item.rendering, revision="")
+                )
+                for item in items
+                if item.destination == destination and WorkId(name, item.id) not in listed
+            )
 
     async def drop(self, closing: Closing) -> None:
         """Remove what was prepared for a deletion whose gateway died before it closed the study."""
@@ -165,18 +181,18 @@ class Withdrawals:
             after = names[-1]
 
     async def _is_over(self, name: str) -> bool:
-        if not await self._objects.keys(withdrawn_study_key(name)):
-            return True
         record = (await self._documents.read(name)).record
         if record is None:
             return await self._is_left(name)
-        return not any(map(_is_open, record.deliveries))
+        if not any(map(_is_open, record.deliveries)):
+            return True
+        return not await self._objects.keys(withdrawn_study_key(name))
 
     async def _is_left(self, name: str) -> bool:
         """Return True if no deletion is to promise it any more: its gateway died, or was slower."""
         withdrawn = await self.study(name)
-        if withdrawn is None:
-            return True
+        if withdrawn is None:  # it is being written: a folder is there before its first file
+            return False
         seen = await self._documents.read(withdrawn_study(name) or name)
         if seen.closing is not None and seen.closing.withdrawal == name:
             return False

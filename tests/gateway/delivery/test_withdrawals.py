@@ -1,8 +1,10 @@
 """Withdrawals: what destinations have of a study is withdrawn from them once it is deleted."""
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from gateway.results.tombstone import Closing, Reason
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import DeliveryState, RenderingKind
 from gateway.schemas.routing import RoutingDocument
+from gateway.storage.folder import FolderStore
 from gateway.storage.layout import DELIVERIES, WITHDRAWALS
 from gateway.work.documents import PendingDelivery
 from gateway.work.keys import WorkId
@@ -409,6 +412,118 @@ async def test_what_was_prepared_by_a_slower_deletion_is_left_to_none(objects: M
     assert name == withdrawal_id("S1", NOW)
     await gateway.withdrawals.sweep()  # of a deletion that was asked for long ago
     assert await objects.keys(WITHDRAWALS) == []
+
+
+async def test_a_withdrawal_that_is_written_over_a_sweep_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store: Any = FolderStore(tmp_path)
+    await store.open()
+    gateway = gateway_on(store, ALL)
+    await brought(gateway, *BROUGHT)
+    record = await gateway.record()
+    closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
+    name = withdrawal_id("S1", NOW)
+    (tmp_path / withdrawn_study_key(name)).parent.mkdir(parents=True)
+    looked: list[str] = []
+    keys, read = store.keys, store.read
+
+    async def is_written(key: str) -> None:
+        if key == withdrawn_study_key(name) and not looked:
+            looked.append(key)
+            await gateway.withdrawals.prepare(closing, record)
+
+    async def keys_before(prefix: str) -> Any:
+        found = await keys(prefix)
+        await is_written(prefix)
+        return found
+
+    async def read_before(key: str, *args: Any, **options: Any) -> Any:
+        try:
+            return await read(key, *args, **options)
+        finally:
+            await is_written(key)
+
+    monkeypatch.setattr(store, "keys", keys_before)
+    monkeypatch.setattr(store, "read", read_before)
+    await gateway.withdrawals.sweep()
+    assert looked == [withdrawn_study_key(name)]
+    withdrawn = await gateway.withdrawals.study(name)
+    assert withdrawn is not None
+    assert [item.destination for item in withdrawn.record.deliveries] == [
+        "pacs",
+        "pacs",
+        "record",
+        "ris",
+        "orders",
+    ]
+
+
+async def prepared(gateway: Gateway) -> str:
+    """Return the name of a withdrawal from two destinations that is yet to be promised."""
+    await brought(gateway, BROUGHT[2], BROUGHT[3])
+    closing = Closing(study_id="S1", requested_at=NOW, reason=Reason.REQUEST)
+    name = await gateway.withdrawals.prepare(closing, await gateway.record())
+    assert name is not None
+    return name
+
+
+async def drop_entries(objects: MemoryStore) -> None:
+    for key in await objects.keys(DELIVERIES):
+        await objects.purge(key)
+
+
+async def entries_of(gateway: Gateway, destination: str) -> list[str]:
+    return [work.study_id for work, _ in await gateway.lines.entries(destination).due()]
+
+
+async def test_entries_that_are_dropped_before_the_items_are_named_are_written_again(
+    objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    gateway = gateway_on(objects, ALL)
+    name = await prepared(gateway)
+    change = gateway.documents.change
+
+    async def slow_change(*args: Any) -> StudyRecord:
+        await drop_entries(objects)
+        return await change(*args)
+
+    monkeypatch.setattr(gateway.documents, "change", slow_change)
+    await gateway.withdrawals.promise(name)
+    assert await entries_of(gateway, "record") == [name]
+    assert await entries_of(gateway, "ris") == [name]
+
+
+async def test_items_on_their_way_alone_get_entries_again(objects: MemoryStore):
+    gateway = gateway_on(objects, ALL)
+    name = await prepared(gateway)
+    await gateway.withdrawals.promise(name)
+    await drop_entries(objects)
+
+    def end_first(record: StudyRecord) -> StudyRecord:
+        first, *others = record.deliveries
+        ended = first.model_copy(update={"state": STATE.ACKNOWLEDGED})
+        return record.changed(deliveries=(ended, *others))
+
+    await gateway.documents.change_known(name, end_first)
+    await gateway.withdrawals.promise(name)
+    assert await entries_of(gateway, "record") == []
+    assert await entries_of(gateway, "ris") == [name]
+
+
+async def test_an_entry_that_was_postponed_is_not_written_again(objects: MemoryStore):
+    gateway = gateway_on(objects, ALL)
+    name = await prepared(gateway)
+    await gateway.withdrawals.promise(name)
+    entries = gateway.lines.entries("ris")
+    [(work, due)] = await entries.due()
+    entry = await entries.read(work, due)
+    assert entry is not None
+    later = NOW + dt.timedelta(minutes=1)
+    await entries.postpone(entry, later)
+    await entries.remove(work, due)
+    await gateway.withdrawals.promise(name)
+    assert await entries.due() == [(work, later)]
 
 
 async def test_what_is_over_goes_however_many_are_parked(objects: MemoryStore):
