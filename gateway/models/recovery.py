@@ -41,8 +41,9 @@ class Recovery:
     Each sick model is reloaded by a task of its own, at once and then with a pause that doubles
     from half a second to a minute, until it has been proved or is gone. Where no model at all has
     answered for `restart_after_s`, Triton is started anew, again and again. One sick model of two
-    is no reason for that. New folders are loaded in the same way, so that one which is still being
-    copied is taken up once it is whole.
+    is no reason for that. Where there is a host, which starts Triton with all models, new folders
+    are loaded in the same way, so that one which is still being copied is taken up once it is
+    whole.
 
     Parameters
     ----------
@@ -105,7 +106,12 @@ class Recovery:
             sick.reported.set()
 
     def take_up(self, name: str) -> None:
-        """Ask for the load of a model that Triton has never loaded, again if that fails."""
+        """Ask for the load of a model that Triton has never loaded, again if that fails.
+
+        A Triton that was started by others may leave models out on purpose.
+        """
+        if self._host is None:
+            return
         new = self._sick.get(name) or self._add(name, _SickModel(new=True))
         if not new.at_work:
             new.loaded = False

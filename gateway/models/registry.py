@@ -19,7 +19,7 @@ from gateway.models.states import ModelStates
 from gateway.schemas.metadata import PROBE_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.models.acceptances import Acceptances
     from gateway.models.served_model import ServedModel
@@ -57,6 +57,8 @@ class ModelRegistry:
         Seconds without an answer of any model until Triton is started anew.
     acceptances
         Acceptances of versions, where some may be needed.
+    asks_contracts
+        Returns True if contracts, and so priorities, decide on some images.
     waiting_limit
         Frames that may wait at once for a model to be reloaded. Their studies keep their places
         among those at work, of which the studies of a healthy model need some.
@@ -74,10 +76,12 @@ class ModelRegistry:
         restart_after_s: float = 60.0,
         waiting_limit: int = 32,
         acceptances: Acceptances | None = None,
+        asks_contracts: Callable[[], bool] = lambda: True,
     ) -> None:
         self._server = server
         self._metrics = metrics
         self._acceptances = acceptances
+        self._asks_contracts = asks_contracts
         self._refresh_s = refresh_s
         self._probe_timeout_s = probe_timeout_s
         self._use_ensembles = use_ensembles
@@ -301,7 +305,7 @@ class ModelRegistry:
 
     def _tell_ties(self) -> None:
         """Log each two models between which only the name decides, once while it is so."""
-        tied = frozenset(ties(self.states()))
+        tied = frozenset(ties(self.states()) if self._asks_contracts() else ())
         for first, second in sorted(tied - self._tied):
             log.warning("model.equal_priority", chosen=first, passed_over=second)
         self._tied = tied

@@ -264,6 +264,15 @@ class RoutingRules(BaseModel):
         """True if the document says which models read an image; else contracts alone do."""
         return bool(self.rules) or self.otherwise is not None
 
+    @property
+    def asks_contracts(self) -> bool:
+        """True if there are images that contracts alone say the model of."""
+        parts: list[Otherwise] = [rule for rule in self.rules if not rule.keeps_out]
+        if self.otherwise is not None:
+            parts.append(self.otherwise)
+        shadows_alone = (all(model.mode == "shadow" for model in part.models) for part in parts)
+        return not self.has_rules or any(shadows_alone)
+
     @model_validator(mode="after")
     def _is_bounded(self) -> Self:
         names = [rule.name for rule in self.rules]

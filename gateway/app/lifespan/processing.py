@@ -115,7 +115,7 @@ async def open_engine(
     settings, metrics = context.settings, context.metrics
     triton = _triton(context)
     acceptances = Acceptances(stores.objects, required=settings.models.require_acceptance)
-    models = await _models(context, triton, acceptances)
+    models = await _models(context, triton, acceptances, routing)
     imaging = _imaging(context)
     monitoring = await open_monitoring(context, stores, audit, routing)
     emit = await _emit(context, monitoring.minutes)
@@ -270,7 +270,7 @@ def _triton(context: LifespanContext) -> TritonClient:
 
 
 async def _models(
-    context: LifespanContext, server: InferenceServer, acceptances: Acceptances
+    context: LifespanContext, server: InferenceServer, acceptances: Acceptances, routing: Routing
 ) -> ModelRegistry:
     settings = context.settings.triton
     host = context.triton_host
@@ -286,6 +286,7 @@ async def _models(
         restart_after_s=settings.restart_after_s,
         waiting_limit=max(1, context.settings.admission.studies // 2),
         acceptances=acceptances,
+        asks_contracts=lambda: routing.document.asks_contracts,
     )
     await models.refresh()
     await context.run("models", models.watch())

@@ -1,7 +1,7 @@
 """Registries of models, and studies to choose by."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
 from gateway.schemas.metadata import StudyMetadata
 from gateway.triton.client import TritonClient
+from gateway.triton.protocol import TritonHost
 from tests.support.inference import ScriptedTriton
 
 DIED = BackendDiedError("the backend of brightness died", "brightness_0")
@@ -26,6 +27,8 @@ async def registered(
     probe_timeout_s: float = 10.0,
     waiting_limit: int = 32,
     acceptances: Acceptances | None = None,
+    host: TritonHost | None = None,
+    asks_contracts: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[ModelRegistry]:
     client = TritonClient(url, message_bytes=2**20)
     try:
@@ -36,6 +39,8 @@ async def registered(
             probe_timeout_s=probe_timeout_s,
             waiting_limit=waiting_limit,
             acceptances=acceptances,
+            host=host,
+            asks_contracts=asks_contracts,
         )
     finally:
         await client.close()

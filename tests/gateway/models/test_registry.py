@@ -22,6 +22,7 @@ from gateway.models.acceptances import Acceptances
 from gateway.models.registry import ModelRegistry
 from gateway.schemas.metadata import StudyMetadata
 from gateway.triton.embedded import EmbeddedTriton
+from gateway.triton.restart_flag import RestartFlag
 from tests.gateway.models.registered import (
     READY,
     Scripted,
@@ -221,7 +222,11 @@ async def test_a_new_folder_is_loaded_once_it_is_whole(
     (repository / "lost+found").mkdir()
     whole = write_model(tmp_path / "made", "copied", document=contract({"priority": 1}))
     model = (whole / "1" / "model.onnx").read_bytes()
-    async with registered(triton.grpc_url, refresh_s=0.2) as registry, watched(registry):
+    host = RestartFlag(tmp_path / "restart")
+    async with (
+        registered(triton.grpc_url, refresh_s=0.2, host=host) as registry,
+        watched(registry),
+    ):
         await until(registry.ready)
         with capture_logs() as logs:
             half = repository / "copied"
@@ -326,6 +331,33 @@ async def test_one_sick_model_takes_nothing_from_the_others(scripted: Scripted):
     assert chosen(registry, model="brightness") == "brightness 1"
     with pytest.raises(InferenceUnavailableError):
         registry.select(study(model="sick"))
+
+
+async def test_models_that_a_triton_of_others_leaves_out_stay_unloaded(scripted: Scripted):
+    triton, registry = scripted
+    triton.index = answers(indexed(("brightness", "1", "READY"), ("left_out", "", "")))
+    async with watched(registry):
+        await until(registry.ready)
+        for _ in range(3):
+            await registry.refresh()
+    assert "load" not in triton.calls
+
+
+async def test_equal_priorities_are_told_while_contracts_are_asked():
+    triton, asks_contracts = ScriptedTriton(), False
+    triton.index = answers(indexed(("brightness", "1", "READY"), ("trial", "1", "READY")))
+    async with (
+        serving(triton) as url,
+        registered(url, asks_contracts=lambda: asks_contracts) as registry,
+    ):
+        with capture_logs() as logs:
+            await registry.refresh()
+            assert not [line for line in logs if line["event"] == "model.equal_priority"]
+            asks_contracts = True
+            await registry.refresh()
+            await registry.refresh()
+    [told] = [line for line in logs if line["event"] == "model.equal_priority"]
+    assert (told["chosen"], told["passed_over"]) == ("brightness", "trial")
 
 
 async def test_many_who_ask_while_triton_hangs_wait_for_one_look(scripted: Scripted):

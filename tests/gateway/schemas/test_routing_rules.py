@@ -76,3 +76,25 @@ def test_the_name_of_a_built_in_rule_that_is_turned_off_is_free():
 def test_a_document_of_senders_alone_has_no_rules():
     assert not read().has_rules
     assert read(otherwise={}).has_rules
+
+
+LIVE = {"name": "cxr"}
+SHADOW = {"name": "trial", "version": "2", "mode": "shadow"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "asks"),
+    [
+        ({}, True),
+        ({"otherwise": {}}, True),
+        ({"otherwise": {"models": [SHADOW]}}, True),
+        ({"otherwise": {"models": [LIVE, SHADOW]}}, False),
+        ({"rules": [{"name": "a", "when": HOLDS, "models": [LIVE, SHADOW]}]}, False),
+        ({"rules": [{"name": "a", "when": HOLDS, "keeps_out": True}]}, False),
+        ({"rules": [{"name": "a", "when": HOLDS}], "otherwise": {"models": [LIVE]}}, True),
+    ],
+)
+def test_contracts_are_asked_where_rules_name_no_model_but_shadows(
+    parts: dict[str, Any], asks: bool
+):
+    assert read(**parts).asks_contracts is asks
