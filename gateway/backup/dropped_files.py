@@ -17,25 +17,44 @@ if TYPE_CHECKING:
     from gateway.backup.files import CopiedFiles
 
 
+# SQLite waits so long for another process that has the ledger to itself.
+_LOCKED_S = 30.0
+_PRIMARY = 0xFF  # of an error code; the rest says more of it
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
 def bring_ledger(files: CopiedFiles) -> None:
     """Copy the ledger of the watched folder, if there is one, by SQLite's own backup.
 
     It is to be older than all that it speaks of: a file that it names as taken is looked at by no
-    gateway again. Of a damaged one there is no copy: then every file is looked at again.
+    gateway again. Of a damaged one there is no copy: then every file is looked at again. One that
+    the disk does not give, or that stays locked, counts as unreadable.
     """
     source = files.store.path(LEDGER)
     if not source.is_file():
         return
+    uri = f"{source.absolute().as_uri()}?mode=rw"
     files.write(LEDGER, b"")  # SQLite would let other users read it
     try:
         with (
             # Not read-only: SQLite then reads no log that another process has yet to fold in.
-            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as ledger,
+            closing(sqlite3.connect(uri, uri=True, timeout=_LOCKED_S)) as ledger,
             closing(sqlite3.connect(files.copy.path(LEDGER))) as copied,
         ):
-            ledger.backup(copied)
-    except sqlite3.DatabaseError:
+            ledger.backup(copied, progress=_end_if_locked)
+    except sqlite3.DatabaseError as error:
         files.remove(LEDGER)
+        if error.sqlite_errorcode & _PRIMARY not in _DAMAGED:
+            files.unreadable.add(LEDGER)
+
+
+def _end_if_locked(status: int, remaining: int, total: int) -> None:
+    """Raise once SQLite has waited: its backup would begin again without end."""
+    del remaining, total
+    if status & _PRIMARY in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = status
+        raise error
 
 
 def bring_dropped_files(files: CopiedFiles) -> None:

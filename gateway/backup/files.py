@@ -36,14 +36,18 @@ class Files:
         The folder.
     part
         Prefix of the part of a tenant, which no key here has; empty for the whole.
+    unlisted
+        Takes the prefixes of folders whose files the disk does not list; None raises the error.
     """
 
     root: Path
     part: str = ""
+    unlisted: set[str] | None = None
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of all objects that start with a prefix, in their order."""
-        found = plain_files.file_keys(self.root, self.part + prefix)
+        on_unlisted = None if self.unlisted is None else self.unlisted.add
+        found = plain_files.file_keys(self.root, self.part + prefix, on_unlisted)
         return sorted(key.removeprefix(self.part) for key in found if _is_key(key))
 
     def folders(self, prefix: str) -> list[str]:
@@ -56,6 +60,16 @@ class Files:
             return plain_files.read(self.root, split_key(self.part + key), None)
         except (ObjectNotFoundError, OSError):
             return None
+
+    def is_gone(self, key: str) -> bool:
+        """Return True if there is no such object; one that cannot be read is there."""
+        try:
+            with self.opened(key):
+                return False
+        except ObjectNotFoundError:
+            return True
+        except OSError:
+            return False
 
     def status(self, key: str) -> os.stat_result | None:
         """Return the status of an object's file; None where there is none that can be read."""
@@ -94,7 +108,8 @@ class CopiedFiles:
     store, copy
         The objects.
     unreadable
-        Keys of objects that the disk does not give: the copy goes on without them.
+        Keys of objects that the copy lacks: the disk does not give them, or they changed as long
+        as they were copied.
     """
 
     store: Files
@@ -126,6 +141,11 @@ class CopiedFiles:
                     self.remove(key)
                     return False
         return True
+
+    @property
+    def lacking(self) -> int:
+        """Number of objects that the copy lacks, and of folders that the disk does not list."""
+        return len(self.unreadable) + len(self.store.unlisted or ())
 
     def is_same(self, key: str) -> bool:
         """Return True if an object of the store is as it was when it was copied."""

@@ -53,7 +53,8 @@ class Copied(NamedTuple):
     studies, objects, bytes
         Of all tenants.
     unreadable
-        Objects that the disk does not give: the copy lacks them.
+        Objects that the copy lacks, as the disk does not give them or they changed as long as they
+        were copied, and folders that the disk does not list.
     """
 
     studies: int
@@ -76,7 +77,8 @@ class StoreBackup:
         self._copy = copy
         tenants = [layout.tenant_prefix(name) for name in Files(store).folders(layout.TENANTS)]
         self._parts = [
-            CopiedFiles(Files(store, prefix), Files(copy, prefix)) for prefix in ("", *tenants)
+            CopiedFiles(Files(store, prefix, unlisted=set()), Files(copy, prefix))
+            for prefix in ("", *tenants)
         ]
 
     def count(self) -> int:
@@ -96,7 +98,7 @@ class StoreBackup:
         OSError
             The store cannot be listed, or the copy not be written.
         """
-        whole = CopiedFiles(Files(self._store), Files(self._copy))
+        whole = self._parts[0]
         whole.make_folder("")
         bring_ledger(whole)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="backup") as threads:
@@ -111,7 +113,7 @@ class StoreBackup:
             studies=sum(len(part.copy.folders(layout.RESULTS)) for part in self._parts),
             objects=len(sizes),
             bytes=sum(sizes),
-            unreadable=sum(len(part.unreadable) for part in self._parts),
+            unreadable=sum(part.lacking for part in self._parts),
         )
 
 

@@ -2,8 +2,8 @@
 
 A study's document is copied first, then what it names and what lies beside it, and then the
 document is looked at again: a gateway changes it before it removes anything that it names. Where it
-has changed, the study is copied once more. So all that a copied document names is in the copy, and
-the entries of its work agree with it.
+has changed, the study is copied once more; one that changes each time counts as unreadable in the
+end. So all that a copied document names is in the copy, and the entries of its work agree with it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.backup.study_objects import (
     StudyObjects,
+    names_another,
     study_document,
     study_objects,
     work_entries,
@@ -40,6 +41,8 @@ _BATCH = 64
 # At a study whose document stays as it is though something that it names is not found: that is on
 # its way from one key to another, or lost in the store itself, as a verification tells.
 _ATTEMPTS = 5
+# At a study whose document changes each time.
+_ROUNDS = 100
 
 
 @dataclass(slots=True)
@@ -54,14 +57,20 @@ class _Study:
         Bytes of its document as it was copied last; None where there was none.
     keys
         Keys of all else that was copied.
+    gone
+        Keys of what was copied before and not this time.
     attempts
         Number of those at this state of the document.
+    rounds
+        Number of all attempts.
     """
 
     study_id: str
     data: bytes | None = None
     keys: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
     attempts: int = 0
+    rounds: int = 0
 
 
 class StudyCopies:
@@ -102,6 +111,8 @@ class StudyCopies:
                     lambda study, entries=entries: self._bring_objects(study, entries), studies
                 )
                 pairs = list(zip(studies, settled, strict=True))
+                for study in studies:
+                    self._remove_gone(study)
                 studies = [study for study, is_settled in pairs if not is_settled]
             on_studies(len(batch))
 
@@ -132,6 +143,7 @@ class StudyCopies:
     def _bring_objects(self, study: _Study, entries: Mapping[str, Sequence[WorkEntry]]) -> bool:
         """Copy all but the document; return True if that has stayed as it is."""
         study.attempts += 1
+        study.rounds += 1
         of_study = entries.get(study.study_id, ())
         document = study_document(study.data)
         found = StudyObjects([])
@@ -144,11 +156,21 @@ class StudyCopies:
             if entry is not None:
                 self._files.write(entry, stored_form(CompletionEntry()))
                 keys.add(entry)
-        for key in study.keys - keys:  # such as an entry that has moved
-            self._files.remove(key)
+        study.gone = study.keys - keys  # such as an entry that has moved
         study.keys = keys
-        is_same = self._files.store.read(document_key(study.study_id)) == study.data
-        return is_same and (is_whole or study.attempts >= _ATTEMPTS)
+        key = document_key(study.study_id)
+        if self._files.store.read(key) == study.data:
+            return is_whole or study.attempts >= _ATTEMPTS
+        if study.rounds < _ROUNDS:
+            return False
+        self._files.unreadable.add(key)
+        return True
+
+    def _remove_gone(self, study: _Study) -> None:
+        """Remove what is gone, while nothing is copied: a pointer may be another study's by now."""
+        for key in study.gone:
+            if not names_another(self._files.copy, key, study.study_id):
+                self._files.remove(key)
 
     def _is_deleted(self, study_id: str) -> bool:
         """Return True if a study was deleted since it was copied, though it may have come again."""
@@ -156,7 +178,7 @@ class StudyCopies:
         if self._files.is_same(key):
             return False
         now = self._files.store.read(key)
-        if now is None:
+        if now is None and self._files.store.is_gone(key):
             return True
         document, copied = study_document(now), study_document(self._files.copy.read(key))
         if document is None or copied is None:

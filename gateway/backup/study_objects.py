@@ -17,7 +17,15 @@ from gateway.results.documents import StudyDocument
 from gateway.results.held_studies import held_key
 from gateway.results.instances import InstancePointer, pointer_key
 from gateway.results.keys import document_key, pointers_folder, study_folder
-from gateway.storage.layout import CALLBACKS, COMPLETION, DELIVERIES, READINGS, SUBMISSIONS, WAITING
+from gateway.storage.layout import (
+    CALLBACKS,
+    COMPLETION,
+    DELIVERIES,
+    INSTANCES,
+    READINGS,
+    SUBMISSIONS,
+    WAITING,
+)
 from gateway.work.documents import WorkDocument
 from gateway.work.entries import JOB
 from gateway.work.keys import KINDS, WorkId, kept_folders, of_entry
@@ -191,6 +199,17 @@ def _commitments(files: Files, study_id: str) -> Iterator[str]:
             yield key
             if files.has(report := report_key(transaction_uid)):
                 yield report
+
+
+def names_another(files: Files, key: str, study_id: str) -> bool:
+    """Return True for the pointer to an instance that names another study than this."""
+    if not key.startswith(INSTANCES):
+        return False
+    try:
+        pointer = InstancePointer.model_validate_json(files.read(key) or b"")
+    except ValidationError:
+        return False
+    return pointer.study_id != study_id
 
 
 def _pointers(files: Files, study_id: str, keys: Sequence[str]) -> Iterator[str]:

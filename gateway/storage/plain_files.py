@@ -6,7 +6,7 @@ import datetime as dt
 import errno
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gateway.errors import ObjectNotFoundError, ObjectTooLargeError
@@ -14,7 +14,7 @@ from gateway.storage.descent import opened
 from gateway.storage.keys import KEY_BYTES, split_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 # Nothing, a folder, something below a file, a link, a socket.
@@ -83,13 +83,29 @@ def opened_file(
         os.close(file)
 
 
-def file_keys(root: Path, prefix: str) -> list[str]:
-    """Return the keys of all files below the root that start with a prefix, in no order."""
+def file_keys(
+    root: Path, prefix: str, on_unlisted: Callable[[str], object] | None = None
+) -> list[str]:
+    """Return the keys of all files below the root that start with a prefix, in no order.
+
+    Parameters
+    ----------
+    on_unlisted
+        Told of the prefix of each folder that the disk does not list, which is passed over; None
+        raises the error.
+    """
     at, slash, stem = prefix.rpartition("/")
+    top = at + slash
     try:
         with opened(root, split_prefix(prefix)) as folder:
-            return [f"{at}{slash}{path}" for path in paths(folder, stem)]
+            found = paths(folder, stem, on_unlisted and (lambda at: on_unlisted(top + at)))
+            return [top + path for path in found]
     except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError:
+        if on_unlisted is None:
+            raise
+        on_unlisted(top)
         return []
 
 
@@ -112,24 +128,35 @@ def folder_names(root: Path, prefix: str) -> list[str]:
         return []
 
 
-def paths(top: int, stem: str) -> Iterator[str]:
+def paths(top: int, stem: str, on_unlisted: Callable[[str], object] | None = None) -> Iterator[str]:
     """Yield the paths of plain files below a folder that start with the stem, without a slash.
 
     No key has a step that begins with a dot. One folder below is open at a time, however deep.
+
+    Parameters
+    ----------
+    on_unlisted
+        See `file_keys`.
     """
     waiting = [""]
     while waiting:
         at = waiting.pop()
-        with (
-            suppress(FileNotFoundError, NotADirectoryError),  # it was removed just now
-            opened(".", at.split("/")[:-1], dir_fd=top) as folder,
-            os.scandir(folder) as entries,
-        ):
-            for entry in entries:
-                path = at + entry.name
-                if entry.name.startswith(".") or not path.startswith(stem):
-                    continue
-                if entry.is_file(follow_symlinks=False):
-                    yield path
-                elif entry.is_dir(follow_symlinks=False) and len(path) < KEY_BYTES:
-                    waiting.append(f"{path}/")
+        try:
+            with (
+                opened(".", at.split("/")[:-1], dir_fd=top) as folder,
+                os.scandir(folder) as entries,
+            ):
+                for entry in entries:
+                    path = at + entry.name
+                    if entry.name.startswith(".") or not path.startswith(stem):
+                        continue
+                    if entry.is_file(follow_symlinks=False):
+                        yield path
+                    elif entry.is_dir(follow_symlinks=False) and len(path) < KEY_BYTES:
+                        waiting.append(f"{path}/")
+        except (FileNotFoundError, NotADirectoryError):  # it was removed just now
+            continue
+        except OSError:
+            if on_unlisted is None:
+                raise
+            on_unlisted(at)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.backup import dropped_files
 from gateway.backup.dropped_files import bring_dropped_files, bring_ledger
 from gateway.dropfolder.watched_folder.ledger import Ledger
 from gateway.dropfolder.watched_folder.scanning import Signature
@@ -56,6 +57,26 @@ def test_damaged_ledger_is_left_out(store: Store):
     store.put(LEDGER, b"no database" * 100)
     bring_ledger(store.files)
     assert list(store.files.copy.root.iterdir()) == []
+    assert store.files.unreadable == set()
+
+
+def test_ledger_that_cannot_be_read_is_counted(store: Store):
+    Ledger(store.root / LEDGER).close()
+    (store.root / f"{LEDGER}-wal").mkdir()  # SQLite takes it for a log that it cannot open
+    bring_ledger(store.files)
+    assert list(store.files.copy.root.iterdir()) == []
+    assert store.files.unreadable == {LEDGER}
+
+
+def test_ledger_that_stays_locked_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dropped_files, "_LOCKED_S", 0.05)
+    (store.root / LEDGER).parent.mkdir()
+    with closing(sqlite3.connect(store.root / LEDGER)) as other:
+        other.execute("CREATE TABLE dropped_files (size)")
+        other.execute("BEGIN EXCLUSIVE")
+        bring_ledger(store.files)
+    assert list(store.files.copy.root.iterdir()) == []
+    assert store.files.unreadable == {LEDGER}
 
 
 def test_store_without_a_ledger_has_none_in_the_copy(store: Store):

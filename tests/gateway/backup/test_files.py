@@ -1,5 +1,6 @@
 """Objects of a folder store are copied as they are, and nothing else is."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.backup.files import CopiedFiles, Files
+from gateway.storage import plain_files
 from tests.gateway.backup.stores import Store
 
 KEY = "results/S1/result.json"
@@ -50,6 +52,20 @@ def test_object_that_the_disk_does_not_give_is_left_out(store: Store):
     assert not files.bring("mem")  # whose first page is not there to be read
     assert files.unreadable == {"mem"}
     assert store.copied() == []
+
+
+def test_object_that_the_disk_does_not_give_is_not_gone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    store.put(KEY)
+    assert not store.files.store.is_gone(KEY)
+    assert store.files.store.is_gone("results/S2/result.json")
+    monkeypatch.setattr(plain_files, "opened_file", failing)
+    assert not store.files.store.is_gone(KEY)
+
+
+def failing(*_: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_links_and_pipes_are_no_objects(store: Store, tmp_path: Path):

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from gateway.backup.store import Copied, StoreBackup
+from gateway.dropfolder.watched_folder.ledger import LEDGER, Ledger
 from gateway.observability.pseudonyms import key_reference
 from gateway.results.deletion import deletion_folder
 from gateway.results.documents import StudyRecord
 from gateway.results.withdrawn_study import WithdrawnStudy
 from gateway.storage.folder import FolderStore
 from gateway.storage.layout import INDEX, STORE
-from tests.gateway.backup.stores import ID, NOON, Store
+from tests.gateway.backup.stores import ID, IMAGE, NOON, Store
+from tests.gateway.storage.test_plain_files import unlist
 from tests.gateway.verification.filled import BROUGHT, fill, found
 
 WITHDRAWAL = "!S1!20260131T120000000000Z"
@@ -51,6 +53,29 @@ async def test_copy_of_a_store_with_one_of_everything_is_clean(store: Store):
     assert await found(FolderStore(store.files.copy.root)) == await found(objects) == set()
     sizes = [store.files.store.path(key).stat().st_size for key in store.copied()]
     assert copied == Copied(studies=1, objects=len(sizes), bytes=sum(sizes), unreadable=0)
+
+
+def test_folder_that_the_disk_does_not_list_is_counted_and_the_rest_is_copied(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    for study_id in ("S1", "S2"):
+        store.put_study(study_id)
+        store.put(f"results/{study_id}/callbacks/{ID}/x")
+    store.put(f"results/S1/{IMAGE}", b"an image")
+    unlist(monkeypatch, "images")
+    assert back_up(store).unreadable == 1
+    assert [key for key in store.copied() if key.startswith("results/")] == [
+        f"results/S1/callbacks/{ID}/x",
+        "results/S1/result.json",
+        f"results/S2/callbacks/{ID}/x",
+        "results/S2/result.json",
+    ]
+
+
+def test_ledger_that_cannot_be_read_is_counted(store: Store):
+    Ledger(store.root / LEDGER).close()
+    (store.root / f"{LEDGER}-wal").mkdir()
+    assert back_up(store).unreadable == 1
 
 
 def test_every_place_but_the_search_index_is_copied(store: Store):

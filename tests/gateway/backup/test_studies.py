@@ -1,8 +1,11 @@
 """Studies are copied as they were at one moment, whatever happens to them meanwhile."""
 
 import datetime as dt
+import errno
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from gateway.results.deletion import deletion_folder
 from gateway.results.documents import Completion, FailedImages, PendingImages, StudyRecord
 from gateway.results.instances import InstancePointer
 from gateway.results.tombstone import Reason, Tombstone
+from gateway.storage import plain_files
 from gateway.storage.folder import FolderStore
 from tests.gateway.backup.stores import ID, IMAGE, NOON, Store, submission
 from tests.support.deletion import deletion_on
@@ -235,6 +239,59 @@ def test_study_that_only_changed_since_stays_as_it_was_copied(store: Store):
     store.put_study("S1", images=1)
     assert store.end_deleted() == [DOCUMENT]
     assert store.files.copy.read(DOCUMENT) == before
+
+
+def test_study_that_the_disk_does_not_give_stays_as_it_was_copied(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    store.put_study("S1")
+    store.put(f"results/S1/{IMAGE}", b"an image")
+    copied = store.bring("S1")
+    opened_file = plain_files.opened_file
+
+    def failing(root: Path, *args: Any) -> Any:
+        if root == store.root:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened_file(root, *args)
+
+    monkeypatch.setattr(plain_files, "opened_file", failing)
+    assert store.end_deleted() == copied == [f"results/S1/{IMAGE}", DOCUMENT]
+
+
+def test_pointer_that_moves_to_another_study_meanwhile_is_kept(store: Store):
+    key = "instances/1.2.3.json"
+
+    def point(study_id: str) -> None:
+        pointer = InstancePointer(study_id=study_id, sop_class_uid="1.2", submission_id=ID)
+        store.put(key, pointer)
+
+    def move() -> None:
+        point("S200")
+        store.put("results/S200/pointers/1.2.3", b"")
+        store.put_study("S1", images=1)
+
+    store.put_study("S1")
+    store.put_study("S200")
+    store.put("results/S1/pointers/1.2.3", b"")
+    point("S1")
+    store.events[f"read {DOCUMENT}"] = move
+    with ThreadPoolExecutor(1) as threads:  # S200 is copied after the move, and once
+        StudyCopies(store.files, threads).bring(["S1", "S200"])
+    copied = InstancePointer.model_validate_json(store.files.copy.read(key) or b"")
+    assert copied.study_id == "S200"
+
+
+def test_document_that_changes_each_time_does_not_keep_the_copy_waiting(store: Store):
+    numbers = count(1)
+
+    def change() -> None:
+        store.put_study("S1", images=next(numbers))
+        store.events[f"read {DOCUMENT}"] = change
+
+    change()
+    assert store.bring("S1") == [DOCUMENT]
+    assert store.files.unreadable == {DOCUMENT}
+    assert next(numbers) == 102
 
 
 def test_number_of_studies_is_told_in_steps(store: Store):
