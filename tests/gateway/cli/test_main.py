@@ -211,6 +211,7 @@ def test_up_names_the_way_round_a_platform_without_triton(
 ):
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setenv("RADSTREAM_TRITON__MODEL_REPOSITORY", str(repository))
+    monkeypatch.setenv("RADSTREAM_HTTP__PORT", "0")
     result = CliRunner().invoke(main, ["up"])
     assert result.exit_code == 1
     assert f"there is no Triton wheel for Linux on {machine}" in result.output
