@@ -28,7 +28,7 @@ from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import ModelReference, StudyMetadata
 from gateway.schemas.result import Mode
 from gateway.studies.preparation import PreparedImage
-from gateway.studies.readings import FreshImage, judged, not_applicable
+from gateway.studies.readings import FreshImage, doubts, judged, not_applicable
 from gateway.studies.study import Route, Study, StudyImage
 
 if TYPE_CHECKING:
@@ -133,12 +133,13 @@ class ShadowReadings:
             async with deadline.bounds("shadow"):
                 frames = await self._inference.read_unnoticed(item.prepared, model, deadline)
             infer_s = time.perf_counter() - began
-            reason = not_applicable(model, metadata)
+            reason = shown[0].unfit or not_applicable(model, metadata)
             reading = shown[0].model_copy(
                 update={
                     "model": model.reference,
                     "mode": Mode.SHADOW,
                     "not_applicable": reason,
+                    "doubts": () if reason else doubts(model, metadata),
                     "completed_at": dt.datetime.now(dt.UTC),
                     "timings_ms": {"prepare": _ms(prepare_s), "infer": _ms(infer_s)},
                     "frames": judged(reason, frames),

@@ -95,6 +95,9 @@ class Reading(StoredDocument):
     not_applicable: str | None = Field(
         None, description="Cause of the model's not being applicable; None where it is."
     )
+    unfit: str | None = Field(
+        None, description="Reason, by its file, why no model is made for the image."
+    )
     doubts: tuple[str, ...] = Field(
         (), description="Reasons to doubt that it is, where its findings have a verdict."
     )

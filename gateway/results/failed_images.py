@@ -13,7 +13,7 @@ from gateway.observability.pseudonyms import key_reference
 from gateway.results.documents import FailedImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from gateway.results.documents import FailedImages, Reading, StudyRecord
     from gateway.work.documents import SubmittedPart
@@ -33,7 +33,7 @@ def failed_images(parts: Sequence[SubmittedPart]) -> tuple[FailedImage, ...]:
     return () if FailedImage() in images else images
 
 
-def still_failed(record: StudyRecord, processed: Iterable[Reading]) -> tuple[FailedImages, ...]:
+def still_failed(record: StudyRecord, processed: Collection[Reading]) -> tuple[FailedImages, ...]:
     """Return the failed submissions that a request has not ended.
 
     Parameters
@@ -45,18 +45,24 @@ def still_failed(record: StudyRecord, processed: Iterable[Reading]) -> tuple[Fai
     """
     if not record.failed:
         return ()
-    came = list(processed)
-    hashes = {reading.sha256[:_DIGITS] for reading in came}
-    instances = {_instance(item.sop_instance_uid) for item in came if item.sop_instance_uid}
-    before = {reading.sha256[:_DIGITS] for reading in record.readings}
+    ever = [*processed, *record.readings]
 
-    def is_mended(item: FailedImages) -> bool:
-        now = [each.hash in hashes or each.instance in instances for each in item.sent]
-        return any(now) and all(
-            came_now or each.hash in before for each, came_now in zip(item.sent, now, strict=True)
+    def is_over(sent: Sequence[FailedImage]) -> bool:
+        """Return True if the request brought the last of these images."""
+        return any(_came(each, processed) for each in sent) and all(
+            _came(each, ever) for each in sent
         )
 
-    return tuple(item for item in record.failed if not is_mended(item))
+    return tuple(item for item in record.failed if not is_over(item.sent))
+
+
+def _came(image: FailedImage, readings: Iterable[Reading]) -> bool:
+    """Return True if an image was read, or another export of its instance."""
+    return any(
+        reading.sha256[:_DIGITS] == image.hash
+        or (reading.sop_instance_uid and _instance(reading.sop_instance_uid) == image.instance)
+        for reading in readings
+    )
 
 
 def _instance(sop_instance_uid: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.results.view import is_awaited
 from gateway.storage.layout import READINGS, SUBMISSIONS
 from gateway.work.keys import WorkId
 
@@ -42,7 +43,10 @@ class Settling:
     settled: tuple[SettledWork, ...] = ()
 
     def __call__(self, record: StudyRecord | None) -> StudyRecord:
-        """Return the changed record."""
+        """Return the changed record.
+
+        An operator may have had the work tried again before a swap that came too late.
+        """
         after = self.change(record)
         if record is not None and after is not record:
             self.settled = tuple(
@@ -50,6 +54,9 @@ class Settling:
                 for kind, of in ((SUBMISSIONS, _failed), (READINGS, _unread))
                 for work in sorted(of(record) - of(after))
             )
+        waiting = {item.id for item in after.pending}
+        waiting |= {item.work for item in after.missing_readings if is_awaited(item) and item.work}
+        self.settled = tuple(each for each in self.settled if each.work.id not in waiting)
         return after
 
 

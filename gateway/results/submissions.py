@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 MOST_SUBMISSIONS = 320
 # Of the problems of failed submissions that it has in full.
 _TOLD_BYTES = 8 * 1024
-# Of the images of failed submissions that it tells again: some more of one that has many.
+# Of the images of failed submissions that it tells again.
 _SENT = 100
 
 
@@ -179,7 +179,7 @@ class StudySubmissions(WorkStates):
                 failed_at=item.parked_at,
                 problem=item.problem.type.removeprefix(URN),
                 told=item.problem if _has_room(record, item.problem) else None,
-                sent=sent if sum(len(other.sent) for other in record.failed) < _SENT else (),
+                sent=sent if _knows(record) + len(sent) <= _SENT else (),
             )
             return record.changed(
                 pending=without(record, work.id), failed=(*record.failed, failure)
@@ -271,6 +271,11 @@ def _failed(study_id: str, item: FailedImages) -> FailedSubmission:
 
 def _is_full(record: StudyRecord | None) -> bool:
     return record is not None and len(record.pending) + len(record.failed) >= MOST_SUBMISSIONS
+
+
+def _knows(record: StudyRecord) -> int:
+    """Return the number of failed images that the record has to tell again."""
+    return sum(len(item.sent) for item in record.failed)
 
 
 def _has_room(record: StudyRecord, problem: Problem) -> bool:

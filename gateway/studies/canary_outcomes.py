@@ -53,7 +53,7 @@ def note_outcomes(
             canaries.read(
                 reading.model.name,
                 reading.model.version,
-                not_applicable=any(reasons),
+                not_applicable=reading.unfit is None and any(reasons),
                 infer_ms=reading.timings_ms["infer"],
             )
     for item in missed:

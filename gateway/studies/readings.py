@@ -89,7 +89,7 @@ def image_reading(
         Of the image's object in the store.
     """
     metadata, contract = item.image.metadata, item.model.contract
-    reason = not_applicable(item.model, metadata) or item.image.unfit
+    reason = item.image.unfit or not_applicable(item.model, metadata)
     uids = item.image.uids
     return Reading(
         study_id=metadata.study_id,
@@ -103,7 +103,8 @@ def image_reading(
         intended_use=contract.summary,
         disclaimer=contract.disclaimer,
         not_applicable=reason,
-        doubts=() if reason else tuple(each.reason for each in item.model.doubts(metadata)),
+        unfit=item.image.unfit,
+        doubts=() if reason else doubts(item.model, metadata),
         received_at=study.received_at,
         completed_at=dt.datetime.now(dt.UTC),
         timings_ms={
@@ -151,6 +152,11 @@ def not_applicable(model: ServedModel, metadata: StudyMetadata) -> str | None:
         doubt.reason for doubt in model.doubts(metadata) if doubt.outcome is not Outcome.WARN
     ]
     return next(iter(reasons), None)
+
+
+def doubts(model: ServedModel, metadata: StudyMetadata) -> tuple[str, ...]:
+    """Return the reasons to doubt that a model is applicable to such a study."""
+    return tuple(doubt.reason for doubt in model.doubts(metadata))
 
 
 def _doubts(

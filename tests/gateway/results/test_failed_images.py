@@ -65,6 +65,14 @@ def test_a_submission_of_several_images_ends_with_the_last_of_them():
     assert still_failed(record(both), [reading(sha256=A), reading(2, sha256=B)]) == ()
 
 
+def test_instances_that_are_exported_again_one_by_one_end_their_submission():
+    both = failed("one", part(A, "1.2.3"), part(B, "1.2.4"))
+    first = reading(1, sop_instance_uid="1.2.3")
+    assert still_failed(record(both), [first]) == (both,)
+    half = record(both).changed(readings=(first,))
+    assert still_failed(half, [reading(2, sop_instance_uid="1.2.4")]) == ()
+
+
 def test_what_was_read_before_ends_nothing_alone():
     item = failed("one", part())
     assert still_failed(record(item, read=(A,)), [reading(2, sha256=B)]) == (item,)

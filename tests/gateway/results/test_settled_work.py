@@ -1,6 +1,6 @@
 """Parked work that a request of its study made needless."""
 
-from gateway.results.documents import FailedImages, MissingReading, StudyRecord
+from gateway.results.documents import FailedImages, MissingReading, PendingImages, StudyRecord
 from gateway.results.settled_work import SettledWork, Settling
 from gateway.storage.layout import READINGS, SUBMISSIONS
 from gateway.work.keys import WorkId
@@ -41,3 +41,16 @@ def test_a_new_study_settles_nothing():
     change = Settling(lambda _: RECORD)
     assert change(None) is RECORD
     assert change.settled == ()
+
+
+def test_work_that_an_operator_has_tried_again_meanwhile_is_not_settled():
+    answers = iter([RECORD.changed(failed=(), missing_readings=OWED[:2]), None])
+    change = Settling(lambda record: next(answers) or record or RECORD)
+    change(RECORD)
+    assert {each.work.id for each in change.settled} == {"a", "b", "d"}
+    retried = (OWED[2].model_copy(update={"failed": False}),)
+    waits = RECORD.changed(
+        failed=(), missing_readings=retried, pending=(PendingImages(id="a", images=1),)
+    )
+    change(waits)  # another swap came first; now there is nothing to change
+    assert {each.work.id for each in change.settled} == {"b"}
