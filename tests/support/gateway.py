@@ -22,7 +22,6 @@ from gateway.app.server import GatewayServer
 from gateway.settings import (
     AdmissionSettings,
     AuditSettings,
-    DimseSettings,
     HttpSettings,
     LimitSettings,
     PendingSettings,
@@ -93,7 +92,6 @@ def settings_for(triton_url: str, folder: Path, **limits: int) -> Settings:
     """
     return Settings(
         http=HttpSettings(port=0),
-        dimse=DimseSettings(port=1),  # where nobody listens, whatever else runs on the machine
         limits=LimitSettings(**limits),
         admission=AdmissionSettings(studies=200, bytes=2**30),
         triton=TritonSettings(url=triton_url),

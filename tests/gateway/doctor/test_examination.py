@@ -5,11 +5,21 @@ from pathlib import Path
 from gateway.doctor.examination import examine
 from gateway.doctor.findings import Check, Finding, Outcome, Side
 from gateway.routing.sources import StoredRouting
-from gateway.settings import AccessSettings, RoutingSettings, Settings
+from gateway.settings import AccessSettings, DimseSettings, RoutingSettings, Settings
 from gateway.storage.folder import FolderStore
 from tests.support.aws import free_port
 from tests.support.gateway import LiveGateway, settings_for
 from tests.support.s3 import aws_environment, store_settings
+
+
+def _settings(folder: Path) -> Settings:
+    """Settings of a gateway whose Triton is away, and on whose DICOM port nobody listens."""
+    return _apart(settings_for(f"127.0.0.1:{free_port()}", folder / "store"))
+
+
+def _apart(settings: Settings) -> Settings:
+    """The settings with a DICOM port on which nothing of this machine listens."""
+    return settings.model_copy(update={"dimse": DimseSettings(port=free_port())})
 
 
 async def found(settings: Settings, url: str | None = None) -> list[Finding]:
@@ -17,7 +27,7 @@ async def found(settings: Settings, url: str | None = None) -> list[Finding]:
 
 
 async def test_a_running_gateway_has_no_fault(gateway: LiveGateway):
-    findings = await found(gateway.settings, gateway.url)
+    findings = await found(_apart(gateway.settings), gateway.url)
     assert [each for each in findings if each.outcome is Outcome.FAULT] == []
     checks = list(dict.fromkeys(each.check for each in findings))
     assert checks == [
@@ -32,7 +42,7 @@ async def test_a_bad_routing_document_is_named_by_its_place(tmp_path: Path):
         '{"schema": "radstream.routing/1", "destinations": '
         '[{"name": "pacs", "kind": "dicom", "host": "pacs", "port": 104}]}'
     )
-    settings = settings_for(f"127.0.0.1:{free_port()}", tmp_path / "store")
+    settings = _settings(tmp_path)
     issuer = f"http://127.0.0.1:{free_port()}"
     settings = settings.model_copy(
         update={
@@ -56,7 +66,7 @@ async def test_destinations_are_looked_at_beside_one_another(tmp_path: Path):
         '{"name": "a", "kind": "hl7", "host": "a.invalid", "port": 2575},'
         '{"name": "b", "kind": "hl7", "host": "b.invalid", "port": 2575}]}'
     )
-    settings = settings_for(f"127.0.0.1:{free_port()}", tmp_path / "store")
+    settings = _settings(tmp_path)
     settings = settings.model_copy(update={"routing": RoutingSettings(file=path)})
     findings = [each for each in await found(settings) if each.check is Check.DESTINATION]
     assert [each.target for each in findings] == ["a", "b"]
@@ -64,7 +74,7 @@ async def test_destinations_are_looked_at_beside_one_another(tmp_path: Path):
 
 
 async def test_the_document_of_the_store_is_looked_at(tmp_path: Path):
-    settings = settings_for(f"127.0.0.1:{free_port()}", tmp_path / "store")
+    settings = _settings(tmp_path)
     settings = settings.model_copy(update={"routing": RoutingSettings(stored=True)})
     [missing] = [each for each in await found(settings) if each.check is Check.ROUTING]
     assert (missing.target, missing.outcome) == ("routing/document.json", Outcome.FAULT)
@@ -81,7 +91,7 @@ async def test_the_document_of_the_store_is_looked_at(tmp_path: Path):
 
 
 async def test_a_document_is_not_looked_for_in_a_store_that_is_away(tmp_path: Path):
-    settings = settings_for(f"127.0.0.1:{free_port()}", tmp_path / "store")
+    settings = _settings(tmp_path)
     store = store_settings(f"http://127.0.0.1:{free_port()}", timeout_s=1)
     changes = {"routing": RoutingSettings(stored=True), "store": store}
     settings = settings.model_copy(update=changes)
