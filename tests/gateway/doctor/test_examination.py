@@ -14,11 +14,7 @@ from tests.support.s3 import aws_environment, store_settings
 
 def _settings(folder: Path) -> Settings:
     """Settings of a gateway whose Triton is away, and on whose DICOM port nobody listens."""
-    return _apart(settings_for(f"127.0.0.1:{free_port()}", folder / "store"))
-
-
-def _apart(settings: Settings) -> Settings:
-    """The settings with a DICOM port on which nothing of this machine listens."""
+    settings = settings_for(f"127.0.0.1:{free_port()}", folder / "store")
     return settings.model_copy(update={"dimse": DimseSettings(port=free_port())})
 
 
@@ -27,7 +23,7 @@ async def found(settings: Settings, url: str | None = None) -> list[Finding]:
 
 
 async def test_a_running_gateway_has_no_fault(gateway: LiveGateway):
-    findings = await found(_apart(gateway.settings), gateway.url)
+    findings = await found(gateway.settings, gateway.url)
     assert [each for each in findings if each.outcome is Outcome.FAULT] == []
     checks = list(dict.fromkeys(each.check for each in findings))
     assert checks == [
