@@ -342,7 +342,7 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "unknown-model",
         422,
         "Unknown model",
-        "Model {model} is not {lack}. Models that are {lack}: {known}.",
+        "The model asked for is not {lack}. Models that are {lack}: {known}.",
     ),
     errors.KeptOutError: ProblemKind(
         "kept-out",

@@ -80,7 +80,7 @@ def test_a_version_that_is_not_served_is_told_with_those_that_are():
     with pytest.raises(UnknownModelError) as caught:
         accepting(states, study(model={"name": "cxr", "version": "11"}))
     assert problem_of(caught.value).detail == (
-        "Model cxr:11 is not served. Models that are served: cxr:9; cxr:10."
+        "The model asked for is not served. Models that are served: cxr:9; cxr:10."
     )
 
 

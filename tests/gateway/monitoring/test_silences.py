@@ -103,7 +103,7 @@ async def test_a_version_that_was_never_read_has_nothing_to_change():
     with pytest.raises(UnknownModelError) as caught:
         await silences.rearm("m", "7")
     assert problem_of(caught.value).detail == (
-        "Model m:7 is not on record. Models that are on record: m:1."
+        "The model asked for is not on record. Models that are on record: m:1."
     )
 
 
