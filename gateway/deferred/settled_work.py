@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway.errors import StoreError, UnreadableDocumentError
+from gateway.errors import StoreError
 from gateway.work.keys import parked_key
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gateway.studies.answer import Answer
     from gateway.studies.process import StudyPipeline
     from gateway.studies.study import Study
-    from gateway.work.documents import WorkDocument
     from gateway.work.entries import Entries
     from gateway.work.parked import Parking
 
@@ -56,10 +55,6 @@ class SettlingPipeline:
         return answer
 
     async def _clear(self, settled: SettledWork) -> None:
-        entries, work = self._entries[settled.kind], settled.work
-        document: WorkDocument | None = None
-        with suppress(UnreadableDocumentError):
-            document = await entries.job(work)
-        await entries.forget(work, document)
-        await self._parking.clear_work(parked_key(settled.kind, work))
+        await self._entries[settled.kind].forget_failed(settled.work)
+        await self._parking.clear_work(parked_key(settled.kind, settled.work))
         log.info("backlog.settled", kind=settled.kind)

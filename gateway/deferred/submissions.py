@@ -22,7 +22,7 @@ from gateway.errors import (
     StoreUnavailableError,
 )
 from gateway.observability.tracing import continued, spanned, traceparent
-from gateway.results.completion import NoCompletionOpenError, is_open
+from gateway.results.completion import NoCompletionOpenError
 from gateway.results.study_documents import Seen
 from gateway.routing.rules import most_urgent
 from gateway.runtime.concurrency import both, to_its_end
@@ -208,8 +208,7 @@ class Submissions:
         """Return the record with the submission, and with its part in the study's completion."""
         has_entry = False
         while True:
-            is_due = arrival is not None and not has_entry and not is_open(seen.record)
-            if arrival is not None and is_due and not arrival.repeats(seen.record):
+            if arrival is not None and not has_entry and arrival.opens(seen.record):
                 await self._completions.open(arrival)
                 has_entry = True
             try:

@@ -81,6 +81,10 @@ class Arrival:
         """Return True if results of an incomplete study are held back."""
         return self.rule.if_incomplete == "hold"
 
+    def opens(self, record: StudyRecord | None) -> bool:
+        """Return True if it is to begin a completion of a study that has none open."""
+        return not is_open(record) and not self.repeats(record)
+
     def repeats(self, record: StudyRecord | None) -> bool:
         """Return True if it brings a complete study nothing that was not read before."""
         if record is None or self.readings is None or record.completion is None or is_open(record):

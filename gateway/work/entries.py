@@ -10,10 +10,11 @@ Not Celery, arq or SQS: each keeps its work with a broker, and state is to lie i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from gateway.errors import ObjectNotFoundError
+from gateway.errors import ObjectNotFoundError, UnreadableDocumentError
 from gateway.runtime.concurrency import together
 from gateway.storage.documents import (
     MEDIA_TYPE,
@@ -215,6 +216,13 @@ class Entries(Generic[T]):
             await self._needs.remove(work, document)
         if has_failed:
             await self._objects.purge(kept_folder(self.kind, work))
+
+    async def forget_failed(self, work: WorkId) -> None:
+        """Remove all that was kept of work that failed for good, its document readable or not."""
+        document: T | None = None
+        with suppress(UnreadableDocumentError):
+            document = await self.job(work)
+        await self.forget(work, document)
 
     async def _swap(
         self, work: WorkId, due: dt.datetime, document: T, tag: str | None

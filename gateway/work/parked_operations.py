@@ -97,11 +97,8 @@ class ParkedWork(Generic[T]):
     async def discard(self, item: ParkedItem) -> None:
         """Remove the work that failed, and the images that were kept for it."""
         work = self._work(item)
-        document: T | None = None
-        with suppress(UnreadableDocumentError):
-            document = await self._entries.job(work)
         if await self._states.discarded(work):
-            await self._entries.forget(work, document)
+            await self._entries.forget_failed(work)
 
     def _work(self, item: ParkedItem) -> WorkId:
         work = of_parked(self._entries.kind, item.key)
