@@ -21,13 +21,12 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
 
-from gateway.delivery.associations import rejection_of
+from gateway.delivery.associations import Requestor, rejection_of
 from gateway.delivery.client_tls import dicom_context
 from gateway.delivery.dicom_objects import STORED, may_pass, parsed
 from gateway.delivery.storage_commitment import (
@@ -44,10 +43,6 @@ from gateway.errors import (
     DeliveryUnansweredError,
 )
 from gateway.runtime.threads import in_thread
-from gateway.vocabulary.implementation import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -327,9 +322,7 @@ class DicomTransport:
                 stack.enter_context(self._open_connection(transport.socket))
 
         destination = self._destination
-        entity = ApplicationEntity(destination.calling_ae_title or self._listener.ae_title)
-        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity = Requestor(destination.calling_ae_title or self._listener.ae_title)
         left_s = max(_RELEASE_S, deadline.remaining_s())
         entity.connection_timeout = min(_CONNECT_S, left_s)
         entity.acse_timeout = min(_NEGOTIATION_S, left_s)

@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_role
-from pynetdicom.ae import ApplicationEntity
 
-from gateway.delivery.associations import rejection_of
+from gateway.delivery.associations import Requestor, rejection_of
 from gateway.dimse.commitment_messages import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from gateway.errors import ReportUnansweredError
-from gateway.vocabulary.implementation import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-)
 
 if TYPE_CHECKING:
     from gateway.dimse.commitment_messages import CommitmentReport
@@ -57,9 +52,7 @@ class ReportSender:
         reports = sender.storage_commitment
         if reports is None or reports.port is None:
             raise ReportUnansweredError("its entry in the routing document has no port")
-        entity = ApplicationEntity(self._settings.ae_title)
-        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity = Requestor(self._settings.ae_title)
         entity.connection_timeout = _CONNECT_S
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _ANSWER_S
         entity.add_requested_context(PUSH_MODEL, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])

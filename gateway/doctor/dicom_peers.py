@@ -10,15 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 
-from gateway.delivery.associations import rejection_of
+from gateway.delivery.associations import Requestor, rejection_of
 from gateway.doctor.findings import FaultError, Side
-from gateway.vocabulary.implementation import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-)
 
 if TYPE_CHECKING:
     import ssl
@@ -72,9 +67,7 @@ class RejectedError(FaultError):
 
 def associate(peer: DicomPeer, sop_class: UID) -> Association:
     """Return an association that was asked for, established or not. Blocks."""
-    entity = ApplicationEntity(peer.calling_ae_title)
-    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    entity = Requestor(peer.calling_ae_title)
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = _TIMEOUT_S
     entity.network_timeout = _TIMEOUT_S
     entity.add_requested_context(sop_class)

@@ -20,6 +20,7 @@ from pynetdicom.dsutils import encode
 from gateway.settings import DimseSettings, RoutingSettings, Settings
 from tests.support.dicom import file_of, radiograph
 from tests.support.gateway import LiveGateway, running_gateway, settings_for
+from tests.support.tools import tool
 
 TITLE = "RADSTREAM"
 
@@ -78,7 +79,8 @@ async def dcmtk(command: str, listener: LiveListener, *arguments: str) -> tuple[
     files = [argument for argument in arguments if argument.startswith("/")]
     options = [argument for argument in arguments if argument not in files]
     process = await asyncio.create_subprocess_exec(
-        *(command, "-v", "-aec", TITLE, *options, "127.0.0.1", str(listener.port), *files),
+        *(tool(command), "-v", "-aec", TITLE, *options),
+        *("127.0.0.1", str(listener.port), *files),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

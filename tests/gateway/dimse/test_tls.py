@@ -12,6 +12,7 @@ import trustme
 from tests.support.dicom import file_of, radiograph
 from tests.support.dimse import LiveListener, dcmtk, dimse_settings, running_listener
 from tests.support.gateway import until
+from tests.support.tools import tool
 
 pytestmark = pytest.mark.server
 
@@ -33,7 +34,8 @@ class Secured:
     async def echo(self, *options: str) -> int:
         """Exit code of an echo; the options name files."""
         process = await asyncio.create_subprocess_exec(
-            *("echoscu", "-aec", "RADSTREAM", *options, "127.0.0.1", str(self.listener.port)),
+            *(tool("echoscu"), "-aec", "RADSTREAM", *options),
+            *("127.0.0.1", str(self.listener.port)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -42,7 +44,7 @@ class Secured:
     async def store(self, path: Path, *options: str) -> int:
         """Exit code of storing a file."""
         process = await asyncio.create_subprocess_exec(
-            *("storescu", "-aec", "RADSTREAM", *options),
+            *(tool("storescu"), "-aec", "RADSTREAM", *options),
             *("127.0.0.1", str(self.listener.port), str(path)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
