@@ -28,6 +28,7 @@ from joserfc.jwk import import_key
 from pydantic import BaseModel, Field, ValidationError
 
 from gateway.errors import DeliveryUnansweredError
+from gateway.settings.group import ASCII_WORD_PATTERN
 
 if TYPE_CHECKING:
     from gateway.schemas.routing_destinations import ClientCredentials
@@ -43,7 +44,7 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 
 class _Granted(BaseModel):
-    access_token: str = Field(min_length=1, pattern=r"^[!-~]+$")
+    access_token: str = Field(min_length=1, pattern=ASCII_WORD_PATTERN)
     expires_in: float = 0
 
 

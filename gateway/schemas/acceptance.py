@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from gateway.errors import InvalidAcceptanceError
+from gateway.schemas.patterns import DIGEST_PATTERN
 from gateway.schemas.printable import PRINTABLE
 from gateway.schemas.validation_faults import faults_of
 
@@ -175,7 +176,7 @@ class AcceptancePage(_Part):
     labels_sha256: str = Field(pattern=_SHA256, description="Of the file of labels.")
     run: str | None = Field(
         None,
-        pattern=r"^[0-9a-f]{16}$",
+        pattern=DIGEST_PATTERN,
         description="Name by which the gateway has counted the readings of the run.",
     )
     versions: tuple[MeasuredVersion, ...] = Field(min_length=1, max_length=2)

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-_Name = Annotated[str, StringConstraints(pattern=r"^[ -~]*[!-~][ -~]*$", max_length=199)]
+from gateway.schemas.patterns import NAME_PATTERN
+
+_Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=199)]
 
 
 class Charset(StrEnum):

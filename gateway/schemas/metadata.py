@@ -20,7 +20,13 @@ from pydantic import (
 )
 
 from gateway.errors import Fault, InvalidMetadataError
-from gateway.schemas.patterns import STUDY_ID_PATTERN, VERSION_PATTERN
+from gateway.schemas.patterns import (
+    AGE_STRING_PATTERN,
+    CODE_STRING_PATTERN,
+    MODALITY_PATTERN,
+    STUDY_ID_PATTERN,
+    VERSION_PATTERN,
+)
 from gateway.schemas.strict_json import parse_json
 from gateway.schemas.validation_faults import faults_of
 from preprocess.character_sets import has_control_characters
@@ -105,7 +111,7 @@ def _modality(value: str) -> str:
     return "DX" if value == "X-RAY" else value
 
 
-_CodeString = StringConstraints(pattern=r"^[A-Z0-9_ ]{1,16}$")  # PS3.5 section 6.2, VR CS
+_CodeString = StringConstraints(pattern=CODE_STRING_PATTERN)  # PS3.5 section 6.2, VR CS
 # PS3.5 section 6.2, VR LO and longer SH
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
 
@@ -173,9 +179,7 @@ class StudyMetadata(BaseModel):
         None, description="Study Date (0008,0020): 2026-01-31 or 20260131."
     )
     modality: (
-        Annotated[
-            str, StringConstraints(pattern=r"^(X-RAY|[A-Z]{2,16})$"), AfterValidator(_modality)
-        ]
+        Annotated[str, StringConstraints(pattern=MODALITY_PATTERN), AfterValidator(_modality)]
         | None
     ) = Field(
         None,
@@ -185,7 +189,7 @@ class StudyMetadata(BaseModel):
         None, description="Body Part Examined (0018,0015)."
     )
     laterality: Laterality | None = Field(None, description="Laterality (0020,0060).")
-    patient_age: Annotated[str, StringConstraints(pattern=r"^[0-9]{3}[DWMY]$")] | None = Field(
+    patient_age: Annotated[str, StringConstraints(pattern=AGE_STRING_PATTERN)] | None = Field(
         None,
         description="Patient's Age (0010,1010): 034Y, 018M; a number is taken for years.",
     )

@@ -15,6 +15,8 @@ from pydantic import (
 
 from gateway.schemas.hl7 import MessageForm
 from gateway.schemas.patterns import (
+    ASCII_PATTERN,
+    ASCII_WORDS_PATTERN,
     DESTINATION_PATTERN,
     HOST_PATTERN,
     HTTPS_URL_PATTERN,
@@ -25,6 +27,7 @@ from gateway.schemas.patterns import (
 from gateway.schemas.report_class import DEFAULT, ReportClass
 from gateway.schemas.result import RenderingKind
 from gateway.settings import AE_TITLE_PATTERN, TENANT_PATTERN
+from gateway.settings.group import ASCII_WORD_PATTERN
 
 
 class DestinationTls(BaseModel):
@@ -164,7 +167,7 @@ class ClientCredentials(BaseModel):
     token_url: str = Field(
         max_length=2048, pattern=HTTPS_URL_PATTERN, description="Token endpoint."
     )
-    client_id: str = Field(pattern=r"^[ -~]+$")
+    client_id: str = Field(pattern=ASCII_PATTERN)
     secret_file: Path | None = Field(
         None, description="File of the client secret, read again for each token."
     )
@@ -174,10 +177,12 @@ class ClientCredentials(BaseModel):
         "with, read again for each token.",
     )
     key_id: str | None = Field(
-        None, pattern=r"^[!-~]+$", description="Id of that key in the client's key set (kid)."
+        None,
+        pattern=ASCII_WORD_PATTERN,
+        description="Id of that key in the client's key set (kid).",
     )
     scope: str | None = Field(
-        None, pattern=r"^[!-~]+( [!-~]+)*$", description="Scopes that are asked for."
+        None, pattern=ASCII_WORDS_PATTERN, description="Scopes that are asked for."
     )
 
     @model_validator(mode="after")

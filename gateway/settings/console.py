@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway.runtime.addresses import is_loopback
-from gateway.settings.group import SettingsGroup, WebUrl
+from gateway.settings.group import ASCII_WORD_PATTERN, SettingsGroup, WebUrl
 
 CALLBACK_PATH = "/console/sign-in/callback"
 """Path at the end of the address that the OpenID provider sends people back to."""
@@ -45,7 +45,7 @@ class ConsoleSettings(SettingsGroup):
         description="Address that the provider sends people back to, as it is registered there: "
         "the gateway's own, then `/console/sign-in/callback`.",
     )
-    provider_scopes: tuple[Annotated[str, Field(pattern=r"^[!-~]+$")], ...] = Field(
+    provider_scopes: tuple[Annotated[str, Field(pattern=ASCII_WORD_PATTERN)], ...] = Field(
         (),
         description="Scopes asked of the provider besides `openid`, as a JSON array; if empty all "
         "of RadStream's, with access.scope_prefix.",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ASCII_WORD_PATTERN = r"^[!-~]+$"
 WEB_URL_PATTERN = r"^https?://"
 
 WebUrl = Annotated[str, Field(pattern=WEB_URL_PATTERN)]

@@ -9,6 +9,9 @@ from pydantic import Field, SecretStr, model_validator
 
 from gateway.settings.group import FileBytes, SettingsGroup, WebUrl
 
+STREAM_PATTERN = r"^[A-Za-z0-9_.-]{1,128}$"
+"""Names of Kinesis data streams."""
+
 
 class TelemetrySettings(SettingsGroup):
     """Telemetry: the events of studies, and the sink that takes them."""
@@ -32,7 +35,7 @@ class TelemetrySettings(SettingsGroup):
         2**30, gt=0, description="Size in bytes of all files beyond which the oldest are removed."
     )
     stream_name: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Name of the Kinesis data stream."
+        None, pattern=STREAM_PATTERN, description="Name of the Kinesis data stream."
     )
     region: str | None = Field(
         None, description="AWS region of the stream; AWS's own variables and files if unset."

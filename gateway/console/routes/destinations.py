@@ -16,7 +16,7 @@ from gateway.console.problem_pages import PageRoute, problem_name
 from gateway.delivery.destination_states import DestinationState
 from gateway.http.dependencies import Gateway, GatewayDependency
 from gateway.http.destinations import check, states_of
-from gateway.schemas.patterns import DESTINATION_PATTERN
+from gateway.schemas.patterns import AFTER_PATTERN, DESTINATION_PATTERN
 from gateway.work.keys import destination_of
 
 router = APIRouter(prefix=f"{ROOT}/destinations", include_in_schema=False, route_class=PageRoute)
@@ -43,7 +43,7 @@ async def show_destination(
     request: Request,
     gateway: GatewayDependency,
     caller: Operator,
-    after: Annotated[str, Query(pattern=r"^[0-9a-f]{0,32}$")] = "",
+    after: Annotated[str, Query(pattern=AFTER_PATTERN)] = "",
     done: Annotated[int | None, Query(ge=0, le=PAGE)] = None,
     failed: Annotated[int, Query(ge=0, le=PAGE)] = 0,
 ) -> Response:

@@ -15,6 +15,7 @@ from gateway.console.pages import ROOT, page
 from gateway.console.parked_items import PAGE, settle_ticked
 from gateway.console.problem_pages import PageRoute, problem_name
 from gateway.http.dependencies import GatewayDependency
+from gateway.schemas.patterns import AFTER_PATTERN
 from gateway.schemas.result import Status
 from gateway.search.query import StudyQuery
 
@@ -29,7 +30,7 @@ async def show_queue(
     request: Request,
     gateway: GatewayDependency,
     caller: Operator,
-    after: Annotated[str, Query(pattern=r"^[0-9a-f]{0,32}$")] = "",
+    after: Annotated[str, Query(pattern=AFTER_PATTERN)] = "",
     done: Annotated[int | None, Query(ge=0, le=PAGE)] = None,
     failed: Annotated[int, Query(ge=0, le=PAGE)] = 0,
 ) -> Response:

@@ -26,6 +26,7 @@ from gateway.console.sessions import (
     Session,
 )
 from gateway.http.dependencies import Gateway, GatewayDependency
+from gateway.schemas.patterns import DIGEST_PATTERN
 
 router = APIRouter(prefix=ROOT, include_in_schema=False, route_class=PageRoute)
 
@@ -129,7 +130,7 @@ async def set_language(request: Request, gateway: GatewayDependency) -> Response
 
 
 @router.get("/static/{digest}/{name}")
-async def asset(digest: Annotated[str, Path(pattern="^[0-9a-f]{16}$")], name: str) -> Response:
+async def asset(digest: Annotated[str, Path(pattern=DIGEST_PATTERN)], name: str) -> Response:
     """Return a style sheet or script; its path holds its digest, so browsers may keep it."""
     found = assets()
     if digest != found.digest or name not in found.contents:

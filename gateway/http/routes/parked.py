@@ -13,7 +13,7 @@ from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.schemas.events import Delivery
 from gateway.schemas.parked import ParkedList
-from gateway.schemas.patterns import PARKED_ID_PATTERN
+from gateway.schemas.patterns import AFTER_PATTERN, PARKED_ID_PATTERN
 
 router = APIRouter(
     prefix="/v1/parked", tags=["drop folder"], dependencies=[Depends(require(Scope.OPERATE))]
@@ -31,7 +31,7 @@ ParkedId = Annotated[str, Path(pattern=PARKED_ID_PATTERN, description="The item'
 async def list_parked(
     gateway: GatewayDependency,
     after: Annotated[
-        str, Query(pattern=r"^[0-9a-f]{0,32}$", description="The last id seen, to go on after it.")
+        str, Query(pattern=AFTER_PATTERN, description="The last id seen, to go on after it.")
     ] = "",
     limit: Annotated[int, Query(ge=1, le=200, description="Items on a page.")] = 50,
 ) -> ParkedList:

@@ -29,7 +29,7 @@ from gateway.renderings.fhir import fhir_bundle
 from gateway.results.sender_view import accepted_view
 from gateway.results.submissions import with_submissions
 from gateway.results.view import study_result
-from gateway.schemas.patterns import STUDY_ID_PATTERN
+from gateway.schemas.patterns import DIGEST_PATTERN, STUDY_ID_PATTERN
 from gateway.schemas.result import StudyResult, study_path
 from gateway.studies.process import AdmittedStudy, StudySource, Turn
 from gateway.studies.study import Route
@@ -46,7 +46,7 @@ ImageNumber = Annotated[int, Path(ge=1, description="The image's number in the s
 PictureKey = Annotated[
     str | None,
     Query(
-        pattern="^[0-9a-f]{16}$",
+        pattern=DIGEST_PATTERN,
         description="Key from the result's link: the very image that was processed, even if its "
         "number has changed.",
     ),
