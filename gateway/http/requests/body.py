@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 # Content codings that are registered and met; what else a sender names is not repeated.
 _CODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
+# The event loop of a starved machine may itself be late: what came meanwhile is looked for.
+_LATE_S = 0.1
 
 
 async def read_body(
@@ -67,28 +69,24 @@ async def read_body(
     slot.hold_bytes(declared)
     due = _due_times(deadline, pace)
     size, more = 0, True
-    patience = asyncio.timeout_at(due(0))
+    body = bytearray(declared)  # at once: to grow it is to move it, again and again
     try:
-        async with patience:
-            body = bytearray(declared)  # at once: to grow it is to move it, again and again
-            while more:
-                piece, more = await _next(request)
-                size += len(piece)
-                if size > limit_bytes:
-                    raise BodyTooLargeError(limit_bytes)
-                slot.hold_bytes(size)
-                _put(piece, body, size)
-                patience.reschedule(due(size))
-                rest = direct_body(request.scope, memoryview(body)[size:]) if more else None
-                if rest is not None:
-                    patience.reschedule(None)
-                    await _arrival(rest, declared, due)
-                    more = False
-            return body
+        while more:
+            piece, more = await _next_by(request, due(size))
+            size += len(piece)
+            if size > limit_bytes:
+                raise BodyTooLargeError(limit_bytes)
+            slot.hold_bytes(size)
+            _put(piece, body, size)
+            rest = direct_body(request.scope, memoryview(body)[size:]) if more else None
+            if rest is not None:
+                await _arrival(rest, declared, due)
+                more = False
     except TimeoutError as error:
         if deadline.remaining_s() == 0:
             raise DeadlineExceededError("body") from error
         raise RequestTooSlowError("body") from error
+    return body
 
 
 def _declared_bytes(request: Request, limit_bytes: int) -> int:
@@ -137,6 +135,22 @@ async def _next(request: Request) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
+async def _next_by(request: Request, due: float) -> tuple[bytes, bool]:
+    """Return the next piece as `_next`, where it is there by this time of the event loop.
+
+    Raises
+    ------
+    CallerGoneError
+    TimeoutError
+    """
+    try:
+        async with asyncio.timeout_at(due):
+            return await _next(request)
+    except TimeoutError:
+        async with asyncio.timeout(_LATE_S):
+            return await _next(request)
+
+
 async def _arrival(rest: DirectBody, declared: int, due: Callable[[int], float]) -> None:
     """Return once the rest of a body is there; its pace is looked at when it may be too slow.
 
@@ -156,9 +170,10 @@ async def _arrival(rest: DirectBody, declared: int, due: Callable[[int], float])
     now = asyncio.get_running_loop().time
     try:
         while not rest.ended.done():
-            if (left_s := due(declared - rest.left) - now()) <= 0:
+            left_s = due(declared - rest.left) - now()
+            await asyncio.wait([rest.ended], timeout=max(left_s, _LATE_S))
+            if left_s <= 0 and due(declared - rest.left) <= now() and not rest.ended.done():
                 raise TimeoutError
-            await asyncio.wait([rest.ended], timeout=left_s)
         if rest.left:
             raise CallerGoneError
     finally:
@@ -189,8 +204,7 @@ async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[byt
         allowed_s = pace.body_grace_s + size / pace.body_bytes_per_s
         began = clock()
         try:
-            async with asyncio.timeout(allowed_s - waited_s):
-                piece, more = await _next(request)
+            piece, more = await _next_by(request, began + allowed_s - waited_s)
         except TimeoutError as error:
             raise RequestTooSlowError("body") from error
         waited_s += clock() - began

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -179,3 +180,20 @@ def test_a_body_that_comes_slowly_but_fast_enough_is_waited_for(loop: Loop):
         assert (await connection.answer()).endswith(digest(BODY))
 
     run(loop, scenario, HttpSettings(port=0, body_grace_s=1, body_bytes_per_s=20_000))
+
+
+@LOOPS
+@pytest.mark.parametrize("size", [1000, LEAST_BYTES + 1000, 300_000])
+@pytest.mark.parametrize("sent", [10, 700])
+def test_time_in_which_the_loop_was_held_is_not_the_senders(loop: Loop, size: int, sent: int):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        body = BODY[:size]
+        one = head(f"Content-Length: {size}") + body
+        await connection.send(one[:sent])
+        await asyncio.sleep(0.1)  # until it is read
+        connection.writer.write(one[sent:])
+        time.sleep(0.6)  # noqa: ASYNC251 - as a machine that is busy with others does
+        assert (await connection.answer()).endswith(digest(body))
+
+    strict = HttpSettings(port=0, head_timeout_s=0.4, body_grace_s=0.4, body_bytes_per_s=2**30)
+    run(loop, scenario, strict)
