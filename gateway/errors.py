@@ -554,6 +554,14 @@ class InferenceFailedError(RadStreamError, label="InferenceFailedError"):
 
 
 @dataclass(eq=False)
+class ModelNotLoadedError(RadStreamError, label="ModelNotLoadedError"):
+    """Triton did not load a model that it was asked to load."""
+
+    model_name: str
+    reason: str
+
+
+@dataclass(eq=False)
 class DeadlineExceededError(RadStreamError, label="DeadlineExceededError"):
     """The request's time was used up in this stage."""
 

@@ -372,6 +372,12 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "Model failed",
         "Model {model_name} could not process this study. The operator's log has the reason.",
     ),
+    errors.ModelNotLoadedError: ProblemKind(
+        "model-not-loaded",
+        409,
+        "Model not loaded",
+        "Triton did not load {model_name}: {reason}. Versions that were served still are.",
+    ),
     errors.InferenceUnavailableError: ProblemKind(
         "model-unavailable",
         503,

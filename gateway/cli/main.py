@@ -30,6 +30,7 @@ from gateway.cli.report import report
 from gateway.cli.rules import rules
 from gateway.cli.send import send
 from gateway.cli.served_models import list_command as list_models
+from gateway.cli.served_models import load_command as load_model
 from gateway.cli.served_models import show_command as show_model
 from gateway.cli.studies import studies, study
 from gateway.cli.verify import reindex_store, verify_store
@@ -99,6 +100,7 @@ main.add_command(parked)
 main.add_command(deliveries)
 main.add_command(destinations)
 models.add_command(list_models)
+models.add_command(load_model)
 models.add_command(show_model)
 main.add_command(models)
 main.add_command(report)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """List model versions; prepare, tune, publish and download model repositories."""
+    """List and load models; prepare, tune, publish and download repositories."""
 
 
 @models.command()

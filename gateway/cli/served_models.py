@@ -1,8 +1,9 @@
-"""`radstream models list|show`: the console's pages of models, as lines."""
+"""`radstream models list|show|load`: the models of a running gateway, as lines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -11,7 +12,7 @@ from gateway.cli.json_output import json_option, tell
 from gateway.cli.table import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _HEAD = ("MODEL", "VERSION", "STATE", "ACCEPTED", "PARTS")
 
@@ -24,15 +25,7 @@ def list_command(url: str, api_key: str | None, *, as_json: bool) -> None:
     """List the model versions of a gateway, with their parts in its rules."""
     with gateway_client(url, api_key) as client:
         models = ask(client, "GET", "/v1/models").json()["models"]
-    if as_json:
-        for model in models:
-            tell(model, "", as_json=True)
-        return
-    for line in table(_HEAD, [_row(model) for model in models]) or ["no models"]:
-        click.echo(line)
-    for model in models:
-        if "reason" in model:
-            click.echo(f"{model['name']} {model['version']}: {model['reason']}")
+    _tell_versions(models, as_json=as_json)
 
 
 @click.command("show")
@@ -54,6 +47,35 @@ def show_command(model: str, *, url: str, api_key: str | None, as_json: bool) ->
             version = max(versions, key=int)
         document = ask(client, "GET", f"/v1/models/{name}/versions/{version}").json()
     tell(document, "\n".join(_lines(document)), as_json=as_json)
+
+
+@click.command("load")
+@url_option
+@api_key_option
+@json_option("each version whole, a line each")
+@click.argument("name")
+def load_command(name: str, *, url: str, api_key: str | None, as_json: bool) -> None:
+    """Load the versions that joined a model's folder, and list all that it has then.
+
+    The versions that are served already answer meanwhile. It reaches one gateway: where each has a
+    Triton of its own, as in a cluster, roll them out instead. The gateway asks for
+    the scope operate.
+    """
+    with gateway_client(url, api_key) as client:
+        loaded = ask(client, "POST", f"/v1/models/{quote(name, safe='')}/load").json()["models"]
+    _tell_versions(loaded, as_json=as_json)
+
+
+def _tell_versions(models: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        for model in models:
+            tell(model, "", as_json=True)
+        return
+    for line in table(_HEAD, [_row(model) for model in models]) or ["no models"]:
+        click.echo(line)
+    for model in models:
+        if "reason" in model:
+            click.echo(f"{model['name']} {model['version']}: {model['reason']}")
 
 
 def _row(model: Mapping[str, Any]) -> tuple[str, ...]:

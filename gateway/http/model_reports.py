@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from gateway import __version__
 from gateway.acceptance.signature import SignatureKeyError, is_valid
 from gateway.errors import UnknownModelError
 from gateway.monitoring.shadow_agreement import shadow_agreement
@@ -16,11 +17,14 @@ from gateway.schemas.models import (
     AcceptedFigures,
     AcceptedVersion,
     ModelDetails,
+    ModelList,
     ModelReport,
+    Program,
     SignatureState,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gateway.http.dependencies import Gateway
@@ -52,6 +56,12 @@ def model_reports(gateway: Gateway) -> tuple[ModelReport, ...]:
         )
         for state in states
     )
+
+
+def model_list(gateway: Gateway, reports: Sequence[ModelReport]) -> ModelList:
+    """Return reports with the program that makes them."""
+    program = Program(version=__version__, sha256=gateway.program_sha256)
+    return ModelList(gateway=program, models=tuple(reports))
 
 
 async def model_details(gateway: Gateway, name: str, version: str) -> ModelDetails:

@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from gateway.errors import BackendDiedError, InferenceUnavailableError, RadStreamError
+from gateway.errors import (
+    BackendDiedError,
+    DeadlineExceededError,
+    InferenceFailedError,
+    InferenceUnavailableError,
+    ModelNotLoadedError,
+    RadStreamError,
+    UnknownModelError,
+)
 from gateway.models.inventory import take_inventory
 from gateway.models.proofs import Proofs
 from gateway.models.recovery import Recovery
 from gateway.models.reload_waits import ReloadWaits
 from gateway.models.selection import ModelState, State, accepting, ties
 from gateway.models.states import ModelStates
+from gateway.runtime.deadline import Deadline
 from gateway.schemas.metadata import PROBE_PREFIX
 
 if TYPE_CHECKING:
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
     from gateway.models.acceptances import Acceptances
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
-    from gateway.runtime.deadline import Deadline
     from gateway.schemas.metadata import StudyMetadata
     from gateway.triton.protocol import InferenceServer, TritonHost
 
@@ -34,6 +42,7 @@ log = structlog.get_logger()
 # was found dead, and is answered all the same.
 _SAID_READY_FOR_S = 1.0
 _AMISS_REFRESH_S = 0.5
+_LOAD_S = 50.0
 
 
 class ModelRegistry:
@@ -161,6 +170,28 @@ class ModelRegistry:
             for state in self.states()
             if state.served is None or acceptances.lets_serve(state.served)
         ]
+
+    async def load(self, name: str) -> None:
+        """Have Triton read a model's folder anew, and prove what it serves then.
+
+        Versions that are served already answer meanwhile, and stay where Triton refuses.
+
+        Raises
+        ------
+        UnknownModelError
+            Triton knows no such model.
+        ModelNotLoadedError
+        """
+        if name not in self._names:
+            raise UnknownModelError(name, tuple(sorted(self._names)), "in the repository")
+        try:
+            await self._server.load_model(name, deadline=Deadline.after(_LOAD_S))
+        except DeadlineExceededError as error:
+            reason = f"it has not ended after {_LOAD_S:g} s, and may go on"
+            raise ModelNotLoadedError(name, reason) from error
+        except (InferenceFailedError, InferenceUnavailableError) as error:
+            raise ModelNotLoadedError(name, error.reason) from error
+        await self.refresh()
 
     def ask(self) -> None:
         """Raise where Triton is known to be away, before anything is done for a study.

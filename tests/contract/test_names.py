@@ -64,6 +64,7 @@ LABELS = (
     "InvalidPartsError",
     "InvalidQueryError",
     "KeptOutError",
+    "ModelNotLoadedError",
     "ModelSilentError",
     "NoRuleError",
     "IssuerUnavailableError",

@@ -62,6 +62,7 @@ LACKING = {
 }
 OF_ALL = {
     *("/metrics", "/console/live", "/console/live/numbers.json"),
+    "/v1/models/{name}/load",
     "/v1/models/{name}/versions/{version}/acceptance",
     "/v1/models/{name}/versions/{version}/rearm",
     "/v1/models/{name}/versions/{version}/reference",

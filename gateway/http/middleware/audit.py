@@ -32,6 +32,7 @@ _OWN_ACTIONS = {
     "/console/rules/explain": AuditAction.READ,
     "/console/studies/{study_id}/deliveries": AuditAction.EXECUTE,
     "/v1/destinations/{name}/test": AuditAction.EXECUTE,
+    "/v1/models/{name}/load": AuditAction.EXECUTE,
     "/v1/parked/{parked_id}/retry": AuditAction.EXECUTE,
     "/v1/studies/{study_id}/deliveries": AuditAction.EXECUTE,
 }

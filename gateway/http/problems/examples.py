@@ -87,6 +87,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.KeptOutError(("secondary-captures",)),
         errors.NoRuleError(),
         errors.InferenceFailedError("cxr_pneumonia", "INTERNAL"),
+        errors.ModelNotLoadedError("cxr_pneumonia", "INTERNAL: version 3 has no file"),
         errors.InferenceUnavailableError("Triton does not answer"),
         errors.InferenceOverloadedError("cxr_pneumonia"),
         errors.DeadlineExceededError("inference"),

@@ -1,4 +1,4 @@
-"""Acts of a person on the health of model versions, over HTTP."""
+"""Acts of a person on models and the health of their versions, over HTTP."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from gateway import errors
 from gateway.access.callers import Caller, Scope
 from gateway.audit.trail import note_health_change
 from gateway.http.dependencies import GatewayDependency, Reach
+from gateway.http.model_reports import model_list, model_reports
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
 from gateway.monitoring.silences import Silences
-from gateway.schemas.models import HealthAct, HealthChange
+from gateway.schemas.models import HealthAct, HealthChange, ModelList
 from gateway.schemas.patterns import MODEL_PATTERN, VERSION_PATTERN
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -34,6 +35,24 @@ _act = partial(
         errors.UnreadableDocumentError,
     ),
 )
+
+
+@router.post(
+    "/{name}/load",
+    summary="Load the versions that joined a model",
+    response_model_exclude_none=True,
+    responses=documented(
+        errors.UnknownModelError, errors.InvalidQueryError, errors.ModelNotLoadedError
+    ),
+)
+async def load_model(*, name: Name, gateway: GatewayDependency, _caller: Operator) -> ModelList:
+    """Have this gateway's Triton read the model's folder anew, and return its versions.
+
+    Versions that are served already answer meanwhile. A gateway with a Triton of its own, as each
+    pod has one, is asked itself.
+    """
+    await gateway.models.load(name)
+    return model_list(gateway, [each for each in model_reports(gateway) if each.name == name])
 
 
 @_act("/{name}/versions/{version}/rearm", summary="Arm a silent model version again")

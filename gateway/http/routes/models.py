@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from gateway import __version__, errors
+from gateway import errors
 from gateway.access.callers import Scope
 from gateway.http.dependencies import GatewayDependency, Reach
-from gateway.http.model_reports import model_details, model_reports
+from gateway.http.model_reports import model_details, model_list, model_reports
 from gateway.http.problems import documented
 from gateway.http.requests.access import require
-from gateway.schemas.models import ModelDetails, ModelList, Program
+from gateway.schemas.models import ModelDetails, ModelList
 from gateway.schemas.patterns import MODEL_PATTERN, VERSION_PATTERN
 
 router = APIRouter(
@@ -25,10 +25,7 @@ router = APIRouter(
 @router.get("", summary="List the models with their contracts", response_model_exclude_none=True)
 async def list_models(gateway: GatewayDependency) -> ModelList:
     """Return every model version in Triton's repository: its contract, or why it is not used."""
-    return ModelList(
-        gateway=Program(version=__version__, sha256=gateway.program_sha256),
-        models=model_reports(gateway),
-    )
+    return model_list(gateway, model_reports(gateway))
 
 
 @router.get(

@@ -8,8 +8,9 @@ import pytest
 from gateway import __version__
 from gateway.runtime.file_digests import program_sha256
 from gateway.schemas.contract import Contract
+from tests.support.commands import run_beside
 from tests.support.gateway import running_gateway, settings_for, until
-from tests.support.models import contract, write_model, write_repository
+from tests.support.models import contract, write_model, write_repository, write_version
 from tests.support.triton import running_triton
 
 
@@ -49,3 +50,36 @@ async def test_a_model_kept_out_is_listed_with_the_reason(tmp_path: Path):
     }
     assert 'radstream_model_ready{model="brightness",version="1"} 1.0' in metrics
     assert 'radstream_model_ready{model="liar",version="1"} 0.0' in metrics
+
+
+@pytest.mark.server
+async def test_a_version_that_joins_a_model_is_loaded_on_request(tmp_path: Path):
+    folder = write_repository(tmp_path / "models") / "brightness"
+    async with (
+        running_triton(folder.parent) as triton,
+        running_gateway(settings_for(triton.grpc_url, tmp_path / "store")) as gateway,
+    ):
+        await until(gateway.is_ready)
+        write_version(folder, "2", {})
+        loaded = await gateway.client.post("/v1/models/brightness/load")
+        assert loaded.status_code == 200, loaded.text
+        told = [(each["version"], each["state"]) for each in loaded.json()["models"]]
+        assert told == [("1", "ready"), ("2", "ready")]
+
+        (folder / "3").mkdir()
+        broken = await gateway.client.post("/v1/models/brightness/load")
+        assert (broken.status_code, broken.json()["title"]) == (409, "Model not loaded")
+        assert "brightness" in broken.json()["detail"]
+        code, out = await run_beside("models", "load", "brightness", "--url", gateway.url)
+        assert (code, "Model not loaded" in out) == (1, True)
+        assert await gateway.is_ready()
+
+        (folder / "3").rmdir()
+        write_version(folder, "3", {})
+        code, out = await run_beside("models", "load", "brightness", "--url", gateway.url)
+        assert code == 0
+        assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+            ["brightness", version, "ready"] for version in "123"
+        ]
+        unknown = await gateway.client.post("/v1/models/other/load")
+        assert (unknown.status_code, unknown.json()["title"]) == (422, "Unknown model")
