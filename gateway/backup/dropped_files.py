@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from gateway.dropfolder.waiting import is_mark_of
 from gateway.dropfolder.watched_folder.ledger import LEDGER
 from gateway.schemas.parked import ParkedItem
 from gateway.storage.layout import BINDINGS, PARKED, WAITING
@@ -70,24 +71,37 @@ def bring_dropped_files(files: CopiedFiles) -> None:
 
 
 def _bring_item(files: CopiedFiles, key: str) -> None:
-    """Copy an item and its mark, unless the file is taken meanwhile.
+    """Copy an item and its mark, unless the file is taken meanwhile or just being parked.
 
     The mark is written after the item and goes after it: an item without its mark would stay for
-    ever.
+    ever. A file that is being parked will be so again after a restore, as the ledger is older.
     """
     while (data := files.store.read(key)) is not None and _is_of_dropped_file(data):
         files.bring(key, anew=True)
-        parked_id = key.removeprefix(PARKED)
-        for mark in files.store.keys(f"{WAITING}{pair_beginning(parked_id)}"):
-            files.bring(mark)
+        is_marked = _bring_mark(files, key)
         if files.store.read(key) == files.copy.read(key) == data:
+            if not (is_marked or _item(data) is None):
+                files.remove(key)
             return
         files.remove(key)
 
 
+def _bring_mark(files: CopiedFiles, key: str) -> bool:
+    """Copy what waits and is marked of an item's pair; return whether the item's mark is there."""
+    parked_id = key.removeprefix(PARKED).removesuffix(".json")
+    pair = pair_beginning(parked_id)
+    brought = [mark for mark in files.store.keys(f"{WAITING}{pair}") if files.bring(mark)]
+    return any(is_mark_of(mark, parked_id) for mark in brought)
+
+
 def _is_of_dropped_file(data: bytes) -> bool:
     """Return True for the item of a dropped file, and for one that cannot be read."""
+    item = _item(data)
+    return item is None or item.half is not None
+
+
+def _item(data: bytes) -> ParkedItem | None:
     try:
-        return ParkedItem.model_validate_json(data).half is not None
+        return ParkedItem.model_validate_json(data)
     except ValidationError:
-        return True
+        return None

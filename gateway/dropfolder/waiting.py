@@ -20,6 +20,7 @@ from gateway.storage.documents import (
     swap_document,
 )
 from gateway.storage.layout import WAITING
+from gateway.work.parked import pair_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,6 +129,12 @@ class WaitingHalves:
 def _key(dropped: Dropped, version_id: str | None) -> str:
     version = hashlib.sha256((version_id or "").encode()).hexdigest()[:16]
     return f"{WAITING}{dropped.pair_reference}/{dropped.reference}-{version}.json"
+
+
+def is_mark_of(key: str, parked_id: str) -> bool:
+    """Return True for the key of a parked item's mark."""
+    object_beginning = parked_id.removeprefix(pair_beginning(parked_id))
+    return key.endswith(_MARK) and key.rpartition("/")[2].startswith(object_beginning)
 
 
 def _mark(dropped: Dropped) -> str:

@@ -122,6 +122,23 @@ def test_item_that_is_parked_anew_meanwhile_has_its_new_mark(store: Store):
     assert store.files.copy.read(ITEM) == store.files.store.read(ITEM)
 
 
+def test_item_whose_mark_is_yet_to_be_written_is_left_out(store: Store):
+    put_item(store)
+
+    def mend() -> None:
+        store.remove(ITEM)
+        store.remove(MARK)
+
+    def mark() -> None:
+        store.put(MARK)
+        store.events["keys pairing/waiting/"] = mend
+
+    store.put(f"pairing/waiting/{PAIR}/{'e' * 32}-parked.json")  # of the pair's other half
+    store.events[f"after keys pairing/waiting/{PAIR[:16]}"] = mark
+    bring_dropped_files(store.files)
+    assert ITEM not in store.copied()
+
+
 def test_item_that_came_with_its_study_stays_as_it_was(store: Store):
     put_item(store)
     store.files.bring(ITEM)
