@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.errors import (
@@ -15,7 +16,7 @@ from gateway.errors import (
 from gateway.http.protocol.direct_bodies import direct_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
     from fastapi import Request
 
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 # Content codings that are registered and met; what else a sender names is not repeated.
 _CODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
-# The event loop of a starved machine may itself be late: what came meanwhile is looked for.
+# A loop that is late by as much is held up, and looks for so long at what came meanwhile.
 _LATE_S = 0.1
 
 
@@ -67,12 +68,12 @@ async def read_body(
     _check_coding(request)
     declared = _declared_bytes(request, limit_bytes)
     slot.hold_bytes(declared)
-    due = _due_times(deadline, pace)
+    patience = _Patience(pace, deadline.remaining_s())
     size, more = 0, True
     body = bytearray(declared)  # at once: to grow it is to move it, again and again
     try:
         while more:
-            piece, more = await _next_by(request, due(size))
+            piece, more = await _next_in_time(request, patience, size)
             size += len(piece)
             if size > limit_bytes:
                 raise BodyTooLargeError(limit_bytes)
@@ -80,7 +81,7 @@ async def read_body(
             _put(piece, body, size)
             rest = direct_body(request.scope, memoryview(body)[size:]) if more else None
             if rest is not None:
-                await _arrival(rest, declared, due)
+                await _arrival(rest, declared, patience)
                 more = False
     except TimeoutError as error:
         if deadline.remaining_s() == 0:
@@ -100,16 +101,6 @@ def _declared_bytes(request: Request, limit_bytes: int) -> int:
     if declared > limit_bytes:
         raise BodyTooLargeError(limit_bytes)
     return declared
-
-
-def _due_times(deadline: Deadline, pace: HttpSettings) -> Callable[[int], float]:
-    """Return what tells when a body of which so many bytes are there is too slow.
-
-    The time is the event loop's, in seconds.
-    """
-    began = asyncio.get_running_loop().time()
-    latest = began + deadline.remaining_s()
-    return lambda size: min(began + pace.body_grace_s + size / pace.body_bytes_per_s, latest)
 
 
 def _put(piece: bytes, body: bytearray, end: int) -> None:
@@ -135,31 +126,8 @@ async def _next(request: Request) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _next_by(request: Request, due: float) -> tuple[bytes, bool]:
-    """Return the next piece as `_next`, where it is there by this time of the event loop.
-
-    Raises
-    ------
-    CallerGoneError
-    TimeoutError
-    """
-    try:
-        async with asyncio.timeout_at(due):
-            return await _next(request)
-    except TimeoutError:
-        async with asyncio.timeout(_LATE_S):
-            return await _next(request)
-
-
-async def _arrival(rest: DirectBody, declared: int, due: Callable[[int], float]) -> None:
-    """Return once the rest of a body is there; its pace is looked at when it may be too slow.
-
-    Parameters
-    ----------
-    declared
-        Bytes of the whole body.
-    due
-        Returns when a body of which so much is there is too slow, by the loop's clock.
+async def _next_in_time(request: Request, patience: _Patience, size: int) -> tuple[bytes, bool]:
+    """Return the next piece as `_next`, of a body of which so much is there.
 
     Raises
     ------
@@ -167,17 +135,79 @@ async def _arrival(rest: DirectBody, declared: int, due: Callable[[int], float])
     TimeoutError
         It came more slowly than is waited for.
     """
-    now = asyncio.get_running_loop().time
+    while True:
+        began, due = patience.now(), patience.due(size)
+        try:
+            async with asyncio.timeout_at(due):
+                return await _next(request)
+        except TimeoutError:
+            if not patience.excuses(began, due):
+                raise
+
+
+async def _arrival(rest: DirectBody, declared: int, patience: _Patience) -> None:
+    """Return once the rest of a body is there; its pace is looked at when it may be too slow.
+
+    Parameters
+    ----------
+    declared
+        Bytes of the whole body.
+
+    Raises
+    ------
+    CallerGoneError
+    TimeoutError
+        It came more slowly than is waited for.
+    """
     try:
         while not rest.ended.done():
-            left_s = due(declared - rest.left) - now()
-            await asyncio.wait([rest.ended], timeout=max(left_s, _LATE_S))
-            if left_s <= 0 and due(declared - rest.left) <= now() and not rest.ended.done():
+            began, due = patience.now(), patience.due(declared - rest.left)
+            await asyncio.wait([rest.ended], timeout=due - began)
+            is_late = not rest.ended.done() and patience.due(declared - rest.left) <= patience.now()
+            if is_late and not patience.excuses(began, due):
                 raise TimeoutError
         if rest.left:
             raise CallerGoneError
     finally:
         rest.close()
+
+
+class _Patience:
+    """Time for which a body is waited, by the event loop's clock.
+
+    What the sender is not to blame for is left out of account: the time of the body's reader, and
+    that by which the loop of a starved machine is late, as the body may be there by then.
+
+    Parameters
+    ----------
+    settings
+        Grace and rate.
+    longest_s
+        Seconds in which it is to be there whatever happens.
+    """
+
+    def __init__(self, settings: HttpSettings, longest_s: float = math.inf) -> None:
+        self._settings = settings
+        self.now = asyncio.get_running_loop().time
+        self._began = self.now()
+        self._latest = self._began + longest_s
+
+    def due(self, size: int) -> float:
+        """Return when a body of which so many bytes are there is too slow."""
+        earned_s = self._settings.body_grace_s + size / self._settings.body_bytes_per_s
+        return min(self._began + earned_s, self._latest)
+
+    def excuse(self, seconds: float) -> None:
+        """Leave so much time out of account."""
+        self._began += seconds
+
+    def excuses(self, began: float, due: float) -> bool:
+        """Return True where the loop was late, as it waited from one moment until the other."""
+        late_s = self.now() - max(began, due)
+        if late_s < _LATE_S:
+            return False
+        self.excuse(late_s + _LATE_S)
+        return True
 
 
 async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[bytes]:
@@ -198,19 +228,17 @@ async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[byt
         The connection closed before the body's end.
     """
     _check_coding(request)
-    clock = asyncio.get_running_loop().time
-    size, waited_s, more = 0, 0.0, True
+    patience, size, more = _Patience(pace), 0, True
     while more:
-        allowed_s = pace.body_grace_s + size / pace.body_bytes_per_s
-        began = clock()
         try:
-            piece, more = await _next_by(request, began + allowed_s - waited_s)
+            piece, more = await _next_in_time(request, patience, size)
         except TimeoutError as error:
             raise RequestTooSlowError("body") from error
-        waited_s += clock() - began
         size += len(piece)
         if piece:
+            handed_over = patience.now()
             yield piece
+            patience.excuse(patience.now() - handed_over)
 
 
 async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:

@@ -197,3 +197,17 @@ def test_time_in_which_the_loop_was_held_is_not_the_senders(loop: Loop, size: in
 
     strict = HttpSettings(port=0, head_timeout_s=0.4, body_grace_s=0.4, body_bytes_per_s=2**30)
     run(loop, scenario, strict)
+
+
+@LOOPS
+@pytest.mark.parametrize("size", [1000, 300_000])
+def test_a_body_that_trickles_is_given_up(loop: Loop, size: int):
+    async def scenario(app: Served, connection: Connection) -> None:
+        await connection.send(head(f"Content-Length: {size}") + b"x")
+        while app.errors.empty():
+            await connection.send(b"x")
+            await asyncio.sleep(0.01)
+        assert isinstance(await app.errors.get(), RequestTooSlowError)
+        assert (await connection.answer()).startswith(b"HTTP/1.1 408 ")
+
+    run(loop, scenario, HttpSettings(port=0, body_grace_s=0.2, body_bytes_per_s=2**30))
