@@ -291,7 +291,8 @@ def _commands(
     yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```"
     if isinstance(command, click.Group):
         for each in command.list_commands(context):
-            yield from _commands(each, command.commands[each], context)
+            if found := command.get_command(context, each):
+                yield from _commands(each, found, context)
 
 
 if __name__ == "__main__":

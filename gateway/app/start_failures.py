@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from gateway.access.api_keys import KeyFileError
+from gateway.app.errors import StartError
 from gateway.dimse.listener import DicomListenerError
 from gateway.dropfolder.watched_folder.folder import WatchedFolderError
 from gateway.errors import RadStreamError, StoreUnavailableError, log_fields
@@ -16,8 +19,13 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 
-class StartError(Exception):
-    """The gateway did not come up; the message says why, and what to do."""
+log = structlog.get_logger()
+
+
+def not_started(error: Exception, settings: Settings) -> StartError:
+    """Return the error that ends the command, and log why."""
+    log.error("gateway.not_started", **logged(error))
+    return StartError(told(error, settings))
 
 
 def told(error: Exception, settings: Settings) -> str:

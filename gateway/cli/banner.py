@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gateway.app.server import serves_console
+from gateway.app.embedded import serves_console
 from gateway.cli.gateway_client import default_url
 from gateway.settings import CLIENT_KEY, DELIMITER, PREFIX
 

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from gateway.cli.json_output import json_option, tell
+from gateway.cli.served_models import list_command, load_command, show_command
 from gateway.errors import (
     ContractError,
     ObjectNotFoundError,
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 @click.group()
 def models() -> None:
     """List and load models; prepare, tune, publish and download repositories."""
+
+
+models.add_command(list_command)
+models.add_command(load_command)
+models.add_command(show_command)
 
 
 @models.command()

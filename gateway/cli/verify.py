@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.environment import read_settings
+from gateway.cli.json_output import json_option
 from gateway.cli.opened_store import StoreNotReadError, opened_store
 from gateway.cli.progress import progress
 from gateway.errors import StoreUnavailableError
@@ -27,6 +30,25 @@ if TYPE_CHECKING:
 
 # More than a gateway may have, of those that were taken out of its settings.
 _TENANTS = 1000
+
+
+@click.command()
+@json_option("each line")
+@click.option(
+    "--reindex",
+    is_flag=True,
+    help="Make the search index anew of the studies' documents; nothing else is looked at.",
+)
+def verify(*, as_json: bool, reindex: bool) -> None:
+    """Verify the store: documents, images and the references between them. Write nothing.
+
+    Print a line for each finding, which may hold a study_id. End with status 1 if one is a fault,
+    with 2 if the store does not answer.
+    """
+    if reindex:
+        reindex_store(read_settings().store, as_json=as_json)
+        return
+    sys.exit(0 if verify_store(read_settings().store, as_json=as_json) else 1)
 
 
 def verify_store(settings: StoreSettings, *, as_json: bool) -> bool:

@@ -2,14 +2,13 @@
 
 import asyncio
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.app.server import GatewayServer, check_address
+from gateway.app.server import GatewayServer
 from gateway.settings import HttpSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import (
@@ -19,7 +18,6 @@ from tests.support.gateway import (
     metadata,
     metric,
     multipart,
-    run_command,
     running_command,
     settings_for,
     suspended,
@@ -96,34 +94,6 @@ async def test_work_beyond_the_grace_period_is_given_up(triton: EmbeddedTriton, 
                 with pytest.raises(httpx.HTTPError):
                     (await study).raise_for_status()
         assert files_in(tmp_path) == []
-
-
-async def test_a_port_that_is_taken_is_a_failure(triton: EmbeddedTriton, tmp_path: Path):
-    async with running_command("serve", **environment(triton, tmp_path)) as first:
-        port = (await first.url()).rpartition(":")[2]
-        variables = environment(triton, tmp_path, RADSTREAM_HTTP__PORT=port)
-        async with running_command("serve", **variables) as second:
-            assert await second.process.wait() != 0
-            [told] = second.err
-        assert told == (
-            f"Error: the gateway cannot listen on 127.0.0.1 port {port}: another program listens "
-            "there. RADSTREAM_HTTP__PORT chooses another port"
-        )
-        assert await first.stop() == 0
-
-
-async def test_a_port_that_is_taken_is_told_before_triton_is_started():
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = str(other.getsockname()[1])
-        code, out, err = await run_command("up", RADSTREAM_HTTP__PORT=port)
-    assert (code, out) == (1, "")
-    assert [line for line in err.splitlines() if "triton" in line.lower()] == []
-    assert err.startswith(f"Error: the gateway cannot listen on 127.0.0.1 port {port}: ")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_an_address_that_is_free_is_no_fault(host: str):
-    check_address(HttpSettings(host=host, port=0))
 
 
 async def test_it_says_where_it_listens_on_ipv6_too(triton: EmbeddedTriton, tmp_path: Path):

@@ -1,0 +1,65 @@
+"""Checks before anything is started for the gateway."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+from gateway.app.errors import AddressUnavailableError
+from gateway.settings import DELIMITER, PREFIX
+
+if TYPE_CHECKING:
+    from gateway.settings import HttpSettings, Settings
+
+_REASONS = {
+    errno.EADDRINUSE: "another program listens there",
+    errno.EACCES: "this user may not listen there",
+}
+
+
+def check_address(http: HttpSettings) -> None:
+    """Check that the gateway could listen now, before anything is started for it.
+
+    Raises
+    ------
+    AddressUnavailableError
+        Another program listens there, or this user may not.
+    """
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                # As the listener does: connections that ended a moment ago hold no port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family is socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+        except OSError as error:
+            if error.errno in _REASONS:
+                raise AddressUnavailableError(
+                    f"the gateway cannot listen on {http.host} port {http.port}: "
+                    f"{_REASONS[error.errno]}. {PREFIX}HTTP{DELIMITER}PORT chooses another port"
+                ) from error
+            # Anything else is the listener's to say: some of it, as of IPv6, it passes over.
+
+
+def check_routing(settings: Settings) -> None:
+    """Check the file of the routing document, before anything is started for it.
+
+    Raises
+    ------
+    StartError
+        It cannot be read, is no routing document, or is none for these tenants.
+    """
+    if settings.routing.file is None:
+        return
+    # Most starts need neither, and what they import would hold up Triton's.
+    from gateway.app.start_failures import not_started  # noqa: PLC0415
+    from gateway.routing.document import RoutingFileError, read_routing  # noqa: PLC0415
+
+    try:
+        read_routing(settings.routing.file, settings.tenancy.tenants)
+    except RoutingFileError as error:
+        raise not_started(error, settings) from error

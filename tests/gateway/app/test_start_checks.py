@@ -1,0 +1,34 @@
+"""What would keep the gateway from starting is told before anything is started."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from gateway.app.errors import AddressUnavailableError, StartError
+from gateway.app.start_checks import check_address, check_routing
+from gateway.settings import HttpSettings, RoutingSettings, Settings
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_an_address_that_is_free_is_no_fault(host: str):
+    check_address(HttpSettings(host=host, port=0))
+
+
+def test_an_address_where_another_program_listens_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(AddressUnavailableError, match=f"port {port}: another program listens"):
+            check_address(HttpSettings(port=port))
+
+
+def test_a_routing_document_with_a_fault_is_told(tmp_path: Path):
+    file = tmp_path / "routing.json"
+    settings = Settings(routing=RoutingSettings(file=file))
+    file.write_text(json.dumps({"schema": "radstream.routing/1"}))
+    check_routing(settings)
+    file.write_text("{")
+    with pytest.raises(StartError, match=str(file)):
+        check_routing(settings)
+    check_routing(Settings())
