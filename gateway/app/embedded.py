@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from gateway.app.start_checks import check_address, check_routing
+from gateway.runtime.imports import importing
 from gateway.triton.embedded import METRICS_PORT, EmbeddedTriton
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ async def serve_with_triton(
     """
     check_address(settings.http)
     check_routing(settings)
-    importing = asyncio.create_task(asyncio.to_thread(_import_gateway))
+    gateway = asyncio.create_task(asyncio.to_thread(_import_gateway))
 
     def count_restart() -> None:
-        importing.add_done_callback(lambda done: done.result()[1].triton.restarts.inc())
+        gateway.add_done_callback(lambda done: done.result()[1].triton.restarts.inc())
 
     async with EmbeddedTriton(
         settings.triton.model_repository,
@@ -91,13 +92,14 @@ async def serve_with_triton(
                 ),
             }
         )
-        serve, metrics = await importing
+        serve, metrics = await gateway
         return await serve(wired, lambda url: on_ready(url, triton), metrics, triton)
 
 
 def _import_gateway() -> tuple[Serve, Metrics]:
     """Return the function that runs the gateway, and its metrics."""
-    from gateway.app.server import serve  # noqa: PLC0415 - see `serve_with_triton`
-    from gateway.observability.metrics import Metrics, process_registry  # noqa: PLC0415
+    with importing():
+        from gateway.app.server import serve  # noqa: PLC0415 - see `serve_with_triton`
+        from gateway.observability.metrics import Metrics, process_registry  # noqa: PLC0415
 
     return serve, Metrics(process_registry())

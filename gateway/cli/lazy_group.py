@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from gateway.runtime.imports import importing
+
 
 class LazyGroup(click.Group):
     """A group whose commands stand in modules of their own.
@@ -33,5 +35,6 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in self._modules:
             return None
-        command: click.Command = getattr(import_module(self._modules[cmd_name]), cmd_name)
+        with importing():
+            command: click.Command = getattr(import_module(self._modules[cmd_name]), cmd_name)
         return command
