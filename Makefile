@@ -16,7 +16,7 @@ LOCKED := $(PIP) --no-deps --require-hashes
 run: $(VENV)/run.stamp
 	@exec $(BIN)/radstream up
 
-# All tests that need no server and nothing but Python's packages and are not long, in under two
+# All tests that need no server and nothing but Python's packages and are not long, in three
 # minutes on two cores. More processes than cores, since some tests wait.
 check: $(VENV)/dev.stamp
 	$(BIN)/pytest --numprocesses 4 --dist loadfile -m "not server and not long" \
