@@ -9,7 +9,7 @@ from gateway.settings.http import PATH_PREFIX_PATTERN
 from gateway.settings.telemetry import STREAM_PATTERN
 
 AFTER_PATTERN = r"^[0-9a-f]{0,32}$"
-"""Where a listing goes on: the last id that was seen."""
+"""The last id that was seen of a listing, behind which it goes on."""
 AGE_PATTERN = r"^[0-9]{1,4}[hDWMY]$"
 AGE_STRING_PATTERN = r"^[0-9]{3}[DWMY]$"
 """DICOM's value representation AS."""
