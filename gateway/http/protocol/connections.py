@@ -22,6 +22,7 @@ from gateway.errors import (
 from gateway.http.middleware import security_headers
 from gateway.http.problems import response_of
 from gateway.http.protocol.request_smuggling import NeverUpgrading, ambiguity
+from gateway.runtime.loop_lateness import Step
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,6 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     bounds: ClassVar[HttpSettings]
     on_refused: ClassVar[Callable[[], None]]
+    _timer: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, in place of a silent one if there are too many."""
@@ -58,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: RadStreamError | None = None
         self._closes_after_body = False
         self._since = self.loop.time()
-        self._timer = self.loop.call_later(self.bounds.head_timeout_s, self._on_slow_head)
+        self._await_head()
         if len(self.connections) > self.bounds.connections and not self._make_room():
             type(self).on_refused()
             self._answer(OverloadedError("connections"))
@@ -83,7 +85,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head_bytes > self.bounds.head_bytes:
                 self._answer(HeadTooLargeError(self.bounds.head_bytes))
             elif was_reading is not _Reading.HEAD:
-                self._start_timer(self.bounds.head_timeout_s, self._on_slow_head)
+                self._timer.cancel()
+                self._await_head()
         elif self._reading is _Reading.NOTHING and self.cycle and self.cycle.response_complete:
             # uvicorn has stopped its clock for these bytes, which began no request.
             self._unset_keepalive_if_required()
@@ -153,7 +156,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         self._since = self.loop.time()
         if self._reading is _Reading.BODY and not self.transport.is_closing():
-            self._start_timer(_LINGER_S, self.transport.close)
+            self._timer.cancel()
+            self._timer = self.loop.call_later(_LINGER_S, self.transport.close)
 
     def close_after_body(self) -> None:
         """Close once the body that was not read has come, so that its sender sees the answer."""
@@ -189,6 +193,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = error
         raise error
 
+    def _await_head(self) -> None:
+        self._head_due = self.loop.time() + self.bounds.head_timeout_s
+        self._look_for_head()
+
+    def _look_for_head(self) -> None:
+        step = Step.of(self.loop.time(), self._head_due)
+        self._timer = self.loop.call_at(step.end, self._on_head_step, step)
+
+    def _on_head_step(self, step: Step) -> None:
+        now = self.loop.time()
+        self._head_due += step.excused_s(now)
+        if now < self._head_due:
+            self._look_for_head()
+        else:
+            self._on_slow_head()
+
     def _on_slow_head(self) -> None:
         if self._reading is _Reading.HEAD:
             self._answer(RequestTooSlowError("head"))
@@ -197,10 +217,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_reading_body(self) -> bool:
         return self._reading is _Reading.BODY
-
-    def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        self._timer.cancel()
-        self._timer = self.loop.call_later(seconds, action)
 
     def _answer(self, error: RadStreamError) -> None:
         """Answer what never becomes a request of the application, and close."""

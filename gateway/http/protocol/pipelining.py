@@ -177,7 +177,7 @@ class PipeliningProtocol(BoundedProtocol):
 
     def _on_slow_head(self) -> None:
         if self.flow.is_held:  # the rest of it is not read, here
-            self._start_timer(self.bounds.head_timeout_s, self._on_slow_head)
+            self._await_head()
         else:
             super()._on_slow_head()
 

@@ -14,6 +14,7 @@ from gateway.errors import (
     RequestTooSlowError,
 )
 from gateway.http.protocol.direct_bodies import direct_body
+from gateway.runtime.loop_lateness import Step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -29,8 +30,6 @@ T = TypeVar("T")
 
 # Content codings that are registered and met; what else a sender names is not repeated.
 _CODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
-# A loop that is late by as much is held up, and looks for so long at what came meanwhile.
-_LATE_S = 0.1
 
 
 async def read_body(
@@ -136,12 +135,12 @@ async def _next_in_time(request: Request, patience: _Patience, size: int) -> tup
         It came more slowly than is waited for.
     """
     while True:
-        began, due = patience.now(), patience.due(size)
+        step = patience.step(size)
         try:
-            async with asyncio.timeout_at(due):
+            async with asyncio.timeout_at(step.end):
                 return await _next(request)
         except TimeoutError:
-            if not patience.excuses(began, due):
+            if patience.is_over(size, step):
                 raise
 
 
@@ -161,10 +160,9 @@ async def _arrival(rest: DirectBody, declared: int, patience: _Patience) -> None
     """
     try:
         while not rest.ended.done():
-            began, due = patience.now(), patience.due(declared - rest.left)
-            await asyncio.wait([rest.ended], timeout=due - began)
-            is_late = not rest.ended.done() and patience.due(declared - rest.left) <= patience.now()
-            if is_late and not patience.excuses(began, due):
+            step = patience.step(declared - rest.left)
+            await asyncio.wait([rest.ended], timeout=step.end - step.begin)
+            if not rest.ended.done() and patience.is_over(declared - rest.left, step):
                 raise TimeoutError
         if rest.left:
             raise CallerGoneError
@@ -176,7 +174,7 @@ class _Patience:
     """Time for which a body is waited, by the event loop's clock.
 
     What the sender is not to blame for is left out of account: the time of the body's reader, and
-    that by which the loop of a starved machine is late, as the body may be there by then.
+    the loop's lateness (`gateway.runtime.loop_lateness`).
 
     Parameters
     ----------
@@ -192,22 +190,22 @@ class _Patience:
         self._began = self.now()
         self._latest = self._began + longest_s
 
-    def due(self, size: int) -> float:
-        """Return when a body of which so many bytes are there is too slow."""
-        earned_s = self._settings.body_grace_s + size / self._settings.body_bytes_per_s
-        return min(self._began + earned_s, self._latest)
+    def step(self, size: int) -> Step:
+        """Return the next step of waiting for a body of which so many bytes are there."""
+        return Step.of(self.now(), self._due(size))
+
+    def is_over(self, size: int, step: Step) -> bool:
+        """Return True if such a body is too slow, now that a step has ended."""
+        self.excuse(step.excused_s(self.now()))
+        return self._due(size) <= self.now()
 
     def excuse(self, seconds: float) -> None:
         """Leave so much time out of account."""
         self._began += seconds
 
-    def excuses(self, began: float, due: float) -> bool:
-        """Return True where the loop was late, as it waited from one moment until the other."""
-        late_s = self.now() - max(began, due)
-        if late_s < _LATE_S:
-            return False
-        self.excuse(late_s + _LATE_S)
-        return True
+    def _due(self, size: int) -> float:
+        earned_s = self._settings.body_grace_s + size / self._settings.body_bytes_per_s
+        return min(self._began + earned_s, self._latest)
 
 
 async def body_pieces(request: Request, pace: HttpSettings) -> AsyncIterator[bytes]:

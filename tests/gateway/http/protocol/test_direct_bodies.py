@@ -200,6 +200,40 @@ def test_time_in_which_the_loop_was_held_is_not_the_senders(loop: Loop, size: in
 
 
 @LOOPS
+@pytest.mark.parametrize("size", [1000, LEAST_BYTES + 1000, 300_000])
+def test_a_loop_that_was_held_until_the_time_was_over_waits_for_the_sender(loop: Loop, size: int):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        body = BODY[:size]
+        one = head(f"Content-Length: {size}") + body
+        await connection.send(one[:200])
+        await asyncio.sleep(0.1)  # until it is read
+        time.sleep(0.33)  # noqa: ASYNC251 - the loop is hardly late when the time is over
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await connection.send(one[200:])  # by a sender that was held up too
+        assert (await connection.answer()).endswith(digest(body))
+
+    strict = HttpSettings(port=0, head_timeout_s=0.4, body_grace_s=0.4, body_bytes_per_s=2**30)
+    run(loop, scenario, strict)
+
+
+@LOOPS
+@pytest.mark.parametrize("sent", [0, 10])
+def test_a_loop_that_was_held_waits_for_a_head(loop: Loop, sent: int):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        one = head("Content-Length: 3") + BODY[:3]
+        await connection.send(one[:sent])
+        await asyncio.sleep(0.1)  # until it is read
+        time.sleep(0.33)  # noqa: ASYNC251 - the loop is hardly late when the time is over
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await connection.send(one[sent:])
+        assert (await connection.answer()).endswith(digest(BODY[:3]))
+
+    run(loop, scenario, HttpSettings(port=0, head_timeout_s=0.4))
+
+
+@LOOPS
 @pytest.mark.parametrize("size", [1000, 300_000])
 def test_a_body_that_trickles_is_given_up(loop: Loop, size: int):
     async def scenario(app: Served, connection: Connection) -> None:
