@@ -1,8 +1,9 @@
 """What tests of every kind share: one real Triton over models whose answers follow by hand."""
 
+import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,17 @@ _SERVERS = {
     "probed",
 }
 _FOLDERS = {"docker", "e2e", "helm", "serverless"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the collector from thousands of tests, while they are made and ever after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
