@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from gateway.runtime.imports import importing
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.aws import running_ministack
 from tests.support.models import write_repository
@@ -56,12 +57,10 @@ _FOLDERS = {"docker", "e2e", "helm", "serverless"}
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the collector from thousands of tests, while they are made and ever after."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
+    with importing():
+        collected = yield
+    gc.freeze()
+    return collected
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

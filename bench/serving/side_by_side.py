@@ -8,16 +8,15 @@ decode, and once with the 1.4 MB one.
 """
 
 import argparse
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.results import PLACE, ROOT, keep, spread
-from bench.serving.processes import Server, free_port, generated, running, running_triton
-from bench.serving.targets import gateway_environment, prepare_models, repository
+from bench.results import PLACE, keep, spread
+from bench.serving.processes import Server, generated, running_triton
+from bench.serving.targets import prepare_models, repository, running_gateway
 from bench.serving.triton_alone import pictures
 
 _MODEL = "cxr_pneumonia"
@@ -33,21 +32,6 @@ _FIGURES = {
 }
 # By round, picture and number of gateways.
 Rounds = list[dict[str, dict[int, dict[str, float]]]]
-
-
-@contextmanager
-def running_gateway(triton: Server, folder: Path, name: str) -> Iterator[Server]:
-    """A gateway before this Triton; it shares the folder's store and nothing else."""
-    port = free_port()
-    environment = gateway_environment(port, folder / name, repository(_MODEL)) | {
-        "RADSTREAM_STORE__FOLDER": str(folder / "store"),
-        "RADSTREAM_TRITON__URL": triton.url,
-        "RADSTREAM_TRITON__SHARED_MEMORY_BYTES": str(32 * 2**20),
-    }
-    command = [sys.executable, "-m", "gateway", "serve"]
-    log = PLACE / "side_by_side.log"
-    with running(command, port, ready="/readyz", cwd=ROOT, env=environment, log=log) as gateway:
-        yield gateway
 
 
 def ask(gateways: Sequence[Server], triton: Server, image: Path, studies: int) -> dict[str, float]:
@@ -110,8 +94,14 @@ def main() -> None:
         running_triton(repository(_MODEL)) as triton,
         ExitStack() as stack,
     ):
+        shared = {
+            "RADSTREAM_STORE__FOLDER": f"{folder}/store",
+            "RADSTREAM_TRITON__SHARED_MEMORY_BYTES": str(32 * 2**20),
+        }
         gateways = [
-            stack.enter_context(running_gateway(triton, Path(folder), str(number)))
+            stack.enter_context(
+                running_gateway(triton.url, _MODEL, Path(folder) / str(number), **shared)
+            )
             for number in range(given.gateways)
         ]
         for image in images.values():

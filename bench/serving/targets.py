@@ -143,6 +143,22 @@ def gateway_environment(port: int, folder: Path, repository: Path) -> dict[str, 
     }
 
 
+@contextlib.contextmanager
+def running_gateway(triton_url: str, model: str, folder: Path, **settings: str) -> Iterator[Server]:
+    """A gateway before a Triton that serves the model; it keeps everything under the folder."""
+    port = free_port()
+    environment = gateway_environment(port, folder, repository(model))
+    with running(
+        [sys.executable, "-m", "gateway", "serve"],
+        port,
+        ready="/readyz",
+        cwd=ROOT,
+        env=environment | {"RADSTREAM_TRITON__URL": triton_url} | settings,
+        log=_PLACE / "gateway.log",
+    ) as gateway:
+        yield gateway
+
+
 def floor(model: str, image: Path, studies: int, decoder: str, *, draft: bool) -> dict[str, float]:
     """CPU and wall seconds of the bare loop."""
     path = _served(repository(model) / model)

@@ -13,16 +13,15 @@ one: where Triton runs on the same CPU, decoding that takes from both alike.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 import cv2
 
-from bench.results import PLACE, ROOT, keep, spread
-from bench.serving.processes import Server, free_port, generated, running, running_triton
-from bench.serving.targets import gateway_environment, prepare_models, repository
+from bench.results import PLACE, keep, spread
+from bench.serving.processes import Server, generated, running_triton
+from bench.serving.targets import prepare_models, repository, running_gateway
 from bench.serving.work import large_file
 
 _MODEL = "densenet121"
@@ -106,20 +105,12 @@ def main() -> None:
     given = parser.parse_args()
     load = (f"--studies={given.studies}", f"--concurrency={given.concurrency}")
     prepare_models()
-    images, port = pictures(), free_port()
+    images = pictures()
     rounds: Rounds = []
     with (
         TemporaryDirectory(dir=PLACE) as folder,
         running_triton(repository(_MODEL)) as triton,
-        running(
-            [sys.executable, "-m", "gateway", "serve"],
-            port,
-            ready="/readyz",
-            cwd=ROOT,
-            env=gateway_environment(port, Path(folder), repository(_MODEL))
-            | {"RADSTREAM_TRITON__URL": triton.url},
-            log=PLACE / "triton_alone.log",
-        ) as gateway,
+        running_gateway(triton.url, _MODEL, Path(folder)) as gateway,
     ):
         for image in images.values():
             for way in _WAYS:
