@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 class Turn(Enum):
     """Ways in which a study gets its place among those at work."""
 
-    AT_ONCE = auto()  # refused where there is none; taken once its bytes are there
+    AT_ONCE = auto()  # refused where there is none; held while its bytes come, unless slowly
     IN_LINE = auto()  # waited for before its bytes are brought
     HELD = auto()  # by what the study is a part of
 
@@ -210,7 +210,7 @@ class StudyProcessor:
             await quota.wait()
         with self._admission.slot(source.share) as slot:
             if source.turn is Turn.AT_ONCE:
-                slot.check()
+                slot.reserve()
                 place = place if quota is None else quota.place()
             elif source.turn is Turn.IN_LINE:
                 await slot.wait()

@@ -122,6 +122,47 @@ def test_an_expectation_holds_nothing():
         assert admission.metric("admitted_studies") == 0
 
 
+async def test_a_reserved_place_is_held_while_a_body_comes_and_kept_once_it_is_there():
+    admission = Watched()
+    with admission.slot("a") as one, admission.slot("a") as two, admission.slot("a") as three:
+        one.reserve()
+        two.reserve()
+        with pytest.raises(OverloadedError, match="caller"):
+            three.reserve()
+        one.take()
+        await asyncio.sleep(0.2)  # the other place lapses in it
+        assert admission.metric("admitted_studies") == 1
+        three.reserve()
+        assert admission.metric("admitted_studies") == 2
+    assert admission.metric("admitted_studies") == 0
+
+
+async def test_a_slow_body_takes_a_place_once_it_is_there_if_there_is_one():
+    admission = Watched()
+    with admission.slot("a") as slow, admission.slot("a") as late, admission.slot("a") as quick:
+        slow.reserve()
+        late.reserve()
+        await asyncio.sleep(0.2)
+        quick.reserve()
+        quick.take()
+        slow.take()
+        with pytest.raises(OverloadedError, match="caller"):
+            late.take()
+        assert admission.metric("admitted_studies") == 2
+    assert admission.metric("admitted_studies") == 0
+
+
+async def test_a_reservation_that_ended_early_does_not_lapse_upon_another():
+    admission = Watched()
+    with admission.slot("a") as refused:
+        refused.reserve()
+    with admission.slot("a") as other:
+        other.reserve()
+        other.take()
+        await asyncio.sleep(0.2)
+        assert admission.metric("admitted_studies") == 1
+
+
 async def test_background_work_waits_for_its_turn_and_gets_it_beside_a_flood():
     admission = Watched()
     with admission.slot("flood") as one, admission.slot("flood") as two:

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
+from gateway.admission import admission
 from gateway.pictures.pictures import Pictures
 from gateway.settings import AdmissionSettings, TritonSettings
 from gateway.triton.embedded import EmbeddedTriton
@@ -81,6 +82,27 @@ async def test_a_study_beyond_the_limit_is_refused_before_its_body(
     assert await is_empty(small)
 
 
+async def test_one_body_at_a_time_is_awaited_for_a_place(
+    small: LiveGateway, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(admission, "_RESERVATION_S", 1.0)  # however late the loop is
+    rejected = await small.metric("radstream_admission_rejected_total", reason="caller")
+    async with connected(small) as first, connected(small) as second, connected(small) as third:
+        senders = (first, second, third)
+        for sender in senders:
+            await sender.send(head("Content-Length: 30000"))
+        for sender in senders[1:]:
+            assert (await sender.answer()).startswith(b"HTTP/1.1 503 ")
+        study = multipart(metadata(), flat_png(79))
+        # Slow by now: its place is free, and is taken by a sender that has its body ready.
+        await until(lambda: holds(small, "radstream_admitted_studies", 0))
+        assert (await small.client.post("/v1/studies", **study)).status_code == 200
+        await first.send(b"\0" * 30_000)
+        assert (await first.answer()).startswith(b"HTTP/1.1 4")
+    assert await small.metric("radstream_admission_rejected_total", reason="caller") == rejected + 2
+    assert await is_empty(small)
+
+
 async def test_a_caller_that_asks_first_is_not_told_to_go_on(
     small: LiveGateway, triton: EmbeddedTriton
 ):
@@ -138,6 +160,7 @@ async def test_an_announced_body_holds_its_bytes_before_they_come(small: LiveGat
     async with connected(small) as first, connected(small) as second:
         await first.send(head("Content-Length: 60000"))
         await until(lambda: holds(small, "radstream_admitted_bytes", 60_000))
+        await until(lambda: holds(small, "radstream_admitted_studies", 0))  # a slow body has none
         await second.send(head("Content-Length: 60000"))
         assert (await second.answer()).startswith(b"HTTP/1.1 503 ")
         await first.send(b"\0" * 60_000)
@@ -151,6 +174,7 @@ async def test_a_body_in_chunks_holds_what_has_come_and_is_refused_at_the_bound(
     async with connected(small) as first, connected(small) as second:
         await first.send(head("Content-Length: 30000"))
         await until(lambda: holds(small, "radstream_admitted_bytes", 30_000))
+        await until(lambda: holds(small, "radstream_admitted_studies", 0))  # a slow body has none
         await second.send(head("Transfer-Encoding: chunked") + chunked(b"\0" * 10_000))
         await until(lambda: holds(small, "radstream_admitted_bytes", 40_000))
         await second.send(chunked(b"\0" * 40_000))
