@@ -87,12 +87,8 @@ class BoundedProtocol(HttpToolsProtocol):
             elif was_reading is not _Reading.HEAD:
                 self._timer.cancel()
                 self._await_head()
-        elif self._reading is _Reading.NOTHING and self.cycle and self.cycle.response_complete:
-            # uvicorn has stopped its clock for these bytes, which began no request.
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        else:
+            self._await_next()
 
     # --- what the parser tells -------------------------------------------------------------------
 
@@ -180,6 +176,10 @@ class BoundedProtocol(HttpToolsProtocol):
         answered = self.cycle is None or self.cycle.response_complete
         return answered and self._reading is _Reading.NOTHING and not self.transport.is_closing()
 
+    def is_reading_body(self) -> bool:
+        """Return True after a head and before the end of its body."""
+        return self._reading is _Reading.BODY
+
     def _make_room(self) -> bool:
         """Close the oldest silent connection for this one; return False if there is none."""
         others = (other for other in self.connections if isinstance(other, BoundedProtocol))
@@ -192,6 +192,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the parsing, and so the connection: see `send_400_response`."""
         self._refusal = error
         raise error
+
+    def _await_next(self) -> None:
+        """Close the connection in time unless a request begins, where none is under way.
+
+        uvicorn has stopped its clock for bytes that began none.
+        """
+        is_over = self._reading is _Reading.NOTHING and self.cycle and self.cycle.response_complete
+        if is_over and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _await_head(self) -> None:
         self._head_due = self.loop.time() + self.bounds.head_timeout_s
@@ -214,9 +226,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._answer(RequestTooSlowError("head"))
         else:
             self.transport.close()
-
-    def _is_reading_body(self) -> bool:
-        return self._reading is _Reading.BODY
 
     def _answer(self, error: RadStreamError) -> None:
         """Answer what never becomes a request of the application, and close."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from gateway.http.protocol import direct_bodies
+from gateway.http.protocol import reception
 from gateway.http.protocol.connections import BoundedProtocol
-from gateway.http.protocol.direct_bodies import DirectBody
+from gateway.http.protocol.reception import DirectBody, Parsed, UnwantedBody
 
 if TYPE_CHECKING:
     import asyncio
@@ -83,6 +83,7 @@ class PipeliningProtocol(BoundedProtocol):
     """One connection; `serving` makes the class that a server takes."""
 
     line: ClassVar[_Line]
+    room: ClassVar[memoryview]
     on_unread: ClassVar[Callable[[], None]]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -93,6 +94,10 @@ class PipeliningProtocol(BoundedProtocol):
         self._waits_since: float | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         super().connection_made(transport)
+        # With TLS the bytes are copied out of their records anyway.
+        self._reception = Parsed(self) if self.scheme == "http" else None
+        if self._reception is not None:
+            transport.set_protocol(self._reception)
         self.flow: _HeldFlow = _HeldFlow(transport)
         with suppress(AttributeError, OSError):  # no TCP, or no such limit here
             transport.get_extra_info("socket").setsockopt(
@@ -134,7 +139,7 @@ class PipeliningProtocol(BoundedProtocol):
     def _piece_bytes(self) -> int:
         if self._body_left:
             return self._body_left
-        return _CHUNKED_PIECE_BYTES if self._is_reading_body() else _PIECE_BYTES
+        return _CHUNKED_PIECE_BYTES if self.is_reading_body() else _PIECE_BYTES
 
     def on_message_begin(self) -> None:
         """Begin a head."""
@@ -146,9 +151,9 @@ class PipeliningProtocol(BoundedProtocol):
         super().on_headers_complete()
         lengths = [value for name, value in self.headers if name == b"content-length"]
         self._body_left = int(lengths[0]) if lengths else 0
-        # With TLS the bytes are copied out of their records anyway.
-        if self._body_left >= direct_bodies.LEAST_BYTES and self.scheme == "http":
-            direct_bodies.offer(self.scope, self)  # type: ignore[arg-type]  # a dict
+        if self._reception is not None and self._body_left >= reception.LEAST_BYTES:
+            reception.offer(self.scope, self)  # type: ignore[arg-type]  # a dict
+            self.flow.pause_reading()  # until there is a room for it, or an answer
 
     def on_body(self, body: bytes) -> None:
         """Take some of the body."""
@@ -156,24 +161,40 @@ class PipeliningProtocol(BoundedProtocol):
         super().on_body(body)
 
     def direct_body(self, room: memoryview) -> DirectBody | None:
-        """Return the rest of the body on its way into the room; see `direct_bodies`."""
-        is_next = self.cycle is self._running and not self.cycle.body and not self._unparsed
-        is_open = is_next and not self.transport.is_closing() and not self.flow.is_held
-        if not is_open or len(room) != self._body_left or len(room) < direct_bodies.LEAST_BYTES:
+        """Return the rest of the body on its way into the room; see `reception.direct_body`."""
+        cycle = self.cycle
+        is_next = cycle is self._running and not self._unparsed and not self.flow.is_held
+        asks = cycle.waiting_for_100_continue  # and is given leave with the first piece
+        if not is_next or asks or not self._body_left or self.transport.is_closing():
             return None
+        begun = len(cycle.body)
+        if len(room) != begun + self._body_left:
+            return None
+        room[:begun] = cycle.body
+        cycle.body.clear()
+        body = DirectBody(self, room[begun:])
         self.flow.resume_reading()
-        return DirectBody(self, room)
+        return body
 
-    def end_direct_body(self, received: memoryview, *, is_whole: bool) -> None:
-        """Take the transport back; the parser learns of what it has not seen."""
-        self.transport.set_protocol(self)
-        if is_whole:
-            self._body_left = 0
-            self.parser.begin_anew()  # type: ignore[attr-defined]  # of `NeverUpgrading`
-            self.on_message_complete()
-        elif self.parser is not None:
+    def end_body(self) -> None:
+        """Go on with the next request; the parser has not seen the end of this one."""
+        self.transport.set_protocol(self._reception or self)
+        self._body_left = 0
+        self.parser.begin_anew()  # type: ignore[attr-defined]  # of `NeverUpgrading`
+        self.on_message_complete()
+        self._await_next()
+
+    def go_on_with_body(self, received: memoryview) -> None:
+        """Go on with a body by way of the parser, which learns of what it has not seen."""
+        self.transport.set_protocol(self._reception or self)
+        if self.parser is not None:
             self.parser.feed_data(received)
             self.cycle.body.clear()  # its reader has it, or does not want it any more
+
+    def _pass_over_body(self) -> None:
+        if self._reception is not None and self._body_left and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            UnwantedBody(self, self._body_left)
 
     def _on_slow_head(self) -> None:
         if self.flow.is_held:  # the rest of it is not read, here
@@ -200,6 +221,8 @@ class PipeliningProtocol(BoundedProtocol):
         if waiting:
             self._unset_keepalive_if_required()
             self._stand_in_line()
+        elif not self._unparsed:
+            self._pass_over_body()
 
     def begin_next(self) -> None:
         """Begin the next request, whose turn it is."""
@@ -288,6 +311,7 @@ def serving(
     members = {
         "bounds": bounds,
         "line": _Line(),
+        "room": reception.shared_room(),
         "on_refused": staticmethod(on_refused),
         "on_unread": staticmethod(on_unread),
     }

@@ -13,7 +13,7 @@ from gateway.errors import (
     DeadlineExceededError,
     RequestTooSlowError,
 )
-from gateway.http.protocol.direct_bodies import direct_body
+from gateway.http.protocol.reception import direct_body
 from gateway.runtime.loop_lateness import Step
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from gateway.admission.admission import Slot
-    from gateway.http.protocol.direct_bodies import DirectBody
+    from gateway.http.protocol.reception import DirectBody
     from gateway.runtime.deadline import Deadline
     from gateway.settings import HttpSettings
 
@@ -72,16 +72,16 @@ async def read_body(
     body = bytearray(declared)  # at once: to grow it is to move it, again and again
     try:
         while more:
+            rest = direct_body(request.scope, memoryview(body)[size:])
+            if rest is not None:
+                await _arrival(rest, declared, patience)
+                break
             piece, more = await _next_in_time(request, patience, size)
             size += len(piece)
             if size > limit_bytes:
                 raise BodyTooLargeError(limit_bytes)
             slot.hold_bytes(size)
             _put(piece, body, size)
-            rest = direct_body(request.scope, memoryview(body)[size:]) if more else None
-            if rest is not None:
-                await _arrival(rest, declared, patience)
-                more = False
     except TimeoutError as error:
         if deadline.remaining_s() == 0:
             raise DeadlineExceededError("body") from error

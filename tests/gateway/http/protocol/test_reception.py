@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission
 from gateway.errors import CallerGoneError, RequestTooSlowError
-from gateway.http.protocol.direct_bodies import LEAST_BYTES
 from gateway.http.protocol.pipelining import serving
+from gateway.http.protocol.reception import LEAST_BYTES
 from gateway.http.requests.body import read_body
 from gateway.observability.metrics import Metrics
 from gateway.runtime.deadline import Deadline
@@ -54,6 +54,9 @@ class Served:
             self.pieces += 1
             return await receive()
 
+        if scope["path"] == "/unwanted":
+            await self._answer(send, 503, b"no")
+            return
         status, answer = 200, b""
         with self._admission.slot("someone") as slot:
             try:
@@ -69,6 +72,10 @@ class Served:
             except (CallerGoneError, RequestTooSlowError) as error:
                 status, answer = 408, b"no"
                 self.errors.put_nowait(error)
+        await self._answer(send, status, answer)
+
+    @staticmethod
+    async def _answer(send: Any, status: int, answer: bytes) -> None:
         fields = [(b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": answer})
@@ -79,7 +86,9 @@ async def served(settings: HttpSettings) -> AsyncIterator[tuple[Served, Connecti
     """The application behind a server, and a connection to it."""
     app = Served(settings)
     protocol = serving(settings, on_refused=lambda: None, on_unread=lambda: None)
-    config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        app, http=protocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=1
+    )
     config.load()
     state = uvicorn.Server(config).server_state
     server = await asyncio.get_running_loop().create_server(
@@ -110,13 +119,13 @@ def digest(body: bytes) -> bytes:
 
 
 @LOOPS
-def test_a_long_body_comes_whole_and_in_few_pieces(loop: Loop):
+def test_a_long_body_comes_whole_and_past_the_parser(loop: Loop):
     async def scenario(app: Served, connection: Connection) -> None:
         await connection.send(head(f"Content-Length: {len(BODY)}"))
         for at in range(0, len(BODY), 50_000):
             await connection.send(BODY[at : at + 50_000])
         assert (await connection.answer()).endswith(digest(BODY))
-        assert app.pieces == 1
+        assert app.pieces == 0
 
     run(loop, scenario)
 
@@ -247,3 +256,57 @@ def test_a_body_that_trickles_is_given_up(loop: Loop, size: int):
         assert (await connection.answer()).startswith(b"HTTP/1.1 408 ")
 
     run(loop, scenario, HttpSettings(port=0, body_grace_s=0.2, body_bytes_per_s=2**30))
+
+
+UNWANTED = "POST /unwanted HTTP/1.1"
+
+
+@LOOPS
+@pytest.mark.parametrize("size", [1, LEAST_BYTES - 1, LEAST_BYTES, len(BODY)])
+@pytest.mark.parametrize("pause_s", [0, 0.01])
+def test_a_body_that_nobody_wants_is_passed_over(loop: Loop, size: int, pause_s: float):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        for _ in range(2):
+            await connection.send(head(f"Content-Length: {size}", line=UNWANTED))
+            for at in range(0, size, 200_000):
+                await connection.send(BODY[at : min(size, at + 200_000)])
+                await asyncio.sleep(pause_s)
+            assert (await connection.answer()).startswith(b"HTTP/1.1 503 ")
+        await connection.send(head(f"Content-Length: {len(BODY)}") + BODY)
+        assert (await connection.answer()).endswith(digest(BODY))
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_request_right_behind_a_body_that_nobody_wants_is_answered(loop: Loop):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        unwanted = head(f"Content-Length: {len(BODY)}", line=UNWANTED) + BODY
+        await connection.send(unwanted * 2 + head("Content-Length: 3") + BODY[:3])
+        for _ in range(2):
+            assert (await connection.answer()).startswith(b"HTTP/1.1 503 ")
+        assert (await connection.answer()).endswith(digest(BODY[:3]))
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_connection_is_closed_behind_a_body_that_nobody_wants_if_that_was_asked_for(loop: Loop):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        fields = f"Content-Length: {len(BODY)}", "Connection: close"
+        await connection.send(head(*fields, line=UNWANTED) + BODY[:100_000])
+        assert (await connection.answer()).startswith(b"HTTP/1.1 503 ")
+        await connection.send(BODY[100_000:])  # else the close would be a reset
+        assert await connection.rest() == b""
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_connection_that_is_silent_behind_a_body_that_nobody_wants_is_closed(loop: Loop):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        await connection.send(head(f"Content-Length: {len(BODY)}", line=UNWANTED) + BODY)
+        assert (await connection.answer()).startswith(b"HTTP/1.1 503 ")
+        assert await connection.rest() == b""
+
+    run(loop, scenario)
