@@ -126,6 +126,8 @@ def remarks(document: Mapping[str, Any]) -> Iterator[str]:
     for failed in (*document.get("not_processed", ()), *document.get("failures", ())):
         part = f"{failed['part']}: " if "part" in failed else ""
         yield f"not processed: {part}{problem_text(failed['problem'])}"
+    if more := document.get("not_processed_left_out"):
+        yield f"not processed: {more} more images"
     for warning in document.get("warnings", ()):
         yield f"warning: {warning['pointer']} {warning['detail']}"
 

@@ -51,7 +51,8 @@ def incompleteness(study: StudyResult) -> str | None:
     waiting = sum(item.images for item in study.pending or ())
     # A submission that cannot be read has an unknown number of images, one at least.
     failed = sum(max(1, item.images) for item in study.failures or ())
-    images = len(study.not_processed or ()) + failed + waiting
+    not_processed = len(study.not_processed or ()) + (study.not_processed_left_out or 0)
+    images = not_processed + failed + waiting
     readings = len(study.missing_readings or ())
     lacks = (("Images not processed", images), ("Readings missing", readings))
     told = [f"{name}: {number}." for name, number in lacks if number]

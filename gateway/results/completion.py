@@ -165,8 +165,9 @@ def missing_of(record: StudyRecord) -> tuple[int, tuple[str, ...]]:
     completion, found = record.completion, study_attributes(record)
     if completion is None:
         return 0, ()
-    failed = sum(item.images for item in record.failed) + len(record.open_images)
-    came = sum(found.series.values()) + failed
+    failed = sum(item.images for item in record.failed)
+    open_images = len(record.open_images) + record.open_images_left_out
+    came = sum(found.series.values()) + failed + open_images
     views = tuple(view for view in completion.expected_views if view not in found.views)
     return max(0, (completion.expected or 0) - came), views
 

@@ -316,6 +316,9 @@ class StudyRecord(StoredDocument):
     open_images: tuple[NotProcessedDocument, ...] = Field(
         (), description="Images that are to be sent again."
     )
+    open_images_left_out: int = Field(
+        0, description="Number of others, for which the document has no room."
+    )
     missing_readings: tuple[MissingReading, ...] = Field(
         (), description="Readings that models owe."
     )

@@ -11,6 +11,8 @@ An entry goes when a later request of its study has processed
 
 The entry of an image that is parked goes with its parked item (see `gateway.dropfolder.
 pair_records`), or for the first two reasons.
+
+A document without room for all of them has them in fewer words, then the latest; see `with_less`.
 """
 
 from __future__ import annotations
@@ -20,10 +22,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.results.documents import Reading
+    from gateway.results.documents import Reading, StudyRecord
     from gateway.schemas.not_processed import NotProcessedDocument
 
     Entries = tuple[NotProcessedDocument, ...]
+
+_SHORT_DETAIL = "The answer to the image's request told more."
+# Of 16 million images beside each other two begin alike by chance.
+_SHORT_DIGITS = 12
 
 
 def noted(before: Entries, entries: Sequence[NotProcessedDocument]) -> Entries:
@@ -71,21 +77,48 @@ def without_parked(before: Entries, sha256: str, parked_id: str) -> Entries:
     return tuple(entry for entry in before if (entry.sha256, entry.parked) != (sha256, parked_id))
 
 
+def with_less(record: StudyRecord) -> StudyRecord:
+    """Return the record with its entries in few words; without the older half where they are.
+
+    Those that are left out are counted: the study stays partial.
+    """
+    before = record.open_images
+    entries = tuple(map(_in_short, before))
+    if entries == before:
+        entries = before[(len(before) + 1) // 2 :]
+    more = record.open_images_left_out + len(before) - len(entries)
+    return record.model_copy(update={"open_images": entries, "open_images_left_out": more})
+
+
 def _came_again(entry: NotProcessedDocument, processed: Mapping[str, Reading]) -> bool:
     hashes = {reading.sha256 for reading in processed.values()}
     if entry.sha256 in hashes or any(_is_instance(entry, item) for item in processed.values()):
         return True
     there = processed.get(entry.part)
-    before = set(entry.beside)
-    return there is not None and there.sha256 not in before and not hashes.isdisjoint(before)
+    return (
+        there is not None
+        and not _was_beside(there.sha256, entry)
+        and any(_was_beside(sha256, entry) for sha256 in hashes)
+    )
 
 
 def _is_instance(entry: NotProcessedDocument, reading: Reading) -> bool:
     """Return True for the entry's instance, unless its device gives one UID to several."""
     uid = entry.sop_instance_uid
-    return (
-        uid is not None and uid == reading.sop_instance_uid and (reading.sha256 not in entry.beside)
+    is_same = uid is not None and uid == reading.sop_instance_uid
+    return is_same and not _was_beside(reading.sha256, entry)
+
+
+def _was_beside(sha256: str, entry: NotProcessedDocument) -> bool:
+    return any(sha256.startswith(other) for other in entry.beside)
+
+
+def _in_short(entry: NotProcessedDocument) -> NotProcessedDocument:
+    problem = entry.problem.model_copy(
+        update={"detail": _SHORT_DETAIL, "errors": None, "instance": None}
     )
+    beside = tuple(sha256[:_SHORT_DIGITS] for sha256 in entry.beside)
+    return entry.model_copy(update={"problem": problem, "beside": beside})
 
 
 def _meant_by(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.documents import StudyDocument, StudyRecord
 from gateway.results.keys import document_key, withdrawn_study
+from gateway.results.not_processed import with_less
 from gateway.results.pages import write_page
 from gateway.results.view import study_result
 from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
@@ -255,11 +256,16 @@ class StudyDocuments:
             return True
         data = _form(record)
         if len(data) > self._longest:
+            while _entries_bytes(record) > self._longest // 2:
+                record = with_less(record)
             before = len(seen.record.readings) if seen.record is not None else 0
             record = await self._paged(record, before)
             data = _form(record)
             if len(data) > self._longest and record.readings:
                 record = await self._paged(record, len(record.readings))
+                data = _form(record)
+            while len(data) > self._longest and record.open_images:
+                record = with_less(record)
                 data = _form(record)
         return await self._swap(study_id, seen, Seen(record=record), data)
 
@@ -323,6 +329,14 @@ def _by_size(readings: Sequence[Reading], longest: int) -> list[list[Reading]]:
         groups[-1].append(reading)
         size += added
     return groups
+
+
+def _entries_bytes(record: StudyRecord) -> int:
+    """Return the bytes that a document has for images that could not be processed."""
+    if not record.open_images:
+        return 0
+    alone = StudyRecord.begun(record.study_id)
+    return len(_form(alone.model_copy(update={"open_images": record.open_images})))
 
 
 def _form(record: StudyRecord) -> bytes:

@@ -96,6 +96,7 @@ def study_result(
         earlier_images=record.images - len(images) if pages else None,
         images=images,
         not_processed=tuple(map(told, record.open_images)) or None,
+        not_processed_left_out=record.open_images_left_out or None,
         missing_readings=(*missing_readings(record), *_withheld(stand)) or None,
         completion=_completion(record),
         deliveries=study_deliveries(record),
@@ -246,7 +247,12 @@ def _status(record: StudyRecord, stand: Sequence[Reading | PageEntry]) -> Status
         return Status.PENDING
     if not stand:
         return Status.FAILED if record.failed else Status.PENDING
-    lacks = (record.open_images, record.missing_readings, record.failed)
+    lacks = (
+        record.open_images,
+        record.open_images_left_out,
+        record.missing_readings,
+        record.failed,
+    )
     is_whole = not any(lacks) and not any(each.silent for each in stand)
     return Status.COMPLETED if is_whole else Status.PARTIAL
 

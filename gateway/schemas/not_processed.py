@@ -40,7 +40,9 @@ class NotProcessedDocument(StoredDocument):
         None, description="SOP Instance UID (0008,0018), where its data set could be read."
     )
     beside: tuple[str, ...] = Field(
-        (), description="SHA-256 of the images of the same request that were processed."
+        (),
+        description="SHA-256 of the images of the same request that were processed, or its first "
+        "digits.",
     )
     parked: str | None = Field(
         None, description="Id of the parked item that an image of the drop folder is kept as."

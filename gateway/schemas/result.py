@@ -372,6 +372,11 @@ class StudyResult(_Wire):
         description="Images that came with others and could not be processed; the status is "
         "`partial`. An entry goes when its image is sent again, corrected.",
     )
+    not_processed_left_out: int | None = Field(
+        None,
+        description="Number of further such images, for which the study's document has no room: "
+        "the answers to their requests named them. The status stays `partial`.",
+    )
     pending: tuple[PendingSubmission, ...] | None = Field(
         None, description="Accepted images that wait to be processed; the status is `pending`."
     )

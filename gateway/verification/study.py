@@ -148,6 +148,8 @@ class _StudyLook:
                 await self._look.refer(f"{PARKED}{entry.parked}.json", self._key)
         referred = {sha256 for entry in record.open_images for sha256 in entry.beside}
         for sha256 in sorted((referred | set(record.standing.values())) - images):
+            if any(image.startswith(sha256) for image in images):  # its first digits
+                continue
             self._look.missing(f"{self._folder}images/{sha256}/", self._key)
 
     async def _work(self, record: StudyRecord) -> None:

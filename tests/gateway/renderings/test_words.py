@@ -29,6 +29,14 @@ def test_each_lack_is_told(part: str, remark: str):
     assert incompleteness(study(image(), **{part: unfinished()[part]})) == f"Incomplete. {remark}"
 
 
+def test_images_without_room_in_the_list_are_counted():
+    study_of_many = study(image(), **unfinished(), not_processed_left_out=40)
+    assert (
+        incompleteness(study_of_many)
+        == "Incomplete. Images not processed: 45. Readings missing: 1."
+    )
+
+
 def test_report_and_message_say_what_they_lack():
     part = study(image(), **unfinished())
     assert REMARK in fhir_bundle(part, IDENTITY)["entry"][0]["resource"]["conclusion"]

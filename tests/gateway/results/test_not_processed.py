@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from gateway.results.not_processed import noted, settled, with_parked, without_parked
+from gateway.results.documents import StudyRecord
+from gateway.results.not_processed import (
+    noted,
+    settled,
+    with_less,
+    with_parked,
+    without_parked,
+)
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.problem import Problem
 from tests.support.readings import NOON, reading
@@ -69,6 +76,20 @@ def test_an_image_sent_alone_settles_the_only_entry_that_it_can_mean():
     assert settled((lateral, frontal), sent, alone=True) == (lateral,)
     both = (entry("a"), entry("b"))
     assert settled(both, sent, alone=True) == both
+
+
+def test_entries_are_told_in_few_words_before_any_is_left_out():
+    entries = tuple(entry(f"{number}" * 64, beside=("f" * 64,)) for number in range(5))
+    record = StudyRecord.begun("S1").model_copy(update={"open_images": entries})
+    short = with_less(record)
+    assert [item.sha256 for item in short.open_images] == [item.sha256 for item in entries]
+    assert {item.beside for item in short.open_images} == {("f" * 12,)}
+    assert {item.problem.type for item in short.open_images} == {PROBLEM.type}
+    left = []
+    while short.open_images:
+        short = with_less(short)
+        left.append((len(short.open_images), short.open_images_left_out))
+    assert left == [(2, 3), (1, 4), (0, 5)]
 
 
 def test_a_parked_image_has_an_entry_unless_a_request_of_its_bytes_left_one():

@@ -2,14 +2,20 @@
 
 import asyncio
 import datetime as dt
+import hashlib
+from collections.abc import Callable
 
 import pytest
 
 from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.documents import Reading, StudyRecord
+from gateway.results.not_processed import noted, settled
 from gateway.results.pages import read_pages
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.tombstone import Closing, Reason
+from gateway.results.view import study_result
+from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.schemas.problem import Problem
 from gateway.storage.protocol import ObjectStore
 from tests.support.readings import NOON, reading
 from tests.support.store import MemoryStore
@@ -214,6 +220,67 @@ async def test_one_reading_longer_than_a_document_goes_to_a_page_at_once(objects
     assert (record.readings, len(record.pages)) == ((), 1)
     assert len(objects.objects[KEY]) < 8_000
     assert [item.metadata for item in await whole(objects)] == [notes]
+
+
+def unprocessed(number: int, beside: int = 0) -> NotProcessedDocument:
+    problem = Problem(
+        type="urn:radstream:problem:x", title="Damaged", status=422, detail="Mend it." * 40
+    )
+    return NotProcessedDocument(
+        part=f"image[{number}]",
+        sha256=hashlib.sha256(b"%d" % number).hexdigest(),
+        problem=problem,
+        received_at=NOON + dt.timedelta(minutes=number),
+        beside=tuple(hashlib.sha256(b"good%d" % good).hexdigest() for good in range(beside)),
+    )
+
+
+def leaves(*entries: NotProcessedDocument) -> Callable[[StudyRecord | None], StudyRecord]:
+    """A change by a request with images that cannot be processed."""
+
+    def change(record: StudyRecord | None) -> StudyRecord:
+        record = record or StudyRecord.begun("S1")
+        return record.changed(open_images=noted(record.open_images, entries))
+
+    return change
+
+
+async def test_images_that_cannot_be_processed_never_fill_a_document(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    await documents.change("S1", Joins(1))
+    for number in range(500):
+        told = await documents.change("S1", leaves(unprocessed(number)))
+        assert told.open_images[-1] == unprocessed(number)  # whose request tells all of it
+        assert len(objects.objects[KEY]) <= 64 * 1024
+    for number in range(2, 102):
+        await documents.change("S1", Joins(number))
+        assert len(objects.objects[KEY]) <= 64 * 1024
+    record = (await documents.read("S1")).open_record()
+    assert record is not None
+    kept = [entry.part for entry in record.open_images]
+    assert 20 < len(kept) == 500 - record.open_images_left_out
+    assert kept == [f"image[{number}]" for number in range(500 - len(kept), 500)]
+    view = study_result(record)
+    assert (view.status, view.not_processed_left_out) == ("partial", 500 - len(kept))
+    assert len([key for key in objects.objects if "/pages/" in key]) < 10
+    assert len(await whole(objects)) == 101
+
+
+async def test_a_request_with_many_images_of_both_kinds_keeps_all_entries(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    entries = [unprocessed(number, beside=20) for number in range(20)]
+    await documents.change("S1", leaves(*entries))
+    record = (await documents.read("S1")).open_record()
+    assert record is not None
+    assert len(objects.objects[KEY]) <= 64 * 1024
+    assert [entry.sha256 for entry in record.open_images] == [entry.sha256 for entry in entries]
+    assert record.open_images_left_out == 0
+    # Another image in a place, beside the same ones: it is mended. One of those: it is not.
+    [one, *_] = record.open_images
+    neighbour, other = (hashlib.sha256(b"good%d" % good).hexdigest() for good in (3, 4))
+    for sha256, is_mended in (("f" * 64, True), (other, False)):
+        sent = {"image[0]": reading(2, sha256=sha256), "x": reading(3, sha256=neighbour)}
+        assert (settled((one,), sent, alone=False) == ()) is is_mended
 
 
 # --- closings ------------------------------------------------------------------------------------
