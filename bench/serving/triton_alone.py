@@ -26,6 +26,7 @@ from bench.serving.work import large_file
 
 _MODEL = "densenet121"
 _WARM_UP = ("--studies=24", "--concurrency=4")
+_SHARED_BYTES = str(32 * 2**20)  # as `radstream up` has it
 # By round, picture and way.
 Rounds = list[dict[str, dict[str, dict[str, float]]]]
 _WAYS = ("radstream", "tensors", "pictures")
@@ -110,7 +111,9 @@ def main() -> None:
     with (
         TemporaryDirectory(dir=PLACE) as folder,
         running_triton(repository(_MODEL)) as triton,
-        running_gateway(triton.url, _MODEL, Path(folder)) as gateway,
+        running_gateway(
+            triton.url, _MODEL, Path(folder), RADSTREAM_TRITON__SHARED_MEMORY_BYTES=_SHARED_BYTES
+        ) as gateway,
     ):
         for image in images.values():
             for way in _WAYS:
