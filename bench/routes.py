@@ -3,10 +3,10 @@
     python -m bench.routes [--studies 100]
 
 Studies are 1.4 MB JPEGs for the reference model. They come one after the other for the times, and
-four at once for the CPU time, which is of the gateway's process alone. S3 is an emulator on the
-same machine: the table has its times as they are and without what the gateway waited for it, that
-is without the time in which at least one request to S3 was under way. Of a dropped pair both
-events are posted together.
+four at once, files in a watched folder 16, for the CPU time, which is of the gateway's process
+alone. S3 is an emulator on the same machine: the table has its times as they are and without what
+the gateway waited for it, that is without the time in which at least one request to S3 was under
+way. Of a dropped pair both events are posted together.
 """
 
 import argparse
@@ -34,6 +34,8 @@ _MODELS = ROOT / "model_repository"
 _EVENT = json.loads((ROOT / "tests/data/events/image.json").read_text())
 _IMAGES, _RESULTS = "radstream-bench-images", "radstream-bench-results"
 _AT_ONCE = 4
+# Each waits a second to be settled, in which the gateway looks at its models and its folder.
+_DROPPED_AT_ONCE = 16
 _WARM_UP = 10
 _SETTLE_S = 1.0
 _DROPPED = 20
@@ -100,7 +102,9 @@ def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def measured(title: str, server: Server, studies: Sequence[str], send: Send) -> Route:
+async def measured(
+    title: str, server: Server, studies: Sequence[str], send: Send, *, at_once: int = _AT_ONCE
+) -> Route:
     """A route: the studies one after the other, then as many again at once; see `Route`."""
     half = len(studies) // 2
     for study_id in studies[:_WARM_UP]:
@@ -117,7 +121,7 @@ async def measured(title: str, server: Server, studies: Sequence[str], send: Sen
         for study_id in left:
             await send(study_id)
 
-    await asyncio.gather(*(sender() for _ in range(_AT_ONCE)))
+    await asyncio.gather(*(sender() for _ in range(at_once)))
     now = server.process.cpu_times()
     cpu_s = now.user + now.system - times.user - times.system
     return Route(title, spans, cpu_s / (len(studies) - half) * 1000)
@@ -170,7 +174,7 @@ async def dropped(title: str, server: Server, folder: Path) -> Route:
             await asyncio.sleep(0.002)
 
     studies = [new_id() for _ in range(2 * (_WARM_UP + _DROPPED))]
-    route = await measured(title, server, studies, send)
+    route = await measured(title, server, studies, send, at_once=_DROPPED_AT_ONCE)
     route.spans = {
         study_id: (began + _SETTLE_S, ended) for study_id, (began, ended) in route.spans.items()
     }
