@@ -19,7 +19,7 @@ run: $(VENV)/run.stamp
 # All tests that need no server and nothing but Python's packages and are not long, in three
 # minutes on two cores. More processes than cores, since some tests wait.
 check: $(VENV)/dev.stamp
-	$(BIN)/pytest --numprocesses 4 --dist loadfile -m "not server and not long" \
+	$(BIN)/pytest --numprocesses 4 --dist worksteal -m "not server and not long" \
 		tests/bench tests/contract tests/gateway tests/preprocess
 
 test: $(VENV)/dev.stamp $(VENV)/tools.stamp

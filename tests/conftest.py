@@ -44,6 +44,7 @@ _SERVERS = {
     "kinesis_sink",
     "own_triton",
     "gateway",
+    "growing",
     "zoo",
     "s3_url",
     "receiver",
