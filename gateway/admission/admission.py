@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 # Those who wait in the background, as a multiple of the studies at work: what comes beyond would
 # wait longer than a delivery may take.
 _LINE_FACTOR = 16
-# A body of a megabyte comes in it over a line of 100 Mbit/s.
-_RESERVATION_S = 0.1
+# In this time a body of 5 MB comes over a line of 1 Gbit/s. Where lines are slower, bodies on their
+# way would take the places from the studies at work, and the cores would rest.
+_RESERVATION_S = 0.05
 
 
 class Admission:

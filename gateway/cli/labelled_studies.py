@@ -76,7 +76,8 @@ def _outcome(
         return StudyOutcome(study.name, study.truth, grouped(stated), failed=reason)
     views = [image["view"] for image in answer["images"] if image.get("view")]
     groups = grouped({**({"view": views[0]} if views else {}), **stated})
-    if answer.get("not_processed") or answer.get("missing_readings"):
+    lacks = ("not_processed", "not_processed_left_out", "missing_readings")
+    if any(map(answer.get, lacks)):
         return StudyOutcome(study.name, study.truth, groups, failed="not all images were read")
     return _said(study, groups, model, answer)
 

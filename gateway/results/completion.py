@@ -166,7 +166,7 @@ def missing_of(record: StudyRecord) -> tuple[int, tuple[str, ...]]:
     if completion is None:
         return 0, ()
     failed = sum(item.images for item in record.failed)
-    open_images = len(record.open_images) + record.open_images_left_out
+    open_images = len(record.open_images) + len(record.open_images_left_out)
     came = sum(found.series.values()) + failed + open_images
     views = tuple(view for view in completion.expected_views if view not in found.views)
     return max(0, (completion.expected or 0) - came), views

@@ -316,8 +316,10 @@ class StudyRecord(StoredDocument):
     open_images: tuple[NotProcessedDocument, ...] = Field(
         (), description="Images that are to be sent again."
     )
-    open_images_left_out: int = Field(
-        0, description="Number of others, for which the document has no room."
+    open_images_left_out: tuple[str, ...] = Field(
+        (),
+        description="First 8 digits of the SHA-256 of each of the others, for which the document "
+        "has no room, and of that of its SOP Instance UID; the latest thousand.",
     )
     missing_readings: tuple[MissingReading, ...] = Field(
         (), description="Readings that models owe."

@@ -9,7 +9,7 @@ from gateway.results.completion import counted
 from gateway.results.documents import MissingReading, Reading, StudyRecord
 from gateway.results.failed_images import still_failed
 from gateway.results.identity import contradicts, joined
-from gateway.results.not_processed import noted, settled
+from gateway.results.not_processed import noted, settled, still_left_out
 from gateway.results.pages import may_have_image
 from gateway.results.submissions import without
 
@@ -68,7 +68,10 @@ class Request:
     def changes(self, record: StudyRecord | None) -> bool:
         """Return True if there is something to write, as far as this record tells."""
         before = record is not None and (
-            record.open_images or record.missing_readings or record.failed
+            record.open_images
+            or record.open_images_left_out
+            or record.missing_readings
+            or record.failed
         )
         corrects = self.corrects and contradicts(self.metadata, record)
         return bool(
@@ -119,7 +122,10 @@ def joining(request: Request, on_pages: OnPages) -> Callable[[StudyRecord | None
                 numbers[reading.sha256] = images + 1
                 images += len(reading.frames)
             readings.append(reading.model_copy(update={"number": numbers[reading.sha256]}))
-        entries = settled(record.open_images, request.processed, alone=request.alone)
+        left_out = record.open_images_left_out
+        alone = request.alone and not left_out
+        entries = settled(record.open_images, request.processed, alone=alone)
+        entries = noted(entries, request.entries)
         news = {
             "received_at": record.received_at or request.received_at,
             **identity,
@@ -130,7 +136,10 @@ def joining(request: Request, on_pages: OnPages) -> Callable[[StudyRecord | None
             "images": images,
             "readings": tuple(readings),
             "missing_readings": _still_missing(record, request, readings),
-            "open_images": noted(entries, request.entries),
+            "open_images": entries,
+            "open_images_left_out": still_left_out(
+                left_out, request.processed.values(), (entry.sha256 for entry in entries)
+            ),
             "pending": pending,
             "failed": still_failed(record, request.processed.values()),
         }

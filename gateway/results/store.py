@@ -19,7 +19,7 @@ from gateway.results.identity import check, is_correction
 from gateway.results.image_writes import ImageWrites
 from gateway.results.joins import OnPages, UnreadPagesError, joining, key_of
 from gateway.results.keys import heatmap_key, image_folder, image_key, study_folder
-from gateway.results.not_processed import with_parked, without_parked
+from gateway.results.not_processed import with_entries, with_parked, without_parked
 from gateway.results.pages import may_have_image, may_have_name, read_pages
 from gateway.results.settled_work import Settling
 from gateway.results.view import study_result
@@ -235,7 +235,7 @@ class ResultStore:
 
         def change(record: StudyRecord | None) -> StudyRecord:
             record = record or StudyRecord.begun(study_id)
-            return _with_entries(record, with_parked(record.open_images, entry))
+            return with_entries(record, with_parked(record.open_images, entry), entry.sha256)
 
         return await self._documents.change(study_id, change)
 
@@ -246,7 +246,7 @@ class ResultStore:
             if record is None:
                 raise StudyNotFoundError
             entries = without_parked(record.open_images, sha256, parked_id)
-            return _with_entries(record, entries)
+            return with_entries(record, entries, sha256)
 
         await self._documents.change(study_id, change)
 
@@ -384,10 +384,6 @@ class ResultStore:
             return await read_pages(self._objects, record.study_id, pages)
         except ObjectNotFoundError:
             raise StudyBeingDeletedError from None
-
-
-def _with_entries(record: StudyRecord, entries: tuple[NotProcessedDocument, ...]) -> StudyRecord:
-    return record if entries == record.open_images else record.changed(open_images=entries)
 
 
 def _gone() -> StudyRecord:

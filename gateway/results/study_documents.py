@@ -256,16 +256,13 @@ class StudyDocuments:
             return True
         data = _form(record)
         if len(data) > self._longest:
-            while _entries_bytes(record) > self._longest // 2:
+            while _entries_bytes(record) > self._longest // 3:
                 record = with_less(record)
             before = len(seen.record.readings) if seen.record is not None else 0
             record = await self._paged(record, before)
             data = _form(record)
             if len(data) > self._longest and record.readings:
                 record = await self._paged(record, len(record.readings))
-                data = _form(record)
-            while len(data) > self._longest and record.open_images:
-                record = with_less(record)
                 data = _form(record)
         return await self._swap(study_id, seen, Seen(record=record), data)
 

@@ -96,7 +96,7 @@ def study_result(
         earlier_images=record.images - len(images) if pages else None,
         images=images,
         not_processed=tuple(map(told, record.open_images)) or None,
-        not_processed_left_out=record.open_images_left_out or None,
+        not_processed_left_out=len(record.open_images_left_out) or None,
         missing_readings=(*missing_readings(record), *_withheld(stand)) or None,
         completion=_completion(record),
         deliveries=study_deliveries(record),

@@ -374,8 +374,8 @@ class StudyResult(_Wire):
     )
     not_processed_left_out: int | None = Field(
         None,
-        description="Number of further such images, for which the study's document has no room: "
-        "the answers to their requests named them. The status stays `partial`.",
+        description="Number of further such images, for whose entries the study's document has no "
+        "room, 1000 at most. Each counts until it is sent again, corrected.",
     )
     pending: tuple[PendingSubmission, ...] | None = Field(
         None, description="Accepted images that wait to be processed; the status is `pending`."

@@ -28,10 +28,14 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from gateway.settings import HttpSettings
 
 # How long the rest of a body is read and thrown away behind an answer that did not wait for it.
 _LINGER_S = 30.0
+# The same behind the answer to what is no request, of which nobody knows how long it is.
+_FAREWELL_S = 5.0
 
 
 class _Reading(Enum):
@@ -59,6 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_head_request = False
         self._refusal: RadStreamError | None = None
         self._closes_after_body = False
+        self._is_over = False
         self._since = self.loop.time()
         self._await_head()
         if len(self.connections) > self.bounds.connections and not self._make_room():
@@ -75,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         was_reading, last = self._reading, self.cycle
         self._idle_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_over:
             return
         if self._reading is _Reading.BODY and self._idle_bytes > self.bounds.head_bytes:
             self._answer(HeadTooLargeError(self.bounds.head_bytes))  # trailers without end
@@ -83,7 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.cycle is last and was_reading is not _Reading.BODY:
                 self._head_bytes += len(data)  # all of it is this head's
             if self._head_bytes > self.bounds.head_bytes:
-                self._answer(HeadTooLargeError(self.bounds.head_bytes))
+                self._answer(HeadTooLargeError(self.bounds.head_bytes), lingers=True)
             elif was_reading is not _Reading.HEAD:
                 self._timer.cancel()
                 self._await_head()
@@ -124,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer.cancel()
         self._reading = _Reading.BODY
         super().on_headers_complete()
-        self.cycle.transport = _Lingering(self)  # type: ignore[assignment]  # all that it uses
+        self.cycle.transport = _Lingering(self, self.cycle)  # type: ignore[assignment]  # all it uses
 
     def on_body(self, body: bytes) -> None:
         """Take some of the body."""
@@ -143,7 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser stopped at, with a problem."""
-        self._answer(self._refusal or MalformedRequestError(msg))
+        self._answer(self._refusal or MalformedRequestError(msg), lingers=True)
 
     # --- what a request's answer tells -----------------------------------------------------------
 
@@ -155,10 +160,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = self.loop.call_later(_LINGER_S, self.transport.close)
 
-    def close_after_body(self) -> None:
-        """Close once the body that was not read has come, so that its sender sees the answer."""
-        waits = self.cycle.waiting_for_100_continue  # and will send none
-        if self._reading is not _Reading.BODY or waits:
+    def close_after_body(self, cycle: RequestResponseCycle) -> None:
+        """Close once the body that was not read has come, so that its sender sees the answer.
+
+        At once behind an answer that broke off: its sender is to see that it is not whole.
+        """
+        waits = cycle.waiting_for_100_continue  # and will send none
+        if self._reading is not _Reading.BODY or waits or not cycle.response_complete:
             self.transport.close()
             return
         self._closes_after_body = True
@@ -173,12 +181,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def is_silent(self) -> bool:
         """Return whether no request is under way on the connection, nor any part of one."""
-        answered = self.cycle is None or self.cycle.response_complete
-        return answered and self._reading is _Reading.NOTHING and not self.transport.is_closing()
+        is_idle = self._is_answered() and self._reading is _Reading.NOTHING
+        return (is_idle or self._is_over) and not self.transport.is_closing()
 
     def is_reading_body(self) -> bool:
         """Return True after a head and before the end of its body."""
         return self._reading is _Reading.BODY
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def _make_room(self) -> bool:
         """Close the oldest silent connection for this one; return False if there is none."""
@@ -227,8 +238,14 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _answer(self, error: RadStreamError) -> None:
-        """Answer what never becomes a request of the application, and close."""
+    def _answer(self, error: RadStreamError, *, lingers: bool = False) -> None:
+        """Answer what never becomes a request of the application, and close.
+
+        Parameters
+        ----------
+        lingers
+            True if the sender may still be sending: to close over that would cost it the answer.
+        """
         response = response_of(error, None)
         lines = [f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}"]
         fields = security_headers.ALL | dict(response.headers)
@@ -236,16 +253,23 @@ class BoundedProtocol(HttpToolsProtocol):
         lines += ["connection: close", "", ""]
         body = b"" if self._is_head_request else bytes(response.body)
         self.transport.write("\r\n".join(lines).encode("latin-1") + body)
-        self.transport.close()
+        if lingers and self._is_answered() and self.transport.can_write_eof():
+            self._is_over = True
+            self.transport.write_eof()
+            self._timer.cancel()
+            self._timer = self.loop.call_later(_FAREWELL_S, self.transport.close)
+        else:
+            self.transport.close()
 
 
 class _Lingering:
     """The transport as a request sees it: closing it waits for the rest of the body."""
 
-    __slots__ = ("_connection", "is_closing")
+    __slots__ = ("_connection", "_cycle", "is_closing")
 
-    def __init__(self, connection: BoundedProtocol) -> None:
+    def __init__(self, connection: BoundedProtocol, cycle: RequestResponseCycle) -> None:
         self._connection = connection
+        self._cycle = cycle
         self.is_closing = connection.transport.is_closing
 
     def write(self, data: bytes) -> None:
@@ -253,4 +277,4 @@ class _Lingering:
             self._connection.transport.write(data)
 
     def close(self) -> None:
-        self._connection.close_after_body()
+        self._connection.close_after_body(self._cycle)

@@ -119,6 +119,8 @@ class PipeliningProtocol(BoundedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse as far as no request waits for its turn; the rest waits unparsed."""
+        if self._is_over:
+            return
         if len(data) <= self._body_left and not self._unparsed:
             super().data_received(data)  # no request ends and begins in it
             return
@@ -126,15 +128,20 @@ class PipeliningProtocol(BoundedProtocol):
         self._parse()
 
     def _parse(self) -> None:
-        while self._unparsed and not self.pipeline and not self.transport.is_closing():
+        while self._unparsed and not self.pipeline and not self._is_ending():
             piece = bytes(self._unparsed[: self._piece_bytes()])
             del self._unparsed[: len(piece)]
             super().data_received(piece)
+        if self._is_over:
+            self._unparsed.clear()
         if self.pipeline:
             self.flow.hold()
         else:
             self.flow.release()
         self._note_waiting()
+
+    def _is_ending(self) -> bool:
+        return self._is_over or self.transport.is_closing()
 
     def _piece_bytes(self) -> int:
         if self._body_left:
@@ -187,9 +194,10 @@ class PipeliningProtocol(BoundedProtocol):
     def go_on_with_body(self, received: memoryview) -> None:
         """Go on with a body by way of the parser, which learns of what it has not seen."""
         self.transport.set_protocol(self._reception or self)
-        if self.parser is not None:
-            self.parser.feed_data(received)
-            self.cycle.body.clear()  # its reader has it, or does not want it any more
+        for begin in range(0, len(received), reception.ROOM_BYTES):
+            if self.parser is not None:
+                self.parser.feed_data(received[begin : begin + reception.ROOM_BYTES])
+                self.cycle.body.clear()  # its reader has it, or does not want it any more
 
     def _pass_over_body(self) -> None:
         if self._reception is not None and self._body_left and not self.transport.is_closing():

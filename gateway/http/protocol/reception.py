@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _EXTENSION = "radstream.direct_body"
 # Of a shorter body no more than a piece comes.
 LEAST_BYTES = 64 * 2**10
-_ROOM_BYTES = 256 * 2**10
+ROOM_BYTES = 256 * 2**10
 # No more of a body goes to the parser together with the head.
 _HEAD_BYTES = 64 * 2**10
 
@@ -193,7 +193,7 @@ class UnwantedBody(_Reception):
 
 def shared_room() -> memoryview:
     """Return a room for the connections of an event loop; each is done with it once it has read."""
-    return memoryview(bytearray(_ROOM_BYTES))
+    return memoryview(bytearray(ROOM_BYTES))
 
 
 def offer(scope: MutableMapping[str, Any], connection: Connection) -> None:

@@ -1,16 +1,24 @@
 """The change by which a request joins the record of its study."""
 
+import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.errors import StudyConflictError
+from gateway.results.completion import missing_of
 from gateway.results.documents import StudyRecord
 from gateway.results.joins import OnPages, Request, UnreadPagesError, joining, key_of
 from gateway.results.pages import write_page
+from gateway.results.view import study_result
 from gateway.schemas.metadata import StudyMetadata
+from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.schemas.problem import Problem
 from tests.support.readings import NOON, frame, reading
 from tests.support.store import MemoryStore
+
+PROBLEM = Problem(type="urn:radstream:problem:x", title="Damaged", status=422, detail="Mend it.")
 
 
 def request(*fresh: Any, **fields: Any) -> Request:
@@ -45,6 +53,23 @@ def test_a_contradiction_is_refused():
     record = joined(None, request(reading(1), patient_id="P1"))
     with pytest.raises(StudyConflictError):
         joined(record, request(reading(2), patient_id="P2"))
+
+
+def test_an_image_that_was_left_out_of_the_list_is_listed_again_or_settled_by_its_bytes():
+    record = StudyRecord.begun("S1").changed(open_images_left_out=("aaaaaaaa", "bbbbbbbb"))
+    again = NotProcessedDocument(
+        part="image[1]", sha256="a" * 64, problem=PROBLEM, received_at=NOON, beside=("c" * 64,)
+    )
+    listed = joined(record, replace(request(reading(1)), entries=(again,)))
+    assert (listed.open_images, listed.open_images_left_out) == ((again,), ("bbbbbbbb",))
+    # Sent alone, it may be meant for the one that is not listed.
+    alone = replace(request(reading(2, received_at=NOON + dt.timedelta(minutes=1))), alone=True)
+    assert joined(listed, alone).open_images == (again,)
+    mended = joined(listed, request(reading(3, sha256="b" * 64)))
+    assert (mended.open_images, mended.open_images_left_out) == ((again,), ())
+    only = StudyRecord.begun("S1").changed(open_images_left_out=("bbbbbbbb",))
+    assert request(reading(1)).changes(only)
+    assert (missing_of(record), study_result(record).not_processed_left_out) == ((0, ()), 2)
 
 
 async def test_pages_that_may_have_an_image_are_asked_for_first():

@@ -9,6 +9,8 @@ from gateway.results.documents import StudyRecord
 from gateway.results.not_processed import (
     noted,
     settled,
+    still_left_out,
+    with_entries,
     with_less,
     with_parked,
     without_parked,
@@ -89,7 +91,49 @@ def test_entries_are_told_in_few_words_before_any_is_left_out():
     while short.open_images:
         short = with_less(short)
         left.append((len(short.open_images), short.open_images_left_out))
-    assert left == [(2, 3), (1, 4), (0, 5)]
+    assert left == [
+        (2, ("00000000", "11111111", "22222222")),
+        (1, ("00000000", "11111111", "22222222", "33333333")),
+        (0, ("00000000", "11111111", "22222222", "33333333", "44444444")),
+    ]
+
+
+def test_an_image_in_few_words_that_comes_again_keeps_its_time_and_is_told_in_full():
+    first = entry("a" * 64, beside=("f" * 64,))
+    record = StudyRecord.begun("S1").model_copy(update={"open_images": (first,)})
+    short = with_less(record).open_images
+    again = entry("a" * 64, beside=("f" * 64,), received_at=later(1))
+    assert noted(short, [again]) == (first,)
+
+
+def left_out(*entries: NotProcessedDocument) -> tuple[str, ...]:
+    """What a document has of entries that it has no room for."""
+    record = StudyRecord.begun("S1").model_copy(update={"open_images": entries})
+    while record.open_images:
+        record = with_less(record)
+    return record.open_images_left_out
+
+
+def test_an_image_that_was_left_out_counts_until_it_or_its_instance_is_processed_or_listed():
+    signs = left_out(entry("a" * 64), entry("b" * 64, sop_instance_uid="1.2"), entry("c" * 64))
+    assert still_left_out(signs, []) == signs
+    assert still_left_out(signs, [reading(1, sha256="a" * 64)]) == signs[1:]
+    assert still_left_out(signs, [reading(1, sop_instance_uid="1.2")]) == (signs[0], signs[2])
+    assert still_left_out(signs, [reading(1, sop_instance_uid="1.3")]) == signs
+    assert still_left_out(signs, [], ["c" * 64]) == signs[:2]
+
+
+def test_no_more_than_a_thousand_are_known_of_those_left_out():
+    signs = left_out(*(entry(f"{number:08x}" * 8) for number in range(1500)))
+    assert (len(signs), signs[-1]) == (1000, f"{1499:08x}")
+
+
+def test_a_parked_image_that_was_left_out_goes_with_its_parked_item():
+    record = StudyRecord.begun("S1").model_copy(
+        update={"open_images_left_out": left_out(entry("a" * 64, parked="id"))}
+    )
+    assert with_entries(record, (), "b" * 64) is record
+    assert with_entries(record, (), "a" * 64).open_images_left_out == ()
 
 
 def test_a_parked_image_has_an_entry_unless_a_request_of_its_bytes_left_one():

@@ -258,7 +258,7 @@ async def test_images_that_cannot_be_processed_never_fill_a_document(objects: Me
     record = (await documents.read("S1")).open_record()
     assert record is not None
     kept = [entry.part for entry in record.open_images]
-    assert 20 < len(kept) == 500 - record.open_images_left_out
+    assert 20 < len(kept) == 500 - len(record.open_images_left_out)
     assert kept == [f"image[{number}]" for number in range(500 - len(kept), 500)]
     view = study_result(record)
     assert (view.status, view.not_processed_left_out) == ("partial", 500 - len(kept))
@@ -274,13 +274,27 @@ async def test_a_request_with_many_images_of_both_kinds_keeps_all_entries(object
     assert record is not None
     assert len(objects.objects[KEY]) <= 64 * 1024
     assert [entry.sha256 for entry in record.open_images] == [entry.sha256 for entry in entries]
-    assert record.open_images_left_out == 0
+    assert record.open_images_left_out == ()
     # Another image in a place, beside the same ones: it is mended. One of those: it is not.
     [one, *_] = record.open_images
     neighbour, other = (hashlib.sha256(b"good%d" % good).hexdigest() for good in (3, 4))
     for sha256, is_mended in (("f" * 64, True), (other, False)):
         sent = {"image[0]": reading(2, sha256=sha256), "x": reading(3, sha256=neighbour)}
         assert (settled((one,), sent, alone=False) == ()) is is_mended
+
+
+async def test_a_document_that_is_long_of_other_things_lists_the_images_to_send_again(
+    objects: MemoryStore,
+):
+    documents = StudyDocuments(objects, longest_bytes=8_000)
+    await documents.change("S1", Joins(1, metadata={"notes": "x" * 5_000}))
+    await documents.change("S1", leaves(unprocessed(1)))
+    for number in range(2, 10):
+        await documents.change("S1", Joins(number, metadata={"notes": "x" * 5_000}))
+    record = (await documents.read("S1")).open_record()
+    assert record is not None
+    assert [entry.part for entry in record.open_images] == ["image[1]"]
+    assert record.open_images_left_out == ()
 
 
 # --- closings ------------------------------------------------------------------------------------

@@ -57,6 +57,10 @@ class Served:
         if scope["path"] == "/unwanted":
             await self._answer(send, 503, b"no")
             return
+        if scope["path"] == "/fails":
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+            await send(start | {"headers": [(b"content-length", b"10")]})
+            raise ValueError
         status, answer = 200, b""
         with self._admission.slot("someone") as slot:
             try:
@@ -101,6 +105,8 @@ async def served(settings: HttpSettings) -> AsyncIterator[tuple[Served, Connecti
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+        while state.connections:  # noqa: ASYNC110 - nobody tells of the last
+            await asyncio.sleep(0.001)
         server.close()
         await server.wait_closed()
 
@@ -308,5 +314,30 @@ def test_a_connection_that_is_silent_behind_a_body_that_nobody_wants_is_closed(l
         await connection.send(head(f"Content-Length: {len(BODY)}", line=UNWANTED) + BODY)
         assert (await connection.answer()).startswith(b"HTTP/1.1 503 ")
         assert await connection.rest() == b""
+
+    run(loop, scenario)
+
+
+@LOOPS
+@pytest.mark.parametrize("sent", [10, len(BODY)])
+def test_an_answer_that_breaks_off_closes_the_connection_whatever_has_come(loop: Loop, sent: int):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        one = head(f"Content-Length: {len(BODY)}", line="POST /fails HTTP/1.1")
+        connection.writer.write(one + BODY[:sent])
+        with suppress(ConnectionError):  # what was not read makes a reset of it
+            assert (await connection.rest())[-4:] == b"\r\n\r\n"
+
+    run(loop, scenario)
+
+
+@LOOPS
+@pytest.mark.parametrize("size", [30_000, 100_000, len(BODY)])
+def test_a_head_that_is_refused_is_answered_however_long_its_body_is(loop: Loop, size: int):
+    async def scenario(_app: Served, connection: Connection) -> None:
+        fields = "Host: other", f"Content-Length: {size}"
+        connection.writer.write(head(*fields) + BODY[:size] + head("Content-Length: 0"))
+        answer = await connection.rest()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
 
     run(loop, scenario)
