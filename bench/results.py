@@ -5,9 +5,11 @@ import json
 import os
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".benchmarks"
@@ -18,6 +20,18 @@ def keep(name: str, measured: Any) -> None:
     PLACE.mkdir(exist_ok=True)
     document = {"machine": machine(), "measured": measured}
     (PLACE / f"{name}.json").write_text(json.dumps(document))
+
+
+def keep_rounds(
+    name: str, count: int, measured: Callable[[], T], markdown: Callable[[list[T]], str]
+) -> None:
+    """Measure so many rounds, print each and then all, and keep them."""
+    rounds: list[T] = []
+    for _ in range(count):
+        rounds.append(measured())
+        print(markdown(rounds[-1:]), flush=True)
+    print(markdown(rounds))
+    keep(name, rounds)
 
 
 def kept(name: str) -> dict[str, Any] | None:

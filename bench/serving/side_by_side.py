@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.results import PLACE, keep, spread
+from bench.results import PLACE, keep_rounds, spread
 from bench.serving.processes import Server, generated, running_triton
 from bench.serving.targets import prepare_models, repository, running_gateway
 from bench.serving.triton_alone import pictures
@@ -88,16 +88,12 @@ def main() -> None:
     given = parser.parse_args()
     prepare_models()
     images = pictures()
-    rounds: Rounds = []
     with (
         TemporaryDirectory(dir=PLACE) as folder,
         running_triton(repository(_MODEL)) as triton,
         ExitStack() as stack,
     ):
-        shared = {
-            "RADSTREAM_STORE__FOLDER": f"{folder}/store",
-            "RADSTREAM_TRITON__SHARED_MEMORY_BYTES": str(32 * 2**20),
-        }
+        shared = {"RADSTREAM_STORE__FOLDER": f"{folder}/store"}
         gateways = [
             stack.enter_context(
                 running_gateway(triton.url, _MODEL, Path(folder) / str(number), **shared)
@@ -106,19 +102,17 @@ def main() -> None:
         ]
         for image in images.values():
             ask(gateways, triton, image, _WARM_UP)
-        for _ in range(given.rounds):
-            rounds.append(
-                {
-                    name: {
-                        count: ask(gateways[:count], triton, image, given.studies)
-                        for count in (1, given.gateways)
-                    }
-                    for name, image in images.items()
+
+        def measured() -> dict[str, dict[int, dict[str, float]]]:
+            return {
+                name: {
+                    count: ask(gateways[:count], triton, image, given.studies)
+                    for count in (1, given.gateways)
                 }
-            )
-            print(markdown(rounds[-1:]), flush=True)
-    print(markdown(rounds))
-    keep("side_by_side", rounds)
+                for name, image in images.items()
+            }
+
+        keep_rounds("side_by_side", given.rounds, measured, markdown)
 
 
 if __name__ == "__main__":

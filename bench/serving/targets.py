@@ -147,13 +147,16 @@ def gateway_environment(port: int, folder: Path, repository: Path) -> dict[str, 
 def running_gateway(triton_url: str, model: str, folder: Path, **settings: str) -> Iterator[Server]:
     """A gateway before a Triton that serves the model; it keeps everything under the folder."""
     port = free_port()
-    environment = gateway_environment(port, folder, repository(model))
+    environment = gateway_environment(port, folder, repository(model)) | {
+        "RADSTREAM_TRITON__URL": triton_url,
+        "RADSTREAM_TRITON__SHARED_MEMORY_BYTES": str(32 * 2**20),  # as `radstream up` has it
+    }
     with running(
         [sys.executable, "-m", "gateway", "serve"],
         port,
         ready="/readyz",
         cwd=ROOT,
-        env=environment | {"RADSTREAM_TRITON__URL": triton_url} | settings,
+        env=environment | settings,
         log=_PLACE / "gateway.log",
     ) as gateway:
         yield gateway

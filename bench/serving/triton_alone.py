@@ -19,14 +19,13 @@ from tempfile import TemporaryDirectory
 
 import cv2
 
-from bench.results import PLACE, keep, spread
+from bench.results import PLACE, keep_rounds, spread
 from bench.serving.processes import Server, generated, running_triton
 from bench.serving.targets import prepare_models, repository, running_gateway
 from bench.serving.work import large_file
 
 _MODEL = "densenet121"
 _WARM_UP = ("--studies=24", "--concurrency=4")
-_SHARED_BYTES = str(32 * 2**20)  # as `radstream up` has it
 # By round, picture and way.
 Rounds = list[dict[str, dict[str, dict[str, float]]]]
 _WAYS = ("radstream", "tensors", "pictures")
@@ -107,27 +106,22 @@ def main() -> None:
     load = (f"--studies={given.studies}", f"--concurrency={given.concurrency}")
     prepare_models()
     images = pictures()
-    rounds: Rounds = []
     with (
         TemporaryDirectory(dir=PLACE) as folder,
         running_triton(repository(_MODEL)) as triton,
-        running_gateway(
-            triton.url, _MODEL, Path(folder), RADSTREAM_TRITON__SHARED_MEMORY_BYTES=_SHARED_BYTES
-        ) as gateway,
+        running_gateway(triton.url, _MODEL, Path(folder)) as gateway,
     ):
         for image in images.values():
             for way in _WAYS:
                 ask(way, gateway, triton, image, *_WARM_UP)
-        for _ in range(given.rounds):
-            rounds.append(
-                {
-                    name: {way: ask(way, gateway, triton, image, *load) for way in _WAYS}
-                    for name, image in images.items()
-                }
-            )
-            print(markdown(rounds[-1:]), flush=True)
-    print(markdown(rounds))
-    keep("triton_alone", rounds)
+
+        def measured() -> dict[str, dict[str, dict[str, float]]]:
+            return {
+                name: {way: ask(way, gateway, triton, image, *load) for way in _WAYS}
+                for name, image in images.items()
+            }
+
+        keep_rounds("triton_alone", given.rounds, measured, markdown)
 
 
 if __name__ == "__main__":

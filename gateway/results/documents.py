@@ -352,6 +352,12 @@ class StudyRecord(StoredDocument):
         now = max(dt.datetime.now(dt.UTC), self.changed_at + dt.timedelta(microseconds=1))
         return self.model_copy(update={**news, "changed_at": now})
 
+    def lacks(self) -> bool:
+        """Return True if images of it were not processed, or readings of them are owed."""
+        return bool(
+            self.open_images or self.open_images_left_out or self.missing_readings or self.failed
+        )
+
 
 class StudyDocument(StoredDocument):
     """The study's object in the store: its public view, and the record that it is made from.

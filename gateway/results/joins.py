@@ -67,12 +67,7 @@ class Request:
 
     def changes(self, record: StudyRecord | None) -> bool:
         """Return True if there is something to write, as far as this record tells."""
-        before = record is not None and (
-            record.open_images
-            or record.open_images_left_out
-            or record.missing_readings
-            or record.failed
-        )
+        before = record is not None and record.lacks()
         corrects = self.corrects and contradicts(self.metadata, record)
         return bool(
             (self.fresh or self.entries or self.missing) or self.submission or before or corrects

@@ -35,7 +35,7 @@ _SHORT_DIGITS = 12
 # another.
 _SIGN_DIGITS = 8
 # At 20 bytes each they take a third of a document.
-MOST_LEFT_OUT = 1000
+_MOST_LEFT_OUT = 1000
 
 
 def noted(before: Entries, entries: Sequence[NotProcessedDocument]) -> Entries:
@@ -105,7 +105,7 @@ def with_less(record: StudyRecord) -> StudyRecord:
         half = (len(before) + 1) // 2
         gone, entries = before[:half], before[half:]
     signs = dict.fromkeys((*record.open_images_left_out, *map(_sign, gone)))  # each once
-    left_out = tuple(signs)[-MOST_LEFT_OUT:]
+    left_out = tuple(signs)[-_MOST_LEFT_OUT:]
     return record.model_copy(update={"open_images": entries, "open_images_left_out": left_out})
 
 

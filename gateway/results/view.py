@@ -247,13 +247,7 @@ def _status(record: StudyRecord, stand: Sequence[Reading | PageEntry]) -> Status
         return Status.PENDING
     if not stand:
         return Status.FAILED if record.failed else Status.PENDING
-    lacks = (
-        record.open_images,
-        record.open_images_left_out,
-        record.missing_readings,
-        record.failed,
-    )
-    is_whole = not any(lacks) and not any(each.silent for each in stand)
+    is_whole = not record.lacks() and not any(each.silent for each in stand)
     return Status.COMPLETED if is_whole else Status.PARTIAL
 
 

@@ -80,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         was_reading, last = self._reading, self.cycle
         self._idle_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing() or self._is_over:
+        if self._is_ending():
             return
         if self._reading is _Reading.BODY and self._idle_bytes > self.bounds.head_bytes:
             self._answer(HeadTooLargeError(self.bounds.head_bytes))  # trailers without end
@@ -187,6 +187,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def is_reading_body(self) -> bool:
         """Return True after a head and before the end of its body."""
         return self._reading is _Reading.BODY
+
+    def _is_ending(self) -> bool:
+        return self._is_over or self.transport.is_closing()
 
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

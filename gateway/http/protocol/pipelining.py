@@ -95,9 +95,9 @@ class PipeliningProtocol(BoundedProtocol):
         self._unread_timer: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         # With TLS the bytes are copied out of their records anyway.
-        self._reception = Parsed(self) if self.scheme == "http" else None
-        if self._reception is not None:
-            transport.set_protocol(self._reception)
+        self._reads_into_rooms = self.scheme == "http"
+        if self._reads_into_rooms:
+            transport.set_protocol(Parsed(self))
         self.flow: _HeldFlow = _HeldFlow(transport)
         with suppress(AttributeError, OSError):  # no TCP, or no such limit here
             transport.get_extra_info("socket").setsockopt(
@@ -140,9 +140,6 @@ class PipeliningProtocol(BoundedProtocol):
             self.flow.release()
         self._note_waiting()
 
-    def _is_ending(self) -> bool:
-        return self._is_over or self.transport.is_closing()
-
     def _piece_bytes(self) -> int:
         if self._body_left:
             return self._body_left
@@ -158,7 +155,7 @@ class PipeliningProtocol(BoundedProtocol):
         super().on_headers_complete()
         lengths = [value for name, value in self.headers if name == b"content-length"]
         self._body_left = int(lengths[0]) if lengths else 0
-        if self._reception is not None and self._body_left >= reception.LEAST_BYTES:
+        if self._reads_into_rooms and self._body_left >= reception.LEAST_BYTES:
             reception.offer(self.scope, self)  # type: ignore[arg-type]  # a dict
             self.flow.pause_reading()  # until there is a room for it, or an answer
 
@@ -185,7 +182,6 @@ class PipeliningProtocol(BoundedProtocol):
 
     def end_body(self) -> None:
         """Go on with the next request; the parser has not seen the end of this one."""
-        self.transport.set_protocol(self._reception or self)
         self._body_left = 0
         self.parser.begin_anew()  # type: ignore[attr-defined]  # of `NeverUpgrading`
         self.on_message_complete()
@@ -193,14 +189,13 @@ class PipeliningProtocol(BoundedProtocol):
 
     def go_on_with_body(self, received: memoryview) -> None:
         """Go on with a body by way of the parser, which learns of what it has not seen."""
-        self.transport.set_protocol(self._reception or self)
         for begin in range(0, len(received), reception.ROOM_BYTES):
             if self.parser is not None:
                 self.parser.feed_data(received[begin : begin + reception.ROOM_BYTES])
                 self.cycle.body.clear()  # its reader has it, or does not want it any more
 
     def _pass_over_body(self) -> None:
-        if self._reception is not None and self._body_left and not self.transport.is_closing():
+        if self._reads_into_rooms and self._body_left and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             UnwantedBody(self, self._body_left)
 

@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 
 # Key of the request's function that returns its `DirectBody`, in the scope's extensions.
 _EXTENSION = "radstream.direct_body"
-# Of a shorter body no more than a piece comes.
+# No more goes to the parser together with a head; a shorter body comes with it or right behind.
 LEAST_BYTES = 64 * 2**10
 ROOM_BYTES = 256 * 2**10
-# No more of a body goes to the parser together with the head.
-_HEAD_BYTES = 64 * 2**10
 
 
 class Connection(Protocol):
@@ -62,11 +60,11 @@ class Connection(Protocol):
         ...
 
     def end_body(self) -> None:
-        """Take the transport back after the last byte of a body that went past the parser."""
+        """Go on after the last byte of a body that went past the parser."""
         ...
 
     def go_on_with_body(self, received: memoryview) -> None:
-        """Take the transport back within a body, with what was received past the parser."""
+        """Go on within a body, with what was received past the parser."""
         ...
 
 
@@ -96,14 +94,26 @@ class Parsed(_Reception):
         """Return the room for what comes next."""
         del sizehint
         connection = self._connection
-        return connection.room if connection.is_reading_body() else connection.room[:_HEAD_BYTES]
+        return connection.room if connection.is_reading_body() else connection.room[:LEAST_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Have it parsed."""
         self._connection.data_received(bytes(self._connection.room[:nbytes]))
 
 
-class DirectBody(_Reception):
+class _PastParser(_Reception):
+    """The protocol of a connection until it gives the transport back to the one before it."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._before = connection.transport.get_protocol()
+        connection.transport.set_protocol(self)
+
+    def _give_back(self) -> None:
+        self._connection.transport.set_protocol(self._before)
+
+
+class DirectBody(_PastParser):
     """The protocol of a connection while the rest of a body comes.
 
     It never takes more than the room has, so that no byte of the next request is in it.
@@ -126,7 +136,6 @@ class DirectBody(_Reception):
         self.ended: asyncio.Future[None] = connection.loop.create_future()
         self._room = room
         self._size = 0
-        connection.transport.set_protocol(self)
 
     @property
     def left(self) -> int:
@@ -142,6 +151,7 @@ class DirectBody(_Reception):
         """Note what came; give the connection back after the last byte."""
         self._size += nbytes
         if not self.left:
+            self._give_back()
             self._connection.end_body()
             self._settle()
 
@@ -153,6 +163,7 @@ class DirectBody(_Reception):
     def close(self) -> None:
         """Let go of the room; what is missing goes to the connection's parser, unread."""
         if not self.ended.done():
+            self._give_back()
             with self._room[: self._size] as received:
                 self._connection.go_on_with_body(received)
             self._settle()
@@ -163,7 +174,7 @@ class DirectBody(_Reception):
             self.ended.set_result(None)
 
 
-class UnwantedBody(_Reception):
+class UnwantedBody(_PastParser):
     """The protocol of a connection while the rest of a body comes that was answered already.
 
     Parameters
@@ -177,7 +188,6 @@ class UnwantedBody(_Reception):
     def __init__(self, connection: Connection, left: int) -> None:
         super().__init__(connection)
         self._left = left
-        connection.transport.set_protocol(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the room for what comes next."""
@@ -188,6 +198,7 @@ class UnwantedBody(_Reception):
         """Forget what came; give the connection back after the last byte."""
         self._left -= nbytes
         if not self._left:
+            self._give_back()
             self._connection.end_body()
 
 
