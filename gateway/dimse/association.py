@@ -312,6 +312,8 @@ class ServedAssociation(Association):
         else:
             super()._serve_request(msg, context_id)  # type: ignore[arg-type]
         self._served_at = time.monotonic()
+        if self._is_ending and self.is_established:  # before the peer begins the next
+            self.abort()
 
     def _serve_store(self, msg: C_STORE, context: PresentationContext, context_id: int) -> None:
         response = C_STORE()

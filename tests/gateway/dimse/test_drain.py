@@ -2,10 +2,13 @@
 
 import asyncio
 import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from gateway.dimse.association import ServedAssociation
 from gateway.settings import HttpSettings
 from tests.support.dimse import dimse_settings, encoded, secondary_capture
 from tests.support.dimse_wire import WireSender
@@ -16,21 +19,31 @@ pytestmark = pytest.mark.server
 ABORT = 0x07
 
 
-async def test_the_instance_at_hand_is_answered_before_the_end(tmp_path: Path):
+def is_at_an_instance() -> bool:
+    """Return True if an association has received the beginning of one."""
+    found = (each for each in threading.enumerate() if isinstance(each, ServedAssociation))
+    return any(association.messages.message is not None for association in found)
+
+
+async def test_the_instance_at_hand_is_answered_before_the_end_and_no_further_one(tmp_path: Path):
     settings = dimse_settings(tmp_path)
     dataset = secondary_capture()
     data = encoded(dataset)
     port = settings.dimse.port
     async with running_gateway(settings) as gateway:
-        idle, busy = await asyncio.to_thread(lambda: (WireSender(port), WireSender(port)))
+        busy, idle = await asyncio.to_thread(lambda: (WireSender(port), WireSender(port)))
         busy.begin(dataset.SOPInstanceUID)
         busy.send([data[:100]])
+        await until(is_at_an_instance)
         gateway.server.should_exit = True
 
         def finish() -> tuple[int, int, int]:
             with idle, busy:
                 aborted, _ = idle.receive()
                 status = busy.store_rest(data[100:])
+                with suppress(OSError):  # it may be closed by now
+                    busy.begin("1.2.3")
+                    busy.send([bytes(100)])
                 return aborted, status, busy.receive()[0]
 
         assert await asyncio.to_thread(finish) == (ABORT, 0x0000, ABORT)
