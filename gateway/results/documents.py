@@ -178,6 +178,20 @@ class PageEntry(StoredDocument):
     silent: bool = Field(False, description="True if a reading on it is of a silent model.")
 
 
+class PageList(StoredDocument):
+    """Entries of a study's earlier pages, moved out of its document; written once."""
+
+    schema_: Literal["radstream.page-list/1"] = Field("radstream.page-list/1", alias="schema")
+    pages: tuple[PageEntry, ...]
+
+
+class PageListEntry(StoredDocument):
+    """List of pages of a study, as its document names it."""
+
+    name: str = Field(description="Last part of its key, less the ending.")
+    pages: int
+
+
 class PendingImages(StoredDocument):
     """Images that were accepted together and wait; their id has the time at which they came."""
 
@@ -309,7 +323,12 @@ class StudyRecord(StoredDocument):
         (), description="Identities that a sender with the right to has corrected, oldest first."
     )
     images: int = Field(0, description="Number of its images, each frame being one.")
-    pages: tuple[PageEntry, ...] = ()
+    page_lists: tuple[PageListEntry, ...] = Field(
+        (), description="Lists of its first pages, in objects of their own."
+    )
+    pages: tuple[PageEntry, ...] = Field(
+        (), description="Its pages, in order; the document has those that stand on no list."
+    )
     readings: tuple[Reading, ...] = Field(
         (), description="Readings that joined after all pages, in order."
     )
@@ -351,6 +370,10 @@ class StudyRecord(StoredDocument):
         """
         now = max(dt.datetime.now(dt.UTC), self.changed_at + dt.timedelta(microseconds=1))
         return self.model_copy(update={**news, "changed_at": now})
+
+    def unlisted_pages(self) -> tuple[PageEntry, ...]:
+        """Return the pages that stand on no list."""
+        return self.pages[sum(each.pages for each in self.page_lists) :]
 
     def lacks(self) -> bool:
         """Return True if images of it were not processed, or readings of them are owed."""

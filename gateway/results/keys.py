@@ -9,6 +9,8 @@ alone, under ``work/withdrawals/!{study_id}!{time}/``:
     Of a withdrawal alone: the `WithdrawnStudy`, written first and removed first.
 ``pages/{first}-{last}-{hash}.json``
     A `Page` of earlier readings of a study whose document grew too long.
+``pages/lists/{first}-{last}-{hash}.json``
+    A `PageList` of its first pages, where they are too many for the document to list.
 ``pointers/{sop_instance_uid}``
     A mark of an instance that has a pointer; see `gateway.results.instances`.
 ``images/{sha256}/image-{token}.{jpg,png,dcm}``
@@ -76,13 +78,18 @@ def withdrawals_of(study_id: str) -> str:
 
 
 def pages_folder(study_id: str) -> str:
-    """Return what the keys of a study's pages begin with."""
+    """Return what the keys of a study's pages, and of lists of them, begin with."""
     return f"{study_folder(study_id)}pages/"
 
 
 def page_key(study_id: str, name: str) -> str:
     """Return the key of a page of this name."""
     return f"{pages_folder(study_id)}{name}.json"
+
+
+def page_list_key(study_id: str, name: str) -> str:
+    """Return the key of a list of pages of this name."""
+    return f"{pages_folder(study_id)}lists/{name}.json"
 
 
 def pointers_folder(study_id: str) -> str:

@@ -1,17 +1,20 @@
 """Pages of a study: earlier readings, moved out of a document that grew too long.
 
 A page is written before the document that lists it and never again, under a name made of its
-content: of two gateways that write one at once neither can spoil the other's.
+content: of two gateways that write one at once neither can spoil the other's. Of very many pages
+the first are listed in objects of their own, written in the same way, which the document names.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from gateway.results.documents import Page, PageEntry, Reading
-from gateway.results.keys import page_key
+from pydantic import BaseModel
+
+from gateway.results.documents import Page, PageEntry, PageList, PageListEntry, Reading
+from gateway.results.keys import page_key, page_list_key
 from gateway.results.search_attributes import search_attributes
 from gateway.results.view import positive_labels
 from gateway.runtime.concurrency import together
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from gateway.results.documents import StudyRecord
     from gateway.storage.protocol import ObjectStore
 
+D = TypeVar("D", bound=BaseModel)
+
 # Of a hash: of ten thousand images one in 1,700 is looked for on a page that has it not.
 _HASH_BYTES = 3
 
@@ -32,9 +37,8 @@ async def write_page(
 ) -> PageEntry:
     """Write a page of a study and return what its document lists of it."""
     page = stored_form(Page(readings=tuple(readings)))
-    first = 1 + sum(entry.readings for entry in record.pages)
-    digest = hashlib.sha256(page).hexdigest()[:8]
-    name = f"{first:06}-{first + len(readings) - 1:06}-{digest}"
+    before = sum(entry.readings for entry in record.pages)
+    name = _name(before, len(readings), page)
     await objects.create(page_key(record.study_id, name), page, media_type=MEDIA_TYPE)
     begun = sum(entry.images for entry in record.pages)
     new = {reading.sha256: reading for reading in readings if reading.number > begun}
@@ -65,8 +69,34 @@ async def read_pages(
         The study was deleted meanwhile.
     UnreadableDocumentError
     """
-    found = await together(_read(objects, page_key(study_id, page.name)) for page in pages)
+    found = await together(_read(objects, Page, page_key(study_id, page.name)) for page in pages)
     return [reading for page in found for reading in page.readings]
+
+
+async def with_page_list(objects: ObjectStore, record: StudyRecord) -> StudyRecord:
+    """Write a list of the pages that stand on none, and return the record that names it."""
+    pages = record.unlisted_pages()
+    data = stored_form(PageList(pages=pages))
+    before = sum(each.pages for each in record.page_lists)
+    entry = PageListEntry(name=_name(before, len(pages), data), pages=len(pages))
+    key = page_list_key(record.study_id, entry.name)
+    await objects.create(key, data, media_type=MEDIA_TYPE)
+    return record.model_copy(update={"page_lists": (*record.page_lists, entry)})
+
+
+async def with_listed_pages(objects: ObjectStore, record: StudyRecord) -> StudyRecord:
+    """Return a record as its document has it with the pages on its lists, too.
+
+    Raises
+    ------
+    ObjectNotFoundError
+        The study was deleted meanwhile.
+    UnreadableDocumentError
+    """
+    keys = [page_list_key(record.study_id, each.name) for each in record.page_lists]
+    found = await together(_read(objects, PageList, key) for key in keys)
+    listed = [page for pages in found for page in pages.pages]
+    return record.model_copy(update={"pages": (*listed, *record.pages)}) if listed else record
 
 
 def may_have_image(page: PageEntry, sha256: str) -> bool:
@@ -79,8 +109,14 @@ def may_have_name(page: PageEntry, name: str) -> bool:
     return _among(_digest(name), page.names)
 
 
-async def _read(objects: ObjectStore, key: str) -> Page:
-    return read_document(Page, key, await objects.read(key))
+async def _read(objects: ObjectStore, kind: type[D], key: str) -> D:
+    return read_document(kind, key, await objects.read(key))
+
+
+def _name(before: int, count: int, data: bytes) -> str:
+    """Return a name made of the numbers of the first and the last, and of the content."""
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    return f"{before + 1:06}-{before + count:06}-{digest}"
 
 
 def _hashes(digests: Iterable[str]) -> bytes:

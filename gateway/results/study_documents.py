@@ -19,26 +19,28 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.errors import ObjectNotFoundError, StudyBeingDeletedError, UnreadableDocumentError
-from gateway.results.documents import StudyDocument, StudyRecord
+from gateway.errors import (
+    ObjectNotFoundError,
+    StudyBacklogFullError,
+    StudyBeingDeletedError,
+    UnreadableDocumentError,
+)
+from gateway.results.document_room import LONGEST_BYTES, DocumentRoom
+from gateway.results.documents import StudyDocument
 from gateway.results.keys import document_key, withdrawn_study
-from gateway.results.not_processed import with_less
-from gateway.results.pages import write_page
-from gateway.results.view import study_result
-from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
+from gateway.results.pages import with_listed_pages
+from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
-    from gateway.results.documents import Reading
+    from gateway.results.documents import StudyRecord
     from gateway.results.tombstone import Closing
     from gateway.storage.protocol import ObjectStore
 
     Change = Callable[[StudyRecord | None], StudyRecord]
     Waiting = list[tuple[Change, asyncio.Future[StudyRecord]]]
 
-# A longer document moves its readings to pages.
-_LONGEST_BYTES = 64 * 1024
 # Of the documents that a process remembers, to spare the read before a swap.
 _REMEMBERED_BYTES = 2 * 1024 * 1024
 
@@ -54,7 +56,7 @@ class Seen:
     tag
         Of the object, for the swap.
     size
-        Its bytes.
+        Its bytes, and those of its lists of pages.
     """
 
     record: StudyRecord | None = None
@@ -82,7 +84,7 @@ class StudyDocuments:
     objects
         The store.
     longest_bytes
-        Of a document, pages apart.
+        Of a document; see `DocumentRoom`.
     changed
         Told of each study whose document this gateway has changed.
     """
@@ -91,12 +93,12 @@ class StudyDocuments:
         self,
         objects: ObjectStore,
         *,
-        longest_bytes: int = _LONGEST_BYTES,
+        longest_bytes: int = LONGEST_BYTES,
         changed: Callable[[str], None] | None = None,
     ) -> None:
         self._objects = objects
         self._told = changed
-        self._longest = longest_bytes
+        self._room = DocumentRoom(objects, longest_bytes)
         self._remembered: OrderedDict[str, Seen] = OrderedDict()
         self._remembered_bytes = 0
         self._waiting: dict[str, Waiting] = {}
@@ -110,13 +112,24 @@ class StudyDocuments:
         UnreadableDocumentError
         """
         key = document_key(study_id)
-        try:
-            stored = await self._objects.read_tagged(key)
-        except ObjectNotFoundError:
-            return self._remember(study_id, Seen())
-        document = read_document(StudyDocument, key, stored.data)
-        seen = Seen(document.record, document.closing, stored.tag, len(stored.data))
-        return self._remember(study_id, seen)
+        tag = None
+        while True:
+            try:
+                stored = await self._objects.read_tagged(key)
+            except ObjectNotFoundError:
+                return self._remember(study_id, Seen())
+            document = read_document(StudyDocument, key, stored.data)
+            record = document.record
+            try:
+                if record is not None and record.page_lists:
+                    record = await with_listed_pages(self._objects, record)
+            except ObjectNotFoundError:
+                if stored.tag == tag:  # and it is not that the study is being deleted
+                    raise unreadable(key, "a list of its pages is missing") from None
+                tag = stored.tag
+            else:
+                seen = Seen(record, document.closing, stored.tag, self._size(record, stored.data))
+                return self._remember(study_id, seen)
 
     def remembered(self, study_id: str) -> Seen | None:
         """Return the record that this process saw last; another may have changed it since.
@@ -139,6 +152,8 @@ class StudyDocuments:
         Raises
         ------
         StudyBeingDeletedError
+        StudyBacklogFullError
+            The document has no room for more that waits.
         Exception
             An error of the change: then nothing of it is written.
         """
@@ -221,17 +236,25 @@ class StudyDocuments:
                 await asyncio.sleep(0)  # so that those of one turn of the loop go together
                 taken = self._waiting[study_id]
                 self._waiting[study_id] = []
-                try:
-                    await self._make(study_id, taken, self.remembered(study_id) or seen)
-                except Exception as error:  # noqa: BLE001 - told to each whose change it was
-                    for _, ended in taken:
-                        _fail(ended, error)
+                await self._try(study_id, taken, self.remembered(study_id) or seen)
                 if not self._waiting[study_id]:
                     break
                 seen = None
         finally:
             for _, ended in self._waiting.pop(study_id, []):
                 ended.cancel()
+
+    async def _try(self, study_id: str, taken: Waiting, seen: Seen | None) -> None:
+        """Make these changes; an error is told to each whose change it was."""
+        try:
+            await self._make(study_id, taken, seen)
+        except Exception as error:  # noqa: BLE001 - told to each whose change it was
+            if isinstance(error, StudyBacklogFullError) and len(taken) > 1:
+                for each in taken:  # for some of them there may be room
+                    await self._try(study_id, [each], None)
+                return
+            for _, ended in taken:
+                _fail(ended, error)
 
     async def _make(self, study_id: str, taken: Waiting, remembered: Seen | None) -> None:
         seen = remembered or await self.read(study_id)
@@ -241,8 +264,12 @@ class StudyDocuments:
             if not sure and (failed or record is seen.record):
                 seen = await self.read(study_id)  # it may not be so any more
                 continue
-            if record is seen.record or await self._replace(study_id, seen, record):
-                break
+            try:
+                if record is seen.record or await self._replace(study_id, seen, record):
+                    break
+            except StudyBacklogFullError:
+                if sure:
+                    raise
             seen = await self.read(study_id)
         for place, (_, ended) in enumerate(taken):
             if (error := failed.get(place)) is not None:
@@ -254,24 +281,8 @@ class StudyDocuments:
         """Swap the document; return False if another was faster."""
         if record is None:
             return True
-        data = _form(record)
-        if len(data) > self._longest:
-            while _entries_bytes(record) > self._longest // 3:
-                record = with_less(record)
-            before = len(seen.record.readings) if seen.record is not None else 0
-            record = await self._paged(record, before)
-            data = _form(record)
-            if len(data) > self._longest and record.readings:
-                record = await self._paged(record, len(record.readings))
-                data = _form(record)
+        record, data = await self._room.fitted(record, seen.record)
         return await self._swap(study_id, seen, Seen(record=record), data)
-
-    async def _paged(self, record: StudyRecord, count: int) -> StudyRecord:
-        """Return the record with its first readings on pages."""
-        for page in _by_size(record.readings[:count], self._longest * 3 // 4):
-            entry = await write_page(self._objects, record, page)
-            record = record.model_copy(update={"pages": (*record.pages, entry)})
-        return record.model_copy(update={"readings": record.readings[count:]})
 
     async def _swap(self, study_id: str, seen: Seen, new: Seen, data: bytes) -> bool:
         key = document_key(study_id)
@@ -279,11 +290,14 @@ class StudyDocuments:
         if tag is None:
             self._forget(study_id)
             return False
-        self._remember(study_id, Seen(new.record, new.closing, tag, len(data)))
+        self._remember(study_id, Seen(new.record, new.closing, tag, self._size(new.record, data)))
         is_withdrawal = withdrawn_study(study_id) is not None
         if self._told is not None and new.record is not None and not is_withdrawal:
             self._told(study_id)
         return True
+
+    def _size(self, record: StudyRecord | None, data: bytes) -> int:
+        return len(data) + (0 if record is None else self._room.listed_bytes(record))
 
     def _remember(self, study_id: str, seen: Seen) -> Seen:
         self._forget(study_id)
@@ -312,35 +326,6 @@ def _changed(seen: Seen, changes: list[Change]) -> tuple[StudyRecord | None, dic
         except Exception as error:  # noqa: BLE001 - told to whose change it was
             failed[place] = error
     return record, failed
-
-
-def _by_size(readings: Sequence[Reading], longest: int) -> list[list[Reading]]:
-    """Return the readings in groups of so many bytes; a longer one is a group by itself."""
-    groups: list[list[Reading]] = []
-    size = longest
-    for reading in readings:
-        added = len(stored_form(reading))
-        if size + added > longest:
-            groups.append([])
-            size = 0
-        groups[-1].append(reading)
-        size += added
-    return groups
-
-
-def _entries_bytes(record: StudyRecord) -> int:
-    """Return the bytes that a document has for images that could not be processed."""
-    if not record.open_images:
-        return 0
-    alone = StudyRecord.begun(record.study_id)
-    return len(_form(alone.model_copy(update={"open_images": record.open_images})))
-
-
-def _form(record: StudyRecord) -> bytes:
-    """Return a document as it is stored: the public view, and the record beside it."""
-    view = study_result(record).model_dump_json(exclude_none=True)
-    kept = stored_form(record)
-    return b"".join([view[:-1].encode(), b',"record":', kept, b"}"])
 
 
 def _fail(ended: asyncio.Future[StudyRecord], error: Exception) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from gateway.observability.pseudonyms import key_reference
 from gateway.results import deletion
 from gateway.results.deliveries import study_deliveries
-from gateway.results.documents import Page, StudyDocument
+from gateway.results.documents import Page, PageList, StudyDocument
 from gateway.results.keys import (
     document_key,
     heatmap_key,
     image_key,
     page_key,
+    page_list_key,
     pointers_folder,
     shadows_folder,
     study_folder,
@@ -42,7 +43,7 @@ from gateway.work.keys import (
 )
 
 if TYPE_CHECKING:
-    from gateway.results.documents import Reading, StudyRecord
+    from gateway.results.documents import PageEntry, Reading, StudyRecord
     from gateway.storage.protocol import ObjectStore
     from gateway.work.documents import WorkDocument
 
@@ -129,14 +130,11 @@ class _StudyLook:
         images = {reading.sha256 for reading in record.readings}
         for reading in record.readings:
             self._reading(reading, self._key)
-        for listed in record.pages:
+        for listed in [*await self._listed_pages(record), *record.pages]:
             key = page_key(self._study_id, listed.name)
             self._named.add(key)
-            page = await self._look.document(Page, key) if key in self._look.keys else None
-            if page is None:
-                self._look.missing(key, self._key)
-                continue
-            for reading in page.readings:
+            page = await self._look.named_document(Page, key, self._key)
+            for reading in () if page is None else page.readings:
                 images.add(reading.sha256)
                 self._reading(reading, key)
         await self._work(record)
@@ -151,6 +149,16 @@ class _StudyLook:
             if any(image.startswith(sha256) for image in images):  # its first digits
                 continue
             self._look.missing(f"{self._folder}images/{sha256}/", self._key)
+
+    async def _listed_pages(self, record: StudyRecord) -> list[PageEntry]:
+        """Return the pages on lists, which the document has not itself."""
+        pages: list[PageEntry] = []
+        for entry in record.page_lists:
+            key = page_list_key(self._study_id, entry.name)
+            self._named.add(key)
+            found = await self._look.named_document(PageList, key, self._key)
+            pages += () if found is None else found.pages
+        return pages
 
     async def _work(self, record: StudyRecord) -> None:
         """Look at work of the study that waits or has failed."""

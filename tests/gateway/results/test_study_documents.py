@@ -2,20 +2,14 @@
 
 import asyncio
 import datetime as dt
-import hashlib
-from collections.abc import Callable
 
 import pytest
 
 from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
 from gateway.results.documents import Reading, StudyRecord
-from gateway.results.not_processed import noted, settled
 from gateway.results.pages import read_pages
 from gateway.results.study_documents import Seen, StudyDocuments
 from gateway.results.tombstone import Closing, Reason
-from gateway.results.view import study_result
-from gateway.schemas.not_processed import NotProcessedDocument
-from gateway.schemas.problem import Problem
 from gateway.storage.protocol import ObjectStore
 from tests.support.readings import NOON, reading
 from tests.support.store import MemoryStore
@@ -184,7 +178,7 @@ async def test_each_study_whose_document_changed_is_told(objects: MemoryStore):
     assert told == ["S1", "S1"]
 
 
-# --- length --------------------------------------------------------------------------------------
+# --- memory --------------------------------------------------------------------------------------
 
 
 async def test_what_a_process_remembers_is_bounded(documents: StudyDocuments):
@@ -198,103 +192,6 @@ async def test_what_a_process_remembers_is_bounded(documents: StudyDocuments):
     remembered = [documents.remembered(study_id) is not None for study_id in ids]
     assert remembered[-1]
     assert sum(remembered) * 60_000 < 2 * 1024 * 1024
-
-
-async def test_readings_of_a_document_that_grows_too_long_move_to_pages(objects: MemoryStore):
-    documents = StudyDocuments(objects, longest_bytes=12_000)
-    for number in range(1, 41):
-        await documents.change("S1", Joins(number))
-    pages = [key for key in objects.objects if "/pages/" in key]
-    assert 2 < len(pages) <= 20
-    assert all(len(objects.objects[key]) <= 12_000 for key in [KEY, *pages])
-    assert [item.number for item in await whole(objects)] == list(range(1, 41))
-
-
-async def test_one_reading_longer_than_a_document_goes_to_a_page_at_once(objects: MemoryStore):
-    documents = StudyDocuments(objects, longest_bytes=8_000)
-    notes = {"notes": "x" * 10_000}
-    answered = await documents.change("S1", Joins(1, metadata=notes))
-    assert [item.number for item in answered.readings] == [1]  # whose request tells of it
-    record = (await documents.read("S1")).open_record()
-    assert record is not None
-    assert (record.readings, len(record.pages)) == ((), 1)
-    assert len(objects.objects[KEY]) < 8_000
-    assert [item.metadata for item in await whole(objects)] == [notes]
-
-
-def unprocessed(number: int, beside: int = 0) -> NotProcessedDocument:
-    problem = Problem(
-        type="urn:radstream:problem:x", title="Damaged", status=422, detail="Mend it." * 40
-    )
-    return NotProcessedDocument(
-        part=f"image[{number}]",
-        sha256=hashlib.sha256(b"%d" % number).hexdigest(),
-        problem=problem,
-        received_at=NOON + dt.timedelta(minutes=number),
-        beside=tuple(hashlib.sha256(b"good%d" % good).hexdigest() for good in range(beside)),
-    )
-
-
-def leaves(*entries: NotProcessedDocument) -> Callable[[StudyRecord | None], StudyRecord]:
-    """A change by a request with images that cannot be processed."""
-
-    def change(record: StudyRecord | None) -> StudyRecord:
-        record = record or StudyRecord.begun("S1")
-        return record.changed(open_images=noted(record.open_images, entries))
-
-    return change
-
-
-async def test_images_that_cannot_be_processed_never_fill_a_document(objects: MemoryStore):
-    documents = StudyDocuments(objects)
-    await documents.change("S1", Joins(1))
-    for number in range(500):
-        told = await documents.change("S1", leaves(unprocessed(number)))
-        assert told.open_images[-1] == unprocessed(number)  # whose request tells all of it
-        assert len(objects.objects[KEY]) <= 64 * 1024
-    for number in range(2, 102):
-        await documents.change("S1", Joins(number))
-        assert len(objects.objects[KEY]) <= 64 * 1024
-    record = (await documents.read("S1")).open_record()
-    assert record is not None
-    kept = [entry.part for entry in record.open_images]
-    assert 20 < len(kept) == 500 - len(record.open_images_left_out)
-    assert kept == [f"image[{number}]" for number in range(500 - len(kept), 500)]
-    view = study_result(record)
-    assert (view.status, view.not_processed_left_out) == ("partial", 500 - len(kept))
-    assert len([key for key in objects.objects if "/pages/" in key]) < 10
-    assert len(await whole(objects)) == 101
-
-
-async def test_a_request_with_many_images_of_both_kinds_keeps_all_entries(objects: MemoryStore):
-    documents = StudyDocuments(objects)
-    entries = [unprocessed(number, beside=20) for number in range(20)]
-    await documents.change("S1", leaves(*entries))
-    record = (await documents.read("S1")).open_record()
-    assert record is not None
-    assert len(objects.objects[KEY]) <= 64 * 1024
-    assert [entry.sha256 for entry in record.open_images] == [entry.sha256 for entry in entries]
-    assert record.open_images_left_out == ()
-    # Another image in a place, beside the same ones: it is mended. One of those: it is not.
-    [one, *_] = record.open_images
-    neighbour, other = (hashlib.sha256(b"good%d" % good).hexdigest() for good in (3, 4))
-    for sha256, is_mended in (("f" * 64, True), (other, False)):
-        sent = {"image[0]": reading(2, sha256=sha256), "x": reading(3, sha256=neighbour)}
-        assert (settled((one,), sent, alone=False) == ()) is is_mended
-
-
-async def test_a_document_that_is_long_of_other_things_lists_the_images_to_send_again(
-    objects: MemoryStore,
-):
-    documents = StudyDocuments(objects, longest_bytes=8_000)
-    await documents.change("S1", Joins(1, metadata={"notes": "x" * 5_000}))
-    await documents.change("S1", leaves(unprocessed(1)))
-    for number in range(2, 10):
-        await documents.change("S1", Joins(number, metadata={"notes": "x" * 5_000}))
-    record = (await documents.read("S1")).open_record()
-    assert record is not None
-    assert [entry.part for entry in record.open_images] == ["image[1]"]
-    assert record.open_images_left_out == ()
 
 
 # --- closings ------------------------------------------------------------------------------------

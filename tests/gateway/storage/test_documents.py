@@ -33,6 +33,8 @@ from gateway.results.documents import (
     MissingReading,
     Page,
     PageEntry,
+    PageList,
+    PageListEntry,
     PendingImages,
     Reading,
     SearchAttributes,
@@ -130,6 +132,7 @@ ENTRY = PageEntry(
     completed_at=NOON,
     positive=("bright",),
 )
+LISTED = PageListEntry(name="000001-000001-00000000", pages=1)
 WAITING = PendingImages(id="20260131T120000000000Z-00", images=1, due=NOON, problem="overloaded")
 FAILED = FailedImages(
     id="20260131T120000000001Z-00",
@@ -150,6 +153,7 @@ RECORD = StudyRecord(
     changed_at=NOON,
     identity={"patient_id": "P1"},
     images=2,
+    page_lists=(LISTED,),
     pages=(ENTRY,),
     readings=(READING,),
     open_images=(OPEN_IMAGE,),
@@ -180,6 +184,8 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         RECORD,
         ENTRY,
         Page(readings=(READING,)),
+        LISTED,
+        PageList(pages=(ENTRY,)),
         MAP,
         FRAME,
         READING,

@@ -1,0 +1,307 @@
+"""What moves out of a document that grows too long, and what it has no room for."""
+
+import asyncio
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gateway.errors import StudyBacklogFullError, UnreadableDocumentError
+from gateway.results.documents import MissingReading, PendingImages, StudyRecord
+from gateway.results.not_processed import noted, settled
+from gateway.results.search_attributes import study_attributes
+from gateway.results.study_documents import StudyDocuments
+from gateway.results.tombstone import Closing, Reason
+from gateway.results.view import study_result
+from gateway.schemas.not_processed import NotProcessedDocument
+from gateway.schemas.problem import Problem
+from tests.gateway.results.test_study_documents import KEY, Joins, whole
+from tests.support.readings import NOON, reading
+from tests.support.store import MemoryStore
+
+LONGEST = 64 * 1024
+
+
+@pytest.fixture
+def objects() -> MemoryStore:
+    return MemoryStore()
+
+
+async def record_of(objects: MemoryStore) -> StudyRecord:
+    """The record as another process reads it."""
+    record = (await StudyDocuments(objects).read("S1")).open_record()
+    assert record is not None
+    return record
+
+
+# --- readings and pages --------------------------------------------------------------------------
+
+
+async def test_readings_of_a_document_that_grows_too_long_move_to_pages(objects: MemoryStore):
+    documents = StudyDocuments(objects, longest_bytes=12_000)
+    for number in range(1, 41):
+        await documents.change("S1", Joins(number))
+    pages = [key for key in objects.objects if "/pages/" in key]
+    assert 2 < len(pages) <= 20
+    assert all(len(objects.objects[key]) <= 12_000 for key in [KEY, *pages])
+    assert [item.number for item in await whole(objects)] == list(range(1, 41))
+
+
+async def test_one_reading_longer_than_a_document_goes_to_a_page_at_once(objects: MemoryStore):
+    documents = StudyDocuments(objects, longest_bytes=8_000)
+    notes = {"notes": "x" * 10_000}
+    answered = await documents.change("S1", Joins(1, metadata=notes))
+    assert [item.number for item in answered.readings] == [1]  # whose request tells of it
+    record = (await documents.read("S1")).open_record()
+    assert record is not None
+    assert (record.readings, len(record.pages)) == ((), 1)
+    assert len(objects.objects[KEY]) < 8_000
+    assert [item.metadata for item in await whole(objects)] == [notes]
+
+
+class InSeries(Joins):
+    """A change by which an image joins its study, each in a series of its own."""
+
+    def __init__(self, number: int) -> None:
+        series = f"1.2.826.0.1.3680043.8.498.{number:032}"
+        super().__init__(number, series_instance_uid=series, dropped_as=f"{number:016x}")
+
+    def __call__(self, record: StudyRecord | None) -> StudyRecord:
+        record = record or StudyRecord.begun("S1")
+        item = self.item.model_copy(update={"number": record.images + 1})
+        return record.changed(images=record.images + 1, readings=(*record.readings, item))
+
+
+async def test_pages_that_a_document_has_no_room_to_list_move_to_lists(objects: MemoryStore):
+    documents = StudyDocuments(objects, longest_bytes=12_000)
+    count = 240
+    for number in range(1, count + 1):
+        await documents.change("S1", InSeries(number))
+        assert len(objects.objects[KEY]) <= 12_000
+    lists = [key for key in objects.objects if "/pages/lists/" in key]
+    assert 2 < len(lists) < 20
+    assert all(len(objects.objects[key]) <= 12_000 for key in lists)
+    assert [item.number for item in await whole(objects)] == list(range(1, count + 1))
+    record = await record_of(objects)
+    assert len(study_attributes(record).series) == count
+    assert study_result(record).earlier_images == count - len(record.readings)
+    assert (await documents.read("S1")).record == record
+
+
+async def test_an_image_costs_two_requests_however_many_there_are(objects: MemoryStore):
+    documents = StudyDocuments(objects, longest_bytes=12_000)
+    for number in range(200):
+        await documents.change("S1", InSeries(number))
+    objects.calls.clear()
+    for number in range(200, 240):
+        await documents.change("S1", InSeries(number))
+    made = [call for call, _ in objects.calls]
+    assert made.count("swap") == 40
+    assert made.count("read") == 0
+    assert made.count("create") < 20  # pages, and lists of them
+
+
+async def test_a_document_whose_list_of_pages_is_gone_cannot_be_read(objects: MemoryStore):
+    documents = StudyDocuments(objects, longest_bytes=6_000)
+    for number in range(20):
+        await documents.change("S1", InSeries(number))
+    del objects.objects[next(key for key in objects.objects if "/pages/lists/" in key)]
+    with pytest.raises(UnreadableDocumentError, match="a list of its pages is missing"):
+        await record_of(objects)
+
+
+async def test_a_study_that_is_deleted_while_its_lists_are_read_is_being_deleted(
+    objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    documents = StudyDocuments(objects, longest_bytes=6_000)
+    for number in range(20):
+        await documents.change("S1", InSeries(number))
+    closing = Closing(study_id="S1", requested_at=NOON, reason=Reason.REQUEST)
+    read = objects.read
+
+    async def read_meanwhile(key: str, **options: Any) -> bytes:
+        if "/pages/lists/" in key:
+            monkeypatch.undo()
+            await documents.close(closing, lambda closing, _: closing)
+            await objects.purge("results/S1/pages/")
+        return await read(key, **options)
+
+    await documents.change("S1", InSeries(20))
+    monkeypatch.setattr(objects, "read", read_meanwhile)
+    seen = await StudyDocuments(objects).read("S1")
+    assert seen.closing == closing
+
+
+# --- images that cannot be processed -------------------------------------------------------------
+
+
+def unprocessed(number: int, beside: int = 0) -> NotProcessedDocument:
+    problem = Problem(
+        type="urn:radstream:problem:x", title="Damaged", status=422, detail="Mend it." * 40
+    )
+    return NotProcessedDocument(
+        part=f"image[{number}]",
+        sha256=hashlib.sha256(b"%d" % number).hexdigest(),
+        problem=problem,
+        received_at=NOON + dt.timedelta(minutes=number),
+        beside=tuple(hashlib.sha256(b"good%d" % good).hexdigest() for good in range(beside)),
+    )
+
+
+def leaves(*entries: NotProcessedDocument) -> Callable[[StudyRecord | None], StudyRecord]:
+    """A change by a request with images that cannot be processed."""
+
+    def change(record: StudyRecord | None) -> StudyRecord:
+        record = record or StudyRecord.begun("S1")
+        return record.changed(open_images=noted(record.open_images, entries))
+
+    return change
+
+
+async def test_images_that_cannot_be_processed_never_fill_a_document(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    await documents.change("S1", Joins(1))
+    for number in range(500):
+        told = await documents.change("S1", leaves(unprocessed(number)))
+        assert told.open_images[-1] == unprocessed(number)  # whose request tells all of it
+        assert len(objects.objects[KEY]) <= 64 * 1024
+    for number in range(2, 102):
+        await documents.change("S1", Joins(number))
+        assert len(objects.objects[KEY]) <= 64 * 1024
+    record = (await documents.read("S1")).open_record()
+    assert record is not None
+    kept = [entry.part for entry in record.open_images]
+    assert 20 < len(kept) == 500 - len(record.open_images_left_out)
+    assert kept == [f"image[{number}]" for number in range(500 - len(kept), 500)]
+    view = study_result(record)
+    assert (view.status, view.not_processed_left_out) == ("partial", 500 - len(kept))
+    assert len([key for key in objects.objects if "/pages/" in key]) < 10
+    assert len(await whole(objects)) == 101
+
+
+async def test_a_request_with_many_images_of_both_kinds_keeps_all_entries(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    entries = [unprocessed(number, beside=20) for number in range(20)]
+    await documents.change("S1", leaves(*entries))
+    record = (await documents.read("S1")).open_record()
+    assert record is not None
+    assert len(objects.objects[KEY]) <= 64 * 1024
+    assert [entry.sha256 for entry in record.open_images] == [entry.sha256 for entry in entries]
+    assert record.open_images_left_out == ()
+    # Another image in a place, beside the same ones: it is mended. One of those: it is not.
+    [one, *_] = record.open_images
+    neighbour, other = (hashlib.sha256(b"good%d" % good).hexdigest() for good in (3, 4))
+    for sha256, is_mended in (("f" * 64, True), (other, False)):
+        sent = {"image[0]": reading(2, sha256=sha256), "x": reading(3, sha256=neighbour)}
+        assert (settled((one,), sent, alone=False) == ()) is is_mended
+
+
+async def test_a_document_that_is_long_of_other_things_lists_the_images_to_send_again(
+    objects: MemoryStore,
+):
+    documents = StudyDocuments(objects, longest_bytes=8_000)
+    await documents.change("S1", Joins(1, metadata={"notes": "x" * 5_000}))
+    await documents.change("S1", leaves(unprocessed(1)))
+    for number in range(2, 10):
+        await documents.change("S1", Joins(number, metadata={"notes": "x" * 5_000}))
+    record = (await documents.read("S1")).open_record()
+    assert record is not None
+    assert [entry.part for entry in record.open_images] == ["image[1]"]
+    assert record.open_images_left_out == ()
+
+
+# --- what waits ----------------------------------------------------------------------------------
+
+
+def owes(number: int, *, paid: bool = False) -> Callable[[StudyRecord | None], StudyRecord]:
+    """A change by an image of which a model owes a reading, or has made it."""
+    item = MissingReading(
+        sha256=hashlib.sha256(b"%d" % number).hexdigest(),
+        name="pneumonia",
+        version="1",
+        problem="model-unavailable",
+        since=NOON,
+        work=f"20260131T120002{number:06}Z-0123456789ab",
+    )
+
+    def change(record: StudyRecord | None) -> StudyRecord:
+        record = record or StudyRecord.begun("S1")
+        others = tuple(other for other in record.missing_readings if other.work != item.work)
+        return record.changed(missing_readings=others if paid else (*others, item))
+
+    return change
+
+
+def waits(number: int) -> Callable[[StudyRecord | None], StudyRecord]:
+    """A change by a submission that is pending from now on."""
+    item = PendingImages(id=f"20260131T120002{number:06}Z-0123456789ab", images=1)
+
+    def change(record: StudyRecord | None) -> StudyRecord:
+        record = record or StudyRecord.begun("S1")
+        return record.changed(pending=(*record.pending, item))
+
+    return change
+
+
+async def refused(documents: StudyDocuments, numbers: range) -> list[int]:
+    """Have images join one after another, each with a reading that is owed."""
+    found = []
+    for number in numbers:
+        try:
+            await documents.change("S1", owes(number))
+        except StudyBacklogFullError:
+            found.append(number)
+        else:
+            await documents.change("S1", Joins(number))
+    return found
+
+
+async def test_readings_that_models_owe_never_fill_a_document(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    most = 0
+    for numbers in (range(k, k + 10) for k in range(0, 300, 10)):
+        found = await refused(documents, numbers)
+        most = most or (found[0] if found else 0)
+        assert len(objects.objects[KEY]) <= LONGEST
+    assert most >= 60
+    record = await record_of(objects)
+    assert len(record.missing_readings) == most  # none is left out
+    for number in range(most):
+        await documents.change("S1", owes(number, paid=True))
+    assert await refused(documents, range(300, 300 + most)) == []
+
+
+async def test_one_change_that_has_no_room_costs_no_other_of_its_swap(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    [first, *_] = await refused(documents, range(200))
+    changes = Joins(501), owes(first), Joins(502)
+    outcomes = await asyncio.gather(
+        *(documents.change("S1", change) for change in changes), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [StudyRecord, StudyBacklogFullError, StudyRecord]
+    assert {501, 502} <= {item.number for item in await whole(objects)}
+
+
+async def test_room_is_looked_for_in_the_document_as_it_is_now(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    [first, *_] = await refused(documents, range(200))
+    await StudyDocuments(objects).change("S1", owes(0, paid=True))
+    await documents.change("S1", owes(first))
+    assert len((await record_of(objects)).missing_readings) == first
+
+
+async def test_submissions_are_refused_beside_readings_that_are_owed(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    for number in range(320):
+        await documents.change("S1", waits(number))
+    found = await refused(documents, range(320))
+    assert 20 < found[0] < 80
+    with pytest.raises(StudyBacklogFullError) as caught:
+        await documents.change("S1", owes(found[0]))
+    assert caught.value.holds == (
+        f"the study would have {found[0] + 1} readings that models owe "
+        "and 320 pending submissions, more than its document holds"
+    )
+    assert len(objects.objects[KEY]) <= LONGEST
