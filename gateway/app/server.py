@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -143,7 +144,12 @@ async def serve(
     """
     check_address(settings.http)
     check_routing(settings)
-    server = GatewayServer(settings, on_ready, metrics, triton_host)
+
+    def ready(url: str) -> None:
+        gc.freeze()  # what there is by now stays, and looking it over would hold up the loop
+        on_ready(url)
+
+    server = GatewayServer(settings, ready, metrics, triton_host)
     try:
         await server.serve()
     except SystemExit:  # uvicorn's end of a start that failed

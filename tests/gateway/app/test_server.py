@@ -1,6 +1,8 @@
 """Stopping as a pod is stopped: work in flight is finished, then the process ends."""
 
 import asyncio
+import gc
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.app.server import GatewayServer
+from gateway.app.server import GatewayServer, serve
 from gateway.settings import HttpSettings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.gateway import (
@@ -111,3 +113,17 @@ async def test_it_says_where_it_listens_on_ipv6_too(triton: EmbeddedTriton, tmp_
     await server.serve()
     assert heard[0].startswith("http://[::1]:")
     assert server.answered == 200
+
+
+async def test_what_is_there_at_the_start_is_kept_from_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told = []
+    monkeypatch.setattr(gc, "freeze", lambda: told.append("frozen"))
+
+    def ready(url: str) -> None:
+        told.append(url.partition(":")[0])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert await serve(settings_for("127.0.0.1:1", tmp_path), ready)
+    assert told == ["frozen", "http"]
