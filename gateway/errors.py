@@ -367,9 +367,9 @@ class StudyConflictError(RadStreamError, label="StudyConflictError"):
 
 @dataclass(eq=False)
 class StudyBacklogFullError(RadStreamError, label="StudyBacklogFullError"):
-    """As much of one study waits, or has failed, as its document holds."""
+    """As many submissions of one study are pending or have failed as its document holds."""
 
-    holds: str
+    limit: int
 
 
 @dataclass(eq=False)
@@ -629,7 +629,6 @@ TRANSIENT = (
     OverloadedError,
     ReportUnansweredError,
     StoreUnavailableError,
-    StudyBacklogFullError,
 )
 
 

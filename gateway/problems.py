@@ -240,8 +240,8 @@ KINDS: Mapping[type[errors.RadStreamError], ProblemKind] = {
         "study-backlog-full",
         503,
         "Too many pending images of one study",
-        "Nothing was stored: {holds}. Send the images again when some are processed, or have the "
-        "failed ones discarded.",
+        "Nothing was stored: {limit} submissions of the study are pending or have failed. Send the "
+        "images again when some are processed, or have the failed ones discarded.",
         retry_after_s=5,
     ),
     errors.StudyNotFoundError: ProblemKind(

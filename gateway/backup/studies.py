@@ -19,9 +19,8 @@ from gateway.backup.study_objects import (
     study_objects,
     work_entries,
 )
-from gateway.results.completion import is_open
+from gateway.results.completion import CompletionEntry, is_open
 from gateway.results.deletion import deletion_folder
-from gateway.results.documents import CompletionEntry
 from gateway.results.keys import document_key, study_folder, withdrawn_study
 from gateway.results.tombstones import last_deleted_at
 from gateway.storage.documents import stored_form

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from gateway.results.asked_commitments import commitments_folder, report_key
 from gateway.results.deletion import note_key
 from gateway.results.deliveries import is_on_its_way
+from gateway.results.document_room import RecordRest, with_rest
 from gateway.results.documents import StudyDocument
 from gateway.results.held_studies import held_key
 from gateway.results.instances import InstancePointer, pointer_key
-from gateway.results.keys import document_key, pointers_folder, study_folder
+from gateway.results.keys import document_key, pointers_folder, rest_key, study_folder
 from gateway.storage.layout import (
     CALLBACKS,
     COMPLETION,
@@ -107,7 +108,7 @@ def study_objects(
     """
     if document is not None and document.closing is not None:
         return StudyObjects([note_key(study_id)])  # the deletion goes on, and all else goes
-    record = None if document is None else document.record
+    record, is_whole = _record_of(files, study_id, document)
     entries = [entry for entry in entries if entry.kind != COMPLETION]
     named = _named_work(record)
     if record is not None:
@@ -117,7 +118,7 @@ def study_objects(
     if record is not None:
         beside = _without_unpromised(study_id, beside, found | _failed_submissions(record))
     keys = [entry.key for entry in entries] + beside
-    is_whole = named <= found
+    is_whole = is_whole and named <= found
     for job in [key for key in beside if key.endswith(f"/{JOB}")]:
         item = work_item_key(job.removesuffix(f"/{JOB}"))
         if files.has(item):
@@ -128,6 +129,20 @@ def study_objects(
     keys += _commitments(files, study_id)
     keys += _pointers(files, study_id, beside)
     return StudyObjects(keys, is_whole)
+
+
+def _record_of(
+    files: Files, study_id: str, document: StudyDocument | None
+) -> tuple[StudyRecord | None, bool]:
+    """Return the record of a study; False beside it where its rest is another by now."""
+    record = None if document is None else document.record
+    if record is None or record.rest is None:
+        return record, True
+    data = files.read(rest_key(study_id, record.rest.name))
+    try:
+        return with_rest(record, RecordRest.model_validate_json(data or b"")), True
+    except ValidationError:
+        return record, False
 
 
 def _named_work(record: StudyRecord | None) -> set[tuple[str, str]]:

@@ -103,6 +103,8 @@ class Withdrawals:
             update={
                 "readings": tuple(map(_without_maps, readings)),
                 "pages": (),
+                "page_lists": (),
+                "rest": None,
                 "deliveries": tuple(_told(record)),
             }
         )

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
+from pydantic import Field
 
 from gateway.audit.trail import name_study
 from gateway.errors import StudyBeingDeletedError, UnreadableDocumentError
-from gateway.results.documents import Completion, CompletionEntry
+from gateway.results.documents import Completion
 from gateway.results.search_attributes import study_attributes
 from gateway.results.view import is_awaited
 from gateway.schemas.routing_rules import NO_COMPLETION
+from gateway.schemas.stored_document import StoredDocument
 from gateway.storage.documents import create_document
 from gateway.storage.layout import COMPLETION
 from gateway.work.keys import WorkId, entry_key, of_entry
@@ -50,6 +52,12 @@ _ABANDONED = dt.timedelta(hours=1)
 _LOOK_AGAIN = dt.timedelta(seconds=15)
 # To which entries have their times: one that is written anew must be another.
 _SECOND = dt.timedelta(seconds=1)
+
+
+class CompletionEntry(StoredDocument):
+    """Entry of a completion; its key says which study is looked at, and when."""
+
+    schema_: Literal["radstream.completion/1"] = Field("radstream.completion/1", alias="schema")
 
 
 @dataclass(frozen=True, slots=True)

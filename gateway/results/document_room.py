@@ -1,40 +1,61 @@
-"""Room of a study's document: what moves out of one that is too long, and what it refuses."""
+"""Room of a study's document, and what lies beside one that grew too long."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import secrets
+from typing import TYPE_CHECKING, Literal
 
-from gateway.errors import StudyBacklogFullError
-from gateway.results.documents import StudyRecord
+from pydantic import Field
+
+from gateway.results.documents import (
+    BesideEntry,
+    DeliveryItem,
+    FailedImages,
+    MissingReading,
+    PendingImages,
+    StudyRecord,
+)
+from gateway.results.keys import rest_key
 from gateway.results.not_processed import with_less
-from gateway.results.pages import with_page_list, write_page
+from gateway.results.pages import with_listed_pages, with_page_list, write_page
 from gateway.results.view import study_result
-from gateway.storage.documents import stored_form
+from gateway.schemas.feedback import Feedback
+from gateway.schemas.stored_document import Names, StoredDocument
+from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from gateway.results.documents import Reading
     from gateway.storage.protocol import ObjectStore
 
 LONGEST_BYTES = 64 * 1024
-"""Bytes of a document."""
+"""Most bytes of a study's document."""
 
-# What is refused where it would not fit.
-_WAITING = {
-    "missing_readings": "readings that models owe",
-    "pending": "pending submissions",
-    "standing": "names in the drop folder with several images",
-}
+
+class RecordRest(StoredDocument):
+    """Lists of a study's record for which its document has no room; written once."""
+
+    schema_: Literal["radstream.record-rest/1"] = Field("radstream.record-rest/1", alias="schema")
+    missing_readings: tuple[MissingReading, ...] = ()
+    pending: tuple[PendingImages, ...] = ()
+    failed: tuple[FailedImages, ...] = ()
+    deliveries: tuple[DeliveryItem, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
+    standing: Names = Field({})
+
+
+_LISTS = tuple(name for name in RecordRest.model_fields if name != "schema_")
+# Those that the view has, too.
+_SHOWN = ("missing_readings", "deliveries", "feedback")
 
 
 class DocumentRoom:
     """Room of the documents of all studies.
 
     Readings move to pages. Images that could not be processed may have a third of the document, and
-    beyond it are counted. Pages may have a third, and are listed in objects of their own then. What
-    else waits of a study (submissions, readings that models owe, names of the drop folder with
-    several images) is refused where it would not fit beside the rest.
+    beyond it are counted. Pages may have a third, and are listed in objects of their own then; and
+    so may all that a `RecordRest` has, which stands in an object of its own then.
 
     Parameters
     ----------
@@ -47,7 +68,22 @@ class DocumentRoom:
     def __init__(self, objects: ObjectStore, longest: int) -> None:
         self._objects = objects
         self._longest = longest
-        self._most_waiting = longest - longest // 8  # there are always pages and new readings
+
+    async def whole(self, record: StudyRecord) -> StudyRecord:
+        """Return a record as its document has it with all that lies beside it, readings apart.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            The document has changed meanwhile, or the study was deleted.
+        UnreadableDocumentError
+        """
+        if record.page_lists:
+            record = await with_listed_pages(self._objects, record)
+        if record.rest is None:
+            return record
+        key = rest_key(record.study_id, record.rest.name)
+        return with_rest(record, read_document(RecordRest, key, await self._objects.read(key)))
 
     async def fitted(
         self, record: StudyRecord, before: StudyRecord | None
@@ -60,51 +96,60 @@ class DocumentRoom:
             The study's, which may be too long.
         before
             The one that it replaces: its readings move first.
-
-        Raises
-        ------
-        StudyBacklogFullError
-            More waits than it has room for; nothing was written.
         """
-        before = before or StudyRecord.begun(record.study_id)
+        written = record.rest
+        if before is not None and any(getattr(record, n) != getattr(before, n) for n in _LISTS):
+            written = None
+        record = record.model_copy(update={"rest": None})
         data = _form(record)
-        if len(data) > self._most_waiting:
-            self._check(record, before)
-        if len(data) <= self._longest:
-            return record, data
-        record = self._with_fewer_entries(record)
-        if _pages_bytes(record) > self._longest // 3:
-            record = await with_page_list(self._objects, record)
-        record = await self._paged(record, len(before.readings))
-        data = _form(record)
-        if len(data) > self._longest and record.readings:
-            record = await self._paged(record, len(record.readings))
-            data = _form(record)
-        if len(data) > self._longest and _pages_bytes(record) > self._longest // 8:
-            record = await with_page_list(self._objects, record)
-            data = _form(record)
+        if len(data) > self._longest:
+            readings = 0 if before is None else len(before.readings)
+            async for shorter in self._shorter(record, readings, written):
+                record, data = shorter, _form(shorter)
+                if len(data) <= self._longest:
+                    break
         return record, data
 
-    def listed_bytes(self, record: StudyRecord) -> int:
-        """Return the bytes that its lists of pages have at the most."""
-        return len(record.page_lists) * self._longest // 3
+    async def _shorter(
+        self, record: StudyRecord, readings: int, written: BesideEntry | None
+    ) -> AsyncIterator[StudyRecord]:
+        """Yield the record with ever less of it in its document.
 
-    def _check(self, record: StudyRecord, before: StudyRecord) -> None:
-        """Refuse a record with more that waits, of which too much is left without its readings."""
-        if all(len(getattr(record, name)) <= len(getattr(before, name)) for name in _WAITING):
-            return
-        rest = record.model_copy(update={"readings": (), "pages": (), "page_lists": ()})
-        if len(_form(self._with_fewer_entries(rest))) > self._most_waiting:
-            found = {words: len(getattr(record, name)) for name, words in _WAITING.items()}
-            told = " and ".join(f"{count} {words}" for words, count in found.items() if count)
-            raise StudyBacklogFullError(
-                f"the study would have {told}, more than its document holds"
-            )
-
-    def _with_fewer_entries(self, record: StudyRecord) -> StudyRecord:
-        while _entries_bytes(record) > self._longest // 3:
+        Parameters
+        ----------
+        readings
+            Number of those that move before the others.
+        written
+            Its rest, where that was written already.
+        """
+        while _bytes_of(record, "open_images") > self._longest // 3:
             record = with_less(record)
-        return record
+        yield record
+        if _bytes_of(record, *_LISTS) > self._longest // 3:
+            record = await self._with_rest_beside(record, written)
+            yield record
+        if _pages_bytes(record) > self._longest // 3:
+            record = await with_page_list(self._objects, record)
+            yield record
+        for count in (readings, len(record.readings) - readings):
+            record = await self._paged(record, count)
+            yield record
+        if record.rest is None and any(getattr(record, name) for name in _LISTS):
+            record = await self._with_rest_beside(record, written)
+            yield record
+        if record.unlisted_pages():
+            yield await with_page_list(self._objects, record)
+
+    async def _with_rest_beside(
+        self, record: StudyRecord, written: BesideEntry | None
+    ) -> StudyRecord:
+        """Return the record with its rest in an object of its own, which may be there already."""
+        if written is None:
+            data = stored_form(RecordRest(**{name: getattr(record, name) for name in _LISTS}))
+            written = BesideEntry(name=secrets.token_hex(8), bytes=len(data))
+            key = rest_key(record.study_id, written.name)
+            await self._objects.create(key, data, media_type=MEDIA_TYPE)
+        return record.model_copy(update={"rest": written})
 
     async def _paged(self, record: StudyRecord, count: int) -> StudyRecord:
         """Return the record with its first readings on pages."""
@@ -112,6 +157,17 @@ class DocumentRoom:
             entry = await write_page(self._objects, record, page)
             record = record.model_copy(update={"pages": (*record.pages, entry)})
         return record.model_copy(update={"readings": record.readings[count:]})
+
+
+def with_rest(record: StudyRecord, rest: RecordRest) -> StudyRecord:
+    """Return a record with the lists of its rest."""
+    return record.model_copy(update={name: getattr(rest, name) for name in _LISTS})
+
+
+def beside_bytes(record: StudyRecord) -> int:
+    """Return the bytes of all that lies beside a record's document, pages apart."""
+    entries = [*record.page_lists, *([] if record.rest is None else [record.rest])]
+    return sum(entry.bytes for entry in entries)
 
 
 def _by_size(readings: Sequence[Reading], longest: int) -> list[list[Reading]]:
@@ -128,12 +184,12 @@ def _by_size(readings: Sequence[Reading], longest: int) -> list[list[Reading]]:
     return groups
 
 
-def _entries_bytes(record: StudyRecord) -> int:
-    """Return the bytes that a document has for images that could not be processed."""
-    if not record.open_images:
+def _bytes_of(record: StudyRecord, *names: str) -> int:
+    """Return the bytes that a document has for these lists of its record."""
+    lists = {name: found for name in names if (found := getattr(record, name))}
+    if not lists:
         return 0
-    alone = StudyRecord.begun(record.study_id)
-    return len(_form(alone.model_copy(update={"open_images": record.open_images})))
+    return len(_form(StudyRecord.begun(record.study_id).model_copy(update=lists)))
 
 
 def _pages_bytes(record: StudyRecord) -> int:
@@ -143,6 +199,10 @@ def _pages_bytes(record: StudyRecord) -> int:
 
 def _form(record: StudyRecord) -> bytes:
     """Return a document as it is stored: the public view, and the record beside it."""
-    view = study_result(record).model_dump_json(exclude_none=True)
-    kept = stored_form(record.model_copy(update={"pages": record.unlisted_pages()}))
-    return b"".join([view[:-1].encode(), b',"record":', kept, b"}"])
+    view = study_result(record)
+    kept = record.model_copy(update={"pages": record.unlisted_pages()})
+    if record.rest is not None:
+        view = view.model_copy(update=dict.fromkeys(_SHOWN))
+        kept = with_rest(kept, RecordRest())
+    public = view.model_dump_json(exclude_none=True)
+    return b"".join([public[:-1].encode(), b',"record":', stored_form(kept), b"}"])

@@ -185,11 +185,12 @@ class PageList(StoredDocument):
     pages: tuple[PageEntry, ...]
 
 
-class PageListEntry(StoredDocument):
-    """List of pages of a study, as its document names it."""
+class BesideEntry(StoredDocument):
+    """Object with a part of a study's record, as its document names it."""
 
     name: str = Field(description="Last part of its key, less the ending.")
-    pages: int
+    bytes: int = Field(description="Its length.")
+    pages: int = Field(0, description="Number of pages that it lists.")
 
 
 class PendingImages(StoredDocument):
@@ -301,12 +302,6 @@ class DeliveryItem(StoredDocument):
     )
 
 
-class CompletionEntry(StoredDocument):
-    """Entry of a completion; its key says which study is looked at, and when."""
-
-    schema_: Literal["radstream.completion/1"] = Field("radstream.completion/1", alias="schema")
-
-
 class StudyRecord(StoredDocument):
     """Stored state of a study, less its images and pictures."""
 
@@ -323,8 +318,11 @@ class StudyRecord(StoredDocument):
         (), description="Identities that a sender with the right to has corrected, oldest first."
     )
     images: int = Field(0, description="Number of its images, each frame being one.")
-    page_lists: tuple[PageListEntry, ...] = Field(
+    page_lists: tuple[BesideEntry, ...] = Field(
         (), description="Lists of its first pages, in objects of their own."
+    )
+    rest: BesideEntry | None = Field(
+        None, description="Object with a `RecordRest`, where the document has no room for that."
     )
     pages: tuple[PageEntry, ...] = Field(
         (), description="Its pages, in order; the document has those that stand on no list."

@@ -5,12 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.errors import (
-    DeliveryUnfinishedError,
-    StudyBacklogFullError,
-    StudyBeingDeletedError,
-    StudyConflictError,
-)
 from gateway.results.completion import counted
 from gateway.results.documents import MissingReading, Reading, StudyRecord
 from gateway.results.failed_images import still_failed
@@ -29,14 +23,6 @@ if TYPE_CHECKING:
     from gateway.schemas.result import ModelVersion
 
     ReadingKey = tuple[str, ModelVersion]
-
-NOT_JOINED = (
-    DeliveryUnfinishedError,
-    StudyBacklogFullError,
-    StudyBeingDeletedError,
-    StudyConflictError,
-)
-"""Errors of a request of which nothing was written to its study."""
 
 
 @dataclass(frozen=True, slots=True)

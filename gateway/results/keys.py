@@ -11,6 +11,8 @@ alone, under ``work/withdrawals/!{study_id}!{time}/``:
     A `Page` of earlier readings of a study whose document grew too long.
 ``pages/lists/{first}-{last}-{hash}.json``
     A `PageList` of its first pages, where they are too many for the document to list.
+``pages/rest/{token}.json``
+    A `RecordRest`, where the document has no room for it; by each change of it under a new name.
 ``pointers/{sop_instance_uid}``
     A mark of an instance that has a pointer; see `gateway.results.instances`.
 ``images/{sha256}/image-{token}.{jpg,png,dcm}``
@@ -78,7 +80,7 @@ def withdrawals_of(study_id: str) -> str:
 
 
 def pages_folder(study_id: str) -> str:
-    """Return what the keys of a study's pages, and of lists of them, begin with."""
+    """Return what the keys of all that moved out of a study's document begin with."""
     return f"{study_folder(study_id)}pages/"
 
 
@@ -90,6 +92,16 @@ def page_key(study_id: str, name: str) -> str:
 def page_list_key(study_id: str, name: str) -> str:
     """Return the key of a list of pages of this name."""
     return f"{pages_folder(study_id)}lists/{name}.json"
+
+
+def rest_folder(study_id: str) -> str:
+    """Return what the key of the rest of a study's record begins with."""
+    return f"{pages_folder(study_id)}rest/"
+
+
+def rest_key(study_id: str, name: str) -> str:
+    """Return the key of the rest of a study's record of this name."""
+    return f"{rest_folder(study_id)}{name}.json"
 
 
 def pointers_folder(study_id: str) -> str:

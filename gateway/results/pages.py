@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
-from gateway.results.documents import Page, PageEntry, PageList, PageListEntry, Reading
+from gateway.results.documents import BesideEntry, Page, PageEntry, PageList, Reading
 from gateway.results.keys import page_key, page_list_key
 from gateway.results.search_attributes import search_attributes
 from gateway.results.view import positive_labels
@@ -78,7 +78,8 @@ async def with_page_list(objects: ObjectStore, record: StudyRecord) -> StudyReco
     pages = record.unlisted_pages()
     data = stored_form(PageList(pages=pages))
     before = sum(each.pages for each in record.page_lists)
-    entry = PageListEntry(name=_name(before, len(pages), data), pages=len(pages))
+    name = _name(before, len(pages), data)
+    entry = BesideEntry(name=name, bytes=len(data), pages=len(pages))
     key = page_list_key(record.study_id, entry.name)
     await objects.create(key, data, media_type=MEDIA_TYPE)
     return record.model_copy(update={"page_lists": (*record.page_lists, entry)})

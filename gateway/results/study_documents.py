@@ -16,25 +16,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import (
     ObjectNotFoundError,
-    StudyBacklogFullError,
+    StoreUnavailableError,
     StudyBeingDeletedError,
     UnreadableDocumentError,
 )
-from gateway.results.document_room import LONGEST_BYTES, DocumentRoom
+from gateway.results.document_room import LONGEST_BYTES, DocumentRoom, beside_bytes
 from gateway.results.documents import StudyDocument
-from gateway.results.keys import document_key, withdrawn_study
-from gateway.results.pages import with_listed_pages
+from gateway.results.keys import document_key, rest_key, withdrawn_study
 from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from gateway.results.documents import StudyRecord
+    from gateway.results.documents import BesideEntry, StudyRecord
     from gateway.results.tombstone import Closing
     from gateway.storage.protocol import ObjectStore
 
@@ -56,7 +56,7 @@ class Seen:
     tag
         Of the object, for the swap.
     size
-        Its bytes, and those of its lists of pages.
+        Its bytes, and those of what lies beside it.
     """
 
     record: StudyRecord | None = None
@@ -121,14 +121,14 @@ class StudyDocuments:
             document = read_document(StudyDocument, key, stored.data)
             record = document.record
             try:
-                if record is not None and record.page_lists:
-                    record = await with_listed_pages(self._objects, record)
+                if record is not None:
+                    record = await self._room.whole(record)
             except ObjectNotFoundError:
-                if stored.tag == tag:  # and it is not that the study is being deleted
-                    raise unreadable(key, "a list of its pages is missing") from None
+                if stored.tag == tag:  # and it is not that another document stands there by now
+                    raise unreadable(key, "a part of it is missing") from None
                 tag = stored.tag
             else:
-                seen = Seen(record, document.closing, stored.tag, self._size(record, stored.data))
+                seen = Seen(record, document.closing, stored.tag, _size(record, stored.data))
                 return self._remember(study_id, seen)
 
     def remembered(self, study_id: str) -> Seen | None:
@@ -152,8 +152,6 @@ class StudyDocuments:
         Raises
         ------
         StudyBeingDeletedError
-        StudyBacklogFullError
-            The document has no room for more that waits.
         Exception
             An error of the change: then nothing of it is written.
         """
@@ -236,25 +234,17 @@ class StudyDocuments:
                 await asyncio.sleep(0)  # so that those of one turn of the loop go together
                 taken = self._waiting[study_id]
                 self._waiting[study_id] = []
-                await self._try(study_id, taken, self.remembered(study_id) or seen)
+                try:
+                    await self._make(study_id, taken, self.remembered(study_id) or seen)
+                except Exception as error:  # noqa: BLE001 - told to each whose change it was
+                    for _, ended in taken:
+                        _fail(ended, error)
                 if not self._waiting[study_id]:
                     break
                 seen = None
         finally:
             for _, ended in self._waiting.pop(study_id, []):
                 ended.cancel()
-
-    async def _try(self, study_id: str, taken: Waiting, seen: Seen | None) -> None:
-        """Make these changes; an error is told to each whose change it was."""
-        try:
-            await self._make(study_id, taken, seen)
-        except Exception as error:  # noqa: BLE001 - told to each whose change it was
-            if isinstance(error, StudyBacklogFullError) and len(taken) > 1:
-                for each in taken:  # for some of them there may be room
-                    await self._try(study_id, [each], None)
-                return
-            for _, ended in taken:
-                _fail(ended, error)
 
     async def _make(self, study_id: str, taken: Waiting, remembered: Seen | None) -> None:
         seen = remembered or await self.read(study_id)
@@ -264,12 +254,8 @@ class StudyDocuments:
             if not sure and (failed or record is seen.record):
                 seen = await self.read(study_id)  # it may not be so any more
                 continue
-            try:
-                if record is seen.record or await self._replace(study_id, seen, record):
-                    break
-            except StudyBacklogFullError:
-                if sure:
-                    raise
+            if record is seen.record or await self._replace(study_id, seen, record):
+                break
             seen = await self.read(study_id)
         for place, (_, ended) in enumerate(taken):
             if (error := failed.get(place)) is not None:
@@ -281,8 +267,22 @@ class StudyDocuments:
         """Swap the document; return False if another was faster."""
         if record is None:
             return True
+        before = None if seen.record is None else seen.record.rest
         record, data = await self._room.fitted(record, seen.record)
-        return await self._swap(study_id, seen, Seen(record=record), data)
+        has_won = await self._swap(study_id, seen, Seen(record=record), data)
+        if record.rest != before:
+            with suppress(StoreUnavailableError):  # it lies there unnamed then
+                await self._remove_rest(study_id, before if has_won else record.rest)
+        return has_won
+
+    async def _remove_rest(self, study_id: str, entry: BesideEntry | None) -> None:
+        """Remove the rest of a record that no document names, as the one that stands says."""
+        if entry is None:
+            return
+        now = self.remembered(study_id) or await self.read(study_id)
+        if now.record is None or now.record.rest != entry:
+            # Not for good: an older version of the document that is brought back needs it.
+            await self._objects.delete(rest_key(study_id, entry.name))
 
     async def _swap(self, study_id: str, seen: Seen, new: Seen, data: bytes) -> bool:
         key = document_key(study_id)
@@ -290,14 +290,11 @@ class StudyDocuments:
         if tag is None:
             self._forget(study_id)
             return False
-        self._remember(study_id, Seen(new.record, new.closing, tag, self._size(new.record, data)))
+        self._remember(study_id, Seen(new.record, new.closing, tag, _size(new.record, data)))
         is_withdrawal = withdrawn_study(study_id) is not None
         if self._told is not None and new.record is not None and not is_withdrawal:
             self._told(study_id)
         return True
-
-    def _size(self, record: StudyRecord | None, data: bytes) -> int:
-        return len(data) + (0 if record is None else self._room.listed_bytes(record))
 
     def _remember(self, study_id: str, seen: Seen) -> Seen:
         self._forget(study_id)
@@ -326,6 +323,10 @@ def _changed(seen: Seen, changes: list[Change]) -> tuple[StudyRecord | None, dic
         except Exception as error:  # noqa: BLE001 - told to whose change it was
             failed[place] = error
     return record, failed
+
+
+def _size(record: StudyRecord | None, data: bytes) -> int:
+    return len(data) + (0 if record is None else beside_bytes(record))
 
 
 def _fail(ended: asyncio.Future[StudyRecord], error: Exception) -> None:

@@ -69,7 +69,7 @@ class StudySubmissions(WorkStates):
         if seen is not None and _is_full(seen.record):
             seen = await self._documents.read(study_id)
             if _is_full(seen.open_record()):
-                raise _full()
+                raise StudyBacklogFullError(MOST_SUBMISSIONS)
 
     async def promise(
         self,
@@ -104,7 +104,7 @@ class StudySubmissions(WorkStates):
                 return record
             identity = joined(metadata, record, corrects=corrects)
             if _is_full(record):
-                raise _full()
+                raise StudyBacklogFullError(MOST_SUBMISSIONS)
             completion = record.completion
             if arrival is not None:
                 is_corrected = any(
@@ -271,12 +271,6 @@ def _failed(study_id: str, item: FailedImages) -> FailedSubmission:
 
 def _is_full(record: StudyRecord | None) -> bool:
     return record is not None and len(record.pending) + len(record.failed) >= MOST_SUBMISSIONS
-
-
-def _full() -> StudyBacklogFullError:
-    return StudyBacklogFullError(
-        f"{MOST_SUBMISSIONS} submissions of the study are pending or have failed"
-    )
 
 
 def _knows(record: StudyRecord) -> int:

@@ -13,12 +13,14 @@ import structlog
 from gateway.audit.trail import note_partial
 from gateway.errors import (
     TRANSIENT,
+    DeliveryUnfinishedError,
     RadStreamError,
+    StudyBeingDeletedError,
+    StudyConflictError,
     log_fields,
 )
 from gateway.problems import URN
 from gateway.results.documents import MissingReading
-from gateway.results.joins import NOT_JOINED
 from gateway.routing.rules import most_urgent
 from gateway.runtime.concurrency import together
 from gateway.schemas.metadata import PROBE_PREFIX
@@ -305,15 +307,13 @@ class Pipeline:
         Raises
         ------
         StudyConflictError, StudyBeingDeletedError
-        StudyBacklogFullError
-            Models owe as many readings of the study as its document has room for.
         DeliveryUnfinishedError
             It is a submission that is no longer pending.
         """
         try:
             await writes.done()
             added = await self._results.add(request.metadata.study_id, known, request)
-        except NOT_JOINED:
+        except (StudyConflictError, StudyBeingDeletedError, DeliveryUnfinishedError):
             await writes.remove()
             if promised is not None:
                 await self._promises.withdraw(promised)

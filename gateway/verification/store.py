@@ -16,8 +16,11 @@ from gateway.models.acceptances import Acceptance
 from gateway.monitoring.counts import ReadingCounts
 from gateway.monitoring.documents import ModelHealth
 from gateway.results.asked_commitments import REPORTS, AskedCommitment, KeptReport
-from gateway.results.documents import CompletionEntry, StudyDocument
+from gateway.results.completion import CompletionEntry
+from gateway.results.document_room import RecordRest
+from gateway.results.documents import StudyDocument
 from gateway.results.instances import InstancePointer
+from gateway.results.keys import rest_folder
 from gateway.results.tombstone import Closing, Tombstone
 from gateway.results.withdrawn_study import WithdrawnStudy
 from gateway.routing.canary_readings import CanaryReadings
@@ -232,7 +235,8 @@ async def _look_at_withdrawal(objects: ObjectStore, name: str) -> Look:
     """Return what is amiss with a withdrawal: its study, its items, and those that failed."""
     look = Look(objects, await objects.keys(f"{layout.WITHDRAWALS}{name}/"))
     for key in look.keys:
-        await look.document(_OF_WITHDRAWAL.get(key.rpartition("/")[2], PendingDelivery), key)
+        kind = _OF_WITHDRAWAL.get(key.rpartition("/")[2], PendingDelivery)
+        await look.document(RecordRest if key.startswith(rest_folder(name)) else kind, key)
     return look
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.observability.pseudonyms import key_reference
 from gateway.results import deletion
 from gateway.results.deliveries import study_deliveries
+from gateway.results.document_room import RecordRest, with_rest
 from gateway.results.documents import Page, PageList, StudyDocument
 from gateway.results.keys import (
     document_key,
@@ -18,6 +19,7 @@ from gateway.results.keys import (
     page_key,
     page_list_key,
     pointers_folder,
+    rest_key,
     shadows_folder,
     study_folder,
     submitted_key,
@@ -127,6 +129,11 @@ class _StudyLook:
         return True
 
     async def _record(self, record: StudyRecord) -> None:
+        if record.rest is not None:
+            key = rest_key(self._study_id, record.rest.name)
+            self._named.add(key)
+            rest = await self._look.named_document(RecordRest, key, self._key)
+            record = record if rest is None else with_rest(record, rest)
         images = {reading.sha256 for reading in record.readings}
         for reading in record.readings:
             self._reading(reading, self._key)

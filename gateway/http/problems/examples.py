@@ -23,7 +23,7 @@ _EXAMPLES: dict[type[errors.RadStreamError], errors.RadStreamError] = {
         errors.RequestTooSlowError("body"),
         errors.OverloadedError("studies"),
         errors.QuotaExceededError("north", "studies_per_minute", 600, retry_after_s=1),
-        errors.StudyBacklogFullError("320 submissions of the study are pending or have failed"),
+        errors.StudyBacklogFullError(400),
         errors.InvalidPartsError((Fault("image", "is needed at least once"),)),
         errors.InvalidMetadataError(
             (

@@ -9,7 +9,8 @@ from gateway.backup.study_objects import study_document, study_objects, work_ent
 from gateway.observability.pseudonyms import key_reference
 from gateway.problems import problem_of_kind
 from gateway.results.asked_commitments import AskedCommitment, AskedCommitments
-from gateway.results.documents import Completion, DeliveryItem, MissingReading
+from gateway.results.document_room import RecordRest
+from gateway.results.documents import BesideEntry, Completion, DeliveryItem, MissingReading
 from gateway.results.instances import InstancePointer
 from gateway.results.keys import document_key
 from gateway.schemas.not_processed import NotProcessedDocument
@@ -63,6 +64,14 @@ def test_pending_work_is_named_by_the_document(store: Store):
     assert objects_of(store) == ({brought}, False)
     asked = store.put(f"work/readings/{DUE}/{ID}.S1")
     assert objects_of(store) == ({brought, asked}, True)
+
+
+def test_pending_work_is_named_by_the_rest_of_a_record_too(store: Store):
+    store.put_study("S1", rest=BesideEntry(name="0123", bytes=1))
+    brought = store.put(f"work/deliveries/pacs/{DUE}/{ID}.S1")
+    assert objects_of(store) == (set(), False)  # it is another one by now
+    rest = store.put("results/S1/pages/rest/0123.json", RecordRest(deliveries=(delivery(),)))
+    assert objects_of(store) == ({brought, rest}, True)
 
 
 def test_deliveries_that_ended_need_no_entry(store: Store):

@@ -1,4 +1,4 @@
-"""What moves out of a document that grows too long, and what it has no room for."""
+"""Parts of a study's record that move out of a document which grows too long."""
 
 import asyncio
 import datetime as dt
@@ -8,18 +8,23 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import StudyBacklogFullError, UnreadableDocumentError
-from gateway.results.documents import MissingReading, PendingImages, StudyRecord
+from gateway.errors import UnreadableDocumentError
+from gateway.results.deliveries import with_deliveries
+from gateway.results.documents import DeliveryItem, MissingReading, PendingImages, StudyRecord
 from gateway.results.not_processed import noted, settled
 from gateway.results.search_attributes import study_attributes
 from gateway.results.study_documents import StudyDocuments
 from gateway.results.tombstone import Closing, Reason
-from gateway.results.view import study_result
+from gateway.results.view import study_result, study_status
 from gateway.schemas.not_processed import NotProcessedDocument
 from gateway.schemas.problem import Problem
+from gateway.schemas.result import RenderingKind
+from gateway.storage.protocol import ObjectStore
 from tests.gateway.results.test_study_documents import KEY, Joins, whole
 from tests.support.readings import NOON, reading
 from tests.support.store import MemoryStore
+
+Change = Callable[[StudyRecord | None], StudyRecord]
 
 LONGEST = 64 * 1024
 
@@ -92,7 +97,7 @@ async def test_pages_that_a_document_has_no_room_to_list_move_to_lists(objects: 
 
 async def test_an_image_costs_two_requests_however_many_there_are(objects: MemoryStore):
     documents = StudyDocuments(objects, longest_bytes=12_000)
-    for number in range(200):
+    for number in range(130):
         await documents.change("S1", InSeries(number))
     objects.calls.clear()
     for number in range(200, 240):
@@ -108,7 +113,7 @@ async def test_a_document_whose_list_of_pages_is_gone_cannot_be_read(objects: Me
     for number in range(20):
         await documents.change("S1", InSeries(number))
     del objects.objects[next(key for key in objects.objects if "/pages/lists/" in key)]
-    with pytest.raises(UnreadableDocumentError, match="a list of its pages is missing"):
+    with pytest.raises(UnreadableDocumentError, match="a part of it is missing"):
         await record_of(objects)
 
 
@@ -212,10 +217,10 @@ async def test_a_document_that_is_long_of_other_things_lists_the_images_to_send_
     assert record.open_images_left_out == ()
 
 
-# --- what waits ----------------------------------------------------------------------------------
+# --- the rest of a record ------------------------------------------------------------------------
 
 
-def owes(number: int, *, paid: bool = False) -> Callable[[StudyRecord | None], StudyRecord]:
+def owes(number: int, *, paid: bool = False) -> Change:
     """A change by an image of which a model owes a reading, or has made it."""
     item = MissingReading(
         sha256=hashlib.sha256(b"%d" % number).hexdigest(),
@@ -234,9 +239,22 @@ def owes(number: int, *, paid: bool = False) -> Callable[[StudyRecord | None], S
     return change
 
 
-def waits(number: int) -> Callable[[StudyRecord | None], StudyRecord]:
+def delivers(objects: int) -> Change:
+    """A change by which so many objects are brought to a destination."""
+    item = DeliveryItem(
+        id="20260131T120002000000Z-0123456789ab",
+        destination="archive",
+        rendering=RenderingKind.SECONDARY_CAPTURE,
+        revision="r",
+        at=NOON,
+        objects=tuple(f"1.2.826.0.1.3680043.8.498.{number:032}" for number in range(objects)),
+    )
+    return lambda record: with_deliveries(record or StudyRecord.begun("S1"), [item])
+
+
+def waits(number: int) -> Change:
     """A change by a submission that is pending from now on."""
-    item = PendingImages(id=f"20260131T120002{number:06}Z-0123456789ab", images=1)
+    item = PendingImages(id=f"20260131T120002{number:06}Z-0123456789ab", images=1, due=NOON)
 
     def change(record: StudyRecord | None) -> StudyRecord:
         record = record or StudyRecord.begun("S1")
@@ -245,63 +263,123 @@ def waits(number: int) -> Callable[[StudyRecord | None], StudyRecord]:
     return change
 
 
-async def refused(documents: StudyDocuments, numbers: range) -> list[int]:
-    """Have images join one after another, each with a reading that is owed."""
-    found = []
-    for number in numbers:
-        try:
-            await documents.change("S1", owes(number))
-        except StudyBacklogFullError:
-            found.append(number)
-        else:
-            await documents.change("S1", Joins(number))
-    return found
+def rests(objects: MemoryStore) -> list[str]:
+    return [key for key in objects.objects if "/pages/rest/" in key]
 
 
 async def test_readings_that_models_owe_never_fill_a_document(objects: MemoryStore):
     documents = StudyDocuments(objects)
-    most = 0
-    for numbers in (range(k, k + 10) for k in range(0, 300, 10)):
-        found = await refused(documents, numbers)
-        most = most or (found[0] if found else 0)
+    for number in range(130):
+        await documents.change("S1", owes(number))
+        told = await documents.change("S1", Joins(number))
         assert len(objects.objects[KEY]) <= LONGEST
-    assert most >= 60
+        assert len(rests(objects)) <= 1
     record = await record_of(objects)
-    assert len(record.missing_readings) == most  # none is left out
-    for number in range(most):
+    assert len(record.missing_readings) == 130
+    assert record.missing_readings == told.missing_readings
+    assert (study_status(record), len(study_result(record).missing_readings or ())) == (
+        "partial",
+        130,
+    )
+    for number in range(130):
         await documents.change("S1", owes(number, paid=True))
-    assert await refused(documents, range(300, 300 + most)) == []
+    assert rests(objects) == []
+    assert (await record_of(objects)).missing_readings == ()
 
 
-async def test_one_change_that_has_no_room_costs_no_other_of_its_swap(objects: MemoryStore):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [delivers(2000)],
+        [waits(number) for number in range(1000)],
+        [lambda record: record.changed(standing={f"{n:016x}": "f" * 64 for n in range(1000)})],
+    ],
+    ids=["deliveries", "submissions", "names in the drop folder"],
+)
+async def test_no_list_of_a_record_fills_its_document(objects: MemoryStore, changes: list[Change]):
     documents = StudyDocuments(objects)
-    [first, *_] = await refused(documents, range(200))
-    changes = Joins(501), owes(first), Joins(502)
-    outcomes = await asyncio.gather(
-        *(documents.change("S1", change) for change in changes), return_exceptions=True
+    await documents.change("S1", Joins(1))
+    for change in changes:
+        told = await documents.change("S1", change)
+        assert len(objects.objects[KEY]) <= LONGEST
+    record = await record_of(objects)
+    assert record == (await documents.read("S1")).record
+    for name in ("deliveries", "pending", "standing"):
+        assert getattr(record, name) == getattr(told, name)
+
+
+async def test_a_rest_that_stays_the_same_is_not_written_again(objects: MemoryStore):
+    documents = StudyDocuments(objects)
+    await documents.change("S1", delivers(2000))
+    [rest] = rests(objects)
+    objects.calls.clear()
+    for number in range(10):
+        await documents.change("S1", Joins(number))
+    assert rests(objects) == [rest]
+    assert [call for call, _ in objects.calls] == ["swap"] * 10
+
+
+class LosesSwaps(MemoryStore):
+    """A store on which another gateway's change comes between, as often as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.between: list[Change] = []
+
+    async def swap(
+        self, key: str, data: bytes | memoryview, *, tag: str | None, media_type: str
+    ) -> str | None:
+        if self.between:
+            await StudyDocuments(self).change("S1", self.between.pop())
+        return await super().swap(key, data, tag=tag, media_type=media_type)
+
+
+async def test_what_a_gateway_wrote_whose_swap_was_lost_goes():
+    store = LosesSwaps()
+    documents = StudyDocuments(store)
+    await documents.change("S1", delivers(2000))
+    store.between = [waits(1)]
+    await documents.change("S1", waits(2))
+    assert len(rests(store)) == 1
+    record = await record_of(store)
+    assert [item.id[15:21] for item in record.pending] == ["000001", "000002"]
+    assert len(record.deliveries) == 1
+
+
+async def test_gateways_that_change_a_rest_at_once_lose_nothing(folder_store: ObjectStore):
+    gateways = [StudyDocuments(folder_store, longest_bytes=4_000) for _ in range(4)]
+    await asyncio.gather(
+        *(
+            gateways[number % 4].change("S1", change)
+            for number in range(40)
+            for change in (owes(number), waits(number), Joins(number))
+        )
     )
-    assert [type(each) for each in outcomes] == [StudyRecord, StudyBacklogFullError, StudyRecord]
-    assert {501, 502} <= {item.number for item in await whole(objects)}
+    record = (await StudyDocuments(folder_store).read("S1")).open_record()
+    assert record is not None
+    assert (len(record.missing_readings), len(record.pending), record.images) == (40, 40, 40)
+    assert len(await folder_store.keys("results/S1/pages/rest/")) == 1
 
 
-async def test_room_is_looked_for_in_the_document_as_it_is_now(objects: MemoryStore):
-    documents = StudyDocuments(objects)
-    [first, *_] = await refused(documents, range(200))
-    await StudyDocuments(objects).change("S1", owes(0, paid=True))
-    await documents.change("S1", owes(first))
-    assert len((await record_of(objects)).missing_readings) == first
+async def test_a_document_whose_rest_is_gone_cannot_be_read(objects: MemoryStore):
+    await StudyDocuments(objects).change("S1", delivers(2000))
+    del objects.objects[rests(objects)[0]]
+    with pytest.raises(UnreadableDocumentError, match="a part of it is missing"):
+        await record_of(objects)
 
 
-async def test_submissions_are_refused_beside_readings_that_are_owed(objects: MemoryStore):
-    documents = StudyDocuments(objects)
-    for number in range(320):
-        await documents.change("S1", waits(number))
-    found = await refused(documents, range(320))
-    assert 20 < found[0] < 80
-    with pytest.raises(StudyBacklogFullError) as caught:
-        await documents.change("S1", owes(found[0]))
-    assert caught.value.holds == (
-        f"the study would have {found[0] + 1} readings that models owe "
-        "and 320 pending submissions, more than its document holds"
-    )
-    assert len(objects.objects[KEY]) <= LONGEST
+async def test_a_rest_that_is_replaced_while_it_is_read_is_read_anew(
+    objects: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    await StudyDocuments(objects).change("S1", delivers(2000))
+    read = objects.read
+
+    async def read_meanwhile(key: str, **options: Any) -> bytes:
+        if "/pages/rest/" in key:
+            monkeypatch.undo()
+            await StudyDocuments(objects).change("S1", waits(1))
+        return await read(key, **options)
+
+    monkeypatch.setattr(objects, "read", read_meanwhile)
+    record = await record_of(objects)
+    assert (len(record.pending), len(record.deliveries)) == (1, 1)

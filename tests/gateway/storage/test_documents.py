@@ -22,10 +22,12 @@ from gateway.monitoring.cusum import Evidence
 from gateway.monitoring.documents import AcceptanceRun, Day, ModelHealth, Signal, Silence
 from gateway.problems import problem_of
 from gateway.results.asked_commitments import AskedCommitment, KeptReport
+from gateway.results.completion import CompletionEntry
+from gateway.results.document_room import RecordRest
 from gateway.results.documents import (
     ActivationMap,
+    BesideEntry,
     Completion,
-    CompletionEntry,
     DeliveryItem,
     FailedImage,
     FailedImages,
@@ -34,7 +36,6 @@ from gateway.results.documents import (
     Page,
     PageEntry,
     PageList,
-    PageListEntry,
     PendingImages,
     Reading,
     SearchAttributes,
@@ -132,7 +133,7 @@ ENTRY = PageEntry(
     completed_at=NOON,
     positive=("bright",),
 )
-LISTED = PageListEntry(name="000001-000001-00000000", pages=1)
+LISTED = BesideEntry(name="000001-000001-00000000", bytes=2, pages=1)
 WAITING = PendingImages(id="20260131T120000000000Z-00", images=1, due=NOON, problem="overloaded")
 FAILED = FailedImages(
     id="20260131T120000000001Z-00",
@@ -154,6 +155,7 @@ RECORD = StudyRecord(
     identity={"patient_id": "P1"},
     images=2,
     page_lists=(LISTED,),
+    rest=BesideEntry(name="0123456789abcdef", bytes=2),
     pages=(ENTRY,),
     readings=(READING,),
     open_images=(OPEN_IMAGE,),
@@ -186,6 +188,7 @@ EXAMPLES: dict[type[BaseModel], BaseModel] = {
         Page(readings=(READING,)),
         LISTED,
         PageList(pages=(ENTRY,)),
+        RecordRest(pending=(WAITING,), failed=(FAILED,), standing={"a.png": "00"}),
         MAP,
         FRAME,
         READING,

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import StoreUnavailableError
+from gateway.results.document_room import RecordRest
+from gateway.results.keys import rest_key, withdrawal_id
+from gateway.storage.documents import stored_form
 from gateway.storage.layout import INDEX, STORE
 from gateway.storage.protocol import ObjectStore
 from gateway.verification.findings import Kind
@@ -14,6 +17,7 @@ from tests.gateway.verification.filled import (
     DOCUMENT,
     ENTRY,
     FAILED,
+    NOON,
     NOTICE,
     OBJECT,
     SHA256,
@@ -79,6 +83,15 @@ async def test_what_nothing_names_is_noted_and_no_fault(objects: ObjectStore):
         (Kind.ORPHAN_OBJECT, lost),
     }
     assert not any(finding.is_fault for finding in findings)
+
+
+async def test_the_rest_of_a_withdrawals_record_is_read_as_one():
+    objects = MemoryStore()
+    rest = rest_key(withdrawal_id("S1", NOON), "0123")
+    await put(objects, rest, stored_form(RecordRest()))
+    assert await found(objects) == set()
+    await put(objects, rest, b'{"schema":"radstream.delivery/1"}')
+    assert await found(objects) == {(Kind.UNREADABLE_DOCUMENT, rest)}
 
 
 async def test_an_object_that_the_store_does_not_give_is_told():

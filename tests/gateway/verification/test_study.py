@@ -68,8 +68,8 @@ async def test_a_page_that_is_gone_or_names_what_is_not_there_is_told(objects: O
     assert known.record is not None
     reading = known.record.readings[0].model_copy(update={"sha256": "1" * 64})
     await results.add("S1", known, Request(metadata, NOON, (reading,), {"image": reading}))
-    first, second, listed = await objects.keys("results/S1/pages/")
-    assert listed.startswith("results/S1/pages/lists/")
+    first, second, listed, rest = await objects.keys("results/S1/pages/")
+    assert [key.split("/")[3] for key in (listed, rest)] == ["lists", "rest"]
     image = OBJECT.replace(SHA256, "1" * 64)
     assert await found(objects) == {(Kind.MISSING_OBJECT, image)}
     await objects.delete(second)
@@ -79,6 +79,8 @@ async def test_a_page_that_is_gone_or_names_what_is_not_there_is_told(objects: O
     await objects.delete(listed)
     orphans = {(Kind.ORPHAN_OBJECT, key) for key in (first, OBJECT)}
     assert await found(objects) >= {(Kind.MISSING_OBJECT, listed), *orphans}
+    await objects.delete(rest)
+    assert (Kind.MISSING_OBJECT, rest) in await found(objects)
 
 
 async def test_a_study_whose_document_is_gone_is_told(objects: ObjectStore):
