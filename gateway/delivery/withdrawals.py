@@ -25,6 +25,7 @@ from gateway.renderings.source_header import header_of
 from gateway.results.deliveries import is_on_its_way, next_for, with_deliveries
 from gateway.results.documents import DeliveryItem, StudyRecord
 from gateway.results.keys import (
+    document_key,
     image_key,
     study_folder,
     withdrawal_id,
@@ -124,14 +125,12 @@ class Withdrawals:
 
     async def promise(self, name: str) -> None:
         """Promise a withdrawal of a study that is closed, unless that was done."""
+        withdrawn = await self.study(name)
+        if withdrawn is None:  # all destinations have taken it
+            return
         record = (await self._documents.read(name)).record
         if record is None:
-            withdrawn = await self.study(name)
-            if withdrawn is None:  # all destinations have taken it
-                return
             record = await self._begin(name, withdrawn)
-        elif not await self._objects.keys(withdrawn_study_key(name)):
-            return  # so they have, and its removal was broken off
         # Another gateway drops entries that no document names for long: writing it took so long.
         await self._add_entries(name, list(filter(is_on_its_way, record.deliveries)))
         for destination in dict.fromkeys(item.destination for item in record.deliveries):
@@ -183,17 +182,18 @@ class Withdrawals:
             after = names[-1]
 
     async def _is_over(self, name: str) -> bool:
+        if not await self._objects.keys(withdrawn_study_key(name)):
+            # Its removal was broken off, or it is being written.
+            return bool(await self._objects.keys(document_key(name)))
         record = (await self._documents.read(name)).record
         if record is None:
             return await self._is_left(name)
-        if not any(map(_is_open, record.deliveries)):
-            return True
-        return not await self._objects.keys(withdrawn_study_key(name))
+        return not any(map(_is_open, record.deliveries))
 
     async def _is_left(self, name: str) -> bool:
         """Return True if no deletion is to promise it any more: its gateway died, or was slower."""
         withdrawn = await self.study(name)
-        if withdrawn is None:  # it is being written: a folder is there before its first file
+        if withdrawn is None:
             return False
         seen = await self._documents.read(withdrawn_study(name) or name)
         if seen.closing is not None and seen.closing.withdrawal == name:

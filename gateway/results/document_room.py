@@ -53,9 +53,9 @@ _SHOWN = ("missing_readings", "deliveries", "feedback")
 class DocumentRoom:
     """Room of the documents of all studies.
 
-    Readings move to pages. Images that could not be processed may have a third of the document, and
-    beyond it are counted. Pages may have a third, and are listed in objects of their own then; and
-    so may all that a `RecordRest` has, which stands in an object of its own then.
+    Of one that is too long readings move to pages. Images that could not be processed keep a third
+    of it, and beyond that are counted. Pages that take more than a third are listed in an object of
+    their own, and lists that do move to a `RecordRest`; where that is not enough, all of them do.
 
     Parameters
     ----------
@@ -100,7 +100,8 @@ class DocumentRoom:
         written = record.rest
         if before is not None and any(getattr(record, n) != getattr(before, n) for n in _LISTS):
             written = None
-        record = record.model_copy(update={"rest": None})
+        stays = written if written is not None and written.bytes > self._longest // 3 else None
+        record = record.model_copy(update={"rest": stays})
         data = _form(record)
         if len(data) > self._longest:
             readings = 0 if before is None else len(before.readings)
@@ -125,7 +126,7 @@ class DocumentRoom:
         while _bytes_of(record, "open_images") > self._longest // 3:
             record = with_less(record)
         yield record
-        if _bytes_of(record, *_LISTS) > self._longest // 3:
+        if record.rest is None and _bytes_of(record, *_LISTS) > self._longest // 3:
             record = await self._with_rest_beside(record, written)
             yield record
         if _pages_bytes(record) > self._longest // 3:

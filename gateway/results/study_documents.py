@@ -9,6 +9,9 @@ and these hold whatever dies when:
 - to a study that is being deleted nothing is added;
 - images keep the number they joined under.
 
+What a document has no room for is written before the swap that names it, under a name that nothing
+has, and what is named no more goes after the swap: a death between leaves an object unnamed.
+
 Within a process changes of one study that come at once share a swap.
 """
 
@@ -271,18 +274,22 @@ class StudyDocuments:
         record, data = await self._room.fitted(record, seen.record)
         has_won = await self._swap(study_id, seen, Seen(record=record), data)
         if record.rest != before:
-            with suppress(StoreUnavailableError):  # it lies there unnamed then
-                await self._remove_rest(study_id, before if has_won else record.rest)
+            with suppress(StoreUnavailableError, UnreadableDocumentError):  # it lies there, unnamed
+                if has_won:
+                    await self._remove_rests(study_id, before)
+                else:  # or that is not known, and others have swapped it since
+                    now = (await self.read(study_id)).record
+                    stands = None if now is None else now.rest
+                    await self._remove_rests(
+                        study_id, *(each for each in (before, record.rest) if each != stands)
+                    )
         return has_won
 
-    async def _remove_rest(self, study_id: str, entry: BesideEntry | None) -> None:
-        """Remove the rest of a record that no document names, as the one that stands says."""
-        if entry is None:
-            return
-        now = self.remembered(study_id) or await self.read(study_id)
-        if now.record is None or now.record.rest != entry:
-            # Not for good: an older version of the document that is brought back needs it.
-            await self._objects.delete(rest_key(study_id, entry.name))
+    async def _remove_rests(self, study_id: str, *entries: BesideEntry | None) -> None:
+        for entry in entries:
+            if entry is not None:
+                # Not for good: an older version of the document that is brought back needs it.
+                await self._objects.delete(rest_key(study_id, entry.name))
 
     async def _swap(self, study_id: str, seen: Seen, new: Seen, data: bytes) -> bool:
         key = document_key(study_id)

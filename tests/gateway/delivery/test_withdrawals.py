@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from gateway.delivery.transport import Rendering
 from gateway.errors import DeliveryRefusedError, DeliveryUnansweredError
 from gateway.results.documents import DeliveryItem, StudyRecord
-from gateway.results.keys import withdrawal_id, withdrawn_study_key
+from gateway.results.keys import rest_folder, withdrawal_id, withdrawn_study_key
 from gateway.results.tombstone import Closing, Reason
 from gateway.runtime.deadline import Deadline
 from gateway.schemas.result import DeliveryState, RenderingKind
@@ -542,3 +542,15 @@ async def test_what_is_over_goes_however_many_are_parked(objects: MemoryStore):
     names = await objects.folders(WITHDRAWALS, after="", limit=2000)
     assert len(names) == 1001
     assert over not in names
+
+
+async def test_a_removal_that_was_broken_off_goes_on(objects: MemoryStore):
+    gateway = gateway_on(objects, ALL)
+    name = withdrawal_id("S1", NOW)
+    uids = tuple(f"1.2.826.0.1.3680043.8.498.{number:032}" for number in range(2000))
+    parked = told("pacs", SC, state=STATE.PARKED).model_copy(update={"objects": uids})
+    record = StudyRecord.begun(name).changed(deliveries=(parked,))
+    await gateway.documents.change(name, lambda _: record)
+    await objects.purge(rest_folder(name))
+    await gateway.withdrawals.promise(name)  # by a deletion that is not over
+    assert await are_over(gateway)
