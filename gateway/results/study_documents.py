@@ -35,7 +35,7 @@ from gateway.results.keys import document_key, rest_key, withdrawn_study
 from gateway.storage.documents import MEDIA_TYPE, read_document, stored_form, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from gateway.results.documents import BesideEntry, StudyRecord
     from gateway.results.tombstone import Closing
@@ -275,19 +275,17 @@ class StudyDocuments:
         has_won = await self._swap(study_id, seen, Seen(record=record), data)
         if record.rest != before:
             with suppress(StoreUnavailableError, UnreadableDocumentError):  # it lies there, unnamed
-                if has_won:
-                    await self._remove_rests(study_id, before)
-                else:  # or that is not known, and others have swapped it since
-                    now = (await self.read(study_id)).record
-                    stands = None if now is None else now.rest
-                    await self._remove_rests(
-                        study_id, *(each for each in (before, record.rest) if each != stands)
-                    )
+                # One that seems lost may have won, and others have swapped it since.
+                stands = record if has_won else (await self.read(study_id)).record
+                await self._remove_rests(study_id, (before, record.rest), stands)
         return has_won
 
-    async def _remove_rests(self, study_id: str, *entries: BesideEntry | None) -> None:
+    async def _remove_rests(
+        self, study_id: str, entries: Iterable[BesideEntry | None], stands: StudyRecord | None
+    ) -> None:
+        """Remove those of these that the record which stands does not name."""
         for entry in entries:
-            if entry is not None:
+            if entry is not None and (stands is None or stands.rest != entry):
                 # Not for good: an older version of the document that is brought back needs it.
                 await self._objects.delete(rest_key(study_id, entry.name))
 

@@ -47,6 +47,7 @@ from gateway.work.keys import (
 if TYPE_CHECKING:
     from gateway.results.documents import PageEntry, Reading, StudyRecord
     from gateway.storage.protocol import ObjectStore
+    from gateway.verification.findings import D
     from gateway.work.documents import WorkDocument
 
 _IMAGE = re.compile(r"images/([0-9a-f]{64})/image-[0-9a-f]{8}\.(?:jpg|png|dcm)")
@@ -130,17 +131,14 @@ class _StudyLook:
 
     async def _record(self, record: StudyRecord) -> None:
         if record.rest is not None:
-            key = rest_key(self._study_id, record.rest.name)
-            self._named.add(key)
-            rest = await self._look.named_document(RecordRest, key, self._key)
+            rest = await self._beside(RecordRest, rest_key(self._study_id, record.rest.name))
             record = record if rest is None else with_rest(record, rest)
         images = {reading.sha256 for reading in record.readings}
         for reading in record.readings:
             self._reading(reading, self._key)
         for listed in [*await self._listed_pages(record), *record.pages]:
             key = page_key(self._study_id, listed.name)
-            self._named.add(key)
-            page = await self._look.named_document(Page, key, self._key)
+            page = await self._beside(Page, key)
             for reading in () if page is None else page.readings:
                 images.add(reading.sha256)
                 self._reading(reading, key)
@@ -161,11 +159,14 @@ class _StudyLook:
         """Return the pages on lists, which the document has not itself."""
         pages: list[PageEntry] = []
         for entry in record.page_lists:
-            key = page_list_key(self._study_id, entry.name)
-            self._named.add(key)
-            found = await self._look.named_document(PageList, key, self._key)
+            found = await self._beside(PageList, page_list_key(self._study_id, entry.name))
             pages += () if found is None else found.pages
         return pages
+
+    async def _beside(self, kind: type[D], key: str) -> D | None:
+        """Return what moved out of the document; None where that is told."""
+        self._named.add(key)
+        return await self._look.named_document(kind, key, self._key)
 
     async def _work(self, record: StudyRecord) -> None:
         """Look at work of the study that waits or has failed."""
