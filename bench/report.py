@@ -11,13 +11,13 @@ import re
 from bench import routes, s3_calls, soak, start
 from bench.results import ROOT, kept
 from bench.serving import report as serving
-from bench.serving import side_by_side, triton_alone
+from bench.serving import triton_alone, workers
 
 _PAGE = ROOT / "docs" / "performance.md"
 _IMAGES = ROOT / "docs" / "images"
 _TABLES = {
     "serving": serving.markdown,
-    "side_by_side": side_by_side.markdown,
+    "workers": workers.markdown,
     "triton_alone": triton_alone.markdown,
     "routes": routes.markdown,
     "s3_calls": s3_calls.markdown,

@@ -41,12 +41,18 @@ class Server:
         return total
 
     def own_cpu_s(self) -> tuple[float, float]:
-        """CPU seconds of the first process: of its first thread, the event loop's, and of all."""
-        times = {
-            thread.id: thread.user_time + thread.system_time for thread in self.process.threads()
-        }
-        own = self.process.cpu_times()
-        return times[self.process.pid], own.user + own.system
+        """CPU seconds of first threads, those of event loops, and of all threads.
+
+        They are the first process's and its workers', not those of processes below them.
+        """
+        loops = total = 0.0
+        for process in (self.process, *self.process.children()):
+            if process is self.process or "gateway.app.workers.worker" in process.cmdline():
+                [first] = [each for each in process.threads() if each.id == process.pid]
+                loops += first.user_time + first.system_time
+                own = process.cpu_times()
+                total += own.user + own.system
+        return loops, total
 
     def peak_mib(self) -> float:
         """Peak resident MiB of the tree: each process at its own worst (VmHWM)."""

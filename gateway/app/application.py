@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from gateway.access.callers import Caller
+    from gateway.app.lifespan.context import WorkerPlace
     from gateway.app.tls import ServedCertificate
     from gateway.http.dependencies import Gateway
     from gateway.settings import Settings
@@ -100,8 +101,10 @@ def create_app(
     settings: Settings,
     health_state: Health | None = None,
     metrics: Metrics | None = None,
+    *,
     certificate: ServedCertificate | None = None,
     triton_host: TritonHost | None = None,
+    worker: WorkerPlace | None = None,
 ) -> FastAPI:
     """Return the ASGI application.
 
@@ -117,6 +120,8 @@ def create_app(
         The server's certificate, where it speaks TLS; followed while the application runs.
     triton_host
         The supervisor of Triton's process, where it can be started anew from here.
+    worker
+        The process's place in a gateway of several processes; None where there is one.
     """
     process_metrics = metrics or Metrics(process_registry())
     process_health = health_state or Health()
@@ -130,6 +135,7 @@ def create_app(
         tracing.tracer,
         certificate=certificate,
         triton_host=triton_host,
+        worker=worker,
     )
     app = _bare_app(settings, _lifespan(opened, tracing, process_health))
     problems.install(app, docs=f"{settings.http.path_prefix}/docs")

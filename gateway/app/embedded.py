@@ -1,25 +1,27 @@
-"""Running the gateway with a Triton of its own, beside whose start the gateway is imported."""
+"""Running the gateway, in one process or several, with a Triton of its own or without.
+
+A Triton of its own starts while the gateway is imported.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
-
-import uvloop
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.app.start_checks import check_address, check_routing
 from gateway.runtime.imports import importing
 from gateway.triton.embedded import METRICS_PORT, EmbeddedTriton
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
-    from gateway.observability.metrics import Metrics
+    from gateway.observability.metrics.triton import TritonMetrics
     from gateway.settings import Settings
     from gateway.triton.protocol import TritonHost
 
     Serve = Callable[
-        [Settings, Callable[[str], None], Metrics | None, TritonHost | None], Awaitable[bool]
+        [Settings, Callable[[str], None], TritonHost | None], Coroutine[object, object, bool]
     ]
 
 # Of /dev/shm, for the tensors of a hundred studies at once. Docker gives a container 64 MiB, and
@@ -27,13 +29,11 @@ if TYPE_CHECKING:
 _SHARED_WITH_TRITON_BYTES = 32 * 2**20
 
 
-def run(work: Coroutine[object, object, bool]) -> bool:
-    """Return the result of `serve` or `serve_with_triton`, on libuv's event loop.
+class Serving(NamedTuple):
+    """The function that runs a gateway, and the metrics of its Triton."""
 
-    It takes less of the processor than asyncio's own for the same study (bench/serving).
-    """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    serve: Serve
+    triton: TritonMetrics
 
 
 def serves_console(settings: Settings) -> bool:
@@ -62,10 +62,10 @@ async def serve_with_triton(
     """
     check_address(settings.http)
     check_routing(settings)
-    gateway = asyncio.create_task(asyncio.to_thread(_import_gateway))
+    gateway = asyncio.create_task(asyncio.to_thread(serving, settings))
 
     def count_restart() -> None:
-        gateway.add_done_callback(lambda done: done.result()[1].triton.restarts.inc())
+        gateway.add_done_callback(lambda done: done.result().triton.restarts.inc())
 
     async with EmbeddedTriton(
         settings.triton.model_repository,
@@ -92,14 +92,28 @@ async def serve_with_triton(
                 ),
             }
         )
-        serve, metrics = await gateway
-        return await serve(wired, lambda url: on_ready(url, triton), metrics, triton)
+        serve = (await gateway).serve
+        return await serve(wired, lambda url: on_ready(url, triton), triton)
 
 
-def _import_gateway() -> tuple[Serve, Metrics]:
-    """Return the function that runs the gateway, and its metrics."""
+def serving(settings: Settings) -> Serving:
+    """Return what runs the gateway in as many processes as the settings say; see `serve`."""
+    if settings.http.workers > 1:
+        return _several()
     with importing():
         from gateway.app.server import serve  # noqa: PLC0415 - see `serve_with_triton`
         from gateway.observability.metrics import Metrics, process_registry  # noqa: PLC0415
 
-    return serve, Metrics(process_registry())
+    metrics = Metrics(process_registry())
+    return Serving(partial(serve, metrics=metrics), metrics.triton)
+
+
+def _several() -> Serving:
+    with importing():  # and not the application, which is the workers' alone
+        from gateway.app.workers.supervisor import (  # noqa: PLC0415
+            SupervisorMetrics,
+            serve_workers,
+        )
+
+    metrics = SupervisorMetrics()
+    return Serving(partial(serve_workers, metrics=metrics), metrics.triton)

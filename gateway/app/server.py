@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
+    from gateway.app.lifespan.context import WorkerPlace
     from gateway.settings import HttpSettings, Settings
     from gateway.triton.protocol import TritonHost
 
@@ -43,6 +44,8 @@ class GatewayServer(uvicorn.Server):
         Made before the gateway, where something before it has metrics too.
     triton_host
         The supervisor of Triton's process, where it can be started anew from here.
+    worker
+        The process's place in a gateway of several processes; None where there is one.
     """
 
     def __init__(
@@ -51,21 +54,31 @@ class GatewayServer(uvicorn.Server):
         on_ready: Callable[[str], None],
         metrics: Metrics | None = None,
         triton_host: TritonHost | None = None,
+        worker: WorkerPlace | None = None,
     ) -> None:
         self._http = settings.http
-        self._health = Health()
+        self.health = Health()
         self._on_ready = on_ready
-        metrics = metrics or Metrics(process_registry())
+        self._metrics = metrics = metrics or Metrics(process_registry())
         certificate = _certificate(settings.http)
-        app = create_app(settings, self._health, metrics, certificate, triton_host)
+        app = create_app(
+            settings,
+            self.health,
+            metrics,
+            certificate=certificate,
+            triton_host=triton_host,
+            worker=worker,
+        )
+        self.protocol = serving(
+            settings.http,
+            on_refused=metrics.admission.rejected.labels("connections").inc,
+            on_unread=metrics.http.unread.inc,
+            on_lost=self.on_connection_lost,
+        )
         super().__init__(
             uvicorn.Config(
                 EarlyRefusal(app, metrics),
-                http=serving(
-                    settings.http,
-                    on_refused=metrics.admission.rejected.labels("connections").inc,
-                    on_unread=metrics.http.unread.inc,
-                ),
+                http=self.protocol,
                 ws="none",
                 timeout_keep_alive=settings.http.keep_alive_s,
                 host=settings.http.host,
@@ -85,14 +98,23 @@ class GatewayServer(uvicorn.Server):
         """Listen, and tell where."""
         await super().startup(sockets)
         if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            scheme = "https" if self.config.is_ssl else "http"
-            self._on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+            gc.freeze()  # what there is by now stays, and looking it over would hold up the loop
+            self._metrics.workers.serving.set(1)
+            self.on_started()
+
+    def on_started(self) -> None:
+        """Tell where it listens."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        scheme = "https" if self.config.is_ssl else "http"
+        self._on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def on_connection_lost(self) -> None:
+        """Note that a connection is over; nobody asks, where the gateway is one process."""
 
     @property
     def start_error(self) -> Exception | None:
         """The fault that kept the gateway from starting."""
-        return self._health.start_error
+        return self.health.start_error
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -108,10 +130,10 @@ class GatewayServer(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:
-        if self._health.draining:  # the second signal: its sender has no patience left
+        if self.health.draining:  # the second signal: its sender has no patience left
             self.force_exit = self.should_exit = True
             return
-        self._health.drain()
+        self.health.drain()
         log.info("gateway.draining", delay_s=self._http.drain_delay_s)
         asyncio.get_running_loop().call_later(self._http.drain_delay_s, self._stop)
 
@@ -128,8 +150,9 @@ def _certificate(http: HttpSettings) -> ServedCertificate | None:
 async def serve(
     settings: Settings,
     on_ready: Callable[[str], None],
-    metrics: Metrics | None = None,
     triton_host: TritonHost | None = None,
+    *,
+    metrics: Metrics | None = None,
 ) -> bool:
     """Run the gateway until it is told to stop; return True if it came up at all.
 
@@ -144,14 +167,26 @@ async def serve(
     """
     check_address(settings.http)
     check_routing(settings)
+    return await came_up(GatewayServer(settings, on_ready, metrics, triton_host), settings)
 
-    def ready(url: str) -> None:
-        gc.freeze()  # what there is by now stays, and looking it over would hold up the loop
-        on_ready(url)
 
-    server = GatewayServer(settings, ready, metrics, triton_host)
+async def came_up(
+    server: GatewayServer, settings: Settings, sockets: list[socket.socket] | None = None
+) -> bool:
+    """Run a server until it is told to stop; return True if it came up at all.
+
+    Parameters
+    ----------
+    sockets
+        Sockets to listen on; the settings' address where None are given.
+
+    Raises
+    ------
+    StartError
+        See `serve`.
+    """
     try:
-        await server.serve()
+        await server.serve(sockets)
     except SystemExit:  # uvicorn's end of a start that failed
         if server.start_error is None:
             raise

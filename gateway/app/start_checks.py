@@ -1,4 +1,4 @@
-"""Checks before anything is started for the gateway."""
+"""Checks before anything is started for the gateway, and its listening sockets."""
 
 from __future__ import annotations
 
@@ -26,23 +26,45 @@ def check_address(http: HttpSettings) -> None:
     AddressUnavailableError
         Another program listens there, or this user may not.
     """
+    for bound in bound_sockets(http):
+        bound.close()
+
+
+def bound_sockets(http: HttpSettings) -> list[socket.socket]:
+    """Return a socket for each address that the gateway is to listen on; none listens yet.
+
+    Raises
+    ------
+    AddressUnavailableError
+        See `check_address`.
+    """
+    found: list[socket.socket] = []
     for family, kind, protocol, _, address in socket.getaddrinfo(
         http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     ):
         try:
-            with socket.socket(family, kind, protocol) as probe:
-                # As the listener does: connections that ended a moment ago hold no port.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family is socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
+            bound = socket.socket(family, kind, protocol)
+        except OSError:  # such as of IPv6, where there is none
+            continue
+        try:
+            # Connections that ended a moment ago hold no port.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family is socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind(address)
         except OSError as error:
+            bound.close()
             if error.errno in _REASONS:
+                for other in found:
+                    other.close()
                 raise AddressUnavailableError(
                     f"the gateway cannot listen on {http.host} port {http.port}: "
                     f"{_REASONS[error.errno]}. {PREFIX}HTTP{DELIMITER}PORT chooses another port"
                 ) from error
             # Anything else is the listener's to say: some of it, as of IPv6, it passes over.
+        else:
+            found.append(bound)
+    return found
 
 
 def check_routing(settings: Settings) -> None:

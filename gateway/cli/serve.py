@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from gateway.app import server
-from gateway.app.embedded import run
+from gateway.app.embedded import serving
 from gateway.app.errors import AddressUnavailableError, StartError
+from gateway.app.event_loop import run
 from gateway.app.tls import CertificateError
 from gateway.cli.environment import read_settings
 
@@ -18,7 +18,8 @@ def serve() -> None:
     """Run the gateway alone, in front of a Triton that runs elsewhere."""
     settings = read_settings()
     try:
-        came_up = run(server.serve(settings, lambda url: click.echo(f"RadStream listens on {url}")))
+        serve = serving(settings).serve
+        came_up = run(serve(settings, lambda url: click.echo(f"RadStream listens on {url}"), None))
     except (CertificateError, AddressUnavailableError, StartError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if came_up else 1)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.app.embedded import run, serve_with_triton
+from gateway.app.embedded import serve_with_triton
 from gateway.app.errors import AddressUnavailableError, StartError
+from gateway.app.event_loop import run
 from gateway.app.tls import CertificateError
 from gateway.cli.environment import read_settings
 from gateway.triton.embedded import EmbeddedTriton, SidecarError

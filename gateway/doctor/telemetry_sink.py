@@ -53,7 +53,7 @@ def _lag(folder: Path) -> Finding:
     """Return how old the oldest segment is that waits for the sink."""
     target = str(folder)
     try:
-        written = [path.stat().st_mtime for path in folder.glob("*.spool")]
+        written = [path.stat().st_mtime for path in folder.rglob("*.spool")]
     except OSError as error:
         change = f"{_TELEMETRY}SPOOL_FOLDER: a folder that this account may read"
         detail = f"it cannot be read: {error.strerror}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Annotated
 
 from fastapi import Depends, Request
+from prometheus_client.registry import Collector
 
 from gateway.access.authentication import Authentication
 from gateway.access.callers import Caller
@@ -59,6 +60,10 @@ class Gateway:
     ----------
     program_sha256
         SHA-256 over the files of the program.
+    metrics
+        Metrics of this process.
+    collected_metrics
+        Returns what the metrics of all processes of the gateway come to.
     tenant
         Tenant whose studies it has; None where there are no tenants, and in the gateway of those
         who have none.
@@ -69,6 +74,7 @@ class Gateway:
     settings: Settings
     program_sha256: str
     metrics: Metrics
+    collected_metrics: Callable[[], Awaitable[Collector]]
     health: Health
     admission: Admission
     authentication: Authentication

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,10 +16,13 @@ from gateway.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
     from typing import NoReturn
 
     from gateway.observability.metrics import Metrics
     from gateway.triton.protocol import InferenceServer, TritonHost
+
+    ReloadTurn = Callable[[str], AbstractAsyncContextManager[bool]]
 
 log = structlog.get_logger()
 
@@ -57,6 +60,9 @@ class Recovery:
         Called after each attempt: the model is to be proved now.
     restart_after_s
         Seconds without an answer of any model until Triton is started anew.
+    turn
+        Returns the context of an attempt on a model, where several processes are before one
+        Triton; False in it where another of them has made one meanwhile.
     """
 
     def __init__(
@@ -67,12 +73,14 @@ class Recovery:
         *,
         on_reloaded: Callable[[], None],
         restart_after_s: float,
+        turn: ReloadTurn | None = None,
     ) -> None:
         self._server = server
         self._host = host
         self._metrics = metrics
         self._on_reloaded = on_reloaded
         self._restart_after_s = restart_after_s
+        self._turn: ReloadTurn = turn or (lambda _name: nullcontext(True))
         self._sick: dict[str, _SickModel] = {}
         self._reloaded_at: dict[str, float] = {}
         self._stuck: set[str] = set()
@@ -196,10 +204,8 @@ class Recovery:
             await sick.reported.wait()
             sick.at_work = True
             try:
-                before = self._host.backends_of(name) if self._host else frozenset()
-                done = await self._attempt(name, unload=sick.loaded, new=sick.new)
-                if done and sick.loaded and before:
-                    self._leave_behind(name, before)
+                async with self._turn(name) as is_ours:
+                    done = not is_ours or await self._attempt(name, sick)
                 sick.left_unloaded = not done and (sick.loaded or sick.left_unloaded)
             finally:
                 sick.at_work = False
@@ -219,10 +225,11 @@ class Recovery:
             loop = asyncio.get_running_loop()
             loop.call_later(_LEFT_FOR_S, self._host.end_backends, name, pids)
 
-    async def _attempt(self, name: str, *, unload: bool, new: bool) -> bool:
+    async def _attempt(self, name: str, sick: _SickModel) -> bool:
+        before = self._host.backends_of(name) if self._host else frozenset()
         reason: str | None
         try:
-            await self._reload(name, unload=unload)
+            await self._reload(name, unload=sick.loaded)
         except DeadlineExceededError:
             outcome, reason = "hung", f"nothing was heard of it for {_RELOAD_S:g} s"
         except _LoadStuckError:
@@ -234,9 +241,11 @@ class Recovery:
             outcome, reason = "reloaded", None
         tell = log.info if outcome == "reloaded" else log.warning
         # Not a failure of the gateway's: a server whose models are fixed refuses to reload.
-        tell((_LOAD_EVENTS if new else _EVENTS)[outcome], model=name, reason=reason)
-        if not new:  # it answered never, and may be half copied
+        tell((_LOAD_EVENTS if sick.new else _EVENTS)[outcome], model=name, reason=reason)
+        if not sick.new:  # it answered never, and may be half copied
             self._metrics.triton.reloads.labels(name, outcome).inc()
+        if outcome == "reloaded" and sick.loaded and before:
+            self._leave_behind(name, before)
         return outcome == "reloaded"
 
     async def _reload(self, name: str, *, unload: bool) -> None:

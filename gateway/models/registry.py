@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.models.acceptances import Acceptances
+    from gateway.models.recovery import ReloadTurn
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.schemas.metadata import StudyMetadata
@@ -66,6 +67,8 @@ class ModelRegistry:
         Seconds without an answer of any model until Triton is started anew.
     acceptances
         Acceptances of versions, where some may be needed.
+    reload_turn
+        See `Recovery`.
     asks_contracts
         Returns True if contracts, and so priorities, decide on some images.
     waiting_limit
@@ -86,6 +89,7 @@ class ModelRegistry:
         waiting_limit: int = 32,
         acceptances: Acceptances | None = None,
         asks_contracts: Callable[[], bool] = lambda: True,
+        reload_turn: ReloadTurn | None = None,
     ) -> None:
         self._server = server
         self._metrics = metrics
@@ -95,7 +99,12 @@ class ModelRegistry:
         self._probe_timeout_s = probe_timeout_s
         self._use_ensembles = use_ensembles
         self._recovery = Recovery(
-            server, host, metrics, on_reloaded=self.doubt, restart_after_s=restart_after_s
+            server,
+            host,
+            metrics,
+            on_reloaded=self.doubt,
+            restart_after_s=restart_after_s,
+            turn=reload_turn,
         )
         self._states = ModelStates(metrics)
         self._proofs = Proofs(

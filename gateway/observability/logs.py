@@ -28,13 +28,25 @@ if TYPE_CHECKING:
 _MOST_CAUSES = 5
 
 
-def configure(settings: LogSettings) -> None:
+def configure(settings: LogSettings, *, worker: int | None = None) -> None:
     """Send every event to standard error in one format, and nothing else there.
 
     Standard error is the log's from now on: what C code prints, the warnings module shows, or
     Python says of an uncaught error comes as an event.
+
+    Parameters
+    ----------
+    worker
+        Number of this process, where the gateway has several.
     """
+
+    def add_worker(
+        _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        return event if worker is None else {**event, "worker": worker}
+
     shared: list[structlog.typing.Processor] = [
+        add_worker,
         structlog.contextvars.merge_contextvars,
         _add_trace_id,
         structlog.stdlib.add_log_level,

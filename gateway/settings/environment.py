@@ -77,8 +77,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _has_room_for_a_body(self) -> Self:
-        if self.admission.bytes < self.limits.body_bytes:
-            raise ValueError("admission.bytes must be at least limits.body_bytes")
+        workers = self.http.workers
+        if self.admission.bytes // workers < self.limits.body_bytes:
+            share = " for each of http.workers" if workers > 1 else ""
+            raise ValueError(f"admission.bytes must be at least limits.body_bytes{share}")
         return self
 
     @model_validator(mode="after")
@@ -133,8 +135,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _has_room_for_an_object(self) -> Self:
-        if self.dimse.is_on and self.admission.bytes < self.dimse.object_bytes:
-            raise ValueError("admission.bytes must be at least dimse.object_bytes")
+        workers = self.http.workers
+        if self.dimse.is_on and self.admission.bytes // workers < self.dimse.object_bytes:
+            share = " for each of http.workers" if workers > 1 else ""
+            raise ValueError(f"admission.bytes must be at least dimse.object_bytes{share}")
         return self
 
 

@@ -24,6 +24,14 @@ class HttpSettings(SettingsGroup):
         "or an issuer).",
     )
     port: Port = 8080
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes of the gateway behind its one address; limits that are a number or "
+        "a size are for all together. More than one where a core's event loop is too little: see "
+        "docs/performance.md.",
+    )
     request_timeout_s: float = Field(
         30.0,
         gt=0,

@@ -58,7 +58,7 @@ class TelemetrySettings(SettingsGroup):
     spool_folder: Path = Field(
         Path("data/telemetry-spool"),
         description="Folder for events while their sink is slow or unavailable; one gateway's "
-        "alone.",
+        "alone, with a folder in it for each further process.",
     )
     spool_bytes: int = Field(
         256 * 2**20,

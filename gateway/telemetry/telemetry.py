@@ -63,6 +63,8 @@ class Telemetry:
         Seconds that a record waits for others to be sent with.
     drain_s
         Seconds that delivery goes on when the gateway stops; what is left then is spooled.
+    left
+        Spools and journals of processes that this gateway has no more.
     backoff
         Between two tries.
     """
@@ -77,11 +79,13 @@ class Telemetry:
         queue_bytes: int,
         linger_s: float,
         drain_s: float,
+        left: Sequence[tuple[Spool, Journal]] = (),
         backoff: Backoff = BACKOFF,
     ) -> None:
         self._sender = Sender(sink, metrics, backoff)
         self._spool = spool
         self._journal = journal
+        self._left = left
         self._metrics = metrics
         self._queue = RecordQueue(queue_bytes)
         self._linger_s = linger_s
@@ -176,12 +180,21 @@ class Telemetry:
             await _first_of(self._draining, timeout_s=_PAUSE_S)
 
     def _take_over(self) -> None:
-        """Spool what a process that was killed had in memory alone."""
-        for segment in self._journal.left():
-            kept = self._spool.append(segment.records)
-            self._metrics.telemetry.spooled.inc(kept)
-            if kept == len(segment.records):
-                forget(segment)
+        """Spool what other processes have left: in memory alone as they were killed, or spooled."""
+        for journal in (self._journal, *(journal for _, journal in self._left)):
+            for segment in journal.left():
+                if self._is_taken_over(segment):
+                    forget(segment)
+        for spool, _ in self._left:
+            while (oldest := spool.oldest()) and self._is_taken_over(oldest):
+                spool.remove(oldest)
+            spool.close()
+
+    def _is_taken_over(self, segment: Segment) -> bool:
+        """Spool the records of a segment; return True if all of them found room."""
+        kept = self._spool.append(segment.records)
+        self._metrics.telemetry.spooled.inc(kept)
+        return kept == len(segment.records)
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

@@ -19,17 +19,18 @@ from gateway.app.lifespan.part import Foundation, Part, make_part
 from gateway.app.lifespan.processing import open_engine
 from gateway.app.lifespan.routing import open_routing
 from gateway.app.lifespan.stores import open_all_stores, tenant_of_object
+from gateway.app.study_ref_key import study_ref_key
 from gateway.dropfolder.tenants import TenantDeliveries
 from gateway.observability.event_loop import observe_lag
-from gateway.observability.pseudonyms import KEY_FILE, Pseudonyms
+from gateway.observability.pseudonyms import Pseudonyms
 from gateway.observability.tracing import NO_TRACER
-from gateway.runtime.secret_file import kept_secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from opentelemetry.trace import Tracer
 
+    from gateway.app.lifespan.context import WorkerPlace
     from gateway.app.tls import ServedCertificate
     from gateway.dropfolder.tenants import ObjectIntake
     from gateway.http.dependencies import Gateway
@@ -51,6 +52,7 @@ async def open_gateway(
     *,
     certificate: ServedCertificate | None = None,
     triton_host: TritonHost | None = None,
+    worker: WorkerPlace | None = None,
 ) -> AsyncIterator[Gateway]:
     """Yield the gateway's parts, open until the block ends.
 
@@ -61,7 +63,7 @@ async def open_gateway(
     """
     async with AsyncExitStack() as stack:
         context = LifespanContext(
-            settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host
+            settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host, worker
         )
         yield await _opened(context, certificate)
         log.info("gateway.closing")
@@ -127,16 +129,5 @@ async def _follow_process(context: LifespanContext, certificate: ServedCertifica
 
 
 def _pseudonyms(settings: Settings) -> Pseudonyms:
-    """Return the hashes that stand for studies, the same after a restart where files keep the key.
-
-    Events that are derived again after a kill have their ids by these hashes.
-    """
-    telemetry = settings.telemetry
-    if telemetry.study_ref_key is not None:
-        return Pseudonyms(telemetry.study_ref_key.get_secret_value())
-    if telemetry.kind == "file":
-        try:
-            return Pseudonyms(kept_secret(telemetry.spool_folder / KEY_FILE))
-        except OSError:
-            log.warning("telemetry.key_not_kept")
-    return Pseudonyms(None)
+    """Return the hashes that stand for studies."""
+    return Pseudonyms(study_ref_key(settings.telemetry))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from gateway.app.lifespan.background import running
 from gateway.delivery.storage_commitment import AwaitedReports
@@ -12,9 +12,10 @@ from gateway.runtime.file_digests import program_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
-    from contextlib import AsyncExitStack
+    from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
     from opentelemetry.trace import Tracer
+    from prometheus_client.registry import Collector
 
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
@@ -23,6 +24,27 @@ if TYPE_CHECKING:
     from gateway.triton.protocol import TritonHost
 
 T = TypeVar("T")
+
+
+class WorkerPlace(Protocol):
+    """A process's place in a gateway of several processes.
+
+    Attributes
+    ----------
+    leads
+        True in the one that has the DICOM listener and the watched folder, and may have Triton
+        started anew through a file.
+    """
+
+    leads: bool
+
+    async def collected_metrics(self) -> Collector:
+        """Return what the metrics of all processes come to."""
+        ...
+
+    def reload_turn(self, model_name: str) -> AbstractAsyncContextManager[bool]:
+        """Return the context in which this process alone reloads a model; see `OnlyOne.turn`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +59,8 @@ class LifespanContext:
         Closes in reverse whatever is opened.
     triton_host
         The supervisor of Triton's process, where the gateway runs it itself.
+    worker
+        The process's place in a gateway of several processes; None where there is one.
     instance
         Host name of this gateway.
     program_sha256
@@ -56,11 +80,23 @@ class LifespanContext:
     pseudonyms: Pseudonyms
     stack: AsyncExitStack
     triton_host: TritonHost | None = None
+    worker: WorkerPlace | None = None
     instance: str = field(default_factory=socket.gethostname)
     program_sha256: str = field(default_factory=program_sha256)
     tenant: str | None = None
     counted: dict[str, dict[str | None, Collection[Any]]] = field(default_factory=dict)
     commitment_reports: AwaitedReports = field(default_factory=AwaitedReports)
+
+    @property
+    def leads(self) -> bool:
+        """Return True if this process does what one process of a gateway does alone."""
+        return self.worker is None or self.worker.leads
+
+    async def collected_metrics(self) -> Collector:
+        """Return what the metrics of all processes of the gateway come to."""
+        if self.worker is None:
+            return self.metrics.registry
+        return await self.worker.collected_metrics()
 
     def of_tenant(self, tenant: str | None) -> LifespanContext:
         """Return the context that a tenant's part is opened in; None returns this one."""

@@ -116,7 +116,7 @@ def make_dimse(
 async def open_dimse(
     context: LifespanContext, intakes: Mapping[str | None, DicomIntake], routing: Routing
 ) -> None:
-    """Open the listener, where there is to be one.
+    """Open the listener, where there is to be one in this process.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ async def open_dimse(
     ------
     DicomListenerError
     """
-    if not intakes:
+    if not intakes or not context.leads:
         return
     certificate = _certificate(context.settings.dimse)
     listener = _listener(context, intakes, certificate, routing)

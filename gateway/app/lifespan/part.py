@@ -117,6 +117,7 @@ async def make_part(context: LifespanContext, foundation: Foundation) -> Part:
         settings=settings,
         program_sha256=context.program_sha256,
         metrics=context.metrics,
+        collected_metrics=context.collected_metrics,
         health=context.health,
         admission=processing.admission,
         authentication=foundation.authentication,

@@ -11,6 +11,7 @@ from gateway.admission.idle_turns import IdleTurns
 from gateway.admission.tenant_quota import TenantQuota
 from gateway.app.lifespan.monitoring import open_monitoring
 from gateway.app.lifespan.telemetry import open_telemetry
+from gateway.app.spool_folders import left_spools
 from gateway.deferred.settled_work import SettlingPipeline
 from gateway.deferred.shadow_readings import ShadowReadings
 from gateway.deferred.submitted_images import SubmittedImages
@@ -274,7 +275,7 @@ async def _models(
 ) -> ModelRegistry:
     settings = context.settings.triton
     host = context.triton_host
-    if host is None and settings.restart_flag is not None:
+    if host is None and settings.restart_flag is not None and context.leads:
         host = RestartFlag(settings.restart_flag)
     models = ModelRegistry(
         server,
@@ -287,6 +288,7 @@ async def _models(
         waiting_limit=max(1, context.settings.admission.studies // 2),
         acceptances=acceptances,
         asks_contracts=lambda: routing.document.asks_contracts,
+        reload_turn=None if context.worker is None else context.worker.reload_turn,
     )
     await models.refresh()
     await context.run("models", models.watch())
@@ -308,7 +310,11 @@ def _imaging(context: LifespanContext) -> Imaging:
 
 async def _emit(context: LifespanContext, minutes: MinuteCounts) -> Callable[[Event], None]:
     telemetry = await context.stack.enter_async_context(
-        open_telemetry(context.settings.telemetry, context.metrics)
+        open_telemetry(
+            context.settings.telemetry,
+            context.metrics,
+            left_spools(context.settings) if context.leads else (),
+        )
     )
 
     def emit(event: Event) -> None:

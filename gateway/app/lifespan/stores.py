@@ -148,7 +148,7 @@ def _prefix(settings: Settings) -> str:
 def open_watched(context: LifespanContext) -> WatchedFolder | None:
     """Return the folder that studies are taken from, if there is one; the store is open."""
     settings, options = context.settings, context.settings.dropfolder
-    if settings.store.kind != "folder" or not options.watch:
+    if settings.store.kind != "folder" or not options.watch or not context.leads:
         return None
     ledger = Ledger(settings.store.folder / LEDGER)
     context.stack.callback(ledger.close)

@@ -12,7 +12,8 @@ from gateway.telemetry.spool import Spool
 from gateway.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
 
     from gateway.observability.metrics import Metrics
     from gateway.schemas.reading_event import Event
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_telemetry(
-    settings: TelemetrySettings, metrics: Metrics
+    settings: TelemetrySettings, metrics: Metrics, left: Sequence[Path] = ()
 ) -> AsyncIterator[Callable[[Event], None]]:
     """Yield the function that takes events.
 
     When the block has ended they are on their way, or in the spool.
+
+    Parameters
+    ----------
+    left
+        Folders of spools that no process has any more.
     """
     async with AsyncExitStack() as stack:
         sink: TelemetrySink
@@ -50,6 +56,7 @@ async def open_telemetry(
             Spool(settings.spool_folder, limit_bytes=settings.spool_bytes),
             Journal(settings.spool_folder),
             metrics,
+            left=[(Spool(folder, limit_bytes=0), Journal(folder)) for folder in left],
             queue_bytes=settings.queue_bytes,
             linger_s=settings.linger_ms / 1000,
             drain_s=settings.drain_s,

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from gateway.console.access import Watcher
-from gateway.console.live_numbers import live_numbers
+from gateway.console.live_numbers import LiveNumbers
 from gateway.console.pages import ROOT, page
 from gateway.console.problem_pages import PageRoute
 from gateway.http.dependencies import GatewayDependency
@@ -25,4 +25,4 @@ async def show_live(request: Request, gateway: GatewayDependency, caller: Watche
 @numbers.get("/numbers.json")
 async def read_numbers(gateway: GatewayDependency, _caller: Watcher) -> dict[str, Any]:
     """Return the numbers of this moment."""
-    return live_numbers(gateway.metrics)
+    return LiveNumbers(gateway.metrics, await gateway.collected_metrics()).all()

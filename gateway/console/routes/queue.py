@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from gateway.access.callers import Scope
 from gateway.audit.trail import name_study
 from gateway.console.access import Operator
-from gateway.console.live_numbers import live_numbers
+from gateway.console.live_numbers import LiveNumbers
 from gateway.console.pages import ROOT, page
 from gateway.console.parked_items import PAGE, settle_ticked
 from gateway.console.problem_pages import PageRoute, problem_name
@@ -43,11 +43,14 @@ async def show_queue(
         for entry in pending:
             name_study(entry.study_id)
     # The metric counts the halves of all tenants.
-    waiting = live_numbers(gateway.metrics)["waiting"] if gateway.tenant is None else None
+    waiting: int | None = None
+    if gateway.tenant is None:
+        numbers = LiveNumbers(gateway.metrics, await gateway.collected_metrics())
+        waiting = int(numbers.waiting_halves())
     values = {
         "pending": pending,
         "parked": parked,
-        "waiting_halves": waiting if waiting is None else int(waiting),
+        "waiting_halves": waiting,
         "after": after,
         "following": parked[-1].id if len(parked) == PAGE else None,
         "done": done,

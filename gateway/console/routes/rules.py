@@ -14,7 +14,7 @@ from gateway.access.callers import Scope
 from gateway.audit.trail import name_study
 from gateway.console.access import Operator, Scripted, check_form
 from gateway.console.forms import read_form
-from gateway.console.live_numbers import by_outcome
+from gateway.console.live_numbers import LiveNumbers
 from gateway.console.pages import ROOT, fragment, page
 from gateway.console.problem_pages import PageRoute
 from gateway.http.dependencies import Gateway, GatewayDependency
@@ -49,7 +49,7 @@ _IMAGES = 200
 @router.get("")
 async def show_rules(request: Request, gateway: GatewayDependency, caller: Operator) -> Response:
     """Show the routing document in force."""
-    return page(request, gateway, "rules", _values(gateway), caller=caller)
+    return page(request, gateway, "rules", await _values(gateway), caller=caller)
 
 
 @explanations.post("/explain", dependencies=[Scripted])
@@ -86,7 +86,7 @@ async def compare_document(
     """Show what an edited document would change, in itself and for recent studies."""
     form = await read_form(request, gateway, most_bytes=_DOCUMENT_BYTES)
     check_form(request, gateway, form.get("csrf"))
-    values = _values(gateway) | {"edited": form.get("document", "")}
+    values = await _values(gateway) | {"edited": form.get("document", "")}
     try:
         document = parse_routing(form.get("document", ""))
     except InvalidRoutingError as error:
@@ -123,17 +123,20 @@ async def _compared(gateway: Gateway, edited: Routes) -> dict[str, Any]:
     return {"images": images, "rerouted": rerouted}
 
 
-def _values(gateway: Gateway) -> dict[str, Any]:
+async def _values(gateway: Gateway) -> dict[str, Any]:
     """Return what the page shows, with nothing tried on it."""
     routing = gateway.routing
+    decisions: dict[str, float] | None = None
+    if gateway.tenant is None:  # they are of all tenants together, and tell none of another
+        numbers = LiveNumbers(gateway.metrics, await gateway.collected_metrics())
+        decisions = numbers.by_outcome(gateway.metrics.routing.images)
     document = routing.document
     text = json.dumps(written_form(document), indent=2, ensure_ascii=False)
     return {
         "routing": routing,
         "document": document,
         "text": text,
-        # They are of all tenants together, and tell none of another.
-        "decisions": by_outcome(gateway.metrics.routing.images) if gateway.tenant is None else None,
+        "decisions": decisions,
         "file": place_of(gateway.settings.routing),
         "rules": routing.routes.rules.all,
         "built_in": BUILT_IN,

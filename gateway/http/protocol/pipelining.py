@@ -85,6 +85,7 @@ class PipeliningProtocol(BoundedProtocol):
     line: ClassVar[_Line]
     room: ClassVar[memoryview]
     on_unread: ClassVar[Callable[[], None]]
+    on_lost: ClassVar[Callable[[], None]]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection."""
@@ -114,6 +115,7 @@ class PipeliningProtocol(BoundedProtocol):
         self._unparsed.clear()
         self._stop_unread_timer()
         super().connection_lost(exc)
+        type(self).on_lost()
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -298,7 +300,11 @@ class PipeliningProtocol(BoundedProtocol):
 
 
 def serving(
-    bounds: HttpSettings, *, on_refused: Callable[[], None], on_unread: Callable[[], None]
+    bounds: HttpSettings,
+    *,
+    on_refused: Callable[[], None],
+    on_unread: Callable[[], None],
+    on_lost: Callable[[], None] = lambda: None,
 ) -> type[PipeliningProtocol]:
     """Return the protocol of a server's connections.
 
@@ -310,6 +316,8 @@ def serving(
         Told of every connection that finds no room.
     on_unread
         Told of every connection that is closed since its answers are not read.
+    on_lost
+        Told of every connection that is over.
     """
     members = {
         "bounds": bounds,
@@ -317,5 +325,6 @@ def serving(
         "room": reception.shared_room(),
         "on_refused": staticmethod(on_refused),
         "on_unread": staticmethod(on_unread),
+        "on_lost": staticmethod(on_lost),
     }
     return type("PipeliningProtocol", (PipeliningProtocol,), members)

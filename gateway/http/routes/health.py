@@ -67,6 +67,5 @@ async def metrics(request: Request, gateway: GatewayDependency) -> Response:
     """Return all metrics: as OpenMetrics with exemplars if accepted, else as Prometheus' text."""
     # prometheus_client's own choice echoes the version asked for, and fails on one that is none.
     form = openmetrics if _OPENMETRICS in request.headers.get("accept", "") else exposition
-    return Response(
-        form.generate_latest(gateway.metrics.registry), media_type=form.CONTENT_TYPE_LATEST
-    )
+    collected = await gateway.collected_metrics()
+    return Response(form.generate_latest(collected), media_type=form.CONTENT_TYPE_LATEST)

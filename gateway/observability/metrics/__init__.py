@@ -25,6 +25,7 @@ from gateway.observability.metrics.shadow import ShadowMetrics
 from gateway.observability.metrics.studies import StudyMetrics
 from gateway.observability.metrics.telemetry import TelemetryMetrics
 from gateway.observability.metrics.triton import TritonMetrics
+from gateway.observability.metrics.workers import WorkerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,7 @@ class Metrics:
         self.telemetry = TelemetryMetrics(registry)
         self.monitoring = MonitoringMetrics(registry)
         self.process = ProcessMetrics(registry)
+        self.workers = WorkerMetrics(registry)
 
     def __iter__(self) -> Iterator[MetricWrapperBase]:
         """Yield each metric, group by group."""

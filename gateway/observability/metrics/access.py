@@ -35,6 +35,7 @@ class AccessMetrics:
             "radstream_key_file_valid",
             "1 while the key file's current content is in use, 0 while a stale one is.",
             registry=registry,
+            multiprocess_mode="livemin",
         )
         self.key_file_valid.set(1)  # there is nothing older before the first change
         self.issuer_fetches = Counter(
@@ -50,6 +51,7 @@ class AccessMetrics:
             "Expiry time of a credential: the certificate, or a key by its id.",
             ["credential"],
             registry=registry,
+            multiprocess_mode="livemin",
         )
 
     def keep_expiries(self, prefix: str, ends: Mapping[str, float]) -> None:

@@ -39,19 +39,23 @@ class AdmissionMetrics:
             "radstream_admitted_bytes",
             "Bytes of bodies and files in memory now, those announced among them.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.limit_bytes = Gauge(
             "radstream_admission_limit_bytes",
             "Bytes of bodies and files that may be in memory at once.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.studies = Gauge(
             "radstream_admitted_studies",
             "Studies that hold a slot now, over all ways in.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.limit_studies = Gauge(
             "radstream_admission_limit_studies",
             "Concurrency limit: studies that may be processed at once.",
             registry=registry,
+            multiprocess_mode="livesum",
         )

@@ -24,23 +24,27 @@ class BacklogMetrics:
             "Submissions that were accepted and not yet processed, in the whole store at the last "
             "sweep.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.pending_studies_oldest_age = Gauge(
             "radstream_pending_studies_oldest_age_seconds",
             "Age of the oldest submission that was accepted and not yet processed, at the last "
             "sweep; 0 where there is none.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.pending_callbacks = Gauge(
             "radstream_pending_callbacks",
             "Callbacks that were not yet taken, in the whole store at the last sweep.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.pending_callbacks_oldest_age = Gauge(
             "radstream_pending_callbacks_oldest_age_seconds",
             "Age, since its study came, of the oldest callback that was not yet taken, at the last "
             "sweep; 0 where there is none.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.callbacks = Counter(
             "radstream_callbacks_total",

@@ -27,6 +27,7 @@ class DeliveryMetrics:
             "until it acknowledges them, or parked.",
             ["destination", "state"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.oldest_age = Gauge(
             "radstream_delivery_oldest_age_seconds",
@@ -34,6 +35,7 @@ class DeliveryMetrics:
             "0 where there is none.",
             ["destination"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.attempts = Counter(
             "radstream_delivery_attempts_total",
@@ -47,6 +49,7 @@ class DeliveryMetrics:
             "1 while a destination does not answer and is tried with one result at a time; else 0.",
             ["destination"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
 
     def expect(self, destination: str) -> None:

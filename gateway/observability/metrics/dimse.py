@@ -32,6 +32,7 @@ class DimseMetrics:
             "radstream_dimse_open_associations",
             "Associations open now.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.instances = Counter(
             "radstream_dimse_instances_total",
@@ -55,6 +56,7 @@ class DimseMetrics:
             "radstream_dimse_owed_commitment_reports",
             "Reports on storage commitment that no sender has taken yet.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
 
     def expect(

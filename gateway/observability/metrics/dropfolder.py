@@ -29,23 +29,27 @@ class DropFolderMetrics:
             "radstream_dropfolder_waiting",
             "Images and sidecars that waited for their other half at the last sweep.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.waiting_oldest_age = Gauge(
             "radstream_dropfolder_waiting_oldest_age_seconds",
             "Age of the oldest image or sidecar that waited for its other half at the last sweep; "
             "0 where there is none.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.parked = Gauge(
             "radstream_dropfolder_parked",
             "Items that were parked in the whole store at the last sweep.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.parked_oldest_age = Gauge(
             "radstream_dropfolder_parked_oldest_age_seconds",
             "Age of the oldest item that was parked in the whole store at the last sweep; 0 where "
             "there is none.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
 
     def keep_waiting(self, moments: Collection[dt.datetime | None]) -> None:

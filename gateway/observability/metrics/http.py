@@ -51,4 +51,5 @@ class HttpMetrics:
             "radstream_http_requests_in_flight",
             "HTTP requests being answered now.",
             registry=registry,
+            multiprocess_mode="livesum",
         )

@@ -21,36 +21,42 @@ class MonitoringMetrics:
             "Drift of a model version as a share of its limit, by signal: 1 and more is an alarm.",
             [*_MODEL, "signal"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.alarm = Gauge(
             "radstream_model_drift_alarm",
             "1 while a signal of a model version is in alarm, 0 while it is not.",
             [*_MODEL, "signal"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.readings = Gauge(
             "radstream_monitored_readings",
             "Readings of a model version that its monitoring has merged.",
             _MODEL,
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.reference_whole = Gauge(
             "radstream_model_reference_whole",
             "1 once the reference window of a model version is whole, 0 before.",
             _MODEL,
             registry=registry,
+            multiprocess_mode="livemin",
         )
         self.silent = Gauge(
             "radstream_model_silent",
             "1 while a model version is silent by a stop rule, 0 while it is not.",
             _MODEL,
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.broken_rule = Gauge(
             "radstream_stop_rule_broken",
             "1 while the health of a model version is beyond a stop rule, 0 while it is not.",
             [*_MODEL, "rule"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.dropped = Counter(
             "radstream_monitoring_dropped_readings_total",

@@ -21,21 +21,25 @@ class ImagingMetrics:
             "radstream_image_threads",
             "Threads for image work.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.threads_busy = Gauge(
             "radstream_image_threads_busy",
             "Image threads that are busy now.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.jobs_waiting = Gauge(
             "radstream_image_jobs_waiting",
             "Image jobs that wait for a thread now.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.decode_processes_busy = Gauge(
             "radstream_decode_processes_busy",
             "Processes for risky codecs that are at a file now.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
 
 

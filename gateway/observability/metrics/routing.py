@@ -18,6 +18,7 @@ class RoutingMetrics:
             "radstream_routing_file_valid",
             "1 while the routing document's current content is in use, 0 while a stale one is.",
             registry=registry,
+            multiprocess_mode="livemin",
         )
         self.file_valid.set(1)  # there is nothing older before the first change
         self.images = Counter(
@@ -34,6 +35,7 @@ class RoutingMetrics:
             "Requests of which models are asked again for readings that they owe, in the whole "
             "store at the last sweep.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.canary_rolled_back = Gauge(
             "radstream_canary_rolled_back",
@@ -41,6 +43,7 @@ class RoutingMetrics:
             "reads. Only canaries with `roll_back`.",
             ["model", "version"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.rules = Counter(
             "radstream_rule_images_total",

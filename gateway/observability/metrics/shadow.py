@@ -24,6 +24,7 @@ class ShadowMetrics:
             "radstream_shadow_waiting",
             "Images that wait for shadow models now.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.dropped = Counter(
             "radstream_shadow_dropped_total",

@@ -35,6 +35,7 @@ class StudyMetrics:
             "radstream_studies_in_flight",
             "Studies being processed now.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.seconds = Histogram(
             "radstream_study_seconds",

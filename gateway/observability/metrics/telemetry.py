@@ -51,9 +51,11 @@ class TelemetryMetrics:
             "radstream_telemetry_queue_bytes",
             "Memory that telemetry records take while they wait.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.spool_bytes = Gauge(
             "radstream_telemetry_spool_bytes",
             "Disk that telemetry records take while they wait.",
             registry=registry,
+            multiprocess_mode="livesum",
         )

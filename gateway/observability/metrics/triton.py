@@ -47,11 +47,13 @@ class TritonMetrics:
             "1 where the model's contract and golden image passed and it answers, else 0.",
             ["model", "version"],
             registry=registry,
+            multiprocess_mode="livemin",
         )
         self.circuit_open = Gauge(
             "radstream_triton_circuit_open",
             "1 while studies are refused at once because Triton does not answer, else 0.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.reloads = Counter(
             "radstream_model_reloads_total",

@@ -22,19 +22,30 @@ def lost_backends(guardian_pid: int) -> frozenset[int]:
     return frozenset(pid for pid, state in children.items() if state == "Z")
 
 
+def children_of(parent_pid: int) -> list[int]:
+    """Return the ids of the process's children."""
+    return list(_children()[parent_pid])
+
+
 def _servers_children(guardian_pid: int) -> dict[int, str]:
     """Process ids and states of the children of the guardian's Triton."""
+    children = _children()
+    return {
+        pid: state
+        for server in list(children[guardian_pid])
+        for pid, state in children[server].items()
+    }
+
+
+def _children() -> defaultdict[int, dict[int, str]]:
+    """Return the ids and states of all processes, by their parent's."""
     children: defaultdict[int, dict[int, str]] = defaultdict(dict)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended by now
             # proc(5): "pid (name) state ppid …"; the name may hold blanks and parentheses.
             state, parent, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
             children[int(parent)][int(stat.parent.name)] = state
-    return {
-        pid: state
-        for server in list(children[guardian_pid])
-        for pid, state in children[server].items()
-    }
+    return children
 
 
 def backends_of(guardian_pid: int, model_name: str) -> frozenset[int]:

@@ -13,7 +13,7 @@ from gateway.triton.embedded.backends import backends_of, lost_backends
 from gateway.triton.embedded.folder import TritonFolder
 from gateway.triton.embedded.log import LogSink, parse_line
 
-_GUARDIAN = Path(__file__).with_name("guardian.py")
+GUARDIAN = Path(__file__).with_name("guardian.py")
 _TAIL_LINES = 30
 _LINE_LIMIT = 1 << 20  # a model's configuration or traceback comes as one line
 _POLL_S = 0.1
@@ -49,7 +49,7 @@ class GuardedProcess:
         """Return the started process; it need not be live yet."""
         guardian = await asyncio.create_subprocess_exec(
             # Isolated and without site: nothing of this environment can keep it from its work.
-            *(sys.executable, "-I", "-S", _GUARDIAN, "--grace", str(grace_s)),
+            *(sys.executable, "-I", "-S", GUARDIAN, "--grace", str(grace_s)),
             *("--shm-prefix", folder.shm_prefix, "--folder", folder.path, "--"),
             *command,
             stdin=asyncio.subprocess.PIPE,  # never written: it closes when this process dies

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
-from gateway.console.live_numbers import live_numbers
+from gateway.console.live_numbers import LiveNumbers
 from gateway.observability.metrics import Metrics
 
 
@@ -15,7 +15,9 @@ def test_counters_are_summed_over_ways_in_and_senders():
     metrics.admission.rejected.labels("studies").inc(4)
     metrics.studies.in_flight.set(2)
     metrics.dropfolder.parked.set(5)
-    numbers = live_numbers(metrics)
+    live = LiveNumbers(metrics, metrics.registry)
+    numbers = live.all()
+    assert live.by_outcome(metrics.studies.ended) == numbers["outcomes"]
     assert numbers["outcomes"] == {"completed": 2, "StoreError": 1}
     assert numbers["seconds"]["+Inf"] == 2
     assert numbers["rejected"] == 4

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
+from gateway.runtime.only_one import OnlyOne
 from gateway.triton.client import TritonClient
 from tests.support.gateway import until
 from tests.support.inference import ScriptedTriton, answers, indexed, never, refuses, serving
@@ -44,7 +46,7 @@ class Host:
 
 @asynccontextmanager
 async def watched(
-    triton: ScriptedTriton, host: Host, restart_after_s: float
+    triton: ScriptedTriton, host: Host, restart_after_s: float, **options: Any
 ) -> AsyncIterator[ModelRegistry]:
     """A registry that watches over this Triton."""
     async with serving(triton) as url:
@@ -56,6 +58,7 @@ async def watched(
             probe_timeout_s=1,
             host=host,
             restart_after_s=restart_after_s,
+            **options,
         )
         task = asyncio.create_task(registry.watch())
         try:
@@ -147,3 +150,25 @@ async def test_load_that_waits_for_a_dead_process_beside_a_model_that_answers_is
             await until(lambda: triton.calls.count("infer") > count + 1)  # two looks later
             assert registry.ready()
     assert host.restarts == 0
+
+
+async def test_of_several_processes_one_reloads_a_model_that_all_found_dead(tmp_path: Path):
+    triton = ScriptedTriton()
+    triton.infer = DEAD
+    loaded = triton.load
+
+    async def load(request: Any, context: Any) -> Any:
+        await asyncio.sleep(0.5)
+        triton.infer = ScriptedTriton().infer
+        return await loaded(request, context)
+
+    triton.load = load
+    async with AsyncExitStack() as stack:
+        registries = [
+            await stack.enter_async_context(
+                watched(triton, Host(), 600.0, reload_turn=OnlyOne(tmp_path).turn)
+            )
+            for _ in range(3)
+        ]
+        await until(lambda: all(registry.ready() for registry in registries))
+    assert triton.calls.count("load") == 1

@@ -1,6 +1,7 @@
 """Events go in without waiting and come out at least once, whatever their sink does."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -252,3 +253,36 @@ async def test_damage_on_disk_is_counted_as_lost(tmp_path: Path):
     async with running(MemorySink(), tmp_path) as after:
         await until(lambda: after.count("replayed_total") == 2)
         assert after.count("dropped_total", reason="damaged") == 1
+
+
+async def test_what_processes_left_that_are_no_more_is_taken_over(tmp_path: Path):
+    """Spooled and in the journal of a worker, of which there are fewer now."""
+    old, busy = tmp_path / "worker-2", tmp_path / "worker-3"
+    async with running(away(), old, drain_s=0.0) as parts:
+        spooled = parts.emit(5)
+        await until(lambda: parts.count("spooled_total") == 5)
+    killed = Journal(old)
+    [record] = [TelemetryRecord("key", b'{"event_id":"journalled"}\n', killed.generation)]
+    killed.note(record)
+    for _, descriptor in killed._files.values():
+        os.close(descriptor)  # as its process's end does
+    other = Spool(busy, limit_bytes=10**6)
+    other.append([record])
+    left = [(Spool(folder, limit_bytes=0), Journal(folder)) for folder in (old, busy)]
+    async with running(MemorySink(), tmp_path, left=left) as parts:
+        await until(lambda: len(parts.sink.taken) == 6)
+    assert set(event_ids(parts.sink.taken)) == {*spooled, "journalled"}
+    assert list(old.glob("*.spool")) == []
+    assert len(list(busy.glob("*.spool"))) == 1
+    other.close()
+
+
+async def test_what_finds_no_room_stays_where_it_was_left(tmp_path: Path):
+    old = tmp_path / "worker-2"
+    async with running(away(), old, drain_s=0.0) as parts:
+        parts.emit(3)
+        await until(lambda: parts.count("spooled_total") == 3)
+    left = [(Spool(old, limit_bytes=0), Journal(old))]
+    async with running(MemorySink(), tmp_path, left=left, spool_bytes=10) as parts:
+        await asyncio.sleep(0)
+    assert len(list(old.glob("*.spool"))) == 1

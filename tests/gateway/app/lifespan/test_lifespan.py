@@ -11,7 +11,7 @@ async def test_a_gateway_that_lost_a_part_asks_for_its_restart(
     settings = settings_for(gateway.settings.triton.url, tmp_path_factory.mktemp("store"))
     async with running_gateway(settings) as other:
         assert (await other.client.get("/livez")).json() == {"status": "alive"}
-        other.server._health.fail("sweep")
+        other.server.health.fail("sweep")
         alive, ready = await other.client.get("/livez"), await other.client.get("/readyz")
     assert (alive.status_code, alive.json()) == (503, {"status": "failed", "part": "sweep"})
     assert (ready.status_code, ready.json()["checks"]["failed"]) == (503, "sweep")

@@ -74,7 +74,7 @@ async def test_a_draining_gateway_still_answers_but_is_not_ready(
     settings = settings_for(gateway.settings.triton.url, tmp_path)
     async with running_gateway(settings) as draining:
         await until(draining.is_ready)
-        draining.server._health.drain()
+        draining.server.health.drain()
         answer = await draining.client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["checks"]["draining"] is True

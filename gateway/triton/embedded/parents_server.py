@@ -1,0 +1,57 @@
+"""The embedded Triton of the parent process, as one of several that stand before it sees it."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.triton.embedded.backends import backends_of, children_of, lost_backends
+from gateway.triton.embedded.process import GUARDIAN
+
+
+class ParentsTriton:
+    """The Triton that runs below the parent of this process; see `TritonHost`.
+
+    Parameters
+    ----------
+    ask_restart
+        Asks the parent to start it anew, which it does unless it is starting it already.
+    """
+
+    restarts_silent = True
+
+    def __init__(self, ask_restart: Callable[[], None]) -> None:
+        self._ask_restart = ask_restart
+        self._parent = os.getppid()
+
+    def lost_backends(self) -> frozenset[int]:
+        """Return the ids of backend processes that died and that the server waits for."""
+        return frozenset().union(*(lost_backends(guardian) for guardian in self._guardians()))
+
+    def backends_of(self, model_name: str) -> frozenset[int]:
+        """Return the ids of the living processes in which the server runs the model."""
+        return frozenset().union(
+            *(backends_of(guardian, model_name) for guardian in self._guardians())
+        )
+
+    def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
+        """Kill those of these processes in which the server runs the model still."""
+        for pid in pids & self.backends_of(model_name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def restart(self) -> bool:
+        """Ask for the server to be started anew."""
+        self._ask_restart()
+        return True
+
+    def _guardians(self) -> list[int]:
+        """Return the ids of the processes that guard a server of the parent's."""
+        found = []
+        for pid in children_of(self._parent):
+            with contextlib.suppress(OSError):  # it has ended by now
+                arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if os.fsencode(GUARDIAN) in arguments:
+                    found.append(pid)
+        return found
