@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 from gateway.app.errors import AddressUnavailableError
 from gateway.settings import DELIMITER, PREFIX
@@ -38,33 +39,40 @@ def bound_sockets(http: HttpSettings) -> list[socket.socket]:
     AddressUnavailableError
         See `check_address`.
     """
-    found: list[socket.socket] = []
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    ):
-        try:
-            bound = socket.socket(family, kind, protocol)
-        except OSError:  # such as of IPv6, where there is none
-            continue
-        try:
-            # Connections that ended a moment ago hold no port.
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family is socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound.bind(address)
-        except OSError as error:
-            bound.close()
-            if error.errno in _REASONS:
-                for other in found:
-                    other.close()
-                raise AddressUnavailableError(
-                    f"the gateway cannot listen on {http.host} port {http.port}: "
-                    f"{_REASONS[error.errno]}. {PREFIX}HTTP{DELIMITER}PORT chooses another port"
-                ) from error
-            # Anything else is the listener's to say: some of it, as of IPv6, it passes over.
-        else:
-            found.append(bound)
+    with ExitStack() as stack:
+        found: list[socket.socket] = []
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            try:
+                found.append(stack.enter_context(_bound(family, kind, protocol, address)))
+            except OSError as error:
+                if error.errno in _REASONS:
+                    raise unavailable(http, error) from error
+                # Anything else is the listener's to say: some of it, as of IPv6, it passes over.
+        stack.pop_all()
     return found
+
+
+def unavailable(http: HttpSettings, error: OSError) -> AddressUnavailableError:
+    """Return the error to raise where the gateway cannot listen at its address."""
+    reason = _REASONS.get(error.errno or 0, error.strerror)
+    return AddressUnavailableError(
+        f"the gateway cannot listen on {http.host} port {http.port}: {reason}. "
+        f"{PREFIX}HTTP{DELIMITER}PORT chooses another port"
+    )
+
+
+def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
+    with ExitStack() as stack:
+        bound = stack.enter_context(socket.socket(family, kind, protocol))
+        # Connections that ended a moment ago hold no port.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        stack.pop_all()
+    return bound
 
 
 def check_routing(settings: Settings) -> None:

@@ -11,12 +11,13 @@ DICOM PS3.4, J.3.
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -69,11 +70,30 @@ class ReceivedReport:
         committed = frozenset(map(_uid, information.get("ReferencedSOPSequence") or ()))
         return cls(str(information.get("TransactionUID", "")), committed, failed)
 
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """Return the report that `written` made these bytes of."""
+        transaction_uid, committed, failed = json.loads(data)
+        return cls(transaction_uid, frozenset(committed), failed)
+
+    def written(self) -> bytes:
+        """Return the report as bytes, for another process."""
+        return json.dumps(
+            [self.transaction_uid, sorted(self.committed), dict(self.failed)]
+        ).encode()
+
 
 class AwaitedReports:
-    """Reports that are waited for, by the Transaction UIDs of their requests; for all threads."""
+    """Reports that are waited for, by the Transaction UIDs of their requests; for all threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    pass_on
+        Takes those that nobody waits for here, where another process of the gateway may.
+    """
+
+    def __init__(self, pass_on: Callable[[ReceivedReport], None] | None = None) -> None:
+        self._pass_on = pass_on
         self._lock = threading.Lock()
         self._awaited: dict[str, Future[ReceivedReport]] = {}
 
@@ -90,15 +110,17 @@ class AwaitedReports:
                 del self._awaited[transaction_uid]
 
     def has(self, transaction_uid: str) -> bool:
-        """Return True if a report is waited for."""
+        """Return True if a report is waited for, or may be by another process."""
         with self._lock:
-            return transaction_uid in self._awaited
+            return self._pass_on is not None or transaction_uid in self._awaited
 
     def take(self, received: ReceivedReport) -> bool:
-        """Take a report; return False where nobody waits for it."""
+        """Take a report; return False where nobody waits for it here."""
         with self._lock:
             report = self._awaited.get(received.transaction_uid)
         if report is None:
+            if self._pass_on is not None:
+                self._pass_on(received)
             return False
         try:
             report.set_result(received)

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import time
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.observability.metrics import Metrics
     from gateway.triton.protocol import InferenceServer, TritonHost
 
-    ReloadTurn = Callable[[str], AbstractAsyncContextManager[bool]]
+    TakeTurn = Callable[[str], AbstractAsyncContextManager["ReloadTurn"]]
 
 log = structlog.get_logger()
 
@@ -62,7 +63,7 @@ class Recovery:
         Seconds without an answer of any model until Triton is started anew.
     turn
         Returns the context of an attempt on a model, where several processes are before one
-        Triton; False in it where another of them has made one meanwhile.
+        Triton.
     """
 
     def __init__(
@@ -73,14 +74,14 @@ class Recovery:
         *,
         on_reloaded: Callable[[], None],
         restart_after_s: float,
-        turn: ReloadTurn | None = None,
+        turn: TakeTurn | None = None,
     ) -> None:
         self._server = server
         self._host = host
         self._metrics = metrics
         self._on_reloaded = on_reloaded
         self._restart_after_s = restart_after_s
-        self._turn: ReloadTurn = turn or (lambda _name: nullcontext(True))
+        self._turn = turn or (lambda _name: nullcontext(ReloadTurn()))
         self._sick: dict[str, _SickModel] = {}
         self._reloaded_at: dict[str, float] = {}
         self._stuck: set[str] = set()
@@ -204,8 +205,9 @@ class Recovery:
             await sick.reported.wait()
             sick.at_work = True
             try:
-                async with self._turn(name) as is_ours:
-                    done = not is_ours or await self._attempt(name, sick)
+                async with self._turn(name) as turn:
+                    done = turn.is_done or await self._attempt(name, sick)
+                    turn.is_done = done
                 sick.left_unloaded = not done and (sick.loaded or sick.left_unloaded)
             finally:
                 sick.at_work = False
@@ -265,6 +267,20 @@ class Recovery:
             task.cancel()
             with suppress(asyncio.CancelledError, RadStreamError):
                 await task
+
+
+@dataclass(slots=True)
+class ReloadTurn:
+    """A turn in which one process of several reloads a model.
+
+    Attributes
+    ----------
+    is_done
+        True at its beginning where another process has reloaded the model meanwhile; to be True at
+        its end where this one has.
+    """
+
+    is_done: bool = False
 
 
 class _SickModel:

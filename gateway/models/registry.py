@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.models.acceptances import Acceptances
-    from gateway.models.recovery import ReloadTurn
+    from gateway.models.recovery import TakeTurn
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.schemas.metadata import StudyMetadata
@@ -89,7 +89,7 @@ class ModelRegistry:
         waiting_limit: int = 32,
         acceptances: Acceptances | None = None,
         asks_contracts: Callable[[], bool] = lambda: True,
-        reload_turn: ReloadTurn | None = None,
+        reload_turn: TakeTurn | None = None,
     ) -> None:
         self._server = server
         self._metrics = metrics

@@ -20,6 +20,7 @@ from gateway.app.lifespan.processing import open_engine
 from gateway.app.lifespan.routing import open_routing
 from gateway.app.lifespan.stores import open_all_stores, tenant_of_object
 from gateway.app.study_ref_key import study_ref_key
+from gateway.delivery.storage_commitment import AwaitedReports
 from gateway.dropfolder.tenants import TenantDeliveries
 from gateway.observability.event_loop import observe_lag
 from gateway.observability.pseudonyms import Pseudonyms
@@ -63,7 +64,15 @@ async def open_gateway(
     """
     async with AsyncExitStack() as stack:
         context = LifespanContext(
-            settings, metrics, health, tracer, _pseudonyms(settings), stack, triton_host, worker
+            settings,
+            metrics,
+            health,
+            tracer,
+            _pseudonyms(settings),
+            stack,
+            triton_host=triton_host,
+            worker=worker,
+            commitment_reports=AwaitedReports() if worker is None else worker.commitment_reports,
         )
         yield await _opened(context, certificate)
         log.info("gateway.closing")

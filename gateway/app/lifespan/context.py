@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
     from prometheus_client.registry import Collector
 
+    from gateway.models.recovery import ReloadTurn
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.runtime.health import Health
@@ -33,17 +34,21 @@ class WorkerPlace(Protocol):
     ----------
     leads
         True in the one that has the DICOM listener and the watched folder, and may have Triton
-        started anew through a file.
+        started anew.
+    commitment_reports
+        Reports of archives on storage commitment, which come to one process, and deliveries of all
+        wait for.
     """
 
     leads: bool
+    commitment_reports: AwaitedReports
 
     async def collected_metrics(self) -> Collector:
         """Return what the metrics of all processes come to."""
         ...
 
-    def reload_turn(self, model_name: str) -> AbstractAsyncContextManager[bool]:
-        """Return the context in which this process alone reloads a model; see `OnlyOne.turn`."""
+    def reload_turn(self, model_name: str) -> AbstractAsyncContextManager[ReloadTurn]:
+        """Return the context in which this process alone reloads a model."""
         ...
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 if TYPE_CHECKING:
     import socket
 
+YES, NO = b"1", b"0"
 _HEAD = struct.Struct(">BI")  # kind, bytes
 
 
@@ -23,6 +24,7 @@ class Kind(IntEnum):
     PING = auto()
     GIVE_METRICS = auto()  # number of the question
     ALL_METRICS = auto()  # number of the worker's question, and the metrics of all
+    TURN = auto()  # number of the worker's question, YES if the turn is its own, and its name
     # From a worker.
     READY = auto()
     NOT_STARTED = auto()  # sentence for the operator
@@ -31,7 +33,12 @@ class Kind(IntEnum):
     PONG = auto()
     METRICS = auto()  # number of the question, and the worker's metrics
     ASK_METRICS = auto()  # number of the question
+    ASK_TURN = auto()  # number of the question, and the name of the turn
+    END_TURN = auto()  # YES if the turn was used, and its name
     RESTART_TRITON = auto()
+
+    # Both ways.
+    REPORT = auto()  # an archive's report on storage commitment
 
 
 class Message(NamedTuple):

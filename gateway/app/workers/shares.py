@@ -43,23 +43,32 @@ def share_of(settings: Settings, number: int) -> Settings:
         Number of the process, from 1.
     """
     count = settings.http.workers
-    http, limits, admission = settings.http, settings.limits, settings.admission
-    telemetry, triton, store = settings.telemetry, settings.triton, settings.store
+    http, admission, shadow = settings.http, settings.admission, settings.shadow
+    telemetry, triton = settings.telemetry, settings.triton
+    largest_answer = max(settings.limits.body_bytes, settings.dimse.object_bytes)
+
+    def part(amount: int, least: int = 1) -> int:
+        return max(least, amount // count + (number <= amount % count))
+
     return _changed(
         settings,
         http={
-            "connections": _up(http.connections, count),
-            "waiting_bytes": http.waiting_bytes // count,
+            "connections": part(http.connections),
+            # The one connection that is being answered is not to be closed for its length.
+            "waiting_bytes": max(part(http.waiting_bytes), min(http.waiting_bytes, largest_answer)),
         },
-        limits={"image_threads": _up(limits.image_threads, count)},
+        limits={"image_threads": part(settings.limits.image_threads)},
         admission={
-            "studies": max(2, _up(admission.studies, count)),
-            "bytes": admission.bytes // count,
-            "background_share": admission.background_share / count,
+            "studies": part(admission.studies, 2),
+            "bytes": part(admission.bytes),
+            # 1 is no share: it never holds anything back.
+            "background_share": 1.0
+            if admission.background_share == 1
+            else admission.background_share / count,
         },
-        shadow={"share": settings.shadow.share / count},
+        shadow={"share": shadow.share / count, "queue": part(shadow.queue)},
         triton={"shared_memory_bytes": triton.shared_memory_bytes // count},
-        store={"connections": _up(store.connections, count)},
+        store={"connections": part(settings.store.connections)},
         tenancy={"gateways": settings.tenancy.gateways * count},
         telemetry={
             "queue_bytes": telemetry.queue_bytes // count,
@@ -67,11 +76,6 @@ def share_of(settings: Settings, number: int) -> Settings:
             "spool_folder": spool_of(telemetry.spool_folder, number),
         },
     )
-
-
-def _up(amount: int, count: int) -> int:
-    """Return the share of an amount, rounded up."""
-    return -(-amount // count)
 
 
 def _changed(settings: Settings, **groups: dict[str, Any]) -> Settings:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import tempfile
 import time
+from asyncio import FIRST_COMPLETED
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gateway.app.errors import AddressUnavailableError, StartError
-from gateway.app.start_checks import bound_sockets
-from gateway.app.workers.link import Kind, number_of, numbered
+from gateway.app.start_checks import bound_sockets, unavailable
+from gateway.app.workers.link import NO, YES, Kind, number_of, numbered
 from gateway.app.workers.shares import share_of, with_shared_secrets
+from gateway.app.workers.turns import Turns
 from gateway.app.workers.worker_process import Assignment, WorkerProcess
 from gateway.observability.metrics import process_registry
 from gateway.observability.metrics.combined import combined, counted, families_of, modes_of, written
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
 
-    from gateway.app.workers.link import Message
+    from gateway.app.workers.link import Link, Message
     from gateway.observability.metrics.combined import Family
     from gateway.settings import HttpSettings, Settings
     from gateway.triton.protocol import TritonHost
@@ -48,6 +49,7 @@ _MOST_PINGS = 6
 _MOST_PINGS_AT_START = 24
 _PAUSE_S = 1.0
 _LOOK_S = 0.05
+_QUITS_S = 3.0
 
 
 class SupervisorMetrics:
@@ -85,17 +87,16 @@ class Supervisor:
         self._metrics = metrics
         self._triton_host = triton_host
         self._workers: dict[int, WorkerProcess] = {}
+        self._turns = Turns()
         self._left: list[Family] = []  # counts of processes that have ended
+        self._starting = set(range(1, settings.http.workers + 1))  # those never ready so far
+        self._came_up = asyncio.Event()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
-        numbers = range(1, settings.http.workers + 1)
-        self._started: dict[int, asyncio.Future[None]] = {
-            number: asyncio.get_running_loop().create_future() for number in numbers
-        }
 
     async def run(self, on_ready: Callable[[str], None]) -> bool:
-        """Serve until it is told to stop; return True if the gateway came up at all.
+        """Serve until it is told to stop; return True.
 
         Parameters
         ----------
@@ -111,55 +112,50 @@ class Supervisor:
         """
         with ExitStack() as stack:
             stack.enter_context(self._signals())
-            listeners = _bound(self._settings.http)
+            listeners = bound_sockets(self._settings.http)
             for listener in listeners:
                 stack.callback(listener.close)
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="radstream-")))
-            keepers = [asyncio.create_task(self._keep(n, folder)) for n in self._started]
+            keepers = [asyncio.create_task(self._keep(number)) for number in self._starting]
+            pinging = asyncio.create_task(self._ping())
+            serving = asyncio.create_task(self._serve(listeners, on_ready))
+            tasks = [*keepers, pinging, serving]
             try:
-                if await self._come_up():
-                    await self._serve(listeners, on_ready)
+                while not serving.done() and not _faults(tasks):
+                    running = [task for task in tasks if not task.done()]
+                    await asyncio.wait(running, return_when=FIRST_COMPLETED)
             finally:
                 self._stop.set()
+                await _end(serving)
                 for worker in self._workers.values():
                     worker.retire()
-                await asyncio.gather(*keepers)
-        return all(started.done() and not started.cancelled() for started in self._started.values())
-
-    async def _come_up(self) -> bool:
-        """Return True once every worker is ready; False where it is to stop before."""
-        stopped = asyncio.create_task(self._stop.wait())
-        everyone = asyncio.gather(*self._started.values())
-        either: set[asyncio.Future[Any]] = {stopped, everyone}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not everyone.done():
-            everyone.cancel()
-            return False
-        await everyone
+                await asyncio.wait(keepers)
+                await _end(pinging)
+        for fault in _faults(tasks):
+            raise fault
         return True
 
     async def _serve(
         self, listeners: Sequence[socket.socket], on_ready: Callable[[str], None]
     ) -> None:
         """Hand connections over until it is told to stop, and for the delay of draining."""
-        for listener in listeners:
-            listener.listen(_BACKLOG)
-            listener.setblocking(False)
-        tasks = [asyncio.create_task(self._accept(listener)) for listener in listeners]
-        tasks.append(asyncio.create_task(self._ping()))
+        if not await _first_of(self._came_up, self._stop):
+            return
+        http = self._settings.http
+        _listen(listeners, http)
+        accepting = [asyncio.create_task(self._accept(listener)) for listener in listeners]
+        stopping = asyncio.create_task(self._stop.wait())
         try:
-            on_ready(_url(listeners, is_tls=self._settings.http.tls_certificate is not None))
-            await self._stop.wait()
-            for worker in self._workers.values():
-                worker.link.send(Kind.DRAIN)
-            delay_s = self._settings.http.drain_delay_s
-            log.info("workers.draining", delay_s=delay_s)
-            await _until(self._hurry, delay_s)
+            on_ready(_url(listeners, is_tls=http.tls_certificate is not None))
+            await asyncio.wait([stopping, *accepting], return_when=FIRST_COMPLETED)
+            for fault in _faults(accepting):
+                raise fault
+            if self._stop.is_set():
+                for worker in self._workers.values():
+                    worker.link.send(Kind.DRAIN)
+                log.info("workers.draining", delay_s=http.drain_delay_s)
+                await _until(self._hurry, http.drain_delay_s)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(stopping, *accepting)
             for listener in listeners:
                 listener.close()
 
@@ -185,18 +181,21 @@ class Supervisor:
         False where there is none that takes it now.
         """
         ready = [worker for worker in self._workers.values() if worker.is_ready]
-        ready.sort(key=lambda worker: (worker.open_connections, worker.given))
+        ready.sort(key=lambda each: (each.unanswered_pings > 1, each.open_connections, each.given))
         return any(worker.hand_over(connection) for worker in ready)
 
     # --- workers ---------------------------------------------------------------------------------
 
-    async def _keep(self, number: int, turns: Path) -> None:
-        """Have the worker of this number running until it is told to stop."""
+    async def _keep(self, number: int) -> None:
+        """Have the worker of this number running until it is told to stop.
+
+        Raises
+        ------
+        StartError
+            It ended before it was ready for the first time.
+        """
         assignment = Assignment(
-            number,
-            share_of(self._settings, number),
-            turns=turns,
-            has_triton=self._triton_host is not None,
+            number, share_of(self._settings, number), has_triton=self._triton_host is not None
         )
         deaths = 0
         while not self._stop.is_set():
@@ -204,9 +203,8 @@ class Supervisor:
             reason = await self._run_worker(assignment)
             if self._stop.is_set():
                 return
-            if not self._started[number].done():
-                self._started[number].set_exception(StartError(reason))
-                return
+            if number in self._starting:
+                raise StartError(reason)
             deaths = deaths + 1 if time.monotonic() - began < _STEADY_AFTER_S else 1
             delay_s = _BACKOFF.wait_s(deaths - 1)
             self._metrics.workers.deaths.inc()
@@ -228,15 +226,17 @@ class Supervisor:
             self._take(worker, message)
         exit_code = await worker.ended()
         del self._workers[number]
+        self._turns.forget(number)
         self._left = combined([self._left, counted(worker.metrics)])
         return worker.fault or f"worker {number} ended with exit code {exit_code}"
 
     def _take(self, worker: WorkerProcess, message: Message) -> None:
         match message.kind:
             case Kind.READY:
-                worker.is_ready = True
-                if not self._started[worker.number].done():
-                    self._started[worker.number].set_result(None)
+                worker.has_started = worker.is_ready = True
+                self._starting.discard(worker.number)
+                if not self._starting:
+                    self._came_up.set()
                 log.info("worker.ready", worker=worker.number, pid=worker.pid)
             case Kind.NOT_STARTED:
                 worker.fault = message.data.decode()
@@ -247,11 +247,27 @@ class Supervisor:
                 worker.open_connections -= int(message.data)
             case Kind.METRICS:
                 worker.take_metrics(message)
+            case _:
+                self._do_for(worker, message)
+
+    def _do_for(self, worker: WorkerProcess, message: Message) -> None:
+        """Do what a worker asks for."""
+        match message.kind:
             case Kind.ASK_METRICS:
                 number, _ = number_of(message.data)
                 answer = asyncio.create_task(self._answer(worker, number))
                 self._answers.add(answer)
                 answer.add_done_callback(self._answers.discard)
+            case Kind.ASK_TURN:
+                number, name = number_of(message.data)
+                self._turns.ask(name, worker.number, partial(_grant, worker.link, number, name))
+            case Kind.END_TURN:
+                used, name = message.data[:1], message.data[1:]
+                self._turns.end(name, worker.number, is_used=used == YES)
+            case Kind.REPORT:
+                for other in self._workers.values():
+                    if other is not worker:
+                        other.link.send(Kind.REPORT, message.data)
             case Kind.RESTART_TRITON if self._triton_host is not None:
                 self._triton_host.restart()
 
@@ -264,11 +280,11 @@ class Supervisor:
         asker.link.send(Kind.ALL_METRICS, numbered(number, written(families)))
 
     async def _ping(self) -> None:
-        """Look after workers that hang, for ever."""
+        """Kill workers that hang, also as they start or end, for ever."""
         while True:
             await asyncio.sleep(_PING_S)
             for worker in self._workers.values():
-                most = _MOST_PINGS if worker.is_ready else _MOST_PINGS_AT_START
+                most = _MOST_PINGS if worker.has_started else _MOST_PINGS_AT_START
                 if worker.unanswered_pings >= most:
                     worker.fault = f"it did not answer for {_PING_S * most:g} s"
                     worker.kill()
@@ -295,7 +311,18 @@ class Supervisor:
             self._hurry.set()
             for worker in self._workers.values():
                 worker.link.send(Kind.QUIT)
+                asyncio.get_running_loop().call_later(_QUITS_S, worker.kill)
         self._stop.set()
+
+
+def _faults(tasks: Sequence[asyncio.Task[None]]) -> list[BaseException]:
+    """Return the faults that tasks have ended with."""
+    ended = [task for task in tasks if task.done() and not task.cancelled()]
+    return [fault for task in ended if (fault := task.exception()) is not None]
+
+
+def _grant(link: Link, question: int, name: bytes, is_ours: bool) -> None:
+    link.send(Kind.TURN, numbered(question, (YES if is_ours else NO) + name))
 
 
 async def _until(event: asyncio.Event, longest_s: float) -> None:
@@ -305,11 +332,39 @@ async def _until(event: asyncio.Event, longest_s: float) -> None:
             await event.wait()
 
 
-def _bound(http: HttpSettings) -> list[socket.socket]:
-    listeners = bound_sockets(http)
+async def _first_of(event: asyncio.Event, other: asyncio.Event) -> bool:
+    """Return once either event is set; True if it is the first alone."""
+    waits = [asyncio.create_task(each.wait()) for each in (event, other)]
+    try:
+        await asyncio.wait(waits, return_when=FIRST_COMPLETED)
+    finally:
+        await _end(*waits)
+    return event.is_set() and not other.is_set()
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, and return once they have ended; a fault in one stays in it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+def _listen(listeners: Sequence[socket.socket], http: HttpSettings) -> None:
+    """Listen on bound sockets.
+
+    Raises
+    ------
+    AddressUnavailableError
+        There is none, or another program came first.
+    """
+    try:
+        for listener in listeners:
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+    except OSError as error:
+        raise unavailable(http, error) from error
     if not listeners:
         raise AddressUnavailableError(f"the gateway cannot listen on {http.host}")
-    return listeners
 
 
 def _url(listeners: Sequence[socket.socket], *, is_tls: bool) -> str:

@@ -2,8 +2,8 @@
 
     python -m gateway.app.workers.worker CONNECTIONS LINK
 
-Both are numbers of open sockets. The end of the first is the end of the worker, whoever closes it:
-so none outlives the process that started it.
+Both are numbers of open sockets. The end of either is the end of the worker, whoever closes it,
+once it has answered what it has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pickle
 import signal
 import socket
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,19 +23,20 @@ from gateway.app.errors import StartError
 from gateway.app.event_loop import run
 from gateway.app.server import GatewayServer, came_up
 from gateway.app.tls import CertificateError
-from gateway.app.workers.link import Kind, Link, number_of, numbered
+from gateway.app.workers.link import NO, YES, Kind, Link, number_of, numbered
+from gateway.delivery.storage_commitment import AwaitedReports, ReceivedReport
+from gateway.models.recovery import ReloadTurn
 from gateway.observability import logs
 from gateway.observability.metrics import Metrics, process_registry
 from gateway.observability.metrics.combined import Families, families_of, modes_of, read, written
-from gateway.runtime.only_one import OnlyOne
 from gateway.triton.embedded.parents_server import ParentsTriton
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Iterator
 
     from prometheus_client.registry import Collector
 
+    from gateway.app.workers.link import Message
     from gateway.app.workers.worker_process import Assignment
 
 log = structlog.get_logger()
@@ -46,33 +47,51 @@ class Place:
 
     def __init__(self, assignment: Assignment, link: Link, metrics: Metrics) -> None:
         self.leads = assignment.number == 1
-        self._turns = OnlyOne(assignment.turns)
+        self.commitment_reports = AwaitedReports(self._pass_on if self.leads else None)
         self._link = link
+        self._loop = asyncio.get_running_loop()
         self._registry = metrics.registry
         self._modes = modes_of(metrics)
         self._questions: dict[int, asyncio.Future[bytes]] = {}
         self._asked = 0
 
-    def reload_turn(self, model_name: str) -> AbstractAsyncContextManager[bool]:
+    @asynccontextmanager
+    async def reload_turn(self, model_name: str) -> AsyncIterator[ReloadTurn]:
         """See `WorkerPlace.reload_turn`."""
-        return self._turns.turn(f"reload {model_name}")
+        name, turn = model_name.encode(), ReloadTurn()
+        try:
+            turn.is_done = await self._ask(Kind.ASK_TURN, name) == NO + name
+            yield turn
+        finally:  # it counts where the turn is this worker's
+            self._link.send(Kind.END_TURN, (YES if turn.is_done else NO) + name)
 
     async def collected_metrics(self) -> Collector:
         """See `WorkerPlace.collected_metrics`."""
+        return Families(read(await self._ask(Kind.ASK_METRICS)))
+
+    async def _ask(self, kind: Kind, data: bytes = b"") -> bytes:
+        """Return the first process's answer."""
         number = self._asked = self._asked + 1
-        self._questions[number] = asyncio.get_running_loop().create_future()
-        self._link.send(Kind.ASK_METRICS, numbered(number))
+        self._questions[number] = self._loop.create_future()
+        self._link.send(kind, numbered(number, data))
         try:
-            return Families(read(await self._questions[number]))
+            return await self._questions[number]
         finally:
             del self._questions[number]
 
-    def take_metrics(self, data: bytes) -> None:
-        """Take the metrics of all that were asked for."""
-        number, of_all = number_of(data)
+    def take_answer(self, message: Message) -> None:
+        """Take the answer to a question; a turn that nobody waits for any more goes back."""
+        number, answer = number_of(message.data)
         question = self._questions.get(number)
-        if question is not None and not question.done():  # else whoever asked has gone
-            question.set_result(of_all)
+        if question is not None and not question.done():
+            question.set_result(answer)
+        elif message.kind is Kind.TURN and answer[:1] == YES:
+            self._link.send(Kind.END_TURN, NO + answer[1:])
+
+    def _pass_on(self, report: ReceivedReport) -> None:
+        """Pass a report on to the other processes; called by any thread."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._link.send, Kind.REPORT, report.written())
 
     def give_metrics(self, question: int = 0) -> None:
         """Send the metrics of this process; 0 is nobody's question."""
@@ -98,7 +117,8 @@ class WorkerServer(GatewayServer):
         self.place = Place(assignment, link, metrics)
         triton = None
         if assignment.has_triton:
-            triton = ParentsTriton(partial(link.send, Kind.RESTART_TRITON))
+            ask_restart = partial(link.send, Kind.RESTART_TRITON)
+            triton = ParentsTriton(ask_restart if self.place.leads else None)
         self._connections = connections
         self._link = link
         self._taking: set[asyncio.Task[None]] = set()
@@ -138,8 +158,11 @@ class WorkerServer(GatewayServer):
                     self._link.send(Kind.PONG)
                 case Kind.GIVE_METRICS:
                     self.place.give_metrics(number_of(message.data)[0])
-                case Kind.ALL_METRICS:
-                    self.place.take_metrics(message.data)
+                case Kind.ALL_METRICS | Kind.TURN:
+                    self.place.take_answer(message)
+                case Kind.REPORT:
+                    self.place.commitment_reports.take(ReceivedReport.read(message.data))
+        self.should_exit = True
 
     def _drain(self) -> None:
         if not self.health.draining:
@@ -160,6 +183,9 @@ class WorkerServer(GatewayServer):
                 self._drain()
                 self.should_exit = True
                 return
+            if not descriptors:  # too many files are open
+                log.warning("worker.connection_lost")
+                self.on_connection_lost()
             for descriptor in descriptors:
                 taking = asyncio.create_task(self._begin(socket.socket(fileno=descriptor)))
                 self._taking.add(taking)

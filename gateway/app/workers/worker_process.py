@@ -15,8 +15,6 @@ from gateway.app.workers.link import Kind, Link, number_of, numbered
 from gateway.observability.metrics.combined import read
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway.app.workers.link import Message
     from gateway.observability.metrics.combined import Family
     from gateway.settings import Settings
@@ -36,15 +34,12 @@ class Assignment:
         Its number, from 1; the first leads.
     settings
         Its own; see `share_of`.
-    turns
-        Folder of the turns that workers take one at a time.
     has_triton
         True if the first process runs Triton.
     """
 
     number: int
     settings: Settings
-    turns: Path
     has_triton: bool
 
 
@@ -56,6 +51,8 @@ class WorkerProcess:
     ----------
     number
         Of the worker, from 1.
+    has_started
+        True once it was ready.
     is_ready
         True while it takes connections.
     fault
@@ -74,6 +71,7 @@ class WorkerProcess:
     link: Link
     _process: asyncio.subprocess.Process
     _connections: socket.socket
+    has_started: bool = False
     is_ready: bool = False
     fault: str | None = None
     open_connections: int = 0
@@ -97,7 +95,8 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=sys.stderr,  # the log's, which is not descriptor 2 any more
                 pass_fds=(taken.fileno(), others.fileno()),
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                start_new_session=True,  # a terminal's signals are for the first process
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         connections.setblocking(False)
         link = await Link.over(own)
@@ -143,7 +142,12 @@ class WorkerProcess:
             return await self._process.wait()
 
     async def give_metrics(self) -> list[Family]:
-        """Return its metrics: those of now, or the last it gave where it does not answer."""
+        """Return its metrics: those of now, or the last it gave where it does not answer.
+
+        One that is starting or ending is not waited for.
+        """
+        if not self.is_ready:
+            return self.metrics
         number = self._asked = self._asked + 1
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._questions[number] = answer

@@ -16,12 +16,13 @@ class ParentsTriton:
     Parameters
     ----------
     ask_restart
-        Asks the parent to start it anew, which it does unless it is starting it already.
+        Asks the parent to start it anew, which it does unless it is starting it already; None
+        where another process asks.
     """
 
     restarts_silent = True
 
-    def __init__(self, ask_restart: Callable[[], None]) -> None:
+    def __init__(self, ask_restart: Callable[[], None] | None) -> None:
         self._ask_restart = ask_restart
         self._parent = os.getppid()
 
@@ -42,7 +43,9 @@ class ParentsTriton:
                 os.kill(pid, signal.SIGKILL)
 
     def restart(self) -> bool:
-        """Ask for the server to be started anew."""
+        """Ask for the server to be started anew; return False where another process asks."""
+        if self._ask_restart is None:
+            return False
         self._ask_restart()
         return True
 

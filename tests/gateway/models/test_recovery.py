@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from gateway.models.recovery import ReloadTurn
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
-from gateway.runtime.only_one import OnlyOne
 from gateway.triton.client import TritonClient
 from tests.support.gateway import until
 from tests.support.inference import ScriptedTriton, answers, indexed, never, refuses, serving
@@ -152,7 +151,25 @@ async def test_load_that_waits_for_a_dead_process_beside_a_model_that_answers_is
     assert host.restarts == 0
 
 
-async def test_of_several_processes_one_reloads_a_model_that_all_found_dead(tmp_path: Path):
+class OneAtATime:
+    """Turns of several processes, as their first one gives them."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._done = 0
+
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[ReloadTurn]:
+        del name
+        before = self._done
+        async with self._lock:
+            turn = ReloadTurn(is_done=self._done > before)
+            is_used = not turn.is_done
+            yield turn
+            self._done += is_used and turn.is_done
+
+
+async def test_of_several_processes_one_reloads_a_model_that_all_found_dead():
     triton = ScriptedTriton()
     triton.infer = DEAD
     loaded = triton.load
@@ -163,12 +180,33 @@ async def test_of_several_processes_one_reloads_a_model_that_all_found_dead(tmp_
         return await loaded(request, context)
 
     triton.load = load
+    turns = OneAtATime()
     async with AsyncExitStack() as stack:
         registries = [
-            await stack.enter_async_context(
-                watched(triton, Host(), 600.0, reload_turn=OnlyOne(tmp_path).turn)
-            )
+            await stack.enter_async_context(watched(triton, Host(), 600.0, reload_turn=turns.turn))
             for _ in range(3)
         ]
         await until(lambda: all(registry.ready() for registry in registries))
     assert triton.calls.count("load") == 1
+
+
+async def test_a_reload_that_failed_leaves_the_next_process_its_own():
+    triton, turns = ScriptedTriton(), OneAtATime()
+    triton.infer = DEAD
+    loaded, whole = triton.load, ScriptedTriton().infer
+
+    async def load(request: Any, context: Any) -> Any:
+        if triton.calls.count("load") == 1:
+            await asyncio.sleep(0.3)
+            await context.abort(grpc.StatusCode.INTERNAL, "no room")
+        triton.infer = whole
+        return await loaded(request, context)
+
+    triton.load = load
+    async with AsyncExitStack() as stack:
+        registries = [
+            await stack.enter_async_context(watched(triton, Host(), 600.0, reload_turn=turns.turn))
+            for _ in range(2)
+        ]
+        await until(lambda: all(registry.ready() for registry in registries))
+    assert triton.calls.count("load") == 2

@@ -18,7 +18,7 @@ from gateway.settings import (
 
 
 def settings_with(workers: int, **groups: object) -> Settings:
-    return Settings.model_validate({"http": {"workers": workers}, **groups})
+    return Settings.model_validate({"http": {"workers": workers}} | groups)
 
 
 def test_amounts_are_divided_and_what_is_for_each_stays():
@@ -35,9 +35,9 @@ def test_amounts_are_divided_and_what_is_for_each_stays():
         assert share.admission.bytes == 2**28
         assert share.admission.background_share == 0.125
         assert share.http.connections == whole.http.connections // 4
-        assert share.http.waiting_bytes == whole.http.waiting_bytes // 4
         assert share.triton.shared_memory_bytes == whole.triton.shared_memory_bytes // 4
         assert share.shadow.share == whole.shadow.share / 4
+        assert share.shadow.queue == whole.shadow.queue // 4
         assert share.telemetry.spool_bytes == whole.telemetry.spool_bytes // 4
         assert share.tenancy.gateways == 12
         assert share.limits.body_bytes == whole.limits.body_bytes
@@ -47,6 +47,37 @@ def test_amounts_are_divided_and_what_is_for_each_stays():
     spools = [share.telemetry.spool_folder for share in shares]
     assert spools[0] == whole.telemetry.spool_folder
     assert len(set(spools)) == 4
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_the_shares_of_a_number_come_to_it(count: int):
+    whole = settings_with(
+        count,
+        limits=LimitSettings(image_threads=16),
+        admission=AdmissionSettings(studies=128, bytes=2**30 + 1),
+        shadow={"queue": 1000},
+    )
+    shares = [share_of(whole, number) for number in range(1, count + 1)]
+    assert sum(share.limits.image_threads for share in shares) == 16
+    assert sum(share.admission.studies for share in shares) == 128
+    assert sum(share.admission.bytes for share in shares) == 2**30 + 1
+    assert sum(share.http.connections for share in shares) == 512
+    assert sum(share.shadow.queue for share in shares) == 1000
+
+
+def test_one_answer_may_always_be_buffered():
+    """Else a reader that is slower than the disk would never get a long one whole."""
+    assert share_of(settings_with(8), 1).http.waiting_bytes == 64 * 2**20
+    small = settings_with(8, http={"workers": 8, "waiting_bytes": 2**20})
+    assert share_of(small, 1).http.waiting_bytes == 2**20
+    large = settings_with(2, http={"workers": 2, "waiting_bytes": 2**30})
+    assert share_of(large, 1).http.waiting_bytes == 2**29
+
+
+def test_a_background_that_is_never_held_back_stays_so():
+    for share, expected in ((1.0, 1.0), (0.5, 0.25)):
+        whole = settings_with(2, admission=AdmissionSettings(background_share=share))
+        assert share_of(whole, 1).admission.background_share == expected
 
 
 def test_no_process_is_without_a_place():

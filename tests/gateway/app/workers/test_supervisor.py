@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from structlog.testing import capture_logs
 
@@ -49,7 +50,7 @@ async def test_connections_are_even_and_metrics_are_of_all(triton: EmbeddedTrito
             completed = {"route": "rest", "outcome": "completed"}
             assert metric(text, "radstream_studies_total", **completed) == 6
             assert metric(text, "radstream_workers") == 3
-            assert metric(text, "radstream_admission_limit_studies") == 201  # 3 times 67
+            assert metric(text, "radstream_admission_limit_studies") == 200
             [study_id] = {answers[0].json()["study_id"]}
             found = [(await client.get(f"/v1/studies/{study_id}")).json() for client in clients]
             assert all(each == found[0] for each in found)
@@ -195,9 +196,89 @@ async def test_it_stops_before_it_has_come_up(tmp_path: Path):
     starting = Supervisor(workers_of(NOBODY, tmp_path), SupervisorMetrics(), None)
     task = asyncio.create_task(starting.run(told.append))
     await until(lambda: len(starting._workers) == 2)
-    starting._on_signal()
-    assert await task is False
+    with capture_logs() as said:
+        starting._on_signal()
+        assert await task
     assert told == []
+    assert [event for event in said if event["log_level"] in {"warning", "error"}] == []
+
+
+async def test_a_worker_that_hangs_is_killed_also_at_its_start_and_at_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(supervisor, "_PING_S", 0.1)
+    monkeypatch.setattr(supervisor, "_MOST_PINGS_AT_START", 20)
+    told: list[str] = []
+    starting = Supervisor(workers_of(NOBODY, tmp_path), SupervisorMetrics(), None)
+    task = asyncio.create_task(starting.run(told.append))
+    await until(lambda: len(starting._workers) == 2)
+    second = psutil.Process(starting._workers[2].pid)
+    with stopped(second), pytest.raises(StartError, match="did not answer"):
+        await task
+    assert told == []
+    monkeypatch.setattr(supervisor, "_MOST_PINGS_AT_START", 1200)
+    async with running_workers(workers_of(NOBODY, tmp_path)) as live:
+        with stopped(live.process(1)):
+            live.stop()
+            assert await live.task
+
+
+async def test_at_the_second_signal_no_worker_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(supervisor, "_QUITS_S", 0.1)
+    async with running_workers(workers_of(NOBODY, tmp_path)) as live:
+        with stopped(live.process(1)):
+            live.stop()
+            await asyncio.sleep(0.2)
+            assert not live.task.done()
+            live.stop()
+            assert await live.task
+
+
+async def test_a_worker_that_dies_while_all_drain_does_not_cut_it_short(tmp_path: Path):
+    async with running_workers(workers_of(NOBODY, tmp_path, drain_delay_s=600)) as live:
+        live.stop()
+        process = live.process(1)
+        process.kill()
+        await until(lambda: set(live.supervisor._workers) == {2})
+        async with live.client() as client:
+            assert (await client.get("/livez")).status_code == 200
+        assert not live.task.done()
+        live.stop()
+        assert await live.task
+
+
+async def test_a_fault_of_the_first_process_itself_ends_the_gateway(tmp_path: Path):
+    """Its supervisor starts it again; a gateway that takes no connections would be left alone."""
+    told: list[str] = []
+    failing = Supervisor(workers_of(NOBODY, tmp_path), SupervisorMetrics(), None)
+    failing._hand_over = _failing  # type: ignore[method-assign]
+    task = asyncio.create_task(failing.run(told.append))
+    await until(lambda: told != [])
+    with pytest.raises(httpx.TransportError):
+        await asyncio.to_thread(httpx.get, f"{told[0]}/livez", trust_env=False)
+    with pytest.raises(RuntimeError, match="a fault"):
+        await task
+
+
+def _failing(_connection: socket.socket) -> bool:
+    raise RuntimeError("a fault")
+
+
+async def test_another_program_that_comes_first_is_told(tmp_path: Path):
+    """Both had bound the address, and one listened."""
+    settings = workers_of(NOBODY, tmp_path)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        http = settings.http.model_copy(update={"port": other.getsockname()[1]})
+        starting = Supervisor(settings.model_copy(update={"http": http}), SupervisorMetrics(), None)
+        task = asyncio.create_task(starting.run(lambda _url: None))
+        await until(lambda: len(starting._workers) == 2)
+        other.listen()
+        with pytest.raises(AddressUnavailableError, match="another program listens"):
+            await task
 
 
 async def test_a_session_of_the_console_holds_at_every_worker(tmp_path: Path):

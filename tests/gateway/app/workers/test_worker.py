@@ -11,9 +11,10 @@ import httpx
 import pytest
 import trustme
 
-from gateway.app.workers.link import Kind, Link, Message, number_of, numbered
+from gateway.app.workers.link import NO, YES, Kind, Link, Message, number_of, numbered
 from gateway.app.workers.worker import WorkerServer
 from gateway.app.workers.worker_process import Assignment
+from gateway.delivery.storage_commitment import ReceivedReport
 from gateway.observability.metrics.combined import read, written
 from gateway.settings import HttpSettings, Settings
 from tests.support.gateway import settings_for, until
@@ -27,9 +28,10 @@ async def a_worker(folder: Path) -> AsyncIterator[tuple[WorkerServer, Link, sock
     end, others = socket.socketpair()
     link, first = await Link.over(others), await Link.over(end)
     settings = settings_for("127.0.0.1:1", folder)
-    assignment = Assignment(1, settings, turns=folder, has_triton=False)
+    assignment = Assignment(1, settings, has_triton=False)
     with connections, taken:
         yield WorkerServer(assignment, taken, link), first, connections
+        asyncio.get_running_loop().remove_reader(taken)
     await link.close()
     await first.close()
 
@@ -84,6 +86,80 @@ async def test_metrics_of_all_are_asked_of_the_first_process(tmp_path: Path):
             assert {family.name for family in (await asked).collect()} >= {"radstream_workers"}
         await first.close()
         await obeying
+
+
+async def test_a_turn_is_asked_for_and_ended(tmp_path: Path):
+    async with a_worker(tmp_path) as (server, first, _):
+        obeying = asyncio.create_task(server.obey())
+        for answer, is_done_before, told in (
+            (YES, False, YES),
+            (NO, True, YES),  # of a turn that is not its own, which counts for nothing
+        ):
+            entering = server.place.reload_turn("model")
+            task = asyncio.create_task(entering.__aenter__())
+            asked = await said_to(first)
+            number, name = number_of(asked.data)
+            assert (asked.kind, name) == (Kind.ASK_TURN, b"model")
+            first.send(Kind.TURN, numbered(number, answer + b"model"))
+            turn = await task
+            assert turn.is_done is is_done_before
+            turn.is_done = True
+            await entering.__aexit__(None, None, None)
+            assert await said_to(first) == Message(Kind.END_TURN, told + b"model")
+        await first.close()
+        await obeying
+
+
+async def test_a_turn_that_comes_too_late_goes_back(tmp_path: Path):
+    async with a_worker(tmp_path) as (server, first, _):
+        obeying = asyncio.create_task(server.obey())
+        task = asyncio.create_task(server.place.reload_turn("model").__aenter__())
+        number, _ = number_of((await said_to(first)).data)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        given_up = Message(Kind.END_TURN, NO + b"model")
+        assert await said_to(first) == given_up  # it may have been its turn by then
+        first.send(Kind.TURN, numbered(number, YES + b"model"))
+        assert await said_to(first) == given_up
+        await first.close()
+        await obeying
+
+
+async def test_reports_that_nobody_waits_for_here_are_passed_on(tmp_path: Path):
+    report = ReceivedReport("1.2.3", frozenset({"1.2.3.4"}), {"1.2.3.5": 0x0112, "1.2.3.6": None})
+    async with a_worker(tmp_path) as (server, first, _):
+        obeying = asyncio.create_task(server.obey())
+        reports = server.place.commitment_reports
+        assert reports.has("1.2.3")  # as far as this process knows
+        with reports.awaiting("1.2.3") as awaited:
+            assert reports.take(report)
+            assert awaited.result(0) == report
+        assert not await asyncio.to_thread(reports.take, report)
+        passed = await said_to(first)
+        assert passed.kind is Kind.REPORT
+        assert ReceivedReport.read(passed.data) == report
+        with reports.awaiting("1.2.3") as awaited:
+            first.send(*passed)
+            assert await asyncio.wrap_future(awaited) == report
+        await first.close()
+        await obeying
+
+
+async def test_the_end_of_the_first_process_is_its_end(tmp_path: Path):
+    async with a_worker(tmp_path) as (server, first, _):
+        obeying = asyncio.create_task(server.obey())
+        await first.close()
+        await obeying
+        assert server.should_exit
+
+
+async def test_a_connection_that_it_cannot_take_is_told_as_closed(tmp_path: Path):
+    async with a_worker(tmp_path) as (server, first, connections):
+        server.on_started()
+        assert (await said_to(first)).kind is Kind.READY
+        connections.send(b"c")  # as the kernel passes it where too many files are open
+        assert await said_to(first) == Message(Kind.CLOSED, b"1")
 
 
 async def test_the_end_of_connections_is_its_end(tmp_path: Path):

@@ -24,7 +24,7 @@ async def a_process(command: str) -> AsyncIterator[tuple[WorkerProcess, Link, so
     connections.setblocking(False)
     own, others = socket.socketpair()
     link = await Link.over(others)
-    worker = WorkerProcess(1, await Link.over(own), process, connections)
+    worker = WorkerProcess(1, await Link.over(own), process, connections, is_ready=True)
     with taken:
         yield worker, link, taken
     worker.kill()
@@ -64,6 +64,13 @@ async def test_its_metrics_are_those_it_gave_last_where_it_does_not_answer(
         number, _ = number_of(message.data)
         worker.take_metrics(Message(Kind.METRICS, numbered(number, written([_FAMILY] * 2))))
         assert await asked == [_FAMILY] * 2
+
+
+async def test_one_that_starts_or_ends_is_not_asked_for_its_metrics():
+    async with a_process("sleep 60") as (worker, _, _):
+        worker.metrics = [_FAMILY]
+        worker.is_ready = False
+        assert await worker.give_metrics() == [_FAMILY]
 
 
 async def test_who_waits_for_its_metrics_is_answered_at_its_end(monkeypatch: pytest.MonkeyPatch):

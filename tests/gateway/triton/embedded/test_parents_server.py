@@ -36,8 +36,8 @@ async def test_backends_are_those_of_the_parents_server(triton: EmbeddedTriton):
 
 
 def test_without_a_server_there_are_none(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(os, "getppid", os.getpid)
-    triton = ParentsTriton(lambda: None)
-    monkeypatch.setattr(triton, "_parent", 2**30)
+    monkeypatch.setattr(os, "getppid", lambda: 2**30)
+    triton = ParentsTriton(None)
+    assert triton.restart() is False  # another process asks
     assert triton.backends_of("affine") == triton.lost_backends() == frozenset()
     triton.end_backends("affine", frozenset({2**30}))
