@@ -1,6 +1,7 @@
 """Rounds of random faults under constant mixed load, and what became of every accepted study.
 
     python -m bench.drill --rounds 50 --seed 1
+    python -m bench.drill --rounds 50 --seed 1 --workers 2      # each gateway of two processes
 
 Two gateways, the real Triton and an S3 and Kinesis emulator are processes of their own; studies are
 posted, posted to be answered at once, and dropped as files. A share of the rounds is held on two
@@ -31,6 +32,7 @@ from tests.support.drill import Load, settled, verdict
 from tests.support.drill_faults import (
     CLOUD,
     COMMON,
+    WORKERS,
     Fault,
     Round,
     clock_set,
@@ -68,19 +70,24 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 @asynccontextmanager
 async def opened(
-    kind: str, stack: AsyncExitStack
+    kind: str, stack: AsyncExitStack, workers: int
 ) -> AsyncIterator[tuple[Place, Load, Mapping[str, Fault]]]:
     """A place of this kind, its load, and the faults that can be had there."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     disk = folder / "disk"
     faults: dict[str, Fault] = dict(COMMON)
+    if workers > 1:
+        faults |= WORKERS
     if stack.enter_context(small_disk(disk)):
         faults["disk full"] = disk_full
     triton = await stack.enter_async_context(
         running_triton(write_repository(folder / "models"), on_log=lambda _line: None)
     )
     if kind == "folder":
-        async with folder_place(triton.grpc_url, disk, timeout_s=TIMEOUT_S) as (place, load):
+        async with folder_place(triton.grpc_url, disk, timeout_s=TIMEOUT_S, workers=workers) as (
+            place,
+            load,
+        ):
             yield place, load, faults
         return
     stack.enter_context(aws_environment())
@@ -89,19 +96,23 @@ async def opened(
     if HAS_FAKETIME:
         faults["clock set"] = clock_set
     async with bucket_place(
-        triton.grpc_url, ministack.url, disk, timeout_s=TIMEOUT_S, clocks=HAS_FAKETIME
-    ) as (
-        place,
-        load,
-    ):
+        triton.grpc_url,
+        ministack.url,
+        disk,
+        timeout_s=TIMEOUT_S,
+        clocks=HAS_FAKETIME,
+        workers=workers,
+    ) as (place, load):
         yield place, load, faults
 
 
-async def drill(kind: str, count: int, rng: random.Random) -> tuple[list[Round], dict[str, object]]:
+async def drill(
+    kind: str, count: int, rng: random.Random, workers: int
+) -> tuple[list[Round], dict[str, object]]:
     """The rounds, and the sums of the verdict with all that must not be."""
     done: list[Round] = []
     before = {process.pid for process in descendants(os.getpid())}
-    async with AsyncExitStack() as stack, opened(kind, stack) as (place, load, faults):
+    async with AsyncExitStack() as stack, opened(kind, stack, workers) as (place, load, faults):
         kinds = list(faults.items())
         order = [kinds[n % len(kinds)] for n in range(count)]
         rng.shuffle(order)
@@ -163,6 +174,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--place", choices=["s3", "folder", "both"], default="both")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     logs.configure(LogSettings(level="error"))
     rng = random.Random(arguments.seed)  # noqa: S311 - any will do
@@ -172,7 +184,7 @@ def main() -> None:
         shares = {arguments.place: arguments.rounds}
     bad = False
     for kind, count in shares.items():
-        done, sums = asyncio.run(drill(kind, count, rng))
+        done, sums = asyncio.run(drill(kind, count, rng, arguments.workers))
         bad = bad or sums["must not be"] != "nothing"
         print(f"\n{kind}\n\n{table(done)}\n")
         for name, value in sums.items():

@@ -326,21 +326,24 @@ def _lines(slots: Iterable[Slot]) -> tuple[Counter[str], Counter[str], list[str]
     kept: Counter[str] = Counter()
     doomed: Counter[str] = Counter()
     errors = []
-    for slot in slots:
-        for life in slot.lives:
-            ends = doomed if life in slot.killed else kept
-            for text in life.err:
-                try:
-                    line = json.loads(text)
-                except ValueError:  # the last line of a process that was killed, or no log line
-                    if life not in slot.killed:
-                        errors.append(text)
-                    continue
-                if line.get("event") == "study.completed":
-                    # Each is of one dropped image: its event has the same id at each delivery.
-                    once = line["route"] in {Route.EVENT, Route.FOLDER}
-                    ends[line["study_ref"]] = 1 if once else ends[line["study_ref"]] + 1
-                told = line.get("event") == "audit.not_written"  # as it must, on a full disk
-                if ("exception" in line or "Traceback" in text) and not told:
+    for life, was_killed in ((life, life in slot.killed) for slot in slots for life in slot.lives):
+        dead: set[int | None] = set()  # workers that died later; read from the end
+        for text in reversed(life.err):
+            try:
+                line = json.loads(text)
+            except ValueError:  # the last line of a process that was killed, or no log line
+                if not (was_killed or dead):
                     errors.append(text)
+                continue
+            worker = line.get("worker")
+            if line.get("event") == "worker.died":
+                dead.add(worker)
+            ends = doomed if was_killed or worker in dead else kept
+            if line.get("event") == "study.completed":
+                # Each is of one dropped image: its event has the same id at each delivery.
+                once = line["route"] in {Route.EVENT, Route.FOLDER}
+                ends[line["study_ref"]] = 1 if once else ends[line["study_ref"]] + 1
+            told = line.get("event") == "audit.not_written"  # as it must, on a full disk
+            if ("exception" in line or "Traceback" in text) and not told:
+                errors.append(text)
     return kept, doomed, errors

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.drill import Load
+from tests.support.drill import Load, Slot
 from tests.support.drill_sites import Place
 from tests.support.gateway import until
 from tests.support.processes import stopped, triton_process
@@ -33,6 +33,43 @@ async def gateways_killed(place: Place, rng: random.Random) -> AsyncIterator[Non
     for slot in place.site.slots:
         await slot.kill()
     yield
+
+
+@asynccontextmanager
+async def worker_killed(place: Place, rng: random.Random) -> AsyncIterator[None]:
+    """SIGKILL to one process of a gateway of several; the first starts another in its place."""
+    with suppress(psutil.NoSuchProcess):
+        (await _worker(place, rng)).kill()
+    yield
+
+
+@asynccontextmanager
+async def worker_stopped(place: Place, rng: random.Random) -> AsyncIterator[None]:
+    """SIGSTOP to one process of a gateway of several."""
+    with stopped(await _worker(place, rng)):
+        yield
+
+
+async def _worker(place: Place, rng: random.Random) -> psutil.Process:
+    """A worker of any gateway, once there is one: it may be starting."""
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        slot = rng.choice(place.site.slots)
+        found.extend(_workers(slot))
+        return bool(found)
+
+    await until(is_there, 60)
+    return rng.choice(found)
+
+
+def _workers(slot: Slot) -> list[psutil.Process]:
+    """The processes of a gateway beside its first."""
+    return [
+        child
+        for child in psutil.Process(slot.lives[-1].pid).children()
+        if "gateway.app.workers.worker" in child.cmdline()
+    ]
 
 
 @asynccontextmanager
@@ -128,6 +165,7 @@ async def writes_refused(place: Place, rng: random.Random) -> AsyncIterator[None
     """The kernel refuses the gateways every byte of a file beyond the 256th (RLIMIT_FSIZE)."""
     del rng
     gateways = [psutil.Process(slot.lives[-1].pid) for slot in place.site.slots]
+    gateways += [worker for slot in place.site.slots for worker in _workers(slot)]
     _, hard = gateways[0].rlimit(psutil.RLIMIT_FSIZE)
     for gateway in gateways:
         gateway.rlimit(psutil.RLIMIT_FSIZE, (256, hard))
@@ -156,6 +194,10 @@ COMMON: Mapping[str, Fault] = {
     "Triton killed": triton_killed,
     "Triton stopped": triton_stopped,
     "writes refused": writes_refused,
+}
+WORKERS: Mapping[str, Fault] = {
+    "worker killed": worker_killed,
+    "worker stopped": worker_stopped,
 }
 CLOUD: Mapping[str, Fault] = {
     "S3 answers 500": _s3({"probability": 0.5, "error": {"code": "InternalError", "status": 500}}),

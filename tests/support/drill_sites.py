@@ -43,10 +43,17 @@ class Place:
 
 
 def _environment(
-    triton_url: str, folder: Path, name: str, clock: Path | None = None, *, timeout_s: float
+    triton_url: str,
+    folder: Path,
+    name: str,
+    clock: Path | None = None,
+    *,
+    timeout_s: float,
+    workers: int,
 ) -> dict[str, str]:
     variables = {
         "RADSTREAM_HTTP__PORT": "0",
+        "RADSTREAM_HTTP__WORKERS": str(workers),
         "RADSTREAM_HTTP__REQUEST_TIMEOUT_S": str(timeout_s),
         "RADSTREAM_TRITON__URL": triton_url,
         "RADSTREAM_PENDING__SWEEP_S": "3",
@@ -69,7 +76,7 @@ def _environment(
 
 @asynccontextmanager
 async def bucket_place(
-    triton_url: str, s3_url: str, folder: Path, *, timeout_s: float, clocks: bool
+    triton_url: str, s3_url: str, folder: Path, *, timeout_s: float, clocks: bool, workers: int = 1
 ) -> AsyncIterator[tuple[Place, Load]]:
     """Two gateways on S3 and Kinesis, each behind something that does faults to them.
 
@@ -79,6 +86,8 @@ async def bucket_place(
         Seconds that a gateway gives a study.
     clocks
         True if the gateways' clocks can be shifted, by libfaketime.
+    workers
+        Processes of each gateway.
     """
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(s3(s3_url))
@@ -101,6 +110,7 @@ async def bucket_place(
                     str(n),
                     shifts[n] if shifts else None,
                     timeout_s=timeout_s,
+                    workers=workers,
                 ),
                 RADSTREAM_STORE__KIND="s3",
                 RADSTREAM_STORE__ENDPOINT=proxy.url,
@@ -134,14 +144,14 @@ async def bucket_place(
 
 @asynccontextmanager
 async def folder_place(
-    triton_url: str, folder: Path, *, timeout_s: float
+    triton_url: str, folder: Path, *, timeout_s: float, workers: int = 1
 ) -> AsyncIterator[tuple[Place, Load]]:
-    """Two gateways on the same folders."""
+    """Two gateways on the same folders, each of so many processes."""
     store, dropped = folder / "store", folder / "dropfolder"
     slots = [
         Slot(
             str(n),
-            **_environment(triton_url, folder, str(n), timeout_s=timeout_s),
+            **_environment(triton_url, folder, str(n), timeout_s=timeout_s, workers=workers),
             RADSTREAM_STORE__FOLDER=str(store),
             RADSTREAM_DROPFOLDER__FOLDER=str(dropped),
             RADSTREAM_DROPFOLDER__WATCH="true",
