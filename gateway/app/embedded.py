@@ -110,10 +110,8 @@ def serving(settings: Settings) -> Serving:
 
 def _several() -> Serving:
     with importing():  # and not the application, which is the workers' alone
-        from gateway.app.workers.supervisor import (  # noqa: PLC0415
-            SupervisorMetrics,
-            serve_workers,
-        )
+        from gateway.app.workers.supervisor import serve_workers  # noqa: PLC0415
+        from gateway.app.workers.supervisor_metrics import SupervisorMetrics  # noqa: PLC0415
 
     metrics = SupervisorMetrics()
     return Serving(partial(serve_workers, metrics=metrics), metrics.triton)

@@ -39,17 +39,22 @@ def bound_sockets(http: HttpSettings) -> list[socket.socket]:
     AddressUnavailableError
         See `check_address`.
     """
+    found: list[socket.socket] = []
+    fault = OSError()
     with ExitStack() as stack:
-        found: list[socket.socket] = []
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        for family, kind, protocol, _, address in dict.fromkeys(
+            socket.getaddrinfo(
+                http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
         ):
             try:
                 found.append(stack.enter_context(_bound(family, kind, protocol, address)))
             except OSError as error:
                 if error.errno in _REASONS:
                     raise unavailable(http, error) from error
-                # Anything else is the listener's to say: some of it, as of IPv6, it passes over.
+                fault = error  # such as of IPv6, where there is none: another may do
+        if not found:
+            raise unavailable(http, fault)
         stack.pop_all()
     return found
 

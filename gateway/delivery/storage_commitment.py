@@ -110,9 +110,9 @@ class AwaitedReports:
                 del self._awaited[transaction_uid]
 
     def has(self, transaction_uid: str) -> bool:
-        """Return True if a report is waited for, or may be by another process."""
+        """Return True if a report is waited for here."""
         with self._lock:
-            return self._pass_on is not None or transaction_uid in self._awaited
+            return transaction_uid in self._awaited
 
     def take(self, received: ReceivedReport) -> bool:
         """Take a report; return False where nobody waits for it here."""

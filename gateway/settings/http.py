@@ -28,9 +28,9 @@ class HttpSettings(SettingsGroup):
         1,
         ge=1,
         le=64,
-        description="Processes of the gateway behind its one address, for what comes over HTTP; "
-        "limits that are a number or a size are for all together. More than one where one event "
-        "loop is too little: see docs/scaling.md.",
+        description="Processes of the gateway behind its one address, for what comes over HTTP, "
+        "which share its limits. More than one where one event loop is too little: see "
+        "docs/scaling.md.",
     )
     request_timeout_s: float = Field(
         30.0,

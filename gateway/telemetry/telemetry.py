@@ -194,7 +194,10 @@ class Telemetry:
         """Spool the records of a segment; return True if all of them found room."""
         kept = self._spool.append(segment.records)
         self._metrics.telemetry.spooled.inc(kept)
-        return kept == len(segment.records)
+        if kept < len(segment.records):
+            return False
+        self._metrics.telemetry.dropped.labels("damaged").inc(segment.damaged)
+        return True
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import psutil
 
-from gateway.app.workers.supervisor import Supervisor, SupervisorMetrics
+from gateway.app.workers.supervisor import Supervisor
+from gateway.app.workers.supervisor_metrics import SupervisorMetrics
 from gateway.settings import Settings
 from tests.support.gateway import metadata, metric, multipart, until
 from tests.support.models import flat_png

@@ -24,7 +24,7 @@ class Kind(IntEnum):
     PING = auto()
     GIVE_METRICS = auto()  # number of the question
     ALL_METRICS = auto()  # number of the worker's question, and the metrics of all
-    TURN = auto()  # number of the worker's question, YES if the turn is its own, and its name
+    TURN = auto()  # number of the worker's question, and YES if the turn is its own
     # From a worker.
     READY = auto()
     NOT_STARTED = auto()  # sentence for the operator
@@ -34,7 +34,7 @@ class Kind(IntEnum):
     METRICS = auto()  # number of the question, and the worker's metrics
     ASK_METRICS = auto()  # number of the question
     ASK_TURN = auto()  # number of the question, and the name of the turn
-    END_TURN = auto()  # YES if the turn was used, and its name
+    END_TURN = auto()  # number of its question, YES if the turn was used, and its name
     RESTART_TRITON = auto()
 
     # Both ways.

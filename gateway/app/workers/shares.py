@@ -33,7 +33,7 @@ def with_shared_secrets(settings: Settings) -> Settings:
 def share_of(settings: Settings, number: int) -> Settings:
     """Return the settings of one process: its share of the limits, and a spool of its own.
 
-    Connections are handed out evenly, so equal shares are used up together.
+    Connections are handed out evenly, so equal shares are used up together by what comes over HTTP.
 
     Parameters
     ----------

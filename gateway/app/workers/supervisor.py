@@ -8,6 +8,7 @@ stay for hours.
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
 from asyncio import FIRST_COMPLETED
@@ -17,16 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway.app.errors import AddressUnavailableError, StartError
+from gateway.app.errors import StartError
 from gateway.app.start_checks import bound_sockets, unavailable
 from gateway.app.workers.link import NO, YES, Kind, number_of, numbered
 from gateway.app.workers.shares import share_of, with_shared_secrets
-from gateway.app.workers.turns import Turns
+from gateway.app.workers.turns import Asker, Turns
 from gateway.app.workers.worker_process import Assignment, WorkerProcess
-from gateway.observability.metrics import process_registry
-from gateway.observability.metrics.combined import combined, counted, families_of, modes_of, written
-from gateway.observability.metrics.triton import TritonMetrics
-from gateway.observability.metrics.workers import WorkerMetrics
+from gateway.observability.metrics.combined import combined, counted, written
 from gateway.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gateway.app.workers.link import Link, Message
+    from gateway.app.workers.supervisor_metrics import SupervisorMetrics
     from gateway.observability.metrics.combined import Family
     from gateway.settings import HttpSettings, Settings
     from gateway.triton.protocol import TritonHost
@@ -46,25 +45,13 @@ _BACKLOG = 2048
 _PING_S = 5.0
 # Without an answer. It imports the application before its first.
 _MOST_PINGS = 6
-_MOST_PINGS_AT_START = 24
+_MOST_PINGS_AT_START = 60
+# A worker that found Triton dead before it was started anew may ask for it after that.
+_RESTARTED_S = 15.0
 _PAUSE_S = 1.0
 _LOOK_S = 0.05
 _QUITS_S = 3.0
-
-
-class SupervisorMetrics:
-    """Counts of the first process itself; the rest are the workers'."""
-
-    def __init__(self) -> None:
-        self._registry = process_registry()
-        self.triton = TritonMetrics(self._registry)
-        self.workers = WorkerMetrics(self._registry)
-        groups = (self.triton, self.workers)
-        self._modes = modes_of(metric for group in groups for metric in vars(group).values())
-
-    def families(self) -> list[Family]:
-        """Return them as they are now."""
-        return families_of(self._registry, self._modes)
+_ENDS_S = 30.0
 
 
 class Supervisor:
@@ -94,6 +81,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
+        self._restarted_at = -math.inf
 
     async def run(self, on_ready: Callable[[str], None]) -> bool:
         """Serve until it is told to stop; return True.
@@ -222,7 +210,6 @@ class Supervisor:
         if self._stop.is_set():
             worker.retire()
         while (message := await worker.link.receive()) is not None:
-            worker.unanswered_pings = 0
             self._take(worker, message)
         exit_code = await worker.ended()
         del self._workers[number]
@@ -243,6 +230,9 @@ class Supervisor:
             case Kind.FAILED:
                 worker.fault = f"its {message.data.decode()} failed"
                 worker.retire()
+                asyncio.get_running_loop().call_later(self._ends_within_s(), worker.kill)
+            case Kind.PONG:
+                worker.unanswered_pings = 0
             case Kind.CLOSED:
                 worker.open_connections -= int(message.data)
             case Kind.METRICS:
@@ -260,16 +250,31 @@ class Supervisor:
                 answer.add_done_callback(self._answers.discard)
             case Kind.ASK_TURN:
                 number, name = number_of(message.data)
-                self._turns.ask(name, worker.number, partial(_grant, worker.link, number, name))
+                grant = partial(_grant, worker.link, number)
+                self._turns.ask(name, Asker(worker.number, number), grant)
             case Kind.END_TURN:
-                used, name = message.data[:1], message.data[1:]
-                self._turns.end(name, worker.number, is_used=used == YES)
+                number, rest = number_of(message.data)
+                asker = Asker(worker.number, number)
+                self._turns.end(rest[1:], asker, is_used=rest[:1] == YES)
             case Kind.REPORT:
                 for other in self._workers.values():
                     if other is not worker:
                         other.link.send(Kind.REPORT, message.data)
-            case Kind.RESTART_TRITON if self._triton_host is not None:
-                self._triton_host.restart()
+            case Kind.RESTART_TRITON:
+                self._restart_triton()
+
+    def _restart_triton(self) -> None:
+        """Start Triton anew, once for all that ask."""
+        host, now = self._triton_host, time.monotonic()
+        if host is not None and now - self._restarted_at > _RESTARTED_S and host.restart():
+            self._restarted_at = now
+            log.error("triton.restart")
+            self._metrics.triton.restarts_asked.inc()
+
+    def _ends_within_s(self) -> float:
+        """Return the seconds that a worker may take to end once it gets no more connections."""
+        settings = self._settings
+        return settings.http.grace_period_s + settings.telemetry.drain_s + _ENDS_S
 
     async def _answer(self, asker: WorkerProcess, number: int) -> None:
         """Send a worker the metrics of all processes."""
@@ -321,8 +326,8 @@ def _faults(tasks: Sequence[asyncio.Task[None]]) -> list[BaseException]:
     return [fault for task in ended if (fault := task.exception()) is not None]
 
 
-def _grant(link: Link, question: int, name: bytes, is_ours: bool) -> None:
-    link.send(Kind.TURN, numbered(question, (YES if is_ours else NO) + name))
+def _grant(link: Link, question: int, is_ours: bool) -> None:
+    link.send(Kind.TURN, numbered(question, YES if is_ours else NO))
 
 
 async def _until(event: asyncio.Event, longest_s: float) -> None:
@@ -355,7 +360,7 @@ def _listen(listeners: Sequence[socket.socket], http: HttpSettings) -> None:
     Raises
     ------
     AddressUnavailableError
-        There is none, or another program came first.
+        Another program came first.
     """
     try:
         for listener in listeners:
@@ -363,8 +368,6 @@ def _listen(listeners: Sequence[socket.socket], http: HttpSettings) -> None:
             listener.setblocking(False)
     except OSError as error:
         raise unavailable(http, error) from error
-    if not listeners:
-        raise AddressUnavailableError(f"the gateway cannot listen on {http.host}")
 
 
 def _url(listeners: Sequence[socket.socket], *, is_tls: bool) -> str:

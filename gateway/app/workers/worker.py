@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
-    from gateway.app.workers.link import Message
     from gateway.app.workers.worker_process import Assignment
 
 log = structlog.get_logger()
@@ -59,34 +58,37 @@ class Place:
     async def reload_turn(self, model_name: str) -> AsyncIterator[ReloadTurn]:
         """See `WorkerPlace.reload_turn`."""
         name, turn = model_name.encode(), ReloadTurn()
+        number, answer = self._question()
+        self._link.send(Kind.ASK_TURN, numbered(number, name))
         try:
-            turn.is_done = await self._ask(Kind.ASK_TURN, name) == NO + name
+            turn.is_done = await answer == NO
             yield turn
-        finally:  # it counts where the turn is this worker's
-            self._link.send(Kind.END_TURN, (YES if turn.is_done else NO) + name)
+        finally:  # also of a wait that was given up; it counts where the turn is this worker's
+            del self._questions[number]
+            used = YES if turn.is_done else NO
+            self._link.send(Kind.END_TURN, numbered(number, used + name))
 
     async def collected_metrics(self) -> Collector:
         """See `WorkerPlace.collected_metrics`."""
-        return Families(read(await self._ask(Kind.ASK_METRICS)))
-
-    async def _ask(self, kind: Kind, data: bytes = b"") -> bytes:
-        """Return the first process's answer."""
-        number = self._asked = self._asked + 1
-        self._questions[number] = self._loop.create_future()
-        self._link.send(kind, numbered(number, data))
+        number, answer = self._question()
+        self._link.send(Kind.ASK_METRICS, numbered(number))
         try:
-            return await self._questions[number]
+            return Families(read(await answer))
         finally:
             del self._questions[number]
 
-    def take_answer(self, message: Message) -> None:
-        """Take the answer to a question; a turn that nobody waits for any more goes back."""
-        number, answer = number_of(message.data)
+    def _question(self) -> tuple[int, asyncio.Future[bytes]]:
+        """Return the number of a new question, and what will have its answer."""
+        self._asked += 1
+        answer = self._questions[self._asked] = self._loop.create_future()
+        return self._asked, answer
+
+    def take_answer(self, data: bytes) -> None:
+        """Take the answer to a question."""
+        number, answer = number_of(data)
         question = self._questions.get(number)
-        if question is not None and not question.done():
+        if question is not None and not question.done():  # else whoever asked has gone
             question.set_result(answer)
-        elif message.kind is Kind.TURN and answer[:1] == YES:
-            self._link.send(Kind.END_TURN, NO + answer[1:])
 
     def _pass_on(self, report: ReceivedReport) -> None:
         """Pass a report on to the other processes; called by any thread."""
@@ -117,8 +119,7 @@ class WorkerServer(GatewayServer):
         self.place = Place(assignment, link, metrics)
         triton = None
         if assignment.has_triton:
-            ask_restart = partial(link.send, Kind.RESTART_TRITON)
-            triton = ParentsTriton(ask_restart if self.place.leads else None)
+            triton = ParentsTriton(partial(link.send, Kind.RESTART_TRITON))
         self._connections = connections
         self._link = link
         self._taking: set[asyncio.Task[None]] = set()
@@ -147,7 +148,14 @@ class WorkerServer(GatewayServer):
         return await super().on_tick(counter)
 
     async def obey(self) -> None:
-        """Do what the first process says, until it says nothing more."""
+        """Do what the first process says; end once it says nothing more, or cannot be obeyed."""
+        try:
+            await self._obey()
+        except Exception:
+            log.exception("worker.deaf")
+        self.should_exit = True
+
+    async def _obey(self) -> None:
         while (message := await self._link.receive()) is not None:
             match message.kind:
                 case Kind.DRAIN:
@@ -159,10 +167,9 @@ class WorkerServer(GatewayServer):
                 case Kind.GIVE_METRICS:
                     self.place.give_metrics(number_of(message.data)[0])
                 case Kind.ALL_METRICS | Kind.TURN:
-                    self.place.take_answer(message)
+                    self.place.take_answer(message.data)
                 case Kind.REPORT:
                     self.place.commitment_reports.take(ReceivedReport.read(message.data))
-        self.should_exit = True
 
     def _drain(self) -> None:
         if not self.health.draining:

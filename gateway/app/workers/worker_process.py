@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from gateway.app.workers.link import Kind, Link, number_of, numbered
-from gateway.observability.metrics.combined import read
+from gateway.observability.metrics.combined import counted, read
 
 if TYPE_CHECKING:
     from gateway.app.workers.link import Message
@@ -144,10 +144,10 @@ class WorkerProcess:
     async def give_metrics(self) -> list[Family]:
         """Return its metrics: those of now, or the last it gave where it does not answer.
 
-        One that is starting or ending is not waited for.
+        One that is starting or ending is not waited for, and has its last counts alone.
         """
         if not self.is_ready:
-            return self.metrics
+            return counted(self.metrics)
         number = self._asked = self._asked + 1
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._questions[number] = answer

@@ -16,13 +16,12 @@ class ParentsTriton:
     Parameters
     ----------
     ask_restart
-        Asks the parent to start it anew, which it does unless it is starting it already; None
-        where another process asks.
+        Asks the parent to start it anew.
     """
 
     restarts_silent = True
 
-    def __init__(self, ask_restart: Callable[[], None] | None) -> None:
+    def __init__(self, ask_restart: Callable[[], None]) -> None:
         self._ask_restart = ask_restart
         self._parent = os.getppid()
 
@@ -43,11 +42,9 @@ class ParentsTriton:
                 os.kill(pid, signal.SIGKILL)
 
     def restart(self) -> bool:
-        """Ask for the server to be started anew; return False where another process asks."""
-        if self._ask_restart is None:
-            return False
+        """Ask for the server to be started anew; return False: the parent tells of it if it is."""
         self._ask_restart()
-        return True
+        return False
 
     def _guardians(self) -> list[int]:
         """Return the ids of the processes that guard a server of the parent's."""

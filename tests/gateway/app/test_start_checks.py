@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app.errors import AddressUnavailableError, StartError
-from gateway.app.start_checks import check_address, check_routing
+from gateway.app.start_checks import bound_sockets, check_address, check_routing
 from gateway.settings import HttpSettings, RoutingSettings, Settings
 
 
@@ -21,6 +21,18 @@ def test_an_address_where_another_program_listens_is_told():
         port = other.getsockname()[1]
         with pytest.raises(AddressUnavailableError, match=f"port {port}: another program listens"):
             check_address(HttpSettings(port=port))
+
+
+def test_an_address_that_this_machine_lacks_is_told():
+    with pytest.raises(AddressUnavailableError, match="Cannot assign requested address"):
+        check_address(HttpSettings(host="192.0.2.1", port=0))
+
+
+def test_a_name_with_the_same_address_twice_is_no_fault(monkeypatch: pytest.MonkeyPatch):
+    found = socket.getaddrinfo("127.0.0.1", 0, type=socket.SOCK_STREAM)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found * 2)
+    [only] = bound_sockets(HttpSettings(port=0))
+    only.close()
 
 
 def test_a_routing_document_with_a_fault_is_told(tmp_path: Path):

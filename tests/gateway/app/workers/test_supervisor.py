@@ -4,7 +4,9 @@ import asyncio
 import signal
 import socket
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -15,7 +17,8 @@ from gateway.access.callers import Scope
 from gateway.app.errors import AddressUnavailableError, StartError
 from gateway.app.workers import supervisor, worker_process
 from gateway.app.workers.link import Kind, Message
-from gateway.app.workers.supervisor import Supervisor, SupervisorMetrics
+from gateway.app.workers.supervisor import Supervisor
+from gateway.app.workers.supervisor_metrics import SupervisorMetrics
 from gateway.settings import AccessSettings, ConsoleSettings, HttpSettings, Settings
 from gateway.triton.embedded import EmbeddedTriton
 from tests.support.access import add_key
@@ -51,9 +54,10 @@ async def test_connections_are_even_and_metrics_are_of_all(triton: EmbeddedTrito
             assert metric(text, "radstream_studies_total", **completed) == 6
             assert metric(text, "radstream_workers") == 3
             assert metric(text, "radstream_admission_limit_studies") == 200
-            [study_id] = {answers[0].json()["study_id"]}
-            found = [(await client.get(f"/v1/studies/{study_id}")).json() for client in clients]
-            assert all(each == found[0] for each in found)
+            for answer in answers:  # wherever it was read, each process tells of it
+                path = f"/v1/studies/{answer.json()['study_id']}"
+                found = [(await client.get(path)).json() for client in clients]
+                assert found == [answer.json()] * 6
         await until(lambda: set(live.open_connections().values()) == {0})
 
 
@@ -227,6 +231,7 @@ async def test_at_the_second_signal_no_worker_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(supervisor, "_QUITS_S", 0.1)
+    monkeypatch.setattr(supervisor, "_PING_S", 600)
     async with running_workers(workers_of(NOBODY, tmp_path)) as live:
         with stopped(live.process(1)):
             live.stop()
@@ -299,16 +304,84 @@ async def test_a_session_of_the_console_holds_at_every_worker(tmp_path: Path):
         assert live.open_connections() == {1: 2, 2: 2}
 
 
-async def test_a_part_that_failed_costs_its_worker_and_no_request(tmp_path: Path):
-    async with running_workers(workers_of(NOBODY, tmp_path)) as live:
+async def test_a_part_that_failed_costs_its_worker_and_no_request(
+    triton: EmbeddedTriton, tmp_path: Path
+):
+    settings = workers_of(triton.grpc_url, tmp_path)
+    async with running_workers(settings) as live, AsyncExitStack() as stack:
         process = live.process(2)
+        clients = [await stack.enter_async_context(live.client()) for _ in range(2)]
         with capture_logs() as said:
-            _fail_part_of(live, 2)
+            with suspended(triton):
+                studies = [asyncio.create_task(send(client)) for client in clients]
+                await until(lambda: live.open_connections() == {1: 1, 2: 1})
+                _fail_part_of(live, 2)
+                await asyncio.sleep(0.1)
+            assert [(await study).status_code for study in studies] == [200, 200]
             await until(lambda: any(event["event"] == "worker.died" for event in said))
         [died] = [event for event in said if event["event"] == "worker.died"]
         assert died["reason"] == "its sweep failed"
         assert not is_alive(process)
         await live.all_ready()
+
+
+async def test_a_worker_that_failed_and_does_not_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(supervisor, "_PING_S", 600)
+    monkeypatch.setattr(supervisor, "_ENDS_S", 0.1)
+    settings = workers_of(NOBODY, tmp_path, grace_period_s=0)
+    telemetry = settings.telemetry.model_copy(update={"drain_s": 0.0})
+    async with running_workers(settings.model_copy(update={"telemetry": telemetry})) as live:
+        process = live.process(2)
+        with stopped(process):
+            _fail_part_of(live, 2)
+            await until(lambda: not is_alive(process))
+        await live.all_ready()
+
+
+class _Host:
+    """A supervisor of Triton's process that notes the restarts."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+
+    def restart(self) -> bool:
+        self.restarts += 1
+        return True
+
+
+async def test_triton_is_started_anew_once_for_all_workers_that_ask(tmp_path: Path):
+    host: Any = _Host()
+    metrics = SupervisorMetrics()
+    first = Supervisor(workers_of(NOBODY, tmp_path), metrics, host)
+    worker: Any = None
+    with capture_logs() as said:
+        for _ in range(3):
+            first._take(worker, Message(Kind.RESTART_TRITON, b""))
+    assert host.restarts == 1
+    assert [event["event"] for event in said] == ["triton.restart"]
+    asked = {family.name: family for family in metrics.families()}[
+        "radstream_triton_restarts_asked"
+    ]
+    assert asked.samples[0].value == 1
+
+
+async def test_a_report_is_told_to_all_other_workers(tmp_path: Path):
+    async with running_workers(workers_of(NOBODY, tmp_path, 3)) as live:
+        workers = live.supervisor._workers
+        told: list[int] = []
+        for number, worker in workers.items():
+            worker.link.send = partial(_note, told, number)  # type: ignore[method-assign]
+        live.supervisor._take(workers[1], Message(Kind.REPORT, b"report"))
+        for worker in workers.values():
+            del worker.link.send
+        assert told == [2, 3]
+
+
+def _note(told: list[int], number: int, kind: Kind, data: bytes) -> None:
+    assert (kind, data) == (Kind.REPORT, b"report")
+    told.append(number)
 
 
 def _fail_part_of(live: LiveWorkers, number: int) -> None:

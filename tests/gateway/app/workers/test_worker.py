@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from gateway.app.workers.link import NO, YES, Kind, Link, Message, number_of, numbered
 from gateway.app.workers.worker import WorkerServer
@@ -100,17 +101,18 @@ async def test_a_turn_is_asked_for_and_ended(tmp_path: Path):
             asked = await said_to(first)
             number, name = number_of(asked.data)
             assert (asked.kind, name) == (Kind.ASK_TURN, b"model")
-            first.send(Kind.TURN, numbered(number, answer + b"model"))
+            first.send(Kind.TURN, numbered(number, answer))
             turn = await task
             assert turn.is_done is is_done_before
             turn.is_done = True
             await entering.__aexit__(None, None, None)
-            assert await said_to(first) == Message(Kind.END_TURN, told + b"model")
+            ended = numbered(number, told + b"model")
+            assert await said_to(first) == Message(Kind.END_TURN, ended)
         await first.close()
         await obeying
 
 
-async def test_a_turn_that_comes_too_late_goes_back(tmp_path: Path):
+async def test_a_turn_that_nobody_waits_for_any_more_goes_back(tmp_path: Path):
     async with a_worker(tmp_path) as (server, first, _):
         obeying = asyncio.create_task(server.obey())
         task = asyncio.create_task(server.place.reload_turn("model").__aenter__())
@@ -118,10 +120,9 @@ async def test_a_turn_that_comes_too_late_goes_back(tmp_path: Path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        given_up = Message(Kind.END_TURN, NO + b"model")
+        given_up = Message(Kind.END_TURN, numbered(number, NO + b"model"))
         assert await said_to(first) == given_up  # it may have been its turn by then
-        first.send(Kind.TURN, numbered(number, YES + b"model"))
-        assert await said_to(first) == given_up
+        first.send(Kind.TURN, numbered(number, YES))
         await first.close()
         await obeying
 
@@ -131,7 +132,7 @@ async def test_reports_that_nobody_waits_for_here_are_passed_on(tmp_path: Path):
     async with a_worker(tmp_path) as (server, first, _):
         obeying = asyncio.create_task(server.obey())
         reports = server.place.commitment_reports
-        assert reports.has("1.2.3")  # as far as this process knows
+        assert not reports.has("1.2.3")
         with reports.awaiting("1.2.3") as awaited:
             assert reports.take(report)
             assert awaited.result(0) == report
@@ -144,6 +145,20 @@ async def test_reports_that_nobody_waits_for_here_are_passed_on(tmp_path: Path):
             assert await asyncio.wrap_future(awaited) == report
         await first.close()
         await obeying
+
+
+async def test_one_that_cannot_obey_any_more_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async with a_worker(tmp_path) as (server, first, _):
+
+        def failing(_question: int) -> None:
+            raise RuntimeError("a gauge's function")
+
+        monkeypatch.setattr(server.place, "give_metrics", failing)
+        first.send(Kind.GIVE_METRICS, numbered(1))
+        with capture_logs() as said:
+            await server.obey()
+        assert server.should_exit
+        assert [event["event"] for event in said] == ["worker.deaf"]
 
 
 async def test_the_end_of_the_first_process_is_its_end(tmp_path: Path):

@@ -14,6 +14,7 @@ from gateway.app.workers.worker_process import WorkerProcess
 from gateway.observability.metrics.combined import Family, written
 
 _FAMILY = Family("studies", "", "counter", "", "livesum", [])
+_GAUGE = Family("workers", "", "gauge", "", "livesum", [])
 
 
 @asynccontextmanager
@@ -68,7 +69,7 @@ async def test_its_metrics_are_those_it_gave_last_where_it_does_not_answer(
 
 async def test_one_that_starts_or_ends_is_not_asked_for_its_metrics():
     async with a_process("sleep 60") as (worker, _, _):
-        worker.metrics = [_FAMILY]
+        worker.metrics = [_FAMILY, _GAUGE]
         worker.is_ready = False
         assert await worker.give_metrics() == [_FAMILY]
 
