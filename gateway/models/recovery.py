@@ -7,7 +7,7 @@ import contextvars
 import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from gateway.observability.metrics import Metrics
     from gateway.triton.protocol import InferenceServer, TritonHost
-
-    TakeTurn = Callable[[str], AbstractAsyncContextManager["ReloadTurn"]]
 
 log = structlog.get_logger()
 
@@ -61,9 +59,8 @@ class Recovery:
         Called after each attempt: the model is to be proved now.
     restart_after_s
         Seconds without an answer of any model until Triton is started anew.
-    turn
-        Returns the context of an attempt on a model, where several processes are before one
-        Triton.
+    others
+        Processes of the gateway before the same Triton, where there are others.
     """
 
     def __init__(
@@ -74,14 +71,14 @@ class Recovery:
         *,
         on_reloaded: Callable[[], None],
         restart_after_s: float,
-        turn: TakeTurn | None = None,
+        others: OtherProcesses | None = None,
     ) -> None:
         self._server = server
         self._host = host
         self._metrics = metrics
         self._on_reloaded = on_reloaded
         self._restart_after_s = restart_after_s
-        self._turn = turn or (lambda _name: nullcontext(ReloadTurn()))
+        self._others = others
         self._sick: dict[str, _SickModel] = {}
         self._reloaded_at: dict[str, float] = {}
         self._stuck: set[str] = set()
@@ -151,6 +148,10 @@ class Recovery:
     def reloaded_since(self, name: str, moment: float) -> bool:
         """Return whether an attempt ended after this moment of the monotonic clock."""
         return self._reloaded_at.get(name, -1.0) > moment
+
+    def reloaded_elsewhere(self, name: str) -> None:
+        """Note that another process has had the model loaded: earlier failures say nothing now."""
+        self._reloaded_at[name] = time.monotonic()
 
     def forget(self, name: str) -> None:
         """Leave the model alone: it answers, is gone or was unloaded on request."""
@@ -227,6 +228,9 @@ class Recovery:
             loop = asyncio.get_running_loop()
             loop.call_later(_LEFT_FOR_S, self._host.end_backends, name, pids)
 
+    def _turn(self, name: str) -> AbstractAsyncContextManager[ReloadTurn]:
+        return nullcontext(ReloadTurn()) if self._others is None else self._others.reload_turn(name)
+
     async def _attempt(self, name: str, sick: _SickModel) -> bool:
         before = self._host.backends_of(name) if self._host else frozenset()
         reason: str | None
@@ -281,6 +285,22 @@ class ReloadTurn:
     """
 
     is_done: bool = False
+
+
+class OtherProcesses(Protocol):
+    """The other processes of a gateway, which are before the same Triton."""
+
+    def reload_turn(self, model_name: str) -> AbstractAsyncContextManager[ReloadTurn]:
+        """Return the context in which this process alone reloads a model."""
+        ...
+
+    def tell_loaded(self, model_name: str) -> None:
+        """Tell the others that a model was loaded."""
+        ...
+
+    def follow_loads(self, take: Callable[[str], None]) -> None:
+        """Tell `take` from now on of each model that another process has had loaded."""
+        ...
 
 
 class _SickModel:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.models.acceptances import Acceptances
-    from gateway.models.recovery import TakeTurn
+    from gateway.models.recovery import OtherProcesses
     from gateway.models.served_model import ServedModel
     from gateway.observability.metrics import Metrics
     from gateway.schemas.metadata import StudyMetadata
@@ -67,8 +67,8 @@ class ModelRegistry:
         Seconds without an answer of any model until Triton is started anew.
     acceptances
         Acceptances of versions, where some may be needed.
-    reload_turn
-        See `Recovery`.
+    others
+        Processes of the gateway before the same Triton, where there are others.
     asks_contracts
         Returns True if contracts, and so priorities, decide on some images.
     waiting_limit
@@ -89,12 +89,13 @@ class ModelRegistry:
         waiting_limit: int = 32,
         acceptances: Acceptances | None = None,
         asks_contracts: Callable[[], bool] = lambda: True,
-        reload_turn: TakeTurn | None = None,
+        others: OtherProcesses | None = None,
     ) -> None:
         self._server = server
         self._metrics = metrics
         self._acceptances = acceptances
         self._asks_contracts = asks_contracts
+        self._others = others
         self._refresh_s = refresh_s
         self._probe_timeout_s = probe_timeout_s
         self._use_ensembles = use_ensembles
@@ -104,7 +105,7 @@ class ModelRegistry:
             metrics,
             on_reloaded=self.doubt,
             restart_after_s=restart_after_s,
-            turn=reload_turn,
+            others=others,
         )
         self._states = ModelStates(metrics)
         self._proofs = Proofs(
@@ -118,6 +119,8 @@ class ModelRegistry:
         self._doubted = asyncio.Event()
         self._looking = asyncio.Lock()
         self._looked_at = -math.inf
+        if others is not None:
+            others.follow_loads(self._loaded_elsewhere)
 
     def states(self) -> Sequence[ModelState]:
         """Return the state of every model version, by name and version."""
@@ -200,7 +203,14 @@ class ModelRegistry:
             raise ModelNotLoadedError(name, reason) from error
         except (InferenceFailedError, InferenceUnavailableError) as error:
             raise ModelNotLoadedError(name, error.reason) from error
+        if self._others is not None:
+            self._others.tell_loaded(name)
         await self.refresh()
+
+    def _loaded_elsewhere(self, name: str) -> None:
+        """Look at the repository now: another process has had a model loaded."""
+        self._recovery.reloaded_elsewhere(name)
+        self.doubt()
 
     def ask(self) -> None:
         """Raise where Triton is known to be away, before anything is done for a study.

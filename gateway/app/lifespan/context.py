@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from gateway.app.lifespan.background import running
 from gateway.delivery.storage_commitment import AwaitedReports
+from gateway.models.recovery import OtherProcesses
 from gateway.runtime.file_digests import program_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
-    from contextlib import AbstractAsyncContextManager, AsyncExitStack
+    from contextlib import AsyncExitStack
 
     from opentelemetry.trace import Tracer
     from prometheus_client.registry import Collector
 
-    from gateway.models.recovery import ReloadTurn
     from gateway.observability.metrics import Metrics
     from gateway.observability.pseudonyms import Pseudonyms
     from gateway.runtime.health import Health
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class WorkerPlace(Protocol):
+class WorkerPlace(OtherProcesses, Protocol):
     """A process's place in a gateway of several processes.
 
     Attributes
@@ -45,10 +45,6 @@ class WorkerPlace(Protocol):
 
     async def collected_metrics(self) -> Collector:
         """Return what the metrics of all processes come to."""
-        ...
-
-    def reload_turn(self, model_name: str) -> AbstractAsyncContextManager[ReloadTurn]:
-        """Return the context in which this process alone reloads a model."""
         ...
 
 

@@ -288,7 +288,7 @@ async def _models(
         waiting_limit=max(1, context.settings.admission.studies // 2),
         acceptances=acceptances,
         asks_contracts=lambda: routing.document.asks_contracts,
-        reload_turn=None if context.worker is None else context.worker.reload_turn,
+        others=context.worker,
     )
     await models.refresh()
     await context.run("models", models.watch())

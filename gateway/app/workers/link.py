@@ -37,8 +37,9 @@ class Kind(IntEnum):
     END_TURN = auto()  # number of its question, YES if the turn was used, and its name
     RESTART_TRITON = auto()
 
-    # Both ways.
+    # Both ways; the first process passes it on to the others.
     REPORT = auto()  # an archive's report on storage commitment
+    LOADED = auto()  # name of a model that Triton was asked to load
 
 
 class Message(NamedTuple):

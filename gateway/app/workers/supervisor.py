@@ -256,10 +256,10 @@ class Supervisor:
                 number, rest = number_of(message.data)
                 asker = Asker(worker.number, number)
                 self._turns.end(rest[1:], asker, is_used=rest[:1] == YES)
-            case Kind.REPORT:
+            case Kind.REPORT | Kind.LOADED:
                 for other in self._workers.values():
                     if other is not worker:
-                        other.link.send(Kind.REPORT, message.data)
+                        other.link.send(message.kind, message.data)
             case Kind.RESTART_TRITON:
                 self._restart_triton()
 

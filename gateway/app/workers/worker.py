@@ -32,7 +32,7 @@ from gateway.observability.metrics.combined import Families, families_of, modes_
 from gateway.triton.embedded.parents_server import ParentsTriton
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from prometheus_client.registry import Collector
 
@@ -53,6 +53,7 @@ class Place:
         self._modes = modes_of(metrics)
         self._questions: dict[int, asyncio.Future[bytes]] = {}
         self._asked = 0
+        self.take_load: Callable[[str], None] = lambda _name: None
 
     @asynccontextmanager
     async def reload_turn(self, model_name: str) -> AsyncIterator[ReloadTurn]:
@@ -63,10 +64,20 @@ class Place:
         try:
             turn.is_done = await answer == NO
             yield turn
+            if turn.is_done and answer.result() == YES:
+                self.tell_loaded(model_name)
         finally:  # also of a wait that was given up; it counts where the turn is this worker's
             del self._questions[number]
             used = YES if turn.is_done else NO
             self._link.send(Kind.END_TURN, numbered(number, used + name))
+
+    def tell_loaded(self, model_name: str) -> None:
+        """See `WorkerPlace.tell_loaded`."""
+        self._link.send(Kind.LOADED, model_name.encode())
+
+    def follow_loads(self, take: Callable[[str], None]) -> None:
+        """See `WorkerPlace.follow_loads`."""
+        self.take_load = take
 
     async def collected_metrics(self) -> Collector:
         """See `WorkerPlace.collected_metrics`."""
@@ -168,6 +179,8 @@ class WorkerServer(GatewayServer):
                     self.place.give_metrics(number_of(message.data)[0])
                 case Kind.ALL_METRICS | Kind.TURN:
                     self.place.take_answer(message.data)
+                case Kind.LOADED:
+                    self.place.take_load(message.data.decode())
                 case Kind.REPORT:
                     self.place.commitment_reports.take(ReceivedReport.read(message.data))
 

@@ -1,7 +1,8 @@
 """Reloads and restarts: when they are tried, and when they are left alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from gateway.errors import BackendDiedError
 from gateway.models.recovery import ReloadTurn
 from gateway.models.registry import ModelRegistry
 from gateway.observability.metrics import Metrics
@@ -53,11 +55,9 @@ async def watched(
         registry = ModelRegistry(
             client,
             Metrics(CollectorRegistry()),
-            refresh_s=0.1,
-            probe_timeout_s=1,
             host=host,
             restart_after_s=restart_after_s,
-            **options,
+            **{"refresh_s": 0.1, "probe_timeout_s": 1} | options,
         )
         task = asyncio.create_task(registry.watch())
         try:
@@ -157,16 +157,24 @@ class OneAtATime:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._done = 0
+        self.told: list[str] = []
+        self.takes: list[Callable[[str], None]] = []
 
     @asynccontextmanager
-    async def turn(self, name: str) -> AsyncIterator[ReloadTurn]:
-        del name
+    async def reload_turn(self, model_name: str) -> AsyncIterator[ReloadTurn]:
+        del model_name
         before = self._done
         async with self._lock:
             turn = ReloadTurn(is_done=self._done > before)
             is_used = not turn.is_done
             yield turn
             self._done += is_used and turn.is_done
+
+    def tell_loaded(self, model_name: str) -> None:
+        self.told.append(model_name)
+
+    def follow_loads(self, take: Callable[[str], None]) -> None:
+        self.takes.append(take)
 
 
 async def test_of_several_processes_one_reloads_a_model_that_all_found_dead():
@@ -183,7 +191,7 @@ async def test_of_several_processes_one_reloads_a_model_that_all_found_dead():
     turns = OneAtATime()
     async with AsyncExitStack() as stack:
         registries = [
-            await stack.enter_async_context(watched(triton, Host(), 600.0, reload_turn=turns.turn))
+            await stack.enter_async_context(watched(triton, Host(), 600.0, others=turns))
             for _ in range(3)
         ]
         await until(lambda: all(registry.ready() for registry in registries))
@@ -205,8 +213,41 @@ async def test_a_reload_that_failed_leaves_the_next_process_its_own():
     triton.load = load
     async with AsyncExitStack() as stack:
         registries = [
-            await stack.enter_async_context(watched(triton, Host(), 600.0, reload_turn=turns.turn))
+            await stack.enter_async_context(watched(triton, Host(), 600.0, others=turns))
             for _ in range(2)
         ]
         await until(lambda: all(registry.ready() for registry in registries))
     assert triton.calls.count("load") == 2
+
+
+async def test_a_failure_from_before_another_process_reloaded_the_model_reloads_nothing():
+    triton, others = ScriptedTriton(), OneAtATime()
+    async with watched(triton, Host(), 600.0, others=others) as registry:
+        await until(registry.ready)
+        [state] = registry.states()
+        assert state.served is not None
+        began = time.monotonic()
+        others.takes[0]("brightness")
+        looks = triton.calls.count("index")
+        registry.failed(state.served, BackendDiedError("its process died"), began)
+        await until(lambda: triton.calls.count("index") >= looks + 2)
+        assert "load" not in triton.calls
+        registry.failed(state.served, BackendDiedError("its process died"), time.monotonic())
+        await until(lambda: "load" in triton.calls)
+
+
+async def test_a_model_that_was_loaded_by_request_is_told_to_the_other_processes():
+    triton, others = ScriptedTriton(), OneAtATime()
+    async with watched(triton, Host(), 600.0, others=others) as registry:
+        await until(registry.ready)
+        await registry.load("brightness")
+    assert others.told == ["brightness"]
+
+
+async def test_what_another_process_has_loaded_is_looked_at_at_once():
+    triton, others = ScriptedTriton(), OneAtATime()
+    async with watched(triton, Host(), 600.0, others=others, refresh_s=600.0) as registry:
+        await until(registry.ready)
+        triton.index = answers(indexed(("brightness", "1", "READY"), ("brightness", "2", "READY")))
+        others.takes[0]("brightness")
+        await until(lambda: len(registry.states()) == 2)

@@ -367,20 +367,21 @@ async def test_triton_is_started_anew_once_for_all_workers_that_ask(tmp_path: Pa
     assert asked.samples[0].value == 1
 
 
-async def test_a_report_is_told_to_all_other_workers(tmp_path: Path):
+@pytest.mark.parametrize("kind", [Kind.REPORT, Kind.LOADED])
+async def test_what_one_worker_tells_is_told_to_all_others(tmp_path: Path, kind: Kind):
     async with running_workers(workers_of(NOBODY, tmp_path, 3)) as live:
         workers = live.supervisor._workers
         told: list[int] = []
         for number, worker in workers.items():
-            worker.link.send = partial(_note, told, number)  # type: ignore[method-assign]
-        live.supervisor._take(workers[1], Message(Kind.REPORT, b"report"))
+            worker.link.send = partial(_note, told, number, kind)  # type: ignore[method-assign]
+        live.supervisor._take(workers[1], Message(kind, b"said"))
         for worker in workers.values():
             del worker.link.send
         assert told == [2, 3]
 
 
-def _note(told: list[int], number: int, kind: Kind, data: bytes) -> None:
-    assert (kind, data) == (Kind.REPORT, b"report")
+def _note(told: list[int], number: int, kind: Kind, sent: Kind, data: bytes) -> None:
+    assert (sent, data) == (kind, b"said")
     told.append(number)
 
 

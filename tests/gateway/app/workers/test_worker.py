@@ -106,6 +106,8 @@ async def test_a_turn_is_asked_for_and_ended(tmp_path: Path):
             assert turn.is_done is is_done_before
             turn.is_done = True
             await entering.__aexit__(None, None, None)
+            if answer == YES:
+                assert await said_to(first) == Message(Kind.LOADED, b"model")
             ended = numbered(number, told + b"model")
             assert await said_to(first) == Message(Kind.END_TURN, ended)
         await first.close()
@@ -123,6 +125,20 @@ async def test_a_turn_that_nobody_waits_for_any_more_goes_back(tmp_path: Path):
         given_up = Message(Kind.END_TURN, numbered(number, NO + b"model"))
         assert await said_to(first) == given_up  # it may have been its turn by then
         first.send(Kind.TURN, numbered(number, YES))
+        await first.close()
+        await obeying
+
+
+async def test_models_that_others_have_loaded_are_told(tmp_path: Path):
+    async with a_worker(tmp_path) as (server, first, _):
+        obeying = asyncio.create_task(server.obey())
+        loaded: list[str] = []
+        first.send(Kind.LOADED, b"early")  # nobody follows yet
+        first.send(Kind.PING)
+        await said_to(first)
+        server.place.follow_loads(loaded.append)
+        first.send(Kind.LOADED, b"model")
+        await until(lambda: loaded == ["model"])
         await first.close()
         await obeying
 
