@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,8 @@ import structlog
 import uvicorn
 
 from gateway.app.application import create_app
-from gateway.app.start_checks import check_address, check_routing
+from gateway.app.event_loop import stop_signals
+from gateway.app.start_checks import check_address, check_routing, url_of
 from gateway.app.start_failures import not_started
 from gateway.app.tls import ServedCertificate
 from gateway.http.middleware.early_refusal import EarlyRefusal
@@ -104,9 +104,7 @@ class GatewayServer(uvicorn.Server):
 
     def on_started(self) -> None:
         """Tell where it listens."""
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        scheme = "https" if self.config.is_ssl else "http"
-        self._on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+        self._on_ready(url_of(self.servers[0].sockets[0], is_tls=self.config.is_ssl))
 
     def on_connection_lost(self) -> None:
         """Note that a connection is over; nobody asks, where the gateway is one process."""
@@ -119,15 +117,8 @@ class GatewayServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop at SIGTERM and SIGINT, without raising them again once all is closed."""
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-        for number in signals:
-            loop.add_signal_handler(number, self._on_signal)
-        try:
+        with stop_signals(self._on_signal):
             yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:
         if self.health.draining:  # the second signal: its sender has no patience left

@@ -59,6 +59,12 @@ def bound_sockets(http: HttpSettings) -> list[socket.socket]:
     return found
 
 
+def url_of(listener: socket.socket, *, is_tls: bool) -> str:
+    """Return the base URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def unavailable(http: HttpSettings, error: OSError) -> AddressUnavailableError:
     """Return the error to raise where the gateway cannot listen at its address."""
     reason = _REASONS.get(error.errno or 0, error.strerror)

@@ -43,10 +43,10 @@ def configure(settings: LogSettings, *, worker: int | None = None) -> None:
     def add_worker(
         _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        return event if worker is None else {**event, "worker": worker}
+        return {**event, "worker": worker}
 
     shared: list[structlog.typing.Processor] = [
-        add_worker,
+        *([] if worker is None else [add_worker]),
         structlog.contextvars.merge_contextvars,
         _add_trace_id,
         structlog.stdlib.add_log_level,

@@ -1,4 +1,4 @@
-"""Tasks side by side, so that one failure stops the rest.
+"""Tasks side by side, so that one failure stops the rest, and events, of which one is enough.
 
 Not `asyncio.TaskGroup`, which may raise an error in the place of a cancellation; see `together`.
 """
@@ -59,6 +59,17 @@ async def to_its_end(coroutine: Coroutine[object, object, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+async def first_of(*events: asyncio.Event, timeout_s: float | None = None) -> None:
+    """Return when one of the events is set, or the time is up."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def _alone(coroutine: Coroutine[object, object, T]) -> T:

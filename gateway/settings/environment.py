@@ -77,10 +77,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _has_room_for_a_body(self) -> Self:
-        workers = self.http.workers
-        if self.admission.bytes // workers < self.limits.body_bytes:
-            share = " for each of http.workers" if workers > 1 else ""
-            raise ValueError(f"admission.bytes must be at least limits.body_bytes{share}")
+        self._check_room(self.limits.body_bytes, "limits.body_bytes")
         return self
 
     @model_validator(mode="after")
@@ -135,11 +132,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _has_room_for_an_object(self) -> Self:
-        workers = self.http.workers
-        if self.dimse.is_on and self.admission.bytes // workers < self.dimse.object_bytes:
-            share = " for each of http.workers" if workers > 1 else ""
-            raise ValueError(f"admission.bytes must be at least dimse.object_bytes{share}")
+        if self.dimse.is_on:
+            self._check_room(self.dimse.object_bytes, "dimse.object_bytes")
         return self
+
+    def _check_room(self, size: int, name: str) -> None:
+        workers = self.http.workers
+        if self.admission.bytes // workers < size:
+            share = " for each of http.workers" if workers > 1 else ""
+            raise ValueError(f"admission.bytes must be at least {name}{share}")
 
 
 def setting_names() -> Iterator[tuple[str, str]]:

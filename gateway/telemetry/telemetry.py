@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from pydantic import TypeAdapter
 
+from gateway.runtime.concurrency import first_of
 from gateway.schemas.reading_event import Event
 from gateway.telemetry.journal import forget
 from gateway.telemetry.queue import RecordQueue
@@ -151,7 +152,7 @@ class Telemetry:
             self._spooled.clear()
             segment = await self._on_disk(self._spool.oldest)
             if segment is None:
-                await _first_of(self._spooled, self._draining, timeout_s=_RECHECK_S)
+                await first_of(self._spooled, self._draining, timeout_s=_RECHECK_S)
             elif await self._delivered(segment):
                 await self._on_disk(partial(self._spool.remove, segment))
 
@@ -177,7 +178,7 @@ class Telemetry:
         self._metrics.telemetry.dropped.labels("spool_full").inc(len(left) - returned)
         self._journal.settle([*records[:kept], *left[: len(left) - returned]])
         if returned:
-            await _first_of(self._draining, timeout_s=_PAUSE_S)
+            await first_of(self._draining, timeout_s=_PAUSE_S)
 
     def _take_over(self) -> None:
         """Spool what other processes have left: in memory alone as they were killed, or spooled."""
@@ -213,14 +214,3 @@ async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(_PAUSE_S)
         else:
             return
-
-
-async def _first_of(*events: asyncio.Event, timeout_s: float) -> None:
-    """Return when one of the events is set, or the time is up."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)

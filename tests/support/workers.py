@@ -20,7 +20,7 @@ class _Supervisor(Supervisor):
     """Leaves signals to pytest."""
 
     @contextmanager
-    def _signals(self) -> Iterator[None]:
+    def stop_signals(self) -> Iterator[None]:
         yield
 
 

@@ -34,7 +34,7 @@ class WorkerPlace(OtherProcesses, Protocol):
     ----------
     leads
         True in the one that has the DICOM listener and the watched folder, and may have Triton
-        started anew.
+        started anew through a file.
     commitment_reports
         Reports of archives on storage commitment, which come to one process, and deliveries of all
         wait for.

@@ -9,27 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import time
 from asyncio import FIRST_COMPLETED
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gateway.app.errors import StartError
-from gateway.app.start_checks import bound_sockets, unavailable
+from gateway.app.event_loop import stop_signals
+from gateway.app.start_checks import bound_sockets, unavailable, url_of
 from gateway.app.workers.link import NO, YES, Kind, number_of, numbered
 from gateway.app.workers.shares import share_of, with_shared_secrets
 from gateway.app.workers.turns import Asker, Turns
 from gateway.app.workers.worker_process import Assignment, WorkerProcess
 from gateway.observability.metrics.combined import combined, counted, written
 from gateway.runtime.backoff import Backoff
+from gateway.runtime.concurrency import first_of
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from gateway.app.workers.link import Link, Message
     from gateway.app.workers.supervisor_metrics import SupervisorMetrics
@@ -99,7 +101,7 @@ class Supervisor:
             A worker did not start.
         """
         with ExitStack() as stack:
-            stack.enter_context(self._signals())
+            stack.enter_context(self.stop_signals())
             listeners = bound_sockets(self._settings.http)
             for listener in listeners:
                 stack.callback(listener.close)
@@ -126,14 +128,15 @@ class Supervisor:
         self, listeners: Sequence[socket.socket], on_ready: Callable[[str], None]
     ) -> None:
         """Hand connections over until it is told to stop, and for the delay of draining."""
-        if not await _first_of(self._came_up, self._stop):
+        await first_of(self._came_up, self._stop)
+        if self._stop.is_set():
             return
         http = self._settings.http
         _listen(listeners, http)
         accepting = [asyncio.create_task(self._accept(listener)) for listener in listeners]
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            on_ready(_url(listeners, is_tls=http.tls_certificate is not None))
+            on_ready(url_of(listeners[0], is_tls=http.tls_certificate is not None))
             await asyncio.wait([stopping, *accepting], return_when=FIRST_COMPLETED)
             for fault in _faults(accepting):
                 raise fault
@@ -141,7 +144,7 @@ class Supervisor:
                 for worker in self._workers.values():
                     worker.link.send(Kind.DRAIN)
                 log.info("workers.draining", delay_s=http.drain_delay_s)
-                await _until(self._hurry, http.drain_delay_s)
+                await first_of(self._hurry, timeout_s=http.drain_delay_s)
         finally:
             await _end(stopping, *accepting)
             for listener in listeners:
@@ -197,7 +200,7 @@ class Supervisor:
             delay_s = _BACKOFF.wait_s(deaths - 1)
             self._metrics.workers.deaths.inc()
             log.error("worker.died", worker=number, reason=reason, restart_in_s=round(delay_s, 1))
-            await _until(self._stop, delay_s)
+            await first_of(self._stop, timeout_s=delay_s)
 
     async def _run_worker(self, assignment: Assignment) -> str:
         """Start a worker and take what it says until it has ended; return why it did."""
@@ -298,18 +301,9 @@ class Supervisor:
 
     # --- the end ---------------------------------------------------------------------------------
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Stop at SIGTERM and SIGINT; at the second, at once."""
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        for number in numbers:
-            loop.add_signal_handler(number, self._on_signal)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
+    def stop_signals(self) -> AbstractContextManager[None]:
+        """Return the context that stops at a signal; at the second, at once."""
+        return stop_signals(self._on_signal)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():  # its sender has no patience left
@@ -328,23 +322,6 @@ def _faults(tasks: Sequence[asyncio.Task[None]]) -> list[BaseException]:
 
 def _grant(link: Link, question: int, is_ours: bool) -> None:
     link.send(Kind.TURN, numbered(question, YES if is_ours else NO))
-
-
-async def _until(event: asyncio.Event, longest_s: float) -> None:
-    """Return once the event is set, or the time is up."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(longest_s):
-            await event.wait()
-
-
-async def _first_of(event: asyncio.Event, other: asyncio.Event) -> bool:
-    """Return once either event is set; True if it is the first alone."""
-    waits = [asyncio.create_task(each.wait()) for each in (event, other)]
-    try:
-        await asyncio.wait(waits, return_when=FIRST_COMPLETED)
-    finally:
-        await _end(*waits)
-    return event.is_set() and not other.is_set()
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:
@@ -368,11 +345,6 @@ def _listen(listeners: Sequence[socket.socket], http: HttpSettings) -> None:
             listener.setblocking(False)
     except OSError as error:
         raise unavailable(http, error) from error
-
-
-def _url(listeners: Sequence[socket.socket], *, is_tls: bool) -> str:
-    host, port = listeners[0].getsockname()[:2]
-    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 async def serve_workers(

@@ -146,7 +146,7 @@ class WorkerServer(GatewayServer):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the first process: a terminal sends them to all."""
+        """Leave signals to the first process: systemd, for one, sends them to all."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         yield

@@ -7,10 +7,12 @@ that model.
 
 import asyncio
 import contextlib
+import os
 import re
+import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _LOOK_S = 0.5
@@ -59,6 +61,13 @@ def backends_of(guardian_pid: int, model_name: str) -> frozenset[int]:
             if any(model_file.fullmatch(argument) for argument in arguments):
                 found.add(pid)
     return frozenset(found)
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes, those that have ended by now aside."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def wait_until_lost(look: Callable[[], frozenset[int]], after_s: float) -> None:

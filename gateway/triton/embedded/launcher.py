@@ -1,8 +1,6 @@
 """The embedded Triton: started, watched, restarted and stopped with the gateway."""
 
 import contextlib
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +8,7 @@ from typing import Self
 
 import structlog
 
+from gateway.triton.embedded import backends
 from gateway.triton.embedded.errors import TritonStartError
 from gateway.triton.embedded.folder import TritonFolder
 from gateway.triton.embedded.log import LogSink, log_line
@@ -162,9 +161,7 @@ class EmbeddedTriton:
 
     def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
         """Kill those of these processes in which the server runs the model still."""
-        for pid in pids & self.backends_of(model_name):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        backends.end(pids & self.backends_of(model_name))
 
     def restart(self) -> bool:
         """Kill the server and start it again; return False where it does not run now."""

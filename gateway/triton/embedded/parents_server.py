@@ -2,11 +2,10 @@
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway.triton.embedded.backends import backends_of, children_of, lost_backends
+from gateway.triton.embedded import backends
 from gateway.triton.embedded.process import GUARDIAN
 
 
@@ -27,19 +26,19 @@ class ParentsTriton:
 
     def lost_backends(self) -> frozenset[int]:
         """Return the ids of backend processes that died and that the server waits for."""
-        return frozenset().union(*(lost_backends(guardian) for guardian in self._guardians()))
+        return frozenset().union(
+            *(backends.lost_backends(guardian) for guardian in self._guardians())
+        )
 
     def backends_of(self, model_name: str) -> frozenset[int]:
         """Return the ids of the living processes in which the server runs the model."""
         return frozenset().union(
-            *(backends_of(guardian, model_name) for guardian in self._guardians())
+            *(backends.backends_of(guardian, model_name) for guardian in self._guardians())
         )
 
     def end_backends(self, model_name: str, pids: frozenset[int]) -> None:
         """Kill those of these processes in which the server runs the model still."""
-        for pid in pids & self.backends_of(model_name):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        backends.end(pids & self.backends_of(model_name))
 
     def restart(self) -> bool:
         """Ask for the server to be started anew; return False: the parent tells of it if it is."""
@@ -49,7 +48,7 @@ class ParentsTriton:
     def _guardians(self) -> list[int]:
         """Return the ids of the processes that guard a server of the parent's."""
         found = []
-        for pid in children_of(self._parent):
+        for pid in backends.children_of(self._parent):
             with contextlib.suppress(OSError):  # it has ended by now
                 arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 if os.fsencode(GUARDIAN) in arguments:

@@ -177,6 +177,18 @@ class OneAtATime:
         self.takes.append(take)
 
 
+@asynccontextmanager
+async def several(
+    triton: ScriptedTriton, turns: OneAtATime, count: int
+) -> AsyncIterator[list[ModelRegistry]]:
+    """Registries of so many processes before one Triton."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(watched(triton, Host(), 600.0, others=turns))
+            for _ in range(count)
+        ]
+
+
 async def test_of_several_processes_one_reloads_a_model_that_all_found_dead():
     triton = ScriptedTriton()
     triton.infer = DEAD
@@ -189,11 +201,7 @@ async def test_of_several_processes_one_reloads_a_model_that_all_found_dead():
 
     triton.load = load
     turns = OneAtATime()
-    async with AsyncExitStack() as stack:
-        registries = [
-            await stack.enter_async_context(watched(triton, Host(), 600.0, others=turns))
-            for _ in range(3)
-        ]
+    async with several(triton, turns, 3) as registries:
         await until(lambda: all(registry.ready() for registry in registries))
     assert triton.calls.count("load") == 1
 
@@ -211,11 +219,7 @@ async def test_a_reload_that_failed_leaves_the_next_process_its_own():
         return await loaded(request, context)
 
     triton.load = load
-    async with AsyncExitStack() as stack:
-        registries = [
-            await stack.enter_async_context(watched(triton, Host(), 600.0, others=turns))
-            for _ in range(2)
-        ]
+    async with several(triton, turns, 2) as registries:
         await until(lambda: all(registry.ready() for registry in registries))
     assert triton.calls.count("load") == 2
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.runtime.concurrency import to_its_end, together
+from gateway.runtime.concurrency import first_of, to_its_end, together
 
 
 class FirstError(Exception):
@@ -116,3 +116,17 @@ async def test_work_that_must_end_ends_though_whoever_waits_is_cancelled():
         await waiter
     assert steps == ["done", "left"]
     assert await to_its_end(asyncio.sleep(0, "result")) == "result"
+
+
+async def test_the_first_of_several_events_is_enough():
+    early, late = asyncio.Event(), asyncio.Event()
+    waiting = asyncio.create_task(first_of(early, late))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    late.set()
+    await waiting
+    assert not early.is_set()
+
+
+async def test_events_are_not_waited_for_beyond_the_time():
+    await first_of(asyncio.Event(), timeout_s=0.01)
